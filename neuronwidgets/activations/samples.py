@@ -1,0 +1,82 @@
+"""What each row of an activation matrix was, and how to show it to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from neuronwidgets.picture import picture
+
+
+@dataclass(frozen=True, repr=False)
+class Samples:
+    """`S` samples: images, texts, or tokens of texts, or nothing that can be shown.
+
+    Attributes:
+        count: `S`.
+        images: one uint8 array per item, `H x W` or `H x W x 3`.
+        texts: one string per item.
+        spans: for each text an int32 array `T x 2`: where in the text each token stands.
+        item: int64 `S`, the text or image that a sample belongs to; `None` when it is one each.
+        token: int32 `S`, which of the text's tokens a sample is; `None` for whole texts.
+    """
+
+    count: int
+    images: Sequence[np.ndarray] = field(default_factory=list)
+    texts: Sequence[str] = field(default_factory=list)
+    spans: Sequence[np.ndarray] = field(default_factory=list)
+    item: np.ndarray | None = None
+    token: np.ndarray | None = None
+
+    @property
+    def kind(self) -> Literal["image", "text", "none"]:
+        return "image" if len(self.images) else "text" if len(self.texts) else "none"
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __repr__(self) -> str:
+        what = {"image": "images", "text": "texts", "none": "samples"}[self.kind]
+        if self.token is not None:
+            return f"Samples({self.count:,} tokens of {len(self.texts):,} texts)"
+        return f"Samples({self.count:,} {what})"
+
+    def item_of(self, sample: int) -> int:
+        """The text or image that `sample` belongs to."""
+        return int(sample if self.item is None else self.item[sample])
+
+    def token_of(self, sample: int) -> int | None:
+        """Which token of its text `sample` is; `None` for a whole text."""
+        return None if self.token is None else int(self.token[sample])
+
+    @classmethod
+    def of(cls, samples: Any, count: int) -> Samples:
+        """Make `Samples` from what users have: texts, images, an existing `Samples`, or `None`."""
+        if samples is None:
+            return cls(count)
+        if isinstance(samples, Samples):
+            found: int = samples.count
+        else:
+            found = len(samples)
+        if found != count:
+            raise ValueError(
+                f"samples has {found:,} entries and values has {count:,} rows: one per row is "
+                "needed."
+            )
+        if isinstance(samples, Samples):
+            return samples
+        first = samples[0] if count else None
+        if isinstance(first, str):
+            for i, text in enumerate(samples):
+                if not isinstance(text, str):
+                    raise TypeError(f"samples[{i}] is a {type(text).__name__} among texts.")
+            return cls(count, texts=[str(text) for text in samples])
+        if first is None or getattr(first, "ndim", None) in (2, 3) or hasattr(first, "getbands"):
+            return cls(count, images=[picture(image) for image in samples])
+        raise TypeError(
+            f"samples holds a {type(first).__name__}; texts or images (uint8 arrays or PIL) "
+            "are what can be shown."
+        )

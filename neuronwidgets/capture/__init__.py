@@ -1,0 +1,3 @@
+"""Model + data -> Activations."""
+
+from neuronwidgets.capture.capture import capture as capture

@@ -1,0 +1,8 @@
+"""Activations -> Split -> Concepts: linkage, cut, concept vectors, scores."""
+
+from neuronwidgets.concepts.concepts import Concepts as Concepts
+from neuronwidgets.concepts.linkage import linkage as linkage
+from neuronwidgets.concepts.scores import label_entropy as label_entropy
+from neuronwidgets.concepts.split import Split as Split
+from neuronwidgets.concepts.split import split as split
+from neuronwidgets.concepts.tree import Tree as Tree

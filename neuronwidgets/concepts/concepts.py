@@ -1,0 +1,420 @@
+"""The concepts of a neuron at one cut of its tree: arXiv 2304.09707, steps 3 to 5."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations import Activations
+from neuronwidgets.concepts.find import find, unit
+from neuronwidgets.concepts.palette import COLORS, UNASSIGNED
+from neuronwidgets.concepts.scores import majority
+from neuronwidgets.concepts.split import Split
+from neuronwidgets.concepts.tree import names_at
+
+FORMAT = "neuronwidgets.concepts/1"
+_ARRAYS = ("labels", "vectors", "nodes", "index", "activations", "direction", "top_vectors")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Concepts:
+    """`K` concepts of one neuron's `n` top samples.
+
+    Attributes:
+        layer, neuron: where they are from; `neuron` is `None` for a direction.
+        threshold: the height of the cut.
+        index: int64 `n`, the top samples (rows of the activations), strongest first.
+        activations: `n`, the neuron's activation on them.
+        top_vectors: `n x D`, the whole layer on them.
+        labels: int64 `n`, the concept of each, -1 for none.
+        vectors: float32 `K x D`, the concept vectors: each the mean of its samples' vectors,
+            divided by its L2 norm.
+        nodes: int32 `K`, the tree's node of each concept; after `refine`, the nearest one or -1.
+        names: one for each concept.
+        direction: `D`, the neuron's axis (or the direction that was split), of unit length.
+        metric: the metric of the linkage.
+        moved, left: bool `n` after `refine`: samples that changed their concept, and lost it.
+        split: the `Split` they are from; `None` when loaded from disk.
+    """
+
+    layer: str
+    neuron: int | None
+    threshold: float
+    index: np.ndarray
+    activations: np.ndarray
+    top_vectors: np.ndarray
+    labels: np.ndarray
+    vectors: np.ndarray
+    nodes: np.ndarray
+    names: tuple[str, ...]
+    direction: np.ndarray
+    metric: str = "euclidean"
+    moved: np.ndarray | None = None
+    left: np.ndarray | None = None
+    split: Split | None = None
+
+    @classmethod
+    def at(cls, split: Split, threshold: float, names: Mapping[int, str] | None = None) -> Concepts:
+        """The tree's own clusters at or below `threshold`; `names` maps tree nodes to names."""
+        try:
+            threshold = float(threshold)
+        except (TypeError, ValueError):
+            raise TypeError(f"threshold={threshold!r}; a number is needed.") from None
+        if not threshold >= 0:
+            raise ValueError(
+                f"threshold={threshold}; a height of the tree is needed: 0 to {split.tree.top:.4g}."
+            )
+        tree = split.tree
+        cut = tree.cut(threshold)
+        nodes = cut[tree.size[cut] >= split.min_size]
+        labels = np.full(tree.n, -1, np.int64)
+        for concept, node in enumerate(nodes):
+            labels[tree.members(int(node))] = concept
+        return cls._of(split, threshold, labels, nodes, names or {})
+
+    @classmethod
+    def _of(
+        cls,
+        split: Split,
+        threshold: float,
+        labels: np.ndarray,
+        nodes: np.ndarray,
+        names: Mapping[int, str],
+    ) -> Concepts:
+        members = [np.flatnonzero(labels == k) for k in range(len(nodes))]
+        means = [split.vectors[m].mean(axis=0, dtype=np.float64) for m in members]
+        vectors = unit(np.stack(means)) if means else np.zeros((0, split.acts.shape[1]), np.float32)
+        given = names_at(split.tree, [int(n) for n in nodes if n >= 0], names) if names else []
+        given += [None] * (len(nodes) - len(given))
+        kinds = [
+            majority(split.labels[m]) if split.labels is not None else (-1, 0.0) for m in members
+        ]
+        titles = tuple(
+            given[k] or (split.acts.label_names[label] if share > 0.5 else f"Concept {k + 1}")
+            for k, (label, share) in enumerate(kinds)
+        )
+        return cls(
+            split.acts.layer,
+            split.neuron,
+            threshold,
+            split.index,
+            split.activations,
+            split.vectors,
+            labels,
+            vectors,
+            np.asarray(nodes, np.int32),
+            titles,
+            split.direction,
+            split.metric,
+            split=split,
+        )
+
+    def refine(
+        self,
+        outlier: float | None = None,
+        min_size: int | None = None,
+        n_init: int = 5,
+        seed: int = 0,
+        names: Mapping[int, str] | None = None,
+    ) -> Concepts:
+        """The paper to the letter: k-means membership, the outlier and the minimum-size rule.
+
+        k-means (`n_init` initialisations) on the same vectors, with as many clusters as the tree
+        has at the threshold, small ones included. A sample at a *squared* distance of `outlier`
+        or more from its centroid is left out; a cluster that keeps fewer than `min_size` samples
+        is dropped. `moved` and `left` mark what changed against the tree.
+
+        Args:
+            outlier: the paper has 15 where its threshold is 15; not given: `threshold**2 / 15`
+                for Ward, which is the same there and follows the layer's scale elsewhere (see
+                `neuronwidgets.concepts.refine.outlier_distance` for other linkages).
+            min_size: not given: the split's own (5 of 100).
+            n_init, seed: of k-means.
+        """
+        from neuronwidgets.concepts.refine import refine
+
+        split = self._require_split("refine")
+        if self.moved is not None:
+            raise ValueError("these concepts are refined already; refine a cut: split.cut(t).")
+        done = refine(split, self.threshold, outlier, min_size, n_init, seed)
+        made = Concepts._of(split, self.threshold, done.labels, done.nodes, names or {})
+        return replace(made, moved=done.moved, left=done.left)
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def refined(self) -> bool:
+        return self.moved is not None
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """int64 `K`: samples per concept."""
+        return np.bincount(self.labels[self.labels >= 0], minlength=len(self))
+
+    @property
+    def unassigned(self) -> int:
+        """How many of the top samples belong to no concept."""
+        return int((self.labels < 0).sum())
+
+    def exemplars(self, k: int = 8) -> list[np.ndarray]:
+        """For each concept the rows of its `k` samples that activate the neuron most."""
+        # `index` is sorted by activation.
+        return [self.index[self.labels == concept][:k] for concept in range(len(self))]
+
+    def project(self, values: Any) -> np.ndarray:
+        """Dot products of samples with the concept vectors.
+
+        Args:
+            values: `S x D`, an array or `Activations`.
+
+        Returns:
+            float32 or wider, `S x K`.
+        """
+        acts = values if isinstance(values, Activations) else Activations.from_arrays(values)
+        if acts.shape[1] != self.vectors.shape[1]:
+            raise ValueError(
+                f"values has {acts.shape[1]:,} neurons and the concept vectors "
+                f"{self.vectors.shape[1]:,}: the same layer is needed."
+            )
+        return acts.project(self.vectors)
+
+    @cached_property
+    def projections(self) -> np.ndarray:
+        """Every sample of the dataset on every concept vector: `S x K`."""
+        return self.project(self._require_split("projections").acts)
+
+    def found(self, k: int = 20) -> np.ndarray:
+        """What each concept vector finds in the whole dataset: the `k` rows of highest projection.
+
+        int64 `K x k`, highest first, ties to the smaller row.
+        """
+        return find(self._require_split("found").acts, self.vectors, k)[0]
+
+    @cached_property
+    def cosines(self) -> np.ndarray:
+        """float64 `K x K`: cosine between concept vectors."""
+        wide = self.vectors.astype(np.float64)
+        return np.clip(wide @ wide.T, -1, 1)
+
+    @cached_property
+    def cosines_to_neuron(self) -> np.ndarray:
+        """float64 `K`: cosine of each concept vector with the neuron's axis (or the direction)."""
+        return np.clip(self.vectors.astype(np.float64) @ self.direction, -1, 1)
+
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """float64 `K x K`: mean distance of two concepts' samples, in the linkage's metric.
+
+        The diagonal is the mean distance of two different samples of one concept (NaN for a
+        concept of one sample).
+        """
+        from scipy.spatial.distance import cdist
+
+        members = [self.top_vectors[self.labels == k] for k in range(len(self))]
+        out = np.full((len(self), len(self)), np.nan)
+        for a, one in enumerate(members):
+            for b, other in enumerate(members[: a + 1]):
+                total = sum(
+                    float(cdist(one[i : i + 1024], other, self.metric).sum())
+                    for i in range(0, len(one), 1024)
+                )
+                pairs = len(one) * (len(one) - 1) if a == b else len(one) * len(other)
+                out[a, b] = out[b, a] = total / pairs if pairs else np.nan
+        return out
+
+    @property
+    def within(self) -> np.ndarray:
+        """float64 `K`: mean distance of two samples of one concept."""
+        return np.diagonal(self.distances).copy()
+
+    @property
+    def between(self) -> np.ndarray:
+        """float64 `K x K`: mean distance between the samples of two concepts; diagonal NaN."""
+        out = self.distances.copy()
+        np.fill_diagonal(out, np.nan)
+        return out
+
+    @cached_property
+    def purity(self) -> np.ndarray:
+        """float64 `K`: the share of a concept's most frequent label; NaN without labels."""
+        return self._purity([self.index[self.labels == k] for k in range(len(self))])
+
+    def found_purity(self, k: int = 20) -> np.ndarray:
+        """float64 `K`: the share of the most frequent label among what each vector finds."""
+        return self._purity(list(self.found(k)))
+
+    def _purity(self, rows: list[np.ndarray]) -> np.ndarray:
+        acts = self.split.acts if self.split is not None else None
+        if acts is None or acts.labels is None:
+            return np.full(len(rows), np.nan)
+        return np.array([majority(acts.labels[row])[1] for row in rows])
+
+    def _require_split(self, what: str) -> Split:
+        if self.split is None:
+            raise ValueError(
+                f"{what} needs the activations, and these concepts were loaded from "
+                "disk: use project(values), or split again."
+            )
+        return self.split
+
+    # What leaves the notebook
+
+    def save(self, path: str | Path) -> Path:
+        """Write `PATH.safetensors` (arrays) and `PATH.json` (what they are). Returns the first."""
+        from safetensors.numpy import save_file
+
+        stem = _stem(path)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+        for name in ("moved", "left"):
+            if getattr(self, name) is not None:
+                arrays[name] = getattr(self, name)
+        about = {
+            "format": FORMAT,
+            "layer": self.layer,
+            "neuron": self.neuron,
+            "threshold": self.threshold,
+            "metric": self.metric,
+            "names": list(self.names),
+            "sizes": self.sizes.tolist(),
+        }
+        save_file(arrays, f"{stem}.safetensors", {"format": FORMAT})
+        Path(f"{stem}.json").write_text(json.dumps(about, indent=1, ensure_ascii=False), "utf-8")
+        return Path(f"{stem}.safetensors")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Concepts:
+        """Read what `save` wrote. Projections of new samples: `project(values)`."""
+        from safetensors.numpy import load_file
+
+        stem = _stem(path)
+        try:
+            about = json.loads(Path(f"{stem}.json").read_text("utf-8"))
+            arrays = load_file(f"{stem}.safetensors")
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{error.filename or stem}: not there. Concepts.load reads "
+                "PATH.json and PATH.safetensors, as save wrote them."
+            ) from None
+        if about.get("format") != FORMAT:
+            raise ValueError(
+                f"{stem}.json is in the format {about.get('format')!r}; this version "
+                f"reads {FORMAT!r}."
+            )
+        return cls(
+            layer=about["layer"],
+            neuron=about["neuron"],
+            threshold=about["threshold"],
+            metric=about["metric"],
+            names=tuple(about["names"]),
+            **arrays,
+        )
+
+    def to_frame(self) -> Any:
+        """A `pandas.DataFrame` with a row per top sample.
+
+        Columns: `sample` (row of the activations), `concept` (-1: none), `name`, `activation`,
+        `projection` (on its own concept vector), `label`, and after `refine` `moved`, `left`.
+        """
+        import pandas as pd
+
+        own = np.full(len(self.index), np.nan)
+        has = self.labels >= 0
+        own[has] = np.einsum("nd,nd->n", self.top_vectors[has], self.vectors[self.labels[has]])
+        columns: dict[str, Any] = {
+            "sample": self.index,
+            "concept": self.labels,
+            "name": [self.names[k] if k >= 0 else "" for k in self.labels],
+            "activation": self.activations,
+            "projection": own,
+        }
+        if self.split is not None and self.split.labels is not None:
+            names = (*self.split.acts.label_names, None)
+            columns["label"] = [names[code] for code in self.split.labels]
+        if self.moved is not None and self.left is not None:
+            columns |= {"moved": self.moved, "left": self.left}
+        return pd.DataFrame(columns)
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        """One colour for each concept, the same as in the widget."""
+        if self.split is None or (self.nodes < 0).any():
+            return tuple(COLORS[k % len(COLORS)] for k in range(len(self)))
+        slots = self.split.tree.colors(self.split.min_size)[self.nodes]
+        return tuple(COLORS[slot % len(COLORS)] for slot in slots)
+
+    def to_altair(self) -> Any:
+        """An Altair chart: the samples' map by concept, beside each concept's activation range."""
+        import altair as alt
+
+        frame = self.to_frame()
+        title = "activation" if self.neuron is None else f"activation of neuron {self.neuron}"
+        frame["concept"] = [
+            f"{k + 1}. {self.names[k]}" if k >= 0 else "no concept" for k in self.labels
+        ]
+        domain = [f"{k + 1}. {name}" for k, name in enumerate(self.names)] + ["no concept"]
+        color = alt.Color("concept:N").scale(domain=domain, range=[*self.colors, UNASSIGNED])
+        if self.split is not None:
+            frame["x"], frame["y"] = self.split.map.T.astype(float)
+        base = alt.Chart(frame).encode(color=color, tooltip=["sample", "concept", "activation"])
+        ranges = (
+            base.mark_tick(thickness=1.5)
+            .encode(
+                x=alt.X("activation:Q").title(title).scale(zero=False),
+                y=alt.Y("concept:N").title(None).sort(domain),
+            )
+            .properties(width=300)
+        )
+        if self.split is None:
+            return ranges
+        plane = (
+            base.mark_circle(size=45, opacity=0.9)
+            .encode(
+                x=alt.X("x:Q").title("first component"),
+                y=alt.Y("y:Q").title("second component"),
+            )
+            .properties(width=300, height=240)
+        )
+        return plane | ranges
+
+    def __repr__(self) -> str:
+        who = "a direction" if self.neuron is None else f"neuron {self.neuron}"
+        parts = ", ".join(f"{n} ({s})" for n, s in zip(self.names, self.sizes, strict=True))
+        rest = f"; {self.unassigned} unassigned" if self.unassigned else ""
+        kind = "refined, " if self.refined else ""
+        return (
+            f"Concepts({len(self)} of {who} in layer {self.layer!r} at {self.threshold:.4g}, "
+            f"{kind}{parts or 'none'}{rest})"
+        )
+
+    def _repr_html_(self) -> str:
+        head = ("concept", "samples", "purity", "cos to neuron", "activation")
+        cells = []
+        for k, name in enumerate(self.names):
+            mine = self.activations[self.labels == k]
+            pure = "–" if np.isnan(self.purity[k]) else f"{self.purity[k]:.0%}"
+            cells.append(
+                f"<tr><td style='text-align:left'><span style='color:{self.colors[k]}'>●</span> "
+                f"{html.escape(name)}</td><td>{self.sizes[k]}</td><td>{pure}</td>"
+                f"<td>{self.cosines_to_neuron[k]:.2f}</td>"
+                f"<td>{mine.min():.4g} to {mine.max():.4g}</td></tr>"
+            )
+        columns = "".join(f"<th>{name}</th>" for name in head)
+        return (
+            f"<p>{html.escape(repr(self).split('(')[0])}: {len(self)} at {self.threshold:.4g}, "
+            f"{self.unassigned} of {len(self.index)} samples unassigned</p>"
+            f"<table><thead><tr>{columns}</tr></thead><tbody>{''.join(cells)}</tbody></table>"
+        )
+
+
+def _stem(path: str | Path) -> Path:
+    path = Path(path)
+    return path.with_suffix("") if path.suffix in (".safetensors", ".json") else path

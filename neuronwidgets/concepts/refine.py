@@ -1,0 +1,111 @@
+"""The paper's membership rule: k-means, outliers, minimum size (arXiv 2304.09707, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuronwidgets.concepts.find import unit
+from neuronwidgets.concepts.split import Split
+
+PAPER_THRESHOLD = 15.0
+MOST_WORK = 200_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """Who belongs to which concept after k-means.
+
+    Attributes:
+        labels: int64 `n`, -1 for outliers and members of dropped clusters.
+        nodes: int32 `K`, the tree cluster that each concept overlaps most, one each; -1: none.
+        moved, left: bool `n`, samples that changed their concept, and that lost it.
+    """
+
+    labels: np.ndarray
+    nodes: np.ndarray
+    moved: np.ndarray
+    left: np.ndarray
+
+
+def outlier_distance(threshold: float, method: str, metric: str) -> float:
+    """The squared distance from its centroid at which a sample is an outlier, by default.
+
+    The paper has 15 for both the Ward threshold and this squared distance, on one layer of one
+    model. `threshold ** 2 / 15` is the same there and follows the scale of other layers. Under
+    cosine the vectors have unit length and a squared distance is twice the cosine distance; for
+    the average linkage the threshold itself is a distance.
+    """
+    if metric == "cosine":
+        return 2 * threshold
+    return threshold**2 / (PAPER_THRESHOLD if method == "ward" else 1)
+
+
+def refine(
+    split: Split,
+    threshold: float,
+    outlier: float | None = None,
+    min_size: int | None = None,
+    n_init: int = 5,
+    seed: int = 0,
+) -> Refinement:
+    """k-means with as many clusters as the tree has at `threshold`, then the two rules.
+
+    Args:
+        split: the neuron's top samples.
+        threshold: the cut that gives `K0`, the number of clusters.
+        outlier: a sample at this squared distance from its centroid, or more, is left out.
+        min_size: a cluster that keeps fewer samples is dropped (the paper: 5).
+        n_init: k-means initialisations (the paper: 5).
+        seed: of k-means.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.cluster import KMeans
+
+    tree = split.tree
+    min_size = split.min_size if min_size is None else min_size
+    if outlier is None:
+        outlier = outlier_distance(threshold, split.method, split.metric)
+    points = split.vectors.astype(np.float64)
+    if split.metric == "cosine":
+        points = unit(points).astype(np.float64)
+    cut = tree.cut(threshold)
+    clusters = min(len(cut), len(np.unique(points, axis=0)))
+    if clusters * points.size > MOST_WORK and clusters > 1:
+        raise ValueError(
+            f"k-means with {clusters:,} clusters of {len(points):,} samples would "
+            "take minutes: choose a coarser threshold before refining."
+        )
+    means = KMeans(clusters, n_init=n_init, random_state=seed).fit(points)
+    member = means.labels_.astype(np.int64)
+    far = ((points - means.cluster_centers_[member]) ** 2).sum(axis=1) >= outlier
+    member[far] = -1
+    kept = np.bincount(member[member >= 0], minlength=clusters)
+    kept_clusters = np.flatnonzero((kept >= min_size) & (kept > 0))
+
+    before = np.empty(tree.n, np.int64)
+    before[tree.order] = np.repeat(np.arange(len(cut)), tree.size[cut])
+    concept_of_cut = np.flatnonzero(tree.size[cut] >= min_size)
+    overlap = np.zeros((clusters, len(cut)), np.int64)
+    np.add.at(overlap, (member[member >= 0], before[member >= 0]), 1)
+    table = overlap[np.ix_(kept_clusters, concept_of_cut)]
+    rows, columns = linear_sum_assignment(-table)
+    match = np.full(len(kept_clusters), -1)
+    good = table[rows, columns] > 0
+    match[rows[good]] = concept_of_cut[columns[good]]
+    # From left to right in the dendrogram, those without a match last.
+    ranking = np.lexsort((np.arange(len(match)), np.where(match < 0, len(cut), match)))
+    number = np.full(clusters + 1, -1)
+    number[kept_clusters[ranking]] = np.arange(len(ranking))
+    labels = number[member]
+    match = match[ranking]
+    nodes = np.where(match >= 0, cut[match], -1).astype(np.int32) if len(match) else match
+    was = np.isin(before, concept_of_cut)
+    home = np.where(labels >= 0, match[labels] if len(match) else -1, -1)
+    return Refinement(
+        labels,
+        np.asarray(nodes, np.int32),
+        moved=(labels >= 0) & (home != before),
+        left=was & (labels < 0),
+    )

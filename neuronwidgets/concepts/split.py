@@ -1,0 +1,181 @@
+"""One neuron (or direction), its top samples and their tree.
+
+O'Mahony, Andrearczyk, Müller, Graziani, *Disentangling Neuron Representations with Concept
+Vectors* (arXiv 2304.09707), steps 1 and 2.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuronwidgets.activations import Activations
+from neuronwidgets.concepts.linkage import check_method, linkage
+from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggestions
+from neuronwidgets.concepts.tree import Tree
+
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.concepts import Concepts
+
+TOP = 100
+SMALLEST = 0.05
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Split:
+    """A neuron's top samples and the tree that clusters them; every cut of it is cheap.
+
+    Attributes:
+        acts: where it came from.
+        neuron: the neuron, or `None` for a direction.
+        direction: the unit vector `D` that was split: the neuron's axis, or the direction.
+        index: int64 `n`, the top samples (rows of `acts`), strongest first.
+        activations: `n`, the neuron's activation on them (or the projection on the direction).
+        vectors: `n x D`, the whole layer on them.
+        Z: float64 `(n - 1) x 4`, the linkage in SciPy's format.
+        method, metric: how `Z` was made.
+        min_size: smaller clusters are no concept (5 of 100, as in the paper, unless chosen).
+    """
+
+    acts: Activations
+    neuron: int | None
+    direction: np.ndarray
+    index: np.ndarray
+    activations: np.ndarray
+    vectors: np.ndarray
+    Z: np.ndarray
+    method: str = "ward"
+    metric: str = "euclidean"
+    min_size: int = field(default=5)
+
+    @property
+    def name(self) -> str:
+        return "a direction" if self.neuron is None else f"neuron {self.neuron}"
+
+    @cached_property
+    def tree(self) -> Tree:
+        return Tree.of(self.Z)
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """int64 `n`: the top samples' labels, or `None`."""
+        return None if self.acts.labels is None else self.acts.labels[self.index]
+
+    @cached_property
+    def map(self) -> np.ndarray:
+        """float32 `n x 2`: the samples in the plane of their two largest principal components."""
+        centred = self.vectors.astype(np.float64) - self.vectors.mean(axis=0, dtype=np.float64)
+        n, d = centred.shape
+        if d <= n:
+            values, axes = np.linalg.eigh(centred.T @ centred)
+            axes = axes[:, np.argsort(-values, kind="stable")[:2]]
+            plane = centred @ axes
+        else:
+            values, left = np.linalg.eigh(centred @ centred.T)
+            best = np.argsort(-values, kind="stable")[:2]
+            plane = left[:, best] * np.sqrt(np.maximum(values[best], 0))
+        if plane.shape[1] < 2:
+            plane = np.concatenate([plane, np.zeros((n, 2 - plane.shape[1]))], axis=1)
+        # The sign of a component is arbitrary: fix it, so that the map does not flip.
+        peak = plane[np.abs(plane).argmax(axis=0), np.arange(2)]
+        return (plane * np.where(peak < 0, -1, 1)).astype(np.float32)
+
+    def suggest(self) -> list[Suggestion]:
+        """Thresholds at the natural gaps of the merge heights, fewest concepts first."""
+        return suggestions(self.tree, self.min_size)
+
+    @cached_property
+    def suggested(self) -> float:
+        """The threshold that `cut()` takes when none is given."""
+        return default_threshold(self.tree, self.min_size)
+
+    def cut(self, threshold: float | None = None) -> Concepts:
+        """The tree's clusters at or below `threshold`; those under `min_size` are set aside.
+
+        Args:
+            threshold: a height of the tree (the paper's `distance_threshold`, 15 for its layer);
+                lower is finer. Not given: `suggested`, from the data.
+        """
+        from neuronwidgets.concepts.concepts import Concepts
+
+        return Concepts.at(self, self.suggested if threshold is None else threshold)
+
+    def __repr__(self) -> str:
+        return (
+            f"Split({self.name} of layer {self.acts.layer!r}, top {len(self.index):,}, "
+            f"{self.method}/{self.metric}, heights to {self.tree.top:.4g}, "
+            f"suggested threshold {self.suggested:.4g})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{s.concepts}</td><td>{s.threshold:.4g}</td><td>{s.gap:.0%}</td></tr>"
+            for s in self.suggest()
+        )
+        return (
+            f"<p>{html.escape(repr(self))}</p><table><thead><tr><th>concepts</th>"
+            f"<th>threshold</th><th>gap</th></tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+def split(
+    acts: Activations,
+    neuron: Any,
+    top: int | None = None,
+    method: str = "ward",
+    metric: str | None = None,
+    *,
+    min_size: int | None = None,
+) -> Split:
+    """Cluster the top samples of a neuron, or of any direction, by their whole-layer vectors.
+
+    Args:
+        acts: the layer's activations.
+        neuron: the neuron's number, or a vector of `D` numbers (a direction).
+        top: how many of the samples that activate it most; 100 if not given (the paper's number),
+            or all where there are fewer.
+        method, metric: see `linkage`.
+        min_size: clusters of fewer samples are no concept; 5 in 100 if not given, at least 2.
+
+    Raises:
+        ValueError, IndexError, TypeError: no such neuron, `top` larger than the data, fewer than
+            two samples, an unknown method.
+    """
+    if len(acts) < 2:
+        raise ValueError(
+            f"layer {acts.layer!r} was read on {len(acts)} sample: at least two are "
+            "needed to split a neuron."
+        )
+    method, metric = check_method(method, metric)
+    count = acts.check_top(min(TOP, len(acts)) if top is None else top)
+    if count < 2:
+        raise ValueError("top=1; at least two samples are needed to split a neuron.")
+    smallest = max(2, math.ceil(SMALLEST * count)) if min_size is None else min_size
+    if isinstance(smallest, bool) or not isinstance(smallest, int | np.integer) or smallest < 1:
+        raise ValueError(f"min_size={min_size!r}; a whole number of at least 1 is needed.")
+    one = np.ndim(neuron) == 0
+    along = acts.along(neuron)
+    if one:
+        direction = np.zeros(acts.shape[1])
+        direction[int(neuron)] = 1
+    else:
+        direction = acts.check_direction(neuron)
+    index = acts.top(neuron, count)
+    vectors = acts.rows(index)
+    return Split(
+        acts,
+        int(neuron) if one else None,
+        direction,
+        index,
+        along[index],
+        vectors,
+        linkage(vectors, method, metric),
+        method,
+        metric,
+        int(smallest),
+    )

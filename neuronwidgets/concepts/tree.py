@@ -1,0 +1,156 @@
+"""A linkage as a tree whose every cut is cheap."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from neuronwidgets.concepts.palette import COLORS
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """The `2n - 1` nodes of a linkage of `n` samples, in SciPy's numbering.
+
+    Node `i < n` is sample `i`, node `n + m` the `m`-th merge. The samples of a node stand side by
+    side in `order`, at `start[node] : start[node] + size[node]`; the larger child comes first.
+
+    Attributes:
+        children: int32 `(n - 1) x 2`, in drawing order.
+        height: float64 `2n - 1`, zero for samples, never below a child's.
+        size, start, parent: int32 `2n - 1`; the root's parent is -1.
+        order: int32 `n`, samples from left to right.
+    """
+
+    children: np.ndarray
+    height: np.ndarray
+    size: np.ndarray
+    start: np.ndarray
+    parent: np.ndarray
+    order: np.ndarray
+
+    @classmethod
+    def of(cls, Z: np.ndarray) -> Tree:
+        """From a linkage `Z`, `(n - 1) x 4`."""
+        n = len(Z) + 1
+        nodes = 2 * n - 1
+        size = np.concatenate([np.ones(n), Z[:, 3]]).astype(np.int32)
+        height = np.concatenate([np.zeros(n), np.maximum.accumulate(Z[:, 2])])
+        children = Z[:, :2].astype(np.int32)
+        swap = (size[children[:, 1]] > size[children[:, 0]]) | (
+            (size[children[:, 1]] == size[children[:, 0]]) & (children[:, 1] < children[:, 0])
+        )
+        children[swap] = children[swap][:, ::-1]
+        parent = np.full(nodes, -1, np.int32)
+        parent[children[:, 0]] = parent[children[:, 1]] = np.arange(n, nodes)
+        start = np.zeros(nodes, np.int32)
+        for merge in range(n - 2, -1, -1):
+            left, right = children[merge]
+            start[left] = start[n + merge]
+            start[right] = start[left] + size[left]
+        order = np.empty(n, np.int32)
+        order[start[:n]] = np.arange(n)
+        return cls(children, height, size, start, parent, order)
+
+    @property
+    def n(self) -> int:
+        """How many samples."""
+        return len(self.order)
+
+    @property
+    def top(self) -> float:
+        """The root's height."""
+        return float(self.height[-1])
+
+    def cut(self, threshold: float) -> np.ndarray:
+        """The clusters whose merges are all at or below `threshold`, from left to right: nodes.
+
+        The same flat clusters as `scipy.cluster.hierarchy.fcluster(Z, threshold, "distance")`.
+        """
+        above = np.where(self.parent < 0, np.inf, self.height[self.parent])
+        nodes = np.flatnonzero((self.height <= threshold) & (above > threshold))
+        if len(nodes) == 0:
+            # Below every height: each sample for itself.
+            nodes = np.arange(self.n)
+        return nodes[np.argsort(self.start[nodes])].astype(np.int32)
+
+    def members(self, node: int) -> np.ndarray:
+        """The samples of a node, from left to right."""
+        start = self.start[node]
+        return self.order[start : start + self.size[node]]
+
+    @cached_property
+    def merge_heights(self) -> np.ndarray:
+        """float64 `n - 1`, ascending."""
+        return self.height[self.n :]
+
+    def colors(self, min_size: int) -> np.ndarray:
+        """A colour for every node: int16 `2n - 1`, an index into the palette, -1 for small nodes.
+
+        A concept keeps its colour as it loses its smaller part, which takes a colour that is not
+        on the screen. So a node's colour does not depend on the way that the cut came.
+        """
+        n, nodes = self.n, 2 * self.n - 1
+        color = np.full(nodes, -1, np.int16)
+        track = np.full(nodes, -1, np.int32)
+        big = self.size >= min_size
+        born: list[float] = []
+        gone: list[float] = []
+        for node in range(nodes - 1, -1, -1):
+            if not big[node]:
+                continue
+            parent = int(self.parent[node])
+            if parent >= 0 and self.children[parent - n][0] == node:
+                track[node] = track[parent]
+            else:
+                track[node] = len(born)
+                born.append(np.inf if parent < 0 else float(self.height[parent]))
+                gone.append(0.0)
+            gone[track[node]] = float(self.height[node])
+        used: list[tuple[float, int]] = []
+        free = list(range(len(COLORS)))
+        slot = [0] * len(born)
+        extra = len(COLORS)
+        for i in sorted(range(len(born)), key=lambda i: -born[i]):
+            while used and -used[0][0] >= born[i]:
+                heapq.heappush(free, heapq.heappop(used)[1])
+            if not free:
+                heapq.heappush(free, extra)
+                extra += 1
+            slot[i] = heapq.heappop(free)
+            heapq.heappush(used, (-gone[i], slot[i]))
+        color[track >= 0] = np.array(slot, np.int16)[track[track >= 0]]
+        return color
+
+    def inherit(self, nodes: Sequence[int], anchors: Sequence[int]) -> list[int]:
+        """Which anchor each of `nodes` takes: the index into `anchors`, or -1.
+
+        An anchor is the node at which a user gave a name. The pair with the largest overlap is
+        served first (then the smaller anchor, then the smaller node number); each anchor goes to
+        one node and each node takes one anchor.
+        """
+        pairs = []
+        for a, anchor in enumerate(anchors):
+            for c, node in enumerate(nodes):
+                small, large = sorted((int(anchor), int(node)), key=lambda x: self.size[x])
+                first, last = self.start[large], self.start[large] + self.size[large]
+                if first <= self.start[small] < last:
+                    overlap = int(self.size[small])
+                    pairs.append((-overlap, int(self.size[anchor]), int(anchor), int(node), a, c))
+        taken = [-1] * len(nodes)
+        spent: set[int] = set()
+        for *_, a, c in sorted(pairs):
+            if taken[c] < 0 and a not in spent:
+                taken[c] = a
+                spent.add(a)
+        return taken
+
+
+def names_at(tree: Tree, nodes: Sequence[int], names: Mapping[int, str]) -> list[str | None]:
+    """The users' names of `nodes`, where `names` maps the nodes that were named to their names."""
+    anchors = list(names)
+    return [None if a < 0 else names[anchors[a]] for a in tree.inherit(nodes, anchors)]

@@ -1,0 +1,11 @@
+"""Names of layers -> modules, hooks that end with their `with`, and batches of any data."""
+
+from neuronwidgets.models.batches import Batch as Batch
+from neuronwidgets.models.batches import batches as batches
+from neuronwidgets.models.hooks import Reader as Reader
+from neuronwidgets.models.hooks import evaluating as evaluating
+from neuronwidgets.models.hooks import hooked as hooked
+from neuronwidgets.models.layers import Layer as Layer
+from neuronwidgets.models.layers import Layers as Layers
+from neuronwidgets.models.layers import find_layer as find_layer
+from neuronwidgets.models.layers import layers as layers

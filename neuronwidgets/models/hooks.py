@@ -1,0 +1,78 @@
+"""The one hook that every reader and editor of a layer uses; it dies with its `with`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class _Reached(Exception):
+    """Ends a forward pass as soon as the layer that is read has answered."""
+
+
+@contextmanager
+def hooked(module: nn.Module, hook: Callable[[Any], Any]) -> Iterator[None]:
+    """Call `hook(output)` at every forward of `module` made by this thread.
+
+    What the hook returns replaces the output; `None` leaves it. Other threads' passes through
+    the same module are not touched, so that a widget's job and a user's cell can share a model.
+    """
+    owner = threading.get_ident()
+
+    def call(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        return hook(output) if threading.get_ident() == owner else None
+
+    handle = module.register_forward_hook(call)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """`model.eval()` without gradients; each module's own mode is restored on every way out."""
+    training = [module for module in model.modules() if module.training]
+    if training:
+        model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+class Reader:
+    """Runs a model up to one layer and no further, and returns that layer's raw output."""
+
+    def __init__(self, model: nn.Module, module: nn.Module, name: str) -> None:
+        self._model, self._module, self._name = model, module, name
+
+    def __call__(self, inputs: Any) -> Any:
+        """Args: `inputs`: a mapping (keywords), a tuple (positional) or a single argument."""
+        kept: list[Any] = []
+
+        def keep(output: Any) -> None:
+            kept.append(output)
+            raise _Reached
+
+        with hooked(self._module, keep):
+            try:
+                if isinstance(inputs, Mapping):
+                    self._model(**inputs)
+                elif isinstance(inputs, tuple):
+                    self._model(*inputs)
+                else:
+                    self._model(inputs)
+            except _Reached:
+                return kept[0]
+        raise ValueError(
+            f"layer {self._name!r} was never called while {type(self._model).__name__} ran on this "
+            "data: choose a layer that the forward pass uses."
+        )

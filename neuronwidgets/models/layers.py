@@ -1,0 +1,119 @@
+"""Layers by the names that `torch.nn.Module.named_modules()` gives them."""
+
+from __future__ import annotations
+
+import difflib
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from torch import nn
+
+_WIDTH_ATTRIBUTES = ("out_features", "out_channels", "num_features", "embedding_dim", "nf")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One module of a model: what `layer=` accepts."""
+
+    name: str
+    type: str
+    width: int | None
+    """Neurons, where the module states it; `None` where only a forward pass can tell."""
+
+
+@dataclass(frozen=True, repr=False)
+class Layers(Sequence[Layer]):
+    """The layers of a model, in the order of `named_modules()`."""
+
+    model: str
+    rows: tuple[Layer, ...]
+
+    @overload
+    def __getitem__(self, index: int) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Layer, ...]: ...
+    def __getitem__(self, index: int | slice) -> Layer | tuple[Layer, ...]:
+        return self.rows[index]
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        wide = max((len(row.name) for row in self.rows), default=4)
+        kind = max((len(row.type) for row in self.rows), default=4)
+        lines = [f"{self.model}: {len(self)} layers", f"{'name':<{wide}}  {'type':<{kind}}  width"]
+        lines += [f"{r.name:<{wide}}  {r.type:<{kind}}  {r.width or '–':>5}" for r in self.rows]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td style='text-align:left'><code>{html.escape(r.name)}</code></td>"
+            f"<td style='text-align:left'>{html.escape(r.type)}</td><td>{r.width or '–'}</td></tr>"
+            for r in self.rows
+        )
+        return (
+            f"<p>{html.escape(self.model)}: {len(self)} layers</p>"
+            "<div style='max-height:24em;overflow:auto'><table><thead><tr>"
+            "<th style='text-align:left'>layer</th><th style='text-align:left'>type</th>"
+            f"<th>width</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        )
+
+    def to_frame(self) -> Any:
+        """A `pandas.DataFrame` with the columns `name`, `type`, `width`."""
+        import pandas as pd
+
+        columns = ["name", "type", "width"]
+        return pd.DataFrame([(r.name, r.type, r.width) for r in self.rows], columns=columns)
+
+
+def _width(module: nn.Module) -> int | None:
+    for attribute in _WIDTH_ATTRIBUTES:
+        value = getattr(module, attribute, None)
+        if isinstance(value, int):
+            return value
+    shape = getattr(module, "normalized_shape", None)
+    return int(shape[-1]) if shape else None
+
+
+def _require_module(model: object) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"model is a {type(model).__name__}; a torch.nn.Module is needed "
+            "(of a Hugging Face pipeline, pass pipeline.model)."
+        )
+    return model
+
+
+def layers(model: nn.Module) -> Layers:
+    """List the layers of `model` that `layer=` accepts: name, type, and width where stated."""
+    model = _require_module(model)
+    rows = tuple(
+        Layer(name, type(module).__name__, _width(module))
+        for name, module in model.named_modules()
+        if name
+    )
+    return Layers(type(model).__name__, rows)
+
+
+def find_layer(model: nn.Module, name: str) -> nn.Module:
+    """The module called `name` in `model.named_modules()`.
+
+    Raises:
+        ValueError: no such layer; the message lists the nearest names.
+    """
+    modules = dict(_require_module(model).named_modules())
+    if isinstance(name, str) and name in modules:
+        return modules[name]
+    names = [n for n in modules if n]
+    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    near += [n for n in names if n.endswith(f".{name}") and n not in near][:3]
+    hint = f" Near it: {', '.join(map(repr, near))}." if near else ""
+    raise ValueError(
+        f"layer {name!r} is not in {type(model).__name__}.{hint} "
+        f"neuronwidgets.layers(model) lists all {len(names)} names."
+    )

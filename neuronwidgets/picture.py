@@ -1,0 +1,27 @@
+"""One image, from whatever a user has, as pixels that can be shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def picture(array: Any) -> np.ndarray:
+    """One image as uint8 `H x W` or `H x W x 3`, from PIL, `C x H x W` or any value range."""
+    if hasattr(array, "getbands"):
+        array = np.asarray(array if array.mode in ("L", "RGB") else array.convert("RGB"))
+    out = np.asarray(array)
+    if out.ndim == 3 and out.shape[0] in (1, 3) and out.shape[2] not in (1, 3):
+        out = np.moveaxis(out, 0, -1)
+    if out.ndim == 3 and out.shape[2] == 1:
+        out = out[..., 0]
+    if out.ndim == 3 and out.shape[2] == 4:
+        out = out[..., :3]
+    if out.dtype == np.uint8:
+        return out
+    out = np.nan_to_num(out.astype(np.float32))
+    low, high = float(out.min()), float(out.max())
+    if low < 0 or high > 1:
+        out = (out - low) / ((high - low) or 1.0)
+    return (out * 255).round().astype(np.uint8)
