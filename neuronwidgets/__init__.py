@@ -6,6 +6,8 @@ The public names load lazily: ``import neuronwidgets`` imports neither torch nor
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,10 +47,23 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'neuronwidgets' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
-    # `neuronwidgets.capture` is a room and a function: the function is the public name.
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """`neuronwidgets.capture` is a room and a function: the function is the public name.
+
+    The import system binds a room to its name in the package; here, not over a public name.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

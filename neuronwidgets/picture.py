@@ -11,6 +11,9 @@ def picture(array: Any) -> np.ndarray:
     """One image as uint8 `H x W` or `H x W x 3`, from PIL, `C x H x W` or any value range."""
     if hasattr(array, "getbands"):
         array = np.asarray(array if array.mode in ("L", "RGB") else array.convert("RGB"))
+    elif hasattr(array, "detach"):
+        array = array.detach().cpu()
+        array = array.float().numpy() if array.is_floating_point() else array.numpy()
     out = np.asarray(array)
     if out.ndim == 3 and out.shape[0] in (1, 3) and out.shape[2] not in (1, 3):
         out = np.moveaxis(out, 0, -1)
@@ -18,6 +21,11 @@ def picture(array: Any) -> np.ndarray:
         out = out[..., 0]
     if out.ndim == 3 and out.shape[2] == 4:
         out = out[..., :3]
+    if 0 in out.shape or not (out.ndim == 2 or (out.ndim == 3 and out.shape[2] == 3)):
+        raise ValueError(
+            f"an array of shape {np.shape(array)} is no image: H x W, H x W x 3 or 3 x H x W is "
+            "needed."
+        )
     if out.dtype == np.uint8:
         return out
     out = np.nan_to_num(out.astype(np.float32))

@@ -121,7 +121,12 @@ class Activations:
 
     def check_direction(self, direction: Any) -> np.ndarray:
         """`direction` as a unit vector `D`, refused if it is of another length, or zero."""
-        vector = np.asarray(direction, np.float64).ravel()
+        if hasattr(direction, "detach"):
+            direction = direction.detach().cpu().double().numpy()
+        try:
+            vector = np.asarray(direction, np.float64).ravel()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the direction is not a list of numbers: {error}") from None
         if vector.shape != (self.shape[1],) or np.ndim(direction) != 1:
             raise ValueError(
                 f"the direction has shape {np.shape(direction)}; layer {self.layer!r} needs one "
@@ -167,7 +172,7 @@ class Activations:
 
 def largest(values: np.ndarray, k: int) -> np.ndarray:
     """Indices of the `k` largest of `S` values, largest first, ties to the smaller index: int64."""
-    if k >= len(values):
+    if k < 1 or k >= len(values):
         return np.argsort(-values, kind="stable")[:k]
     bound = values[np.argpartition(values, len(values) - k)[len(values) - k]]
     above = np.flatnonzero(values > bound)
@@ -185,6 +190,8 @@ def _matrix(values: Any) -> np.ndarray:
         values = (values.float() if narrow else values).numpy()
     try:
         matrix = np.asarray(values)
+        if matrix.dtype.kind not in "biufO":
+            raise TypeError(f"it holds {matrix.dtype}")
         if matrix.dtype not in (np.float32, np.float64):
             matrix = matrix.astype(np.float32)
     except (TypeError, ValueError) as error:
@@ -205,7 +212,9 @@ def _require_finite(values: np.ndarray, layer: str) -> None:
     step = max(1, _CHUNK // max(1, values.shape[1]))
     for start in range(0, len(values), step):
         chunk = values[start : start + step]
-        if np.isfinite(chunk.sum(dtype=np.float64)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = chunk.sum(dtype=np.float64)
+        if np.isfinite(total):
             continue
         bad = ~np.isfinite(chunk)
         if not bad.any():
@@ -227,6 +236,8 @@ def encode_labels(
     if labels is None:
         return None, ()
     rows = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    # Numbers of NumPy and torch in a list -> Python's own.
+    rows = [row.item() if getattr(row, "ndim", None) == 0 else row for row in rows]
     if len(rows) != count:
         raise ValueError(
             f"labels has {len(rows):,} entries and there are {count:,} samples: one "
@@ -234,7 +245,7 @@ def encode_labels(
         )
     missing = [row is None or (isinstance(row, float) and np.isnan(row)) for row in rows]
     known = [row for row, gone in zip(rows, missing, strict=True) if not gone]
-    if any(isinstance(row, list | tuple | dict) for row in known):
+    if any(isinstance(row, list | tuple | dict | np.ndarray) for row in known):
         raise ValueError("labels has several values per sample; one label per sample is needed.")
     numeric = all(isinstance(row, int | float) and float(row).is_integer() for row in known)
     if names is not None:

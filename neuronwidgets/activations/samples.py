@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from neuronwidgets.picture import picture
+
+_NEEDED = "texts or images (arrays or PIL) are what can be shown"
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,8 +42,10 @@ class Samples:
 
     def __repr__(self) -> str:
         what = {"image": "images", "text": "texts", "none": "samples"}[self.kind]
-        if self.token is not None:
-            return f"Samples({self.count:,} tokens of {len(self.texts):,} texts)"
+        if self.item is not None:
+            units = "tokens" if self.kind == "text" else "positions"
+            items = len(self.texts) or len(self.images) or int(self.item[-1]) + 1
+            return f"Samples({self.count:,} {units} of {items:,} {what})"
         return f"Samples({self.count:,} {what})"
 
     def item_of(self, sample: int) -> int:
@@ -57,10 +61,11 @@ class Samples:
         """Make `Samples` from what users have: texts, images, an existing `Samples`, or `None`."""
         if samples is None:
             return cls(count)
-        if isinstance(samples, Samples):
-            found: int = samples.count
-        else:
-            found = len(samples)
+        if not isinstance(samples, Samples):
+            if isinstance(samples, str) or not hasattr(samples, "__iter__"):
+                raise TypeError(f"samples is a {type(samples).__name__}; {_NEEDED}.")
+            samples = list(samples)
+        found = len(samples)
         if found != count:
             raise ValueError(
                 f"samples has {found:,} entries and values has {count:,} rows: one per row is "
@@ -70,13 +75,19 @@ class Samples:
             return samples
         first = samples[0] if count else None
         if isinstance(first, str):
-            for i, text in enumerate(samples):
-                if not isinstance(text, str):
-                    raise TypeError(f"samples[{i}] is a {type(text).__name__} among texts.")
+            _require(samples, lambda item: isinstance(item, str), "texts")
             return cls(count, texts=[str(text) for text in samples])
-        if first is None or getattr(first, "ndim", None) in (2, 3) or hasattr(first, "getbands"):
-            return cls(count, images=[picture(image) for image in samples])
-        raise TypeError(
-            f"samples holds a {type(first).__name__}; texts or images (uint8 arrays or PIL) "
-            "are what can be shown."
-        )
+        if count and not _is_image(first):
+            raise TypeError(f"samples holds a {type(first).__name__}; {_NEEDED}.")
+        _require(samples, _is_image, "images")
+        return cls(count, images=[picture(image) for image in samples])
+
+
+def _is_image(item: Any) -> bool:
+    return getattr(item, "ndim", None) in (2, 3) or hasattr(item, "getbands")
+
+
+def _require(samples: Sequence[Any], fits: Callable[[Any], bool], kind: str) -> None:
+    for i, item in enumerate(samples):
+        if not fits(item):
+            raise TypeError(f"samples[{i}] is a {type(item).__name__} among {kind}.")

@@ -69,7 +69,7 @@ def capture(
         processor=tokenizer,
         transform=transform,
         batch_size=batch_size,
-        max_length=max_length or _positions(model),
+        max_length=_positions(model) if max_length is None else max_length,
     )
     reader = LayerReader(model, module, layer, neuron_axis)
     if labels is not None:
@@ -85,7 +85,9 @@ def capture(
             rows, where = reduce(reader(batch), unit, batch.mask, batch.content, layer)
             kept.add(batch, rows, where)
             bar.update(batch.size)
-    return kept.activations(layer, unit, labels, label_names or source.label_names, reader)
+    if label_names is None and labels is None:
+        label_names = source.label_names
+    return kept.activations(layer, unit, labels, label_names, reader)
 
 
 class LayerReader:
@@ -182,7 +184,7 @@ class _Kept:
         elif self.images and len(self.images) == self.count:
             samples = Samples(len(values), images=self.images, item=item, token=token)
         else:
-            samples = Samples(len(values), item=item)
+            samples = Samples(len(values), item=item, token=token)
         read_again = None
         if len(self.spans) == self.count and self.inputs:
             read_again = _TokenReader(reader, self.inputs, samples)

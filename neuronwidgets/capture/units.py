@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -12,7 +13,8 @@ Unit = Literal["mean", "max", "last", "cls", "token"]
 UNITS: tuple[str, ...] = ("mean", "max", "last", "cls", "token")
 
 _LAST = ("Linear", "LayerNorm", "RMSNorm", "Embedding")
-_FIRST = ("Conv", "BatchNorm", "GroupNorm", "InstanceNorm", "MaxPool", "AvgPool")
+# Conv2d, ConvTranspose1d, LayerNorm2d, AdaptiveAvgPool2d ... but not ConvBertLayer.
+_FIRST = re.compile(r"(Conv|ConvTranspose|Norm|Pool)\dd|GroupNorm|SyncBatchNorm|ConvLayer$")
 
 
 def tensor_of(output: Any, layer: str) -> torch.Tensor:
@@ -52,11 +54,10 @@ def neuron_axis(module: nn.Module, output: torch.Tensor, layer: str, axis: int |
             )
         return axis % output.ndim
     kind = type(module).__name__
+    if _FIRST.search(kind) or getattr(module, "data_format", "") == "channels_first":
+        return 1
     if any(kind.startswith(name) or kind.endswith(name) for name in _LAST):
         return output.ndim - 1
-    # Hugging Face's Conv1D is a linear layer.
-    if kind != "Conv1D" and any(name in kind for name in _FIRST):
-        return 1
     return output.ndim - 1 if output.ndim <= 3 else 1
 
 
@@ -75,6 +76,7 @@ def reduce(
         mask: bool `B x P`, false at padding.
         content: bool `B x P`, false at padding and special tokens; means, maxima and tokens are
             taken where it is true (where it never is, where `mask` is true).
+        layer: the layer's name, for messages.
 
     Returns:
         rows `N x D`, and for "token" the `(sample, position)` of each row, int64 `N x 2`.
@@ -92,16 +94,21 @@ def reduce(
     mask = every if mask is None or mask.shape != every.shape else mask.to(device)
     content = mask if content is None or content.shape != every.shape else content.to(device)
     content = torch.where(content.any(1, keepdim=True), content, mask)
-    content = torch.where(content.any(1, keepdim=True), content, every)
     rows = torch.arange(batch, device=device)
     position = torch.arange(length, device=device)
     if unit == "token":
         where = content.nonzero()
         return values[where[:, 0], where[:, 1]], where
+    bare = ~content.any(1)
+    if bare.any():
+        raise ValueError(
+            f"layer {layer!r}: row {int(bare.nonzero()[0])} of a batch is padding only, so there "
+            f"is no {unit!r} of it. Leave such samples out."
+        )
     if unit == "last":
-        return values[rows, torch.where(mask, position, -1).amax(1).clamp(min=0)], None
+        return values[rows, torch.where(mask, position, -1).amax(1)], None
     if unit == "cls":
-        return values[rows, torch.where(mask, position, length).amin(1).clamp(max=length - 1)], None
+        return values[rows, torch.where(mask, position, length).amin(1)], None
     if unit == "max":
         return values.masked_fill(~content[..., None], -torch.inf).amax(1), None
     weight = content[..., None].to(values.dtype)

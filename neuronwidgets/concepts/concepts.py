@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,14 +11,12 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.concepts import files, show
 from neuronwidgets.concepts.find import find, unit
-from neuronwidgets.concepts.palette import COLORS, UNASSIGNED
+from neuronwidgets.concepts.palette import COLORS
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.tree import names_at
-
-FORMAT = "neuronwidgets.concepts/1"
-_ARRAYS = ("labels", "vectors", "nodes", "index", "activations", "direction", "top_vectors")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -64,7 +60,7 @@ class Concepts:
     def at(cls, split: Split, threshold: float, names: Mapping[int, str] | None = None) -> Concepts:
         """The tree's own clusters at or below `threshold`; `names` maps tree nodes to names."""
         try:
-            threshold = float(threshold)
+            threshold = float("text" if isinstance(threshold, str) else threshold)
         except (TypeError, ValueError):
             raise TypeError(f"threshold={threshold!r}; a number is needed.") from None
         if not threshold >= 0:
@@ -269,54 +265,12 @@ class Concepts:
 
     def save(self, path: str | Path) -> Path:
         """Write `PATH.safetensors` (arrays) and `PATH.json` (what they are). Returns the first."""
-        from safetensors.numpy import save_file
-
-        stem = _stem(path)
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
-        for name in ("moved", "left"):
-            if getattr(self, name) is not None:
-                arrays[name] = getattr(self, name)
-        about = {
-            "format": FORMAT,
-            "layer": self.layer,
-            "neuron": self.neuron,
-            "threshold": self.threshold,
-            "metric": self.metric,
-            "names": list(self.names),
-            "sizes": self.sizes.tolist(),
-        }
-        save_file(arrays, f"{stem}.safetensors", {"format": FORMAT})
-        Path(f"{stem}.json").write_text(json.dumps(about, indent=1, ensure_ascii=False), "utf-8")
-        return Path(f"{stem}.safetensors")
+        return files.save(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Concepts:
         """Read what `save` wrote. Projections of new samples: `project(values)`."""
-        from safetensors.numpy import load_file
-
-        stem = _stem(path)
-        try:
-            about = json.loads(Path(f"{stem}.json").read_text("utf-8"))
-            arrays = load_file(f"{stem}.safetensors")
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{error.filename or stem}: not there. Concepts.load reads "
-                "PATH.json and PATH.safetensors, as save wrote them."
-            ) from None
-        if about.get("format") != FORMAT:
-            raise ValueError(
-                f"{stem}.json is in the format {about.get('format')!r}; this version "
-                f"reads {FORMAT!r}."
-            )
-        return cls(
-            layer=about["layer"],
-            neuron=about["neuron"],
-            threshold=about["threshold"],
-            metric=about["metric"],
-            names=tuple(about["names"]),
-            **arrays,
-        )
+        return cls(**files.load(path))
 
     def to_frame(self) -> Any:
         """A `pandas.DataFrame` with a row per top sample.
@@ -324,24 +278,7 @@ class Concepts:
         Columns: `sample` (row of the activations), `concept` (-1: none), `name`, `activation`,
         `projection` (on its own concept vector), `label`, and after `refine` `moved`, `left`.
         """
-        import pandas as pd
-
-        own = np.full(len(self.index), np.nan)
-        has = self.labels >= 0
-        own[has] = np.einsum("nd,nd->n", self.top_vectors[has], self.vectors[self.labels[has]])
-        columns: dict[str, Any] = {
-            "sample": self.index,
-            "concept": self.labels,
-            "name": [self.names[k] if k >= 0 else "" for k in self.labels],
-            "activation": self.activations,
-            "projection": own,
-        }
-        if self.split is not None and self.split.labels is not None:
-            names = (*self.split.acts.label_names, None)
-            columns["label"] = [names[code] for code in self.split.labels]
-        if self.moved is not None and self.left is not None:
-            columns |= {"moved": self.moved, "left": self.left}
-        return pd.DataFrame(columns)
+        return show.frame(self)
 
     @property
     def colors(self) -> tuple[str, ...]:
@@ -353,37 +290,7 @@ class Concepts:
 
     def to_altair(self) -> Any:
         """An Altair chart: the samples' map by concept, beside each concept's activation range."""
-        import altair as alt
-
-        frame = self.to_frame()
-        title = "activation" if self.neuron is None else f"activation of neuron {self.neuron}"
-        frame["concept"] = [
-            f"{k + 1}. {self.names[k]}" if k >= 0 else "no concept" for k in self.labels
-        ]
-        domain = [f"{k + 1}. {name}" for k, name in enumerate(self.names)] + ["no concept"]
-        color = alt.Color("concept:N").scale(domain=domain, range=[*self.colors, UNASSIGNED])
-        if self.split is not None:
-            frame["x"], frame["y"] = self.split.map.T.astype(float)
-        base = alt.Chart(frame).encode(color=color, tooltip=["sample", "concept", "activation"])
-        ranges = (
-            base.mark_tick(thickness=1.5)
-            .encode(
-                x=alt.X("activation:Q").title(title).scale(zero=False),
-                y=alt.Y("concept:N").title(None).sort(domain),
-            )
-            .properties(width=300)
-        )
-        if self.split is None:
-            return ranges
-        plane = (
-            base.mark_circle(size=45, opacity=0.9)
-            .encode(
-                x=alt.X("x:Q").title("first component"),
-                y=alt.Y("y:Q").title("second component"),
-            )
-            .properties(width=300, height=240)
-        )
-        return plane | ranges
+        return show.chart(self)
 
     def __repr__(self) -> str:
         who = "a direction" if self.neuron is None else f"neuron {self.neuron}"
@@ -396,25 +303,4 @@ class Concepts:
         )
 
     def _repr_html_(self) -> str:
-        head = ("concept", "samples", "purity", "cos to neuron", "activation")
-        cells = []
-        for k, name in enumerate(self.names):
-            mine = self.activations[self.labels == k]
-            pure = "–" if np.isnan(self.purity[k]) else f"{self.purity[k]:.0%}"
-            cells.append(
-                f"<tr><td style='text-align:left'><span style='color:{self.colors[k]}'>●</span> "
-                f"{html.escape(name)}</td><td>{self.sizes[k]}</td><td>{pure}</td>"
-                f"<td>{self.cosines_to_neuron[k]:.2f}</td>"
-                f"<td>{mine.min():.4g} to {mine.max():.4g}</td></tr>"
-            )
-        columns = "".join(f"<th>{name}</th>" for name in head)
-        return (
-            f"<p>{html.escape(repr(self).split('(')[0])}: {len(self)} at {self.threshold:.4g}, "
-            f"{self.unassigned} of {len(self.index)} samples unassigned</p>"
-            f"<table><thead><tr>{columns}</tr></thead><tbody>{''.join(cells)}</tbody></table>"
-        )
-
-
-def _stem(path: str | Path) -> Path:
-    path = Path(path)
-    return path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
+        return show.table(self)

@@ -27,15 +27,19 @@ def finding(
     A generator: yields the share done, returns `(rows, projections)`, int64 and float32, both
     `K x k`, largest first, ties to the smaller row.
     """
-    count, k = len(acts), min(k, len(acts))
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k={k!r}; a whole number of at least 1 is needed.")
+    count, k = len(acts), min(int(k), len(acts))
     wanted = len(vectors)
+    if wanted == 0:
+        return np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)
     rows = np.zeros((wanted, 0), np.int64)
     scores = np.zeros((wanted, 0), np.float32)
     step = max(k, _CHUNK // max(1, acts.shape[1] + wanted))
     vectors = vectors.astype(acts.values.dtype)
     for start in range(0, count, step):
         part = (acts.values[start : start + step] @ vectors.T).T.astype(np.float32)
-        best = np.stack([largest(row, min(k, part.shape[1])) for row in part]) if wanted else rows
+        best = np.stack([largest(row, k) for row in part])
         rows = np.concatenate([rows, best + start], axis=1)
         scores = np.concatenate([scores, np.take_along_axis(part, best, 1)], axis=1)
         keep = np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -23,6 +23,16 @@ def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
     return method, metric
 
 
+def require_directions(points: np.ndarray, rows: np.ndarray) -> None:
+    """Refuse all-zero points under cosine; `rows` are the numbers by which the user knows them."""
+    zero = ~points.any(axis=1)
+    if zero.any():
+        raise ValueError(
+            f"sample {int(rows[zero].min())} is all zeros ({int(zero.sum())} such samples): it has "
+            "no direction, so no cosine distance. Use method='ward', or leave it out."
+        )
+
+
 def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarray:
     """Cluster `S` vectors from the bottom up.
 
@@ -58,17 +68,19 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
             f"({int((~finite).sum())} such samples). Leave them out."
         )
     if metric == "cosine":
-        zero = ~points.any(axis=1)
-        if zero.any():
-            raise ValueError(
-                f"sample {int(np.argmax(zero))} is all zeros ({int(zero.sum())} such samples): it "
-                "has no direction, so no cosine distance. Use method='ward', or leave it out."
-            )
+        require_directions(points, np.arange(len(points)))
     if len(points) == 1:
         return np.zeros((0, 4))
     from scipy.cluster import hierarchy
+    from scipy.spatial.distance import pdist
 
-    Z: np.ndarray = hierarchy.linkage(points, method, metric)
+    distances = pdist(points, metric)
+    if not np.isfinite(distances).all():
+        raise ValueError(
+            f"X holds numbers from {points.min():.4g} to {points.max():.4g}, whose squares do not "
+            "fit in float64: bring them to a smaller scale."
+        )
+    Z: np.ndarray = hierarchy.linkage(distances, method)
     # Rounding leaves cosine distances of equal vectors a hair below zero.
     Z[:, 2] = np.maximum.accumulate(np.maximum(Z[:, 2], 0))
     return Z

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuronwidgets.concepts.find import unit
-from neuronwidgets.concepts.split import Split
+from neuronwidgets.concepts.split import Split, check_min_size
 
 PAPER_THRESHOLD = 15.0
 MOST_WORK = 200_000_000
@@ -19,8 +19,10 @@ class Refinement:
 
     Attributes:
         labels: int64 `n`, -1 for outliers and members of dropped clusters.
-        nodes: int32 `K`, the tree cluster that each concept overlaps most, one each; -1: none.
-        moved, left: bool `n`, samples that changed their concept, and that lost it.
+        nodes: int32 `K`, the concept of the cut that each one continues: pairs are made so that
+            they share the most samples, one each; -1 for a concept without one.
+        moved, left: bool `n`, samples that are in another concept than at the cut, and that had
+            one at the cut and lost it.
     """
 
     labels: np.ndarray
@@ -64,9 +66,11 @@ def refine(
     from sklearn.cluster import KMeans
 
     tree = split.tree
-    min_size = split.min_size if min_size is None else min_size
+    min_size = check_min_size(split.min_size if min_size is None else min_size)
     if outlier is None:
         outlier = outlier_distance(threshold, split.method, split.metric)
+    elif isinstance(outlier, str) or not outlier >= 0:
+        raise ValueError(f"outlier={outlier!r}; a squared distance, 0 or more, is needed.")
     points = split.vectors.astype(np.float64)
     if split.metric == "cosine":
         points = unit(points).astype(np.float64)
@@ -86,7 +90,7 @@ def refine(
 
     before = np.empty(tree.n, np.int64)
     before[tree.order] = np.repeat(np.arange(len(cut)), tree.size[cut])
-    concept_of_cut = np.flatnonzero(tree.size[cut] >= min_size)
+    concept_of_cut = np.flatnonzero(tree.size[cut] >= split.min_size)
     overlap = np.zeros((clusters, len(cut)), np.int64)
     np.add.at(overlap, (member[member >= 0], before[member >= 0]), 1)
     table = overlap[np.ix_(kept_clusters, concept_of_cut)]

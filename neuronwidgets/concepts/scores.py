@@ -44,16 +44,17 @@ def label_entropy(acts: Activations, top: int = 100) -> np.ndarray:
             "from_arrays(..., labels=...)."
         )
     top = acts.check_top(top)
-    labels = acts.labels + 1
-    width = len(acts.label_names) + 1
-    counts = np.empty((acts.shape[1], width - 1))
+    # A row per label; unlabelled samples are in none.
+    kinds = torch.from_numpy(acts.labels == np.arange(len(acts.label_names))[:, None]).float()
+    counts = np.empty((acts.shape[1], len(kinds)))
     step = max(1, (1 << 24) // len(acts))
     for start in range(0, acts.shape[1], step):
-        values = torch.from_numpy(np.ascontiguousarray(acts.values[:, start : start + step].T))
-        best = values.topk(top, dim=1)
-        active = best.values > values.amin(dim=1, keepdim=True)
-        codes = np.where(active.numpy(), labels[best.indices.numpy()], 0)
-        offset = np.arange(len(codes))[:, None] * width
-        flat = np.bincount((codes + offset).ravel(), minlength=len(codes) * width)
-        counts[start : start + step] = flat.reshape(len(codes), width)[:, 1:]
+        values = torch.from_numpy(np.array(acts.values[:, start : start + step].T, order="C"))
+        # The `top` largest, ties to the smaller index.
+        bound = values.topk(top, dim=1).values[:, -1:]
+        above, level = values > bound, values == bound
+        room = top - above.sum(dim=1, keepdim=True)
+        best = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= room))
+        active = best & (values > values.amin(dim=1, keepdim=True))
+        counts[start : start + step] = (active.float() @ kinds.T).numpy()
     return entropy(counts)

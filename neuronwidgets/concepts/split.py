@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
-from neuronwidgets.concepts.linkage import check_method, linkage
+from neuronwidgets.activations.activations import largest
+from neuronwidgets.concepts.linkage import check_method, linkage, require_directions
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggestions
 from neuronwidgets.concepts.tree import Tree
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
 TOP = 100
-SMALLEST = 0.05
+SMALLEST = 20
+"""A concept has at least one in so many of the top samples."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -155,9 +157,7 @@ def split(
     count = acts.check_top(min(TOP, len(acts)) if top is None else top)
     if count < 2:
         raise ValueError("top=1; at least two samples are needed to split a neuron.")
-    smallest = max(2, math.ceil(SMALLEST * count)) if min_size is None else min_size
-    if isinstance(smallest, bool) or not isinstance(smallest, int | np.integer) or smallest < 1:
-        raise ValueError(f"min_size={min_size!r}; a whole number of at least 1 is needed.")
+    smallest = max(2, math.ceil(count / SMALLEST)) if min_size is None else check_min_size(min_size)
     one = np.ndim(neuron) == 0
     along = acts.along(neuron)
     if one:
@@ -165,8 +165,10 @@ def split(
         direction[int(neuron)] = 1
     else:
         direction = acts.check_direction(neuron)
-    index = acts.top(neuron, count)
+    index = largest(along, count)
     vectors = acts.rows(index)
+    if metric == "cosine":
+        require_directions(vectors, index)
     return Split(
         acts,
         int(neuron) if one else None,
@@ -177,5 +179,12 @@ def split(
         linkage(vectors, method, metric),
         method,
         metric,
-        int(smallest),
+        smallest,
     )
+
+
+def check_min_size(min_size: Any) -> int:
+    """`min_size` as an int, refused if it is not at least 1."""
+    if isinstance(min_size, bool) or not isinstance(min_size, int | np.integer) or min_size < 1:
+        raise ValueError(f"min_size={min_size!r}; a whole number of at least 1 is needed.")
+    return int(min_size)

@@ -9,6 +9,7 @@ import numpy as np
 from neuronwidgets.concepts.tree import Tree
 
 MOST = 10
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,12 @@ def suggestions(tree: Tree, min_size: int) -> list[Suggestion]:
     """For each number of concepts up to ten, the middle of its widest gap; fewest concepts first.
 
     A gap is a stretch of heights over which the concepts (clusters of at least `min_size`) stay
-    the same in number.
+    the same in number. Heights that differ by rounding only have no gap between them. A tree of
+    fewer samples than `min_size` has no concepts and no suggestions.
     """
     heights = tree.merge_heights
+    if tree.n < min_size:
+        return []
     if len(heights) == 0 or tree.top == 0:
         return [Suggestion(tree.top, 1, 1.0)]
     # Walking down the tree, a split changes the number of concepts by its two parts.
@@ -47,7 +51,7 @@ def suggestions(tree: Tree, min_size: int) -> list[Suggestion]:
         if i < len(count) and count[i] == count[first]:
             continue
         k, gap = int(count[first]), float(root[first] - root[i])
-        if 1 <= k <= MOST and gap > 0 and (k not in widest or gap > widest[k].gap):
+        if 1 <= k <= MOST and gap > ROUNDING and (k not in widest or gap > widest[k].gap):
             middle = float(((root[first] + root[i]) / 2) ** 2 * tree.top)
             widest[k] = Suggestion(middle, k, gap)
         first = i

@@ -71,8 +71,8 @@ class Tree:
 
         The same flat clusters as `scipy.cluster.hierarchy.fcluster(Z, threshold, "distance")`.
         """
-        above = np.where(self.parent < 0, np.inf, self.height[self.parent])
-        nodes = np.flatnonzero((self.height <= threshold) & (above > threshold))
+        above = (self.parent < 0) | (self.height[self.parent] > threshold)
+        nodes = np.flatnonzero((self.height <= threshold) & above)
         if len(nodes) == 0:
             # Below every height: each sample for itself.
             nodes = np.arange(self.n)

@@ -1,6 +1,6 @@
 """Names of layers -> modules, hooks that end with their `with`, and batches of any data."""
 
-from neuronwidgets.models.batches import Batch as Batch
+from neuronwidgets.models.batch import Batch as Batch
 from neuronwidgets.models.batches import batches as batches
 from neuronwidgets.models.hooks import Reader as Reader
 from neuronwidgets.models.hooks import evaluating as evaluating

@@ -4,46 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
+from neuronwidgets.models.batch import Batch, Source
+from neuronwidgets.models.images import is_picture, looks_like_images, of_images, pictures
+from neuronwidgets.models.texts import decoded, of_ids, text_maker
 from neuronwidgets.picture import picture
 
 _TEXT_COLUMNS = ("text", "sentence", "content", "document", "prompt")
 _IMAGE_COLUMNS = ("image", "img", "pixel_values")
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One batch.
-
-    `inputs` goes to the model. `mask` (`B x T`, bool) is true at tokens that are not padding,
-    `content` (`B x T`, bool) at those that are not special tokens either. `shown` holds what a
-    person sees of each row: images (uint8, `H x W` or `H x W x 3`) or texts; `spans` each token's
-    `(start, end)` characters in its text.
-    """
-
-    inputs: Any
-    size: int
-    mask: torch.Tensor | None = None
-    content: torch.Tensor | None = None
-    labels: Sequence[Any] | None = None
-    images: list[np.ndarray] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    spans: list[np.ndarray] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Source:
-    """Batches to iterate once, the number of samples where known, and the labels' names."""
-
-    batches: Iterator[Batch]
-    total: int | None
-    label_names: tuple[str, ...] | None = None
+_EMPTY = "data is empty: at least one sample is needed."
 
 
 def batches(
@@ -65,23 +41,17 @@ def batches(
         batch_size: samples per batch (ready batches keep their own size).
         max_length: longer texts are cut to so many tokens.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r}; a whole number of at least 1 is needed.")
-    if isinstance(data, str | bytes):
-        raise TypeError("data is a single string; pass a list of strings, one per sample.")
+    _check_size("batch_size", batch_size)
+    if max_length is not None:
+        _check_size("max_length", max_length)
+    _refuse(data)
     if hasattr(data, "column_names") and hasattr(data, "features"):
         return _from_dataset(data, processor, transform, batch_size, max_length)
     if isinstance(data, torch.Tensor):
-        data = data.detach().cpu()
-        data = (data.float() if data.dtype == torch.bfloat16 else data).numpy()
-    if isinstance(data, Mapping):
-        raise TypeError(
-            "data is a mapping, as one batch is: pass a list of batches, [data], or a list of "
-            "texts with tokenizer=..."
-        )
+        data = _array(data)
     if isinstance(data, np.ndarray):
         if data.ndim == 0 or len(data) == 0:
-            raise ValueError("data is empty: at least one sample is needed.")
+            raise ValueError(_EMPTY)
         if data.dtype.kind in "US":
             data = data.astype(str).tolist()
         elif data.dtype == object:
@@ -89,35 +59,71 @@ def batches(
         else:
             chunks = (data[i : i + batch_size] for i in range(0, len(data), batch_size))
             return Source((_of_rows(c, processor, transform) for c in chunks), len(data))
-    if not isinstance(data, Iterable):
-        raise TypeError(
-            f"data is a {type(data).__name__}; a list of strings, an array or list of images, a "
-            "Hugging Face Dataset, or an iterable of batches is needed."
-        )
-    if isinstance(data, Sequence) and len(data) == 0:
-        raise ValueError("data is empty: at least one sample is needed.")
-    sized = len(data) if isinstance(data, Sequence) else None
-    rows = iter(data)
-    try:
-        first = next(rows)
-    except StopIteration:
-        raise ValueError("data is empty: at least one sample is needed.") from None
+    rows, sized = _rows(data)
+    first = next(rows, None)
+    if first is None:
+        raise ValueError(_EMPTY)
     rows = itertools.chain([first], rows)
+    if isinstance(data, DataLoader) and data.batch_sampler is not None:
+        known = data.batch_size is not None and not data.drop_last
+        total = _length(data.sampler) if known else None
+        return Source((_ready(batch, processor) for batch in rows), total)
+    pieces = _chunks(rows, batch_size)
     if isinstance(first, str):
-        make = _text_maker(processor, max_length)
-        return Source((make(chunk, None) for chunk in _chunks(rows, batch_size)), sized)
-    if _is_picture(first):
-        return Source(
-            (_of_images(chunk, processor, transform) for chunk in _chunks(rows, batch_size)), sized
+        make = text_maker(processor, max_length)
+        return Source((make(chunk, None) for chunk in pieces), sized)
+    if is_picture(first) or _is_sample(first):
+        return Source((_of_samples(chunk, processor, transform) for chunk in pieces), sized)
+    return Source((_ready(batch, processor) for batch in rows), None)
+
+
+def _check_size(name: str, size: Any) -> None:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"{name}={size!r}; a whole number of at least 1 is needed.")
+
+
+def _refuse(data: Any) -> None:
+    """Refuse what looks like data and would be read as something else."""
+    if isinstance(data, str | bytes):
+        raise TypeError("data is a single string; pass a list of strings, one per sample.")
+    if hasattr(data, "iloc") and hasattr(data, "columns"):
+        raise TypeError("data is a table: pass one column, e.g. data['text'].tolist().")
+    if isinstance(data, Mapping):
+        splits = hasattr(data, "column_names")
+        raise TypeError(
+            "data is a mapping, as one batch is: pass a list of batches, [data], or a list of "
+            "texts with tokenizer=..."
+            if not splits
+            else f"data holds the splits {', '.join(map(repr, data))}: pass one, as data['train']."
         )
-    if _is_sample(first):
-        return Source(
-            (_of_samples(c, processor, transform) for c in _chunks(rows, batch_size)),
-            len(data) if hasattr(data, "__len__") else None,
-        )
-    loaded = getattr(data, "dataset", None)
-    total = len(loaded) if loaded is not None and hasattr(loaded, "__len__") else None
-    return Source((_ready(batch, processor) for batch in rows), total)
+
+
+def _rows(data: Any) -> tuple[Iterator[Any], int | None]:
+    """What to iterate, and how much there is where that is known."""
+    sized = _length(data)
+    if isinstance(data, Iterable):
+        return iter(data), sized
+    if sized is not None and hasattr(data, "__getitem__"):
+        # A torch Dataset.
+        return (data[i] for i in range(sized)), sized
+    raise TypeError(
+        f"data is a {type(data).__name__}; a list of strings, an array or list of images, a "
+        "Hugging Face Dataset, or an iterable of batches is needed."
+    )
+
+
+def _length(data: Any) -> int | None:
+    try:
+        return len(data)
+    except TypeError:
+        return None
+
+
+def _array(values: Any) -> np.ndarray:
+    if not isinstance(values, torch.Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
 def _chunks(rows: Iterator[Any], size: int) -> Iterator[list[Any]]:
@@ -125,18 +131,13 @@ def _chunks(rows: Iterator[Any], size: int) -> Iterator[list[Any]]:
         yield chunk
 
 
-def _is_picture(item: Any) -> bool:
-    if hasattr(item, "getbands") and hasattr(item, "convert"):
-        return True
-    return isinstance(item, np.ndarray) and item.dtype == np.uint8 and item.ndim in (2, 3)
-
-
 def _is_sample(item: Any) -> bool:
     """One sample of a list or of a torch `Dataset`, as opposed to a ready batch."""
     if isinstance(item, tuple) and len(item) == 2:
         label = item[1]
-        scalar = isinstance(label, int | str | np.integer) or getattr(label, "ndim", 1) == 0
-        return scalar and (_is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray))
+        scalar = label is None or isinstance(label, int | float | str | np.generic)
+        scalar = scalar or getattr(label, "ndim", 1) == 0
+        return scalar and (is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray))
     shape = tuple(getattr(item, "shape", ()))
     return len(shape) == 1 or (len(shape) == 3 and shape[0] in (1, 3))
 
@@ -144,151 +145,41 @@ def _is_sample(item: Any) -> bool:
 def _of_samples(rows: list[Any], processor: Any, transform: Callable[[Any], Any] | None) -> Batch:
     labels: list[Any] | None = None
     if isinstance(rows[0], tuple):
-        labels = [y.item() if hasattr(y, "item") else y for _, y in rows]
+        labels = [y for _, y in rows]
         rows = [x for x, _ in rows]
-    if _is_picture(rows[0]):
-        made = _of_images(rows, processor, transform)
-    else:
-        made = _of_rows(np.stack([np.asarray(row) for row in rows]), processor, transform)
-    return Batch(
-        made.inputs, made.size, made.mask, made.content, labels, made.images, made.texts, made.spans
-    )
-
-
-def _looks_like_images(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 4 and (shape[1] in (1, 3) or shape[3] in (1, 3))
+    if is_picture(rows[0]):
+        return replace(of_images(rows, processor, transform), labels=labels)
+    arrays = [_array(row) for row in rows]
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        raise ValueError(
+            f"the samples have different shapes ({', '.join(map(str, shapes[:3]))}): bring them "
+            "to one, or pass ready batches with an attention_mask."
+        )
+    return replace(_of_rows(np.stack(arrays), processor, transform), labels=labels)
 
 
 def _of_rows(rows: np.ndarray, processor: Any, transform: Callable[[Any], Any] | None) -> Batch:
     if rows.dtype == np.uint8 and rows.ndim in (3, 4):
-        return _of_images([picture(row) for row in rows], processor, transform)
-    images = [picture(row) for row in rows] if _looks_like_images(rows.shape) else []
+        return of_images([picture(row) for row in rows], processor, transform)
+    images = [picture(row) for row in rows] if looks_like_images(rows.shape) else []
     if transform is not None:
         return Batch(transform(rows), len(rows), images=images)
     if rows.dtype.kind not in "fiub":
         raise TypeError(f"data is an array of {rows.dtype}; numbers or texts are needed.")
-    rows = np.ascontiguousarray(rows)
-    tensor = torch.from_numpy(rows.astype(np.float32) if rows.dtype == np.float64 else rows)
     if rows.dtype.kind in "iu":
-        return _of_ids(tensor.long(), None, processor)
-    return Batch(tensor, len(rows), images=images)
-
-
-def _of_images(images: list[Any], processor: Any, transform: Callable[[Any], Any] | None) -> Batch:
-    pictures = [picture(image) for image in images]
-    if transform is not None:
-        return Batch(transform(images), len(images), images=pictures)
-    if processor is not None:
-        made = processor(
-            images=[np.atleast_3d(p).repeat(3, 2) if p.ndim == 2 else p for p in pictures],
-            return_tensors="pt",
-        )
-        return Batch(dict(made), len(images), images=pictures)
-    shapes = {p.shape for p in pictures}
-    if len(shapes) > 1:
-        raise ValueError(
-            f"the images have different shapes ({', '.join(map(str, sorted(shapes)[:3]))}): pass "
-            "tokenizer=<an image processor> or transform=<a function> that brings them to one size."
-        )
-    stack = np.stack(pictures).astype(np.float32) / 255
-    stack = stack[:, None] if stack.ndim == 3 else np.moveaxis(stack, -1, 1)
-    return Batch(torch.from_numpy(np.ascontiguousarray(stack)), len(images), images=pictures)
-
-
-def _text_maker(
-    tokenizer: Any, max_length: int | None
-) -> Callable[[list[Any], Sequence[Any] | None], Batch]:
-    if tokenizer is None:
-        raise ValueError(
-            "data is text and there is no tokenizer: pass tokenizer=<the model's tokenizer>, "
-            "e.g. AutoTokenizer.from_pretrained(...)."
-        )
-    if getattr(tokenizer, "pad_token", None) is None and hasattr(tokenizer, "pad_token"):
-        import copy
-
-        tokenizer = copy.deepcopy(tokenizer)
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    limit = max_length or getattr(tokenizer, "model_max_length", None)
-    limit = limit if limit is not None and limit < 1_000_000 else None
-    fast = bool(getattr(tokenizer, "is_fast", False))
-
-    def make(texts: list[Any], labels: Sequence[Any] | None) -> Batch:
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(
-                    f"data holds a {type(text).__name__} among its texts ({text!r:.60}"
-                    f", row {i} of its batch): every sample must be a string."
-                )
-        made = tokenizer(
-            texts,
-            return_tensors="pt",
-            padding=True,
-            truncation=limit is not None,
-            max_length=limit,
-            return_special_tokens_mask=True,
-            return_offsets_mapping=fast,
-        )
-        fields = dict(made)
-        special = fields.pop("special_tokens_mask", None)
-        offsets = fields.pop("offset_mapping", None)
-        if fields["input_ids"].shape[1] == 0:
-            raise ValueError("the texts of one batch are all empty: no token is left to run on.")
-        mask = fields["attention_mask"].bool()
-        content = mask if special is None else mask & ~special.bool()
-        if offsets is not None:
-            spans = [np.asarray(row, np.int32) for row in offsets.numpy()]
-            return Batch(fields, len(texts), mask, content, labels, texts=texts, spans=spans)
-        pieces = [_pieces(tokenizer, row) for row in fields["input_ids"].tolist()]
-        return Batch(
-            fields,
-            len(texts),
-            mask,
-            content,
-            labels,
-            texts=[p[0] for p in pieces],
-            spans=[p[1] for p in pieces],
-        )
-
-    return make
-
-
-def _pieces(tokenizer: Any, ids: list[int]) -> tuple[str, np.ndarray]:
-    """Text and spans from token ids alone: the tokens decoded one by one and joined."""
-    words = [tokenizer.decode([i]) for i in ids]
-    words = [w.replace("##", "") if w.startswith("##") else w for w in words]
-    if not any(w.startswith(" ") for w in words[1:]):
-        words = [w if i == 0 else " " + w for i, w in enumerate(words)]
-    ends = np.cumsum([len(w) for w in words])
-    starts = np.concatenate([[0], ends[:-1]])
-    return "".join(words), np.stack([starts, ends], 1).astype(np.int32)
-
-
-def _of_ids(ids: torch.Tensor, mask: torch.Tensor | None, tokenizer: Any) -> Batch:
-    if ids.ndim != 2:
-        raise ValueError(
-            f"data holds whole numbers of shape {tuple(ids.shape)}: token ids are B x T; images "
-            "are uint8; give floating point numbers for anything else."
-        )
-    inputs = {"input_ids": ids} if mask is None else {"input_ids": ids, "attention_mask": mask}
-    bools = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
-    pieces = [_pieces(tokenizer, row) for row in ids.tolist()] if tokenizer is not None else []
-    return Batch(
-        inputs if mask is not None or tokenizer is not None else ids,
-        len(ids),
-        bools,
-        bools,
-        texts=[p[0] for p in pieces],
-        spans=[p[1] for p in pieces],
-    )
+        return of_ids(torch.from_numpy(rows.astype(np.int64)), None, processor)
+    kept = np.float16 if rows.dtype == np.float16 else np.float32
+    return Batch(torch.from_numpy(rows.astype(kept)), len(rows), images=images)
 
 
 def _ready(batch: Any, tokenizer: Any) -> Batch:
     """A batch that came ready for the model, as from a `DataLoader`."""
     labels: Sequence[Any] | None = None
-    if isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[0], torch.Tensor):
-        batch, labels = batch[0], _as_labels(batch[1], len(batch[0]))
-    elif isinstance(batch, tuple | list):
-        batch = tuple(batch)
+    if isinstance(batch, tuple | list):
+        batch = tuple(torch.from_numpy(x) if isinstance(x, np.ndarray) else x for x in batch)
+        if len(batch) == 2 and isinstance(batch[0], torch.Tensor):
+            batch, labels = batch[0], _as_labels(batch[1], len(batch[0]))
     if isinstance(batch, Mapping):
         fields = dict(batch)
         for key in _LABEL_COLUMNS:
@@ -303,38 +194,18 @@ def _ready(batch: Any, tokenizer: Any) -> Batch:
         mask = fields.get("attention_mask")
         mask = mask.bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
         ids = fields.get("input_ids")
-        pieces = (
-            [_pieces(tokenizer, row) for row in ids.tolist()]
-            if tokenizer is not None and ids is not None
-            else []
-        )
-        images = _pictures(fields.get("pixel_values"))
-        return Batch(
-            fields,
-            len(lead),
-            mask,
-            mask,
-            labels,
-            images,
-            [p[0] for p in pieces],
-            [p[1] for p in pieces],
-        )
+        shown, spans = decoded(tokenizer, ids, mask) if ids is not None else ([], [])
+        images = pictures(fields.get("pixel_values"))
+        return Batch(fields, len(lead), mask, mask, labels, images, shown, spans)
     lead = batch[0] if isinstance(batch, tuple) else batch
     if isinstance(lead, np.ndarray):
-        lead = torch.from_numpy(lead)
-        batch = lead if not isinstance(batch, tuple) else (lead, *batch[1:])
+        batch = lead = torch.from_numpy(lead)
     if not isinstance(lead, torch.Tensor) or lead.ndim == 0:
         raise TypeError(
             f"data holds a {type(lead).__name__}: strings, images, tensors of batches, "
             "(input, label) pairs or mappings are needed."
         )
-    return Batch(batch, len(lead), labels=labels, images=_pictures(lead))
-
-
-def _pictures(values: Any) -> list[np.ndarray]:
-    if not isinstance(values, torch.Tensor) or not _looks_like_images(tuple(values.shape)):
-        return []
-    return [picture(row) for row in values.detach().float().cpu().numpy()]
+    return Batch(batch, len(lead), labels=labels, images=pictures(lead))
 
 
 def _as_labels(values: Any, size: int | None) -> Sequence[Any] | None:
@@ -352,13 +223,10 @@ def _from_dataset(
     max_length: int | None,
 ) -> Source:
     """A Hugging Face `Dataset` or `IterableDataset`: its text or image column, its labels."""
-    total = len(data) if hasattr(data, "__len__") else None
-    if total == 0:
-        raise ValueError("data is empty: at least one sample is needed.")
     rows = iter(data)
     first = next(rows, None)
     if first is None:
-        raise ValueError("data is empty: at least one sample is needed.")
+        raise ValueError(_EMPTY)
     columns = list(first)
     strings = [c for c in columns if isinstance(first[c], str)]
     text = next((c for c in _TEXT_COLUMNS if c in strings), strings[0] if strings else None)
@@ -371,7 +239,7 @@ def _from_dataset(
             f"data has the columns {columns}; one of texts ({_TEXT_COLUMNS[0]!r}) or "
             f"images ({_IMAGE_COLUMNS[0]!r}) is needed."
         )
-    make = _text_maker(processor, max_length) if image is None else None
+    make = text_maker(processor, max_length) if image is None else None
 
     def run() -> Iterator[Batch]:
         for chunk in _chunks(itertools.chain([first], rows), batch_size):
@@ -380,7 +248,6 @@ def _from_dataset(
             if make is not None:
                 yield make(values, labels)
             else:
-                made = _of_images(values, processor, transform)
-                yield Batch(made.inputs, made.size, labels=labels, images=made.images)
+                yield replace(_of_samples(values, processor, transform), labels=labels)
 
-    return Source(run(), total, tuple(names) if names else None)
+    return Source(run(), _length(data), tuple(names) if names else None)

@@ -11,8 +11,11 @@ import torch
 from torch import nn
 
 
-class _Reached(Exception):
-    """Ends a forward pass as soon as the layer that is read has answered."""
+class _Reached(BaseException):
+    """Ends a forward pass as soon as the layer that is read has answered.
+
+    No `Exception`, so that a model that catches those does not go on.
+    """
 
 
 @contextmanager
@@ -36,12 +39,16 @@ def hooked(module: nn.Module, hook: Callable[[Any], Any]) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """`model.eval()` without gradients; each module's own mode is restored on every way out."""
+    """`model.eval()` without gradients; each module's own mode is restored on every way out.
+
+    Not `torch.inference_mode`: a tensor that the model keeps from such a pass (a cache of rotary
+    positions, say) could never be trained through again.
+    """
     training = [module for module in model.modules() if module.training]
     if training:
         model.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             yield
     finally:
         for module in training:

@@ -1,0 +1,251 @@
+/** The concepts at a cut: what the cards say, from the tree alone. */
+import type { Found, RefinementMessage, TreeMessage } from "../protocol/split";
+import { colorOf } from "./palette";
+import { cut, inherit, members } from "./tree";
+
+export const SHOWN = 8;
+
+export interface Concept {
+  /** From 1, left to right in the dendrogram. */
+  number: number;
+  /** The tree's node; -1 for a k-means concept without one. */
+  node: number;
+  /** Stays with the concept across cuts, so that its card does too. */
+  key: string;
+  color: string;
+  name: string;
+  /** Whether the user gave the name. */
+  named: boolean;
+  size: number;
+  /** Samples (0 is the strongest), the strongest first. */
+  exemplars: number[];
+  label: number;
+  purity: number;
+  range: [number, number];
+  moved: number;
+  left: number;
+  /** For a k-means concept: what its own vector finds. */
+  found: Found | null;
+}
+
+export interface Cut {
+  concepts: Concept[];
+  /** Concept of each sample, as an index into `concepts`, or -1. */
+  of: Int16Array;
+  unassigned: number;
+  /** 0 stayed, 1 moved, 2 left; null when the membership is the tree's. */
+  mark: Int8Array | null;
+}
+
+export type Names = Record<string, string>;
+
+/** The most frequent label of some samples and its share among the labelled ones. */
+export function majority(labels: Iterable<number>, count: number): [number, number] {
+  const counts = new Int32Array(count);
+  let known = 0;
+  for (const label of labels) {
+    if (label >= 0) {
+      counts[label]++;
+      known++;
+    }
+  }
+  if (!known) return [-1, Number.NaN];
+  let best = 0;
+  for (let i = 1; i < count; i++) if (counts[i] > counts[best]) best = i;
+  return [best, counts[best] / known];
+}
+
+/** Shannon entropy of labels, in bits; NaN where none is known. */
+export function entropy(labels: Iterable<number>, count: number): number {
+  const counts = new Int32Array(count);
+  let known = 0;
+  for (const label of labels) {
+    if (label >= 0) {
+      counts[label]++;
+      known++;
+    }
+  }
+  if (!known) return Number.NaN;
+  let bits = 0;
+  for (const c of counts) if (c) bits -= (c / known) * Math.log2(c / known);
+  return Math.abs(bits);
+}
+
+/** The `k` smallest of some sample numbers (the strongest samples), ascending. */
+export function strongest(samples: Int32Array, k: number): number[] {
+  if (samples.length <= 64)
+    return Array.from(samples)
+      .sort((a, b) => a - b)
+      .slice(0, k);
+  const best: number[] = [];
+  for (const sample of samples) {
+    if (best.length === k && sample >= best[k - 1]) continue;
+    let at = best.length;
+    while (at > 0 && best[at - 1] > sample) at--;
+    best.splice(at, 0, sample);
+    if (best.length > k) best.pop();
+  }
+  return best;
+}
+
+function describe(data: TreeMessage, samples: Int32Array) {
+  let last = 0;
+  for (const sample of samples) if (sample > last) last = sample;
+  const exemplars = strongest(samples, SHOWN);
+  const { label } = data;
+  const [best, purity] = label
+    ? majority(
+        (function* () {
+          for (const sample of samples) yield label[sample];
+        })(),
+        data.labels.length,
+      )
+    : [-1, Number.NaN];
+  return {
+    size: samples.length,
+    exemplars,
+    label: best,
+    purity,
+    range: [data.activation[last], data.activation[exemplars[0]]] as [number, number],
+  };
+}
+
+/** Cards of tree nodes do not change with the cut: they are described once. */
+export type Described = Map<number, ReturnType<typeof describe>>;
+
+function titled(
+  data: TreeMessage,
+  given: string | undefined,
+  label: number,
+  purity: number,
+  i: number,
+) {
+  return given ?? (purity > 0.5 ? data.labels[label] : `Concept ${i + 1}`);
+}
+
+/** The tree's own clusters at `threshold`. */
+export function cutAt(
+  data: TreeMessage,
+  threshold: number,
+  names: Names,
+  seen: Described = new Map(),
+): Cut {
+  const { tree } = data;
+  const nodes = cut(tree, threshold).filter((node) => tree.size[node] >= data.minSize);
+  const of = new Int16Array(tree.n).fill(-1);
+  let assigned = 0;
+  const who = identities(data, nodes, names);
+  const concepts = nodes.map((node, i): Concept => {
+    const samples = members(tree, node);
+    for (const sample of samples) of[sample] = i;
+    assigned += samples.length;
+    let about = seen.get(node);
+    if (!about) {
+      about = describe(data, samples);
+      seen.set(node, about);
+    }
+    return {
+      number: i + 1,
+      node,
+      key: `color ${who[i].slot}`,
+      color: colorOf(who[i].slot),
+      name: titled(data, who[i].given, about.label, about.purity, i),
+      named: who[i].given !== undefined,
+      ...about,
+      moved: 0,
+      left: 0,
+      found: null,
+    };
+  });
+  return { concepts, of, unassigned: tree.n - assigned, mark: null };
+}
+
+/** The paper's k-means membership, where the kernel has sent it for this threshold. */
+export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Names): Cut {
+  const { tree } = data;
+  const groups: number[][] = Array.from(done.node, () => []);
+  const of = new Int16Array(tree.n).fill(-1);
+  let assigned = 0;
+  done.concept.forEach((concept, sample) => {
+    if (concept < 0) return;
+    groups[concept].push(sample);
+    of[sample] = concept;
+    assigned++;
+  });
+  const before = cutAt(data, done.threshold, {});
+  const nodes = Array.from(done.node).filter((node) => node >= 0);
+  const who = identities(data, nodes, names);
+  const used = new Set(who.map(({ slot }) => slot));
+  let spare = 0;
+  const concepts = groups.map((group, i): Concept => {
+    const node = done.node[i];
+    const about = describe(data, Int32Array.from(group));
+    const known = node >= 0 ? who[nodes.indexOf(node)] : null;
+    while (!known && used.has(spare)) spare++;
+    const slot = known ? known.slot : spare++;
+    const name = known?.given;
+    const lost = before.concepts.findIndex((concept) => concept.node === node);
+    let left = 0;
+    for (let s = 0; s < tree.n; s++)
+      if (done.mark[s] === 2 && lost >= 0 && before.of[s] === lost) left++;
+    return {
+      number: i + 1,
+      node,
+      key: `color ${slot}`,
+      color: colorOf(slot),
+      name: titled(data, name, about.label, about.purity, i),
+      named: name !== undefined,
+      ...about,
+      moved: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),
+      left,
+      found: done.found[i] ?? null,
+    };
+  });
+  return { concepts, of, unassigned: tree.n - assigned, mark: done.mark };
+}
+
+interface Identity {
+  slot: number;
+  given: string | undefined;
+}
+
+/**
+ * Colour and name of each of `nodes`. A name goes with its colour to the cluster that has most of
+ * the concept that was named; the cluster that had this colour takes the other's.
+ * The same rule as `identities` in Python; `tests/protocol` holds both to it.
+ */
+export function identities(
+  data: Pick<TreeMessage, "tree" | "color">,
+  nodes: number[],
+  names: Names,
+): Identity[] {
+  const out = nodes.map((node): Identity => ({ slot: data.color[node], given: undefined }));
+  const anchors = Object.keys(names).map(Number);
+  inherit(data.tree, nodes, anchors).forEach((a, i) => {
+    if (a < 0) return;
+    out[i].given = names[anchors[a]];
+    const wanted = data.color[anchors[a]];
+    const holder = out.find((other) => other.slot === wanted);
+    if (wanted < 0) return;
+    if (holder) holder.slot = out[i].slot;
+    out[i].slot = wanted;
+  });
+  return out;
+}
+
+/** Names after the user gave `node` a new one, on the screen's `nodes`; empty takes it back. */
+export function renamed(
+  data: TreeMessage,
+  nodes: number[],
+  names: Names,
+  node: number,
+  name: string,
+): Names {
+  const anchors = Object.keys(names).map(Number);
+  const taken = inherit(data.tree, nodes, anchors)[nodes.indexOf(node)];
+  const next = { ...names };
+  if (taken >= 0) delete next[String(anchors[taken])];
+  const clean = name.trim();
+  if (clean) next[String(node)] = clean;
+  return next;
+}

@@ -1,0 +1,59 @@
+/**
+ * Heights on a square-root scale: one big merge dwarfs all others, and on a linear scale the
+ * interesting cuts are squeezed into the last tenth.
+ */
+
+/** How far above the root the scale reaches. */
+const HEADROOM = 1.02;
+
+/** Height -> 0 to 1. */
+export function toUnit(height: number, top: number): number {
+  if (!(top > 0)) return height > 0 ? 1 : 0;
+  return Math.min(1, Math.sqrt(Math.max(0, height) / (top * HEADROOM)));
+}
+
+/** 0 to 1 -> height. */
+export function fromUnit(unit: number, top: number): number {
+  const u = Math.min(1, Math.max(0, unit));
+  return u * u * top * HEADROOM;
+}
+
+/** The height half-way between two, as the eye sees it. */
+export function between(low: number, high: number): number {
+  return ((Math.sqrt(low) + Math.sqrt(high)) / 2) ** 2;
+}
+
+export const FINE = 1 / 200;
+export const COARSE = 1 / 20;
+
+/** Where a key moves a position (0 to 1); null for keys that move nothing. */
+export function keyed(unit: number, key: string, shift: boolean): number | null {
+  const step = shift ? COARSE : FINE;
+  switch (key) {
+    case "ArrowRight":
+    case "ArrowUp":
+      return Math.min(1, unit + step);
+    case "ArrowLeft":
+    case "ArrowDown":
+      return Math.max(0, unit - step);
+    case "PageUp":
+      return Math.min(1, unit + COARSE);
+    case "PageDown":
+      return Math.max(0, unit - COARSE);
+    case "Home":
+      return 0;
+    case "End":
+      return 1;
+    default:
+      return null;
+  }
+}
+
+/** A number in at most four significant digits, as people write it. */
+export function short(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size >= 10000) return value.toLocaleString("en", { maximumFractionDigits: 0 });
+  if (size !== 0 && size < 0.001) return value.toExponential(2);
+  return String(Number(value.toPrecision(4)));
+}

@@ -1,0 +1,66 @@
+/** The kernel's object as the view sees it: traits as signals, typed messages, one lifetime. */
+import { batch, type Signal, signal } from "@preact/signals";
+
+/** What anywidget hands to a view. */
+export interface Model {
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  send(content: unknown): void;
+  on(event: string, callback: () => void): void;
+  off(event: string, callback: () => void): void;
+}
+
+export interface Trait<T> {
+  readonly value: T;
+  /** Change it here and in the kernel. */
+  set(value: T): void;
+}
+
+/** Traits that change together reach the signals together. */
+export function traitsOf(model: Model, lifetime: AbortSignal) {
+  const bound = new Map<string, Signal<unknown>>();
+  const update = () =>
+    batch(() => {
+      for (const [name, value] of bound) value.value = model.get(name);
+    });
+  model.on("change", update);
+  lifetime.addEventListener("abort", () => model.off("change", update));
+  return <T>(name: string): Trait<T> => {
+    const value = signal(model.get(name) as T);
+    bound.set(name, value as Signal<unknown>);
+    return {
+      get value() {
+        return value.value;
+      },
+      set(next) {
+        model.set(name, next);
+        save(model);
+      },
+    };
+  };
+}
+
+/** Without a kernel (a reopened notebook) there is nobody to tell, and the page goes on alone. */
+export function save(model: Model): void {
+  try {
+    model.save_changes();
+  } catch {
+    /* no comm: the view's own state has changed already */
+  }
+}
+
+/** At most one call per frame, the latest. */
+export function perFrame<T>(lifetime: AbortSignal, act: (value: T) => void): (value: T) => void {
+  let frame = 0;
+  let latest: T;
+  lifetime.addEventListener("abort", () => cancelAnimationFrame(frame));
+  return (value) => {
+    latest = value;
+    if (frame) return;
+    frame = requestAnimationFrame(() => {
+      frame = 0;
+      act(latest);
+    });
+  };
+}

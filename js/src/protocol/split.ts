@@ -1,0 +1,169 @@
+/** The messages of SplitExplorer, as `neuronwidgets/widgets/_protocol.py` describes them. */
+import { type Tree, treeOf } from "../core/tree";
+import { type Packed, unpack } from "./safetensors";
+
+export interface Text {
+  segments: string[];
+  /** Activation of each segment; empty where the text was not read token by token. */
+  values: Float32Array;
+  /** The segment of the peak token, or -1. */
+  peak: number;
+}
+
+/** What can be shown of some samples, by dataset row. */
+export interface Faces {
+  kind: "image" | "text" | "none";
+  place: Map<number, number>;
+  atlas: { url: string; columns: number; rows: number; side: number } | null;
+  texts: Text[];
+}
+
+export interface TreeMessage {
+  tree: Tree;
+  /** Dataset row of each sample, strongest first. */
+  row: Int32Array;
+  activation: Float32Array;
+  /** Index into `labels` for each sample, -1 none; null without labels. */
+  label: Int32Array | null;
+  map: Float32Array;
+  color: Int16Array;
+  ticks: { threshold: number; concepts: number }[];
+  faces: Faces;
+  layer: string;
+  name: string;
+  neurons: number;
+  samples: number;
+  method: string;
+  metric: string;
+  minSize: number;
+  labels: string[];
+  range: [number, number];
+  suggested: number;
+}
+
+/** What one concept vector finds in the whole dataset. */
+export interface Found {
+  rows: Int32Array;
+  labels: Int32Array;
+  cosine: number;
+}
+
+export interface EvidenceMessage {
+  found: Map<number, Found>;
+  faces: Faces;
+}
+
+export interface RefinementMessage {
+  threshold: number;
+  concept: Int32Array;
+  /** 0 stayed, 1 moved, 2 left. */
+  mark: Int8Array;
+  node: Int32Array;
+  found: Found[];
+  faces: Faces;
+}
+
+/** Messages from the view to the kernel. */
+export type Request =
+  | { type: "split.request"; neuron: number | null; top: number; method: string }
+  | { type: "job.cancel" };
+
+export interface Status {
+  state: "idle" | "running" | "error";
+  text: string;
+  progress: number;
+}
+
+export const NO_FACES: Faces = { kind: "none", place: new Map(), atlas: null, texts: [] };
+
+function facesOf(packed: Packed): Faces {
+  const { meta } = packed;
+  const kind = meta.kind as Faces["kind"];
+  const rows = packed.tensor("face", Int32Array);
+  const place = new Map(Array.from(rows, (row, i) => [row, i] as const));
+  if (kind === "image" && packed.has("atlas")) {
+    const bytes = packed.tensor("atlas", Uint8Array);
+    const tile = meta.tile as { side: number; columns: number; rows: number };
+    return { kind, place, atlas: { url: dataUrl(bytes), ...tile }, texts: [] };
+  }
+  if (kind === "text" && packed.has("value")) {
+    const all = packed.tensor("value", Float32Array);
+    const counts = meta.values as number[];
+    const peaks = meta.peaks as number[];
+    let at = 0;
+    const texts = (meta.segments as string[][]).map((segments, i) => {
+      const values = all.subarray(at, at + counts[i]);
+      at += counts[i];
+      return { segments, values, peak: peaks[i] };
+    });
+    return { kind, place, atlas: null, texts };
+  }
+  return { ...NO_FACES, kind };
+}
+
+/** A data URL: it needs no revoking, and an exported page keeps it. */
+function dataUrl(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 0x8000) {
+    text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  }
+  const type = bytes[0] === 0xff ? "jpeg" : "png";
+  return `data:image/${type};base64,${btoa(text)}`;
+}
+
+function foundOf(packed: Packed): Found[] {
+  const [count, width] = packed.shape("found");
+  const rows = packed.tensor("found", Int32Array);
+  const labels = packed.tensor("found_label", Int32Array);
+  const cosine = packed.tensor("cosine", Float32Array);
+  return Array.from({ length: count }, (_, i) => ({
+    rows: rows.subarray(i * width, (i + 1) * width),
+    labels: labels.subarray(i * width, (i + 1) * width),
+    cosine: cosine[i],
+  }));
+}
+
+export function readTree(view: DataView | null): TreeMessage | null {
+  const packed = unpack(view);
+  if (!packed) return null;
+  const tick = packed.tensor("tick", Float64Array);
+  const meta = packed.meta as unknown as Omit<TreeMessage, "tree">;
+  return {
+    ...meta,
+    tree: treeOf(packed.tensor("merge", Int32Array), packed.tensor("height", Float64Array)),
+    row: packed.tensor("row", Int32Array),
+    activation: packed.tensor("activation", Float32Array),
+    label: packed.has("label") ? packed.tensor("label", Int32Array) : null,
+    map: packed.tensor("map", Float32Array),
+    color: packed.tensor("color", Int16Array),
+    ticks: Array.from({ length: tick.length / 2 }, (_, i) => ({
+      threshold: tick[2 * i],
+      concepts: tick[2 * i + 1],
+    })),
+    faces: facesOf(packed),
+  };
+}
+
+export function readEvidence(view: DataView | null): EvidenceMessage | null {
+  const packed = unpack(view);
+  if (!packed) return null;
+  const found = foundOf(packed);
+  const nodes = packed.tensor("node", Int32Array);
+  return {
+    found: new Map(Array.from(nodes, (node, i) => [node, found[i]] as const)),
+    faces: facesOf(packed),
+  };
+}
+
+export function readRefinement(view: DataView | null): RefinementMessage | null {
+  const packed = unpack(view);
+  if (!packed) return null;
+  return {
+    threshold: packed.meta.threshold as number,
+    concept: packed.tensor("concept", Int32Array),
+    mark: packed.tensor("mark", Int8Array),
+    node: packed.tensor("node", Int32Array),
+    found: packed.shape("found")[0] ? foundOf(packed) : [],
+    faces: facesOf(packed),
+  };
+}

@@ -1,0 +1,53 @@
+/** A canvas that is sharp at any size and redraws when a signal that it reads changes. */
+import { effect, useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+
+export interface Size {
+  wide: number;
+  tall: number;
+}
+
+interface Props {
+  draw: (pen: CanvasRenderingContext2D, size: Size) => void;
+  label: string;
+  onPointerMove?: (event: PointerEvent) => void;
+  onPointerLeave?: () => void;
+  onClick?: (event: MouseEvent) => void;
+}
+
+export function Canvas({ draw, label, ...handlers }: Props) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const size = useSignal<Size>({ wide: 0, tall: 0 });
+
+  useLayoutEffect(() => {
+    const node = canvas.current as HTMLCanvasElement;
+    const measure = () => {
+      const { clientWidth: wide, clientHeight: tall } = node;
+      if (wide !== size.value.wide || tall !== size.value.tall) size.value = { wide, tall };
+    };
+    const watch = new ResizeObserver(measure);
+    watch.observe(node);
+    measure();
+    return () => watch.disconnect();
+  }, []);
+
+  const latest = useRef(draw);
+  latest.current = draw;
+  useEffect(
+    () =>
+      effect(() => {
+        const { wide, tall } = size.value;
+        const node = canvas.current;
+        const pen = node?.getContext("2d");
+        if (!node || !pen || !wide || !tall) return;
+        const ratio = window.devicePixelRatio || 1;
+        const [w, h] = [Math.round(wide * ratio), Math.round(tall * ratio)];
+        if (node.width !== w || node.height !== h) [node.width, node.height] = [w, h];
+        pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+        pen.clearRect(0, 0, wide, tall);
+        latest.current(pen, { wide, tall });
+      }),
+    [],
+  );
+  return <canvas ref={canvas} role="img" aria-label={label} {...handlers} />;
+}

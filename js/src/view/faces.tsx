@@ -1,0 +1,96 @@
+/** Samples as a person sees them: a picture, or a text with its peak token marked. */
+import { short } from "../core/scale";
+import { snippet } from "../core/text";
+import type { Faces, Text } from "../protocol/split";
+
+export interface Face {
+  row: number;
+  caption: string;
+  picture: { faces: Faces; at: number } | null;
+  text: Text | null;
+}
+
+interface Props {
+  face: Face;
+  color: string;
+  most: number;
+  lit: boolean;
+  mark?: string | undefined;
+  long?: boolean;
+  onHover: (row: number | null) => void;
+}
+
+function Picture({ face, lit, mark, onHover }: Props) {
+  const { faces, at } = face.picture as NonNullable<Face["picture"]>;
+  const { url, columns, rows, side } = faces.atlas as NonNullable<Faces["atlas"]>;
+  const place = (i: number, count: number) => (count > 1 ? (i / (count - 1)) * 100 : 0);
+  return (
+    <span
+      role="img"
+      class={`nw-tile ${lit ? "nw-lit" : ""} ${mark ?? ""}`}
+      aria-label={face.caption}
+      title={face.caption}
+      onPointerEnter={() => onHover(face.row)}
+      onPointerLeave={() => onHover(null)}
+      style={{
+        backgroundImage: `url("${url}")`,
+        backgroundSize: `${columns * 100}% ${rows * 100}%`,
+        backgroundPosition: `${place(at % columns, columns)}% ${place(Math.floor(at / columns), rows)}%`,
+        imageRendering: side < 40 ? "pixelated" : "auto",
+      }}
+    />
+  );
+}
+
+function Line({ face, color, most, lit, mark, long, onHover }: Props) {
+  const pieces = snippet(face.text as Text, long ? 360 : 150, most);
+  return (
+    <div
+      class={`nw-text ${lit ? "nw-lit" : ""} ${mark ?? ""} ${long ? "nw-long" : ""}`}
+      title={face.caption}
+      onPointerEnter={() => onHover(face.row)}
+      onPointerLeave={() => onHover(null)}
+    >
+      {pieces.map((piece, i) => (
+        <span
+          key={i}
+          class={piece.peak ? "nw-peak" : undefined}
+          style={
+            piece.shade > 0.02
+              ? {
+                  background: `color-mix(in srgb, ${color} ${Math.round(piece.shade * 55)}%, transparent)`,
+                }
+              : undefined
+          }
+        >
+          {piece.text}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+function Plain({ face, lit, mark, onHover }: Props) {
+  return (
+    <span
+      class={`nw-plain ${lit ? "nw-lit" : ""} ${mark ?? ""}`}
+      title={face.caption}
+      onPointerEnter={() => onHover(face.row)}
+      onPointerLeave={() => onHover(null)}
+    >
+      {face.row}
+    </span>
+  );
+}
+
+export function FaceOf(props: Props) {
+  if (props.face.picture) return <Picture {...props} />;
+  if (props.face.text) return <Line {...props} />;
+  return <Plain {...props} />;
+}
+
+/** "Sandal, activation 12.6, sample 3,021". */
+export function captionOf(label: string | null, activation: number | null, row: number): string {
+  const parts = [label, activation === null ? null : `activation ${short(activation)}`];
+  return [...parts, `sample ${row.toLocaleString("en")}`].filter(Boolean).join(", ");
+}

@@ -1,0 +1,40 @@
+/** What the kernel is doing, how to stop it, and its errors in words. */
+import { useSignal } from "@preact/signals";
+import type { Status } from "../protocol/split";
+
+export function StatusBar({ status, onCancel }: { status: Status; onCancel: () => void }) {
+  const dismissed = useSignal<Status | null>(null);
+  const { state, text, progress } = status;
+  const shown = state !== "idle" && dismissed.value !== status;
+  return (
+    <div
+      class={`nw-status nw-${state}`}
+      role={state === "error" ? "alert" : "status"}
+      hidden={!shown}
+    >
+      {state === "running" && (
+        <>
+          <progress value={progress} max={1} aria-label={text} />
+          <span>{text}</span>
+          <button type="button" onClick={onCancel}>
+            cancel
+          </button>
+        </>
+      )}
+      {state === "error" && (
+        <>
+          <span>{text}</span>
+          <button
+            type="button"
+            aria-label="dismiss"
+            onClick={() => {
+              dismissed.value = status;
+            }}
+          >
+            ×
+          </button>
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,281 @@
+/** One card per concept, below the neuron's own. */
+import { memo } from "preact/compat";
+import { type Concept, entropy, majority, SHOWN } from "../../core/concepts";
+import { short } from "../../core/scale";
+import type { Found, TreeMessage } from "../../protocol/split";
+import { type Face, FaceOf } from "../../view/faces";
+import type { State } from "./state";
+
+const percent = (share: number) => `${Math.round(share * 100)}%`;
+
+export function Cards({ state, data }: { state: State; data: TreeMessage }) {
+  const cut = state.current.value;
+  const { key, source } = state.hover.value ?? {};
+  if (!cut) return null;
+  return (
+    <ul class="nw-cards" aria-label={`${cut.concepts.length} concepts`}>
+      <NeuronCard state={state} data={data} />
+      {cut.concepts.map((concept, i) => (
+        <Card
+          key={concept.key}
+          state={state}
+          data={data}
+          concept={concept}
+          index={i}
+          lit={source === "concept" && key === concept.key}
+        />
+      ))}
+      {cut.unassigned > 0 && (
+        <li class="nw-rest nw-quiet">
+          {cut.unassigned} {cut.unassigned === 1 ? "sample belongs" : "samples belong"} to no
+          concept
+          {cut.mark ? " (outliers, or clusters" : " (clusters"} of fewer than {data.minSize}
+          {cut.mark ? ")" : " at this cut)"}.
+        </li>
+      )}
+      {cut.concepts.length === 0 && (
+        <li class="nw-rest">
+          No cluster has {data.minSize} samples or more here. Move the line up for coarser concepts.
+        </li>
+      )}
+    </ul>
+  );
+}
+
+function NeuronCard({ state, data }: { state: State; data: TreeMessage }) {
+  const { label, labels } = data;
+  const rows = Array.from(data.row.subarray(0, SHOWN));
+  const bits = label ? entropy(label, labels.length) : Number.NaN;
+  const [best, share] = label ? majority(label, labels.length) : [-1, Number.NaN];
+  return (
+    <li class="nw-card nw-own" aria-label={`${data.name} itself`}>
+      <header>
+        <i class="nw-dot nw-dot-grey" />
+        <span class="nw-title">{data.name} itself</span>
+        <span class="nw-quiet">
+          {data.tree.n.toLocaleString("en")} samples
+          {best >= 0 ? ` · ${percent(share)} ${labels[best]} · ${bits.toFixed(2)} bit` : ""}
+        </span>
+      </header>
+      <p class="nw-caption">its strongest, of {data.samples.toLocaleString("en")}</p>
+      <Strip
+        faces={rows.map((row) => state.face(row))}
+        color="currentColor"
+        state={state}
+        data={data}
+      />
+    </li>
+  );
+}
+
+interface CardProps {
+  state: State;
+  data: TreeMessage;
+  concept: Concept;
+  index: number;
+  lit: boolean;
+}
+
+function Card({ state, data, concept, index, lit }: CardProps) {
+  const { name, color, size, number, purity, label, range } = concept;
+  const found = concept.found ?? (state.current.value?.mark ? null : state.foundOf(concept.node));
+  const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
+  if (label >= 0) facts.push(`${percent(purity)} ${data.labels[label]}`);
+  if (concept.moved) facts.push(`${concept.moved} moved in`);
+  if (concept.left) facts.push(`${concept.left} left out`);
+  return (
+    <li
+      class={`nw-card ${lit ? "nw-lit" : ""}`}
+      aria-label={`concept ${number}: ${name}, ${facts.join(", ")}`}
+      style={{ "--nw-color": color }}
+      onPointerEnter={() => state.hoverConcept(index)}
+      onPointerLeave={() => state.hoverConcept(null)}
+    >
+      <header>
+        <button
+          type="button"
+          class="nw-dot"
+          title="select its samples"
+          aria-label={`select the samples of concept ${number}`}
+          onClick={() => state.selectConcept(index)}
+        >
+          {number}
+        </button>
+        <NameField
+          name={name}
+          number={number}
+          fixed={concept.node < 0}
+          onName={(text) => state.rename(concept.node, text)}
+        />
+        <span class="nw-quiet">{facts.join(" · ")}</span>
+      </header>
+      <Strip
+        faces={concept.exemplars.map((sample) => state.face(data.row[sample]))}
+        color={color}
+        state={state}
+        data={data}
+      />
+      <FoundStrip state={state} data={data} found={found} color={color} />
+      <footer>
+        <RangeStrip data={data} range={range} color={color} />
+        {found && <span class="nw-quiet">cos to neuron {found.cosine.toFixed(2)}</span>}
+      </footer>
+    </li>
+  );
+}
+
+function NameField({
+  name,
+  number,
+  fixed,
+  onName,
+}: {
+  name: string;
+  number: number;
+  fixed: boolean;
+  onName: (name: string) => void;
+}) {
+  if (fixed) return <span class="nw-title">{name}</span>;
+  return (
+    <input
+      class="nw-title"
+      aria-label={`name of concept ${number}`}
+      title="type a name"
+      value={name}
+      size={Math.max(4, name.length)}
+      maxLength={80}
+      spellcheck={false}
+      onChange={(event) => {
+        onName(event.currentTarget.value);
+        // An empty name gives the default back, which may be what stood there already.
+        if (!event.currentTarget.value.trim()) event.currentTarget.value = name;
+      }}
+      onKeyDown={(event) => {
+        // JupyterLab has its own meaning for keys outside of fields.
+        event.stopPropagation();
+        if (event.key === "Enter") event.currentTarget.blur();
+        if (event.key === "Escape") {
+          event.currentTarget.value = name;
+          event.currentTarget.blur();
+        }
+      }}
+    />
+  );
+}
+
+function FoundStrip({
+  state,
+  data,
+  found,
+  color,
+}: {
+  state: State;
+  data: TreeMessage;
+  found: Found | null;
+  color: string;
+}) {
+  const all = data.samples.toLocaleString("en");
+  const busy = state.status.value.state === "running";
+  if (!found) {
+    return (
+      <p class="nw-caption nw-pending">
+        {busy
+          ? `looking through all ${all}…`
+          : `what its vector finds in all ${all}: needs the kernel`}
+      </p>
+    );
+  }
+  const [best, share] = majority(found.labels, data.labels.length);
+  const rows = Array.from(found.rows.subarray(0, SHOWN));
+  return (
+    <>
+      <p class="nw-caption">
+        found by its vector in all {all}
+        {best >= 0 && (
+          <span>
+            {percent(share)} {data.labels[best]} in the first {found.rows.length}
+          </span>
+        )}
+      </p>
+      <Strip
+        faces={rows.map((row, i) => state.face(row, found.labels[i]))}
+        color={color}
+        state={state}
+        data={data}
+      />
+    </>
+  );
+}
+
+interface StripProps {
+  faces: Face[];
+  color: string;
+  state: State;
+  data: TreeMessage;
+}
+
+function Strip({ faces, color, state, data }: StripProps) {
+  const rows = state.litRows.value;
+  const only = state.hover.value?.source !== "concept";
+  const kind = faces.find((f) => f.text) ? "nw-lines" : "nw-tiles";
+  return (
+    <div class={kind}>
+      {faces.map((face) => (
+        <Memo
+          key={face.row}
+          face={face}
+          color={color}
+          most={data.range[1]}
+          lit={only && rows.has(face.row)}
+          onHover={state.hoverRow}
+        />
+      ))}
+    </div>
+  );
+}
+
+/** Faces do not change while the line moves. */
+const Memo = memo(
+  FaceOf,
+  (a, b) =>
+    a.face.row === b.face.row &&
+    a.lit === b.lit &&
+    a.color === b.color &&
+    a.most === b.most &&
+    a.face.caption === b.face.caption &&
+    a.face.text === b.face.text &&
+    a.face.picture?.at === b.face.picture?.at &&
+    a.face.picture?.faces === b.face.picture?.faces,
+);
+
+function RangeStrip({
+  data,
+  range,
+  color,
+}: {
+  data: TreeMessage;
+  range: [number, number];
+  color: string;
+}) {
+  const [low, high] = data.range;
+  const at = (value: number) => (high > low ? ((value - low) / (high - low)) * 100 : 50);
+  const said = `${short(range[0])} to ${short(range[1])}`;
+  return (
+    <span
+      class="nw-range"
+      title={`activation ${said}, of ${short(low)} to ${short(high)} on all samples`}
+    >
+      <span class="nw-quiet">range</span>
+      <span class="nw-track" role="img" aria-label={`activation range ${said}`}>
+        <i
+          style={{
+            left: `${at(range[0])}%`,
+            width: `max(3px, ${at(range[1]) - at(range[0])}%)`,
+            background: color,
+          }}
+        />
+      </span>
+      <span class="nw-quiet">{said}</span>
+    </span>
+  );
+}

@@ -1,0 +1,160 @@
+/** The top samples in the plane of their two largest principal components. */
+import { type Signal, useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import { nearest, placed } from "../../core/map";
+import type { Theme } from "../../model/theme";
+import type { TreeMessage } from "../../protocol/split";
+import { Canvas, type Size } from "../../view/canvas";
+import { FaceOf } from "../../view/faces";
+import type { State } from "./state";
+
+const MANY = 3000;
+const REACH = 14;
+
+export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme> }) {
+  const data = state.data.value as TreeMessage;
+  const under = useSignal<{ sample: number; x: number; y: number } | null>(null);
+
+  const layout = useMemo(() => {
+    let kept: { map: Float32Array; wide: number; tall: number; made: Float32Array } | null = null;
+    return (map: Float32Array, { wide, tall }: Size) => {
+      if (kept?.map !== map || kept.wide !== wide || kept.tall !== tall) {
+        kept = { map, wide, tall, made: placed(map, wide, tall, 14) };
+      }
+      return kept.made;
+    };
+  }, []);
+
+  const draw = (pen: CanvasRenderingContext2D, size: Size) => {
+    const now = state.data.value;
+    const cut = state.current.value;
+    if (now && cut) drawMap(pen, layout(now.map, size), cut, state.lit.value, theme.value);
+  };
+
+  const find = (event: PointerEvent | MouseEvent) => {
+    const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const [x, y] = [event.clientX - area.left, event.clientY - area.top];
+    const points = layout(data.map, { wide: area.width, tall: area.height });
+    const sample = nearest(points, x, y, REACH);
+    return sample < 0 ? null : { sample, x: points[2 * sample], y: points[2 * sample + 1] };
+  };
+
+  const point = under.value;
+  const count = state.current.value?.concepts.length ?? 0;
+  return (
+    <div class="nw-map">
+      <h3>The {data.tree.n.toLocaleString("en")} samples, as the layer sees them</h3>
+      <div class="nw-plane">
+        <Canvas
+          label={`Map of the ${data.tree.n} samples in their two largest principal components, coloured by ${count} concepts`}
+          draw={draw}
+          onPointerMove={(event) => {
+            const found = find(event);
+            if (found?.sample === under.value?.sample) return;
+            under.value = found;
+            state.hoverRow(found ? data.row[found.sample] : null, "point");
+          }}
+          onPointerLeave={() => {
+            under.value = null;
+            state.hoverRow(null);
+          }}
+          onClick={(event) => {
+            const found = find(event);
+            if (found) state.toggleRow(data.row[found.sample]);
+          }}
+        />
+        {point && <Tip state={state} data={data} {...point} />}
+      </div>
+    </div>
+  );
+}
+
+function Tip({
+  state,
+  data,
+  sample,
+  x,
+  y,
+}: {
+  state: State;
+  data: TreeMessage;
+  sample: number;
+  x: number;
+  y: number;
+}) {
+  if (sample >= data.row.length) return null;
+  const face = state.face(data.row[sample]);
+  const concept = state.current.value?.concepts[state.current.value.of[sample]];
+  return (
+    <div
+      class={`nw-tip ${face.text ? "nw-wide" : ""}`}
+      style={{ left: `${x}px`, top: `${y}px` }}
+      role="tooltip"
+    >
+      {(face.picture || face.text) && (
+        <FaceOf
+          face={face}
+          color={concept?.color ?? "currentColor"}
+          most={data.range[1]}
+          lit={false}
+          onHover={() => {}}
+        />
+      )}
+      <div>
+        <b>{concept ? concept.name : "no concept"}</b>
+        <br />
+        {face.caption}
+      </div>
+    </div>
+  );
+}
+
+function drawMap(
+  pen: CanvasRenderingContext2D,
+  points: Float32Array,
+  cut: NonNullable<State["current"]["value"]>,
+  lit: Uint8Array | null,
+  theme: Theme,
+) {
+  const n = points.length / 2;
+  const radius = n > MANY ? 1.5 : n > 400 ? 3 : 4.5;
+  const groups: number[][] = Array.from({ length: cut.concepts.length + 1 }, () => []);
+  for (let s = 0; s < n; s++) groups[cut.of[s] + 1].push(s);
+  for (const front of lit ? [0, 1] : [1]) {
+    pen.globalAlpha = front ? 1 : 0.18;
+    groups.forEach((group, i) => {
+      pen.fillStyle = i ? cut.concepts[i - 1].color : theme.faint;
+      if (n > MANY) {
+        for (const s of group) {
+          if (!lit || lit[s] === front)
+            pen.fillRect(
+              points[2 * s] - radius,
+              points[2 * s + 1] - radius,
+              2 * radius,
+              2 * radius,
+            );
+        }
+        return;
+      }
+      for (const s of group) {
+        if (lit && lit[s] !== front) continue;
+        const left = cut.mark?.[s] === 2;
+        pen.beginPath();
+        pen.arc(points[2 * s], points[2 * s + 1], left ? radius - 1 : radius, 0, 2 * Math.PI);
+        if (left) {
+          pen.lineWidth = 1.4;
+          pen.strokeStyle = theme.quiet;
+          pen.stroke();
+          continue;
+        }
+        pen.fill();
+        // A paper-coloured rim parts neighbours; an inked one says: lit, or moved by k-means.
+        const inked = (lit && front) || cut.mark?.[s] === 1;
+        pen.lineWidth = inked ? 1.4 : 0.8;
+        pen.strokeStyle = inked ? theme.ink : theme.paper;
+        pen.stroke();
+      }
+    });
+  }
+  pen.globalAlpha = 1;
+}

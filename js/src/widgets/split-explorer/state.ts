@@ -1,0 +1,205 @@
+/** What the kernel has sent, what the user does, and what follows from both. */
+import { computed, signal } from "@preact/signals";
+import {
+  type Cut,
+  cutAt,
+  type Described,
+  type Names,
+  refinedAt,
+  renamed,
+} from "../../core/concepts";
+import { between, fromUnit, toUnit } from "../../core/scale";
+import { members, nodeAt, rootOf, type Tree, topOf } from "../../core/tree";
+import { type Model, perFrame, traitsOf } from "../../model/model";
+import {
+  type Faces,
+  type Found,
+  type Request,
+  readEvidence,
+  readRefinement,
+  readTree,
+  type Status,
+  type TreeMessage,
+} from "../../protocol/split";
+import { captionOf, type Face } from "../../view/faces";
+
+/** Rows of the dataset that are lit, and who lit them. */
+export interface Hover {
+  rows: Set<number>;
+  source: "concept" | "branch" | "point" | "face";
+  key?: string | undefined;
+}
+
+export type State = ReturnType<typeof createState>;
+
+export function createState(model: Model, lifetime: AbortSignal) {
+  const trait = traitsOf(model, lifetime);
+  const neuron = trait<number | null>("neuron");
+  const top = trait<number>("top");
+  const method = trait<string>("method");
+  const threshold = trait<number>("threshold");
+  const refined = trait<boolean>("refined");
+  const selection = trait<number[]>("selection");
+  const names = trait<Names>("names");
+  const status = trait<Status>("status");
+  const treeBytes = trait<DataView>("_tree");
+  const evidenceBytes = trait<DataView>("_evidence");
+  const refinementBytes = trait<DataView>("_refinement");
+
+  const data = computed<TreeMessage | null>(() => readTree(treeBytes.value));
+  const evidence = computed(() => readEvidence(evidenceBytes.value));
+  const refinement = computed(() => readRefinement(refinementBytes.value));
+  const seen = computed<Described>(() => (data.value ? new Map() : new Map()));
+  const sampleOf = computed(
+    () => new Map(Array.from(data.value?.row ?? [], (row, sample) => [row, sample] as const)),
+  );
+
+  const refining = computed(() => refined.value && refinement.value?.threshold !== threshold.value);
+  const current = computed<Cut | null>(() => {
+    const now = data.value;
+    if (!now) return null;
+    const done = refinement.value;
+    if (refined.value && done && done.threshold === threshold.value) {
+      return refinedAt(now, done, names.value);
+    }
+    return cutAt(now, threshold.value, names.value, seen.value);
+  });
+
+  const hover = signal<Hover | null>(null);
+  /** Which of the top samples are lit: by the pointer, else by the selection. */
+  const lit = computed<Uint8Array | null>(() => {
+    const now = data.value;
+    if (!now) return null;
+    const rows = hover.value?.rows ?? (selection.value.length ? new Set(selection.value) : null);
+    if (!rows) return null;
+    const mask = new Uint8Array(now.tree.n);
+    for (let sample = 0; sample < now.tree.n; sample++)
+      if (rows.has(now.row[sample])) mask[sample] = 1;
+    return mask;
+  });
+  const litRows = computed<ReadonlySet<number>>(
+    () => hover.value?.rows ?? new Set(selection.value),
+  );
+
+  const setThreshold = perFrame<number>(lifetime, (value) => threshold.set(value));
+
+  const rowsOf = (samples: Iterable<number>): Set<number> => {
+    const row = data.value?.row;
+    return new Set(row ? Array.from(samples, (sample) => row[sample]) : []);
+  };
+  const samplesOf = (concept: number): number[] => {
+    const of = current.value?.of;
+    const out: number[] = [];
+    if (of) for (let s = 0; s < of.length; s++) if (of[s] === concept) out.push(s);
+    return out;
+  };
+  const treeNow = (): Tree | null => data.value?.tree ?? null;
+
+  return {
+    neuron,
+    top,
+    method,
+    threshold,
+    refined,
+    selection,
+    names,
+    status,
+    data,
+    evidence,
+    refining,
+    current,
+    hover,
+    lit,
+    litRows,
+
+    /** Move the line, at most once per frame. */
+    setThreshold,
+
+    /** Move the line on the slider's scale, 0 to 1. */
+    setUnit(unit: number) {
+      const tree = treeNow();
+      if (tree) setThreshold(fromUnit(unit, topOf(tree)));
+    },
+
+    unit(): number {
+      const tree = treeNow();
+      return tree ? toUnit(threshold.value, topOf(tree)) : 0;
+    },
+
+    /** Cut so that `node` is one concept, and select its samples. */
+    isolate(node: number) {
+      const tree = treeNow();
+      if (!tree) return;
+      const root = rootOf(tree);
+      const above = node === root ? topOf(tree) * 1.02 : tree.height[tree.parent[node]];
+      setThreshold(Math.max(tree.height[node], between(tree.height[node], above)));
+      selection.set(Array.from(rowsOf(members(tree, node))));
+    },
+
+    hoverConcept(concept: number | null) {
+      const key = concept === null ? undefined : current.value?.concepts[concept]?.key;
+      hover.value =
+        concept === null ? null : { rows: rowsOf(samplesOf(concept)), source: "concept", key };
+    },
+    hoverBranch(x: number | null, height: number) {
+      const tree = treeNow();
+      if (x === null || !tree) {
+        hover.value = null;
+        return -1;
+      }
+      const node = nodeAt(tree, x, height);
+      hover.value = { rows: rowsOf(members(tree, node)), source: "branch", key: String(node) };
+      return node;
+    },
+    hoverRow(row: number | null, source: "face" | "point" = "face") {
+      hover.value = row === null ? null : { rows: new Set([row]), source };
+    },
+
+    selectConcept(concept: number) {
+      const rows = Array.from(rowsOf(samplesOf(concept)));
+      const same =
+        rows.length === selection.value.length && rows.every((r) => selection.value.includes(r));
+      selection.set(same ? [] : rows);
+    },
+    toggleRow(row: number) {
+      const now = selection.value;
+      selection.set(now.includes(row) ? now.filter((r) => r !== row) : [...now, row]);
+    },
+    clearSelection() {
+      if (selection.value.length) selection.set([]);
+    },
+
+    rename(node: number, name: string) {
+      const [now, cut] = [data.value, current.value];
+      if (!now || !cut || node < 0) return;
+      const nodes = cut.concepts.map((concept) => concept.node).filter((n) => n >= 0);
+      names.set(renamed(now, nodes, names.value, node, name));
+    },
+
+    request(message: Request) {
+      model.send(message);
+    },
+
+    /** What a concept's vector finds; null where it was not looked up. */
+    foundOf(node: number): Found | null {
+      return evidence.value?.found.get(node) ?? null;
+    },
+
+    /** How a sample looks. */
+    face(row: number, label: number | null = null): Face {
+      const now = data.value as TreeMessage;
+      const sample = sampleOf.value.get(row);
+      const code = label ?? (sample === undefined ? -1 : (now.label?.[sample] ?? -1));
+      const activation = sample === undefined ? null : now.activation[sample];
+      const caption = captionOf(code >= 0 ? now.labels[code] : null, activation, row);
+      const sources = [refinement.value?.faces, evidence.value?.faces, now.faces];
+      const holds = sources.filter((faces): faces is Faces => faces?.place.has(row) ?? false);
+      const at = (faces: Faces) => faces.place.get(row) as number;
+      const read = holds.find((f) => f.kind === "text" && f.texts[at(f)].values.length) ?? holds[0];
+      if (!read) return { row, caption, picture: null, text: null };
+      if (read.kind === "image")
+        return { row, caption, picture: { faces: read, at: at(read) }, text: null };
+      return { row, caption, picture: null, text: read.texts[at(read)] ?? null };
+    },
+  };
+}

@@ -1,0 +1,323 @@
+/** The dendrogram with the threshold line on it, the slider and the number below. */
+import { computed, type Signal } from "@preact/signals";
+import { useMemo, useRef } from "preact/hooks";
+import { branches, trace, yOf } from "../../core/dendrogram";
+import { fromUnit, keyed, short, toUnit } from "../../core/scale";
+import { type Tree, topOf } from "../../core/tree";
+import type { Theme } from "../../model/theme";
+import type { TreeMessage } from "../../protocol/split";
+import { Canvas, type Size } from "../../view/canvas";
+import type { State } from "./state";
+
+/** Room above the ground for the concepts' numbers, and left of the tree for the ticks. */
+const FOOT = 26;
+const SIDE = 34;
+/** Ticks closer than this many pixels would overlap. */
+const CLOSE = 13;
+
+interface Props {
+  state: State;
+  theme: Signal<Theme>;
+}
+
+export function ThresholdTree({ state, theme }: Props) {
+  const data = state.data.value as TreeMessage;
+  const { tree } = data;
+  const top = topOf(tree);
+  const box = useRef<HTMLDivElement>(null);
+
+  const layout = useMemo(() => {
+    let kept: { tree: Tree; wide: number; tall: number; made: ReturnType<typeof branches> } | null =
+      null;
+    return (now: Tree, wide: number, tall: number) => {
+      if (kept?.tree !== now || kept.wide !== wide || kept.tall !== tall) {
+        kept = { tree: now, wide, tall, made: branches(now, wide, tall) };
+      }
+      return kept.made;
+    };
+  }, []);
+
+  const draw = (pen: CanvasRenderingContext2D, { wide, tall }: Size) => {
+    const now = state.data.value;
+    const cut = state.current.value;
+    if (!now || !cut) return;
+    drawTree(pen, now, cut, state, theme.value, { wide: wide - SIDE, tall: tall - FOOT }, layout);
+  };
+
+  /** Where a pointer is: sample position and height. */
+  const locate = (event: PointerEvent | MouseEvent): [number, number] => {
+    const area = (box.current as HTMLElement).getBoundingClientRect();
+    const x = ((event.clientX - area.left - SIDE) / (area.width - SIDE)) * tree.n;
+    const y = (event.clientY - area.top) / (area.height - FOOT);
+    return [Math.min(tree.n - 1e-6, Math.max(0, x)), fromUnit(1 - y, top)];
+  };
+
+  const cut = state.current.value;
+  const count = cut?.concepts.length ?? 0;
+  const unit = toUnit(state.threshold.value, top);
+  const said = `${count} ${count === 1 ? "concept" : "concepts"} at ${short(state.threshold.value)}`;
+
+  const onKey = (event: KeyboardEvent) => {
+    const next = keyed(state.unit(), event.key, event.shiftKey);
+    if (next === null) return;
+    event.preventDefault();
+    state.setUnit(next);
+  };
+
+  const drag = (event: PointerEvent) => {
+    if (event.button !== 0) return;
+    const handle = event.currentTarget as HTMLElement;
+    handle.setPointerCapture(event.pointerId);
+    handle.focus();
+    event.preventDefault();
+    const area = (box.current as HTMLElement).getBoundingClientRect();
+    const tall = area.height - FOOT;
+    // The line keeps its distance to the pointer that it had when it was taken.
+    const grip = event.clientY - area.top - yOf(state.threshold.value, top, tall);
+    const move = (now: PointerEvent) => state.setUnit(1 - (now.clientY - grip - area.top) / tall);
+    const end = new AbortController();
+    const stop = () => end.abort();
+    handle.addEventListener("pointermove", move, { signal: end.signal });
+    handle.addEventListener("pointerup", stop, { signal: end.signal });
+    handle.addEventListener("pointercancel", stop, { signal: end.signal });
+  };
+
+  return (
+    <div class="nw-tree">
+      <h3 id="nw-how">How different may samples of one concept be?</h3>
+      <div class="nw-dendrogram" ref={box}>
+        <Canvas
+          label={`Dendrogram of the top ${tree.n} samples of ${data.name}: ${said}`}
+          draw={draw}
+          onPointerMove={(event) => {
+            state.hoverBranch(...locate(event));
+          }}
+          onPointerLeave={() => {
+            state.hoverBranch(null, 0);
+          }}
+          onClick={(event) => {
+            const node = state.hoverBranch(...locate(event));
+            if (node >= tree.n) state.isolate(node);
+          }}
+        />
+        <Ticks state={state} data={data} box={box} />
+        <div
+          class="nw-line"
+          role="slider"
+          tabIndex={0}
+          aria-label="separation threshold"
+          aria-orientation="vertical"
+          aria-valuemin={0}
+          aria-valuemax={Number(short(top * 1.02).replace(/,/g, ""))}
+          aria-valuenow={Number(state.threshold.value.toPrecision(6))}
+          aria-valuetext={said}
+          style={{ top: `calc((100% - ${FOOT}px) * ${1 - unit})`, left: `${SIDE}px` }}
+          onPointerDown={drag}
+          onKeyDown={onKey}
+        >
+          <span class={`nw-said ${unit > 0.93 ? "nw-under" : ""}`}>{said}</span>
+          <span class="nw-knob" />
+        </div>
+      </div>
+      <div class="nw-slider" style={{ paddingLeft: `${SIDE}px` }}>
+        <span class="nw-quiet">finer</span>
+        <input
+          type="range"
+          min="0"
+          max="1"
+          step="any"
+          value={unit}
+          aria-label="separation threshold"
+          aria-valuetext={said}
+          style={{ "--nw-at": `${unit * 100}%` }}
+          onInput={(event) => state.setUnit(Number(event.currentTarget.value))}
+          onKeyDown={onKey}
+        />
+        <span class="nw-quiet">coarser</span>
+        <input
+          class="nw-number"
+          type="text"
+          inputMode="decimal"
+          aria-label="threshold as a number"
+          value={short(state.threshold.value)}
+          onChange={(event) => {
+            const value = Number(event.currentTarget.value.replace(",", "."));
+            if (Number.isFinite(value) && value >= 0 && event.currentTarget.value.trim()) {
+              state.setThreshold(value);
+            } else event.currentTarget.value = short(state.threshold.value);
+          }}
+        />
+      </div>
+      <div class="nw-switches" style={{ paddingLeft: `${SIDE}px` }}>
+        <label class="nw-switch">
+          <input
+            type="checkbox"
+            role="switch"
+            aria-checked={state.refined.value}
+            checked={state.refined.value}
+            onChange={(event) => state.refined.set(event.currentTarget.checked)}
+          />
+          <span title="k-means with as many clusters as the tree has here; outliers and small clusters are left out">
+            k-means membership, as in the paper
+          </span>
+        </label>
+        <RefinedNote state={state} />
+        {state.selection.value.length > 0 && (
+          <button type="button" class="nw-plain-button" onClick={() => state.clearSelection()}>
+            clear selection ({state.selection.value.length})
+          </button>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function RefinedNote({ state }: { state: State }) {
+  if (!state.refined.value) return null;
+  if (state.refining.value) return <span class="nw-quiet">when the line rests…</span>;
+  const mark = state.current.value?.mark;
+  if (!mark) return null;
+  let [moved, left] = [0, 0];
+  for (const m of mark) {
+    if (m === 1) moved++;
+    else if (m === 2) left++;
+  }
+  return (
+    <span class="nw-quiet">
+      {moved} moved <i class="nw-sign nw-sign-moved" />, {left} left out{" "}
+      <i class="nw-sign nw-sign-left" />
+    </span>
+  );
+}
+
+function Ticks({
+  state,
+  data,
+  box,
+}: {
+  state: State;
+  data: TreeMessage;
+  box: { current: HTMLElement | null };
+}) {
+  const top = topOf(data.tree);
+  const shown = useMemo(
+    () =>
+      computed(() => {
+        const tall = (box.current?.clientHeight || 330) - FOOT;
+        const kept: { threshold: number; concepts: number; y: number }[] = [];
+        for (const tick of data.ticks) {
+          const y = yOf(tick.threshold, top, tall);
+          if (kept.every((other) => Math.abs(other.y - y) >= CLOSE)) kept.push({ ...tick, y });
+        }
+        return kept;
+      }),
+    [data],
+  );
+  return (
+    <div class="nw-ticks" style={{ bottom: `${FOOT}px` }}>
+      {shown.value.map(({ threshold, concepts }) => (
+        <button
+          type="button"
+          key={concepts}
+          title={`a natural gap: ${concepts} ${concepts === 1 ? "concept" : "concepts"} at ${short(threshold)}`}
+          aria-label={`cut at ${short(threshold)}: ${concepts} concepts`}
+          style={{ top: `${(1 - toUnit(threshold, top)) * 100}%`, width: `${SIDE - 6}px` }}
+          onClick={() => state.setThreshold(threshold)}
+        >
+          {concepts}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function drawTree(
+  pen: CanvasRenderingContext2D,
+  data: TreeMessage,
+  cut: NonNullable<State["current"]["value"]>,
+  state: State,
+  theme: Theme,
+  { wide, tall }: Size,
+  layout: (tree: Tree, wide: number, tall: number) => ReturnType<typeof branches>,
+) {
+  const { tree } = data;
+  const threshold = state.threshold.value;
+  const lay = layout(tree, wide, tall);
+  const line = yOf(threshold, topOf(tree), tall);
+  pen.translate(SIDE, 0);
+
+  // What is lit stands on a band and is marked on the ground.
+  const mask = state.lit.value;
+  if (mask) {
+    pen.fillStyle = theme.ink;
+    let from = -1;
+    for (let place = 0; place <= tree.n; place++) {
+      const on = place < tree.n && mask[tree.order[place]] === 1;
+      if (on && from < 0) from = place;
+      if (!on && from >= 0) {
+        const [x, w] = [from * lay.step, Math.max(1.5, (place - from) * lay.step)];
+        pen.globalAlpha = 0.07;
+        pen.fillRect(x, 0, w, tall);
+        pen.globalAlpha = 1;
+        pen.fillRect(x, tall + 1, w, 2);
+        from = -1;
+      }
+    }
+  }
+
+  const paths = Array.from({ length: cut.concepts.length + 1 }, () => new Path2D());
+  // k-means may scatter a branch over concepts: its colour is the tree's own.
+  trace(tree, lay, threshold, cut.mark ? ofTree(cut, data) : cut.of, line, paths);
+  const dense = lay.step < 2;
+  paths.forEach((path, i) => {
+    pen.lineWidth = i ? (dense ? 1 : 1.6) : 1.2;
+    pen.strokeStyle = i ? cut.concepts[i - 1].color : theme.faint;
+    pen.stroke(path);
+  });
+
+  pen.font = "600 11px system-ui, sans-serif";
+  pen.textAlign = "center";
+  pen.textBaseline = "top";
+  let end = -Infinity;
+  for (const concept of cut.concepts) {
+    if (concept.node < 0) continue;
+    const x = (tree.start[concept.node] + tree.size[concept.node] / 2) * lay.step;
+    if (x - end < 12) continue;
+    pen.fillStyle = concept.color;
+    pen.fillText(String(concept.number), x, tall + 8);
+    end = x;
+  }
+
+  if (cut.mark) {
+    for (let sample = 0; sample < tree.n; sample++) {
+      if (!cut.mark[sample]) continue;
+      const x = (tree.start[sample] + 0.5) * lay.step;
+      pen.strokeStyle = theme.ink;
+      pen.lineWidth = 1.2;
+      pen.beginPath();
+      if (cut.mark[sample] === 1) {
+        pen.fillStyle = cut.concepts[cut.of[sample]].color;
+        pen.arc(x, tall + 4.5, 2.6, 0, 2 * Math.PI);
+        pen.fill();
+      } else {
+        pen.moveTo(x - 2.4, tall + 2);
+        pen.lineTo(x + 2.4, tall + 7);
+        pen.moveTo(x + 2.4, tall + 2);
+        pen.lineTo(x - 2.4, tall + 7);
+      }
+      pen.stroke();
+    }
+  }
+}
+
+/** The tree's membership in the refined concepts' numbering. */
+function ofTree(cut: NonNullable<State["current"]["value"]>, data: TreeMessage) {
+  const of = new Int16Array(data.tree.n).fill(-1);
+  cut.concepts.forEach(({ node }, i) => {
+    if (node < 0) return;
+    const first = data.tree.start[node];
+    for (let place = first; place < first + data.tree.size[node]; place++)
+      of[data.tree.order[place]] = i;
+  });
+  return of;
+}

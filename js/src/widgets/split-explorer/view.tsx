@@ -1,0 +1,113 @@
+/** The whole widget: header, the tree and its threshold, the map, the cards. */
+import { useMemo } from "preact/hooks";
+import { entropy } from "../../core/concepts";
+import { short } from "../../core/scale";
+import { themeOf } from "../../model/theme";
+import type { TreeMessage } from "../../protocol/split";
+import { StatusBar } from "../../view/status";
+import { Cards } from "./cards";
+import { SampleMap } from "./map";
+import type { State } from "./state";
+import { ThresholdTree } from "./tree";
+
+interface Props {
+  state: State;
+  root: HTMLElement;
+  lifetime: AbortSignal;
+}
+
+export function SplitExplorer({ state, root, lifetime }: Props) {
+  const theme = useMemo(() => themeOf(root, lifetime), []);
+  const data = state.data.value;
+  const cancel = () => state.request({ type: "job.cancel" });
+  return (
+    <section class="nw-frame" aria-label="Split explorer">
+      {data && <Header state={state} data={data} />}
+      <StatusBar status={state.status.value} onCancel={cancel} />
+      {data ? (
+        <div class="nw-panes">
+          <div class="nw-left">
+            <ThresholdTree state={state} theme={theme} />
+            <SampleMap state={state} theme={theme} />
+          </div>
+          <Cards state={state} data={data} />
+        </div>
+      ) : (
+        <p class="nw-empty">Nothing to show yet: run the cell that made this widget.</p>
+      )}
+    </section>
+  );
+}
+
+/** Commit a number typed or stepped in a field; what is not a whole number is put back. */
+function committed(field: HTMLInputElement, old: number | null, commit: (value: number) => void) {
+  const text = field.value.trim();
+  const value = Number(text);
+  if (text === "" || !Number.isInteger(value)) field.value = old === null ? "" : String(old);
+  else if (value !== old) commit(value);
+}
+
+function Header({ state, data }: { state: State; data: TreeMessage }) {
+  const { neuron, top, method } = state;
+  const ask = (change: { neuron?: number; top?: number; method?: string }) =>
+    state.request({
+      type: "split.request",
+      neuron: neuron.value,
+      top: top.value,
+      method: method.value,
+      ...change,
+    });
+  const last = data.activation.length - 1;
+  const bits = data.label ? entropy(data.label, data.labels.length) : Number.NaN;
+  return (
+    <header class="nw-header">
+      <h2>Split neuron</h2>
+      <label>
+        <span class="nw-hidden">neuron</span>
+        <input
+          class="nw-neuron"
+          type="number"
+          min="0"
+          step="1"
+          aria-label={`neuron, 0 to ${data.neurons - 1}`}
+          title={`0 to ${data.neurons - 1}`}
+          placeholder="direction"
+          value={neuron.value ?? ""}
+          onChange={(event) =>
+            committed(event.currentTarget, neuron.value, (value) => ask({ neuron: value }))
+          }
+        />
+      </label>
+      <span class="nw-quiet">
+        of layer <b class="nw-layer">{data.layer}</b>
+      </span>
+      <label>
+        <span class="nw-quiet">top</span>
+        <input
+          class="nw-top"
+          type="number"
+          min="2"
+          step="1"
+          aria-label={`how many top samples, 2 to ${data.samples}`}
+          title={`2 to ${data.samples}`}
+          value={top.value}
+          onChange={(event) =>
+            committed(event.currentTarget, top.value, (value) => ask({ top: value }))
+          }
+        />
+      </label>
+      <select
+        aria-label="linkage"
+        value={method.value}
+        onChange={(event) => ask({ method: event.currentTarget.value })}
+      >
+        <option value="ward">Ward</option>
+        <option value="average">average</option>
+      </select>
+      <span class="nw-quiet nw-facts">
+        activation {short(data.activation[last])} to {short(data.activation[0])}
+        {Number.isNaN(bits) ? "" : ` · label entropy ${bits.toFixed(2)} bit`}
+      </span>
+    </header>
+  );
+}

@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { between, fromUnit, keyed, short, toUnit } from "../src/core/scale";
+
+describe("square-root scale", () => {
+  it("goes there and back", () => {
+    for (const h of [0, 0.3, 5, 12.25])
+      expect(fromUnit(toUnit(h, 12.25), 12.25)).toBeCloseTo(h, 10);
+  });
+  it("reaches a little above the root and stops at its ends", () => {
+    expect(fromUnit(1, 10)).toBeGreaterThan(10);
+    expect(toUnit(1e9, 10)).toBe(1);
+    expect(toUnit(-1, 10)).toBe(0);
+  });
+  it("stands a tree without height", () => {
+    expect(toUnit(0, 0)).toBe(0);
+    expect(fromUnit(0.5, 0)).toBe(0);
+  });
+  it("finds the middle as the eye sees it", () => {
+    expect(between(1, 9)).toBe(4);
+  });
+});
+
+describe("keys", () => {
+  it("moves finely, coarsely and to the ends", () => {
+    const fine = (keyed(0.5, "ArrowUp", false) as number) - 0.5;
+    const coarse = (keyed(0.5, "ArrowUp", true) as number) - 0.5;
+    expect(coarse).toBeGreaterThan(5 * fine);
+    expect(keyed(0.5, "Home", false)).toBe(0);
+    expect(keyed(0.5, "End", false)).toBe(1);
+    expect(keyed(0, "ArrowLeft", false)).toBe(0);
+    expect(keyed(0.5, "a", false)).toBeNull();
+  });
+});
+
+describe("numbers", () => {
+  it.each([
+    [21.2837, "21.28"],
+    [0, "0"],
+    [0.00012345, "1.23e-4"],
+    [123456.7, "123,457"],
+    [Number.NaN, "–"],
+  ])("%d is %s", (value, text) => expect(short(value)).toBe(text));
+});

@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { entropy, majority, strongest } from "../src/core/concepts";
+import { branches, trace, yOf } from "../src/core/dendrogram";
+import { nearest, placed } from "../src/core/map";
+import { snippet } from "../src/core/text";
+import { treeOf } from "../src/core/tree";
+
+const tree = treeOf(Int32Array.from([0, 1, 2, 3, 4, 5]), Float64Array.from([1, 2, 9]));
+
+class Pen {
+  segments: number[][] = [];
+  at: number[] = [];
+  moveTo(x: number, y: number) {
+    this.at = [x, y];
+  }
+  lineTo(x: number, y: number) {
+    this.segments.push([...this.at, x, y]);
+    this.at = [x, y];
+  }
+}
+
+describe("dendrogram", () => {
+  it("lays every merge out when there is room", () => {
+    const lay = branches(tree, 400, 100);
+    expect(Array.from(lay.node).sort()).toEqual([4, 5, 6]);
+  });
+
+  it("leaves out branches narrower than a pixel, never the root", () => {
+    expect(Array.from(branches(tree, 1, 100).node)).toEqual([6]);
+  });
+
+  it("colours a stem below the line only", () => {
+    const lay = branches(tree, 400, 100);
+    const pens = [new Pen(), new Pen(), new Pen()];
+    const line = yOf(4, 9, 100);
+    trace(tree, lay, 4, Int16Array.from([0, 0, 1, 1]), line, pens);
+    expect(pens[1].segments.every(([, y0, , y1]) => y0 >= line - 1e-3 && y1 >= line - 1e-3)).toBe(
+      true,
+    );
+    expect(pens[0].segments.every(([, y0, , y1]) => y0 <= line + 1e-3 && y1 <= line + 1e-3)).toBe(
+      true,
+    );
+    expect(pens[2].segments.length).toBe(pens[1].segments.length);
+  });
+
+  it("draws 20,000 samples in a few thousand strokes", () => {
+    const n = 20_000;
+    const merge = new Int32Array(2 * (n - 1));
+    let free = Array.from({ length: n }, (_, i) => i);
+    for (let m = 0; m < n - 1; ) {
+      const next: number[] = [];
+      for (let i = 0; i + 1 < free.length; i += 2) {
+        merge[2 * m] = free[i];
+        merge[2 * m + 1] = free[i + 1];
+        next.push(n + m++);
+      }
+      if (free.length % 2) next.push(free[free.length - 1]);
+      free = next;
+    }
+    const big = treeOf(
+      merge,
+      Float64Array.from({ length: n - 1 }, (_, i) => i + 1),
+    );
+    expect(branches(big, 600, 300).node.length).toBeLessThan(2500);
+  });
+});
+
+describe("map", () => {
+  it("keeps the shape and stays inside", () => {
+    const points = placed(Float32Array.from([0, 0, 10, 0, 0, 5]), 300, 200, 10);
+    expect(points[2] - points[0]).toBeCloseTo(280);
+    expect(points[1] - points[5]).toBeCloseTo(140);
+  });
+  it("puts equal points in the middle", () => {
+    expect(Array.from(placed(Float32Array.from([3, 3, 3, 3]), 100, 50, 5))).toEqual([
+      50, 25, 50, 25,
+    ]);
+  });
+  it("finds the nearest within reach", () => {
+    const points = Float32Array.from([0, 0, 10, 10]);
+    expect(nearest(points, 9, 9, 5)).toBe(1);
+    expect(nearest(points, 50, 50, 5)).toBe(-1);
+  });
+});
+
+describe("cards", () => {
+  it("finds the strongest of few and of many", () => {
+    const many = Int32Array.from({ length: 1000 }, (_, i) => (i * 617) % 1000);
+    expect(strongest(many, 4)).toEqual([0, 1, 2, 3]);
+    expect(strongest(Int32Array.from([9, 2, 5]), 2)).toEqual([2, 5]);
+  });
+  it("counts labels", () => {
+    expect(majority([1, 1, 0, -1], 2)).toEqual([1, 2 / 3]);
+    expect(majority([-1], 2)).toEqual([-1, Number.NaN]);
+    expect(entropy([0, 1, 0, 1], 2)).toBe(1);
+    expect(entropy([0, 0], 2)).toBe(0);
+    expect(entropy([], 2)).toBeNaN();
+  });
+  it("keeps the peak token in view", () => {
+    const segments = Array.from({ length: 100 }, (_, i) => ` word${i}`);
+    const values = new Float32Array(100);
+    values[80] = 2;
+    const pieces = snippet({ segments, values, peak: 80 }, 100, 4);
+    expect(pieces[0].text).toBe("…");
+    expect(pieces.find((piece) => piece.peak)).toEqual({ text: " word80", shade: 0.5, peak: true });
+  });
+  it("shows a text that was not read token by token", () => {
+    const pieces = snippet({ segments: ["plain"], values: new Float32Array(), peak: -1 }, 100, 1);
+    expect(pieces).toEqual([{ text: "plain", shade: 0, peak: false }]);
+  });
+});

@@ -1,0 +1,96 @@
+"""How concepts leave the notebook for the eye: a table, a chart, HTML."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuronwidgets.concepts.palette import UNASSIGNED
+
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.concepts import Concepts
+
+
+def frame(concepts: Concepts) -> Any:
+    """A `pandas.DataFrame` with a row per top sample.
+
+    Columns: `sample` (row of the activations), `concept` (-1: none), `name`, `activation`,
+    `projection` (on its own concept vector), `label`, and after `refine` `moved`, `left`.
+    """
+    import pandas as pd
+
+    own = np.full(len(concepts.index), np.nan)
+    has = concepts.labels >= 0
+    vectors = concepts.vectors[concepts.labels[has]]
+    own[has] = np.einsum("nd,nd->n", concepts.top_vectors[has], vectors)
+    columns: dict[str, Any] = {
+        "sample": concepts.index,
+        "concept": concepts.labels,
+        "name": [concepts.names[k] if k >= 0 else "" for k in concepts.labels],
+        "activation": concepts.activations,
+        "projection": own,
+    }
+    if concepts.split is not None and concepts.split.labels is not None:
+        names = (*concepts.split.acts.label_names, None)
+        columns["label"] = [names[code] for code in concepts.split.labels]
+    if concepts.moved is not None and concepts.left is not None:
+        columns |= {"moved": concepts.moved, "left": concepts.left}
+    return pd.DataFrame(columns)
+
+
+def chart(concepts: Concepts) -> Any:
+    """An Altair chart: the samples' map by concept, beside each concept's activation range."""
+    import altair as alt
+
+    rows = frame(concepts)
+    title = "activation" if concepts.neuron is None else f"activation of neuron {concepts.neuron}"
+    rows["concept"] = [
+        f"{k + 1}. {concepts.names[k]}" if k >= 0 else "no concept" for k in concepts.labels
+    ]
+    domain = [f"{k + 1}. {name}" for k, name in enumerate(concepts.names)] + ["no concept"]
+    color = alt.Color("concept:N").scale(domain=domain, range=[*concepts.colors, UNASSIGNED])
+    if concepts.split is not None:
+        rows["x"], rows["y"] = concepts.split.map.T.astype(float)
+    base = alt.Chart(rows).encode(color=color, tooltip=["sample", "concept", "activation"])
+    ranges = (
+        base.mark_tick(thickness=1.5)
+        .encode(
+            x=alt.X("activation:Q").title(title).scale(zero=False),
+            y=alt.Y("concept:N").title(None).sort(domain),
+        )
+        .properties(width=300)
+    )
+    if concepts.split is None:
+        return ranges
+    plane = (
+        base.mark_circle(size=45, opacity=0.9)
+        .encode(
+            x=alt.X("x:Q").title("first component"),
+            y=alt.Y("y:Q").title("second component"),
+        )
+        .properties(width=300, height=240)
+    )
+    return plane | ranges
+
+
+def table(concepts: Concepts) -> str:
+    """A row of HTML per concept."""
+    head = ("concept", "samples", "purity", "cos to neuron", "activation")
+    cells = []
+    for k, name in enumerate(concepts.names):
+        mine = concepts.activations[concepts.labels == k]
+        pure = "–" if np.isnan(concepts.purity[k]) else f"{concepts.purity[k]:.0%}"
+        cells.append(
+            f"<tr><td style='text-align:left'><span style='color:{concepts.colors[k]}'>●</span> "
+            f"{html.escape(name)}</td><td>{concepts.sizes[k]}</td><td>{pure}</td>"
+            f"<td>{concepts.cosines_to_neuron[k]:.2f}</td>"
+            f"<td>{mine.min():.4g} to {mine.max():.4g}</td></tr>"
+        )
+    columns = "".join(f"<th>{name}</th>" for name in head)
+    return (
+        f"<p>Concepts: {len(concepts)} at {concepts.threshold:.4g}, {concepts.unassigned} of "
+        f"{len(concepts.index)} samples unassigned</p>"
+        f"<table><thead><tr>{columns}</tr></thead><tbody>{''.join(cells)}</tbody></table>"
+    )

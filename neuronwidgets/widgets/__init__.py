@@ -1,0 +1,1 @@
+"""The widgets: one file each, and the only room that imports anywidget."""

@@ -1,0 +1,102 @@
+"""What all widgets share: the built front end, jobs, status, and messages from the view."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets as t
+
+from neuronwidgets.widgets._jobs import Jobs, Progress
+
+STATIC = Path(__file__).parent.parent / "static"
+log = logging.getLogger("neuronwidgets")
+
+IDLE = {"state": "idle", "text": "", "progress": 1.0}
+
+
+def front_end(name: str) -> Path:
+    """The built file of a widget; an error in words where the front end was not built."""
+    path = STATIC / name
+    if not path.exists():
+        raise ImportError(
+            f"the front end is not built ({path.name} is missing). Install the package with "
+            "`pip install .`, or in a clone run `npm ci && npm run build` in js/."
+        )
+    return path
+
+
+def in_words(error: BaseException) -> str:
+    """An error as one sentence for the widget: ours as they are, others with their kind."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    ours = isinstance(error, ValueError | TypeError | IndexError) and text
+    return text if ours else f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class Widget(anywidget.AnyWidget):
+    """A widget with one job at a time, a status in words, and typed messages from its views."""
+
+    status = t.Dict(IDLE).tag(sync=True)
+    """`{"state": "idle" | "running" | "error", "text": str, "progress": 0 to 1}`."""
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self._jobs = Jobs(self._report)
+        # `_handle_custom_msg` is ipywidgets' own: a method of that name would silence on_msg.
+        self.on_msg(self._on_view_message)
+
+    def _messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
+        """Each message that a view may send, `noun.verb`, and what answers it."""
+        return {"job.cancel": lambda _: self._jobs.cancel()}
+
+    def _on_view_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        answer = self._messages().get(content.get("type")) if isinstance(content, dict) else None
+        if answer is None:
+            log.warning("%s: unknown message %r", type(self).__name__, content)
+            return
+        try:
+            answer(content)
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        log.debug("in %s", type(self).__name__, exc_info=error)
+        self.status = {"state": "error", "text": in_words(error), "progress": 1.0}
+
+    def _report(self, progress: Progress | BaseException | None) -> None:
+        """What a job says of itself: how far it is, its error, or that it has ended."""
+        if isinstance(progress, BaseException):
+            self._fail(progress)
+        elif progress is None:
+            self.status = IDLE
+        else:
+            self.status = {
+                "state": "running", "text": progress.text, "progress": round(progress.share, 3),
+            }
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Traits set inside reach the views in one message."""
+        with self._jobs.lock, self.hold_sync():
+            yield
+
+    def _start(self, steps: Generator[Progress, None, None], delay: float = 0.0) -> None:
+        self._jobs.start(steps, delay)
+
+    def cancel(self) -> None:
+        """Stop the widget's job, if one runs. What is on the screen stays."""
+        self._jobs.cancel()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until no job runs (seconds; `None`: as long as it takes). True if none does."""
+        return self._jobs.wait(timeout)
+
+    def close(self) -> None:
+        jobs = getattr(self, "_jobs", None)
+        if jobs is not None:
+            jobs.close()
+        super().close()

@@ -1,0 +1,196 @@
+"""What a split's concept vectors find in the whole dataset, gathered while the drag rests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.concepts import Split
+from neuronwidgets.concepts.find import finding, unit
+from neuronwidgets.widgets._faces import Text, cut_text, pack_faces
+from neuronwidgets.widgets._jobs import Progress, Steps
+from neuronwidgets.widgets._protocol import pack
+
+FOUND = 20
+"""How many samples are looked up for each vector; the view shows the first of them."""
+SHOWN = 8
+ALL_FACES = 1000
+"""Up to so many top samples are sent with their faces; of more, each concept's exemplars."""
+PREFETCH = 256
+"""Trees with at most so many possible concepts have all of them looked up ahead."""
+CHUNK = 16
+
+
+class Evidence:
+    """The evidence for one split: grows as the user moves, and is packed for the views."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+        self._found: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
+        self._texts: dict[int, Text] = {}
+        self._sent = set(self._tree_faces())
+        tree = split.tree
+        self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
+
+    # What the views get
+
+    def pack_tree(self) -> bytes:
+        """The `tree` message."""
+        split, acts, tree = self.split, self.split.acts, self.split.tree
+        along = acts.along(split.direction if split.neuron is None else split.neuron)
+        suggested = split.suggest()
+        faces, about = pack_faces(acts.samples, sorted(self._sent), self._texts)
+        tensors = {
+            "merge": tree.children,
+            "height": tree.merge_heights,
+            "row": split.index.astype(np.int32),
+            "activation": split.activations.astype(np.float32),
+            "map": split.map,
+            "color": tree.colors(split.min_size),
+            "tick": np.array([(s.threshold, s.concepts) for s in suggested]).reshape(-1, 2),
+            **faces,
+        }
+        if split.labels is not None:
+            tensors["label"] = split.labels.astype(np.int32)
+        return pack(tensors, {
+            "layer": acts.layer, "name": split.name, "neurons": acts.shape[1],
+            "samples": len(acts), "method": split.method, "metric": split.metric,
+            "minSize": split.min_size, "labels": list(acts.label_names),
+            "range": [float(along.min()), float(along.max())], "suggested": split.suggested,
+            **about,
+        })
+
+    def pack_evidence(self) -> bytes:
+        """The `evidence` message."""
+        nodes = list(self._found)
+        rows = [row for n in nodes for row in self._found[n][0][:SHOWN].tolist()]
+        tensors, about = self._pack_found([self._found[n] for n in nodes], rows)
+        return pack({"node": np.asarray(nodes, np.int32), **tensors}, about)
+
+    def pack_refinement(
+        self, labels: np.ndarray, marks: np.ndarray, nodes: np.ndarray,
+        found: list[tuple[np.ndarray, np.ndarray, float]], threshold: float,
+    ) -> bytes:
+        """The `refinement` message."""
+        tensors, about = self._pack_found(found, [r for f in found for r in f[0][:SHOWN].tolist()])
+        return pack({
+            "concept": labels.astype(np.int32), "mark": marks.astype(np.int8),
+            "node": nodes.astype(np.int32), **tensors,
+        }, {"threshold": threshold, **about})
+
+    def _pack_found(
+        self, found: Sequence[tuple[np.ndarray, np.ndarray, float]], rows: Iterable[int]
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        acts = self.split.acts
+        width = min(FOUND, len(acts))
+        index = np.stack([f[0] for f in found]) if found else np.zeros((0, width), np.int64)
+        label = np.full(index.shape, -1) if acts.labels is None else acts.labels[index]
+        fresh = sorted((set(rows) - self._sent) | set(self._texts) | self._extra)
+        faces, about = pack_faces(acts.samples, fresh, self._texts)
+        return {
+            "found": index.astype(np.int32),
+            "projection": np.stack([f[1] for f in found]) if found else np.zeros((0, width), "f4"),
+            "found_label": label.astype(np.int32),
+            "cosine": np.array([f[2] for f in found], np.float32),
+            **faces,
+        }, about
+
+    # What gathers it
+
+    def lacks(self, nodes: Sequence[int]) -> bool:
+        """Whether there is anything left to gather for `nodes`."""
+        return any(n not in self._found for n in nodes) or bool(self._unread(nodes))
+
+    def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
+        """Gather what `nodes` find, then what any other possible concept would, and publish."""
+        wanted = [n for n in nodes if n not in self._found]
+        if len(self._possible) <= PREFETCH:
+            wanted += [int(n) for n in self._possible if n not in self._found and n not in nodes]
+        if wanted:
+            gathered = yield from self._find(self._vectors(wanted))
+            self._found.update(zip(wanted, gathered, strict=True))
+            self._extra |= self._exemplars(nodes) - self._sent
+            publish()
+        yield from self._read(self._unread(nodes), publish)
+        if len(self._possible) <= PREFETCH:
+            yield from self._read(self._unread([int(n) for n in self._possible]), publish)
+
+    def find(self, vectors: np.ndarray) -> Any:
+        """Steps that return `(rows, projections, cosine)` for each of `K x D` unit vectors."""
+        return self._find(vectors)
+
+    def _find(self, vectors: np.ndarray) -> Any:
+        acts = self.split.acts
+        words = f"looking through {len(acts):,} samples"
+        steps = finding(acts, vectors, FOUND)
+        while True:
+            try:
+                share = next(steps)
+            except StopIteration as done:
+                rows, scores = done.value
+                break
+            yield Progress(share, words)
+        cosines = np.clip(vectors.astype(np.float64) @ self.split.direction, -1, 1)
+        return [(r, s, float(c)) for r, s, c in zip(rows, scores, cosines, strict=True)]
+
+    def _vectors(self, nodes: Sequence[int]) -> np.ndarray:
+        tree, vectors = self.split.tree, self.split.vectors
+        return unit(np.stack([vectors[tree.members(n)].mean(0, dtype=np.float64) for n in nodes]))
+
+    def _unread(self, nodes: Sequence[int]) -> list[int]:
+        """Texts on the cards of `nodes` that were not yet read token by token."""
+        acts = self.split.acts
+        if acts.samples.kind != "text" or not len(acts.samples.spans):
+            return []
+        if acts.tokens is None and acts.unit != "token":
+            return []
+        rows = self.split.index[:SHOWN].tolist() + sorted(self._exemplars(nodes))
+        rows += [r for n in nodes if n in self._found for r in self._found[n][0][:SHOWN].tolist()]
+        return [row for row in dict.fromkeys(rows) if row not in self._texts]
+
+    def _read(self, rows: list[int], publish: Callable[[], None]) -> Steps:
+        """Read texts token by token, with the activation of each token."""
+        for start in range(0, len(rows), CHUNK):
+            yield Progress(start / len(rows), f"reading {len(rows):,} texts token by token")
+            chunk = rows[start : start + CHUNK]
+            for row, values in zip(chunk, self._token_values(chunk), strict=True):
+                self._texts[row] = self._text(row, values)
+            if start + CHUNK >= len(rows) or (start // CHUNK) % 4 == 3:
+                publish()
+
+    def _token_values(self, rows: list[int]) -> list[np.ndarray]:
+        acts, direction = self.split.acts, self.split.direction
+        if acts.tokens is not None:
+            return acts.tokens(rows, direction)
+        return [np.zeros(0, np.float32) for _ in rows]
+
+    def _text(self, row: int, values: np.ndarray) -> Text:
+        samples = self.split.acts.samples
+        item = samples.item_of(row)
+        spans = samples.spans[item]
+        return cut_text(
+            samples.texts[item], spans, values if len(values) else None, samples.token_of(row)
+        )
+
+    def _exemplars(self, nodes: Iterable[int]) -> set[int]:
+        """Rows of the strongest samples of some nodes."""
+        index, tree = self.split.index, self.split.tree
+        best = (np.sort(tree.members(n))[:SHOWN] for n in nodes)
+        return {int(row) for members in best for row in index[members]}
+
+    def _tree_faces(self) -> set[int]:
+        """Rows whose faces travel with the tree."""
+        self._extra: set[int] = set()
+        split, tree = self.split, self.split.tree
+        if tree.n <= ALL_FACES:
+            return set(split.index.tolist())
+        big = np.flatnonzero(tree.size >= split.min_size)
+        biggest = big[np.argsort(-tree.size[big], kind="stable")]
+        rows = set(split.index[:SHOWN].tolist())
+        for node in biggest:
+            rows |= self._exemplars([int(node)])
+            if len(rows) >= ALL_FACES:
+                break
+        return rows

@@ -1,0 +1,94 @@
+"""Work that takes longer than a blink: a generator on a thread, one in flight, latest wins."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: a share from 0 to 1, and what it does, in words."""
+
+    share: float
+    text: str
+
+
+Steps = Generator[Progress, None, None]
+
+
+class Jobs:
+    """Runs one generator at a time; starting another, or `cancel`, ends it at its next `yield`.
+
+    A job's own code between two `yield`s runs under `lock`-free conditions; what it publishes it
+    publishes under `lock`, after `alive()` said that no newer job has taken its place.
+    """
+
+    def __init__(self, report: Callable[[Progress | BaseException | None], None]) -> None:
+        self.lock = threading.RLock()
+        self._report = report
+        self._current: threading.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @property
+    def running(self) -> bool:
+        return self._current is not None
+
+    def start(self, steps: Steps, delay: float = 0.0) -> None:
+        """Run `steps` on a thread after `delay` seconds, unless something newer comes first."""
+        with self.lock:
+            if self._closed:
+                return
+            if self._current is not None:
+                self._current.set()
+            stop = self._current = threading.Event()
+            self._thread = threading.Thread(
+                target=self._run, args=(steps, stop, delay), name="neuronwidgets-job", daemon=True
+            )
+            self._thread.start()
+
+    def _run(self, steps: Steps, stop: threading.Event, delay: float) -> None:
+        error: BaseException | None = None
+        try:
+            if not stop.wait(delay):
+                for progress in steps:
+                    with self.lock:
+                        if stop.is_set():
+                            return
+                        self._report(progress)
+        except BaseException as raised:
+            error = raised
+        finally:
+            with self.lock:
+                mine = self._current is stop
+                if mine:
+                    self._current = None
+                if mine and not self._closed and not (stop.is_set() and error is None):
+                    self._report(error)
+            steps.close()
+
+    def cancel(self) -> None:
+        """End the job, if one runs, at its next step."""
+        with self.lock:
+            if self._current is not None:
+                self._current.set()
+                self._current = None
+                if not self._closed:
+                    self._report(None)
+
+    def close(self) -> None:
+        """End the job and take no more."""
+        with self.lock:
+            self._closed = True
+            if self._current is not None:
+                self._current.set()
+                self._current = None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the job has ended."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        return not self.running

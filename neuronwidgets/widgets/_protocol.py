@@ -1,0 +1,56 @@
+"""What SplitExplorer sends to its views, in the safetensors format: named little-endian arrays
+behind a JSON header. `js/src/protocol/` reads the same; `tests/protocol/` holds golden messages
+that both languages check.
+
+tree        merge int32 (n-1) x 2   children of each merge, the larger first
+            height float64 n-1      of each merge
+            row int32 n             dataset row of each sample, strongest first
+            activation float32 n    of the neuron on each sample
+            label int32 n           index into meta.labels, -1 none (absent without labels)
+            map float32 n x 2       the samples in the plane
+            color int16 2n-1        palette slot of each node, -1 too small to be a concept
+            tick float64 k x 2      suggested thresholds and how many concepts they give
+            + faces
+evidence    node int32 m            tree nodes whose vectors were looked up in the whole dataset
+            found int32 m x f       dataset rows of highest projection, highest first
+            projection float32 m x f
+            found_label int32 m x f
+            cosine float32 m        of the node's vector with the neuron's axis
+            + faces
+refinement  concept int32 n         the k-means concept of each sample, -1 none
+            mark int8 n             0 stayed, 1 moved, 2 left
+            node int32 k            the tree node each concept goes with, -1 none
+            + the evidence arrays without `node`, one row per concept, + faces
+faces       face int32              rows that can be shown
+            atlas uint8             a PNG or JPEG of square tiles (meta.tile: side, columns, rows)
+            value float32           activation per segment (meta.segments, meta.values, meta.peaks)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+
+def pack(tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> bytes:
+    """Arrays and metadata -> safetensors bytes; the metadata is JSON under `meta`."""
+    from safetensors.numpy import save
+
+    ready = {}
+    for name, array in tensors.items():
+        array = np.ascontiguousarray(array)
+        ready[name] = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    packed: bytes = save(ready, {"meta": json.dumps(meta, ensure_ascii=False)})
+    return packed
+
+
+def unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The inverse of `pack`, for tests and for reading a saved notebook."""
+    from safetensors.numpy import load
+
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    meta: dict[str, Any] = json.loads(header["__metadata__"]["meta"])
+    return load(bytes(data)), meta

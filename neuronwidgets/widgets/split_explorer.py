@@ -1,0 +1,328 @@
+"""SplitExplorer: drag the threshold and see a neuron's concepts split and merge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import traitlets as t
+
+from neuronwidgets.activations import Activations
+from neuronwidgets.concepts import Concepts, Split, label_entropy
+from neuronwidgets.concepts.linkage import check_method
+from neuronwidgets.concepts.split import split
+from neuronwidgets.widgets._base import Widget, front_end
+from neuronwidgets.widgets._evidence import Evidence
+from neuronwidgets.widgets._jobs import Progress, Steps
+
+REST = 0.15
+"""Seconds without a new threshold after which the drag rests."""
+INLINE = 1.0
+"""Seconds of evidence gathered before a call returns; the rest is a job."""
+MOST_RANKED = 1 << 28
+
+
+class Whole(t.Int):  # type: ignore[misc]
+    """A whole number; NumPy's are taken too."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        return super().validate(obj, int(value) if isinstance(value, np.integer) else value)
+
+
+class SplitExplorer(Widget):
+    """Split one neuron into concepts at the threshold that a person drags.
+
+    The view re-cuts the tree itself, at every frame; Python follows. What needs the kernel
+    (another neuron, what a concept vector finds in the whole dataset, k-means) is a job with
+    progress and a cancel button.
+    """
+
+    _esm = front_end("split-explorer.js")
+    _css = front_end("split-explorer.css")
+
+    neuron = Whole(None, allow_none=True).tag(sync=True)
+    """The neuron that is split; `None` for a direction."""
+    top = Whole(100).tag(sync=True)
+    """How many of the samples that activate it most."""
+    method = t.Unicode("ward").tag(sync=True)
+    """The linkage: "ward" (Euclidean) or "average" (cosine)."""
+    threshold = t.CFloat(0.0).tag(sync=True, echo_update=False)
+    """The height of the cut; lower is finer."""
+    refined = t.Bool(False).tag(sync=True, echo_update=False)
+    """Whether membership is the paper's (k-means, outliers) instead of the tree's."""
+    selection = t.List(Whole()).tag(sync=True, echo_update=False)
+    """The samples selected in the view: rows of the activations."""
+    names = t.Dict(key_trait=t.Unicode(), value_trait=t.Unicode()).tag(sync=True, echo_update=False)
+    """Names given by the user: tree node (as a string) -> name."""
+
+    _tree = t.Bytes().tag(sync=True)
+    _evidence = t.Bytes().tag(sync=True)
+    _refinement = t.Bytes().tag(sync=True)
+
+    def __init__(
+        self,
+        acts: Any,
+        neuron: Any = None,
+        top: int | None = None,
+        method: str = "ward",
+        metric: str | None = None,
+        *,
+        threshold: float | None = None,
+        min_size: int | None = None,
+        refined: bool = False,
+    ) -> None:
+        """Open the explorer.
+
+        Args:
+            acts: `Activations`, or a plain `S x D` array.
+            neuron: its number, or a direction (`D` numbers). Not given: the neuron whose top
+                samples have the most mixed labels, or neuron 0 without labels.
+            top: how many top samples to split; 100, or all where there are fewer.
+            method, metric: the linkage, see `neuronwidgets.linkage`.
+            threshold: where to cut at first; not given: chosen from the data.
+            min_size: clusters of fewer samples are no concept; 5 in 100 if not given.
+            refined: begin with the paper's k-means membership.
+        """
+        if not isinstance(acts, Activations):
+            acts = Activations.from_arrays(acts)
+        self._acts = acts
+        self._min_size = min_size
+        self._metric = check_method(method, metric)
+        self._pending: Split | None = None
+        self._applying = True
+        self._memory: dict[Any, tuple[float, dict[str, str]]] = {}
+        self._cached: tuple[Any, Concepts] | None = None
+        chosen = _most_mixed(acts, top) if neuron is None else neuron
+        first = self._make(chosen, top, method)
+        super().__init__()
+        if threshold is not None:
+            self._memory[_key(first)] = (float(threshold), {})
+        self._show(first)
+        self.refined = bool(refined)
+        self._gather()
+
+    # What a user reads
+
+    @property
+    def acts(self) -> Activations:
+        """The activations that are explored."""
+        return self._acts
+
+    @property
+    def split(self) -> Split:
+        """The neuron on the screen, as `neuronwidgets.split` gives it."""
+        return self._split
+
+    @property
+    def concepts(self) -> Concepts:
+        """The concepts on the screen: always the cut at the threshold, with its names."""
+        with self._jobs.lock:
+            key = (self._split, self.threshold, self.refined, tuple(self.names.items()))
+            if self._cached is not None and self._cached[0] == key:
+                return self._cached[1]
+            names = {int(node): name for node, name in self.names.items()}
+            current, threshold, refined = self._split, self.threshold, self.refined
+        made = Concepts.at(current, threshold, names)
+        if refined:
+            made = made.refine(names=names)
+        self._cached = (key, made)
+        return made
+
+    def rename(self, concept: int, name: str) -> None:
+        """Give concept number `concept` (from 0, in the order of `concepts`) a name.
+
+        An empty name gives the default one back. The name stays with the concept when the cut
+        changes: of several clusters the one with the largest overlap takes it.
+        """
+        now = self.concepts
+        if not 0 <= concept < len(now):
+            raise IndexError(f"concept {concept} is not on the screen, which shows {len(now)}: "
+                             f"0 to {len(now) - 1}.")
+        node = int(now.nodes[concept])
+        if node < 0:
+            raise ValueError(f"concept {concept} goes with no cluster of the tree: switch `refined`"
+                             " off to name it.")
+        names = {int(key): value for key, value in self.names.items()}
+        anchors = list(names)
+        taken = self._split.tree.inherit([int(n) for n in now.nodes if n >= 0], anchors)
+        place = [int(n) for n in now.nodes if n >= 0].index(node)
+        if taken[place] >= 0:
+            del names[anchors[taken[place]]]
+        if name.strip():
+            names[node] = name.strip()
+        self.names = {str(key): value for key, value in names.items()}
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_split"):
+            return "SplitExplorer()"
+        return (f"SplitExplorer({self._split.name} of layer {self._acts.layer!r}, top {self.top}, "
+                f"threshold {self.threshold:.4g})")
+
+    # Setting from Python: refused in words, or shown at once
+
+    @t.validate("neuron", "top", "method")
+    def _check_split(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        if self._applying:
+            return value
+        wanted: dict[str, Any] = {"neuron": self.neuron, "top": self.top, "method": self.method}
+        wanted[proposal["trait"].name] = value
+        if wanted["neuron"] is None:
+            wanted["neuron"] = self._split.direction
+        self._pending = self._make(**wanted)
+        return value
+
+    @t.observe("neuron", "top", "method")
+    def _split_changed(self, _change: Any) -> None:
+        if not self._applying and self._pending is not None:
+            self._jobs.cancel()
+            self._show(self._pending)
+            self._gather()
+
+    @t.validate("threshold")
+    def _check_threshold(self, proposal: Any) -> float:
+        value = float(proposal["value"])
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"threshold={value}; a height of the tree is needed: 0 to "
+                             f"{self._split.tree.top:.4g}.")
+        return value
+
+    @t.validate("selection")
+    def _check_selection(self, proposal: Any) -> list[int]:
+        rows = list(proposal["value"])
+        for row in rows:
+            if not 0 <= row < len(self._acts):
+                raise IndexError(f"sample {row} is not in the data, which has {len(self._acts):,} "
+                                 f"samples: 0 to {len(self._acts) - 1:,}.")
+        return rows
+
+    @t.validate("names")
+    def _check_names(self, proposal: Any) -> dict[str, str]:
+        nodes = 2 * self._split.tree.n - 1 if hasattr(self, "_split") else 0
+        for node in proposal["value"]:
+            if not (node.isdecimal() and int(node) < nodes):
+                raise ValueError(f"names has the key {node!r}; tree nodes, '0' to '{nodes - 1}', "
+                                 "are needed. rename(concept, name) finds the node for you.")
+        return dict(proposal["value"])
+
+    @t.observe("threshold", "refined")
+    def _moved(self, _change: Any) -> None:
+        if not self._applying:
+            self._gather(REST)
+
+    # Asked for by a view
+
+    def _messages(self) -> dict[str, Any]:
+        return {**super()._messages(), "split.request": self._on_split_request}
+
+    def _on_split_request(self, wanted: dict[str, Any]) -> None:
+        neuron, top, method = wanted.get("neuron"), wanted.get("top"), wanted.get("method")
+        if neuron is None:
+            neuron = self._split.direction
+        self._acts.along(neuron)
+        self._acts.check_top(top)
+        self._start(self._resplit(neuron, top, str(method)))
+
+    def _resplit(self, neuron: Any, top: Any, method: str) -> Steps:
+        yield Progress(0.0, f"clustering {top:,} samples")
+        made = self._make(neuron, top, method)
+        yield Progress(0.9, f"clustering {top:,} samples")
+        self._show(made)
+        yield from self._steps()
+
+    # What both share
+
+    def _make(self, neuron: Any, top: Any, method: str) -> Split:
+        metric = self._metric[1] if method == self._metric[0] else None
+        return split(self._acts, neuron, top, method, metric, min_size=self._min_size)
+
+    def _show(self, made: Split) -> None:
+        """Put a split on the screen, in one message."""
+        evidence = Evidence(made)
+        threshold, names = self._memory.get(_key(made), (made.suggested, {}))
+        tree = evidence.pack_tree()
+        with self._together():
+            if hasattr(self, "_split"):
+                self._memory[_key(self._split)] = (self.threshold, dict(self.names))
+            self._applying = True
+            try:
+                self._split, self._proof = made, evidence
+                self.neuron, self.top, self.method = made.neuron, len(made.index), made.method
+                self.names = names
+                self.threshold = threshold
+                self.selection = []
+                self._refinement = b""
+                self._evidence = b""
+                self._tree = tree
+            finally:
+                self._applying = False
+
+    def _nodes(self) -> list[int]:
+        tree = self._split.tree
+        cut = tree.cut(self.threshold)
+        return [int(node) for node in cut[tree.size[cut] >= self._split.min_size]]
+
+    def _gather(self, delay: float = 0.0) -> None:
+        """Start gathering evidence; without delay, some of it before returning."""
+        if not (self.refined or self._proof.lacks(self._nodes())):
+            return
+        steps = self._steps()
+        if delay == 0:
+            end = time.perf_counter() + INLINE
+            try:
+                while time.perf_counter() < end:
+                    next(steps)
+            except StopIteration:
+                return
+            except Exception as error:
+                # The tree is on the screen and stays usable without its evidence.
+                self._fail(error)
+                return
+        self._start(steps, delay)
+
+    def _steps(self) -> Steps:
+        made, proof = self._split, self._proof
+        nodes = self._nodes()
+
+        def publish() -> None:
+            packed = proof.pack_evidence()
+            with self._together():
+                if self._split is made:
+                    self._evidence = packed
+
+        if self.refined:
+            yield from self._refine()
+        if proof.lacks(nodes):
+            yield from proof.steps(nodes, publish)
+
+    def _refine(self) -> Steps:
+        threshold, made, proof = self.threshold, self._split, self._proof
+        yield Progress(0.1, "k-means")
+        refined = Concepts.at(made, threshold).refine()
+        found: Sequence[Any] = ()
+        if len(refined):
+            found = yield from proof.find(refined.vectors)
+        marks = np.zeros(len(refined.labels), np.int8)
+        if refined.moved is not None and refined.left is not None:
+            marks[refined.moved], marks[refined.left] = 1, 2
+        packed = proof.pack_refinement(
+            refined.labels, marks, refined.nodes, list(found), threshold
+        )
+        with self._together():
+            if self._split is made:
+                self._refinement = packed
+
+
+def _key(made: Split) -> Any:
+    who = made.direction.tobytes() if made.neuron is None else made.neuron
+    return who, len(made.index), made.method
+
+
+def _most_mixed(acts: Activations, top: int | None) -> int:
+    """The neuron to begin with when none is named."""
+    if acts.labels is None or acts.values.size > MOST_RANKED:
+        return 0
+    mixed = label_entropy(acts, min(100, len(acts)) if top is None else top)
+    return 0 if np.isnan(mixed).all() else int(np.nanargmax(mixed))

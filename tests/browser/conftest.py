@@ -1,0 +1,182 @@
+"""A real JupyterLab, a real Chromium, and a page with a notebook in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+
+CHROMIUM = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+LOCAL = ("127.0.0.1", "localhost")
+expect.set_options(timeout=30_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+class Notebook:
+    """A notebook open in JupyterLab."""
+
+    def __init__(self, page: Page, url: str, path: Path) -> None:
+        self.page, self.url, self.path = page, url, path
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self) -> None:
+        self.page.goto(f"{self.url}/lab/workspaces/{self.path.stem}/tree/{self.path.name}")
+        self.page.wait_for_function(
+            """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status
+            === 'idle'""",
+            timeout=60_000,
+        )
+
+    def command(self, name: str) -> None:
+        self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
+
+    def run_all(self) -> None:
+        self.command("notebook:run-all-cells")
+
+    def python(self, code: str) -> str:
+        """Run code in the notebook's kernel, beside its cells; returns what it prints."""
+        reply = self.page.evaluate(
+            """async code => {
+              const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+              const future = kernel.requestExecute({ code, store_history: false });
+              let out = '';
+              future.onIOPub = ({ header, content }) => {
+                if (header.msg_type === 'stream') out += content.text;
+                if (header.msg_type === 'error') out += content.ename + ': ' + content.evalue;
+              };
+              await future.done;
+              return out;
+            }""",
+            code,
+        )
+        return str(reply).strip()
+
+    def frame(self, index: int = 0) -> Any:
+        """One of the explorers on the page."""
+        found = self.page.locator(".nw-frame").nth(index)
+        found.wait_for(timeout=60_000)
+        return found
+
+    def theme(self, name: str) -> None:
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name
+        )
+
+
+class Lab:
+    """One JupyterLab for all browser tests."""
+
+    def __init__(self, root: Path, url: str, browser: Browser) -> None:
+        self.root, self.url, self.browser = root, url, browser
+
+    def notebook(
+        self, name: str, cells: Sequence[str], width: int = 1500, height: int = 1150
+    ) -> Notebook:
+        path = self.root / f"{name}.ipynb"
+        path.write_text(json.dumps(document(cells)))
+        return self.page(path, width, height)
+
+    def page(self, path: Path, width: int = 1500, height: int = 1150) -> Notebook:
+        page = self.browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(30_000)
+        made = Notebook(page, self.url, path)
+        made.open()
+        return made
+
+
+def document(cells: Sequence[str]) -> dict[str, Any]:
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = [
+        {
+            "cell_type": "code",
+            "id": f"cell{i}",
+            "metadata": {},
+            "source": source,
+            "outputs": [],
+            "execution_count": None,
+        }
+        for i, source in enumerate(cells)
+    ]
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": made}
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.fail("no Chromium found: apt-get install chromium")
+    root = tmp_path_factory.mktemp("lab")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    log = (root / "lab.log").open("w")
+    own = {"JUPYTER_CONFIG_DIR": str(root / "config"), "JUPYTER_DATA_DIR": str(root / "data")}
+    from neuronwidgets.__main__ import lab_environment
+
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
+        "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
+        f"--ServerApp.root_dir={root}", "--expose-app-in-browser",
+    ]  # fmt: skip
+    server = subprocess.Popen(
+        command, stdout=log, stderr=log, env={**lab_environment(), **own}, cwd=root
+    )
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+            _await_server(url, server, root / "lab.log")
+            yield Lab(root, url, browser)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(20)
+        log.close()
+
+
+def _await_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    import time
+
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{url}/api", timeout=5):
+                return
+        except OSError:
+            os.sched_yield()
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def shots() -> Path:
+    """Where tests leave pictures of what they saw (git-ignored)."""
+    folder = Path(__file__).parent / "shots"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+__all__ = ["Error", "Lab", "Notebook", "document"]

@@ -1,0 +1,484 @@
+"""SplitExplorer in JupyterLab and Chromium, used as a person would."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+# Three kinds of samples, of which two fire neuron 0; faces are small pictures.
+DATA = """
+import numpy as np, neuronwidgets as nw
+rng = np.random.default_rng(0)
+kind = np.repeat([0, 1, 2], 100)
+values = rng.normal(0, 0.3, (300, 12)).astype("f4")
+values[np.arange(300), 1 + kind] += 4
+values[:, 0] += np.where(kind < 2, 5, 0)
+images = np.zeros((300, 8, 8), "u1")
+images[np.arange(300), kind * 2] = 255
+labels = np.array(["trouser", "sandal", "<img src=x onerror='window.pwned=1'>"])[kind]
+acts = nw.Activations.from_arrays(values, images, labels, layer="layer <b>4</b>")
+"""
+SHOW = "explorer = nw.SplitExplorer(acts, neuron=0)\nexplorer"
+
+
+@pytest.fixture(scope="module")
+def opened(lab: Any) -> Iterator[Any]:
+    notebook = lab.notebook("explore", [DATA, SHOW])
+    notebook.run_all()
+    notebook.frame()
+    yield notebook
+    notebook.page.close()
+
+
+@pytest.fixture
+def notebook(opened: Any) -> Any:
+    """The shared notebook, its explorer as it was at first."""
+    opened.python("explorer.neuron = 1")
+    opened.python("explorer._memory.clear(); explorer.neuron = 0; explorer.refined = False")
+    expect(opened.frame().locator(".nw-neuron")).to_have_value("0")
+    expect(cards(opened.page)).to_have_count(2)
+    return opened
+
+
+def cards(page: Page) -> Any:
+    return page.locator(".nw-frame").first.locator(".nw-card:not(.nw-own)")
+
+
+def shown_threshold(notebook: Any) -> float:
+    return float(notebook.frame().locator(".nw-line").get_attribute("aria-valuenow"))
+
+
+def expect_python(notebook: Any, expression: str, value: str) -> None:
+    """Python follows the screen, one message later."""
+    for _ in range(100):
+        if (got := notebook.python(f"print({expression})")) == value:
+            return
+        notebook.page.evaluate("() => new Promise(requestAnimationFrame)")
+    raise AssertionError(f"{expression} is {got}, not {value}")
+
+
+def test_first_sight(notebook: Any, shots: Path) -> None:
+    frame = notebook.frame()
+    expect(frame.locator(".nw-own")).to_contain_text("neuron 0 itself")
+    expect(frame.locator(".nw-said")).to_contain_text("2 concepts at")
+    expect(frame.locator(".nw-layer")).to_have_text("layer <b>4</b>")
+    expect(frame.locator(".nw-facts")).to_contain_text(re.compile(r"label entropy \d\.\d\d bit"))
+    names = {cards(notebook.page).nth(i).locator("input.nw-title").input_value() for i in (0, 1)}
+    assert names == {"trouser", "sandal"}
+    expect(cards(notebook.page).first).to_contain_text("found by its vector in all 300")
+    expect(cards(notebook.page).first).to_contain_text("100% ")
+    expect(cards(notebook.page).first.locator(".nw-tile")).to_have_count(16)
+    frame.screenshot(path=shots / "first.png")
+    assert notebook.errors == []
+
+
+def test_nothing_comes_from_a_network_and_nothing_runs(notebook: Any) -> None:
+    outside = [
+        url for url in notebook.requests if not re.match(r"(data|blob):|https?://127\.0\.0\.1", url)
+    ]
+    assert outside == []
+    assert notebook.page.evaluate("() => window.pwned") is None
+
+
+def test_python_has_what_the_screen_shows(notebook: Any) -> None:
+    count = notebook.python("print(len(explorer.concepts), *explorer.concepts.sizes)")
+    sizes = [
+        cards(notebook.page).nth(i).locator("header .nw-quiet").inner_text().split()[0]
+        for i in range(cards(notebook.page).count())
+    ]
+    assert count.split() == [str(len(sizes)), *sizes]
+    assert float(notebook.python("print(explorer.threshold)")) == pytest.approx(
+        shown_threshold(notebook), rel=1e-4
+    )
+
+
+def test_drag_the_line(notebook: Any) -> None:
+    page = notebook.page
+    before = shown_threshold(notebook)
+    box = notebook.frame().locator(".nw-knob").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y + 40, steps=5)
+    page.mouse.move(x, y + 180, steps=10)
+    page.mouse.up()
+    expect(cards(page)).not_to_have_count(2)
+    after = shown_threshold(notebook)
+    assert after < before
+    expect_python(notebook, "len(explorer.concepts)", str(cards(page).count()))
+    # All the way up: one concept, and the hand may leave the picture.
+    box = notebook.frame().locator(".nw-knob").bounding_box()
+    page.mouse.move(box["x"] + 6, box["y"] + 6)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] - 900, steps=5)
+    page.mouse.up()
+    expect(cards(page)).to_have_count(1)
+
+
+def test_slider_number_keys_ticks(notebook: Any) -> None:
+    frame, page = notebook.frame(), notebook.page
+    slider = frame.locator(".nw-slider input[type=range]")
+    slider.fill("0.35")
+    expect(frame.locator(".nw-number")).not_to_have_value("")
+    low = shown_threshold(notebook)
+    number = frame.locator(".nw-number")
+    number.fill("3,5")
+    number.press("Enter")
+    expect(frame.locator(".nw-line")).to_have_attribute("aria-valuenow", "3.5")
+    number.fill("many")
+    number.press("Enter")
+    expect(number).to_have_value("3.5")
+    line = frame.locator(".nw-line")
+    line.focus()
+    expect(line).to_be_focused()
+    line.press("ArrowUp")
+    expect(line).not_to_have_attribute("aria-valuenow", "3.5")
+    fine = shown_threshold(notebook)
+    line.press("PageUp")
+    expect(line).not_to_have_attribute("aria-valuenow", str(fine))
+    assert shown_threshold(notebook) - fine > 3 * (fine - 3.5) > 0
+    line.press("Home")
+    expect(line).to_have_attribute("aria-valuenow", "0")
+    line.press("End")
+    expect(cards(page)).to_have_count(1)
+    slider.focus()
+    slider.press("Home")
+    expect(line).to_have_attribute("aria-valuenow", "0")
+    expect(frame).to_contain_text("No cluster has 5 samples or more here")
+    tick = frame.locator(".nw-ticks button", has_text="2").first
+    tick.click()
+    expect(cards(page)).to_have_count(2)
+    assert low < shown_threshold(notebook)
+
+
+def test_click_a_subtree(notebook: Any) -> None:
+    frame = notebook.frame()
+    canvas = frame.locator(".nw-dendrogram canvas")
+    box = canvas.bounding_box()
+    # Low in the tree, a click isolates a small branch and selects it.
+    canvas.click(position={"x": box["width"] * 0.3, "y": box["height"] * 0.75})
+    expect(frame.locator("text=clear selection")).to_be_visible()
+    chosen = notebook.python("print(sorted(explorer.selection))")
+    inside = notebook.python(
+        "tree = explorer.split.tree\n"
+        "print(any(sorted(explorer.split.index[tree.members(n)]) == sorted(explorer.selection)"
+        " for n in tree.cut(explorer.threshold)))"
+    )
+    assert chosen != "[]"
+    expect_python(notebook, "len(explorer.selection) > 1", "True")
+    assert inside == "True"
+    frame.locator("text=clear selection").click()
+    expect_python(notebook, "explorer.selection", "[]")
+
+
+def test_hover_lights_up_the_same_samples_everywhere(notebook: Any) -> None:
+    frame, page = notebook.frame(), notebook.page
+    tile = cards(page).first.locator(".nw-tile").first
+    tile.hover()
+    expect(tile).to_have_class(re.compile("nw-lit"))
+    frame.locator(".nw-own .nw-title").hover()
+    expect(frame.locator(".nw-tile.nw-lit")).to_have_count(0)
+    cards(page).nth(1).hover(position={"x": 3, "y": 3})
+    expect(cards(page).nth(1)).to_have_class(re.compile("nw-lit"))
+    plane = frame.locator(".nw-plane canvas")
+    box = plane.bounding_box()
+    hit = False
+    for i in range(2, 38):
+        page.mouse.move(box["x"] + box["width"] * i / 40, box["y"] + box["height"] / 2)
+        if frame.locator(".nw-tip").count():
+            hit = True
+            break
+    assert hit
+    expect(frame.locator(".nw-tip")).to_contain_text("activation")
+
+
+def test_names_stay_with_their_concepts(notebook: Any, shots: Path) -> None:
+    page = notebook.page
+    field = cards(page).first.locator("input.nw-title")
+    evil = "<script>window.pwned=2</script> É🙂"
+    field.fill(evil)
+    field.press("Enter")
+    expect_python(notebook, "evil in explorer.concepts.names if (evil:=%r) else 0" % evil, "True")
+    expect(cards(page).first.locator("input.nw-title")).to_have_value(evil)
+    color = cards(page).first.evaluate("e => e.style.getPropertyValue('--nw-color')")
+    line = notebook.frame().locator(".nw-line")
+    line.focus()
+    line.press("End")
+    expect(cards(page)).to_have_count(1)
+    line.press("Home")
+    notebook.python("explorer.threshold = explorer.split.suggested * 0.4")
+    expect(cards(page)).not_to_have_count(1)
+    named = cards(page).filter(has=page.locator(f'input[value="{evil}"]'))
+    notebook.python("explorer.threshold = explorer.split.suggested")
+    expect(cards(page)).to_have_count(2)
+    expect(cards(page).first.locator("input.nw-title")).to_have_value(evil)
+    assert cards(page).first.evaluate("e => e.style.getPropertyValue('--nw-color')") == color
+    assert named.count() <= 1
+    assert page.evaluate("() => window.pwned") is None
+    notebook.frame().screenshot(path=shots / "named.png")
+    notebook.python("explorer.rename(0, '')")
+    expect(cards(page).first.locator("input.nw-title")).not_to_have_value(evil)
+
+
+def test_python_moves_the_screen(notebook: Any) -> None:
+    frame = notebook.frame()
+    notebook.python("explorer.threshold = 1e9")
+    expect(cards(notebook.page)).to_have_count(1)
+    notebook.python("explorer.neuron = 3; explorer.top = 40; explorer.method = 'average'")
+    expect(frame.locator(".nw-neuron")).to_have_value("3")
+    expect(frame.locator(".nw-top")).to_have_value("40")
+    expect(frame.locator("select")).to_have_value("average")
+    expect(frame.locator(".nw-own")).to_contain_text("neuron 3 itself")
+    notebook.python("explorer.selection = explorer.split.index[:3].tolist()")
+    expect(frame.locator("text=clear selection (3)")).to_be_visible()
+    assert "12 neurons" in notebook.python("explorer.neuron = 99")
+    assert notebook.python("print(explorer.neuron)") == "3"
+    assert "300" in notebook.python("explorer.top = 301")
+    assert "0 to 299" in notebook.python("explorer.selection = [300]")
+    assert "height" in notebook.python("explorer.threshold = float('nan')")
+    notebook.python("explorer.method = 'ward'; explorer.top = 100")
+    expect(frame.locator(".nw-top")).to_have_value("100")
+
+
+def test_observe(notebook: Any) -> None:
+    notebook.python("seen = []; explorer.observe(lambda c: seen.append(c.new), 'threshold')")
+    line = notebook.frame().locator(".nw-line")
+    line.focus()
+    line.press("End")
+    expect_python(notebook, "seen[-1:] == [explorer.threshold] and len(explorer.concepts)", "1")
+    notebook.python("explorer.unobserve_all('threshold')")
+
+
+def test_wrong_input_is_answered_in_words(notebook: Any, shots: Path) -> None:
+    frame = notebook.frame()
+    neuron = frame.locator(".nw-neuron")
+    neuron.fill("99")
+    neuron.press("Enter")
+    alert = frame.get_by_role("alert")
+    expect(alert).to_contain_text("neuron 99 is not in layer")
+    expect(alert).to_contain_text("0 to 11")
+    frame.screenshot(path=shots / "error.png")
+    expect(cards(notebook.page)).to_have_count(2)
+    top = frame.locator(".nw-top")
+    top.fill("5000")
+    top.press("Enter")
+    expect(alert).to_contain_text("top=5,000 is more than there is")
+    neuron.fill("2")
+    neuron.press("Enter")
+    expect(frame.locator(".nw-own")).to_contain_text("neuron 2 itself")
+    expect(alert).to_be_hidden()
+    neuron.fill("")
+    neuron.press("Enter")
+    expect(neuron).to_have_value("2")
+
+
+def test_kmeans_switch(notebook: Any, shots: Path) -> None:
+    frame = notebook.frame()
+    notebook.python("explorer.threshold = explorer.split.suggested * 0.35")
+    frame.get_by_role("switch").check()
+    expect(frame.locator(".nw-switches")).to_contain_text(re.compile(r"\d+ moved .*\d+ left out"))
+    expect_python(notebook, "explorer.concepts.refined", "True")
+    expect_python(notebook, "len(explorer.concepts)", str(cards(notebook.page).count()))
+    frame.screenshot(path=shots / "kmeans.png")
+    frame.get_by_role("switch").uncheck()
+    expect_python(notebook, "explorer.concepts.refined", "False")
+
+
+def test_the_drag_needs_no_kernel(notebook: Any) -> None:
+    pid = int(notebook.python("import os; print(os.getpid())"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        line = notebook.frame().locator(".nw-line")
+        line.focus()
+        line.press("End")
+        expect(cards(notebook.page)).to_have_count(1)
+        notebook.frame().locator(".nw-slider input[type=range]").fill("0.3")
+        expect(cards(notebook.page)).not_to_have_count(1)
+        count = cards(notebook.page).count()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    expect_python(notebook, "len(explorer.concepts)", str(count))
+
+
+def test_two_views_agree(lab: Any) -> None:
+    notebook = lab.notebook("two", [DATA, SHOW, "explorer"])
+    notebook.run_all()
+    notebook.frame(1)
+    one, two = notebook.frame(0), notebook.frame(1)
+    one.locator(".nw-slider input[type=range]").fill("0.3")
+    expect(two.locator(".nw-said")).to_have_text(one.locator(".nw-said").inner_text())
+    field = two.locator("input.nw-title").first
+    field.fill("mine")
+    field.press("Enter")
+    expect(one.locator("input.nw-title").first).to_have_value("mine")
+    # Closing one view leaves the other at work.
+    notebook.python("explorer.threshold = 1e9")
+    expect(two.locator(".nw-card")).to_have_count(2)
+    notebook.page.close()
+
+
+def test_reload_and_reopen_without_the_kernel(lab: Any, shots: Path) -> None:
+    notebook = lab.notebook("again", [DATA, SHOW])
+    page = notebook.page
+    notebook.run_all()
+    notebook.frame().locator(".nw-slider input[type=range]").fill("0.42")
+    field = notebook.frame().locator("input.nw-title").first
+    field.fill("kept")
+    field.press("Enter")
+    expect_python(notebook, "list(explorer.names.values())", "['kept']")
+    said = notebook.frame().locator(".nw-said").inner_text()
+    notebook.command("docmanager:save")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+
+    notebook.open()
+    expect(notebook.frame().locator(".nw-said")).to_have_text(said)
+    expect(notebook.frame().locator("input.nw-title").first).to_have_value("kept")
+    notebook.frame().locator(".nw-slider input[type=range]").fill("1")
+    expect_python(notebook, "len(explorer.concepts)", "1")
+    notebook.frame().locator(".nw-slider input[type=range]").fill("0.42")
+    expect_python(notebook, "len(explorer.concepts) > 1", "True")
+    notebook.command("docmanager:save")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+
+    # Another day: another kernel, which knows nothing of the explorer.
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    notebook.open()
+    assert "NameError" in notebook.python("explorer")
+    frame = notebook.frame()
+    expect(frame.locator("input.nw-title").first).to_have_value("kept")
+    assert frame.locator(".nw-tile").count() > 16
+    frame.locator(".nw-slider input[type=range]").fill("1")
+    expect(cards(page)).to_have_count(1)
+    frame.locator(".nw-slider input[type=range]").fill("0.3")
+    expect(cards(page)).not_to_have_count(1)
+    expect(cards(page).first).to_contain_text("found by its vector")
+    frame.screenshot(path=shots / "without-kernel.png")
+    assert notebook.errors == []
+    page.close()
+
+
+def test_dark_and_narrow(lab: Any, shots: Path) -> None:
+    notebook = lab.notebook("narrow", [DATA, SHOW], width=1500)
+    page = notebook.page
+    notebook.run_all()
+    frame = notebook.frame()
+    notebook.theme("JupyterLab Dark")
+    page.wait_for_function(
+        """() => getComputedStyle(document.querySelector('.nw')).getPropertyValue('--nw-ink')
+        !== '' && document.body.dataset.jpThemeLight === 'false'"""
+    )
+    background = "e => getComputedStyle(e).backgroundColor"
+    page.wait_for_function(
+        "() => { const [r] = getComputedStyle(document.querySelector('.nw')).backgroundColor"
+        ".match(/\\d+/g); return Number(r) < 60 }"
+    )
+    assert frame.locator("xpath=..").evaluate(background) != "rgb(255, 255, 255)"
+    frame.screenshot(path=shots / "dark.png")
+    frame.locator("xpath=..").evaluate("e => { e.style.width = '480px' }")
+    page.wait_for_function("() => document.querySelector('.nw-frame').clientWidth <= 480")
+    overflow = frame.evaluate(
+        """frame => [...frame.querySelectorAll('*')].filter(e =>
+             e.getBoundingClientRect().right > frame.getBoundingClientRect().right + 1
+             && !e.closest('.nw-tiles, .nw-text')).map(e => e.className)"""
+    )
+    assert overflow == []
+    frame.screenshot(path=shots / "narrow.png")
+    notebook.theme("JupyterLab Light")
+    page.close()
+
+
+TEXT = """
+import numpy as np, neuronwidgets as nw, threading
+from neuronwidgets.activations import Samples
+rng = np.random.default_rng(0)
+words = [f"the {w} of number {i} 🙂 <i>x</i>" for i in range(60) for w in ("dog", "castle")]
+spans = [np.array([[0, 3], [3, 3 + 1 + len(t.split()[1])]], np.int32) for t in words]
+values = rng.normal(0, .2, (120, 8)).astype("f4")
+values[::2, 1] += 3; values[1::2, 2] += 3; values[:, 0] += 4
+go = threading.Event()
+def tokens(rows, direction):
+    go.wait(60)
+    return [np.array([0.5, 4.0], np.float32) for _ in rows]
+acts = nw.Activations("text", values, Samples(120, texts=words, spans=spans), tokens=tokens)
+"""
+
+
+def test_text_progress_and_cancel(lab: Any, shots: Path) -> None:
+    notebook = lab.notebook("text", [TEXT + "go.set()", SHOW])
+    page = notebook.page
+    notebook.run_all()
+    frame = notebook.frame()
+    expect(frame.locator(".nw-peak").first).to_have_text(re.compile(" (dog|castle)"))
+    expect(frame.locator(".nw-text").first).to_contain_text("🙂 <i>x</i>")
+    frame.screenshot(path=shots / "text.png")
+    # A reading that takes its time: the notebook stays free, and the button stops it.
+    notebook.python("go.clear(); import threading")
+    neuron = frame.locator(".nw-neuron")
+    neuron.fill("1")
+    neuron.press("Enter")
+    expect(frame.get_by_role("status")).to_contain_text("token by token")
+    assert notebook.python("print(40 + 2)") == "42"
+    expect(frame.locator(".nw-own")).to_contain_text("neuron 1 itself")
+    frame.locator("text=cancel").click()
+    expect(frame.get_by_role("status")).to_be_hidden()
+    notebook.python("go.set()")
+    # A closed widget ends its job.
+    notebook.python("go.clear(); explorer._on_split_request(dict(neuron=2, top=50, method='ward'))")
+    notebook.python("explorer.close(); go.set(); explorer.wait(20)")
+    assert "neuronwidgets-job" not in notebook.python(
+        "print([t.name for t in threading.enumerate()])"
+    )
+    page.close()
+
+
+BIG = """
+import numpy as np, neuronwidgets as nw
+rng = np.random.default_rng(0)
+values = (rng.normal(size=(20_000, 6)) + 3 * rng.integers(0, 3, (20_000, 6))).astype("f4")
+acts = nw.Activations.from_arrays(values, layer="big", labels=rng.integers(0, 9, 20_000))
+"""
+
+
+def test_drag_with_20000_leaves_stays_within_a_frame(lab: Any, shots: Path) -> None:
+    show = "explorer = nw.SplitExplorer(acts, neuron=0, top=20_000)\nexplorer"
+    notebook = lab.notebook("big", [BIG, show])
+    page = notebook.page
+    notebook.run_all()
+    page.locator(".nw-frame").wait_for(timeout=120_000)
+    frame = notebook.frame()
+    frame.screenshot(path=shots / "big.png")
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable")
+
+    def script() -> float:
+        metrics = client.send("Performance.getMetrics")["metrics"]
+        return next(m["value"] for m in metrics if m["name"] == "ScriptDuration")
+
+    step = """async unit => {
+      const slider = document.querySelector('.nw-slider input[type=range]');
+      slider.value = String(unit);
+      slider.dispatchEvent(new Event('input', { bubbles: true }));
+      for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+    }"""
+    page.evaluate(step, 0.5)
+    spent, counts = [], set()
+    for i in range(100):
+        before = script()
+        page.evaluate(step, (i + 1) / 100)
+        spent.append((script() - before) * 1000)
+        counts.add(cards(page).count())
+    spent.sort()
+    print(
+        f"script time per step: median {spent[50]:.1f} ms, p95 {spent[94]:.1f} ms, "
+        f"max {spent[-1]:.1f} ms; {min(counts)} to {max(counts)} cards"
+    )
+    assert len(counts) > 3
+    assert spent[94] <= 16.7
+    page.close()

@@ -1,0 +1,71 @@
+"""`import neuronwidgets`: quick, light, and every public name is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import neuronwidgets as nw
+
+HEAVY = ("torch", "transformers", "anywidget", "ipywidgets", "scipy", "sklearn", "pandas", "altair")
+
+
+def in_a_fresh_process(code: str) -> object:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import json, sys, time\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_the_import_takes_well_under_a_second_and_no_torch() -> None:
+    code = (
+        "begin = time.perf_counter()\nimport neuronwidgets\n"
+        "print(json.dumps([time.perf_counter() - begin, sorted(sys.modules)]))"
+    )
+    runs = [in_a_fresh_process(code) for _ in range(5)]
+    assert min(seconds for seconds, _ in runs) <= 0.3
+    assert not set(HEAVY) & set(runs[0][1])
+
+
+def present(name: str) -> bool:
+    home = nw._HOME.get(name, f"neuronwidgets.{name}")
+    return name == "__version__" or importlib.util.find_spec(home) is not None
+
+
+@pytest.mark.parametrize("name", [name for name in nw.__all__ if present(name)])
+def test_every_public_name_is_there(name: str) -> None:
+    value = getattr(nw, name)
+    assert isinstance(value, ModuleType) == (name == "datasets")
+    assert getattr(value, "__name__", name).split(".")[-1] == name
+
+
+def test_dir_is_what_is_public() -> None:
+    assert dir(nw) == sorted(nw.__all__)
+    assert {"Activations", "capture", "split", "linkage", "layers"} <= set(dir(nw))
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'neuronwidgets' has no attribute 'splitt'"):
+        _ = nw.splitt
+    with pytest.raises(ImportError):
+        exec("from neuronwidgets import splitt")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import neuronwidgets.capture.units",
+        "from neuronwidgets import capture; import neuronwidgets.capture.units",
+    ],
+)
+def test_capture_is_the_function_whatever_was_imported_before(first: str) -> None:
+    code = f"{first}\nimport neuronwidgets as nw\nprint(json.dumps(type(nw.capture).__name__))"
+    assert in_a_fresh_process(code) == "function"

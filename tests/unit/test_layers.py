@@ -1,0 +1,74 @@
+"""Names of layers, and what a wrong one is told."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from neuronwidgets.models import find_layer, layers
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+        self.blocks = nn.ModuleList([nn.Linear(8, 16), nn.LayerNorm(16)])
+        self.embed = nn.Embedding(10, 4)
+
+
+NAMES = ["stem", "stem.0", "stem.1", "stem.2", "blocks", "blocks.0", "blocks.1", "embed"]
+
+
+def test_layers_are_those_of_named_modules_with_their_widths() -> None:
+    found = layers(Net())
+    assert [row.name for row in found] == NAMES
+    assert [row.width for row in found] == [None, 8, 8, None, None, 16, 16, 4]
+    assert found[1].type == "Conv2d"
+    assert found[-2:] == found.rows[-2:]
+    assert len(found) == 8
+    assert list(found.to_frame()) == ["name", "type", "width"]
+
+
+def test_repr_and_html_list_all_and_escape() -> None:
+    found = layers(Net())
+    lines = repr(found).splitlines()
+    assert lines[0] == "Net: 8 layers"
+    assert len(lines) == 10
+    assert lines[3].split() == ["stem.0", "Conv2d", "8"]
+    kind = type("<b>Odd</b>", (nn.Module,), {})
+    model = nn.Sequential(kind())
+    model.add_module("<i>", kind())
+    shown = layers(model)._repr_html_()
+    assert "<b>" not in shown
+    assert "<i>" not in shown
+    assert repr(layers(nn.ReLU())).startswith("ReLU: 0 layers")
+
+
+def test_a_layer_is_found_by_its_name() -> None:
+    model = Net()
+    for name in NAMES:
+        assert find_layer(model, name) is model.get_submodule(name)
+    # As in `named_modules()`, the empty name is the model itself.
+    assert find_layer(model, "") is model
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("stem0", "'stem.0'"), ("block.1", "'blocks.1'"), ("embedd", "'embed'"), ("0", "'stem.0'")],
+)
+def test_near_misses_are_in_the_error(name: str, near: str) -> None:
+    with pytest.raises(ValueError, match=f"layer '{name}' is not in Net. Near it: .*{near}"):
+        find_layer(Net(), name)
+
+
+@pytest.mark.parametrize("name", ["zzz", 3, None, nn.ReLU()])
+def test_no_name_at_all_is_told_where_to_look(name: object) -> None:
+    with pytest.raises(ValueError, match=r"is not in Net\. .*layers\(model\) lists all 8 names"):
+        find_layer(Net(), name)
+
+
+@pytest.mark.parametrize("model", ["gpt2", None, Net, [nn.ReLU()]])
+def test_what_is_no_module_is_refused(model: object) -> None:
+    for ask in (layers, lambda model: find_layer(model, "a")):
+        with pytest.raises(TypeError, match=r"a torch\.nn\.Module is needed.*pipeline\.model"):
+            ask(model)

@@ -1,0 +1,109 @@
+"""Samples: what each row was, and the pictures that are shown of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from neuronwidgets import Activations, Samples
+from neuronwidgets.picture import picture
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (6, 5, 3), dtype=np.uint8)
+GREY = RGB[..., 0].copy()
+
+
+@pytest.mark.parametrize(
+    ("made", "shown"),
+    [
+        (RGB, RGB),
+        (GREY, GREY),
+        (GREY[..., None], GREY),
+        (np.moveaxis(RGB, -1, 0), RGB),
+        (GREY[None], GREY),
+        (np.dstack([RGB, GREY]), RGB),
+        (RGB / np.float32(255), RGB),
+        (torch.tensor(RGB).movedim(-1, 0).float() / 255, RGB),
+        (torch.tensor(RGB).movedim(-1, 0).float().div(255).requires_grad_(), RGB),
+        ((torch.tensor(GREY) > 127).to(torch.bfloat16), (GREY > 127).astype(np.uint8) * 255),
+        (GREY > 127, (GREY > 127).astype(np.uint8) * 255),
+        (Image.fromarray(RGB), RGB),
+        (Image.fromarray(GREY), GREY),
+        (Image.fromarray(np.dstack([RGB, np.full_like(GREY, 255)])), RGB),
+        (Image.fromarray(GREY > 127), np.dstack([(GREY > 127).astype(np.uint8) * 255] * 3)),
+    ],
+)
+def test_whatever_an_image_is_it_can_be_shown(made: object, shown: np.ndarray) -> None:
+    pixels = picture(made)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, shown)
+
+
+def test_any_range_of_values_is_stretched() -> None:
+    standard = RNG.normal(size=(3, 6, 5)).astype(np.float32)
+    pixels = picture(standard)
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert pixels.shape == (6, 5, 3)
+    broken = standard.copy()
+    broken[0, 0, 0] = np.nan
+    assert picture(broken).shape == (6, 5, 3)
+    assert picture(np.full((4, 4), 7.0)).tolist() == [[0] * 4] * 4
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4, 5), (6, 5, 2), (0, 5), ()])
+def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"shape \(.*image"):
+        picture(np.zeros(shape, np.float32))
+
+
+def test_texts_images_and_nothing() -> None:
+    texts = Samples.of(["a", "日本🧠"], 2)
+    assert (texts.kind, texts.texts, len(texts)) == ("text", ["a", "日本🧠"], 2)
+    assert Samples.of(np.array(["a", "b"]), 2).texts == ["a", "b"]
+    assert Samples.of(RGB[None], 1).kind == "image"
+    assert Samples.of([Image.fromarray(RGB), GREY], 2).kind == "image"
+    assert Samples.of((t for t in ["a", "b"]), 2).texts == ["a", "b"]
+    assert (Samples.of(None, 4).kind, Samples.of(None, 4).count) == ("none", 4)
+    assert Samples.of(texts, 2) is texts
+
+
+@pytest.mark.parametrize(
+    ("samples", "error", "message"),
+    [
+        (["a"], ValueError, "samples has 1 entries and values has 2 rows"),
+        (Samples(3), ValueError, "samples has 3 entries"),
+        (["a", 1], TypeError, r"samples\[1\] is a int among texts"),
+        ([1, 2], TypeError, "samples holds a int; texts or images"),
+        ([None, "a"], TypeError, "samples holds a NoneType"),
+        ([RGB, "a"], TypeError, r"samples\[1\] is a str among images"),
+        (5, TypeError, "samples is a int"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(
+    samples: object, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Activations.from_arrays(np.zeros((2, 2)), samples=samples)
+
+
+def test_items_and_tokens() -> None:
+    whole = Samples(2, texts=["a", "b"])
+    assert (whole.item_of(1), whole.token_of(1)) == (1, None)
+    item, token = np.array([0, 0, 1]), np.array([0, 1, 4], np.int32)
+    tokens = Samples(3, texts=["a b", "c"], item=item, token=token)
+    assert (tokens.item_of(2), tokens.token_of(2)) == (1, 4)
+
+
+def test_repr_counts_what_there_is() -> None:
+    item, token = np.array([0, 0, 1]), np.array([0, 1, 0], np.int32)
+    assert repr(Samples(1_000, texts=["a"] * 1_000)) == "Samples(1,000 texts)"
+    assert repr(Samples(3, texts=["a", "b"], item=item, token=token)) == (
+        "Samples(3 tokens of 2 texts)"
+    )
+    assert repr(Samples(3, images=[GREY, GREY], item=item, token=token)) == (
+        "Samples(3 positions of 2 images)"
+    )
+    assert repr(Samples(3, item=item, token=token)) == "Samples(3 positions of 2 samples)"
+    assert repr(Samples(3)) == "Samples(3 samples)"

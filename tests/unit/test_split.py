@@ -1,0 +1,179 @@
+"""`split`: the top samples, their defaults, the map, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from neuronwidgets import Activations, linkage, split
+
+
+def made(samples: int = 150, neurons: int = 6, seed: int = 0) -> Activations:
+    values = np.random.default_rng(seed).normal(size=(samples, neurons)).astype(np.float32)
+    return Activations.from_arrays(values, layer="<b>fc</b>")
+
+
+def argsort(values: np.ndarray, k: int) -> list[int]:
+    """The plainest reference: sorted by value, ties by index."""
+    return sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
+
+
+@pytest.mark.parametrize("top", [2, 7, 100, 149, 150])
+def test_the_top_samples_are_a_plain_argsort_with_ties_by_index(top: int) -> None:
+    values = np.random.default_rng(1).integers(0, 6, (150, 3)).astype(np.float32)
+    acts = Activations.from_arrays(values)
+    for neuron in range(3):
+        made = split(acts, neuron, top=top)
+        assert made.index.tolist() == argsort(values[:, neuron], top)
+        assert made.index.dtype == np.int64
+        np.testing.assert_array_equal(made.activations, values[made.index, neuron])
+        np.testing.assert_array_equal(made.vectors, values[made.index])
+        np.testing.assert_array_equal(made.Z, linkage(values[made.index]))
+
+
+def test_top_is_a_hundred_or_all_there_are() -> None:
+    assert len(split(made(150), 0).index) == 100
+    assert len(split(made(60), 0).index) == 60
+
+
+@pytest.mark.parametrize("samples", [2, 3])
+def test_two_and_three_samples_are_split(samples: int) -> None:
+    acts = made(samples)
+    concepts = split(acts, 1).cut(np.inf)
+    assert concepts.sizes.tolist() == [samples]
+    assert len(split(acts, 1).cut(0.0)) == 0
+    assert split(acts, 1, min_size=1).cut(0.0).sizes.tolist() == [1] * samples
+
+
+def test_the_smallest_concept_is_five_in_a_hundred_and_at_least_two() -> None:
+    acts = made(300)
+    found = {top: split(acts, 0, top=top).min_size for top in (2, 20, 60, 100, 101, 140, 280)}
+    assert found == {2: 2, 20: 2, 60: 3, 100: 5, 101: 6, 140: 7, 280: 14}
+    assert split(acts, 0, min_size=np.int64(1)).min_size == 1
+
+
+def test_a_direction_is_split_like_a_neuron() -> None:
+    acts = made()
+    axis = np.eye(6)[2]
+    by_axis, by_number = split(acts, 3 * axis), split(acts, 2)
+    assert (by_axis.neuron, by_number.neuron) == (None, 2)
+    np.testing.assert_array_equal(by_axis.index, by_number.index)
+    np.testing.assert_allclose(by_axis.activations, by_number.activations)
+    np.testing.assert_array_equal(by_axis.direction, by_number.direction)
+
+    direction = np.arange(6) - 2.5
+    projections = acts.values @ (direction / np.linalg.norm(direction))
+    made_split = split(acts, direction.tolist())
+    assert made_split.index.tolist() == argsort(projections, 100)
+    np.testing.assert_allclose(made_split.activations, projections[made_split.index], rtol=1e-5)
+    assert "a direction" in repr(made_split)
+
+
+def test_a_weight_of_the_model_is_a_direction() -> None:
+    weight = torch.nn.Parameter(torch.eye(6, dtype=torch.bfloat16))
+    assert split(made(), weight[1]).index.tolist() == split(made(), 1).index.tolist()
+
+
+def test_numpy_numbers_are_neurons() -> None:
+    neuron = split(made(), np.int16(3)).neuron
+    assert neuron == 3
+    assert type(neuron) is int
+
+
+@pytest.mark.parametrize("shape", [(40, 5), (5, 40), (30, 2), (30, 1), (2, 3)])
+def test_the_map_is_a_pca_up_to_sign(shape: tuple[int, int]) -> None:
+    acts = Activations.from_arrays(np.random.default_rng(3).normal(size=shape))
+    made = split(acts, 0)
+    components = min(2, *shape)
+    expected = PCA(components, svd_solver="full").fit_transform(made.vectors)
+    assert made.map.shape == (shape[0], 2)
+    assert made.map.dtype == np.float32
+    for k in range(components):
+        sign = np.sign(expected[:, k] @ made.map[:, k])
+        np.testing.assert_allclose(made.map[:, k], sign * expected[:, k], atol=1e-5)
+    assert np.abs(made.map[:, components:]).max(initial=0) == 0
+
+
+def test_the_same_input_gives_the_same_split() -> None:
+    one, other = split(made(), 1), split(made(), 1)
+    for name in ("index", "Z", "map", "vectors", "activations"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert one.suggested == other.suggested
+    assert one.suggest() == other.suggest()
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_constant_activations_are_one_concept(value: float) -> None:
+    acts = Activations.from_arrays(np.full((30, 4), value))
+    made = split(acts, 0)
+    assert made.index.tolist() == list(range(30))
+    assert made.suggested == 0
+    assert made.cut().sizes.tolist() == [30]
+    assert np.abs(made.map).max() == 0
+
+
+def test_rows_of_zeros_have_no_cosine_and_the_message_says_which_row() -> None:
+    values = np.ones((20, 3))
+    values[13] = 0
+    acts = Activations.from_arrays(values)
+    assert len(split(acts, 0).cut()) == 1
+    with pytest.raises(ValueError, match="sample 13 is all zeros"):
+        split(acts, 0, method="average")
+
+
+def test_the_method_and_metric_reach_the_linkage() -> None:
+    acts = made()
+    made_split = split(acts, 0, top=20, method="average", metric="euclidean")
+    np.testing.assert_array_equal(
+        made_split.Z, linkage(made_split.vectors, "average", metric="euclidean")
+    )
+    assert (made_split.method, made_split.metric) == ("average", "euclidean")
+
+
+def test_repr_and_html_name_the_neuron_and_escape_the_layer() -> None:
+    made_split = split(made(), 4)
+    assert repr(made_split).startswith("Split(neuron 4 of layer '<b>fc</b>', top 100, ward")
+    shown = made_split._repr_html_()
+    assert "<b>" not in shown
+    assert "&lt;b&gt;fc" in shown
+    assert shown.count("<tr>") == 1 + len(made_split.suggest())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"neuron": 6}, IndexError, "neuron 6 .* has 6 neurons: 0 to 5"),
+        ({"neuron": -1}, IndexError, "neuron -1"),
+        ({"neuron": True}, TypeError, "neuron=True; a whole number or a direction"),
+        ({"neuron": 1.0}, TypeError, "neuron=1.0"),
+        ({"neuron": "1"}, TypeError, "neuron='1'"),
+        ({"neuron": None}, TypeError, "neuron=None"),
+        ({"neuron": [1, 2]}, ValueError, r"shape \(2,\).*each of its 6 neurons"),
+        ({"neuron": np.eye(6)}, ValueError, r"shape \(6, 6\)"),
+        ({"neuron": np.zeros(6)}, ValueError, "points nowhere"),
+        ({"neuron": [np.nan] * 6}, ValueError, "points nowhere"),
+        ({"neuron": ["a"] * 6}, ValueError, "direction is not a list of numbers"),
+        ({"top": 151}, ValueError, "top=151 is more than there is.*top=150 or less"),
+        ({"top": 0}, ValueError, "top=0"),
+        ({"top": 1}, ValueError, "at least two samples"),
+        ({"top": 2.5}, ValueError, "top=2.5"),
+        ({"top": True}, ValueError, "top=True"),
+        ({"min_size": 0}, ValueError, "min_size=0; a whole number"),
+        ({"min_size": "5"}, ValueError, "min_size='5'"),
+        ({"min_size": True}, ValueError, "min_size=True"),
+        ({"method": "single"}, ValueError, "method='single'"),
+        ({"metric": "cosine"}, ValueError, "metric='cosine' does not go with method='ward'"),
+    ],
+)
+def test_what_cannot_be_split_is_refused(
+    arguments: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        split(made(), **({"neuron": 0} | arguments))
+
+
+def test_one_sample_cannot_be_split() -> None:
+    with pytest.raises(ValueError, match="was read on 1 sample: at least two"):
+        split(made(1), 0)

@@ -1,0 +1,182 @@
+"""From a layer's raw output to rows of neurons, against naive loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neuronwidgets.capture.units import neuron_axis, reduce, tensor_of
+
+LENGTH, WIDTH = 7, 4
+REAL = [7, 4, 3, 5, 2]
+
+
+def padded(left: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Values with NaN at padding, the mask, and the content (first and last real token special;
+    the last text has nothing but special tokens)."""
+    values = torch.randn(len(REAL), LENGTH, WIDTH, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(len(REAL), LENGTH, dtype=torch.bool)
+    content = mask.clone()
+    for row, real in enumerate(REAL):
+        start = LENGTH - real if left else 0
+        mask[row, start : start + real] = True
+        content[row, start + 1 : start + real - 1] = True
+    values[~mask] = torch.nan
+    return values, mask, content
+
+
+def naive(
+    values: torch.Tensor, mask: torch.Tensor, content: torch.Tensor, unit: str
+) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    rows, where = [], []
+    for i in range(len(values)):
+        real = [p for p in range(LENGTH) if mask[i, p]]
+        inner = [p for p in real if content[i, p]] or real
+        tokens = values[i].double().numpy()
+        if unit == "mean":
+            rows.append(sum(tokens[p] for p in inner) / len(inner))
+        elif unit == "max":
+            rows.append(np.array([max(tokens[p][d] for p in inner) for d in range(WIDTH)]))
+        elif unit == "last":
+            rows.append(tokens[real[-1]])
+        elif unit == "cls":
+            rows.append(tokens[real[0]])
+        else:
+            rows.extend(tokens[p] for p in inner)
+            where.extend((i, p) for p in inner)
+    return np.array(rows), where
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("unit", ["mean", "max", "last", "cls", "token"])
+def test_units_are_the_naive_loops(unit: str, left: bool) -> None:
+    values, mask, content = padded(left)
+    rows, where = reduce(values, unit, mask, content, "fc")
+    expected, places = naive(values, mask, content, unit)
+    np.testing.assert_allclose(rows, expected, atol=1e-6)
+    assert (where is not None) == (unit == "token")
+    if where is not None:
+        assert [tuple(place) for place in where.tolist()] == places
+
+
+@pytest.mark.parametrize("unit", ["mean", "max", "last", "cls", "token"])
+def test_without_a_mask_or_with_one_of_another_length_every_position_counts(unit: str) -> None:
+    values = torch.randn(2, 5, 3)
+    other = torch.zeros(2, 9, dtype=torch.bool)
+    rows, _ = reduce(values, unit, None, None, "fc")
+    again, _ = reduce(values, unit, other, other, "fc")
+    torch.testing.assert_close(rows, again)
+    expected = {
+        "mean": values.mean(1),
+        "max": values.amax(1),
+        "last": values[:, -1],
+        "cls": values[:, 0],
+        "token": values.flatten(0, 1),
+    }
+    torch.testing.assert_close(rows, expected[unit])
+
+
+@pytest.mark.parametrize("unit", ["mean", "max", "last", "cls"])
+def test_a_row_of_padding_has_nothing_to_reduce(unit: str) -> None:
+    mask = torch.tensor([[True, True], [False, False]])
+    with pytest.raises(ValueError, match=f"row 1 of a batch is padding only.*no '{unit}'"):
+        reduce(torch.zeros(2, 2, 3), unit, mask, mask, "fc")
+
+
+def test_a_row_of_padding_has_no_tokens() -> None:
+    mask = torch.tensor([[True, True], [False, False]])
+    rows, where = reduce(torch.zeros(2, 2, 3), "token", mask, mask, "fc")
+    assert where is not None
+    assert where.tolist() == [[0, 0], [0, 1]]
+    assert rows.shape == (2, 3)
+
+
+def test_one_vector_per_sample_is_a_row() -> None:
+    values = torch.randn(4, 3)
+    for unit in ("mean", "max"):
+        rows, where = reduce(values, unit, None, None, "fc")
+        assert rows is values
+        assert where is None
+    for unit in ("token", "last", "cls"):
+        with pytest.raises(ValueError, match=f"no '{unit}' to pick: use unit='mean'"):
+            reduce(values, unit, None, None, "fc")
+
+
+def named(name: str, base: type[nn.Module] = nn.Module, **attributes: object) -> nn.Module:
+    module = type(name, (base,), {"__init__": lambda self: nn.Module.__init__(self)})()
+    for key, value in attributes.items():
+        setattr(module, key, value)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "axis"),
+    [
+        (nn.Conv2d(3, 8, 3), (2, 8, 5, 5), 1),
+        (nn.Conv1d(3, 8, 3), (2, 8, 5), 1),
+        (nn.ConvTranspose1d(3, 8, 3), (2, 8, 5), 1),
+        (nn.LazyConv1d(8, 3), (2, 8, 5), 1),
+        (nn.Conv3d(3, 8, 3), (2, 8, 4, 4, 4), 1),
+        (nn.BatchNorm1d(8), (2, 8, 5), 1),
+        (nn.GroupNorm(2, 8), (2, 8, 5), 1),
+        (nn.InstanceNorm1d(8), (2, 8, 5), 1),
+        (nn.MaxPool1d(2), (2, 8, 5), 1),
+        (nn.AdaptiveAvgPool1d(2), (2, 8, 2), 1),
+        (nn.Linear(3, 8), (2, 8), 1),
+        (nn.Linear(3, 8), (2, 5, 8), 2),
+        (nn.Linear(3, 8), (2, 5, 5, 8), 3),
+        (nn.LayerNorm(8), (2, 5, 5, 8), 3),
+        (nn.RMSNorm(8), (2, 5, 8), 2),
+        (nn.Embedding(3, 8), (2, 5, 8), 2),
+        (nn.ReLU(), (2, 5, 8), 2),
+        (nn.ReLU(), (2, 8, 5, 5), 1),
+        (nn.Identity(), (2, 8), 1),
+        (named("LlamaRMSNorm"), (2, 5, 8), 2),
+        # Hugging Face's Conv1D is a linear layer, ConvBERT a transformer.
+        (named("Conv1D"), (2, 5, 8), 2),
+        (named("ConvBertLayer"), (2, 5, 8), 2),
+        (named("Wav2Vec2LayerNormConvLayer"), (2, 8, 5), 1),
+        (named("LayerNorm2d", nn.LayerNorm), (2, 8, 5, 5), 1),
+        (named("ConvNextLayerNorm", data_format="channels_first"), (2, 8, 5, 5), 1),
+        (named("ConvNextLayerNorm", data_format="channels_last"), (2, 5, 5, 8), 3),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_the_usual_neuron_axis(module: nn.Module, shape: tuple[int, ...], axis: int) -> None:
+    assert neuron_axis(module, torch.zeros(shape), "fc", None) == axis
+
+
+def test_the_users_axis_goes_first() -> None:
+    output = torch.zeros(2, 3, 4, 5)
+    for axis, expected in ((1, 1), (2, 2), (-1, 3), (-3, 1)):
+        assert neuron_axis(nn.ReLU(), output, "fc", axis) == expected
+    for axis in (0, -4, 4, 9):
+        with pytest.raises(
+            ValueError, match=f"neuron_axis={axis} does not fit.*axis 0 is the batch"
+        ):
+            neuron_axis(nn.ReLU(), output, "fc", axis)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (torch.zeros(()), r"layer 'fc' returns shape \(\), which has no neuron axis"),
+        (torch.zeros(5), r"returns shape \(5,\), which has no neuron axis"),
+        (torch.zeros(2, 5, dtype=torch.int64), "returns torch.int64; activations are floating"),
+        (torch.zeros(2, 5, dtype=torch.bool), r"returns torch\.bool"),
+    ],
+)
+def test_what_has_no_neurons_is_refused(output: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        neuron_axis(nn.ReLU(), output, "fc", None)
+
+
+def test_the_tensor_of_an_output() -> None:
+    tensor = torch.zeros(2, 3)
+    for output in (tensor, (tensor, None), [None, tensor], {"a": None, "b": tensor}):
+        assert tensor_of(output, "fc") is tensor
+    for output in (None, "text", (None,), {}, 3.0):
+        with pytest.raises(ValueError, match=r"layer 'fc' returns a .* without a tensor"):
+            tensor_of(output, "fc")
