@@ -33,3 +33,14 @@ def picture(array: Any) -> np.ndarray:
     if low < 0 or high > 1:
         out = (out - low) / ((high - low) or 1.0)
     return (out * 255).round().astype(np.uint8)
+
+
+def is_ink(image: np.ndarray) -> bool:
+    """Whether a picture is a small grey figure on black, as MNIST's and its kin are.
+
+    On a light page such pictures are shown as ink on paper.
+    """
+    if image.ndim != 2 or max(image.shape) > 32:
+        return False
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    return bool(np.median(border) < 32)

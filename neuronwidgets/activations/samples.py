@@ -8,9 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from neuronwidgets.picture import picture
+from neuronwidgets.picture import is_ink, picture
 
 _NEEDED = "texts or images (arrays or PIL) are what can be shown"
+
+SHOWN = 24
+INK = "<style>body[data-jp-theme-light=true] .nw-ink {filter: invert(1)}</style>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,6 +59,37 @@ class Samples:
         """Which token of its text `sample` is; `None` for a whole text."""
         return None if self.token is None else int(self.token[sample])
 
+    def take(self, rows: Sequence[int] | np.ndarray) -> Samples:
+        """Some of the samples, to look at: in a notebook it shows them."""
+        items = [self.item_of(int(row)) for row in rows]
+        return Samples(
+            len(items),
+            images=[self.images[i] for i in items] if len(self.images) else [],
+            texts=[self.texts[i] for i in items] if len(self.texts) else [],
+            spans=[self.spans[i] for i in items] if len(self.spans) else [],
+            item=np.arange(len(items)),
+            token=None if self.token is None else self.token[np.asarray(rows, np.int64)],
+        )
+
+    def _repr_html_(self) -> str:
+        shown = range(min(len(self), SHOWN))
+        if self.kind == "image":
+            style = "width:56px;height:56px;margin:2px;object-fit:contain;image-rendering:pixelated"
+            images = [self.images[self.item_of(i)] for i in shown]
+            kind = "nw-ink" if images and all(map(is_ink, images)) else ""
+            faces = INK + "".join(
+                f"<img class='{kind}' alt='sample {i}' style='{style}' src='{_url(image)}'>"
+                for i, image in enumerate(images)
+            )
+        elif self.kind == "text":
+            texts = [self.texts[self.item_of(i)] for i in shown]
+            lines = "".join(f"<li>{html.escape(t[:200])}{'…' * (len(t) > 200)}</li>" for t in texts)
+            faces = f"<ol style='margin:0'>{lines}</ol>"
+        else:
+            faces = ""
+        more = f", the first {SHOWN} shown" if len(self) > SHOWN else ""
+        return f"<p>{html.escape(repr(self))}{more}</p><div>{faces}</div>"
+
     @classmethod
     def of(cls, samples: Any, count: int) -> Samples:
         """Make `Samples` from what users have: texts, images, an existing `Samples`, or `None`."""
@@ -91,3 +125,13 @@ def _require(samples: Sequence[Any], fits: Callable[[Any], bool], kind: str) -> 
     for i, item in enumerate(samples):
         if not fits(item):
             raise TypeError(f"samples[{i}] is a {type(item).__name__} among {kind}.")
+
+
+def _url(image: np.ndarray) -> str:
+    from PIL import Image
+
+    out = io.BytesIO()
+    small = Image.fromarray(image)
+    small.thumbnail((112, 112))
+    small.save(out, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from neuronwidgets.concepts.find import find, unit
 from neuronwidgets.concepts.palette import COLORS
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.concepts.split import Split
-from neuronwidgets.concepts.tree import names_at
+from neuronwidgets.concepts.tree import identities
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -34,6 +35,7 @@ class Concepts:
             divided by its L2 norm.
         nodes: int32 `K`, the tree's node of each concept; after `refine`, the nearest one or -1.
         names: one for each concept.
+        slots: int16 `K`, the palette's slot of each concept's colour.
         direction: `D`, the neuron's axis (or the direction that was split), of unit length.
         metric: the metric of the linkage.
         moved, left: bool `n` after `refine`: samples that changed their concept, and lost it.
@@ -50,6 +52,7 @@ class Concepts:
     vectors: np.ndarray
     nodes: np.ndarray
     names: tuple[str, ...]
+    slots: np.ndarray
     direction: np.ndarray
     metric: str = "euclidean"
     moved: np.ndarray | None = None
@@ -60,7 +63,9 @@ class Concepts:
     def at(cls, split: Split, threshold: float, names: Mapping[int, str] | None = None) -> Concepts:
         """The tree's own clusters at or below `threshold`; `names` maps tree nodes to names."""
         try:
-            threshold = float("text" if isinstance(threshold, str) else threshold)
+            if isinstance(threshold, str):
+                raise TypeError
+            threshold = float(threshold)
         except (TypeError, ValueError):
             raise TypeError(f"threshold={threshold!r}; a number is needed.") from None
         if not threshold >= 0:
@@ -87,8 +92,13 @@ class Concepts:
         members = [np.flatnonzero(labels == k) for k in range(len(nodes))]
         means = [split.vectors[m].mean(axis=0, dtype=np.float64) for m in members]
         vectors = unit(np.stack(means)) if means else np.zeros((0, split.acts.shape[1]), np.float32)
-        given = names_at(split.tree, [int(n) for n in nodes if n >= 0], names) if names else []
-        given += [None] * (len(nodes) - len(given))
+        # k-means concepts without a cluster of the tree come last and take what colours are left.
+        known = [int(n) for n in nodes if n >= 0]
+        slots, given = identities(split.tree, split.colors, known, names)
+        spare = (slot for slot in itertools.count() if slot not in slots[: len(known)])
+        for _ in range(len(nodes) - len(known)):
+            slots.append(next(spare))
+            given.append(None)
         kinds = [
             majority(split.labels[m]) if split.labels is not None else (-1, 0.0) for m in members
         ]
@@ -107,6 +117,7 @@ class Concepts:
             vectors,
             np.asarray(nodes, np.int32),
             titles,
+            np.asarray(slots, np.int16),
             split.direction,
             split.metric,
             split=split,
@@ -283,10 +294,7 @@ class Concepts:
     @property
     def colors(self) -> tuple[str, ...]:
         """One colour for each concept, the same as in the widget."""
-        if self.split is None or (self.nodes < 0).any():
-            return tuple(COLORS[k % len(COLORS)] for k in range(len(self)))
-        slots = self.split.tree.colors(self.split.min_size)[self.nodes]
-        return tuple(COLORS[slot % len(COLORS)] for slot in slots)
+        return tuple(COLORS[slot % len(COLORS)] for slot in self.slots)
 
     def to_altair(self) -> Any:
         """An Altair chart: the samples' map by concept, beside each concept's activation range."""

@@ -52,9 +52,12 @@ def label_entropy(acts: Activations, top: int = 100) -> np.ndarray:
         values = torch.from_numpy(np.array(acts.values[:, start : start + step].T, order="C"))
         # The `top` largest, ties to the smaller index.
         bound = values.topk(top, dim=1).values[:, -1:]
-        above, level = values > bound, values == bound
-        room = top - above.sum(dim=1, keepdim=True)
-        best = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= room))
+        best = values >= bound
+        crowded = best.sum(dim=1) > top
+        if crowded.any():
+            level = (values == bound)[crowded]
+            room = top - (best[crowded] & ~level).sum(dim=1, keepdim=True)
+            best[crowded] &= ~level | (level.cumsum(dim=1, dtype=torch.int32) <= room)
         active = best & (values > values.amin(dim=1, keepdim=True))
         counts[start : start + step] = (active.float() @ kinds.T).numpy()
     return entropy(counts)

@@ -64,6 +64,11 @@ class Split:
         return Tree.of(self.Z)
 
     @cached_property
+    def colors(self) -> np.ndarray:
+        """int16 `2n - 1`: the palette's slot of each node of the tree, -1 for small ones."""
+        return self.tree.colors(self.min_size)
+
+    @cached_property
     def labels(self) -> np.ndarray | None:
         """int64 `n`: the top samples' labels, or `None`."""
         return None if self.acts.labels is None else self.acts.labels[self.index]

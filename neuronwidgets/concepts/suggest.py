@@ -29,19 +29,24 @@ def suggestions(tree: Tree, min_size: int) -> list[Suggestion]:
     """For each number of concepts up to ten, the middle of its widest gap; fewest concepts first.
 
     A gap is a stretch of heights over which the concepts (clusters of at least `min_size`) stay
-    the same in number. Heights that differ by rounding only have no gap between them. A tree of
-    fewer samples than `min_size` has no concepts and no suggestions.
+    the same in number and hold at least half of the samples. Heights that differ by rounding only
+    have no gap between them. A tree of fewer samples than `min_size` has no concepts and no
+    suggestions.
     """
     heights = tree.merge_heights
     if tree.n < min_size:
         return []
     if len(heights) == 0 or tree.top == 0:
         return [Suggestion(tree.top, 1, 1.0)]
-    # Walking down the tree, a split changes the number of concepts by its two parts.
+    # Walking down the tree, a split changes concepts and members by what its parts have.
     n = tree.n
-    big = (tree.size >= min_size).astype(int)
-    change = big[tree.children[:, 0]] + big[tree.children[:, 1]] - big[n:]
-    count = np.concatenate([[1], 1 + np.cumsum(change[::-1])])
+
+    def walk(of_node: np.ndarray) -> np.ndarray:
+        change = of_node[tree.children].sum(axis=1) - of_node[n:]
+        return np.asarray(np.cumsum(np.concatenate([of_node[-1:], change[::-1]])))
+
+    big = tree.size >= min_size
+    count = np.where(2 * walk(big * tree.size) >= n, walk(big.astype(np.int64)), 0)
     edge = np.concatenate([[tree.top * 1.02], heights[::-1], [0.0]])
     root = np.sqrt(edge) / np.sqrt(tree.top)
     # Merge equal neighbours: a small cluster splitting off leaves the concepts as many.

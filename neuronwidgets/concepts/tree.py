@@ -150,7 +150,26 @@ class Tree:
         return taken
 
 
-def names_at(tree: Tree, nodes: Sequence[int], names: Mapping[int, str]) -> list[str | None]:
-    """The users' names of `nodes`, where `names` maps the nodes that were named to their names."""
+def identities(
+    tree: Tree, colors: np.ndarray, nodes: Sequence[int], names: Mapping[int, str]
+) -> tuple[list[int], list[str | None]]:
+    """Palette slot and user's name of each of `nodes`.
+
+    `colors` is `tree.colors(min_size)`, `names` maps the nodes that were named to their names. A
+    name goes with its colour to the cluster that has most of the concept that was named; the
+    cluster that had this colour takes the other's.
+    """
+    slots = [int(colors[node]) for node in nodes]
     anchors = list(names)
-    return [None if a < 0 else names[anchors[a]] for a in tree.inherit(nodes, anchors)]
+    given: list[str | None] = [None] * len(slots)
+    for i, a in enumerate(tree.inherit(nodes, anchors)):
+        if a < 0:
+            continue
+        given[i] = names[anchors[a]]
+        wanted = int(colors[anchors[a]])
+        if wanted < 0:
+            continue
+        if wanted in slots:
+            slots[slots.index(wanted)] = slots[i]
+        slots[i] = wanted
+    return slots, given

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from neuronwidgets.models.batch import Batch, Source
 from neuronwidgets.models.images import is_picture, looks_like_images, of_images, pictures
@@ -34,7 +34,7 @@ def batches(
 
     Args:
         data: a list of strings; an array or list of images; an array of vectors or token ids; a
-            Hugging Face `Dataset` or `IterableDataset`; or any iterable of ready batches
+            torch or Hugging Face `Dataset` or `IterableDataset`; or any iterable of ready batches
             (tensors, `(input, label)` pairs, mappings), such as a `DataLoader`.
         processor: a Hugging Face tokenizer, image processor or processor.
         transform: a list of images (or rows of the array) -> the model's input.
@@ -72,7 +72,10 @@ def batches(
     if isinstance(first, str):
         make = text_maker(processor, max_length)
         return Source((make(chunk, None) for chunk in pieces), sized)
-    if is_picture(first) or _is_sample(first):
+    single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
+    if single and isinstance(first, Mapping):
+        return Source((_ready(default_collate(chunk), processor) for chunk in pieces), sized)
+    if single or is_picture(first) or _is_sample(first):
         return Source((_of_samples(chunk, processor, transform) for chunk in pieces), sized)
     return Source((_ready(batch, processor) for batch in rows), None)
 
@@ -132,21 +135,25 @@ def _chunks(rows: Iterator[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _is_sample(item: Any) -> bool:
-    """One sample of a list or of a torch `Dataset`, as opposed to a ready batch."""
+    """One sample of a list or stream, as opposed to a ready batch."""
     if isinstance(item, tuple) and len(item) == 2:
-        label = item[1]
-        scalar = label is None or isinstance(label, int | float | str | np.generic)
-        scalar = scalar or getattr(label, "ndim", 1) == 0
-        return scalar and (is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray))
+        held = is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray)
+        return held and _is_scalar(item[1])
     shape = tuple(getattr(item, "shape", ()))
     return len(shape) == 1 or (len(shape) == 3 and shape[0] in (1, 3))
 
 
+def _is_scalar(label: Any) -> bool:
+    plain = label is None or isinstance(label, int | float | str | np.generic)
+    return plain or getattr(label, "ndim", 1) == 0
+
+
 def _of_samples(rows: list[Any], processor: Any, transform: Callable[[Any], Any] | None) -> Batch:
     labels: list[Any] | None = None
-    if isinstance(rows[0], tuple):
-        labels = [y for _, y in rows]
-        rows = [x for x, _ in rows]
+    if isinstance(rows[0], tuple) and rows[0]:
+        if len(rows[0]) == 2 and _is_scalar(rows[0][1]):
+            labels = [row[1] for row in rows]
+        rows = [row[0] for row in rows]
     if is_picture(rows[0]):
         return replace(of_images(rows, processor, transform), labels=labels)
     arrays = [_array(row) for row in rows]

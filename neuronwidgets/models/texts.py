@@ -112,6 +112,8 @@ def _words(tokenizer: Any, ids: list[int]) -> Iterator[tuple[str, int, bool]]:
     """
     first = 0
     for i, token in enumerate(tokenizer.convert_ids_to_tokens(ids)):
+        # A model may know more ids than its tokenizer.
+        token = token or ""
         if token.startswith("▁"):
             word = token.replace("▁", " ")
             yield word[1:] if i == 0 else word, 1, False

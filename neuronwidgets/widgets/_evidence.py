@@ -48,7 +48,7 @@ class Evidence:
             "row": split.index.astype(np.int32),
             "activation": split.activations.astype(np.float32),
             "map": split.map,
-            "color": tree.colors(split.min_size),
+            "color": split.colors,
             "tick": np.array([(s.threshold, s.concepts) for s in suggested]).reshape(-1, 2),
             **faces,
         }

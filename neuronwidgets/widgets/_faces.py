@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations import Samples
+from neuronwidgets.picture import is_ink
 
 TILE = 96
 SEGMENTS = 64
@@ -124,5 +125,6 @@ def _atlas(images: list[np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
         sheet.save(out, "JPEG", quality=88)
     else:
         sheet.save(out, "PNG")
-    meta = {"side": side, "columns": columns, "rows": -(-len(images) // columns)}
+    ink = 2 * sum(map(is_ink, images)) > len(images)
+    meta = {"side": side, "columns": columns, "rows": -(-len(images) // columns), "ink": ink}
     return np.frombuffer(out.getvalue(), np.uint8), meta

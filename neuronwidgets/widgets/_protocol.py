@@ -22,7 +22,8 @@ refinement  concept int32 n         the k-means concept of each sample, -1 none
             node int32 k            the tree node each concept goes with, -1 none
             + the evidence arrays without `node`, one row per concept, + faces
 faces       face int32              rows that can be shown
-            atlas uint8             a PNG or JPEG of square tiles (meta.tile: side, columns, rows)
+            atlas uint8             a PNG or JPEG of square tiles (meta.tile: side, columns, rows,
+                                    ink: figures on black, shown inverted on a light page)
             value float32           activation per segment (meta.segments, meta.values, meta.peaks)
 """
 

@@ -141,6 +141,11 @@ class Pairs(Dataset):
         return self.images[i], self.labels[i]
 
 
+class Mappings(Pairs):
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return {"pixel_values": self.images[i], "label": self.labels[i]}
+
+
 class Streamed(IterableDataset):
     def __iter__(self) -> Iterator[tuple[torch.Tensor, int]]:
         return zip(torch.tensor(FLOAT), range(5), strict=True)
@@ -162,6 +167,7 @@ def labels(made: list[Batch]) -> list[Any]:
         Pairs(list(RGB), list(np.arange(5))),
         list(zip(FLOAT, np.arange(5), strict=True)),
         TensorDataset(torch.tensor(FLOAT), torch.arange(5)),
+        Mappings(list(torch.tensor(FLOAT)), list(range(5))),
         Streamed(),
         DataLoader(TensorDataset(torch.tensor(FLOAT), torch.arange(5)), batch_size=3),
         DataLoader(Streamed(), batch_size=3),
@@ -199,6 +205,13 @@ def test_batches_of_a_loader_are_batches_whatever_their_shape(shape: tuple[int, 
     made = all_of(DataLoader(TensorDataset(rows), batch_size=shape[0]))
     assert [tuple(batch.inputs[0].shape) for batch in made] == [shape, shape]
     assert [batch.size for batch in made] == [shape[0]] * 2
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (4, 5), (2, 4, 5)])
+def test_rows_of_a_torch_dataset_are_samples_whatever_their_shape(shape: tuple[int, ...]) -> None:
+    rows = torch.randn(5, *shape)
+    for data in (TensorDataset(rows), TensorDataset(rows, torch.arange(5), torch.zeros(5))):
+        torch.testing.assert_close(inputs(all_of(data)), rows)
 
 
 def test_the_number_of_samples_is_known_where_it_can_be() -> None:

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from neuronwidgets.concepts import Tree, linkage
 from neuronwidgets.concepts.palette import COLORS
-from neuronwidgets.concepts.tree import names_at
+from neuronwidgets.concepts.tree import identities
 
 # Small whole numbers make many ties.
 POINTS = st.integers(1, 40).flatmap(
@@ -134,8 +134,10 @@ def test_names_are_one_to_one_and_do_not_depend_on_the_way(
     # The order in which names were given does not matter.
     order = data.draw(st.permutations(range(len(anchors))))
     names = {anchors[i]: f"name {anchors[i]}" for i in order}
-    again = names_at(tree, nodes, names)
+    slots, again = identities(tree, tree.colors(2), nodes, names)
     assert again == [None if a < 0 else f"name {anchors[a]}" for a in taken]
+    shown = [slot for slot in slots if slot >= 0]
+    assert len(set(shown)) == len(shown)
 
 
 def balanced(leaves: int) -> np.ndarray:

@@ -10,11 +10,21 @@ export interface Text {
   peak: number;
 }
 
+/** Square tiles in one picture. */
+export interface Atlas {
+  url: string;
+  columns: number;
+  rows: number;
+  side: number;
+  /** Small grey figures on black: shown as ink on paper on a light page. */
+  ink: boolean;
+}
+
 /** What can be shown of some samples, by dataset row. */
 export interface Faces {
   kind: "image" | "text" | "none";
   place: Map<number, number>;
-  atlas: { url: string; columns: number; rows: number; side: number } | null;
+  atlas: Atlas | null;
   texts: Text[];
 }
 
@@ -83,7 +93,7 @@ function facesOf(packed: Packed): Faces {
   const place = new Map(Array.from(rows, (row, i) => [row, i] as const));
   if (kind === "image" && packed.has("atlas")) {
     const bytes = packed.tensor("atlas", Uint8Array);
-    const tile = meta.tile as { side: number; columns: number; rows: number };
+    const tile = meta.tile as Omit<Atlas, "url">;
     return { kind, place, atlas: { url: dataUrl(bytes), ...tile }, texts: [] };
   }
   if (kind === "text" && packed.has("value")) {

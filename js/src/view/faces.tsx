@@ -22,7 +22,7 @@ interface Props {
 
 function Picture({ face, lit, mark, onHover }: Props) {
   const { faces, at } = face.picture as NonNullable<Face["picture"]>;
-  const { url, columns, rows, side } = faces.atlas as NonNullable<Faces["atlas"]>;
+  const { url, columns, rows, side, ink } = faces.atlas as NonNullable<Faces["atlas"]>;
   const place = (i: number, count: number) => (count > 1 ? (i / (count - 1)) * 100 : 0);
   return (
     <span
@@ -32,13 +32,17 @@ function Picture({ face, lit, mark, onHover }: Props) {
       title={face.caption}
       onPointerEnter={() => onHover(face.row)}
       onPointerLeave={() => onHover(null)}
-      style={{
-        backgroundImage: `url("${url}")`,
-        backgroundSize: `${columns * 100}% ${rows * 100}%`,
-        backgroundPosition: `${place(at % columns, columns)}% ${place(Math.floor(at / columns), rows)}%`,
-        imageRendering: side < 40 ? "pixelated" : "auto",
-      }}
-    />
+    >
+      <i
+        class={ink ? "nw-ink" : undefined}
+        style={{
+          backgroundImage: `url("${url}")`,
+          backgroundSize: `${columns * 100}% ${rows * 100}%`,
+          backgroundPosition: `${place(at % columns, columns)}% ${place(Math.floor(at / columns), rows)}%`,
+          imageRendering: side < 40 ? "pixelated" : "auto",
+        }}
+      />
+    </span>
   );
 }
 

@@ -1,6 +1,6 @@
 /** The top samples in the plane of their two largest principal components. */
 import { type Signal, useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { nearest, placed } from "../../core/map";
 import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
@@ -69,26 +69,36 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
   );
 }
 
-function Tip({
-  state,
-  data,
-  sample,
-  x,
-  y,
-}: {
+interface TipProps {
   state: State;
   data: TreeMessage;
   sample: number;
   x: number;
   y: number;
-}) {
+}
+
+function Tip({ state, data, sample, x, y }: TipProps) {
+  const self = useRef<HTMLDivElement>(null);
+  // Inside the plane, whatever the text's width.
+  useLayoutEffect(() => {
+    const tip = self.current;
+    const plane = tip?.parentElement;
+    if (!tip || !plane) return;
+    const left = Math.max(
+      0,
+      Math.min(x - tip.offsetWidth / 2, plane.clientWidth - tip.offsetWidth),
+    );
+    tip.style.left = `${left}px`;
+    tip.classList.toggle("nw-below", y < tip.offsetHeight - 20);
+  });
   if (sample >= data.row.length) return null;
   const face = state.face(data.row[sample]);
   const concept = state.current.value?.concepts[state.current.value.of[sample]];
   return (
     <div
       class={`nw-tip ${face.text ? "nw-wide" : ""}`}
-      style={{ left: `${x}px`, top: `${y}px` }}
+      ref={self}
+      style={{ top: `${y}px` }}
       role="tooltip"
     >
       {(face.picture || face.text) && (

@@ -1,0 +1,109 @@
+/** The golden messages of tests/protocol, as Python wrote them. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { cutAt, type Names } from "../src/core/concepts";
+import { COLORS } from "../src/core/palette";
+import { unpack } from "../src/protocol/safetensors";
+import { readEvidence, readTree, type TreeMessage } from "../src/protocol/split";
+
+const golden = (name: string): DataView => {
+  const bytes = readFileSync(new URL(`../../tests/protocol/${name}`, import.meta.url));
+  // A view into a larger buffer, at an odd offset, as messages may arrive.
+  const padded = new Uint8Array(bytes.length + 13);
+  padded.set(bytes, 5);
+  return new DataView(padded.buffer, 5, bytes.length);
+};
+const tree = (kind: string) => readTree(golden(`${kind}-tree.safetensors`)) as TreeMessage;
+
+describe("tree", () => {
+  it("reads what Python packed", () => {
+    const data = tree("image");
+    expect(data.tree.n).toBe(60);
+    expect(data.layer).toBe("layer.1");
+    expect(data.labels).toEqual(["<b>", "dog", "köln 🙂"]);
+    expect(data.samples).toBe(60);
+    expect(Array.from(data.activation)).toEqual(Array.from(data.activation).sort((a, b) => b - a));
+    expect(data.range[1]).toBeCloseTo(data.activation[0], 5);
+    expect(data.ticks.length).toBeGreaterThan(1);
+    expect(new Set(data.row).size).toBe(60);
+    for (let node = 0; node < data.tree.parent.length - 1; node++) {
+      expect(data.tree.height[data.tree.parent[node]]).toBeGreaterThanOrEqual(
+        data.tree.height[node],
+      );
+    }
+  });
+
+  it("shows pictures", () => {
+    const { faces } = tree("image");
+    expect(faces.kind).toBe("image");
+    expect(faces.place.size).toBe(60);
+    expect(faces.atlas?.url).toMatch(/^data:image\/png;base64,/);
+  });
+
+  it("shows texts with their tokens", () => {
+    const faces = readEvidence(golden("text-evidence.safetensors"))?.faces;
+    expect(faces?.kind).toBe("text");
+    const read = faces?.texts.filter((text) => text.values.length) ?? [];
+    expect(read.length).toBeGreaterThan(0);
+    for (const text of read) {
+      expect(text.segments.length).toBe(text.values.length);
+      expect(text.segments[0]).toBe("the");
+      expect(text.segments[text.peak]).toMatch(/^ (dog|köln 🙂|<b>)$/);
+      expect(Array.from(text.values).slice(0, 2)).toEqual([0.25, 2]);
+    }
+  });
+});
+
+describe("evidence", () => {
+  it("reads what each vector finds", () => {
+    const found = readEvidence(golden("image-evidence.safetensors"))?.found;
+    expect(found?.size).toBeGreaterThan(2);
+    for (const { rows, labels, cosine } of found?.values() ?? []) {
+      expect(rows.length).toBe(20);
+      expect(labels.length).toBe(20);
+      expect(Math.abs(cosine)).toBeLessThanOrEqual(1);
+    }
+  });
+});
+
+describe("cuts", () => {
+  const { names, cuts } = JSON.parse(
+    readFileSync(new URL("../../tests/protocol/cuts.json", import.meta.url), "utf-8"),
+  ) as {
+    names: Names;
+    cuts: {
+      threshold: number;
+      nodes: number[];
+      labels: number[];
+      names: string[];
+      slots: number[];
+      named: string[];
+      namedSlots: number[];
+    }[];
+  };
+  const data = tree("image");
+
+  it.each(cuts.map((cut) => [cut.threshold, cut] as const))("agree at %d", (threshold, python) => {
+    const plain = cutAt(data, threshold, {});
+    expect(plain.concepts.map((c) => c.node)).toEqual(python.nodes);
+    expect(Array.from(plain.of)).toEqual(python.labels);
+    expect(plain.concepts.map((c) => c.name)).toEqual(python.names);
+    expect(plain.concepts.map((c) => c.color)).toEqual(python.slots.map((s) => COLORS[s]));
+    const named = cutAt(data, threshold, names);
+    expect(named.concepts.map((c) => c.name)).toEqual(python.named);
+    expect(named.concepts.map((c) => c.color)).toEqual(python.namedSlots.map((s) => COLORS[s]));
+    expect(plain.unassigned).toBe(python.labels.filter((label) => label < 0).length);
+  });
+});
+
+describe("safetensors", () => {
+  it("is null before there is a message", () => {
+    expect(unpack(null)).toBeNull();
+    expect(unpack(new DataView(new ArrayBuffer(0)))).toBeNull();
+  });
+  it("refuses another type or a missing array", () => {
+    const packed = unpack(golden("image-tree.safetensors"));
+    expect(() => packed?.tensor("row", Float32Array)).toThrow("row is I32");
+    expect(() => packed?.tensor("nothing", Float32Array)).toThrow("no array nothing");
+  });
+});

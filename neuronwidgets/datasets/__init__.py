@@ -1,0 +1,8 @@
+"""Data sets with small trained models, bundled in the package: nothing is downloaded."""
+
+from neuronwidgets.datasets.load import Fashion as Fashion
+from neuronwidgets.datasets.load import Stories as Stories
+from neuronwidgets.datasets.load import Topics as Topics
+from neuronwidgets.datasets.load import fashion as fashion
+from neuronwidgets.datasets.load import stories as stories
+from neuronwidgets.datasets.load import topics as topics

@@ -1,0 +1,54 @@
+"""Scripts that rebuild `neuronwidgets/datasets/data` on a CPU.
+
+The same library versions on the same machine give the same bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import platform
+import random
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+DATA = Path(__file__).parent.parent / "data"
+THREADS = 2
+
+
+def reproducible(seed: int) -> None:
+    """Seed every generator, fix the thread count, refuse non-deterministic kernels."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    # Sums are split by thread: another count gives other last bits.
+    torch.set_num_threads(THREADS)
+    torch.use_deterministic_algorithms(True)
+    # On by default with the line above: it fills every new tensor, which takes time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def copy_licence(name: str, out: Path) -> None:
+    """Put the kept LICENSE of a data set into another folder too."""
+    kept = DATA / name / "LICENSE"
+    if out.resolve() != kept.parent.resolve():
+        shutil.copyfile(kept, out / "LICENSE")
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python and of the named packages."""
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_gzip(path: Path, data: bytes) -> None:
+    # gzip stamps the time unless told: the same data must give the same bytes.
+    path.write_bytes(gzip.compress(data, compresslevel=9, mtime=0))

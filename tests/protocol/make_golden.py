@@ -1,0 +1,89 @@
+"""Write the golden messages that the tests of both languages read.
+
+    python tests/protocol/make_golden.py
+
+Run it when the protocol changes, and look at the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+import neuronwidgets as nw
+from neuronwidgets.activations import Samples
+from neuronwidgets.concepts import Concepts
+from neuronwidgets.widgets._evidence import Evidence
+
+HERE = Path(__file__).parent
+
+
+def activations(kind: str) -> nw.Activations:
+    """Sixty samples in three groups of unequal size, of which two samples are twins."""
+    rng = np.random.default_rng(7)
+    group = np.repeat([0, 1, 2], [30, 18, 12])
+    values = rng.normal(0, 0.5, (60, 6))
+    values[np.arange(60), 1 + group] += 3
+    values[:, 0] += 4
+    values[5] = values[6]
+    labels = np.array(["dog", "köln 🙂", "<b>"])[group]
+    if kind == "image":
+        return nw.Activations.from_arrays(
+            values, rng.integers(0, 255, (60, 5, 4), dtype=np.uint8), labels, layer="layer.1"
+        )
+    texts = [f"the {name} 🙂 {i}" for i, name in enumerate(labels)]
+    spans = [np.array([[0, 3], [3, 4 + len(name)]], np.int32) for name in labels]
+
+    def tokens(rows: object, direction: object) -> list[np.ndarray]:
+        return [np.array([0.25, 2.0], np.float32) for _ in rows]  # type: ignore[attr-defined]
+
+    made = nw.Activations.from_arrays(values, labels=labels, layer="layer.2")
+    return nw.Activations(
+        made.layer, made.values, Samples(60, texts=texts, spans=spans), made.labels,
+        made.label_names, "max", tokens,
+    )
+
+
+def evidence(kind: str) -> tuple[Evidence, list[int]]:
+    made = nw.split(activations(kind), 0, top=60)
+    proof = Evidence(made)
+    nodes = [int(n) for n in made.cut().nodes]
+    for _ in proof.steps(nodes, lambda: None):
+        pass
+    return proof, nodes
+
+
+def messages() -> dict[str, bytes]:
+    out = {}
+    for kind in ("image", "text"):
+        proof, _ = evidence(kind)
+        out[f"{kind}-tree"] = proof.pack_tree()
+        out[f"{kind}-evidence"] = proof.pack_evidence()
+    return out
+
+
+def cuts() -> dict[str, object]:
+    """What the tree says at many thresholds, with and without names: both languages must agree."""
+    made = nw.split(activations("image"), 0, top=60)
+    tree = made.tree
+    coarse = made.cut(tree.top * 0.6)
+    fine = made.cut(tree.top * 0.2)
+    names = {int(coarse.nodes[0]): "coarse", int(fine.nodes[-1]): "fine", int(2 * tree.n - 2): "all"}
+    rows = []
+    for share in np.linspace(0, 1.05, 41):
+        threshold = float(share * tree.top)
+        plain, named = Concepts.at(made, threshold), Concepts.at(made, threshold, names)
+        rows.append({
+            "threshold": threshold, "nodes": plain.nodes.tolist(), "labels": plain.labels.tolist(),
+            "names": list(plain.names), "slots": plain.slots.tolist(),
+            "named": list(named.names), "namedSlots": named.slots.tolist(),
+        })  # fmt: skip
+    return {"names": {str(k): v for k, v in names.items()}, "cuts": rows}
+
+
+if __name__ == "__main__":
+    for name, data in messages().items():
+        (HERE / f"{name}.safetensors").write_bytes(data)
+    (HERE / "cuts.json").write_text(json.dumps(cuts(), indent=1, ensure_ascii=False) + "\n", "utf-8")
