@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -45,9 +48,9 @@ class Samples:
 
     def __repr__(self) -> str:
         what = {"image": "images", "text": "texts", "none": "samples"}[self.kind]
-        if self.item is not None:
+        if self.token is not None and self.item is not None:
             units = "tokens" if self.kind == "text" else "positions"
-            items = len(self.texts) or len(self.images) or int(self.item[-1]) + 1
+            items = len(self.texts) or len(self.images) or int(self.item.max(initial=-1)) + 1
             return f"Samples({self.count:,} {units} of {items:,} {what})"
         return f"Samples({self.count:,} {what})"
 
@@ -68,7 +71,9 @@ class Samples:
             texts=[self.texts[i] for i in items] if len(self.texts) else [],
             spans=[self.spans[i] for i in items] if len(self.spans) else [],
             item=np.arange(len(items)),
-            token=None if self.token is None else self.token[np.asarray(rows, np.int64)],
+            token=None
+            if self.token is None
+            else np.asarray(self.token)[np.asarray(rows, np.int64)],
         )
 
     def _repr_html_(self) -> str:

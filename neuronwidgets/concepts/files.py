@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
 FORMAT = "neuronwidgets.concepts/1"
-_ARRAYS = ("labels", "vectors", "nodes", "slots", "index", "activations", "direction", "top_vectors")
+_ARRAYS = (
+    "labels",
+    "vectors",
+    "nodes",
+    "slots",
+    "index",
+    "activations",
+    "direction",
+    "top_vectors",
+)
 
 
 def save(concepts: Concepts, path: str | Path) -> Path:

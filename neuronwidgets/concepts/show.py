@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.concepts.palette import UNASSIGNED
+from neuronwidgets.concepts.scores import majority
+
+FOUND = 20
+LEFT = "style='text-align:left'"
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -76,21 +80,37 @@ def chart(concepts: Concepts) -> Any:
 
 
 def table(concepts: Concepts) -> str:
-    """A row of HTML per concept."""
-    head = ("concept", "samples", "purity", "cos to neuron", "activation")
-    cells = []
+    """A row of HTML per concept, below the neuron's own."""
+    labelled = concepts.split is not None and concepts.split.labels is not None
+    found = concepts.found_purity(FOUND) if labelled else np.full(len(concepts), np.nan)
+    own = np.nan
+    if concepts.split is not None and concepts.split.labels is not None:
+        own = majority(concepts.split.labels[:FOUND])[1]
+    head = (
+        "", "samples", "purity", f"purity of the {FOUND} it finds", "cos to neuron", "activation",
+    )  # fmt: skip
+    first = f"<tr><td {LEFT}>the neuron itself</td><td>{len(concepts.index)}</td><td></td>"
+    first += f"<td>{_percent(own)}</td><td>1.00</td><td>{_range(concepts.activations)}</td></tr>"
+    rows = [first]
     for k, name in enumerate(concepts.names):
-        mine = concepts.activations[concepts.labels == k]
-        pure = "–" if np.isnan(concepts.purity[k]) else f"{concepts.purity[k]:.0%}"
-        cells.append(
-            f"<tr><td style='text-align:left'><span style='color:{concepts.colors[k]}'>●</span> "
-            f"{html.escape(name)}</td><td>{concepts.sizes[k]}</td><td>{pure}</td>"
+        rows.append(
+            f"<tr><td {LEFT}><span style='color:{concepts.colors[k]}'>●</span> "
+            f"{html.escape(name)}</td><td>{concepts.sizes[k]}</td>"
+            f"<td>{_percent(concepts.purity[k])}</td><td>{_percent(found[k])}</td>"
             f"<td>{concepts.cosines_to_neuron[k]:.2f}</td>"
-            f"<td>{mine.min():.4g} to {mine.max():.4g}</td></tr>"
+            f"<td>{_range(concepts.activations[concepts.labels == k])}</td></tr>"
         )
     columns = "".join(f"<th>{name}</th>" for name in head)
     return (
         f"<p>Concepts: {len(concepts)} at {concepts.threshold:.4g}, {concepts.unassigned} of "
         f"{len(concepts.index)} samples unassigned</p>"
-        f"<table><thead><tr>{columns}</tr></thead><tbody>{''.join(cells)}</tbody></table>"
+        f"<table><thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{share:.0%}"
+
+
+def _range(values: np.ndarray) -> str:
+    return f"{values.min():.4g} to {values.max():.4g}"

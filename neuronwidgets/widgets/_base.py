@@ -54,7 +54,8 @@ class Widget(anywidget.AnyWidget):
         return {"job.cancel": lambda _: self._jobs.cancel()}
 
     def _on_view_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        answer = self._messages().get(content.get("type")) if isinstance(content, dict) else None
+        kind = str(content.get("type")) if isinstance(content, dict) else ""
+        answer = self._messages().get(kind)
         if answer is None:
             log.warning("%s: unknown message %r", type(self).__name__, content)
             return
@@ -75,7 +76,9 @@ class Widget(anywidget.AnyWidget):
             self.status = IDLE
         else:
             self.status = {
-                "state": "running", "text": progress.text, "progress": round(progress.share, 3),
+                "state": "running",
+                "text": progress.text,
+                "progress": round(progress.share, 3),
             }
 
     @contextmanager

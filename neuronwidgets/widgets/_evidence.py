@@ -54,13 +54,22 @@ class Evidence:
         }
         if split.labels is not None:
             tensors["label"] = split.labels.astype(np.int32)
-        return pack(tensors, {
-            "layer": acts.layer, "name": split.name, "neurons": acts.shape[1],
-            "samples": len(acts), "method": split.method, "metric": split.metric,
-            "minSize": split.min_size, "labels": list(acts.label_names),
-            "range": [float(along.min()), float(along.max())], "suggested": split.suggested,
-            **about,
-        })
+        return pack(
+            tensors,
+            {
+                "layer": acts.layer,
+                "name": split.name,
+                "neurons": acts.shape[1],
+                "samples": len(acts),
+                "method": split.method,
+                "metric": split.metric,
+                "minSize": split.min_size,
+                "labels": list(acts.label_names),
+                "range": [float(along.min()), float(along.max())],
+                "suggested": split.suggested,
+                **about,
+            },
+        )
 
     def pack_evidence(self) -> bytes:
         """The `evidence` message."""
@@ -70,15 +79,24 @@ class Evidence:
         return pack({"node": np.asarray(nodes, np.int32), **tensors}, about)
 
     def pack_refinement(
-        self, labels: np.ndarray, marks: np.ndarray, nodes: np.ndarray,
-        found: list[tuple[np.ndarray, np.ndarray, float]], threshold: float,
+        self,
+        labels: np.ndarray,
+        marks: np.ndarray,
+        nodes: np.ndarray,
+        found: list[tuple[np.ndarray, np.ndarray, float]],
+        threshold: float,
     ) -> bytes:
         """The `refinement` message."""
         tensors, about = self._pack_found(found, [r for f in found for r in f[0][:SHOWN].tolist()])
-        return pack({
-            "concept": labels.astype(np.int32), "mark": marks.astype(np.int8),
-            "node": nodes.astype(np.int32), **tensors,
-        }, {"threshold": threshold, **about})
+        return pack(
+            {
+                "concept": labels.astype(np.int32),
+                "mark": marks.astype(np.int8),
+                "node": nodes.astype(np.int32),
+                **tensors,
+            },
+            {"threshold": threshold, **about},
+        )
 
     def _pack_found(
         self, found: Sequence[tuple[np.ndarray, np.ndarray, float]], rows: Iterable[int]

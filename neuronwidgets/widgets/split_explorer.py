@@ -24,7 +24,7 @@ INLINE = 1.0
 MOST_RANKED = 1 << 28
 
 
-class Whole(t.Int):  # type: ignore[misc]
+class Whole(t.Int):
     """A whole number; NumPy's are taken too."""
 
     def validate(self, obj: Any, value: Any) -> Any:
@@ -57,6 +57,8 @@ class SplitExplorer(Widget):
     names = t.Dict(key_trait=t.Unicode(), value_trait=t.Unicode()).tag(sync=True, echo_update=False)
     """Names given by the user: tree node (as a string) -> name."""
 
+    _split: Split
+    _proof: Evidence
     _tree = t.Bytes().tag(sync=True)
     _evidence = t.Bytes().tag(sync=True)
     _refinement = t.Bytes().tag(sync=True)
@@ -138,12 +140,16 @@ class SplitExplorer(Widget):
         """
         now = self.concepts
         if not 0 <= concept < len(now):
-            raise IndexError(f"concept {concept} is not on the screen, which shows {len(now)}: "
-                             f"0 to {len(now) - 1}.")
+            raise IndexError(
+                f"concept {concept} is not on the screen, which shows {len(now)}: "
+                f"0 to {len(now) - 1}."
+            )
         node = int(now.nodes[concept])
         if node < 0:
-            raise ValueError(f"concept {concept} goes with no cluster of the tree: switch `refined`"
-                             " off to name it.")
+            raise ValueError(
+                f"concept {concept} goes with no cluster of the tree: switch `refined`"
+                " off to name it."
+            )
         names = {int(key): value for key, value in self.names.items()}
         anchors = list(names)
         taken = self._split.tree.inherit([int(n) for n in now.nodes if n >= 0], anchors)
@@ -157,8 +163,10 @@ class SplitExplorer(Widget):
     def __repr__(self) -> str:
         if not hasattr(self, "_split"):
             return "SplitExplorer()"
-        return (f"SplitExplorer({self._split.name} of layer {self._acts.layer!r}, top {self.top}, "
-                f"threshold {self.threshold:.4g})")
+        return (
+            f"SplitExplorer({self._split.name} of layer {self._acts.layer!r}, top {self.top}, "
+            f"threshold {self.threshold:.4g})"
+        )
 
     # Setting from Python: refused in words, or shown at once
 
@@ -185,8 +193,10 @@ class SplitExplorer(Widget):
     def _check_threshold(self, proposal: Any) -> float:
         value = float(proposal["value"])
         if not 0 <= value < float("inf"):
-            raise ValueError(f"threshold={value}; a height of the tree is needed: 0 to "
-                             f"{self._split.tree.top:.4g}.")
+            raise ValueError(
+                f"threshold={value}; a height of the tree is needed: 0 to "
+                f"{self._split.tree.top:.4g}."
+            )
         return value
 
     @t.validate("selection")
@@ -194,8 +204,10 @@ class SplitExplorer(Widget):
         rows = list(proposal["value"])
         for row in rows:
             if not 0 <= row < len(self._acts):
-                raise IndexError(f"sample {row} is not in the data, which has {len(self._acts):,} "
-                                 f"samples: 0 to {len(self._acts) - 1:,}.")
+                raise IndexError(
+                    f"sample {row} is not in the data, which has {len(self._acts):,} "
+                    f"samples: 0 to {len(self._acts) - 1:,}."
+                )
         return rows
 
     @t.validate("names")
@@ -203,8 +215,10 @@ class SplitExplorer(Widget):
         nodes = 2 * self._split.tree.n - 1 if hasattr(self, "_split") else 0
         for node in proposal["value"]:
             if not (node.isdecimal() and int(node) < nodes):
-                raise ValueError(f"names has the key {node!r}; tree nodes, '0' to '{nodes - 1}', "
-                                 "are needed. rename(concept, name) finds the node for you.")
+                raise ValueError(
+                    f"names has the key {node!r}; tree nodes, '0' to '{nodes - 1}', "
+                    "are needed. rename(concept, name) finds the node for you."
+                )
         return dict(proposal["value"])
 
     @t.observe("threshold", "refined")
@@ -307,9 +321,7 @@ class SplitExplorer(Widget):
         marks = np.zeros(len(refined.labels), np.int8)
         if refined.moved is not None and refined.left is not None:
             marks[refined.moved], marks[refined.left] = 1, 2
-        packed = proof.pack_refinement(
-            refined.labels, marks, refined.nodes, list(found), threshold
-        )
+        packed = proof.pack_refinement(refined.labels, marks, refined.nodes, list(found), threshold)
         with self._together():
             if self._split is made:
                 self._refinement = packed
@@ -321,8 +333,14 @@ def _key(made: Split) -> Any:
 
 
 def _most_mixed(acts: Activations, top: int | None) -> int:
-    """The neuron to begin with when none is named."""
+    """The neuron to begin with when none is named: the most mixed of those that fire often."""
     if acts.labels is None or acts.values.size > MOST_RANKED:
         return 0
-    mixed = label_entropy(acts, min(100, len(acts)) if top is None else top)
+    k = acts.check_top(min(100, len(acts)) if top is None else top)
+    mixed = label_entropy(acts, k)
+    # Of a neuron that fires for a few samples only, the others in the top are noise.
+    strongest = acts.values.max(axis=0)
+    weakest = np.partition(acts.values, len(acts) - k, axis=0)[len(acts) - k]
+    often = (weakest > 0.4 * strongest) & (strongest > 0.1 * strongest.max())
+    mixed[~often] = np.nan
     return 0 if np.isnan(mixed).all() else int(np.nanargmax(mixed))

@@ -41,8 +41,13 @@ def activations(kind: str) -> nw.Activations:
 
     made = nw.Activations.from_arrays(values, labels=labels, layer="layer.2")
     return nw.Activations(
-        made.layer, made.values, Samples(60, texts=texts, spans=spans), made.labels,
-        made.label_names, "max", tokens,
+        made.layer,
+        made.values,
+        Samples(60, texts=texts, spans=spans),
+        made.labels,
+        made.label_names,
+        "max",
+        tokens,
     )
 
 
@@ -70,7 +75,11 @@ def cuts() -> dict[str, object]:
     tree = made.tree
     coarse = made.cut(tree.top * 0.6)
     fine = made.cut(tree.top * 0.2)
-    names = {int(coarse.nodes[0]): "coarse", int(fine.nodes[-1]): "fine", int(2 * tree.n - 2): "all"}
+    names = {
+        int(coarse.nodes[0]): "coarse",
+        int(fine.nodes[-1]): "fine",
+        int(2 * tree.n - 2): "all",
+    }
     rows = []
     for share in np.linspace(0, 1.05, 41):
         threshold = float(share * tree.top)
@@ -86,4 +95,6 @@ def cuts() -> dict[str, object]:
 if __name__ == "__main__":
     for name, data in messages().items():
         (HERE / f"{name}.safetensors").write_bytes(data)
-    (HERE / "cuts.json").write_text(json.dumps(cuts(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (HERE / "cuts.json").write_text(
+        json.dumps(cuts(), indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )

@@ -107,3 +107,28 @@ def test_repr_counts_what_there_is() -> None:
     )
     assert repr(Samples(3, item=item, token=token)) == "Samples(3 positions of 2 samples)"
     assert repr(Samples(3)) == "Samples(3 samples)"
+
+
+def test_some_samples_are_taken_to_look_at() -> None:
+    item, token = np.array([0, 0, 1]), np.array([0, 1, 0], np.int32)
+    spans = [np.array([[0, 1], [2, 3]], np.int32), np.array([[0, 1]], np.int32)]
+    tokens = Samples(3, texts=["a b", "c"], spans=spans, item=item, token=token).take([2, 1])
+    assert tokens.texts == ["c", "a b"]
+    assert [tokens.texts[tokens.item_of(i)] for i in range(2)] == ["c", "a b"]
+    assert [tokens.token_of(i) for i in range(2)] == [0, 1]
+    whole = Samples(3, images=list(RGB[None].repeat(3, 0))).take(np.array([0, 2]))
+    assert repr(whole) == "Samples(2 images)"
+    assert repr(Samples(5).take([4, 1])) == "Samples(2 samples)"
+    assert repr(Samples(2, texts=["a", "b"]).take([])) == "Samples(0 samples)"
+
+
+def test_html_shows_images_and_escapes_texts() -> None:
+    shown = Samples(2, texts=["<script>alert('é')</script>", "x" * 500])._repr_html_()
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+    assert "x" * 200 + "…" in shown
+    assert "x" * 201 not in shown
+    images = Samples(30, images=[RGB, GREY] * 15)._repr_html_()
+    assert images.count("src='data:image/png;base64,") == 24
+    assert "Samples(30 images), the first 24 shown" in images
+    assert "Samples(4 samples)" in Samples(4)._repr_html_()

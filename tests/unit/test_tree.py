@@ -162,3 +162,18 @@ def test_a_cut_of_twenty_thousand_leaves_takes_a_moment() -> None:
     counts = [len(tree.cut(t)) for t in (0.5, 5_000.5, 10_000.5, 19_998.5, 19_999.5)]
     assert time.perf_counter() - begin < 0.5
     assert counts == [20_000, 15_000, 10_000, 2, 1]
+
+
+def test_a_name_takes_its_colour_along_and_the_other_gets_that_in_exchange() -> None:
+    tree = chain()
+    colors = tree.colors(1)
+    # Nodes 4 and 2 are the parts of 5: 4 keeps the colour, 2 has one of its own.
+    assert colors[4] == colors[5] != colors[2]
+    plain, none = identities(tree, colors, [4, 2, 3], {})
+    assert plain == [int(colors[node]) for node in (4, 2, 3)]
+    assert none == [None, None, None]
+    slots, names = identities(tree, colors, [4, 2, 3], {3: "far", 2: "two"})
+    assert (slots, names) == (plain, [None, "two", "far"])
+    # Where 2 was named, the cluster that has 2 now shows the colour of 2.
+    slots, names = identities(tree, colors, [5, 3], {2: "two"})
+    assert (slots, names) == ([int(colors[2]), int(colors[3])], ["two", None])

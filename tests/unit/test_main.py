@@ -1,0 +1,74 @@
+"""`python -m neuronwidgets`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from neuronwidgets import __main__ as launcher
+
+
+@pytest.fixture
+def calls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> list[tuple[list[str], dict[str, str]]]:
+    """What would have been run, in an empty working directory."""
+    made: list[tuple[list[str], dict[str, str]]] = []
+
+    def call(command: list[str], env: dict[str, str]) -> int:
+        made.append((command, env))
+        return 0
+
+    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def test_copies_the_notebook_and_opens_it(
+    calls: list[tuple[list[str], dict[str, str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert launcher.main([]) == 0
+    copy = Path(launcher.NOTEBOOK)
+    assert json.loads(copy.read_text("utf-8"))["nbformat"] == 4
+    command, env = calls[0]
+    assert command == [sys.executable, "-m", "jupyterlab", str(copy.absolute())]
+    assert "copied here" in capsys.readouterr().out
+    config = Path(env["JUPYTER_CONFIG_PATH"].split(":")[0])
+    settings = json.loads((config / "labconfig" / "default_setting_overrides.json").read_text())
+    assert settings["@jupyter-widgets/jupyterlab-manager:plugin"] == {"saveState": True}
+
+
+def test_never_overwrites(
+    calls: list[tuple[list[str], dict[str, str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(launcher.NOTEBOOK).write_text("mine")
+    assert launcher.main(["--no-browser", "--port", "9999"]) == 0
+    assert Path(launcher.NOTEBOOK).read_text() == "mine"
+    assert calls[0][0][-2:] == ["--no-browser", "--port=9999"]
+    assert "already here" in capsys.readouterr().out
+
+
+def test_the_rest_goes_to_jupyterlab(calls: list[tuple[list[str], dict[str, str]]]) -> None:
+    launcher.main(["--no-browser", "--", "--ServerApp.token=x", "--debug"])
+    assert calls[0][0][-3:] == ["--no-browser", "--ServerApp.token=x", "--debug"]
+
+
+def test_unknown_options_are_refused(calls: list[tuple[list[str], dict[str, str]]]) -> None:
+    with pytest.raises(SystemExit):
+        launcher.main(["--prot", "1"])
+    assert calls == []
+
+
+def test_without_jupyterlab_it_says_so(
+    calls: list[tuple[list[str], dict[str, str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda _name: None)
+    assert launcher.main([]) == 1
+    assert "pip install" in capsys.readouterr().err
+    assert calls == []
