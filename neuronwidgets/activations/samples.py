@@ -16,7 +16,6 @@ from neuronwidgets.picture import is_ink, picture
 _NEEDED = "texts or images (arrays or PIL) are what can be shown"
 
 SHOWN = 24
-INK = "<style>body[data-jp-theme-light=true] .nw-ink {filter: invert(1)}</style>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,9 +80,10 @@ class Samples:
         if self.kind == "image":
             style = "width:56px;height:56px;margin:2px;object-fit:contain;image-rendering:pixelated"
             images = [self.images[self.item_of(i)] for i in shown]
-            kind = "nw-ink" if images and all(map(is_ink, images)) else ""
-            faces = INK + "".join(
-                f"<img class='{kind}' alt='sample {i}' style='{style}' src='{_url(image)}'>"
+            if all(map(is_ink, images)):
+                style += ";filter:invert(1)"
+            faces = "".join(
+                f"<img alt='sample {i}' style='{style}' src='{_url(image)}'>"
                 for i, image in enumerate(images)
             )
         elif self.kind == "text":
