@@ -162,7 +162,7 @@ class Evidence:
         acts = self.split.acts
         if acts.samples.kind != "text" or not len(acts.samples.spans):
             return []
-        if acts.tokens is None and acts.unit != "token":
+        if acts.tokens is None and acts.samples.token is None:
             return []
         rows = self.split.index[:SHOWN].tolist() + sorted(self._exemplars(nodes))
         rows += [r for n in nodes if n in self._found for r in self._found[n][0][:SHOWN].tolist()]
@@ -179,10 +179,18 @@ class Evidence:
                 publish()
 
     def _token_values(self, rows: list[int]) -> list[np.ndarray]:
+        """For each text of `rows`, each token's activation; from the store where it has them."""
         acts, direction = self.split.acts, self.split.direction
-        if acts.tokens is not None:
-            return acts.tokens(rows, direction)
-        return [np.zeros(0, np.float32) for _ in rows]
+        item, token = acts.samples.item, acts.samples.token
+        if item is not None and token is not None:
+            mates = [np.flatnonzero(item == item[row]) for row in rows]
+            out = []
+            for row, same in zip(rows, mates, strict=True):
+                values = np.zeros(len(acts.samples.spans[item[row]]), np.float32)
+                values[token[same]] = acts.rows(same) @ direction
+                out.append(values)
+            return out
+        return acts.tokens(rows, direction) if acts.tokens is not None else []
 
     def _text(self, row: int, values: np.ndarray) -> Text:
         samples = self.split.acts.samples

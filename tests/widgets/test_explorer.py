@@ -1,0 +1,275 @@
+"""SplitExplorer's Python side, without a browser."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import traitlets as t
+
+import neuronwidgets as nw
+from neuronwidgets.activations import Samples
+from neuronwidgets.widgets._protocol import unpack
+
+
+def activations(**more: Any) -> nw.Activations:
+    rng = np.random.default_rng(0)
+    kind = np.repeat([0, 1, 2], 40)
+    values = rng.normal(0, 0.3, (120, 8)).astype("f4")
+    values[np.arange(120), 1 + kind] += 4
+    values[:, 0] += np.where(kind < 2, 5, 0)
+    labels = np.array(["a", "b", "c"])[kind]
+    return nw.Activations.from_arrays(values, labels=labels, layer="deep", **more)
+
+
+@pytest.fixture
+def explorer() -> Any:
+    made = nw.SplitExplorer(activations(), neuron=0)
+    yield made
+    made.close()
+
+
+def test_opens_at_the_suggested_cut(explorer: Any) -> None:
+    assert explorer.neuron == 0
+    assert explorer.top == 100
+    assert explorer.threshold == explorer.split.suggested
+    assert len(explorer.concepts) == len(nw.split(explorer.acts, 0).cut())
+    assert explorer.concepts.labels.tolist() == nw.split(explorer.acts, 0).cut().labels.tolist()
+    assert "neuron 0" in repr(explorer)
+    assert explorer.status["state"] == "idle"
+
+
+def test_every_possible_concept_is_looked_up_ahead(explorer: Any) -> None:
+    found, _ = unpack(explorer._evidence)
+    tree = explorer.split.tree
+    possible = np.flatnonzero(tree.size >= explorer.split.min_size)
+    assert sorted(found["node"].tolist()) == possible.tolist()
+    for threshold in np.linspace(0, tree.top, 9):
+        concepts = explorer.split.cut(threshold)
+        for node, rows in zip(concepts.nodes, concepts.found(20), strict=True):
+            place = found["node"].tolist().index(node)
+            assert found["found"][place].tolist() == rows.tolist()
+
+
+def test_plain_arrays_will_do_and_directions_too() -> None:
+    values = activations().values
+    assert nw.SplitExplorer(values).neuron == 0
+    direction = values[0] - values[100]
+    explorer = nw.SplitExplorer(values, neuron=direction, top=50)
+    assert explorer.neuron is None
+    assert explorer.top == 50
+    assert explorer.concepts.neuron is None
+    explorer.top = 60
+    assert len(explorer.split.index) == 60
+    np.testing.assert_allclose(explorer.split.direction, direction / np.linalg.norm(direction))
+
+
+def test_opens_on_a_mixed_neuron_that_fires_often() -> None:
+    values = np.abs(activations().values)
+    values[:, 7] = 0
+    values[3, 7] = 50  # mixed, but for one sample only
+    labels = activations().labels
+    assert nw.SplitExplorer(nw.Activations.from_arrays(values, labels=labels)).neuron == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("neuron", 8, "8 neurons: 0 to 7"),
+        ("neuron", -1, "0 to 7"),
+        ("top", 121, "120 samples"),
+        ("top", 1, "at least two"),
+        ("top", 0, "at least 1"),
+        ("method", "warp", "'ward'"),
+        ("threshold", -1.0, "0 to"),
+        ("threshold", float("nan"), "0 to"),
+        ("threshold", float("inf"), "0 to"),
+        ("selection", [120], "0 to 119"),
+        ("names", {"x": "y"}, "tree nodes"),
+        ("names", {"999": "y"}, "tree nodes"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_changes_nothing(
+    explorer: Any, name: str, value: object, words: str
+) -> None:
+    before = {trait: getattr(explorer, trait) for trait in explorer.trait_names()}
+    with pytest.raises((ValueError, IndexError, t.TraitError), match=words):
+        setattr(explorer, name, value)
+    assert {trait: getattr(explorer, trait) for trait in before} == before
+    assert len(explorer.concepts) >= 1
+
+
+def test_an_unknown_argument_is_refused() -> None:
+    with pytest.raises(TypeError, match="treshold"):
+        nw.SplitExplorer(activations(), treshold=3)
+
+
+def test_numpy_numbers_are_numbers(explorer: Any) -> None:
+    explorer.neuron = np.int64(3)
+    explorer.threshold = np.float32(2.5)
+    explorer.top = np.int32(30)
+    assert (explorer.neuron, explorer.top) == (3, 30)
+
+
+def test_threshold_and_names_come_back_with_the_neuron(explorer: Any) -> None:
+    explorer.threshold = 3.25
+    explorer.rename(0, "mine")
+    explorer.neuron = 2
+    assert explorer.names == {}
+    assert explorer.threshold == explorer.split.suggested
+    explorer.neuron = 0
+    assert explorer.threshold == 3.25
+    assert "mine" in explorer.concepts.names
+
+
+def test_rename_moves_one_name_and_takes_it_back(explorer: Any) -> None:
+    explorer.rename(1, "first")
+    explorer.rename(1, "second")
+    assert list(explorer.names.values()) == ["second"]
+    explorer.threshold = explorer.split.tree.top
+    assert explorer.concepts.names == ("second",)
+    explorer.rename(0, "  ")
+    assert explorer.names == {}
+    with pytest.raises(IndexError, match="concept 9"):
+        explorer.rename(9, "x")
+
+
+def test_refined_concepts(explorer: Any) -> None:
+    explorer.refined = True
+    assert explorer.concepts.refined
+    assert explorer.wait(30)
+    refinement, about = unpack(explorer._refinement)
+    assert about["threshold"] == explorer.threshold
+    assert refinement["concept"].tolist() == explorer.concepts.labels.tolist()
+    moved, left = explorer.concepts.moved, explorer.concepts.left
+    assert (refinement["mark"] == 1).tolist() == moved.tolist()
+    assert (refinement["mark"] == 2).tolist() == left.tolist()
+    np.testing.assert_array_equal(refinement["found"], explorer.concepts.found(20))
+
+
+def test_a_view_asks_and_is_answered_in_traits_or_in_words(explorer: Any) -> None:
+    def ask(**wanted: object) -> None:
+        explorer._on_view_message(explorer, {"type": "split.request", **wanted}, [])
+        assert explorer.wait(30)
+
+    ask(neuron=5, top=40, method="average")
+    assert (explorer.neuron, explorer.top, explorer.method) == (5, 40, "average")
+    assert explorer.split.metric == "cosine"
+    for wanted, words in [
+        ({"neuron": 99, "top": 40, "method": "ward"}, "0 to 7"),
+        ({"neuron": 1.5, "top": 40, "method": "ward"}, "whole number"),
+        ({"neuron": 1, "top": 4000, "method": "ward"}, "top=4,000"),
+        ({"neuron": 1, "top": None, "method": "ward"}, "top=None"),
+        ({"neuron": 1, "top": 40, "method": "warp"}, "'ward'"),
+    ]:
+        ask(**wanted)
+        assert explorer.status["state"] == "error"
+        assert words in explorer.status["text"]
+        assert (explorer.neuron, explorer.top, explorer.method) == (5, 40, "average")
+    ask(neuron=1, top=50, method="ward")
+    assert explorer.status["state"] == "idle"
+    explorer._on_view_message(explorer, "nonsense", [])
+    explorer._on_view_message(explorer, {"type": "no.such"}, [])
+
+
+def test_zero_vectors_under_cosine_are_answered_in_words() -> None:
+    values = np.eye(30, 4, dtype="f4")
+    explorer = nw.SplitExplorer(values, neuron=0)
+    request = {"type": "split.request", "neuron": 0, "top": 30, "method": "average"}
+    explorer._on_view_message(explorer, request, [])
+    assert explorer.wait(30)
+    assert "all zeros" in explorer.status["text"]
+    assert explorer.method == "ward"
+    with pytest.raises(ValueError, match="all zeros"):
+        explorer.method = "average"
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_tiny_data(count: int) -> None:
+    explorer = nw.SplitExplorer(np.arange(count * 2.0).reshape(count, 2))
+    assert explorer.top == count
+    tree, _ = unpack(explorer._tree)
+    assert len(tree["row"]) == count
+    explorer.threshold = 0.0
+    assert len(explorer.concepts) == 0
+    explorer.threshold = 1e6
+    assert len(explorer.concepts) == 1
+    explorer.refined = True
+    assert explorer.wait(30)
+    assert explorer.status["state"] == "idle"
+
+
+@pytest.mark.parametrize("values", [np.ones((20, 3)), np.zeros((20, 3))])
+def test_constant_activations(values: np.ndarray) -> None:
+    explorer = nw.SplitExplorer(values)
+    assert len(explorer.concepts) == 1
+    assert explorer.status["state"] == "idle"
+
+
+def test_an_error_while_reading_tokens_leaves_the_tree() -> None:
+    def tokens(rows: object, direction: object) -> list[np.ndarray]:
+        raise RuntimeError("out of memory")
+
+    made = activations()
+    texts = Samples(120, texts=["ab"] * 120, spans=[np.array([[0, 2]], np.int32)] * 120)
+    explorer = nw.SplitExplorer(
+        nw.Activations("t", made.values, texts, unit="max", tokens=tokens), neuron=0
+    )
+    assert explorer.status == {
+        "state": "error", "text": "RuntimeError: out of memory", "progress": 1.0,
+    }  # fmt: skip
+    assert len(explorer.concepts) >= 2
+
+
+def test_token_units_are_shaded_from_the_store() -> None:
+    spans = np.array([[0, 1], [2, 3], [4, 5]], np.int32)
+    item = np.repeat(np.arange(20), 3)
+    samples = Samples(60, texts=["a b c"] * 20, spans=[spans] * 20, item=item,
+                      token=np.tile(np.arange(3, dtype=np.int32), 20))  # fmt: skip
+    values = np.random.default_rng(0).normal(size=(60, 4)).astype("f4")
+    values[2::3, 0] += 9
+    explorer = nw.SplitExplorer(nw.Activations("t", values, samples, unit="token"), neuron=0)
+    _, about = unpack(explorer._evidence)
+    assert about["kind"] == "text"
+    assert set(map(tuple, about["segments"])) == {("a", " b", " c")}
+    tensors, _ = unpack(explorer._evidence)
+    shaded = tensors["value"].reshape(-1, 3)
+    first = tensors["face"].tolist().index(int(explorer.split.index[0]))
+    assert about["peaks"][first] == 2
+    home = 3 * (int(explorer.split.index[0]) // 3)
+    np.testing.assert_allclose(shaded[first], values[home : home + 3, 0], rtol=1e-6)
+
+
+def test_closing_ends_the_job() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def tokens(rows: Any, direction: object) -> list[np.ndarray]:
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            go.wait(20)
+        return [np.ones(1, np.float32) for _ in rows]
+
+    made = activations()
+    texts = Samples(120, texts=["ab"] * 120, spans=[np.array([[0, 2]], np.int32)] * 120)
+    explorer = nw.SplitExplorer(
+        nw.Activations("t", made.values, texts, unit="max", tokens=tokens), neuron=0
+    )
+    explorer._on_split_request({"neuron": 1, "top": 50, "method": "ward"})
+    assert begun.wait(20)
+    thread = explorer._jobs._thread
+    explorer.close()
+    go.set()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_one_palette_on_both_sides() -> None:
+    from pathlib import Path
+
+    from neuronwidgets.concepts.palette import COLORS
+
+    front = Path(__file__).parents[2] / "js" / "src" / "core" / "palette.ts"
+    for color in COLORS:
+        assert f'"{color}"' in front.read_text()

@@ -1,0 +1,124 @@
+"""One job at a time, the latest wins."""
+
+from __future__ import annotations
+
+import threading
+
+from neuronwidgets.widgets._jobs import Jobs, Progress, Steps
+
+
+class Log:
+    def __init__(self) -> None:
+        self.said: list[object] = []
+
+    def __call__(self, progress: object) -> None:
+        self.said.append(progress)
+
+
+def test_runs_to_the_end_and_says_so() -> None:
+    log = Log()
+    jobs = Jobs(log)
+    done: list[int] = []
+
+    def steps() -> Steps:
+        yield Progress(0.5, "half")
+        done.append(1)
+
+    jobs.start(steps())
+    assert jobs.wait(10)
+    assert done == [1]
+    assert log.said == [Progress(0.5, "half"), None]
+
+
+def test_the_latest_wins() -> None:
+    log = Log()
+    jobs = Jobs(log)
+    begun, go = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def slow() -> Steps:
+        begun.set()
+        go.wait(10)
+        yield Progress(0.5, "old")
+        done.append("old")
+
+    def quick() -> Steps:
+        yield Progress(0.5, "new")
+        done.append("new")
+
+    jobs.start(slow())
+    assert begun.wait(10)
+    old = jobs._thread
+    assert old is not None
+    jobs.start(quick())
+    assert jobs.wait(10)
+    go.set()
+    old.join(10)
+    assert done == ["new"]
+    assert log.said == [Progress(0.5, "new"), None]
+
+
+def test_a_delayed_job_gives_way_without_starting() -> None:
+    jobs = Jobs(Log())
+    begun: list[int] = []
+
+    def steps() -> Steps:
+        begun.append(1)
+        yield Progress(1, "")
+
+    jobs.start(steps(), delay=60)
+    thread = jobs._thread
+    assert thread is not None
+    jobs.cancel()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert begun == []
+
+
+def test_cancel_and_close_end_it_at_the_next_step() -> None:
+    for stop in ("cancel", "close"):
+        log = Log()
+        jobs = Jobs(log)
+        begun, go, closed = threading.Event(), threading.Event(), threading.Event()
+        done: list[int] = []
+
+        def steps(begun=begun, go=go, closed=closed, done=done) -> Steps:  # type: ignore[no-untyped-def]
+            try:
+                begun.set()
+                go.wait(10)
+                yield Progress(0.1, "")
+                done.append(1)
+            finally:
+                closed.set()
+
+        jobs.start(steps())
+        assert begun.wait(10)
+        getattr(jobs, stop)()
+        assert not jobs.running
+        go.set()
+        assert closed.wait(10)
+        assert done == []
+        assert log.said == ([None] if stop == "cancel" else [])
+        jobs.start(steps())
+        assert jobs.running == (stop == "cancel")
+        jobs.close()
+
+
+def test_an_error_is_reported_and_the_next_job_runs() -> None:
+    log = Log()
+    jobs = Jobs(log)
+
+    def bad() -> Steps:
+        yield Progress(0, "")
+        raise ValueError("in words")
+
+    jobs.start(bad())
+    assert jobs.wait(10)
+    assert isinstance(log.said[-1], ValueError)
+
+    def good() -> Steps:
+        yield Progress(1, "good")
+
+    jobs.start(good())
+    assert jobs.wait(10)
+    assert log.said[-2:] == [Progress(1, "good"), None]
