@@ -14,8 +14,6 @@ export interface Concept {
   key: string;
   color: string;
   name: string;
-  /** Whether the user gave the name. */
-  named: boolean;
   size: number;
   /** Samples (0 is the strongest), the strongest first. */
   exemplars: number[];
@@ -24,7 +22,8 @@ export interface Concept {
   range: [number, number];
   moved: number;
   left: number;
-  /** For a k-means concept: what its own vector finds. */
+  /** Whether its members are k-means': then `found` is what its own vector finds. */
+  refined: boolean;
   found: Found | null;
 }
 
@@ -110,8 +109,8 @@ function describe(data: TreeMessage, samples: Int32Array) {
   };
 }
 
-/** Cards of tree nodes do not change with the cut: they are described once. */
-export type Described = Map<number, ReturnType<typeof describe>>;
+/** A concept of the tree stays the same object while it looks the same, so that its card rests. */
+export type Seen = Map<number, Concept>;
 
 function titled(
   data: TreeMessage,
@@ -123,12 +122,14 @@ function titled(
   return given ?? (purity > 0.5 ? data.labels[label] : `Concept ${i + 1}`);
 }
 
+const keyOf = (slot: number): string => `color ${slot}`;
+
 /** The tree's own clusters at `threshold`. */
 export function cutAt(
   data: TreeMessage,
   threshold: number,
   names: Names,
-  seen: Described = new Map(),
+  seen: Seen = new Map(),
 ): Cut {
   const { tree } = data;
   const nodes = cut(tree, threshold).filter((node) => tree.size[node] >= data.minSize);
@@ -139,23 +140,26 @@ export function cutAt(
     const samples = members(tree, node);
     for (const sample of samples) of[sample] = i;
     assigned += samples.length;
-    let about = seen.get(node);
-    if (!about) {
-      about = describe(data, samples);
-      seen.set(node, about);
-    }
-    return {
+    const last = seen.get(node);
+    const { slot, given } = who[i];
+    const about = last ?? describe(data, samples);
+    const name = titled(data, given, about.label, about.purity, i);
+    if (last && last.number === i + 1 && last.key === keyOf(slot) && last.name === name)
+      return last;
+    const concept = {
+      ...about,
       number: i + 1,
       node,
-      key: `color ${who[i].slot}`,
-      color: colorOf(who[i].slot),
-      name: titled(data, who[i].given, about.label, about.purity, i),
-      named: who[i].given !== undefined,
-      ...about,
+      key: keyOf(slot),
+      color: colorOf(slot),
+      name,
       moved: 0,
       left: 0,
+      refined: false,
       found: null,
     };
+    seen.set(node, concept);
+    return concept;
   });
   return { concepts, of, unassigned: tree.n - assigned, mark: null };
 }
@@ -191,13 +195,13 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
     return {
       number: i + 1,
       node,
-      key: `color ${slot}`,
+      key: keyOf(slot),
       color: colorOf(slot),
       name: titled(data, name, about.label, about.purity, i),
-      named: name !== undefined,
       ...about,
       moved: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),
       left,
+      refined: true,
       found: done.found[i] ?? null,
     };
   });

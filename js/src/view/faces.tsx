@@ -62,7 +62,7 @@ function Line({ face, color, most, lit, mark, long, onHover }: Props) {
           style={
             piece.shade > 0.02
               ? {
-                  background: `color-mix(in srgb, ${color} ${Math.round(piece.shade * 55)}%, transparent)`,
+                  background: `color-mix(in srgb, ${color} ${Math.round(piece.shade * (color === "currentColor" ? 28 : 55))}%, transparent)`,
                 }
               : undefined
           }

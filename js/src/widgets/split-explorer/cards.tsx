@@ -1,6 +1,7 @@
 /** One card per concept, below the neuron's own. */
 import { memo } from "preact/compat";
-import { type Concept, entropy, majority, SHOWN } from "../../core/concepts";
+import { useMemo } from "preact/hooks";
+import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { short } from "../../core/scale";
 import type { Found, TreeMessage } from "../../protocol/split";
 import { type Face, FaceOf } from "../../view/faces";
@@ -14,7 +15,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   if (!cut) return null;
   return (
     <ul class="nw-cards" aria-label={`${cut.concepts.length} concepts`}>
-      <NeuronCard state={state} data={data} />
+      <NeuronCard state={state} data={data} cut={cut} />
       {cut.concepts.map((concept, i) => (
         <Card
           key={concept.key}
@@ -42,11 +43,16 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   );
 }
 
-function NeuronCard({ state, data }: { state: State; data: TreeMessage }) {
+function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut: Cut }) {
   const { label, labels } = data;
   const rows = Array.from(data.row.subarray(0, SHOWN));
-  const bits = label ? entropy(label, labels.length) : Number.NaN;
-  const [best, share] = label ? majority(label, labels.length) : [-1, Number.NaN];
+  const [bits, best, share] = useMemo(
+    () =>
+      label
+        ? [entropy(label, labels.length), ...majority(label, labels.length)]
+        : [Number.NaN, -1, Number.NaN],
+    [data],
+  );
   return (
     <li class="nw-card nw-own" aria-label={`${data.name} itself`}>
       <header>
@@ -57,6 +63,7 @@ function NeuronCard({ state, data }: { state: State; data: TreeMessage }) {
           {best >= 0 ? ` · ${percent(share)} ${labels[best]} · ${bits.toFixed(2)} bit` : ""}
         </span>
       </header>
+      <Shares cut={cut} total={data.tree.n} />
       <p class="nw-caption">its strongest, of {data.samples.toLocaleString("en")}</p>
       <Strip
         faces={rows.map((row) => state.face(row))}
@@ -68,6 +75,19 @@ function NeuronCard({ state, data }: { state: State; data: TreeMessage }) {
   );
 }
 
+/** How the concepts share the neuron's top samples. */
+function Shares({ cut, total }: { cut: Cut; total: number }) {
+  const said = cut.concepts.map(({ name, size }) => `${name} ${size}`).join(", ");
+  return (
+    <div class="nw-shares" role="img" aria-label={`shared by ${said}`} title={said}>
+      {cut.concepts.map(({ key, color, size }) => (
+        <i key={key} style={{ background: color, flexGrow: size }} />
+      ))}
+      {cut.unassigned > 0 && <i style={{ flexGrow: Math.min(cut.unassigned, total) }} />}
+    </div>
+  );
+}
+
 interface CardProps {
   state: State;
   data: TreeMessage;
@@ -76,9 +96,9 @@ interface CardProps {
   lit: boolean;
 }
 
-function Card({ state, data, concept, index, lit }: CardProps) {
+const Card = memo(({ state, data, concept, index, lit }: CardProps) => {
   const { name, color, size, number, purity, label, range } = concept;
-  const found = concept.found ?? (state.current.value?.mark ? null : state.foundOf(concept.node));
+  const found = concept.refined ? concept.found : state.foundOf(concept.node);
   const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
   if (label >= 0) facts.push(`${percent(purity)} ${data.labels[label]}`);
   if (concept.moved) facts.push(`${concept.moved} moved in`);
@@ -122,7 +142,7 @@ function Card({ state, data, concept, index, lit }: CardProps) {
       </footer>
     </li>
   );
-}
+});
 
 function NameField({
   name,

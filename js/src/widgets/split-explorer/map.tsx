@@ -1,6 +1,7 @@
 /** The top samples in the plane of their two largest principal components. */
 import { type Signal, useSignal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import type { Cut } from "../../core/concepts";
 import { nearest, placed } from "../../core/map";
 import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
@@ -122,30 +123,19 @@ function Tip({ state, data, sample, x, y }: TipProps) {
 function drawMap(
   pen: CanvasRenderingContext2D,
   points: Float32Array,
-  cut: NonNullable<State["current"]["value"]>,
+  cut: Cut,
   lit: Uint8Array | null,
   theme: Theme,
 ) {
   const n = points.length / 2;
-  const radius = n > MANY ? 1.5 : n > 400 ? 3 : 4.5;
+  if (n > MANY) return drawDots(pen, points, cut, lit, theme);
+  const radius = n > 400 ? 3 : 4.5;
   const groups: number[][] = Array.from({ length: cut.concepts.length + 1 }, () => []);
   for (let s = 0; s < n; s++) groups[cut.of[s] + 1].push(s);
   for (const front of lit ? [0, 1] : [1]) {
     pen.globalAlpha = front ? 1 : 0.18;
     groups.forEach((group, i) => {
       pen.fillStyle = i ? cut.concepts[i - 1].color : theme.faint;
-      if (n > MANY) {
-        for (const s of group) {
-          if (!lit || lit[s] === front)
-            pen.fillRect(
-              points[2 * s] - radius,
-              points[2 * s + 1] - radius,
-              2 * radius,
-              2 * radius,
-            );
-        }
-        return;
-      }
       for (const s of group) {
         if (lit && lit[s] !== front) continue;
         const left = cut.mark?.[s] === 2;
@@ -168,3 +158,50 @@ function drawMap(
   }
   pen.globalAlpha = 1;
 }
+
+/** Thousands of points as pixels: no path is fast enough for every frame. */
+function drawDots(
+  pen: CanvasRenderingContext2D,
+  points: Float32Array,
+  cut: Cut,
+  lit: Uint8Array | null,
+  theme: Theme,
+) {
+  const { width, height } = pen.canvas;
+  const ratio = pen.getTransform().a;
+  const side = Math.max(2, Math.round(2.5 * ratio));
+  const image = new ImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const inks = [theme.faint, ...cut.concepts.map((concept) => concept.color)].map(packed(pen));
+  for (const front of lit ? [0, 1] : [1]) {
+    const alpha = (front ? 255 : 46) << 24;
+    for (let s = 0; s < cut.of.length; s++) {
+      if (lit && lit[s] !== front) continue;
+      const ink = inks[cut.of[s] + 1] | alpha;
+      const x = Math.round(points[2 * s] * ratio - side / 2);
+      const y = Math.round(points[2 * s + 1] * ratio - side / 2);
+      for (let dy = 0; dy < side; dy++) {
+        const from = (y + dy) * width + x;
+        pixels.fill(ink, from, from + side);
+      }
+    }
+  }
+  pen.putImageData(image, 0, 0);
+}
+
+/** Any CSS colour -> 0x00BBGGRR, as ImageData has it on the machines of this world. */
+const packed = (pen: CanvasRenderingContext2D) => {
+  const seen = new Map<string, number>();
+  return (color: string): number => {
+    let ink = seen.get(color);
+    if (ink === undefined) {
+      pen.fillStyle = "#888";
+      pen.fillStyle = color;
+      const hex = /^#([0-9a-f]{6})$/i.exec(String(pen.fillStyle))?.[1] ?? "888888";
+      const rgb = Number.parseInt(hex, 16);
+      ink = ((rgb & 255) << 16) | (rgb & 0xff00) | (rgb >> 16);
+      seen.set(color, ink);
+    }
+    return ink;
+  };
+};

@@ -1,13 +1,6 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
-import {
-  type Cut,
-  cutAt,
-  type Described,
-  type Names,
-  refinedAt,
-  renamed,
-} from "../../core/concepts";
+import { type Cut, cutAt, type Names, refinedAt, renamed, type Seen } from "../../core/concepts";
 import { between, fromUnit, toUnit } from "../../core/scale";
 import { members, nodeAt, rootOf, type Tree, topOf } from "../../core/tree";
 import { type Model, perFrame, traitsOf } from "../../model/model";
@@ -49,7 +42,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const data = computed<TreeMessage | null>(() => readTree(treeBytes.value));
   const evidence = computed(() => readEvidence(evidenceBytes.value));
   const refinement = computed(() => readRefinement(refinementBytes.value));
-  const seen = computed<Described>(() => (data.value ? new Map() : new Map()));
+  const seen = computed<Seen>(() => (data.value ? new Map() : new Map()));
   const sampleOf = computed(
     () => new Map(Array.from(data.value?.row ?? [], (row, sample) => [row, sample] as const)),
   );
