@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts import label_entropy as label_entropy
     from neuronwidgets.concepts import linkage as linkage
     from neuronwidgets.concepts import split as split
+    from neuronwidgets.interventions import ablate as ablate
+    from neuronwidgets.interventions import load_intervention as load_intervention
+    from neuronwidgets.interventions import mask_neurons as mask_neurons
+    from neuronwidgets.interventions import mask_range as mask_range
+    from neuronwidgets.interventions import save_intervention as save_intervention
+    from neuronwidgets.interventions import steer as steer
     from neuronwidgets.models import layers as layers
+    from neuronwidgets.ranges import Ranges as Ranges
+    from neuronwidgets.ranges import ranges as ranges
+    from neuronwidgets.ranges import salient as salient
+    from neuronwidgets.ranges import salient_overlap as salient_overlap
     from neuronwidgets.widgets.split_explorer import SplitExplorer as SplitExplorer
 
 __version__ = "0.1.0"
@@ -28,14 +38,24 @@ __version__ = "0.1.0"
 _HOME = {
     "Activations": "neuronwidgets.activations",
     "Concepts": "neuronwidgets.concepts",
+    "Ranges": "neuronwidgets.ranges",
     "Samples": "neuronwidgets.activations",
     "Split": "neuronwidgets.concepts",
     "SplitExplorer": "neuronwidgets.widgets.split_explorer",
+    "ablate": "neuronwidgets.interventions",
     "capture": "neuronwidgets.capture",
     "label_entropy": "neuronwidgets.concepts",
     "layers": "neuronwidgets.models",
     "linkage": "neuronwidgets.concepts",
+    "load_intervention": "neuronwidgets.interventions",
+    "mask_neurons": "neuronwidgets.interventions",
+    "mask_range": "neuronwidgets.interventions",
+    "ranges": "neuronwidgets.ranges",
+    "salient": "neuronwidgets.ranges",
+    "salient_overlap": "neuronwidgets.ranges",
+    "save_intervention": "neuronwidgets.interventions",
     "split": "neuronwidgets.concepts",
+    "steer": "neuronwidgets.interventions",
 }
 
 __all__ = [*_HOME, "__version__", "datasets"]

@@ -11,8 +11,16 @@ from torch import nn
 
 from neuronwidgets.activations import Activations, Samples
 from neuronwidgets.activations.activations import encode_labels
-from neuronwidgets.capture.units import UNITS, neuron_axis, reduce, tensor_of
-from neuronwidgets.models import Batch, Reader, batches, evaluating, find_layer
+from neuronwidgets.capture.units import UNITS, reduce
+from neuronwidgets.models import (
+    Batch,
+    Reader,
+    batches,
+    evaluating,
+    find_layer,
+    neuron_axis,
+    tensor_of,
+)
 
 
 def capture(

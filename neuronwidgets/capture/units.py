@@ -1,64 +1,13 @@
-"""A layer's raw output -> one row of neurons per sample."""
+"""A layer's activations on a batch -> one row of neurons per sample."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import nn
 
 Unit = Literal["mean", "max", "last", "cls", "token"]
 UNITS: tuple[str, ...] = ("mean", "max", "last", "cls", "token")
-
-_LAST = ("Linear", "LayerNorm", "RMSNorm", "Embedding")
-# Conv2d, ConvTranspose1d, LayerNorm2d, AdaptiveAvgPool2d ... but not ConvBertLayer.
-_FIRST = re.compile(r"(Conv|ConvTranspose|Norm|Pool)\dd|GroupNorm|SyncBatchNorm|ConvLayer$")
-
-
-def tensor_of(output: Any, layer: str) -> torch.Tensor:
-    """The tensor in a layer's output: itself, or the first one of a tuple, list or mapping."""
-    if isinstance(output, torch.Tensor):
-        return output
-    items = output.values() if isinstance(output, Mapping) else output
-    if isinstance(items, str) or not hasattr(items, "__iter__"):
-        items = ()
-    for item in items:
-        if isinstance(item, torch.Tensor):
-            return item
-    raise ValueError(
-        f"layer {layer!r} returns a {type(output).__name__} without a tensor: choose "
-        "a layer that returns activations."
-    )
-
-
-def neuron_axis(module: nn.Module, output: torch.Tensor, layer: str, axis: int | None) -> int:
-    """Which axis of the output holds the neurons; `axis` if the user says so.
-
-    Convolutions, their norms and pools: 1. Linear layers, layer norms, embeddings: the last.
-    Anything else: the last of two or three axes (tokens x neurons), 1 of four or five (maps).
-    """
-    if output.ndim < 2:
-        raise ValueError(
-            f"layer {layer!r} returns shape {tuple(output.shape)}, which has no neuron axis: "
-            "batch x neurons, batch x tokens x neurons or batch x channels x space is needed."
-        )
-    if not output.is_floating_point():
-        raise ValueError(f"layer {layer!r} returns {output.dtype}; activations are floating point.")
-    if axis is not None:
-        if axis in (0, -output.ndim) or not -output.ndim <= axis < output.ndim:
-            raise ValueError(
-                f"neuron_axis={axis} does not fit layer {layer!r}, whose output has "
-                f"shape {tuple(output.shape)} (axis 0 is the batch)."
-            )
-        return axis % output.ndim
-    kind = type(module).__name__
-    if _FIRST.search(kind) or getattr(module, "data_format", "") == "channels_first":
-        return 1
-    if any(kind.startswith(name) or kind.endswith(name) for name in _LAST):
-        return output.ndim - 1
-    return output.ndim - 1 if output.ndim <= 3 else 1
 
 
 def reduce(

@@ -154,6 +154,14 @@ class Concepts:
         made = Concepts._of(split, self.threshold, done.labels, done.nodes, names or {})
         return replace(made, moved=done.moved, left=done.left)
 
+    def labelled(self) -> Activations:
+        """The top samples as activations whose labels are these concepts, for `nw.ranges`."""
+        samples = self.split.acts.samples.take(self.index) if self.split is not None else None
+        names = [f"{k + 1}. {name}" for k, name in enumerate(self.names)]
+        return Activations.from_arrays(
+            self.top_vectors, samples, self.labels, self.layer, names or None
+        )
+
     def __len__(self) -> int:
         return len(self.vectors)
 

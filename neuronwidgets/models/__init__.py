@@ -9,3 +9,6 @@ from neuronwidgets.models.layers import Layer as Layer
 from neuronwidgets.models.layers import Layers as Layers
 from neuronwidgets.models.layers import find_layer as find_layer
 from neuronwidgets.models.layers import layers as layers
+from neuronwidgets.models.outputs import neuron_axis as neuron_axis
+from neuronwidgets.models.outputs import replaced as replaced
+from neuronwidgets.models.outputs import tensor_of as tensor_of

@@ -19,16 +19,19 @@ class _Reached(BaseException):
 
 
 @contextmanager
-def hooked(module: nn.Module, hook: Callable[[Any], Any]) -> Iterator[None]:
+def hooked(
+    module: nn.Module, hook: Callable[[Any], Any], every_thread: bool = False
+) -> Iterator[None]:
     """Call `hook(output)` at every forward of `module` made by this thread.
 
     What the hook returns replaces the output; `None` leaves it. Other threads' passes through
-    the same module are not touched, so that a widget's job and a user's cell can share a model.
+    the same module are not touched, so that a widget's job and a user's cell can share a model;
+    with `every_thread` they are, as when a model generates on a thread of its own.
     """
     owner = threading.get_ident()
 
     def call(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        return hook(output) if threading.get_ident() == owner else None
+        return hook(output) if every_thread or threading.get_ident() == owner else None
 
     handle = module.register_forward_hook(call)
     try:

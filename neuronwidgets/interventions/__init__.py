@@ -1,0 +1,12 @@
+"""Edits of a layer's output, as context managers on any module of any model."""
+
+from neuronwidgets.interventions.directions import DirectionEdit as DirectionEdit
+from neuronwidgets.interventions.directions import ablate as ablate
+from neuronwidgets.interventions.directions import steer as steer
+from neuronwidgets.interventions.files import load_intervention as load_intervention
+from neuronwidgets.interventions.files import save_intervention as save_intervention
+from neuronwidgets.interventions.intervention import Intervention as Intervention
+from neuronwidgets.interventions.intervention import applied as applied
+from neuronwidgets.interventions.masks import NeuronEdit as NeuronEdit
+from neuronwidgets.interventions.masks import mask_neurons as mask_neurons
+from neuronwidgets.interventions.masks import mask_range as mask_range

@@ -1,0 +1,86 @@
+"""Edits along a direction of neuron space, such as a concept vector: ablation and steering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from neuronwidgets.interventions.intervention import applied
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionEdit:
+    """`h - keep * (h . v) v + strength * v`, with `v` of unit length.
+
+    Attributes:
+        layer: which layer's output.
+        direction: float64 `D`, brought to unit length.
+        remove: the share of the component along `v` that is taken away; 1 ablates it.
+        strength: how much of `v` is added, in the units of the activations.
+        positions: which tokens are edited, negative from the end; `None`: all.
+    """
+
+    layer: str
+    direction: np.ndarray
+    remove: float = 0.0
+    strength: float = 0.0
+    positions: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        vector = self.direction
+        if hasattr(vector, "detach"):
+            vector = vector.detach().cpu().double().numpy()
+        vector = np.asarray(vector, np.float64)
+        norm = float(np.linalg.norm(vector)) if vector.ndim == 1 else 0.0
+        if vector.ndim != 1 or not np.isfinite(norm) or norm == 0:
+            raise ValueError(
+                f"the direction has shape {vector.shape} and length {norm:.4g}: one finite vector "
+                "of neuron space that is not zero is needed."
+            )
+        object.__setattr__(self, "direction", vector / norm)
+
+    def width(self) -> int | None:
+        return len(self.direction)
+
+    def prepared(self, like: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The edit, with its direction on the device of `like`; float32 accumulation."""
+        vector = torch.as_tensor(self.direction, device=like.device).float()
+
+        def change(values: torch.Tensor) -> torch.Tensor:
+            if self.remove == 0 and self.strength == 0:
+                return values
+            wide = values.float()
+            along = (wide @ vector)[..., None]
+            return (wide + (self.strength - self.remove * along) * vector).to(values.dtype)
+
+        return change
+
+
+@contextmanager
+def ablate(
+    model: nn.Module, layer: str, direction: Any, *, positions: Sequence[int] | None = None,
+    neuron_axis: int | None = None,
+) -> Iterator[DirectionEdit]:  # fmt: skip
+    """Take a direction (`D`), such as a concept vector, out of a layer while the `with` lasts."""
+    places = None if positions is None else tuple(positions)
+    edit = DirectionEdit(layer, direction, remove=1.0, positions=places)
+    with applied(model, edit, neuron_axis):
+        yield edit
+
+
+@contextmanager
+def steer(
+    model: nn.Module, layer: str, direction: Any, strength: float, *,
+    positions: Sequence[int] | None = None, neuron_axis: int | None = None,
+) -> Iterator[DirectionEdit]:  # fmt: skip
+    """Add `strength` times the unit direction to a layer while the `with` lasts."""
+    places = None if positions is None else tuple(positions)
+    edit = DirectionEdit(layer, direction, strength=float(strength), positions=places)
+    with applied(model, edit, neuron_axis):
+        yield edit

@@ -1,0 +1,54 @@
+"""Interventions on disk: arrays in safetensors, the rest as JSON in its header."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.interventions.directions import DirectionEdit
+from neuronwidgets.interventions.masks import NeuronEdit
+
+FORMAT = "neuronwidgets.intervention/1"
+KINDS: dict[str, type[NeuronEdit] | type[DirectionEdit]] = {
+    "neurons": NeuronEdit,
+    "direction": DirectionEdit,
+}
+
+
+def save_intervention(edit: NeuronEdit | DirectionEdit, path: str | Path) -> Path:
+    """Write an intervention to `path` (safetensors). Returns the path."""
+    from safetensors.numpy import save_file
+
+    arrays: dict[str, np.ndarray] = {}
+    plain: dict[str, Any] = {}
+    for item in fields(edit):
+        value = getattr(edit, item.name)
+        if isinstance(value, np.ndarray):
+            arrays[item.name] = np.ascontiguousarray(value)
+        else:
+            plain[item.name] = value
+    kind = next(name for name, made in KINDS.items() if isinstance(edit, made))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"format": FORMAT, "kind": kind, "fields": json.dumps(plain)}
+    save_file(arrays, path, about)
+    return path
+
+
+def load_intervention(path: str | Path) -> NeuronEdit | DirectionEdit:
+    """Read what `save_intervention` wrote; apply it with `applied(model, edit)`."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), "numpy") as file:
+        about = file.metadata() or {}
+        if about.get("format") != FORMAT or about.get("kind") not in KINDS:
+            raise ValueError(f"{path} is not an intervention of this version ({FORMAT}).")
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    plain = json.loads(about["fields"])
+    if plain.get("positions") is not None:
+        plain["positions"] = tuple(plain["positions"])
+    return KINDS[about["kind"]](**arrays, **plain)

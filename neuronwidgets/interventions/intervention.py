@@ -1,0 +1,80 @@
+"""What every edit of a layer's output shares: where, on which positions, and its life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from neuronwidgets.models import find_layer, hooked, neuron_axis, replaced, tensor_of
+
+
+class Intervention(Protocol):
+    """An edit of one layer's output: a frozen dataclass that `save`s and loads.
+
+    `edit(values)` takes `... x D` and returns the same shape and dtype, or `None` where nothing
+    is to be changed. `positions` are the places on the second axis (tokens) that are edited,
+    negative ones from the end; `None`: all.
+    """
+
+    @property
+    def layer(self) -> str: ...
+    @property
+    def positions(self) -> tuple[int, ...] | None: ...
+    def width(self) -> int | None: ...
+    def prepared(self, like: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]: ...
+
+
+@contextmanager
+def applied(
+    model: nn.Module, edit: Intervention, axis: int | None = None
+) -> Iterator[Intervention]:
+    """Apply `edit` to every forward pass of `model`, `generate` included, until the `with` ends.
+
+    Nestable: of two edits of one layer the outer one comes first. Gone after an exception too.
+    """
+    module = find_layer(model, edit.layer)
+    ready: dict[tuple[Any, ...], Callable[[torch.Tensor], torch.Tensor]] = {}
+
+    def hook(output: Any) -> Any:
+        tensor = tensor_of(output, edit.layer)
+        place = neuron_axis(module, tensor, edit.layer, axis)
+        values = tensor.movedim(place, -1)
+        width = edit.width()
+        if width is not None and values.shape[-1] != width:
+            raise ValueError(
+                f"the intervention was made for {width:,} neurons and layer {edit.layer!r} has "
+                f"{values.shape[-1]:,}: the layer it came from is needed."
+            )
+        key = (values.device, values.dtype)
+        if key not in ready:
+            ready[key] = edit.prepared(values)
+        changed = _at(values, edit.positions, ready[key], edit.layer)
+        return replaced(output, changed.movedim(-1, place))
+
+    with hooked(module, hook, every_thread=True):
+        yield edit
+
+
+def _at(
+    values: torch.Tensor,
+    positions: tuple[int, ...] | None,
+    change: Callable[[torch.Tensor], torch.Tensor],
+    layer: str,
+) -> torch.Tensor:
+    if positions is None:
+        return change(values)
+    if values.ndim < 3:
+        raise ValueError(
+            f"positions={positions}, and layer {layer!r} has one vector per sample: leave "
+            "positions out."
+        )
+    length = values.shape[1]
+    inside = [p % length for p in positions if -length <= p < length]
+    if not inside:
+        return values
+    index = torch.as_tensor(inside, device=values.device)
+    return values.index_copy(1, index, change(values.index_select(1, index)))
