@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts import linkage as linkage
     from neuronwidgets.concepts import split as split
     from neuronwidgets.interventions import ablate as ablate
+    from neuronwidgets.interventions import evaluate_masks as evaluate_masks
     from neuronwidgets.interventions import load_intervention as load_intervention
     from neuronwidgets.interventions import mask_neurons as mask_neurons
     from neuronwidgets.interventions import mask_range as mask_range
@@ -44,6 +45,7 @@ _HOME = {
     "SplitExplorer": "neuronwidgets.widgets.split_explorer",
     "ablate": "neuronwidgets.interventions",
     "capture": "neuronwidgets.capture",
+    "evaluate_masks": "neuronwidgets.interventions",
     "label_entropy": "neuronwidgets.concepts",
     "layers": "neuronwidgets.models",
     "linkage": "neuronwidgets.concepts",

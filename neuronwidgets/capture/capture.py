@@ -18,7 +18,9 @@ from neuronwidgets.models import (
     batches,
     evaluating,
     find_layer,
+    move,
     neuron_axis,
+    positions,
     tensor_of,
 )
 
@@ -77,7 +79,7 @@ def capture(
         processor=tokenizer,
         transform=transform,
         batch_size=batch_size,
-        max_length=_positions(model) if max_length is None else max_length,
+        max_length=positions(model) if max_length is None else max_length,
     )
     reader = LayerReader(model, module, layer, neuron_axis)
     if labels is not None:
@@ -108,17 +110,8 @@ class LayerReader:
         self._module, self._layer, self._axis = module, layer, axis
         self._model = model
 
-    @property
-    def device(self) -> torch.device:
-        parameter = next(self._model.parameters(), None)
-        return torch.device("cpu") if parameter is None else parameter.device
-
-    @property
-    def dtype(self) -> torch.dtype | None:
-        return next((p.dtype for p in self._model.parameters() if p.is_floating_point()), None)
-
     def __call__(self, batch: Batch) -> torch.Tensor:
-        output = tensor_of(self._read(_move(batch.inputs, self.device, self.dtype)), self._layer)
+        output = tensor_of(self._read(move(self._model, batch.inputs)), self._layer)
         axis = neuron_axis(self._module, output, self._layer, self._axis)
         if output.shape[0] != batch.size:
             raise ValueError(
@@ -229,29 +222,6 @@ def _pick(inputs: Any, index: torch.Tensor, size: int) -> Any:
     if isinstance(inputs, tuple | list):
         return tuple(_pick(value, index, size) for value in inputs)
     return inputs
-
-
-def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
-    if isinstance(inputs, torch.Tensor):
-        moved = inputs.to(device)
-        return moved.to(dtype) if dtype is not None and moved.is_floating_point() else moved
-    if isinstance(inputs, Mapping):
-        return {key: _move(value, device, dtype) for key, value in inputs.items()}
-    if isinstance(inputs, tuple | list):
-        return tuple(_move(value, device, dtype) for value in inputs)
-    return inputs
-
-
-def _positions(model: nn.Module) -> int | None:
-    """How many tokens a transformers model takes, as its config says."""
-    config = getattr(model, "config", None)
-    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
-        value = getattr(config, name, None)
-        if isinstance(value, int) and value > 0:
-            # RoBERTa and its kin start counting positions after the padding index.
-            padded = getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert")
-            return value - 2 if padded else value
-    return None
 
 
 def _bar(total: int | None, layer: str, show: bool) -> Any:

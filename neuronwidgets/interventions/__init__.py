@@ -3,6 +3,7 @@
 from neuronwidgets.interventions.directions import DirectionEdit as DirectionEdit
 from neuronwidgets.interventions.directions import ablate as ablate
 from neuronwidgets.interventions.directions import steer as steer
+from neuronwidgets.interventions.evaluate import evaluate_masks as evaluate_masks
 from neuronwidgets.interventions.files import load_intervention as load_intervention
 from neuronwidgets.interventions.files import save_intervention as save_intervention
 from neuronwidgets.interventions.intervention import Intervention as Intervention
@@ -10,3 +11,4 @@ from neuronwidgets.interventions.intervention import applied as applied
 from neuronwidgets.interventions.masks import NeuronEdit as NeuronEdit
 from neuronwidgets.interventions.masks import mask_neurons as mask_neurons
 from neuronwidgets.interventions.masks import mask_range as mask_range
+from neuronwidgets.interventions.report import MaskReport as MaskReport

@@ -37,9 +37,15 @@ def applied(
     Nestable: of two edits of one layer the outer one comes first. Gone after an exception too.
     """
     module = find_layer(model, edit.layer)
+    with hooked(module, editor(module, edit, axis), every_thread=True):
+        yield edit
+
+
+def editor(module: nn.Module, edit: Intervention, axis: int | None = None) -> Callable[[Any], Any]:
+    """`edit` as a function of the raw output of `module`."""
     ready: dict[tuple[Any, ...], Callable[[torch.Tensor], torch.Tensor]] = {}
 
-    def hook(output: Any) -> Any:
+    def changed(output: Any) -> Any:
         tensor = tensor_of(output, edit.layer)
         place = neuron_axis(module, tensor, edit.layer, axis)
         values = tensor.movedim(place, -1)
@@ -52,11 +58,10 @@ def applied(
         key = (values.device, values.dtype)
         if key not in ready:
             ready[key] = edit.prepared(values)
-        changed = _at(values, edit.positions, ready[key], edit.layer)
-        return replaced(output, changed.movedim(-1, place))
+        made = _at(values, edit.positions, ready[key], edit.layer)
+        return replaced(output, made.movedim(-1, place))
 
-    with hooked(module, hook, every_thread=True):
-        yield edit
+    return changed
 
 
 def _at(

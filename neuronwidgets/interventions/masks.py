@@ -27,6 +27,7 @@ class HasRanges(Protocol):
     """What a range mask needs of `Ranges`."""
 
     layer: str
+    label_names: tuple[str, ...]
     count: np.ndarray
     mean: np.ndarray
     magnitude: np.ndarray
@@ -124,7 +125,7 @@ def _chosen(ranges: HasRanges, c: int, neurons: Iterable[int] | None, top: float
     return np.asarray(list(neurons), np.int64).reshape(-1)
 
 
-def _overall(ranges: HasRanges) -> np.ndarray:
+def overall_mean(ranges: HasRanges) -> np.ndarray:
     """Each neuron's mean over all labels' samples."""
     return (ranges.count[:, None] * ranges.mean).sum(axis=0) / ranges.count.sum()
 
@@ -170,7 +171,7 @@ def mask_range(
                          "were given.")  # fmt: skip
     low, high = ranges.intervals(label, tau)[index].T
     edit = NeuronEdit(
-        ranges.layer, index, low, high, to, _overall(ranges)[index], factor, wide,
+        ranges.layer, index, low, high, to, overall_mean(ranges)[index], factor, wide,
         None if positions is None else tuple(positions),
     )  # fmt: skip
     with applied(model, edit, neuron_axis):

@@ -12,3 +12,7 @@ from neuronwidgets.models.layers import layers as layers
 from neuronwidgets.models.outputs import neuron_axis as neuron_axis
 from neuronwidgets.models.outputs import replaced as replaced
 from neuronwidgets.models.outputs import tensor_of as tensor_of
+from neuronwidgets.models.resume import Resume as Resume
+from neuronwidgets.models.run import call as call
+from neuronwidgets.models.run import move as move
+from neuronwidgets.models.run import positions as positions

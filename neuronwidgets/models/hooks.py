@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+
+from neuronwidgets.models.run import call
 
 
 class _Reached(BaseException):
@@ -30,10 +32,10 @@ def hooked(
     """
     owner = threading.get_ident()
 
-    def call(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+    def edit(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         return hook(output) if every_thread or threading.get_ident() == owner else None
 
-    handle = module.register_forward_hook(call)
+    handle = module.register_forward_hook(edit)
     try:
         yield
     finally:
@@ -74,12 +76,7 @@ class Reader:
 
         with hooked(self._module, keep):
             try:
-                if isinstance(inputs, Mapping):
-                    self._model(**inputs)
-                elif isinstance(inputs, tuple):
-                    self._model(*inputs)
-                else:
-                    self._model(inputs)
+                call(self._model, inputs)
             except _Reached:
                 return kept[0]
         raise ValueError(

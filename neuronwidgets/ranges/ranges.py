@@ -31,6 +31,8 @@ class Ranges:
         levels, quantiles: `Q` and float64 `C x D x Q`.
         edges, histogram: float64 `D x (B + 1)` and int64 `C x D x B`, each neuron's own bins, the
             same for all labels.
+        seen: marks of the samples they are from (`Samples.marks`), so that what a mask costs is
+            not measured on them.
     """
 
     layer: str
@@ -46,6 +48,7 @@ class Ranges:
     quantiles: np.ndarray
     edges: np.ndarray
     histogram: np.ndarray
+    seen: frozenset[int] = frozenset()
 
     @property
     def neurons(self) -> int:
@@ -191,6 +194,7 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
         quantiles=quantiles,
         edges=edges,
         histogram=counts,
+        seen=frozenset(acts.samples.marks()),
     )
 
 

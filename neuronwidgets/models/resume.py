@@ -1,0 +1,138 @@
+"""Run a model once, then again from one layer on: everything below the layer is reused.
+
+No model is taken apart. While the model runs for the first time, the outputs of the outermost
+modules that finish before the layer does are kept; when it runs again, those modules hand out what
+they gave, the layer hands out an edited output, and the rest computes as ever. What a model does
+between its modules (embedding sums, attention masks) is done again; it is cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Resume:
+    """One input's forward pass, which can be resumed at a layer any number of times.
+
+    Use: `resume = Resume(model, module)`; `base = resume.record(run)`, where `run()` calls the
+    model; then `resume.replay(run, edit)`, where `edit(output)` returns the layer's new output.
+    Both under `torch.no_grad()`, in eval mode.
+    """
+
+    def __init__(self, model: nn.Module, module: nn.Module) -> None:
+        self._model, self._module = model, module
+        self._kept: dict[nn.Module, list[Any]] = {}
+
+    @staticmethod
+    def obstacle(model: nn.Module, module: nn.Module) -> str | None:
+        """Why this model cannot be resumed at this layer, in words; `None` if nothing speaks
+        against it. Whether it works is seen when it is tried: compare a replay without edit."""
+        for name, part in model.named_modules():
+            if part._forward_hooks or part._forward_pre_hooks:
+                return f"{name or 'the model'} has hooks of its own, which would act twice"
+        if module is model:
+            return "the layer is the whole model"
+        return None
+
+    def record(self, run: Callable[[], Any]) -> Any:
+        """Run the model and keep what the modules before the layer give."""
+        finished: list[tuple[nn.Module, int, Any]] = []
+        open_calls: list[int] = []
+        outermost: set[int] = set()
+        reached = False
+        calls = 0
+
+        def enter(_module: nn.Module, _inputs: Any) -> None:
+            nonlocal calls
+            if not reached:
+                open_calls.append(calls)
+                parents.append(open_calls[-2] if len(open_calls) > 1 else -1)
+                calls += 1
+
+        def leave(module: nn.Module, _inputs: Any, output: Any) -> None:
+            nonlocal reached
+            if reached:
+                return
+            call = open_calls.pop()
+            finished.append((module, call, _copied(output)))
+            if module is self._module:
+                reached = True
+                outermost.update(open_calls)
+
+        parents: list[int] = []
+        handles = []
+        try:
+            for module in self._model.modules():
+                handles.append(module.register_forward_pre_hook(enter))
+                handles.append(module.register_forward_hook(leave))
+            result = run()
+        finally:
+            for handle in handles:
+                handle.remove()
+        if not reached:
+            raise ValueError("the layer was never called in the forward pass of this input.")
+        self._kept = {}
+        for module, call, output in finished:
+            if parents[call] in outermost or parents[call] == -1:
+                self._kept.setdefault(module, []).append(output)
+        return result
+
+    def replay(self, run: Callable[[], Any], edit: Callable[[Any], Any]) -> Any:
+        """Run the model again with `edit(output)` for the layer's output, at each of its calls."""
+        with self._stubbed(edit):
+            return run()
+
+    @contextmanager
+    def _stubbed(self, edit: Callable[[Any], Any]) -> Iterator[None]:
+        passed = False
+
+        def stub(module: nn.Module, outputs: list[Any]) -> None:
+            forward = module.forward
+            waiting = iter(outputs)
+
+            def give(*args: Any, **kwargs: Any) -> Any:
+                nonlocal passed
+                if not passed:
+                    with suppress(StopIteration):
+                        output = _copied(next(waiting))
+                        if module is self._module:
+                            passed = True
+                            return edit(output)
+                        return output
+                output = forward(*args, **kwargs)
+                return edit(output) if module is self._module else output
+
+            object.__setattr__(module, "forward", give)
+
+        own = {m: m.__dict__["forward"] for m in self._kept if "forward" in m.__dict__}
+        try:
+            for module, outputs in self._kept.items():
+                stub(module, outputs)
+            yield
+        finally:
+            for module in self._kept:
+                if module in own:
+                    object.__setattr__(module, "forward", own[module])
+                else:
+                    module.__dict__.pop("forward", None)
+
+
+def _copied(output: Any) -> Any:
+    """Tensors copied: what comes after a module may work in place on what it gave."""
+    if isinstance(output, torch.Tensor):
+        return output.clone()
+    if isinstance(output, tuple):
+        parts = [_copied(part) for part in output]
+        return type(output)(*parts) if hasattr(output, "_fields") else tuple(parts)
+    if isinstance(output, list):
+        return [_copied(part) for part in output]
+    if type(output) is dict:
+        return {key: _copied(value) for key, value in output.items()}
+    if isinstance(output, Mapping):  # a ModelOutput
+        return type(output)(**{key: _copied(value) for key, value in output.items()})
+    return output

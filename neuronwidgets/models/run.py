@@ -1,0 +1,49 @@
+"""Running a model on one batch: where it is, in its dtype, however it takes its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def call(model: nn.Module, inputs: Any) -> Any:
+    """`inputs`: a mapping (keywords), a tuple (positional) or a single argument."""
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    if isinstance(inputs, tuple):
+        return model(*inputs)
+    return model(inputs)
+
+
+def move(model: nn.Module, inputs: Any) -> Any:
+    """`inputs` on the model's device (its first parameter's), floats in its dtype."""
+    first = next(model.parameters(), None)
+    device = torch.device("cpu") if first is None else first.device
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+    return _move(inputs, device, dtype)
+
+
+def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
+    if isinstance(inputs, torch.Tensor):
+        moved = inputs.to(device)
+        return moved.to(dtype) if dtype is not None and moved.is_floating_point() else moved
+    if isinstance(inputs, Mapping):
+        return {key: _move(value, device, dtype) for key, value in inputs.items()}
+    if isinstance(inputs, tuple | list):
+        return tuple(_move(value, device, dtype) for value in inputs)
+    return inputs
+
+
+def positions(model: nn.Module) -> int | None:
+    """How many tokens a transformers model takes, as its config says."""
+    config = getattr(model, "config", None)
+    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
+        value = getattr(config, name, None)
+        if isinstance(value, int) and value > 0:
+            # RoBERTa and its kin start counting positions after the padding index.
+            padded = getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert")
+            return value - 2 if padded else value
+    return None
