@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { cutAt, type Names } from "../src/core/concepts";
-import { COLORS } from "../src/core/palette";
 import { unpack } from "../src/protocol/safetensors";
 import { readEvidence, readTree, type TreeMessage } from "../src/protocol/split";
 
@@ -88,10 +87,12 @@ describe("cuts", () => {
     expect(plain.concepts.map((c) => c.node)).toEqual(python.nodes);
     expect(Array.from(plain.of)).toEqual(python.labels);
     expect(plain.concepts.map((c) => c.name)).toEqual(python.names);
-    expect(plain.concepts.map((c) => c.color)).toEqual(python.slots.map((s) => COLORS[s]));
+    expect(plain.concepts.map((c) => c.color)).toEqual(python.slots.map((s) => data.palette[s]));
     const named = cutAt(data, threshold, names);
     expect(named.concepts.map((c) => c.name)).toEqual(python.named);
-    expect(named.concepts.map((c) => c.color)).toEqual(python.namedSlots.map((s) => COLORS[s]));
+    expect(named.concepts.map((c) => c.color)).toEqual(
+      python.namedSlots.map((s) => data.palette[s]),
+    );
     expect(plain.unassigned).toBe(python.labels.filter((label) => label < 0).length);
   });
 });

@@ -263,13 +263,3 @@ def test_closing_ends_the_job() -> None:
     go.set()
     thread.join(20)
     assert not thread.is_alive()
-
-
-def test_one_palette_on_both_sides() -> None:
-    from pathlib import Path
-
-    from neuronwidgets.concepts.palette import COLORS
-
-    front = Path(__file__).parents[2] / "js" / "src" / "core" / "palette.ts"
-    for color in COLORS:
-        assert f'"{color}"' in front.read_text()

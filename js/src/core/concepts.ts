@@ -1,6 +1,5 @@
 /** The concepts at a cut: what the cards say, from the tree alone. */
 import type { Found, RefinementMessage, TreeMessage } from "../protocol/split";
-import { colorOf } from "./palette";
 import { cut, inherit, members } from "./tree";
 
 export const SHOWN = 8;
@@ -38,8 +37,8 @@ export interface Cut {
 
 export type Names = Record<string, string>;
 
-/** The most frequent label of some samples and its share among the labelled ones. */
-export function majority(labels: Iterable<number>, count: number): [number, number] {
+/** How often each label occurs, and how many samples have one. */
+function tally(labels: Iterable<number>, count: number): [Int32Array, number] {
   const counts = new Int32Array(count);
   let known = 0;
   for (const label of labels) {
@@ -48,6 +47,12 @@ export function majority(labels: Iterable<number>, count: number): [number, numb
       known++;
     }
   }
+  return [counts, known];
+}
+
+/** The most frequent label of some samples and its share among the labelled ones. */
+export function majority(labels: Iterable<number>, count: number): [number, number] {
+  const [counts, known] = tally(labels, count);
   if (!known) return [-1, Number.NaN];
   let best = 0;
   for (let i = 1; i < count; i++) if (counts[i] > counts[best]) best = i;
@@ -56,14 +61,7 @@ export function majority(labels: Iterable<number>, count: number): [number, numb
 
 /** Shannon entropy of labels, in bits; NaN where none is known. */
 export function entropy(labels: Iterable<number>, count: number): number {
-  const counts = new Int32Array(count);
-  let known = 0;
-  for (const label of labels) {
-    if (label >= 0) {
-      counts[label]++;
-      known++;
-    }
-  }
+  const [counts, known] = tally(labels, count);
   if (!known) return Number.NaN;
   let bits = 0;
   for (const c of counts) if (c) bits -= (c / known) * Math.log2(c / known);
@@ -151,7 +149,7 @@ export function cutAt(
       number: i + 1,
       node,
       key: keyOf(slot),
-      color: colorOf(slot),
+      color: data.palette[slot % data.palette.length],
       name,
       moved: 0,
       left: 0,
@@ -196,7 +194,7 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
       number: i + 1,
       node,
       key: keyOf(slot),
-      color: colorOf(slot),
+      color: data.palette[slot % data.palette.length],
       name: titled(data, name, about.label, about.purity, i),
       ...about,
       moved: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),

@@ -36,7 +36,9 @@ export interface TreeMessage {
   /** Index into `labels` for each sample, -1 none; null without labels. */
   label: Int32Array | null;
   map: Float32Array;
+  /** Each node's slot in `palette`, -1 for nodes too small to be a concept. */
   color: Int16Array;
+  palette: string[];
   ticks: { threshold: number; concepts: number }[];
   faces: Faces;
   layer: string;
