@@ -61,7 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     path, copied = copy_notebook(Path.cwd())
     print(f"{path.name}: {'copied here' if copied else 'already here, opened as it is'}")
-    command = [sys.executable, "-m", "jupyterlab", str(path)]
+    # The address, printed and opened, is the notebook's own.
+    command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{path.name}"]
+    if getattr(os, "geteuid", lambda: 1)() == 0:
+        # In a container one is root, and JupyterLab would refuse.
+        command.append("--allow-root")
     if options.no_browser:
         command.append("--no-browser")
     if options.port is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,11 +36,24 @@ def test_copies_the_notebook_and_opens_it(
     copy = Path(launcher.NOTEBOOK)
     assert json.loads(copy.read_text("utf-8"))["nbformat"] == 4
     command, env = calls[0]
-    assert command == [sys.executable, "-m", "jupyterlab", str(copy.absolute())]
+    address = f"--LabApp.default_url=/lab/tree/{copy.name}"
+    assert [c for c in command if c != "--allow-root"] == [
+        sys.executable, "-m", "jupyterlab", address,
+    ]  # fmt: skip
     assert "copied here" in capsys.readouterr().out
     config = Path(env["JUPYTER_CONFIG_PATH"].split(":")[0])
     settings = json.loads((config / "labconfig" / "default_setting_overrides.json").read_text())
     assert settings["@jupyter-widgets/jupyterlab-manager:plugin"] == {"saveState": True}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no root on Windows")
+@pytest.mark.parametrize("user", [0, 1000])
+def test_root_in_a_container_is_let_in(
+    calls: list[tuple[list[str], dict[str, str]]], monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    launcher.main([])
+    assert ("--allow-root" in calls[0][0]) == (user == 0)
 
 
 def test_never_overwrites(
