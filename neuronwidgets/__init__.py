@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts import label_entropy as label_entropy
     from neuronwidgets.concepts import linkage as linkage
     from neuronwidgets.concepts import split as split
+    from neuronwidgets.interventions import MaskReport as MaskReport
     from neuronwidgets.interventions import ablate as ablate
     from neuronwidgets.interventions import evaluate_masks as evaluate_masks
     from neuronwidgets.interventions import load_intervention as load_intervention
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Activations": "neuronwidgets.activations",
     "Concepts": "neuronwidgets.concepts",
+    "MaskReport": "neuronwidgets.interventions",
     "Ranges": "neuronwidgets.ranges",
     "Samples": "neuronwidgets.activations",
     "Split": "neuronwidgets.concepts",
