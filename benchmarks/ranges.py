@@ -47,8 +47,10 @@ def main() -> None:
     slow, other = evaluate(count, [2.0], resume=False)
     same = bool((one.right == other.right).all())
     apart = float(np.abs(one.confidence - other.confidence).max())
-    print(f"{count} texts, 1 + 14 x 2 passes: full {slow:.1f} s, resumed {fast:.1f} s, "
-          f"{slow / fast:.1f} x; same predictions: {same}, confidences within {apart:.1e}")  # fmt: skip
+    print(
+        f"{count} texts, 1 + 14 x 2 passes: full {slow:.1f} s, resumed {fast:.1f} s, "
+        f"{slow / fast:.1f} x; same predictions: {same}, confidences within {apart:.1e}"
+    )
 
 
 if __name__ == "__main__":

@@ -73,7 +73,9 @@ class Widget(anywidget.AnyWidget):
         if isinstance(progress, BaseException):
             self._fail(progress)
         elif progress is None:
-            self.status = IDLE
+            # An error stays until something newer has been tried.
+            if self.status["state"] == "running":
+                self.status = IDLE
         else:
             self.status = {
                 "state": "running",
@@ -87,8 +89,10 @@ class Widget(anywidget.AnyWidget):
         with self._jobs.lock, self.hold_sync():
             yield
 
-    def _start(self, steps: Generator[Progress, None, None], delay: float = 0.0) -> None:
-        self._jobs.start(steps, delay)
+    def _start(
+        self, steps: Generator[Progress, None, None], delay: float = 0.0, kind: str = ""
+    ) -> None:
+        self._jobs.start(steps, delay, kind)
 
     def cancel(self) -> None:
         """Stop the widget's job, if one runs. What is on the screen stays."""

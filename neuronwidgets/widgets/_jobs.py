@@ -21,8 +21,7 @@ Steps = Generator[Progress, None, None]
 class Jobs:
     """Runs one generator at a time; starting another, or `cancel`, ends it at its next `yield`.
 
-    A job's own code between two `yield`s runs under `lock`-free conditions; what it publishes it
-    publishes under `lock`, after `alive()` said that no newer job has taken its place.
+    A job computes without `lock`; what it publishes, it publishes under it.
     """
 
     def __init__(self, report: Callable[[Progress | BaseException | None], None]) -> None:
@@ -31,12 +30,18 @@ class Jobs:
         self._current: threading.Event | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._kind = ""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the job that runs; empty where none does."""
+        return self._kind if self.running else ""
 
     @property
     def running(self) -> bool:
         return self._current is not None
 
-    def start(self, steps: Steps, delay: float = 0.0) -> None:
+    def start(self, steps: Steps, delay: float = 0.0, kind: str = "") -> None:
         """Run `steps` on a thread after `delay` seconds, unless something newer comes first."""
         with self.lock:
             if self._closed:
@@ -44,6 +49,7 @@ class Jobs:
             if self._current is not None:
                 self._current.set()
             stop = self._current = threading.Event()
+            self._kind = kind
             self._thread = threading.Thread(
                 target=self._run, args=(steps, stop, delay), name="neuronwidgets-job", daemon=True
             )

@@ -13,7 +13,7 @@ from neuronwidgets.activations import Activations
 from neuronwidgets.concepts import Concepts, Split, label_entropy
 from neuronwidgets.concepts.linkage import check_method
 from neuronwidgets.concepts.split import split
-from neuronwidgets.widgets._base import Widget, front_end
+from neuronwidgets.widgets._base import IDLE, Widget, front_end
 from neuronwidgets.widgets._evidence import Evidence
 from neuronwidgets.widgets._jobs import Progress, Steps
 
@@ -22,6 +22,7 @@ REST = 0.15
 INLINE = 1.0
 """Seconds of evidence gathered before a call returns; the rest is a job."""
 MOST_RANKED = 1 << 28
+SPLITTING = "split"
 
 
 class Whole(t.Int):
@@ -237,7 +238,7 @@ class SplitExplorer(Widget):
             neuron = self._split.direction
         self._acts.along(neuron)
         self._acts.check_top(top)
-        self._start(self._resplit(neuron, top, str(method)))
+        self._start(self._resplit(neuron, top, str(method)), kind=SPLITTING)
 
     def _resplit(self, neuron: Any, top: Any, method: str) -> Steps:
         yield Progress(0.0, f"clustering {top:,} samples")
@@ -270,6 +271,8 @@ class SplitExplorer(Widget):
                 self._refinement = b""
                 self._evidence = b""
                 self._tree = tree
+                if self.status["state"] == "error":
+                    self.status = IDLE
             finally:
                 self._applying = False
 
@@ -281,6 +284,9 @@ class SplitExplorer(Widget):
     def _gather(self, delay: float = 0.0) -> None:
         """Start gathering evidence; without delay, some of it before returning."""
         if not (self.refined or self._proof.lacks(self._nodes())):
+            return
+        if delay and self._jobs.kind == SPLITTING:
+            # It ends with the evidence for what it shows: a drag meanwhile must not stop it.
             return
         steps = self._steps()
         if delay == 0:

@@ -152,6 +152,14 @@ def test_slider_number_keys_ticks(notebook: Any) -> None:
     slider.press("Home")
     expect(line).to_have_attribute("aria-valuenow", "0")
     expect(frame).to_contain_text("No cluster has 5 samples or more here")
+    # JupyterLab's own keys rest while the line has the focus.
+    content = "window.jupyterapp.shell.currentWidget.content"
+    before = page.evaluate(f"{content}.activeCellIndex"), page.locator(".jp-CodeCell").count()
+    line.focus()
+    for key in ("a", "ArrowDown", "ArrowUp", "j"):
+        line.press(key)
+    after = page.evaluate(f"{content}.activeCellIndex"), page.locator(".jp-CodeCell").count()
+    assert before == after
     tick = frame.locator(".nw-ticks button", has_text="2").first
     tick.click()
     expect(cards(page)).to_have_count(2)

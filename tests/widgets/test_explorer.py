@@ -263,3 +263,35 @@ def test_closing_ends_the_job() -> None:
     go.set()
     thread.join(20)
     assert not thread.is_alive()
+
+
+def test_a_drag_does_not_stop_another_neuron_from_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    explorer = nw.SplitExplorer(activations(), neuron=0)
+    explorer.refined = True
+    assert explorer.wait(30)
+    begun, go = threading.Event(), threading.Event()
+    make = explorer._make
+
+    def slow(*wanted: Any) -> Any:
+        begun.set()
+        go.wait(20)
+        return make(*wanted)
+
+    monkeypatch.setattr(explorer, "_make", slow)
+    explorer._on_split_request({"neuron": 2, "top": 60, "method": "ward"})
+    assert begun.wait(20)
+    explorer.threshold = 2.0
+    go.set()
+    assert explorer.wait(30)
+    assert (explorer.neuron, explorer.top) == (2, 60)
+    assert explorer.status["state"] == "idle"
+
+
+def test_an_error_stays_until_something_newer_was_tried(explorer: Any) -> None:
+    explorer._on_view_message(explorer, {"type": "split.request", "neuron": 99, "top": 9}, [])
+    explorer.refined = True
+    explorer.cancel()
+    assert explorer.wait(30)
+    assert explorer.status["state"] == "error"
+    explorer.neuron = 4
+    assert explorer.status["state"] != "error"

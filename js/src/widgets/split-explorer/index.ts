@@ -1,5 +1,6 @@
 /** SplitExplorer: the front end of `neuronwidgets/widgets/split_explorer.py`. */
 import { h, render } from "preact";
+import { keepKeys } from "../../model/keys";
 import type { Model } from "../../model/model";
 import { createState } from "./state";
 import "../../view/theme.css";
@@ -12,6 +13,7 @@ export default {
     const root = document.createElement("div");
     root.className = "nw nw-split-explorer";
     el.append(root);
+    keepKeys(root, lifetime.signal);
     const state = createState(model, lifetime.signal);
     render(h(SplitExplorer, { state, root, lifetime: lifetime.signal }), root);
     return () => {
