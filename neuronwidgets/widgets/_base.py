@@ -12,6 +12,7 @@ import anywidget
 import traitlets as t
 
 from neuronwidgets.widgets._jobs import Jobs, Progress
+from neuronwidgets.widgets._page import page, write
 
 STATIC = Path(__file__).parent.parent / "static"
 log = logging.getLogger("neuronwidgets")
@@ -101,6 +102,21 @@ class Widget(anywidget.AnyWidget):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until no job runs (seconds; `None`: as long as it takes). True if none does."""
         return self._jobs.wait(timeout)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the widget as it is to one HTML file, which needs neither kernel nor network.
+
+        Its slider, tree, map and cards work; what needs the kernel says so. Returns the path.
+        """
+        own = [name for name in self.keys if name in type(self)._own_traits()]
+        state = {name: getattr(self, name) for name in own}
+        return write(path, page(state, str(self._esm), str(self._css), repr(self)))
+
+    @classmethod
+    def _own_traits(cls) -> set[str]:
+        """The synced traits of our classes, not of anywidget's."""
+        ours = [c for c in cls.__mro__ if issubclass(c, Widget)]
+        return {name for c in ours for name in vars(c) if name in cls.class_trait_names(sync=True)}
 
     def close(self) -> None:
         jobs = getattr(self, "_jobs", None)

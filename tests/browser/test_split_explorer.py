@@ -372,6 +372,32 @@ def test_reload_and_reopen_without_the_kernel(lab: Any, shots: Path) -> None:
     page.close()
 
 
+def test_an_exported_page_keeps_its_slider(lab: Any, notebook: Any, shots: Path) -> None:
+    notebook.python("explorer.rename(0, '</script><b>mine</b> \u00e9')")
+    path = Path(notebook.python("print(explorer.to_html('page').absolute())"))
+    assert path.suffix == ".html"
+    page = lab.browser.new_page(viewport={"width": 1200, "height": 900})
+    errors: list[str] = []
+    requests: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.as_uri())
+    expect(cards(page)).to_have_count(2)
+    expect(cards(page).first.locator("input.nw-title")).to_have_value("</script><b>mine</b> é")
+    expect(cards(page).first.locator(".nw-tile")).to_have_count(16)
+    page.locator(".nw-slider input[type=range]").fill("0.3")
+    expect(cards(page)).not_to_have_count(2)
+    page.locator(".nw-slider input[type=range]").fill("1")
+    expect(cards(page)).to_have_count(1)
+    page.locator(".nw-neuron").fill("3")
+    page.locator(".nw-neuron").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("no kernel")
+    page.screenshot(path=shots / "page.png")
+    assert errors == []
+    assert all(re.match(r"(file|data|blob):", url) for url in requests)
+    page.close()
+
+
 def test_dark_and_narrow(lab: Any, shots: Path) -> None:
     notebook = lab.notebook("narrow", [DATA, SHOW], width=1500)
     page = notebook.page
