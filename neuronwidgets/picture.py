@@ -10,7 +10,8 @@ import numpy as np
 def picture(array: Any) -> np.ndarray:
     """One image as uint8 `H x W` or `H x W x 3`, from PIL, `C x H x W` or any value range."""
     if hasattr(array, "getbands"):
-        array = np.asarray(array if array.mode in ("L", "RGB") else array.convert("RGB"))
+        plain = ("L", "RGB", "F", "I", "I;16")
+        array = np.asarray(array if array.mode in plain else array.convert("RGB"))
     elif hasattr(array, "detach"):
         array = array.detach().cpu()
         array = array.float().numpy() if array.is_floating_point() else array.numpy()
@@ -33,6 +34,20 @@ def picture(array: Any) -> np.ndarray:
     if low < 0 or high > 1:
         out = (out - low) / ((high - low) or 1.0)
     return (out * 255).round().astype(np.uint8)
+
+
+FACE = 128
+
+
+def face(image: np.ndarray) -> np.ndarray:
+    """A picture (see `picture`) as it is kept to be shown: at most 128 pixels a side."""
+    if max(image.shape[:2]) <= FACE:
+        return image
+    from PIL import Image
+
+    small = Image.fromarray(image)
+    small.thumbnail((FACE, FACE), Image.Resampling.BOX)
+    return np.asarray(small)
 
 
 def is_ink(image: np.ndarray) -> bool:

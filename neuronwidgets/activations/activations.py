@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -230,7 +230,7 @@ def _require_finite(values: np.ndarray, layer: str) -> None:
 
 
 def encode_labels(
-    labels: Any, count: int, names: Sequence[str] | None = None
+    labels: Any, count: int, names: Sequence[str] | Mapping[int, str] | None = None
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Labels as users have them -> int64 codes (`-1`: unlabelled) and the names of the codes."""
     if labels is None:
@@ -248,6 +248,13 @@ def encode_labels(
     if any(isinstance(row, list | tuple | dict | np.ndarray) for row in known):
         raise ValueError("labels has several values per sample; one label per sample is needed.")
     numeric = all(isinstance(row, int | float) and float(row).is_integer() for row in known)
+    if isinstance(names, Mapping):  # a model's id2label
+        names = [names[i] for i in range(len(names))]
+    if not numeric and len(known) > 50 and all(isinstance(row, float) for row in known):
+        raise ValueError(
+            f"labels are measurements ({known[0]:.4g}, {known[1]:.4g}, ...), not classes: cut them "
+            "into classes first, e.g. labels = values > threshold."
+        )
     if names is not None:
         if not numeric or any(not -1 <= row < len(names) for row in known):
             raise ValueError(

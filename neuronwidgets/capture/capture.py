@@ -112,6 +112,9 @@ class LayerReader:
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         output = tensor_of(self._read(move(self._model, batch.inputs)), self._layer)
+        if not getattr(self._module, "batch_first", True) and output.ndim == 3:
+            # An RNN's own convention: positions x batch x neurons.
+            output = output.transpose(0, 1)
         axis = neuron_axis(self._module, output, self._layer, self._axis)
         if output.shape[0] != batch.size:
             raise ValueError(

@@ -102,9 +102,16 @@ class Concepts:
         kinds = [
             majority(split.labels[m]) if split.labels is not None else (-1, 0.0) for m in members
         ]
+        # Named by a label that more than half of its samples carry, the unlabelled ones included.
+        most = [
+            float((split.labels[m] == label).mean())
+            if label >= 0 and split.labels is not None
+            else 0.0
+            for m, (label, _) in zip(members, kinds, strict=True)
+        ]
         titles = tuple(
-            given[k] or (split.acts.label_names[label] if share > 0.5 else f"Concept {k + 1}")
-            for k, (label, share) in enumerate(kinds)
+            given[k] or (split.acts.label_names[label] if most[k] > 0.5 else f"Concept {k + 1}")
+            for k, (label, _) in enumerate(kinds)
         )
         return cls(
             split.acts.layer,

@@ -10,6 +10,10 @@ METRICS = {"ward": ("euclidean",), "average": ("cosine", "euclidean")}
 """Each method and the metrics it takes; the first is its default."""
 
 
+MOST = 25_000
+"""More samples than this are refused: their distances alone take 8 bytes for each pair."""
+
+
 def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
     """`(method, metric)`, with the method's own metric where none is given."""
     if method not in METRICS:
@@ -69,6 +73,12 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
         )
     if metric == "cosine":
         require_directions(points, np.arange(len(points)))
+    if len(points) > MOST:
+        gigabytes = len(points) ** 2 * 4 / 1e9
+        raise ValueError(
+            f"{len(points):,} samples need {gigabytes:.0f} GB for their distances: use top="
+            f"{MOST:,} or less."
+        )
     if len(points) == 1:
         return np.zeros((0, 4))
     from scipy.cluster import hierarchy

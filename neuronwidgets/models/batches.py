@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 
 from neuronwidgets.models.batch import Batch, Source
 from neuronwidgets.models.images import is_picture, looks_like_images, of_images, pictures
-from neuronwidgets.models.texts import decoded, of_ids, text_maker
+from neuronwidgets.models.texts import content_of, decoded, of_ids, text_maker
 from neuronwidgets.picture import picture
 
 _TEXT_COLUMNS = ("text", "sentence", "content", "document", "prompt")
@@ -201,9 +201,14 @@ def _ready(batch: Any, tokenizer: Any) -> Batch:
         mask = fields.get("attention_mask")
         mask = mask.bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
         ids = fields.get("input_ids")
-        shown, spans = decoded(tokenizer, ids, mask) if ids is not None else ([], [])
+        content = mask
+        if isinstance(ids, torch.Tensor) and ids.ndim == 2 and tokenizer is not None:
+            content = content_of(
+                tokenizer, ids, torch.ones_like(ids).bool() if mask is None else mask
+            )
+        shown, spans = decoded(tokenizer, ids, content) if ids is not None else ([], [])
         images = pictures(fields.get("pixel_values"))
-        return Batch(fields, len(lead), mask, mask, labels, images, shown, spans)
+        return Batch(fields, len(lead), mask, content, labels, images, shown, spans)
     lead = batch[0] if isinstance(batch, tuple) else batch
     if isinstance(lead, np.ndarray):
         batch = lead = torch.from_numpy(lead)
@@ -236,10 +241,20 @@ def _from_dataset(
         raise ValueError(_EMPTY)
     columns = list(first)
     strings = [c for c in columns if isinstance(first[c], str)]
-    text = next((c for c in _TEXT_COLUMNS if c in strings), strings[0] if strings else None)
+    text = next((c for c in _TEXT_COLUMNS if c in strings), None)
     image = next((c for c in _IMAGE_COLUMNS if c in columns), None)
-    label = next((c for c in _LABEL_COLUMNS if c in columns), None)
-    names = getattr((data.features or {}).get(label), "names", None)
+    features = dict(data.features or {})
+    classes = [c for c in columns if getattr(features.get(c), "names", None)]
+    label = next((c for c in _LABEL_COLUMNS if c in columns), classes[0] if classes else None)
+    names = getattr(features.get(label), "names", None)
+    strings = [c for c in strings if c != label]
+    if image is None and text is None and len(strings) == 1:
+        text = strings[0]
+    if image is None and text is None and strings:
+        raise ValueError(
+            f"data has the text columns {', '.join(map(repr, strings))}, and which one is meant "
+            f"cannot be told: pass data[{strings[0]!r}] (and labels=data[...])."
+        )
     column = image or text
     if column is None:
         raise ValueError(

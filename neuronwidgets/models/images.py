@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from neuronwidgets.models.batch import Batch
-from neuronwidgets.picture import picture
+from neuronwidgets.picture import face, picture
 
 
 def is_picture(item: Any) -> bool:
@@ -26,15 +26,17 @@ def looks_like_images(shape: tuple[int, ...]) -> bool:
 
 def of_images(images: list[Any], processor: Any, transform: Callable[[Any], Any] | None) -> Batch:
     """Images of any kind, prepared by `transform` or `processor`, else float in [0, 1]."""
-    pictures = [picture(image) for image in images]
     if transform is not None:
-        return Batch(transform(images), len(images), images=pictures)
+        made = transform(images)
+        return Batch(made, len(images), images=[face(picture(image)) for image in images])
+    pictures = [picture(image) for image in images]
+    faces = [face(image) for image in pictures]
     if processor is not None:
         made = processor(
             images=[np.atleast_3d(p).repeat(3, 2) if p.ndim == 2 else p for p in pictures],
             return_tensors="pt",
         )
-        return Batch(dict(made), len(images), images=pictures)
+        return Batch(dict(made), len(images), images=faces)
     shapes = {p.shape for p in pictures}
     if len(shapes) > 1:
         raise ValueError(
@@ -43,11 +45,11 @@ def of_images(images: list[Any], processor: Any, transform: Callable[[Any], Any]
         )
     stack = np.stack(pictures).astype(np.float32) / 255
     stack = stack[:, None] if stack.ndim == 3 else np.moveaxis(stack, -1, 1)
-    return Batch(torch.from_numpy(np.ascontiguousarray(stack)), len(images), images=pictures)
+    return Batch(torch.from_numpy(np.ascontiguousarray(stack)), len(images), images=faces)
 
 
 def pictures(values: Any) -> list[np.ndarray]:
     """The images in a batch that came ready for the model, to be shown; none if it holds others."""
     if not isinstance(values, torch.Tensor) or not looks_like_images(tuple(values.shape)):
         return []
-    return [picture(row) for row in values.detach().float().cpu().numpy()]
+    return [face(picture(row)) for row in values.detach().float().cpu().numpy()]

@@ -127,6 +127,12 @@ def _words(tokenizer: Any, ids: list[int]) -> Iterator[tuple[str, int, bool]]:
         first = i + 1
 
 
+def content_of(tokenizer: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Where `B x T` tokens are neither padding nor special to the tokenizer (if there is one)."""
+    special = list(getattr(tokenizer, "all_special_ids", None) or [])
+    return mask & ~torch.isin(ids, torch.tensor(special, dtype=ids.dtype)) if special else mask
+
+
 def of_ids(ids: torch.Tensor, mask: torch.Tensor | None, tokenizer: Any) -> Batch:
     """Token ids, `B x T`."""
     if ids.ndim != 2:
@@ -136,12 +142,13 @@ def of_ids(ids: torch.Tensor, mask: torch.Tensor | None, tokenizer: Any) -> Batc
         )
     inputs = {"input_ids": ids} if mask is None else {"input_ids": ids, "attention_mask": mask}
     bools = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
-    texts, spans = decoded(tokenizer, ids, mask)
+    content = content_of(tokenizer, ids, bools)
+    texts, spans = decoded(tokenizer, ids, content)
     return Batch(
         inputs if mask is not None or tokenizer is not None else ids,
         len(ids),
         bools,
-        bools,
+        content,
         texts=texts,
         spans=spans,
     )

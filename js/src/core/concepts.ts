@@ -17,7 +17,9 @@ export interface Concept {
   /** Samples (0 is the strongest), the strongest first. */
   exemplars: number[];
   label: number;
+  /** The share of `label` among the labelled samples, and how many those are. */
   purity: number;
+  labelled: number;
   range: [number, number];
   moved: number;
   left: number;
@@ -90,6 +92,8 @@ function describe(data: TreeMessage, samples: Int32Array) {
   for (const sample of samples) if (sample > last) last = sample;
   const exemplars = strongest(samples, SHOWN);
   const { label } = data;
+  let labelled = 0;
+  if (label) for (const sample of samples) if (label[sample] >= 0) labelled++;
   const [best, purity] = label
     ? majority(
         (function* () {
@@ -103,6 +107,7 @@ function describe(data: TreeMessage, samples: Int32Array) {
     exemplars,
     label: best,
     purity,
+    labelled,
     range: [data.activation[last], data.activation[exemplars[0]]] as [number, number],
   };
 }
@@ -110,14 +115,15 @@ function describe(data: TreeMessage, samples: Int32Array) {
 /** A concept of the tree stays the same object while it looks the same, so that its card rests. */
 export type Seen = Map<number, Concept>;
 
+/** The user's name, else the label that more than half of the samples carry, else a number. */
 function titled(
   data: TreeMessage,
   given: string | undefined,
-  label: number,
-  purity: number,
+  about: ReturnType<typeof describe>,
   i: number,
-) {
-  return given ?? (purity > 0.5 ? data.labels[label] : `Concept ${i + 1}`);
+): string {
+  const named = about.purity * about.labelled > about.size / 2;
+  return given ?? (named ? data.labels[about.label] : `Concept ${i + 1}`);
 }
 
 const keyOf = (slot: number): string => `color ${slot}`;
@@ -141,7 +147,7 @@ export function cutAt(
     const last = seen.get(node);
     const { slot, given } = who[i];
     const about = last ?? describe(data, samples);
-    const name = titled(data, given, about.label, about.purity, i);
+    const name = titled(data, given, about, i);
     if (last && last.number === i + 1 && last.key === keyOf(slot) && last.name === name)
       return last;
     const concept = {
@@ -195,7 +201,7 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
       node,
       key: keyOf(slot),
       color: data.palette[slot % data.palette.length],
-      name: titled(data, name, about.label, about.purity, i),
+      name: titled(data, name, about, i),
       ...about,
       moved: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),
       left,

@@ -49,6 +49,11 @@ export function keyed(unit: number, key: string, shift: boolean): number | null 
   }
 }
 
+/** A number as a field holds it: nothing that could not be typed back. */
+export function typed(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}
+
 /** A number in at most four significant digits, as people write it. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return "–";

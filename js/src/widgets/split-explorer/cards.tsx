@@ -97,10 +97,13 @@ interface CardProps {
 }
 
 const Card = memo(({ state, data, concept, index, lit }: CardProps) => {
-  const { name, color, size, number, purity, label, range } = concept;
+  const { name, color, size, number, purity, labelled, label, range } = concept;
   const found = concept.refined ? concept.found : state.foundOf(concept.node);
   const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
-  if (label >= 0) facts.push(`${percent(purity)} ${data.labels[label]}`);
+  if (label >= 0) {
+    const among = labelled < size ? ` of ${labelled} labelled` : "";
+    facts.push(`${percent(purity)} ${data.labels[label]}${among}`);
+  }
   if (concept.moved) facts.push(`${concept.moved} moved in`);
   if (concept.left) facts.push(`${concept.left} left out`);
   return (

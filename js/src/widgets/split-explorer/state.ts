@@ -16,6 +16,8 @@ import {
 } from "../../protocol/split";
 import { captionOf, type Face } from "../../view/faces";
 
+const NO_KERNEL = "This needs the kernel, which no longer knows this widget: run its cell again.";
+
 /** Rows of the dataset that are lit, and who lit them. */
 export interface Hover {
   rows: Set<number>;
@@ -119,14 +121,16 @@ export function createState(model: Model, lifetime: AbortSignal) {
       return tree ? toUnit(threshold.value, topOf(tree)) : 0;
     },
 
-    /** Cut so that `node` is one concept, and select its samples. */
+    /** Cut so that `node` is one concept (or the least node around it that can be), select it. */
     isolate(node: number) {
-      const tree = treeNow();
-      if (!tree) return;
+      const [now, tree] = [data.value, treeNow()];
+      if (!now || !tree) return;
       const root = rootOf(tree);
-      const above = node === root ? topOf(tree) * 1.02 : tree.height[tree.parent[node]];
-      setThreshold(Math.max(tree.height[node], between(tree.height[node], above)));
-      selection.set(Array.from(rowsOf(members(tree, node))));
+      let chosen = node;
+      while (chosen !== root && tree.size[chosen] < now.minSize) chosen = tree.parent[chosen];
+      const above = chosen === root ? topOf(tree) * 1.02 : tree.height[tree.parent[chosen]];
+      setThreshold(Math.max(tree.height[chosen], between(tree.height[chosen], above)));
+      selection.set(Array.from(rowsOf(members(tree, chosen))));
     },
 
     hoverConcept(concept: number | null) {
@@ -170,7 +174,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
     },
 
     request(message: Request) {
-      model.send(message);
+      try {
+        model.send(message);
+      } catch {
+        status.set({ state: "error", text: NO_KERNEL, progress: 1 });
+      }
     },
 
     /** What a concept's vector finds; null where it was not looked up. */

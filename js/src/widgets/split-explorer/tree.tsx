@@ -2,7 +2,7 @@
 import { computed, type Signal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
 import { branches, trace, yOf } from "../../core/dendrogram";
-import { fromUnit, keyed, short, toUnit } from "../../core/scale";
+import { fromUnit, keyed, short, toUnit, typed } from "../../core/scale";
 import { type Tree, topOf } from "../../core/tree";
 import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
@@ -105,11 +105,11 @@ export function ThresholdTree({ state, theme }: Props) {
           class="nw-line"
           role="slider"
           tabIndex={0}
-          aria-label="separation threshold"
+          aria-label="threshold line"
           aria-orientation="vertical"
           aria-valuemin={0}
-          aria-valuemax={Number(short(top * 1.02).replace(/,/g, ""))}
-          aria-valuenow={Number(state.threshold.value.toPrecision(6))}
+          aria-valuemax={Number((top * 1.02).toPrecision(6))}
+          aria-valuenow={Number(Math.min(state.threshold.value, top * 1.02).toPrecision(6))}
           aria-valuetext={said}
           style={{ top: `calc((100% - ${FOOT}px) * ${1 - unit})`, left: `${SIDE}px` }}
           onPointerDown={drag}
@@ -139,12 +139,12 @@ export function ThresholdTree({ state, theme }: Props) {
           type="text"
           inputMode="decimal"
           aria-label="threshold as a number"
-          value={short(state.threshold.value)}
+          value={typed(state.threshold.value)}
           onChange={(event) => {
             const value = Number(event.currentTarget.value.replace(",", "."));
             if (Number.isFinite(value) && value >= 0 && event.currentTarget.value.trim()) {
               state.setThreshold(value);
-            } else event.currentTarget.value = short(state.threshold.value);
+            } else event.currentTarget.value = typed(state.threshold.value);
           }}
         />
       </div>
@@ -220,7 +220,7 @@ function Ticks({
           type="button"
           key={concepts}
           title={`a natural gap: ${concepts} ${concepts === 1 ? "concept" : "concepts"} at ${short(threshold)}`}
-          aria-label={`cut at ${short(threshold)}: ${concepts} concepts`}
+          aria-label={`cut at ${short(threshold)}: ${concepts} ${concepts === 1 ? "concept" : "concepts"}`}
           style={{ top: `${(1 - toUnit(threshold, top)) * 100}%`, width: `${SIDE - 6}px` }}
           onClick={() => state.setThreshold(threshold)}
         >
@@ -283,7 +283,7 @@ function drawTree(
     if (concept.node < 0) continue;
     const x = (tree.start[concept.node] + tree.size[concept.node] / 2) * lay.step;
     if (x - end < 12) continue;
-    pen.fillStyle = concept.color;
+    pen.fillStyle = theme.ink;
     pen.fillText(String(concept.number), x, tall + 8);
     end = x;
   }

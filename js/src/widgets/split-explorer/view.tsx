@@ -1,5 +1,5 @@
 /** The whole widget: header, the tree and its threshold, the map, the cards. */
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { entropy } from "../../core/concepts";
 import { short } from "../../core/scale";
 import { themeOf } from "../../model/theme";
@@ -48,6 +48,19 @@ function committed(field: HTMLInputElement, old: number | null, commit: (value: 
 }
 
 function Header({ state, data }: { state: State; data: TreeMessage }) {
+  const fields = useRef<HTMLElement>(null);
+  // What was refused or cancelled does not stay in a field: it says what is on the screen.
+  const { state: doing } = state.status.value;
+  useEffect(() => {
+    if (doing === "running" || !fields.current) return;
+    const put = (name: string, value: string) => {
+      const field = fields.current?.querySelector<HTMLInputElement | HTMLSelectElement>(name);
+      if (field && field !== document.activeElement) field.value = value;
+    };
+    put(".nw-neuron", state.neuron.value === null ? "" : String(state.neuron.value));
+    put(".nw-top", String(state.top.value));
+    put("select", state.method.value);
+  });
   const { neuron, top, method } = state;
   const ask = (change: { neuron?: number; top?: number; method?: string }) =>
     state.request({
@@ -60,7 +73,7 @@ function Header({ state, data }: { state: State; data: TreeMessage }) {
   const last = data.activation.length - 1;
   const bits = data.label ? entropy(data.label, data.labels.length) : Number.NaN;
   return (
-    <header class="nw-header">
+    <header class="nw-header" ref={fields}>
       <h2>Split neuron</h2>
       <label>
         <span class="nw-hidden">neuron</span>
@@ -105,7 +118,9 @@ function Header({ state, data }: { state: State; data: TreeMessage }) {
         <option value="average">average</option>
       </select>
       <span class="nw-quiet nw-facts">
-        activation {short(data.activation[last])} to {short(data.activation[0])}
+        {data.range[0] === data.range[1]
+          ? `always ${short(data.range[0])}: it never changes`
+          : `activation ${short(data.activation[last])} to ${short(data.activation[0])}`}
         {Number.isNaN(bits) ? "" : ` · label entropy ${bits.toFixed(2)} bit`}
       </span>
     </header>
