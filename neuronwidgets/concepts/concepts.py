@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from neuronwidgets.concepts.palette import COLORS
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.tree import identities
+
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.refine import Refinement
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -157,9 +160,13 @@ class Concepts:
         split = self._require_split("refine")
         if self.moved is not None:
             raise ValueError("these concepts are refined already; refine a cut: split.cut(t).")
-        done = refine(split, self.threshold, outlier, min_size, n_init, seed)
-        made = Concepts._of(split, self.threshold, done.labels, done.nodes, names or {})
-        return replace(made, moved=done.moved, left=done.left)
+        return self.regrouped(refine(split, self.threshold, outlier, min_size, n_init, seed), names)
+
+    def regrouped(self, members: Refinement, names: Mapping[int, str] | None = None) -> Concepts:
+        """These concepts with the membership that `neuronwidgets.concepts.refine.refine` found."""
+        split = self._require_split("regrouped")
+        made = Concepts._of(split, self.threshold, members.labels, members.nodes, names or {})
+        return replace(made, moved=members.moved, left=members.left)
 
     def labelled(self) -> Activations:
         """The top samples as activations whose labels are these concepts, for `nw.ranges`."""

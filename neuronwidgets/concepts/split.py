@@ -79,13 +79,11 @@ class Split:
         centred = self.vectors.astype(np.float64) - self.vectors.mean(axis=0, dtype=np.float64)
         n, d = centred.shape
         if d <= n:
-            values, axes = np.linalg.eigh(centred.T @ centred)
-            axes = axes[:, np.argsort(-values, kind="stable")[:2]]
+            _, axes = _two_largest(centred.T @ centred)
             plane = centred @ axes
         else:
-            values, left = np.linalg.eigh(centred @ centred.T)
-            best = np.argsort(-values, kind="stable")[:2]
-            plane = left[:, best] * np.sqrt(np.maximum(values[best], 0))
+            values, left = _two_largest(centred @ centred.T)
+            plane = left * np.sqrt(np.maximum(values, 0))
         if plane.shape[1] < 2:
             plane = np.concatenate([plane, np.zeros((n, 2 - plane.shape[1]))], axis=1)
         # The sign of a component is arbitrary: fix it, so that the map does not flip.
@@ -193,3 +191,12 @@ def check_min_size(min_size: Any) -> int:
     if isinstance(min_size, bool) or not isinstance(min_size, int | np.integer) or min_size < 1:
         raise ValueError(f"min_size={min_size!r}; a whole number of at least 1 is needed.")
     return int(min_size)
+
+
+def _two_largest(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two largest eigenvalues of a symmetric matrix and their vectors, largest first."""
+    from scipy.linalg import eigh
+
+    m = len(gram)
+    values, vectors = eigh(gram, subset_by_index=[max(0, m - 2), m - 1])
+    return values[::-1], vectors[:, ::-1]

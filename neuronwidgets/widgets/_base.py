@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import anywidget
 import traitlets as t
 
-from neuronwidgets.widgets._jobs import Jobs, Progress
+from neuronwidgets.widgets._jobs import Jobs, Progress, Steps
 from neuronwidgets.widgets._page import page, write
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -41,6 +41,12 @@ def in_words(error: BaseException) -> str:
 class Widget(anywidget.AnyWidget):
     """A widget with one job at a time, a status in words, and typed messages from its views."""
 
+    _LATE: tuple[str, ...] = ()
+    """Traits that mean something only for what was on the screen when a view set them."""
+    _serial = t.Int(0).tag(sync=True)
+    """Counts what was put on the screen; a view says with `_seen` which it has seen."""
+    _seen = t.Int(0).tag(sync=True, echo_update=False)
+
     status = t.Dict(IDLE).tag(sync=True)
     """`{"state": "idle" | "running" | "error", "text": str, "progress": 0 to 1}`."""
 
@@ -49,6 +55,22 @@ class Widget(anywidget.AnyWidget):
         self._jobs = Jobs(self._report)
         # `_handle_custom_msg` is ipywidgets' own: a method of that name would silence on_msg.
         self.on_msg(self._on_view_message)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Traits change one at a time: jobs, views and cells set them from threads of their own."""
+        jobs = self.__dict__.get("_jobs")
+        if jobs is None or name.startswith("__") or name not in self._traits:
+            super().__setattr__(name, value)
+            return
+        with jobs.lock:
+            super().__setattr__(name, value)
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """What a view has changed; dropped if it was meant for what was on the screen before."""
+        with self._jobs.lock:
+            if sync_data.get("_seen", self._seen) != self._serial:
+                sync_data = {k: v for k, v in sync_data.items() if k not in self._LATE}
+            super().set_state(sync_data)
 
     def _messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
         """Each message that a view may send, `noun.verb`, and what answers it."""
@@ -90,9 +112,7 @@ class Widget(anywidget.AnyWidget):
         with self._jobs.lock, self.hold_sync():
             yield
 
-    def _start(
-        self, steps: Generator[Progress, None, None], delay: float = 0.0, kind: str = ""
-    ) -> None:
+    def _start(self, steps: Steps, delay: float = 0.0, kind: str = "") -> None:
         self._jobs.start(steps, delay, kind)
 
     def cancel(self) -> None:

@@ -132,7 +132,7 @@ class Evidence:
             gathered = yield from self._find(self._vectors(wanted))
             self._found.update(zip(wanted, gathered, strict=True))
             self._extra |= self._exemplars(nodes) - self._sent
-            publish()
+            yield publish
         yield from self._read(self._unread(nodes), publish)
         if len(self._possible) <= PREFETCH:
             yield from self._read(self._unread([int(n) for n in self._possible]), publish)
@@ -178,7 +178,7 @@ class Evidence:
             for row, values in zip(chunk, self._token_values(chunk), strict=True):
                 self._texts[row] = self._text(row, values)
             if start + CHUNK >= len(rows) or (start // CHUNK) % 4 == 3:
-                publish()
+                yield publish
 
     def _token_values(self, rows: list[int]) -> list[np.ndarray]:
         """For each text of `rows`, each token's activation; from the store where it has them."""

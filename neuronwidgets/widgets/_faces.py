@@ -76,7 +76,8 @@ def cut_text(
             continue
         value = 0.0 if values is None else float(values[i])
         if end > at:
-            segments.append(text[at:end])
+            gap = max(at, int(start) - CHARACTERS)
+            segments.append(text[gap:end])
             numbers.append(value)
             at = int(end)
         elif numbers:

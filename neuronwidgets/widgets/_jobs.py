@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -15,13 +16,23 @@ class Progress:
     text: str
 
 
-Steps = Generator[Progress, None, None]
+Publish = Callable[[], None]
+Steps = Generator[Progress | Publish, None, None]
+
+
+def take(step: Progress | Publish, report: Callable[[Progress], None] = lambda _: None) -> None:
+    """One step of a job: its progress, or what it publishes."""
+    if isinstance(step, Progress):
+        report(step)
+    else:
+        step()
 
 
 class Jobs:
     """Runs one generator at a time; starting another, or `cancel`, ends it at its next `yield`.
 
-    A job computes without `lock`; what it publishes, it publishes under it.
+    A job yields its progress, and as a function what it publishes: the function is called under
+    `lock`, and not at all when a newer job has taken the job's place.
     """
 
     def __init__(self, report: Callable[[Progress | BaseException | None], None]) -> None:
@@ -50,20 +61,21 @@ class Jobs:
                 self._current.set()
             stop = self._current = threading.Event()
             self._kind = kind
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._run, args=(steps, stop, delay), name="neuronwidgets-job", daemon=True
             )
-            self._thread.start()
+            thread.start()
+            self._thread = thread
 
     def _run(self, steps: Steps, stop: threading.Event, delay: float) -> None:
         error: BaseException | None = None
         try:
             if not stop.wait(delay):
-                for progress in steps:
+                for step in steps:
                     with self.lock:
                         if stop.is_set():
                             return
-                        self._report(progress)
+                        take(step, self._report)
         except BaseException as raised:
             error = raised
         finally:
@@ -94,7 +106,12 @@ class Jobs:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the job has ended."""
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
-        return not self.running
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            thread = self._thread
+            if thread is None or thread is threading.current_thread():
+                return not self.running
+            thread.join(None if end is None else max(0.0, end - time.monotonic()))
+            # A job may have been followed by another.
+            if thread is self._thread or (end is not None and time.monotonic() >= end):
+                return not self.running

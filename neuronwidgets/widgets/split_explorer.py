@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,11 @@ import traitlets as t
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts import Concepts, Split, label_entropy
 from neuronwidgets.concepts.linkage import check_method
+from neuronwidgets.concepts.refine import Refinement, refine
 from neuronwidgets.concepts.split import split
 from neuronwidgets.widgets._base import IDLE, Widget, front_end
 from neuronwidgets.widgets._evidence import Evidence
-from neuronwidgets.widgets._jobs import Progress, Steps
+from neuronwidgets.widgets._jobs import Progress, Steps, take
 
 REST = 0.15
 """Seconds without a new threshold after which the drag rests."""
@@ -58,8 +61,11 @@ class SplitExplorer(Widget):
     names = t.Dict(key_trait=t.Unicode(), value_trait=t.Unicode()).tag(sync=True, echo_update=False)
     """Names given by the user: tree node (as a string) -> name."""
 
+    _LATE = ("threshold", "names", "selection")
     _split: Split
     _proof: Evidence
+    _members: tuple[float, Refinement] | None
+    """The k-means membership on the screen, and its threshold."""
     _tree = t.Bytes().tag(sync=True)
     _evidence = t.Bytes().tag(sync=True)
     _refinement = t.Bytes().tag(sync=True)
@@ -94,7 +100,8 @@ class SplitExplorer(Widget):
         self._min_size = min_size
         self._metric = check_method(method, metric)
         self._pending: Split | None = None
-        self._applying = True
+        self._applying: int | None = threading.get_ident()
+        self._showing = False
         self._memory: dict[Any, tuple[float, dict[str, str]]] = {}
         self._cached: tuple[Any, Concepts] | None = None
         chosen = _most_mixed(acts, top) if neuron is None else neuron
@@ -102,7 +109,7 @@ class SplitExplorer(Widget):
         super().__init__()
         if threshold is not None:
             self._memory[_key(first)] = (float(threshold), {})
-        self._show(first)
+        self._show(*_ready(first))
         self.refined = bool(refined)
         self._gather()
 
@@ -120,18 +127,23 @@ class SplitExplorer(Widget):
 
     @property
     def concepts(self) -> Concepts:
-        """The concepts on the screen: always the cut at the threshold, with its names."""
+        """The concepts on the screen: always the cut at the threshold, with its names.
+
+        With `refined`, the tree's own clusters until the k-means membership is on the screen.
+        """
         with self._jobs.lock:
-            key = (self._split, self.threshold, self.refined, tuple(self.names.items()))
+            members = self._members if self.refined else None
+            if members is not None and members[0] != self.threshold:
+                members = None
+            names = {int(node): name for node, name in self.names.items()}
+            key = (self._split, self.threshold, members, tuple(names.items()))
             if self._cached is not None and self._cached[0] == key:
                 return self._cached[1]
-            names = {int(node): name for node, name in self.names.items()}
-            current, threshold, refined = self._split, self.threshold, self.refined
-        made = Concepts.at(current, threshold, names)
-        if refined:
-            made = made.refine(names=names)
-        self._cached = (key, made)
-        return made
+            made = Concepts.at(self._split, self.threshold, names)
+            if members is not None:
+                made = made.regrouped(members[1], names)
+            self._cached = (key, made)
+            return made
 
     def rename(self, concept: int, name: str) -> None:
         """Give concept number `concept` (from 0, in the order of `concepts`) a name.
@@ -174,10 +186,14 @@ class SplitExplorer(Widget):
     @t.validate("neuron", "top", "method")
     def _check_split(self, proposal: Any) -> Any:
         value = proposal["value"]
-        if self._applying:
+        if self._applying == threading.get_ident():
             return value
         wanted: dict[str, Any] = {"neuron": self.neuron, "top": self.top, "method": self.method}
         wanted[proposal["trait"].name] = value
+        now = self._split
+        if tuple(wanted.values()) == (now.neuron, len(now.index), now.method):
+            self._pending = None
+            return value
         if wanted["neuron"] is None:
             wanted["neuron"] = self._split.direction
         self._pending = self._make(**wanted)
@@ -185,9 +201,11 @@ class SplitExplorer(Widget):
 
     @t.observe("neuron", "top", "method")
     def _split_changed(self, _change: Any) -> None:
-        if not self._applying and self._pending is not None:
-            self._jobs.cancel()
-            self._show(self._pending)
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            with self._jobs.lock:
+                self._jobs.cancel()
+                self._show(*_ready(pending))
             self._gather()
 
     @t.validate("threshold")
@@ -224,7 +242,9 @@ class SplitExplorer(Widget):
 
     @t.observe("threshold", "refined")
     def _moved(self, _change: Any) -> None:
-        if not self._applying:
+        if not self._showing:
+            if self.status["state"] == "error":
+                self.status = IDLE
             self._gather(REST)
 
     # Asked for by a view
@@ -233,18 +253,26 @@ class SplitExplorer(Widget):
         return {**super()._messages(), "split.request": self._on_split_request}
 
     def _on_split_request(self, wanted: dict[str, Any]) -> None:
-        neuron, top, method = wanted.get("neuron"), wanted.get("top"), wanted.get("method")
-        if neuron is None:
-            neuron = self._split.direction
-        self._acts.along(neuron)
-        self._acts.check_top(top)
-        self._start(self._resplit(neuron, top, str(method)), kind=SPLITTING)
+        neuron = wanted.get("neuron")
+        neuron = self._split.direction if neuron is None else neuron
+        request = neuron, wanted.get("top"), str(wanted.get("method"))
+        self._start(self._resplit(*request), kind=SPLITTING)
 
     def _resplit(self, neuron: Any, top: Any, method: str) -> Steps:
-        yield Progress(0.0, f"clustering {top:,} samples")
-        made = self._make(neuron, top, method)
-        yield Progress(0.9, f"clustering {top:,} samples")
-        self._show(made)
+        yield Progress(0.0, f"clustering {top} samples")
+        try:
+            made = self._make(neuron, self._acts.check_top(top), method)
+        except Exception as error:
+            words = error
+            yield lambda: self._fail(words)
+            # What is on the screen stays, and so does the work for it, without a word.
+            for step in self._steps():
+                if not isinstance(step, Progress):
+                    yield step
+            return
+        yield Progress(0.9, f"clustering {top} samples")
+        ready = _ready(made)
+        yield lambda: self._show(*ready)
         yield from self._steps()
 
     # What both share
@@ -253,17 +281,16 @@ class SplitExplorer(Widget):
         metric = self._metric[1] if method == self._metric[0] else None
         return split(self._acts, neuron, top, method, metric, min_size=self._min_size)
 
-    def _show(self, made: Split) -> None:
-        """Put a split on the screen, in one message."""
-        evidence = Evidence(made)
+    def _show(self, made: Split, evidence: Evidence, tree: bytes) -> None:
+        """Put a split on the screen, in one message; observers are called when all of it stands."""
         threshold, names = self._memory.get(_key(made), (made.suggested, {}))
-        tree = evidence.pack_tree()
-        with self._together():
+        with self._together(), self._quietly(), self.hold_trait_notifications():
             if hasattr(self, "_split"):
                 self._memory[_key(self._split)] = (self.threshold, dict(self.names))
-            self._applying = True
+            self._applying = threading.get_ident()
             try:
-                self._split, self._proof = made, evidence
+                self._split, self._proof, self._members = made, evidence, None
+                self._serial += 1
                 self.neuron, self.top, self.method = made.neuron, len(made.index), made.method
                 self.names = names
                 self.threshold = threshold
@@ -274,7 +301,16 @@ class SplitExplorer(Widget):
                 if self.status["state"] == "error":
                     self.status = IDLE
             finally:
-                self._applying = False
+                self._applying = None
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Whoever shows a split gathers its evidence afterwards."""
+        before, self._showing = self._showing, True
+        try:
+            yield
+        finally:
+            self._showing = before
 
     def _nodes(self) -> list[int]:
         tree = self._split.tree
@@ -293,7 +329,7 @@ class SplitExplorer(Widget):
             end = time.perf_counter() + INLINE
             try:
                 while time.perf_counter() < end:
-                    next(steps)
+                    take(next(steps))
             except StopIteration:
                 return
             except Exception as error:
@@ -320,17 +356,26 @@ class SplitExplorer(Widget):
     def _refine(self) -> Steps:
         threshold, made, proof = self.threshold, self._split, self._proof
         yield Progress(0.1, "k-means")
-        refined = Concepts.at(made, threshold).refine()
+        done = refine(made, threshold)
+        refined = Concepts.at(made, threshold).regrouped(done)
         found: Sequence[Any] = ()
         if len(refined):
             found = yield from proof.find(refined.vectors)
-        marks = np.zeros(len(refined.labels), np.int8)
-        if refined.moved is not None and refined.left is not None:
-            marks[refined.moved], marks[refined.left] = 1, 2
+        marks = np.where(done.moved, 1, np.where(done.left, 2, 0)).astype(np.int8)
         packed = proof.pack_refinement(refined.labels, marks, refined.nodes, list(found), threshold)
-        with self._together():
-            if self._split is made:
-                self._refinement = packed
+
+        def publish() -> None:
+            with self._together():
+                if self._split is made:
+                    self._refinement = packed
+                    self._members = threshold, done
+
+        yield publish
+
+
+def _ready(made: Split) -> tuple[Split, Evidence, bytes]:
+    evidence = Evidence(made)
+    return made, evidence, evidence.pack_tree()
 
 
 def _key(made: Split) -> Any:

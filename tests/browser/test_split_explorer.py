@@ -195,6 +195,11 @@ def test_hover_lights_up_the_same_samples_everywhere(notebook: Any) -> None:
     expect(frame.locator(".nw-tile.nw-lit")).to_have_count(0)
     cards(page).nth(1).hover(position={"x": 3, "y": 3})
     expect(cards(page).nth(1)).to_have_class(re.compile("nw-lit"))
+    # Its samples are framed in the neuron's own row, and no others are.
+    second = notebook.python(
+        "rows = explorer.split.index[:8]; print((explorer.concepts.labels[:8] == 1).sum())"
+    )
+    expect(frame.locator(".nw-own .nw-tile.nw-lit")).to_have_count(int(second))
     plane = frame.locator(".nw-plane canvas")
     box = plane.bounding_box()
     hit = False
@@ -326,7 +331,12 @@ def test_two_views_agree(lab: Any) -> None:
     field.fill("mine")
     field.press("Enter")
     expect(one.locator("input.nw-title").first).to_have_value("mine")
-    # Closing one view leaves the other at work.
+    # The first cell's output cleared, its view is gone; the other is at work.
+    notebook.page.evaluate(
+        "() => { window.jupyterapp.shell.currentWidget.content.widgets[1].model.clearExecution() }"
+    )
+    expect(notebook.page.locator(".nw-frame")).to_have_count(1)
+    two = notebook.frame(0)
     notebook.python("explorer.threshold = 1e9")
     expect(two.locator(".nw-card")).to_have_count(2)
     notebook.page.close()

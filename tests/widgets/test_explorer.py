@@ -27,6 +27,7 @@ def activations(**more: Any) -> nw.Activations:
 @pytest.fixture
 def explorer() -> Any:
     made = nw.SplitExplorer(activations(), neuron=0)
+    assert made.wait(30)
     yield made
     made.close()
 
@@ -138,8 +139,8 @@ def test_rename_moves_one_name_and_takes_it_back(explorer: Any) -> None:
 
 def test_refined_concepts(explorer: Any) -> None:
     explorer.refined = True
-    assert explorer.concepts.refined
     assert explorer.wait(30)
+    assert explorer.concepts.refined
     refinement, about = unpack(explorer._refinement)
     assert about["threshold"] == explorer.threshold
     assert refinement["concept"].tolist() == explorer.concepts.labels.tolist()
@@ -217,6 +218,7 @@ def test_an_error_while_reading_tokens_leaves_the_tree() -> None:
     explorer = nw.SplitExplorer(
         nw.Activations("t", made.values, texts, unit="max", tokens=tokens), neuron=0
     )
+    assert explorer.wait(30)
     assert explorer.status == {
         "state": "error", "text": "RuntimeError: out of memory", "progress": 1.0,
     }  # fmt: skip
@@ -231,6 +233,7 @@ def test_token_units_are_shaded_from_the_store() -> None:
     values = np.random.default_rng(0).normal(size=(60, 4)).astype("f4")
     values[2::3, 0] += 9
     explorer = nw.SplitExplorer(nw.Activations("t", values, samples, unit="token"), neuron=0)
+    assert explorer.wait(30)
     _, about = unpack(explorer._evidence)
     assert about["kind"] == "text"
     assert set(map(tuple, about["segments"])) == {("a", " b", " c")}
@@ -289,9 +292,59 @@ def test_a_drag_does_not_stop_another_neuron_from_coming(monkeypatch: pytest.Mon
 
 def test_an_error_stays_until_something_newer_was_tried(explorer: Any) -> None:
     explorer._on_view_message(explorer, {"type": "split.request", "neuron": 99, "top": 9}, [])
-    explorer.refined = True
-    explorer.cancel()
     assert explorer.wait(30)
     assert explorer.status["state"] == "error"
+    explorer.cancel()
+    assert explorer.status["state"] == "error"
+    explorer.threshold = 2.0
+    assert explorer.wait(30)
+    assert explorer.status["state"] == "idle"
+    explorer._on_view_message(explorer, {"type": "split.request", "neuron": 99, "top": 9}, [])
+    assert explorer.wait(30)
     explorer.neuron = 4
     assert explorer.status["state"] != "error"
+
+
+def test_an_observer_sees_all_of_a_new_split(explorer: Any) -> None:
+    explorer.threshold = explorer.split.tree.top
+    explorer.rename(0, "all")
+    seen: list[Any] = []
+    explorer.observe(
+        lambda _: seen.append((explorer.top, explorer.threshold, len(explorer.concepts.index))),
+        "neuron",
+    )
+    explorer._on_split_request({"neuron": 3, "top": 50, "method": "ward"})
+    assert explorer.wait(30)
+    assert seen == [(50, explorer.split.suggested, 50)]
+    assert explorer.names == {}
+
+
+def test_what_a_view_set_for_another_tree_is_dropped(explorer: Any) -> None:
+    old = explorer._serial
+    explorer.neuron = 5
+    threshold = explorer.threshold
+    explorer.set_state({"threshold": 99.0, "names": {"3": "late"}, "_seen": old})
+    assert (explorer.threshold, explorer.names) == (threshold, {})
+    explorer.set_state({"threshold": 1.5, "_seen": explorer._serial})
+    assert explorer.threshold == 1.5
+    explorer.set_state({"threshold": 1.25})
+    assert explorer.threshold == 1.25
+
+
+def test_cancel_between_the_last_step_and_the_screen(
+    explorer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from neuronwidgets.widgets import split_explorer
+
+    ready = split_explorer._ready
+
+    def packed(made: Any) -> Any:
+        out = ready(made)
+        explorer.cancel()
+        return out
+
+    monkeypatch.setattr(split_explorer, "_ready", packed)
+    explorer._on_split_request({"neuron": 3, "top": 50, "method": "ward"})
+    assert explorer.wait(30)
+    assert (explorer.neuron, explorer.top) == (0, 100)
+    assert explorer.status["state"] == "idle"

@@ -181,6 +181,10 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
     assigned++;
   });
   const before = cutAt(data, done.threshold, {});
+  const leftOf = before.concepts.map(() => 0);
+  done.mark.forEach((mark, sample) => {
+    if (mark === 2) leftOf[before.of[sample]]++;
+  });
   const nodes = Array.from(done.node).filter((node) => node >= 0);
   const who = identities(data, nodes, names);
   const used = new Set(who.map(({ slot }) => slot));
@@ -193,9 +197,6 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
     const slot = known ? known.slot : spare++;
     const name = known?.given;
     const lost = before.concepts.findIndex((concept) => concept.node === node);
-    let left = 0;
-    for (let s = 0; s < tree.n; s++)
-      if (done.mark[s] === 2 && lost >= 0 && before.of[s] === lost) left++;
     return {
       number: i + 1,
       node,
@@ -204,7 +205,7 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
       name: titled(data, name, about, i),
       ...about,
       moved: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),
-      left,
+      left: lost < 0 ? 0 : leftOf[lost],
       refined: true,
       found: done.found[i] ?? null,
     };

@@ -35,6 +35,8 @@ export function traitsOf(model: Model, lifetime: AbortSignal) {
       },
       set(next) {
         model.set(name, next);
+        // With what was on the screen when it was set: the kernel may have moved on.
+        model.set("_seen", model.get("_serial"));
         save(model);
       },
     };

@@ -133,6 +133,7 @@ const Card = memo(({ state, data, concept, index, lit }: CardProps) => {
         <span class="nw-quiet">{facts.join(" · ")}</span>
       </header>
       <Strip
+        mine={concept.key}
         faces={concept.exemplars.map((sample) => state.face(data.row[sample]))}
         color={color}
         state={state}
@@ -231,15 +232,18 @@ function FoundStrip({
 }
 
 interface StripProps {
+  /** The key of the concept whose own samples these are. */
+  mine?: string;
   faces: Face[];
   color: string;
   state: State;
   data: TreeMessage;
 }
 
-function Strip({ faces, color, state, data }: StripProps) {
+function Strip({ faces, color, state, data, mine }: StripProps) {
   const rows = state.litRows.value;
-  const only = state.hover.value?.source !== "concept";
+  // The card under the pointer is lit as a whole; its own samples need no frames.
+  const own = mine !== undefined && state.hover.value?.key === mine;
   const kind = faces.find((f) => f.text) ? "nw-lines" : "nw-tiles";
   return (
     <div class={kind}>
@@ -249,7 +253,7 @@ function Strip({ faces, color, state, data }: StripProps) {
           face={face}
           color={color}
           most={data.range[1]}
-          lit={only && rows.has(face.row)}
+          lit={!own && rows.has(face.row)}
           onHover={state.hoverRow}
         />
       ))}

@@ -44,7 +44,10 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const data = computed<TreeMessage | null>(() => readTree(treeBytes.value));
   const evidence = computed(() => readEvidence(evidenceBytes.value));
   const refinement = computed(() => readRefinement(refinementBytes.value));
-  const seen = computed<Seen>(() => (data.value ? new Map() : new Map()));
+  const seen = computed<Seen>(() => {
+    data.value; // another tree, other concepts
+    return new Map();
+  });
   const sampleOf = computed(
     () => new Map(Array.from(data.value?.row ?? [], (row, sample) => [row, sample] as const)),
   );
