@@ -126,7 +126,12 @@ class LayerReader:
         )
 
     def tokens(self, batch: Batch, direction: np.ndarray) -> list[np.ndarray]:
-        """Each token's activation along `direction` (`D`), for each text of the batch."""
+        """Each token's activation along `direction` (`D`), for each text of the batch.
+
+        None while the model trains: it is the user's then, and its mode is not to be touched.
+        """
+        if self._model.training:
+            return []
         with evaluating(self._model):
             values = self(batch)
             along = values @ torch.as_tensor(direction, dtype=values.dtype, device=values.device)

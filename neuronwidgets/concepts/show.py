@@ -57,7 +57,10 @@ def chart(concepts: Concepts) -> Any:
     color = alt.Color("concept:N").scale(domain=domain, range=[*concepts.colors, UNASSIGNED])
     if concepts.split is not None:
         rows["x"], rows["y"] = concepts.split.map.T.astype(float)
-    base = alt.Chart(rows).encode(color=color, tooltip=["sample", "concept", "activation"])
+    # Inline, so that Altair's limit of 5,000 rows does not refuse a large split.
+    data = alt.InlineData(values=rows.to_dict("records"))
+    tooltip = ["sample:Q", "concept:N", "activation:Q"]
+    base = alt.Chart(data).encode(color=color, tooltip=tooltip)
     ranges = (
         base.mark_tick(thickness=1.5)
         .encode(

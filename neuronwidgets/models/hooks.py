@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.models.run import call
+from neuronwidgets.models.run import call, described
 
 
 class _Reached(BaseException):
@@ -79,6 +79,13 @@ class Reader:
                 call(self._model, inputs)
             except _Reached:
                 return kept[0]
+            except torch.OutOfMemoryError:
+                raise
+            except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
+                raise RuntimeError(
+                    f"{type(self._model).__name__} could not run on this data "
+                    f"({described(inputs)}): {error}"
+                ) from error
         raise ValueError(
             f"layer {self._name!r} was never called while {type(self._model).__name__} ran on this "
             "data: choose a layer that the forward pass uses."

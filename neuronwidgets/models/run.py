@@ -18,6 +18,18 @@ def call(model: nn.Module, inputs: Any) -> Any:
     return model(inputs)
 
 
+def described(inputs: Any) -> str:
+    """What a model was given, in a few words: names, shapes and dtypes."""
+    if isinstance(inputs, torch.Tensor):
+        kind = str(inputs.dtype).removeprefix("torch.")
+        return f"{' x '.join(map(str, inputs.shape))} {kind}"
+    if isinstance(inputs, Mapping):
+        return ", ".join(f"{name} {described(value)}" for name, value in inputs.items())
+    if isinstance(inputs, tuple | list):
+        return ", ".join(map(described, inputs))
+    return type(inputs).__name__
+
+
 def move(model: nn.Module, inputs: Any) -> Any:
     """`inputs` on the model's device (its first parameter's), floats in its dtype."""
     first = next(model.parameters(), None)

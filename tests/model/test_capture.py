@@ -543,3 +543,66 @@ def test_layers_that_answer_nothing_usable_are_refused() -> None:
     }.items():
         with pytest.raises(ValueError, match=message):
             read(Odd(), VECTORS, layer)
+
+
+def test_what_the_model_cannot_take_is_said_with_its_shape() -> None:
+    model = nn.Sequential(nn.Linear(10, 4))
+    with pytest.raises(
+        RuntimeError, match=r"Sequential could not run on this data \(5 x 7 float32\)"
+    ):
+        capture(model, np.ones((5, 7), "f4"), "0", progress=False)
+
+
+def test_special_tokens_of_ready_batches_do_not_count() -> None:
+    class Toy:
+        all_special_ids = (0, 9)
+
+        def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+            return [f"w{i}" for i in ids]
+
+        def decode(self, ids: list[int]) -> str:
+            return " ".join(f"w{i}" for i in ids)
+
+    table = nn.Embedding(10, 3)
+    ids = torch.tensor([[9, 1, 2, 0], [9, 3, 0, 0]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = table
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            return self.table(input_ids)
+
+    data = [{"input_ids": ids, "attention_mask": mask}]
+    acts = capture(Net(), data, "table", tokenizer=Toy(), progress=False)
+    expected = torch.stack([table.weight[[1, 2]].mean(0), table.weight[3]])
+    np.testing.assert_allclose(acts.values, expected.detach(), rtol=1e-6)
+    assert acts.samples.texts == ["w1 w2", "w3"]
+
+
+def test_an_rnn_with_the_batch_second() -> None:
+    lstm = nn.LSTM(4, 6)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = lstm
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.rnn(x.transpose(0, 1))[0]
+
+    x = torch.rand(5, 5, 4)
+    acts = capture(Net(), [x], "rnn", unit="last", progress=False)
+    with torch.no_grad():
+        np.testing.assert_allclose(acts.values, Net()(x)[-1], rtol=1e-5)
+
+
+def test_datasets_whose_columns_do_not_say_which() -> None:
+    rows = {"id": ["d0", "d1"], "body": ["a b", "c d"], "kind": [0, 1]}
+    features = hf.Features({"id": hf.Value("string"), "body": hf.Value("string"),
+                         "kind": hf.ClassLabel(names=["x", "y"])})  # fmt: skip
+    data = hf.Dataset.from_dict(rows, features=features)
+    with pytest.raises(ValueError, match="'id', 'body'"):
+        capture(nn.Linear(1, 1), data, "", tokenizer=object(), progress=False)

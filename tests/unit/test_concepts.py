@@ -281,3 +281,9 @@ def test_damaged_arrays_are_refused(made: Split, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(ValueError, match=r"damaged\.safetensors is not what Concepts\.save wrote"):
         Concepts.load(path)
+
+
+def test_a_chart_of_more_rows_than_altairs_limit() -> None:
+    values = np.random.default_rng(0).normal(size=(5500, 3))
+    concepts = split(Activations.from_arrays(values), 0, top=5500).cut()
+    assert len(concepts.to_altair().to_dict()["hconcat"]) == 2

@@ -63,6 +63,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return cutAt(now, threshold.value, names.value, seen.value);
   });
 
+  const alone = signal(false);
   const hover = signal<Hover | null>(null);
   /** Which of the top samples are lit: by the pointer, else by the selection. */
   const lit = computed<Uint8Array | null>(() => {
@@ -176,10 +177,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
       names.set(renamed(now, nodes, names.value, node, name));
     },
 
+    /** Whether the kernel has been heard to be gone. */
+    alone,
+
     request(message: Request) {
       try {
         model.send(message);
       } catch {
+        alone.value = true;
         status.set({ state: "error", text: NO_KERNEL, progress: 1 });
       }
     },

@@ -174,7 +174,10 @@ export function ThresholdTree({ state, theme }: Props) {
 
 function RefinedNote({ state }: { state: State }) {
   if (!state.refined.value) return null;
-  if (state.refining.value) return <span class="nw-quiet">when the line rests…</span>;
+  if (state.refining.value) {
+    const when = state.alone.value ? "needs the kernel" : "when the line rests…";
+    return <span class="nw-quiet">{when}</span>;
+  }
   const mark = state.current.value?.mark;
   if (!mark) return null;
   let [moved, left] = [0, 0];
