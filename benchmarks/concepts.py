@@ -19,7 +19,8 @@ TOP, FOUND = 100, 20
 
 
 def purities(acts: nw.Activations) -> np.ndarray:
-    """`neurons x 4`: own, concept vectors', refined concept vectors', number of concepts."""
+    """`neurons x 5`: own, concept vectors', refined concept vectors', number of concepts, and the
+    share of vectors that find most of the label that more than half of their own samples carry."""
     assert acts.labels is not None
     rows = []
     # A neuron that is at rest on most of its top samples has no top 100 to speak of.
@@ -31,7 +32,13 @@ def purities(acts: nw.Activations) -> np.ndarray:
         refined = concepts.refine()
         own = majority(acts.labels[split.index[:FOUND]])[1]
         after = refined.found_purity(FOUND).mean() if len(refined) else np.nan
-        rows.append((own, concepts.found_purity(FOUND).mean(), after, len(concepts)))
+        same = []
+        for k, found in enumerate(concepts.found(FOUND)):
+            label, share = majority(acts.labels[split.index[concepts.labels == k]])
+            if share > 0.5:
+                same.append(majority(acts.labels[found])[0] == label)
+        agree = np.mean(same) if same else np.nan
+        rows.append((own, concepts.found_purity(FOUND).mean(), after, len(concepts), agree))
     return np.array(rows)
 
 
@@ -47,7 +54,8 @@ def report(name: str, acts: nw.Activations) -> None:
     print(
         f"{name}: {len(rows)} polysemantic neurons of {acts.shape[1]}; own top {FOUND}: "
         f"{interval(rows[:, 0])}; concept vectors: {interval(rows[:, 1])}; after k-means: "
-        f"{interval(rows[:, 2])}; {rows[:, 3].mean():.1f} concepts each"
+        f"{interval(rows[:, 2])}; {rows[:, 3].mean():.1f} concepts each; vectors that find "
+        f"their own samples' label: {interval(rows[:, 4])}"
     )
 
 

@@ -74,6 +74,11 @@ class Activations:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def label_titles(self) -> tuple[str, ...]:
+        """The labels' names as headings: "label 7" where the name is a bare number."""
+        return tuple(f"label {n}" if n.isdecimal() else n for n in self.label_names)
+
     def neuron(self, neuron: int) -> np.ndarray:
         """The activation of one neuron on every sample: `S`."""
         return self.values[:, self.check_neuron(neuron)]

@@ -113,7 +113,7 @@ class Concepts:
             for m, (label, _) in zip(members, kinds, strict=True)
         ]
         titles = tuple(
-            given[k] or (split.acts.label_names[label] if most[k] > 0.5 else f"Concept {k + 1}")
+            given[k] or (split.acts.label_titles[label] if most[k] > 0.5 else f"Concept {k + 1}")
             for k, (label, _) in enumerate(kinds)
         )
         return cls(

@@ -65,7 +65,7 @@ class Evidence:
                 "method": split.method,
                 "metric": split.metric,
                 "minSize": split.min_size,
-                "labels": list(acts.label_names),
+                "labels": list(acts.label_titles),
                 "range": [float(along.min()), float(along.max())],
                 "suggested": split.suggested,
                 "palette": list(COLORS),

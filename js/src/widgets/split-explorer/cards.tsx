@@ -139,7 +139,7 @@ const Card = memo(({ state, data, concept, index, lit }: CardProps) => {
         state={state}
         data={data}
       />
-      <FoundStrip state={state} data={data} found={found} color={color} />
+      <FoundStrip state={state} data={data} found={found} color={color} label={label} />
       <footer>
         <RangeStrip data={data} range={range} color={color} />
         {found && <span class="nw-quiet">cos to neuron {found.cosine.toFixed(2)}</span>}
@@ -187,17 +187,16 @@ function NameField({
   );
 }
 
-function FoundStrip({
-  state,
-  data,
-  found,
-  color,
-}: {
+interface FoundProps {
   state: State;
   data: TreeMessage;
   found: Found | null;
   color: string;
-}) {
+  /** The label that most of the concept's own samples carry. */
+  label: number;
+}
+
+function FoundStrip({ state, data, found, color, label }: FoundProps) {
   const all = data.samples.toLocaleString("en");
   const busy = state.status.value.state === "running";
   if (!found) {
@@ -216,7 +215,10 @@ function FoundStrip({
       <p class="nw-caption">
         found by its vector in all {all}
         {best >= 0 && (
-          <span>
+          <span
+            class={best === label ? undefined : "nw-differs"}
+            title={best === label ? undefined : "not what most of its own samples are"}
+          >
             {percent(share)} {data.labels[best]} in the first {found.rows.length}
           </span>
         )}
