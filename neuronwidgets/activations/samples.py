@@ -87,7 +87,7 @@ class Samples:
         if self.kind == "image":
             style = "width:56px;height:56px;margin:2px;object-fit:contain;image-rendering:pixelated"
             images = [self.images[self.item_of(i)] for i in shown]
-            if all(map(is_ink, images)):
+            if 2 * sum(map(is_ink, images)) > len(images):
                 style += ";filter:invert(1)"
             faces = "".join(
                 f"<img alt='sample {i}' style='{style}' src='{_url(image)}'>"
