@@ -31,7 +31,8 @@ class Evidence:
         self.split = split
         self._found: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
         self._texts: dict[int, Text] = {}
-        self._sent = set(self._tree_faces())
+        self._sent = self._tree_faces()
+        self._extra: set[int] = set()
         tree = split.tree
         self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
 
@@ -129,7 +130,7 @@ class Evidence:
         if len(self._possible) <= PREFETCH:
             wanted += [int(n) for n in self._possible if n not in self._found and n not in nodes]
         if wanted:
-            gathered = yield from self._find(self._vectors(wanted))
+            gathered = yield from self.find(self._vectors(wanted))
             self._found.update(zip(wanted, gathered, strict=True))
             self._extra |= self._exemplars(nodes) - self._sent
             yield publish
@@ -139,9 +140,6 @@ class Evidence:
 
     def find(self, vectors: np.ndarray) -> Any:
         """Steps that return `(rows, projections, cosine)` for each of `K x D` unit vectors."""
-        return self._find(vectors)
-
-    def _find(self, vectors: np.ndarray) -> Any:
         acts = self.split.acts
         words = f"looking through {len(acts):,} samples"
         steps = finding(acts, vectors, FOUND)
@@ -210,7 +208,6 @@ class Evidence:
 
     def _tree_faces(self) -> set[int]:
         """Rows whose faces travel with the tree."""
-        self._extra: set[int] = set()
         split, tree = self.split, self.split.tree
         if tree.n <= ALL_FACES:
             return set(split.index.tolist())
