@@ -3,7 +3,7 @@
 import { rm } from "node:fs/promises";
 import { build } from "vite";
 
-const WIDGETS = ["split-explorer", "range-explorer"];
+const WIDGETS = ["split-explorer", "range-explorer", "toy-lab"];
 const watch = process.argv.includes("--watch");
 
 await rm(new URL("../neuronwidgets/static", import.meta.url), { recursive: true, force: true });

@@ -71,6 +71,22 @@ export function percent(share: number): string {
   return `${Math.round(share * 100)}%`;
 }
 
+/** A share in tenths of a percent: "15.2%". */
+export function tenths(share: number | null): string {
+  if (share === null || !Number.isFinite(share)) return "–";
+  if (share > 0 && share < 0.0005) return "<0.1%";
+  return `${(share * 100).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })}%`;
+}
+
+/** A number in so many decimals, with a true minus sign. */
+export function fixed(value: number | null, decimals: number): string {
+  if (value === null || !Number.isFinite(value)) return "–";
+  return value
+    .toFixed(decimals)
+    .replace(/^-(?=.*[1-9])/, "−")
+    .replace(/^-/, "");
+}
+
 /** 1st, 2nd, 3rd, 4th, 11th. */
 export function ordinal(n: number): string {
   const tens = n % 100;

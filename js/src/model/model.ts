@@ -9,6 +9,18 @@ export interface Model {
   send(content: unknown): void;
   on(event: string, callback: () => void): void;
   off(event: string, callback: () => void): void;
+  /** Makes the views of other widgets; not every host has it. */
+  widget_manager?: WidgetManager;
+}
+
+export interface WidgetManager {
+  get_model(id: string): Promise<unknown>;
+  create_view(model: unknown): Promise<WidgetView>;
+}
+
+export interface WidgetView {
+  el: HTMLElement;
+  remove(): void;
 }
 
 export interface Trait<T> {

@@ -1,0 +1,54 @@
+/** How the biases of some runs are spread, in bins that they share. */
+import type { Still } from "../protocol/toy";
+import { ticks } from "./axis";
+import { type Kind, kindOf } from "./responses";
+
+const LEAST = 0.1;
+const BINS = 30;
+
+export interface Histogram {
+  low: number;
+  /** Of a bin. */
+  width: number;
+  bins: number;
+  /** Run by run and kind by kind, neurons in each bin. */
+  counts: Record<Kind, Int32Array>[];
+}
+
+export function histogram(stills: readonly Still[]): Histogram {
+  let [low, high] = [Infinity, -Infinity];
+  for (const { bias } of stills)
+    for (const value of bias) {
+      if (!Number.isFinite(value)) continue;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+  if (low > high) [low, high] = [0, 0];
+  // A round width, so that the bins stay while the biases move.
+  const steps = ticks(0, high - low, BINS);
+  const width = Math.max(LEAST, steps.length > 1 ? steps[1] - steps[0] : 0);
+  const first = Math.floor(low / width + 1e-6);
+  const bins = Math.max(1, Math.floor(high / width + 1e-6) - first + 1);
+  const counts = stills.map((still) => {
+    const out = {
+      monosemantic: new Int32Array(bins),
+      polysemantic: new Int32Array(bins),
+      dead: new Int32Array(bins),
+    };
+    still.bias.forEach((value, neuron) => {
+      if (!Number.isFinite(value)) return;
+      const bin = Math.floor(value / width + 1e-6) - first;
+      out[kindOf(still, neuron)][Math.min(bins - 1, Math.max(0, bin))]++;
+    });
+    return out;
+  });
+  return { low: first * width, width, bins, counts };
+}
+
+/** The most neurons in one bin of run `r`. */
+export function tallest({ counts, bins }: Histogram, r: number): number {
+  const { monosemantic, polysemantic, dead } = counts[r];
+  let most = 0;
+  for (let b = 0; b < bins; b++) most = Math.max(most, monosemantic[b] + polysemantic[b] + dead[b]);
+  return most;
+}

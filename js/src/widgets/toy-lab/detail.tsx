@@ -1,0 +1,135 @@
+/** One neuron and one feature: what drives it, and who responds. */
+import { driversOf, kindOf, type Ranked, respondersOf, sentence } from "../../core/responses";
+import { fixed, percent } from "../../core/scale";
+import { Badge } from "./controls";
+import type { State } from "./state";
+
+/** Bars in a list. */
+const SHOWN = 12;
+
+export function Detail({ state }: { state: State }) {
+  return (
+    <div class="nw-detail">
+      <Drivers state={state} />
+      <Responders state={state} />
+    </div>
+  );
+}
+
+function Drivers({ state }: { state: State }) {
+  const chosen = state.chosen.value;
+  if (!chosen)
+    return (
+      <section class="nw-list">
+        <h3>What drives a neuron?</h3>
+        <p class="nw-quiet">Click a heatmap to choose a neuron and a feature.</p>
+      </section>
+    );
+  const still = state.shown.value[chosen.run];
+  const run = state.runs.value[chosen.run];
+  return (
+    <section class="nw-list" aria-label={`What drives neuron ${chosen.neuron} of ${run.name}?`}>
+      <div class="nw-heading">
+        <h3>
+          What drives neuron {chosen.neuron} of <Badge state={state} run={chosen.run} />?
+        </h3>
+        <button
+          type="button"
+          title="into the concepts that SplitExplorer finds in its activations"
+          onClick={() => state.request({ type: "split.request" })}
+        >
+          split this neuron
+        </button>
+      </div>
+      <p class="nw-sentence">{sentence(still, chosen.row)}</p>
+      <Bars
+        ranked={driversOf(still, chosen.row, SHOWN)}
+        what="feature"
+        color={() => run.color}
+        chosen={state.feature.value}
+        onChoose={(index) => state.chooseFeature(index)}
+      />
+    </section>
+  );
+}
+
+function Responders({ state }: { state: State }) {
+  const feature = state.feature.value;
+  const there = state.shown.value.some(({ features }) => feature !== null && feature < features);
+  if (feature === null || !there)
+    return (
+      <section class="nw-list">
+        <h3>Who responds to a feature?</h3>
+        <p class="nw-quiet">Click a heatmap to choose a neuron and a feature.</p>
+      </section>
+    );
+  const chosen = state.chosen.value;
+  return (
+    <section class="nw-list" aria-label={`Who responds to feature ${feature}?`}>
+      <div class="nw-heading">
+        <h3>Who responds to feature {feature}?</h3>
+      </div>
+      <p class="nw-sentence nw-quiet">Neurons that stand for one feature alone have full colour.</p>
+      <div class="nw-sides">
+        {state.shown.value.map((still, r) => {
+          const { name, color } = state.runs.value[r];
+          const column = still.featureOf.indexOf(feature);
+          if (column < 0) return null;
+          const pure = (neuron: number) => kindOf(still, neuron) === "monosemantic";
+          return (
+            <section key={r} aria-label={`run ${name}`}>
+              <Bars
+                ranked={respondersOf(still, column, SHOWN)}
+                what={`${name} neuron`}
+                color={(neuron) =>
+                  pure(neuron) ? color : `color-mix(in srgb, var(--nw-quiet) 50%, transparent)`
+                }
+                chosen={chosen?.run === r ? chosen.neuron : null}
+                onChoose={(neuron) => state.chooseNeuron(r, neuron)}
+              />
+            </section>
+          );
+        })}
+      </div>
+    </section>
+  );
+}
+
+interface BarsProps {
+  ranked: Ranked;
+  what: string;
+  color: (index: number) => string;
+  chosen: number | null;
+  onChoose: (index: number) => void;
+}
+
+function Bars({ ranked, what, color, chosen, onChoose }: BarsProps) {
+  const { first, more, rest } = ranked;
+  const most = Math.abs(first[0]?.value ?? 1);
+  return (
+    <ol class="nw-bars">
+      {first.map(({ index, value }) => (
+        <li key={index}>
+          <button type="button" aria-pressed={index === chosen} onClick={() => onChoose(index)}>
+            <span>
+              {what} {index}
+            </span>
+            <i
+              style={{
+                "--nw-share": Math.abs(value) / most,
+                "--nw-color": value < 0 ? "#AA3377" : color(index),
+              }}
+            />
+            <b>{fixed(value, 2)}</b>
+          </button>
+        </li>
+      ))}
+      {first.length === 0 && <li class="nw-quiet">none</li>}
+      {more > 0 && (
+        <li class="nw-quiet nw-more">
+          and {more.toLocaleString("en")} more: {percent(rest)}
+        </li>
+      )}
+    </ol>
+  );
+}

@@ -1,0 +1,198 @@
+/** One run: what is counted of it, its responses as a heatmap, its biases. */
+import { type Signal, useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+import { cellAt, heightOf } from "../../core/heat";
+import { responseAt } from "../../core/responses";
+import { fixed, tenths } from "../../core/scale";
+import type { Theme } from "../../model/theme";
+import { Canvas, type Size } from "../../view/canvas";
+import { Biases } from "./biases";
+import { Badge } from "./controls";
+import { boxOf, drawHeat, heatMaker, NEGATIVE } from "./paint";
+import type { State } from "./state";
+
+interface Props {
+  state: State;
+  theme: Signal<Theme>;
+  run: number;
+}
+
+const count = (n: number) => n.toLocaleString("en");
+
+export function RunPane({ state, theme, run }: Props) {
+  const { name, title } = state.runs.value[run];
+  const still = state.shown.value[run];
+  return (
+    <section class="nw-run" aria-label={`Run ${name}`}>
+      <div class="nw-run-head">
+        <h3>
+          <Badge state={state} run={run} /> <span class="nw-run-title">{title}</span>
+        </h3>
+        <p>
+          <b>{count(still.monosemantic)}</b> of {count(still.neurons)} neurons monosemantic
+        </p>
+        <p>
+          <b>{count(still.covered)}</b> of {count(still.features)} features covered
+        </p>
+        <p class="nw-quiet">
+          loss {tenths(still.loss)} of the best linear map’s · {count(still.dead)} dead
+        </p>
+      </div>
+      <Heatmap state={state} theme={theme} run={run} />
+      <Biases state={state} theme={theme} run={run} />
+    </section>
+  );
+}
+
+interface Under {
+  row: number;
+  column: number;
+  x: number;
+  y: number;
+  wide: number;
+}
+
+function Heatmap({ state, theme, run }: Props) {
+  const under = useSignal<Under | null>(null);
+  const picture = useMemo(heatMaker, []);
+  const { name, color } = state.runs.value[run];
+  const still = state.shown.value[run];
+  const counts = state.shown.value.map(({ neurons }) => neurons);
+  const tall = heightOf(counts, window.devicePixelRatio || 1);
+
+  const chosen = state.chosen.value;
+  const row = chosen?.run === run ? chosen.row : -1;
+  const column = still.featureOf.indexOf(state.feature.value ?? -1);
+  const valueText =
+    row < 0 || column < 0
+      ? "nothing chosen"
+      : `neuron ${still.neuronOf[row]}, feature ${still.featureOf[column]}: ${fixed(responseAt(still, row, column), 2)}`;
+
+  const draw = useMemo(
+    () => (pen: CanvasRenderingContext2D, size: Size) => {
+      const now = state.shown.value[run];
+      const chosen = state.chosen.value;
+      const row = chosen?.run === run ? chosen.row : -1;
+      const column = now.featureOf.indexOf(state.feature.value ?? -1);
+      const look = { still: now, color: state.runs.value[run].color, peak: peakOf(state) };
+      drawHeat(pen, size, picture(pen, size, look), { row, column }, now, theme.value);
+    },
+    [run],
+  );
+  const find = (event: MouseEvent): Under | null => {
+    const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const [x, y] = [event.clientX - area.left, event.clientY - area.top];
+    const box = boxOf(still, { wide: area.width, tall: area.height });
+    const matrix = { A: still.A, rows: still.neurons, columns: still.features };
+    const cell = cellAt(matrix, { x: x / box.wide, y: y / box.tall }, box);
+    return cell && { row: cell[0], column: cell[1], x, y, wide: area.width };
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") return state.chooseNothing();
+    const move = MOVES[event.key];
+    if (!move || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    const within = (i: number, all: number) => Math.min(all - 1, Math.max(0, i));
+    if (row < 0 || column < 0) state.chooseCell(run, Math.max(0, row), Math.max(0, column));
+    else
+      state.chooseCell(
+        run,
+        within(row + move[0], still.neurons),
+        within(column + move[1], still.features),
+      );
+  };
+  const seen = under.value;
+  return (
+    <div class="nw-heat">
+      <div class="nw-heat-top nw-quiet nw-small" aria-hidden="true">
+        <span>features →</span>
+        <Legend state={state} run={run} color={color} />
+      </div>
+      <span class="nw-heat-side nw-quiet nw-small" aria-hidden="true">
+        neurons →
+      </span>
+      <div
+        class="nw-plane"
+        style={{ height: `${tall}px` }}
+        role="slider"
+        aria-roledescription="heatmap"
+        aria-orientation="vertical"
+        aria-label={`Responses of ${name}: ${count(still.monosemantic)} of ${count(still.neurons)} neurons monosemantic, ${count(still.covered)} of ${count(still.features)} features covered`}
+        aria-valuemin={0}
+        aria-valuemax={still.neurons - 1}
+        aria-valuenow={Math.max(0, row)}
+        aria-valuetext={valueText}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+      >
+        <Canvas
+          label={`Heatmap of the responses of ${name}`}
+          draw={draw}
+          onPointerMove={(event) => {
+            under.value = find(event);
+          }}
+          onPointerLeave={() => {
+            under.value = null;
+          }}
+          onClick={(event) => {
+            const cell = find(event);
+            if (cell) state.chooseCell(run, cell.row, cell.column);
+          }}
+        />
+        {seen && <Tip state={state} run={run} {...seen} />}
+      </div>
+    </div>
+  );
+}
+
+/** Both runs on one scale. */
+const peakOf = (state: State): number => Math.max(...state.shown.value.map(({ peak }) => peak), 0);
+
+const PAGE = 16;
+
+const MOVES: Record<string, [rows: number, columns: number]> = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  PageUp: [-PAGE, 0],
+  PageDown: [PAGE, 0],
+  Home: [-Infinity, 0],
+  End: [Infinity, 0],
+};
+
+function Legend({ state, run, color }: { state: State; run: number; color: string }) {
+  const still = state.shown.value[run];
+  const peak = peakOf(state);
+  const least = useMemo(() => {
+    let low = 0;
+    for (const value of still.A) if (value < low) low = value;
+    return (low / 127) * still.peak;
+  }, [still]);
+  return (
+    <span class="nw-legend" style={{ "--nw-accent": color, "--nw-negative": NEGATIVE }}>
+      {least < 0 && (
+        <>
+          {fixed(least, 2)} <i class="nw-below-0" />{" "}
+        </>
+      )}
+      0 <i /> {fixed(peak, 2)}
+    </span>
+  );
+}
+
+function Tip({ state, run, row, column, x, y, wide }: Under & { state: State; run: number }) {
+  const still = state.shown.value[run];
+  if (row >= still.neurons || column >= still.features) return null;
+  const side = 2 * x > wide ? { right: `calc(100% - ${x}px)` } : { left: `${x}px` };
+  return (
+    <div
+      class={`nw-tip ${y < 40 ? "nw-below" : ""}`}
+      role="tooltip"
+      style={{ top: `${y}px`, ...side }}
+    >
+      neuron {still.neuronOf[row]} × feature {still.featureOf[column]}:{" "}
+      {fixed(responseAt(still, row, column), 2)}
+    </div>
+  );
+}

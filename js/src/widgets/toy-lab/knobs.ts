@@ -1,0 +1,121 @@
+/** The knobs of a run: what each is called, what it is, and how its value is written. */
+import { typed } from "../../core/scale";
+import type { Knob } from "../../protocol/toy";
+
+export interface Described {
+  name: Knob;
+  label: string;
+  title: string;
+  /** For knobs that are one of a few words: as the kernel and as a person says them. */
+  choices?: [value: string, text: string][];
+}
+
+export const PRESETS: [name: string, title: string][] = [
+  ["zero bias", "the ordinary start: biases of mean 0"],
+  ["negative bias", "biases start at −1 and decay over the first half of training"],
+  ["more neurons", "the negative start with eight neurons per feature"],
+];
+
+export const MAIN: Described[] = [
+  { name: "bias", label: "bias", title: "mean of the initial biases: 0 or −1" },
+  {
+    name: "decay",
+    label: "decay",
+    title:
+      "how fast biases decay in the first half: each step takes this share times the learning rate",
+  },
+  {
+    name: "learning_rate",
+    label: "learning rate",
+    title: "the highest of the cosine schedule, 0.001 to 0.03 in the paper",
+  },
+  { name: "neurons", label: "neurons", title: "k, width of the hidden layer" },
+  { name: "seed", label: "seed", title: "of the embedding, the initial weights and the data" },
+];
+
+export const REST: [group: string, knobs: Described[]][] = [
+  [
+    "world",
+    [
+      { name: "features", label: "features N", title: "how many features there are" },
+      { name: "dims", label: "dims m", title: "width of the input, at most N" },
+      {
+        name: "eps",
+        label: "eps",
+        title: "mean probability that a feature is present, as 1/64 or 0.0156",
+      },
+      {
+        name: "distribution",
+        label: "distribution",
+        title: "whether all features are as likely, or feature i in proportion to i^−1.1",
+        choices: [
+          ["equal", "equal"],
+          ["power_law", "power law"],
+        ],
+      },
+      {
+        name: "task",
+        label: "task",
+        title:
+          "decoder: recover the features; re-projector: embed them anew; absolute: their absolute values",
+        choices: [
+          ["decoder", "decoder"],
+          ["reprojector", "re-projector"],
+          ["absolute", "absolute"],
+        ],
+      },
+    ],
+  ],
+  [
+    "model",
+    [
+      {
+        name: "nonlinearity",
+        label: "nonlinearity",
+        title: "of the hidden layer",
+        choices: [
+          ["relu", "ReLU"],
+          ["gelu", "GELU"],
+          ["solu", "SoLU"],
+        ],
+      },
+    ],
+  ],
+  [
+    "training",
+    [
+      { name: "l1", label: "L1", title: "weight of the sum of absolute activations in the loss" },
+      {
+        name: "cycle",
+        label: "cycle",
+        title: "steps from the highest learning rate to 0; as many lead back",
+      },
+      { name: "batch", label: "batch", title: "samples per step" },
+      { name: "steps", label: "steps", title: "steps of training" },
+      {
+        name: "optimizer",
+        label: "optimizer",
+        title: "LAMB is the paper’s; Adam needs smaller learning rates",
+        choices: [
+          ["lamb", "LAMB"],
+          ["adam", "Adam"],
+        ],
+      },
+    ],
+  ],
+];
+
+/** A knob's value as its field holds it. */
+export function written(knob: Knob, value: number): string {
+  const one = 1 / value;
+  if (knob === "eps" && value < 1 && Math.abs(one - Math.round(one)) < 1e-6 * one)
+    return `1/${Math.round(one)}`;
+  return Math.abs(value) >= 1000 ? String(value) : typed(value).replace("-", "−");
+}
+
+/** What was typed into a field, or NaN: "−1", "0,01" and "1/64" are numbers too. */
+export function readNumber(text: string): number {
+  const parts = text.trim().replace("−", "-").replace(",", ".").split("/");
+  if (parts.length > 2 || parts.some((part) => part.trim() === "")) return Number.NaN;
+  return parts.map(Number).reduce((a, b) => a / b);
+}

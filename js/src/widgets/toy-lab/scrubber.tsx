@@ -1,0 +1,83 @@
+/** Back through training: a slider over the steps of the stills; its last place is live. */
+import { nearestStep, unitOfStep } from "../../core/steps";
+import { LEFT, RIGHT } from "./chart";
+import type { State } from "./state";
+
+/** Half of the slider's thumb: its track ends that much outside of the axis. */
+const THUMB = 8;
+
+export function Scrubber({ state }: { state: State }) {
+  const { shownStep } = state;
+  const steps = state.steps.value;
+  const at = unitOfStep(shownStep.value, steps);
+  const stops = [...state.places.value, state.step.value];
+  const live = state.checkpoint.value === null;
+  const said = `step ${shownStep.value.toLocaleString("en")}`;
+
+  const go = (i: number) => {
+    const stop = Math.min(stops.length - 1, Math.max(0, i));
+    state.setCheckpoint(stop === stops.length - 1 ? null : stops[stop]);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const by = MOVES[event.key];
+    if (by === undefined) return;
+    event.preventDefault();
+    state.touchCheckpoints();
+    go((live ? stops.length - 1 : nearestStep(stops, at, steps)) + by);
+  };
+  return (
+    <div class="nw-scrub">
+      <div class="nw-slider" style={{ margin: `0 ${RIGHT - THUMB}px 0 ${LEFT - THUMB}px` }}>
+        <div class="nw-stops" aria-hidden="true">
+          {stops.map((step) => (
+            <i key={step} style={{ left: `${unitOfStep(step, steps) * 100}%` }} />
+          ))}
+        </div>
+        <input
+          type="range"
+          min="0"
+          max="1"
+          step="any"
+          value={at}
+          aria-label="step that is shown"
+          aria-valuetext={live ? `live, ${said}` : said}
+          style={{ "--nw-at": `${at * 100}%` }}
+          onPointerDown={() => state.touchCheckpoints()}
+          onInput={(event) => {
+            const unit = Number(event.currentTarget.value);
+            // The thumb stands on a still, wherever between two the pointer is.
+            event.currentTarget.value = String(at);
+            go(nearestStep(stops, unit, steps));
+          }}
+          onKeyDown={onKeyDown}
+        />
+      </div>
+      <p class="nw-scrub-said">
+        <span>
+          {said}
+          {live ? "" : ", a checkpoint"}
+        </span>
+        <button
+          type="button"
+          class="nw-live"
+          aria-pressed={live}
+          title="show training as it is now"
+          onClick={() => state.setCheckpoint(null)}
+        >
+          live
+        </button>
+      </p>
+    </div>
+  );
+}
+
+const MOVES: Record<string, number> = {
+  ArrowLeft: -1,
+  ArrowDown: -1,
+  ArrowRight: 1,
+  ArrowUp: 1,
+  PageDown: -4,
+  PageUp: 4,
+  Home: -Infinity,
+  End: Infinity,
+};

@@ -1,0 +1,141 @@
+/** What the kernel has sent, what the user does, and what follows from both. */
+import { batch, computed } from "@preact/signals";
+import { histogram } from "../../core/histogram";
+import { lastKept, stillAt } from "../../core/steps";
+import { viewOf } from "../../model/embedded";
+import { change, type Model, perFrame, traitsOf } from "../../model/model";
+import { requestsOf } from "../../model/requests";
+import type { Status } from "../../protocol/status";
+import {
+  type Config,
+  type Request,
+  type Run,
+  readCheckpoints,
+  readPicture,
+  type Still,
+} from "../../protocol/toy";
+
+export type State = ReturnType<typeof createState>;
+
+/** The chosen neuron: its run, and its row in what is shown of that. */
+export interface Chosen {
+  run: number;
+  neuron: number;
+  row: number;
+}
+
+const count = (n: number) => n.toLocaleString("en");
+
+export function createState(model: Model, lifetime: AbortSignal) {
+  const trait = traitsOf(model, lifetime);
+  const configs = trait<Config[]>("_configs");
+  const running = trait<boolean>("running");
+  const checkpoint = trait<number | null>("checkpoint");
+  const which = trait<number>("which");
+  const neuron = trait<number | null>("neuron");
+  const feature = trait<number | null>("feature");
+  const status = trait<Status>("status");
+  const explorer = trait<string | null>("_explorer");
+  const splitOf = trait<string>("_split_of");
+  const bytes = trait<DataView | null>("_picture");
+  const stillBytes = trait<DataView | null>("_checkpoints");
+  const requests = requestsOf<Request>(model, status, lifetime);
+
+  const runs = computed<Run[]>(() => readPicture(bytes.value));
+  const kept = computed<Still[][]>(() => readCheckpoints(stillBytes.value));
+  /** Of each run the stills of this training: one that started over has left the others behind. */
+  const stills = computed<Still[][]>(() =>
+    runs.value.map(({ now }, r) =>
+      (kept.value[r] ?? []).filter(
+        (still) =>
+          still.step <= now.step &&
+          still.neurons === now.neurons &&
+          still.features === now.features,
+      ),
+    ),
+  );
+  /** Where training is, and where it ends. */
+  const step = computed(() => Math.max(0, ...runs.value.map(({ now }) => now.step)));
+  const steps = computed(() => Math.max(1, ...runs.value.map((run) => run.steps)));
+  /** The steps of the stills before that, ascending. */
+  const places = computed<number[]>(() => {
+    const all = new Set(stills.value.flatMap((own) => own.map((still) => still.step)));
+    return [...all].filter((place) => place < step.value).sort((a, b) => a - b);
+  });
+  const shown = computed<Still[]>(() =>
+    runs.value.map(({ now }, r) =>
+      checkpoint.value === null ? now : (stillAt(stills.value[r], checkpoint.value) ?? now),
+    ),
+  );
+  const biases = computed(() => histogram(shown.value));
+  const shownStep = computed(() => Math.min(checkpoint.value ?? step.value, step.value));
+
+  const chosen = computed<Chosen | null>(() => {
+    if (neuron.value === null) return null;
+    const row = shown.value[which.value]?.neuronOf.indexOf(neuron.value) ?? -1;
+    return row < 0 ? null : { run: which.value, neuron: neuron.value, row };
+  });
+
+  /** What the screen shows, in words. */
+  const said = computed(() => {
+    const after = `After ${count(shownStep.value)} steps`;
+    const all = shown.value.map(
+      (still, r) =>
+        `${runs.value[r].name}: ${count(still.monosemantic)} of ${count(still.neurons)} neurons monosemantic`,
+    );
+    return all.length ? `${after}: ${all.join("; ")}.` : "";
+  });
+
+  const setCheckpoint = perFrame<number | null>(lifetime, (value) => {
+    if (value !== checkpoint.value) checkpoint.set(value);
+  });
+  /** Changes of the choice that are one: a key held down asks for many. */
+  const choose = perFrame<Record<string, unknown>>(lifetime, (values) =>
+    batch(() => change(model, values)),
+  );
+
+  return {
+    configs,
+    running,
+    checkpoint,
+    feature,
+    explorer,
+    splitOf,
+    runs,
+    stills,
+    step,
+    steps,
+    places,
+    shown,
+    biases,
+    shownStep,
+    chosen,
+    said,
+
+    /** At most once per frame. */
+    setCheckpoint,
+    /** The stills may be of an earlier pause, or not be there yet. */
+    touchCheckpoints() {
+      const old = runs.value.some(
+        ({ now, steps }, r) => (stills.value[r].at(-1)?.step ?? -1) < lastKept(now.step, steps),
+      );
+      if (old) requests.request({ type: "checkpoints.request" });
+    },
+    chooseNeuron(run: number, index: number) {
+      choose({ which: run, neuron: index });
+    },
+    chooseFeature(index: number) {
+      choose({ feature: index });
+    },
+    chooseCell(run: number, row: number, column: number) {
+      const { neuronOf, featureOf } = shown.value[run];
+      choose({ which: run, neuron: neuronOf[row], feature: featureOf[column] });
+    },
+    chooseNothing() {
+      choose({ neuron: null, feature: null });
+    },
+    embed: (reference: string) => viewOf(model, reference),
+
+    ...requests,
+  };
+}
