@@ -10,7 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-NOTEBOOKS = ("01_split_a_neuron.ipynb", "02_neurons_speak_in_ranges.ipynb")
+NOTEBOOKS = (
+    "01_split_a_neuron.ipynb",
+    "02_neurons_speak_in_ranges.ipynb",
+    "03_engineering_monosemanticity.ipynb",
+)
 HOME = Path(__file__).parent
 
 

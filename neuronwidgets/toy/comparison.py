@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MEASURES = {
     "loss": "loss, of the best linear map's",
     "monosemantic": "monosemantic neurons",
+    "faint": "of them faint",
     "covered": "features covered",
     "selectivity": "selectivity",
     "dead": "dead neurons",
@@ -40,7 +41,8 @@ class Comparison:
         """One row for each run: the knobs that differ, its seed, and its measures.
 
         `loss` is on 16,384 fresh samples, as a share of the best linear map's; `monosemantic`
-        (0.999 rule), `covered` and `dead` are counts; see `Run` for each.
+        (0.999 rule), `faint` (those of them that hardly respond), `covered` and `dead` are counts;
+        see `Run` for each.
         """
         import pandas as pd
 
@@ -50,6 +52,7 @@ class Comparison:
             measured = {
                 "loss": run.relative_loss,
                 "monosemantic": int(run.monosemantic.sum()),
+                "faint": int((run.monosemantic & run.faint).sum()),
                 "covered": int(run.covered.sum()),
                 "selectivity": run.selectivity,
                 "dead": int(run.dead.sum()),

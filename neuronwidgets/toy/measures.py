@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 MONOSEMANTIC = 0.999
+FAINT = 0.1
 _TINY = 1e-10
 
 
@@ -28,6 +29,16 @@ def monosemantic(A: np.ndarray) -> np.ndarray:
 def dead(A: np.ndarray) -> np.ndarray:
     """Neurons that no single feature moves away from 0: bool `... x k`."""
     return np.abs(A).max(axis=-1) == 0
+
+
+def faint(A: np.ndarray) -> np.ndarray:
+    """Neurons whose largest response is under a tenth of the layer's largest: bool `... x k`.
+
+    The 0.999 rule does not ask how much a neuron responds, so among those that it finds are some
+    that have all but died. Dead ones are faint too.
+    """
+    top = np.abs(A).max(axis=-1)
+    return top < FAINT * top.max(axis=-1, keepdims=True)
 
 
 def selectivity(A: np.ndarray) -> np.ndarray:

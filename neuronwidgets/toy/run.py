@@ -122,6 +122,11 @@ class Run:
         return measures.dead(self.A)
 
     @cached_property
+    def faint(self) -> np.ndarray:
+        """Neurons that respond under a tenth as much as the strongest: bool `k`."""
+        return measures.faint(self.A)
+
+    @cached_property
     def covered(self) -> np.ndarray:
         """Features that some monosemantic neuron stands for: bool `N`."""
         return measures.covered(self.A)
@@ -216,7 +221,8 @@ class Run:
         """One row for each neuron: what drives it, and its bias.
 
         `share` is `max_i A / sum_i A`, above 0.999 `monosemantic`; `feature` is the one that
-        drives it most, `response` how much; a `dead` neuron has none.
+        drives it most, `response` how much; `faint` under a tenth of the strongest, `dead` not
+        at all.
         """
         import pandas as pd
 
@@ -227,6 +233,7 @@ class Run:
                 "response": self.A.max(axis=1),
                 "share": measures.share(self.A),
                 "monosemantic": self.monosemantic,
+                "faint": self.faint,
                 "dead": self.dead,
             }
         ).rename_axis("neuron")
@@ -259,8 +266,10 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
+        mono = self.monosemantic
         rows = (
-            ("monosemantic neurons", f"{int(self.monosemantic.sum()):,} of {len(self.biases):,}"),
+            ("monosemantic neurons", f"{int(mono.sum()):,} of {len(self.biases):,}"),
+            ("faint ones of them", f"{int((mono & self.faint).sum()):,}"),
             ("features covered", f"{int(self.covered.sum()):,} of {self.config.features:,}"),
             ("dead neurons", f"{int(self.dead.sum()):,}"),
             ("selectivity of the others", f"{self.selectivity:.3f}"),

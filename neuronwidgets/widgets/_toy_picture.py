@@ -71,6 +71,7 @@ class Still:
             "step": self.step,
             "peak": self.peak,
             "monosemantic": int(self.monosemantic.sum()),
+            "faint": int((self.monosemantic & m.faint(self.A)).sum()),
             "covered": int(m.covered(self.A).sum()),
             "dead": int(dead.sum()),
             "selectivity": number(live.mean(dtype=np.float64)) if len(live) else None,

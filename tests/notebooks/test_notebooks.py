@@ -39,7 +39,7 @@ def test_runs(path: Path, tmp_path: Path) -> None:
             assert output.output_type != "error"
             assert "Traceback" not in output.get("text", "")
     state = widget_state(notebook)
-    for name in ("SplitExplorer", "RangeExplorer"):
+    for name in ("SplitExplorer", "RangeExplorer", "ToyLab"):
         explorers = [s for s in state if s["_anywidget_id"].endswith(name)]
         assert len(explorers) == sum(f"{name}(" in cell.source for cell in code)
         assert all(s["status"]["state"] != "error" for s in explorers)

@@ -29,6 +29,7 @@ def test_what_differs_is_named_and_measured(runs: list[toy.Run]) -> None:
     for row, run in zip(frame.itertuples(), runs, strict=True):
         assert row.loss == run.relative_loss
         assert row.monosemantic == run.monosemantic.sum()
+        assert row.faint == (run.monosemantic & run.faint).sum()
         assert row.covered == run.covered.sum()
         assert row.selectivity == run.selectivity
         assert row.mean_bias == run.mean_bias

@@ -36,6 +36,13 @@ def test_selectivity_has_no_threshold_and_no_sign() -> None:
     np.testing.assert_allclose(found[1:], [1, 0.5, 3 / 3.001, 1 / 1.002, 1, 0.5])
 
 
+def test_faint_neurons_hardly_respond() -> None:
+    A = np.array([[2.0, 0.0], [0.19, 0.0], [0.2, 0.0], [0.0, 0.0], [0.0, -0.5]])
+    assert measures.faint(A).tolist() == [False, True, False, True, False]
+    assert measures.faint(A * 1e-6).tolist() == [False, True, False, True, False]
+    assert not measures.faint(np.zeros((3, 2))).any()
+
+
 def test_the_order_puts_monosemantic_neurons_on_the_diagonal() -> None:
     rng = np.random.default_rng(0)
     made = np.zeros((9, 5))

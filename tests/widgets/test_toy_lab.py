@@ -101,6 +101,7 @@ def test_the_picture_is_the_run(lab: Any) -> None:
         np.testing.assert_array_equal(share > 0.999, run.monosemantic)
         np.testing.assert_array_equal(share == 0, run.dead)
         assert about["monosemantic"] == run.monosemantic.sum()
+        assert about["faint"] == (run.monosemantic & run.faint).sum()
         assert about["covered"] == run.covered.sum()
         assert about["dead"] == run.dead.sum()
         assert about["selectivity"] == pytest.approx(run.selectivity)
