@@ -478,7 +478,7 @@ def test_known_features_are_counted_during_the_drag(lab: Any, shots: Path) -> No
         try:
             frame.locator(".nw-slider input[type=range]").fill(str(place))
             page.evaluate(
-                "async () => { for (const _ of [1, 2, 3]) await new Promise(requestAnimationFrame) }"
+                "async () => { for (const _ of '123') await new Promise(requestAnimationFrame) }"
             )
             now = shown()
             assert len(now) == 2 + cards(page).count()
