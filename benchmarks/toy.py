@@ -1,6 +1,7 @@
 """Toy models: what a sweep as one batch saves, and the claims of arXiv 2211.09169 on a CPU.
 
-    python benchmarks/toy.py [--quick] [--only speed claims decay] [--seeds 5] [--device cpu]
+    python benchmarks/toy.py [--quick] [--only speed claims decay recovery] [--seeds 5]
+        [--device cpu] [--threads 1]
 
 Speed: 16 configurations as one batch, against the same 16 one after the other (`alone`), and
 against 16 plain PyTorch loops as the authors wrote theirs (`plain`: a `Sequential`, autograd,
@@ -8,7 +9,8 @@ LAMB tensor by tensor, every feature drawn); in one run, interleaved, best of th
 
 Claims, over seeds that train as one batch, mean and standard deviation over seeds: (a) zero start,
 learning rates; (b) start at -1 with decay against the zero start; (c) numbers of neurons; (d) the
-biases of monosemantic neurons. Relative loss is on 16,384 held-out samples, as a share of the best
+biases of monosemantic neurons. Recovery (what splitting finds of the true features) is described
+in toy_recovery.py. Relative loss is on 16,384 held-out samples, as a share of the best
 linear decoder's.
 """
 
@@ -21,10 +23,11 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import torch
+from toy_recovery import recovery
 
 from neuronwidgets import toy
 
-PARTS = ["speed", "claims", "decay"]
+PARTS = ["speed", "claims", "decay", "recovery"]
 BOTTOM = 512
 """Steps are this more than a multiple of 1,024: training ends where the learning rate does."""
 
@@ -56,6 +59,8 @@ def main() -> None:
         claims(base, options.seeds, options.device)
     if "decay" in wanted:
         decays(base, options.seeds, options.device)
+    if "recovery" in wanted:
+        recovery(min(3, options.seeds), options.quick)
 
 
 def speed(features: int, dims: int, neurons: int, batch: int, device: str) -> None:

@@ -27,6 +27,14 @@ class Calibration:
     true: np.ndarray
     threshold: float
 
+    @classmethod
+    def of(cls, cosines: np.ndarray, threshold: float = COSINE) -> Calibration:
+        """The matching for `K x N` cosines."""
+        from scipy.optimize import linear_sum_assignment
+
+        found, true = linear_sum_assignment(cosines, maximize=True)
+        return cls(cosines, found, true, float(threshold))
+
     @property
     def matched(self) -> np.ndarray:
         """float64 `min(K, N)`, the cosine of each pair."""
@@ -64,8 +72,6 @@ def calibrate(found: Any, true: Any, threshold: float = COSINE) -> Calibration:
         true: `N x D`. A row of zeros is a feature without a direction: nothing recovers it.
         threshold: the least cosine of a recovered direction, in (0, 1].
     """
-    from scipy.optimize import linear_sum_assignment
-
     number = isinstance(threshold, int | float | np.number) and not isinstance(threshold, bool)
     if not number or not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold!r}; a cosine above 0, at most 1, is needed.")
@@ -78,10 +84,18 @@ def calibrate(found: Any, true: Any, threshold: float = COSINE) -> Calibration:
     length = np.linalg.norm(made, axis=1)
     if (length == 0).any():
         raise ValueError(f"found[{int(np.flatnonzero(length == 0)[0])}] is zero: no direction.")
-    size = np.linalg.norm(truth, axis=1)
-    cosines = made / length[:, None] @ (truth / np.where(size > 0, size, 1)[:, None]).T
-    rows, columns = linear_sum_assignment(cosines, maximize=True)
-    return Calibration(np.clip(cosines, -1, 1), rows, columns, float(threshold))
+    return Calibration.of(cosines_of(made, truth), threshold)
+
+
+def cosines_of(found: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """float64 `K x N`, between the rows of `K x D` and `N x D`; 0 where a row is zero."""
+
+    def unit(rows: np.ndarray) -> np.ndarray:
+        wide = np.asarray(rows, np.float64)
+        size = np.linalg.norm(wide, axis=1, keepdims=True)
+        return wide / np.where(size > 0, size, 1)
+
+    return np.clip(unit(found) @ unit(true).T, -1, 1)
 
 
 def _rows(name: str, values: Any) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from neuronwidgets.palette import COLORS
 from neuronwidgets.widgets._faces import Text, cut_text, pack_faces
 from neuronwidgets.widgets._jobs import Progress, Steps
 from neuronwidgets.widgets._protocol import pack
+
+if TYPE_CHECKING:
+    from neuronwidgets.widgets._truth import Truth
 
 FOUND = 20
 """How many samples are looked up for each vector; the view shows the first of them."""
@@ -27,8 +30,9 @@ CHUNK = 16
 class Evidence:
     """The evidence for one split: grows as the user moves, and is packed for the views."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, split: Split, truth: Truth | None = None) -> None:
         self.split = split
+        self.truth = truth
         self._found: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
         self._texts: dict[int, Text] = {}
         self._sent = self._tree_faces()
@@ -56,6 +60,12 @@ class Evidence:
         }
         if split.labels is not None:
             tensors["label"] = split.labels.astype(np.int32)
+        if self.truth is not None:
+            nodes = np.sort(self._possible)
+            tensors["truth_node"] = nodes.astype(np.int32)
+            tensors["truth"] = self.truth.cosines(split, self._vectors(nodes.tolist()))
+            names = [self.truth.names[i] for i in self.truth.drivers(split)]
+            about["truth"] = {"names": names, "recovered": self.truth.recovered}
         return pack(
             tensors,
             {
@@ -88,9 +98,12 @@ class Evidence:
         nodes: np.ndarray,
         found: list[tuple[np.ndarray, np.ndarray, float]],
         threshold: float,
+        vectors: np.ndarray,
     ) -> bytes:
         """The `refinement` message."""
         tensors, about = self._pack_found(found, [r for f in found for r in f[0][:SHOWN].tolist()])
+        if self.truth is not None:
+            tensors["truth"] = self.truth.cosines(self.split, vectors)
         return pack(
             {
                 "concept": labels.astype(np.int32),
@@ -155,6 +168,8 @@ class Evidence:
 
     def _vectors(self, nodes: Sequence[int]) -> np.ndarray:
         tree, vectors = self.split.tree, self.split.vectors
+        if not nodes:
+            return np.zeros((0, vectors.shape[1]), np.float32)
         return unit(np.stack([vectors[tree.members(n)].mean(0, dtype=np.float64) for n in nodes]))
 
     def _unread(self, nodes: Sequence[int]) -> list[int]:

@@ -10,6 +10,9 @@ tree        merge int32 (n-1) x 2   children of each merge, the larger first
             map float32 n x 2       the samples in the plane
             color int16 2n-1        palette slot of each node, -1 too small to be a concept
             tick float64 k x 2      suggested thresholds and how many concepts they give
+            truth_node int32 p      the nodes that can be concepts (absent without truth)
+            truth float64 p x f     cosines of their vectors with the true features that drive the
+                                    neuron, meta.truth.names (absent without truth)
             + faces
 evidence    node int32 m            tree nodes whose vectors were looked up in the whole dataset
             found int32 m x f       dataset rows of highest projection, highest first
@@ -20,6 +23,7 @@ evidence    node int32 m            tree nodes whose vectors were looked up in t
 refinement  concept int32 n         the k-means concept of each sample, -1 none
             mark int8 n             0 stayed, 1 moved, 2 left
             node int32 k            the tree node each concept goes with, -1 none
+            truth float64 k x f     as in the tree, of each concept (absent without truth)
             + the evidence arrays without `node`, one row per concept, + faces
 picture     activation float32 N    of one neuron, class after class, ascending in each
             start int32 C+1         where each class begins

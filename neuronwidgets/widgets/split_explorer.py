@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets as t
@@ -19,6 +19,10 @@ from neuronwidgets.concepts.split import split
 from neuronwidgets.widgets._base import IDLE, Widget, front_end
 from neuronwidgets.widgets._evidence import Evidence
 from neuronwidgets.widgets._jobs import Progress, Steps, take
+
+if TYPE_CHECKING:
+    from neuronwidgets.toy import Calibration
+    from neuronwidgets.widgets._truth import Truth
 
 REST = 0.15
 """Seconds without a new threshold after which the drag rests."""
@@ -81,6 +85,8 @@ class SplitExplorer(Widget):
         threshold: float | None = None,
         min_size: int | None = None,
         refined: bool = False,
+        truth: Any = None,
+        truth_names: Sequence[str] | None = None,
     ) -> None:
         """Open the explorer.
 
@@ -93,10 +99,17 @@ class SplitExplorer(Widget):
             threshold: where to cut at first; not given: chosen from the data.
             min_size: clusters of fewer samples are no concept; 5 in 100 if not given.
             refined: begin with the paper's k-means membership.
+            truth: what is known of the layer, to see live what is recovered: a `toy.Run`, or
+                `N x D` numbers, in each row what the layer holds when one true feature is there
+                alone, in one unit for all rows (`run.A.T`; `run.directions` has lost it). The
+                features in question are those that drive the neuron (or direction): with a
+                projection on it of at least a tenth of the largest one. See `calibration`.
+            truth_names: of the `N` features; "feature 0" and so on if not given.
         """
         if not isinstance(acts, Activations):
             acts = Activations.from_arrays(acts)
         self._acts = acts
+        self._truth = _known(truth, truth_names, acts.shape[1])
         self._min_size = min_size
         self._metric = check_method(method, metric)
         self._pending: Split | None = None
@@ -109,7 +122,7 @@ class SplitExplorer(Widget):
         super().__init__()
         if threshold is not None:
             self._memory[_key(first)] = (float(threshold), {})
-        self._show(*_ready(first))
+        self._show(*_ready(first, self._truth))
         self.refined = bool(refined)
         self._gather()
 
@@ -144,6 +157,24 @@ class SplitExplorer(Widget):
                 made = made.regrouped(members[1], names)
             self._cached = (key, made)
             return made
+
+    @property
+    def driving(self) -> np.ndarray | None:
+        """The true features that drive the neuron: int64 `F`, rows of `truth`; `None` without.
+
+        For a run of the task "absolute", whose features are signed, `N + i` is the negative of
+        feature `i`.
+        """
+        return None if self._truth is None else self._truth.drivers(self._split)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """`concepts` matched with the true features that drive the neuron; `None` without truth.
+
+        As from `toy.calibrate(explorer.concepts.vectors, truth[explorer.driving])`. A concept
+        whose samples are all zero has no direction: its cosines are 0.
+        """
+        return None if self._truth is None else self._truth.calibration(self.concepts)
 
     def rename(self, concept: int, name: str) -> None:
         """Give concept number `concept` (from 0, in the order of `concepts`) a name.
@@ -205,7 +236,7 @@ class SplitExplorer(Widget):
         if pending is not None:
             with self._jobs.lock:
                 self._jobs.cancel()
-                self._show(*_ready(pending))
+                self._show(*_ready(pending, self._truth))
             self._gather()
 
     @t.validate("threshold")
@@ -271,7 +302,7 @@ class SplitExplorer(Widget):
                     yield step
             return
         yield Progress(0.9, f"clustering {top} samples")
-        ready = _ready(made)
+        ready = _ready(made, self._truth)
         yield lambda: self._show(*ready)
         yield from self._steps()
 
@@ -362,7 +393,9 @@ class SplitExplorer(Widget):
         if len(refined):
             found = yield from proof.find(refined.vectors)
         marks = np.where(done.moved, 1, np.where(done.left, 2, 0)).astype(np.int8)
-        packed = proof.pack_refinement(refined.labels, marks, refined.nodes, list(found), threshold)
+        packed = proof.pack_refinement(
+            refined.labels, marks, refined.nodes, list(found), threshold, refined.vectors
+        )
 
         def publish() -> None:
             with self._together():
@@ -373,8 +406,19 @@ class SplitExplorer(Widget):
         yield publish
 
 
-def _ready(made: Split) -> tuple[Split, Evidence, bytes]:
-    evidence = Evidence(made)
+def _known(truth: Any, names: Any, neurons: int) -> Truth | None:
+    if truth is None:
+        if names is not None:
+            raise ValueError("truth_names is given without truth: there is nothing to name.")
+        return None
+    # It needs torch, which an explorer of plain arrays does not.
+    from neuronwidgets.widgets._truth import Truth
+
+    return Truth.of(truth, names, neurons)
+
+
+def _ready(made: Split, truth: Truth | None) -> tuple[Split, Evidence, bytes]:
+    evidence = Evidence(made, truth)
     return made, evidence, evidence.pack_tree()
 
 

@@ -429,6 +429,93 @@ def test_dark_and_narrow(lab: Any, shots: Path) -> None:
     page.close()
 
 
+KNOWN = """
+import numpy as np, neuronwidgets as nw
+rng = np.random.default_rng(0)
+true = rng.random((7, 12))
+true[:, 0] = [1, 0.9, 0.8, 0.7, 0.02, 0.05, 0]
+present = np.zeros((400, 7))
+for row in present:
+    some = rng.choice(7, 1 + (rng.random() < 0.2), replace=False)
+    row[some] = 0.5 + rng.random(len(some))
+images = np.zeros((400, 8, 8), "u1")
+images[np.arange(400), present.argmax(axis=1)] = 255
+acts = nw.Activations.from_arrays(present @ true + rng.normal(0, 0.02, (400, 12)), images)
+names = [f"feature {i}" for i in range(6)] + ["<img src=x onerror='window.pwned=1'>"]
+"""
+SAID = """
+def said():
+    c = explorer.calibration
+    hits = c.true[c.matched >= c.threshold]
+    lost = [names[i] for i in np.delete(explorer.driving, hits)]
+    verb = "features that drive" if len(explorer.driving) > 1 else "feature that drives"
+    text = f"{len(hits)} of {len(explorer.driving)} {verb} this neuron recovered"
+    text += " (cosine of at least 0.9)"
+    more = [f"median matched cosine {np.median(c.matched):.2f}"]
+    more += ["missed: " + ", ".join(lost)] if lost else []
+    cards = [f"{names[explorer.driving[row.argmax()]]} · cosine {row.max():.2f}"
+             for row in c.cosines]
+    return [text, " · ".join(more), *cards]
+"""
+
+
+def test_known_features_are_counted_during_the_drag(lab: Any, shots: Path) -> None:
+    show = "explorer = nw.SplitExplorer(acts, 0, truth=true, truth_names=names)\nexplorer"
+    notebook = lab.notebook("known", [KNOWN + SAID, show])
+    page = notebook.page
+    notebook.run_all()
+    frame = notebook.frame()
+
+    def shown() -> list[str]:
+        return [*frame.locator(".nw-truth p").all_inner_texts(),
+                *frame.locator(".nw-feature").all_inner_texts()]  # fmt: skip
+
+    seen = set()
+    pid = int(notebook.python("import os; print(os.getpid())"))
+    for place in (0.9, 0.7, 0.5, 0.4, 0.3):
+        # The line and the cards change without the kernel ...
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            frame.locator(".nw-slider input[type=range]").fill(str(place))
+            page.evaluate(
+                "async () => { for (const _ of '123') await new Promise(requestAnimationFrame) }"
+            )
+            now = shown()
+            assert len(now) == 2 + cards(page).count()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        # ... and say what Python says.
+        notebook.follows("said()", repr(now))
+        seen.add(now[0])
+    assert len(seen) > 2
+    assert any(line.startswith("4 of 4 features") for line in seen)
+    notebook.python("explorer.threshold = explorer.split.suggested")
+    expect(frame.locator(".nw-truth")).to_contain_text("missed: ")
+    frame.screenshot(path=shots / "known.png")
+    notebook.python("explorer.refined = True; explorer.wait(30)")
+    notebook.follows("explorer.concepts.refined", "True")
+    expect(frame.locator(".nw-switches")).to_contain_text("left out")
+    notebook.follows("said()", repr(shown()))
+    notebook.python("explorer.refined = False")
+    frame.locator(".nw-neuron").fill("5")
+    frame.locator(".nw-neuron").press("Enter")
+    expect(frame.locator(".nw-own")).to_contain_text("neuron 5 itself")
+    notebook.follows("said()", repr(shown()))
+    assert page.evaluate("() => window.pwned") is None
+    notebook.theme("JupyterLab Dark")
+    page.wait_for_function(
+        "() => { const [r] = getComputedStyle(document.querySelector('.nw')).backgroundColor"
+        ".match(/\\d+/g); return Number(r) < 60 }"
+    )
+    frame.screenshot(path=shots / "known-dark.png")
+    frame.locator("xpath=..").evaluate("e => { e.style.width = '480px' }")
+    page.wait_for_function("() => document.querySelector('.nw-frame').clientWidth <= 480")
+    frame.screenshot(path=shots / "known-narrow.png")
+    notebook.theme("JupyterLab Light")
+    assert notebook.errors == []
+    page.close()
+
+
 TEXT = """
 import numpy as np, neuronwidgets as nw, threading
 from neuronwidgets.activations import Samples

@@ -15,9 +15,12 @@ import numpy as np
 import neuronwidgets as nw
 from neuronwidgets.activations import Samples
 from neuronwidgets.concepts import Concepts
+from neuronwidgets.concepts.refine import refine
 from neuronwidgets.ranges.rules import RULES
+from neuronwidgets.toy import Calibration
 from neuronwidgets.widgets._evidence import Evidence
 from neuronwidgets.widgets._range_picture import Pictures
+from neuronwidgets.widgets._truth import Truth
 
 HERE = Path(__file__).parent
 
@@ -72,6 +75,63 @@ def messages() -> dict[str, bytes]:
     return out
 
 
+TRUTH_NAMES = ["cat", "dog", "köln 🙂", "<b>", "half", "elsewhere"]
+
+
+def known() -> Truth:
+    """Four directions of the groups and near them, one between two, one that does not drive."""
+    rows = np.array([
+        [4, 3, 0, 0, 0.2, 0], [4, 0, 3, 0, 0, 0.4], [2, 0.3, 0, 1.5, 0, 0], [3, 0, 2, 0.5, 0, 0],
+        [1, 0.3, 0.3, 0, 0, 0], [0.3, 0, 0, 0, 5, 0],
+    ])  # fmt: skip
+    return Truth.of(rows, TRUTH_NAMES, 6)
+
+
+def truths() -> tuple[dict[str, bytes], dict[str, object]]:
+    """The messages with known features, and what Python's calibration says of each cut."""
+    made, truth = nw.split(activations("image"), 0, top=60), known()
+    proof = Evidence(made, truth)
+
+    def said(concepts: Concepts) -> dict[str, object]:
+        found = truth.calibration(concepts)
+        hit = found.true[found.matched >= found.threshold]
+        return {
+            "threshold": float(concepts.threshold),
+            "nearest": found.cosines.argmax(axis=1).tolist(),
+            "cosine": found.cosines.max(axis=1, initial=-1).tolist(),
+            "found": found.found.tolist(), "true": found.true.tolist(),
+            "recovered": found.recovered, "missed": sorted({*range(5)} - set(hit.tolist())),
+            "median": float(np.median(found.matched)) if len(found.matched) else None,
+        }  # fmt: skip
+
+    concepts = made.cut(made.tree.top * 0.2).refine(outlier=4)
+    done = refine(made, concepts.threshold, outlier=4)
+    steps = proof.find(concepts.vectors)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found = end.value
+            break
+    marks = np.where(done.moved, 1, np.where(done.left, 2, 0))
+    packed = proof.pack_refinement(
+        concepts.labels, marks, concepts.nodes, found, concepts.threshold, concepts.vectors
+    )
+    cuts = [said(made.cut(share * made.tree.top)) for share in np.linspace(0, 1.05, 41)]
+    rng = np.random.default_rng(3)
+    assignments = []
+    for rows, columns in ((1, 1), (1, 4), (4, 1), (3, 3), (5, 8), (8, 5), (30, 30), (12, 40)):
+        for whole in (False, True):
+            score = rng.normal(size=(rows, columns)).round(0 if whole else 6)
+            best = Calibration.of(score)
+            assignments.append({
+                "score": score.tolist(), "sum": float(best.matched.sum()),
+                "found": best.found.tolist(), "true": best.true.tolist(), "ties": whole,
+            })  # fmt: skip
+    messages = {"truth-tree": proof.pack_tree(), "truth-refinement": packed}
+    return messages, {"cuts": cuts, "refined": said(concepts), "assignments": assignments}
+
+
 def pictures(kind: str) -> Pictures:
     acts = activations(kind)
     return Pictures(acts, nw.ranges(acts), ("#4477AA",) * 3, "label")
@@ -122,8 +182,9 @@ def cuts() -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    for name, data in messages().items():
+    with_truth, recovery = truths()
+    for name, data in {**messages(), **with_truth}.items():
         (HERE / f"{name}.safetensors").write_bytes(data)
-    for name, made in (("cuts", cuts()), ("intervals", intervals())):
+    for name, made in (("cuts", cuts()), ("intervals", intervals()), ("recovery", recovery)):
         text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
         (HERE / f"{name}.json").write_text(text, "utf-8")

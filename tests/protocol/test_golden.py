@@ -23,7 +23,11 @@ spec.loader.exec_module(golden)
 @pytest.mark.parametrize("shown", ["image", "text"])
 def test_messages(shown: str, kind: str) -> None:
     name = f"{shown}-{kind}"
-    now, about = unpack(golden.messages()[name])
+    compare(name, golden.messages()[name])
+
+
+def compare(name: str, packed: bytes) -> None:
+    now, about = unpack(packed)
     then, said = unpack((HERE / f"{name}.safetensors").read_bytes())
     assert now.keys() == then.keys()
     for key, array in then.items():
@@ -37,6 +41,21 @@ def test_messages(shown: str, kind: str) -> None:
     np.testing.assert_allclose(range_now, range_then, rtol=1e-5)
     assert about.pop("suggested", 0) == pytest.approx(said.pop("suggested", 0))
     assert about == said
+
+
+def test_truth() -> None:
+    messages, said = golden.truths()
+    for name, packed in messages.items():
+        compare(name, packed)
+    then = json.loads((HERE / "recovery.json").read_text("utf-8"))
+    for one, other in zip(
+        [*said["cuts"], said["refined"]], [*then["cuts"], then["refined"]], strict=True
+    ):
+        for key, value in other.items():
+            assert one[key] == pytest.approx(value), key
+    for one, other in zip(said["assignments"], then["assignments"], strict=True):
+        assert one["score"] == other["score"]
+        assert one["sum"] == pytest.approx(other["sum"])
 
 
 def test_cuts() -> None:

@@ -338,8 +338,8 @@ def test_cancel_between_the_last_step_and_the_screen(
 
     ready = split_explorer._ready
 
-    def packed(made: Any) -> Any:
-        out = ready(made)
+    def packed(*made: Any) -> Any:
+        out = ready(*made)
         explorer.cancel()
         return out
 

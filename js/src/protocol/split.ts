@@ -15,6 +15,8 @@ export interface TreeMessage {
   color: Int16Array;
   palette: string[];
   ticks: { threshold: number; concepts: number }[];
+  /** null where nothing is known. */
+  truth: TruthOfTree | null;
   faces: Faces;
   layer: string;
   name: string;
@@ -26,6 +28,15 @@ export interface TreeMessage {
   labels: string[];
   range: [number, number];
   suggested: number;
+}
+
+/** The true features that drive the neuron, and how near each node's vector is to them. */
+export interface TruthOfTree {
+  names: string[];
+  /** The least cosine of a recovered feature. */
+  recovered: number;
+  /** Of each node that can be a concept, its cosine with each feature. */
+  cosines: Map<number, Float64Array>;
 }
 
 /** What one concept vector finds in the whole dataset. */
@@ -47,6 +58,8 @@ export interface RefinementMessage {
   mark: Int8Array;
   node: Int32Array;
   found: Found[];
+  /** Each concept's cosines with the true features; null where nothing is known. */
+  truth: Float64Array[] | null;
   faces: Faces;
 }
 
@@ -67,6 +80,22 @@ function foundOf(packed: Packed): Found[] {
   }));
 }
 
+function rowsOf(packed: Packed, name: string): Float64Array[] {
+  const [count, width] = packed.shape(name);
+  const all = packed.tensor(name, Float64Array);
+  return Array.from({ length: count }, (_, i) => all.subarray(i * width, (i + 1) * width));
+}
+
+function truthOf(packed: Packed): TruthOfTree | null {
+  if (!packed.has("truth")) return null;
+  const rows = rowsOf(packed, "truth");
+  const nodes = packed.tensor("truth_node", Int32Array);
+  return {
+    ...(packed.meta.truth as { names: string[]; recovered: number }),
+    cosines: new Map(Array.from(nodes, (node, i) => [node, rows[i]] as const)),
+  };
+}
+
 export function readTree(view: DataView | null): TreeMessage | null {
   const packed = unpack(view);
   if (!packed) return null;
@@ -84,6 +113,7 @@ export function readTree(view: DataView | null): TreeMessage | null {
       threshold: tick[2 * i],
       concepts: tick[2 * i + 1],
     })),
+    truth: truthOf(packed),
     faces: facesOf(packed),
   };
 }
@@ -108,6 +138,7 @@ export function readRefinement(view: DataView | null): RefinementMessage | null 
     mark: packed.tensor("mark", Int8Array),
     node: packed.tensor("node", Int32Array),
     found: packed.shape("found")[0] ? foundOf(packed) : [],
+    truth: packed.has("truth") ? rowsOf(packed, "truth") : null,
     faces: facesOf(packed),
   };
 }

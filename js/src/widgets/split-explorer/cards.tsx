@@ -6,12 +6,14 @@ import { short } from "../../core/scale";
 import type { Found, TreeMessage } from "../../protocol/split";
 import { type Face, RestingFace } from "../../view/faces";
 import type { State } from "./state";
+import { type Nearest, nearestOf } from "./truth";
 
 const percent = (share: number) => `${Math.round(share * 100)}%`;
 
 export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   const cut = state.current.value;
   const { key, source } = state.hover.value ?? {};
+  const nearest = nearestOf(data, state.recovery.value);
   if (!cut) return null;
   return (
     <ul class="nw-cards" aria-label={`${cut.concepts.length} concepts`}>
@@ -24,6 +26,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
           concept={concept}
           index={i}
           lit={source === "concept" && key === concept.key}
+          {...nearest[i]}
         />
       ))}
       {cut.unassigned > 0 && (
@@ -88,7 +91,7 @@ function Shares({ cut, total }: { cut: Cut; total: number }) {
   );
 }
 
-interface CardProps {
+interface CardProps extends Partial<Nearest> {
   state: State;
   data: TreeMessage;
   concept: Concept;
@@ -96,7 +99,7 @@ interface CardProps {
   lit: boolean;
 }
 
-const Card = memo(({ state, data, concept, index, lit }: CardProps) => {
+const Card = memo(({ state, data, concept, index, lit, feature, matched }: CardProps) => {
   const { name, color, size, number, purity, labelled, label, range } = concept;
   const found = concept.refined ? concept.found : state.foundOf(concept.node);
   const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
@@ -143,6 +146,11 @@ const Card = memo(({ state, data, concept, index, lit }: CardProps) => {
       <footer>
         <RangeStrip data={data} range={range} color={color} />
         {found && <span class="nw-quiet">cos to neuron {found.cosine.toFixed(2)}</span>}
+        {feature && (
+          <span class="nw-feature" title={matched}>
+            {feature}
+          </span>
+        )}
       </footer>
     </li>
   );

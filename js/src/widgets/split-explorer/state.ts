@@ -1,6 +1,7 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
 import { type Cut, cutAt, type Names, refinedAt, renamed, type Seen } from "../../core/concepts";
+import { type Recovery, recoveryOf } from "../../core/recovery";
 import { between, fromUnit, toUnit } from "../../core/scale";
 import { members, nodeAt, rootOf, type Tree, topOf } from "../../core/tree";
 import { type Model, perFrame, traitsOf } from "../../model/model";
@@ -62,6 +63,19 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return cutAt(now, threshold.value, names.value, seen.value);
   });
 
+  const recovery = computed<Recovery | null>(() => {
+    const [truth, cut] = [data.value?.truth, current.value];
+    if (!truth || !cut) return null;
+    const none = new Float64Array(truth.names.length);
+    const known = cut.mark ? refinement.value?.truth : null;
+    const rows = cut.concepts.map(({ node }, i) => (known ? known[i] : truth.cosines.get(node)));
+    return recoveryOf(
+      rows.map((row) => row ?? none),
+      truth.names.length,
+      truth.recovered,
+    );
+  });
+
   const hover = signal<Hover | null>(null);
   /** Which of the top samples are lit: by the pointer, else by the selection. */
   const lit = computed<Uint8Array | null>(() => {
@@ -104,6 +118,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     evidence,
     refining,
     current,
+    recovery,
     hover,
     lit,
     litRows,

@@ -9,6 +9,7 @@ import type { TreeMessage } from "../../protocol/split";
 import { Canvas, type Size } from "../../view/canvas";
 import { taken } from "../../view/drag";
 import type { State } from "./state";
+import { Truth } from "./truth";
 
 /** Room above the ground for the concepts' numbers, and left of the tree for the ticks. */
 const FOOT = 26;
@@ -140,6 +141,7 @@ export function ThresholdTree({ state, theme }: Props) {
           }}
         />
       </div>
+      <Truth state={state} data={data} />
       <div class="nw-switches" style={{ paddingLeft: `${SIDE}px` }}>
         <label class="nw-switch">
           <input
