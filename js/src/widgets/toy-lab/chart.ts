@@ -56,8 +56,6 @@ export function drawChart(
   if (base) {
     pen.fillStyle = theme.quiet;
     pen.fillRect(LEFT, Math.round(y(base.value)), wide - LEFT - RIGHT, 1);
-    pen.textBaseline = "bottom";
-    pen.fillText(base.text, wide - RIGHT - 4, y(base.value) - 1);
   }
   pen.fillStyle = theme.ink;
   pen.globalAlpha = 0.55;
@@ -78,6 +76,17 @@ export function drawChart(
     pen.beginPath();
     pen.arc(x(here.step), y(here.value), 3, 0, 2 * Math.PI);
     pen.fill();
+  }
+  if (base) {
+    pen.font = `11px ${family}`;
+    pen.textAlign = "right";
+    pen.textBaseline = "bottom";
+    // In front of the lines, and clear of them.
+    pen.strokeStyle = theme.paper;
+    pen.lineWidth = 4;
+    pen.strokeText(base.text, wide - RIGHT - 4, y(base.value) - 2);
+    pen.fillStyle = theme.quiet;
+    pen.fillText(base.text, wide - RIGHT - 4, y(base.value) - 2);
   }
   if (lines.length > 1) drawNames(pen, lines, x, y, family);
 }

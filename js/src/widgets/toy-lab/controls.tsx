@@ -55,10 +55,10 @@ function Card({ state, config, run }: CardProps) {
       <details>
         <summary>all knobs</summary>
         {REST.map(([title, knobs]) => (
-          <fieldset key={title}>
-            <legend>{title}</legend>
+          <section key={title} class="nw-group" aria-label={title}>
+            <b>{title}</b>
             <div class="nw-row">{knobs.map(field)}</div>
-          </fieldset>
+          </section>
         ))}
       </details>
     </section>

@@ -127,7 +127,7 @@ function pointsOf(run: Run, kind: Kind): Point[] {
 function Axis({ state }: { state: State }) {
   const steps = state.steps.value;
   return (
-    <div class="nw-steps" aria-hidden="true" style={{ margin: `0 ${RIGHT}px 0 ${LEFT}px` }}>
+    <div class="nw-steps" aria-hidden="true" style={{ margin: `-8px ${RIGHT}px 0 ${LEFT}px` }}>
       {stepTicks(steps).map((tick) => (
         <span key={tick} style={{ left: `${unitOfStep(tick, steps) * 100}%` }}>
           {tick.toLocaleString("en")}

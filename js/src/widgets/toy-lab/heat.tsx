@@ -1,7 +1,7 @@
 /** One run: what is counted of it, its responses as a heatmap, its biases. */
 import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { cellAt, heightOf } from "../../core/heat";
+import { cellAt, heightOf, strength } from "../../core/heat";
 import { responseAt } from "../../core/responses";
 import { fixed, tenths } from "../../core/scale";
 import type { Theme } from "../../model/theme";
@@ -33,10 +33,9 @@ export function RunPane({ state, theme, run }: Props) {
         </p>
         <p>
           <b>{count(still.covered)}</b> of {count(still.features)} features covered
+          <span class="nw-quiet"> · {count(still.dead)} dead</span>
         </p>
-        <p class="nw-quiet">
-          loss {tenths(still.loss)} of the best linear map’s · {count(still.dead)} dead
-        </p>
+        <p class="nw-quiet">loss {tenths(still.loss)} of the best linear map’s</p>
       </div>
       <Heatmap state={state} theme={theme} run={run} />
       <Biases state={state} theme={theme} run={run} />
@@ -139,6 +138,9 @@ function Heatmap({ state, theme, run }: Props) {
             if (cell) state.chooseCell(run, cell.row, cell.column);
           }}
         />
+        {still.dead === still.neurons && (
+          <p class="nw-all-dead nw-quiet">all neurons are dead: no feature moves any</p>
+        )}
         {seen && <Tip state={state} run={run} {...seen} />}
       </div>
     </div>
@@ -161,6 +163,15 @@ const MOVES: Record<string, [rows: number, columns: number]> = {
   End: [Infinity, 0],
 };
 
+/** From clear to the colour, as the palette has it. */
+function gradient(color: string): string {
+  const stops = [0, 0.1, 0.25, 0.5, 0.75, 1].map(
+    (share) =>
+      `color-mix(in srgb, ${color} ${strength(share) * 100}%, transparent) ${share * 100}%`,
+  );
+  return stops.join(", ");
+}
+
 function Legend({ state, run, color }: { state: State; run: number; color: string }) {
   const still = state.shown.value[run];
   const peak = peakOf(state);
@@ -170,7 +181,10 @@ function Legend({ state, run, color }: { state: State; run: number; color: strin
     return (low / 127) * still.peak;
   }, [still]);
   return (
-    <span class="nw-legend" style={{ "--nw-accent": color, "--nw-negative": NEGATIVE }}>
+    <span
+      class="nw-legend"
+      style={{ "--nw-above": gradient(color), "--nw-below": gradient(NEGATIVE) }}
+    >
       {least < 0 && (
         <>
           {fixed(least, 2)} <i class="nw-below-0" />{" "}
