@@ -44,7 +44,11 @@ function Card({ state, config, run }: CardProps) {
                 name={group}
                 class="nw-hidden"
                 checked={config.preset === preset}
-                onClick={() => state.request({ type: "preset.request", run, name: preset })}
+                onClick={(event) => {
+                  // Checked is what the kernel has taken.
+                  event.preventDefault();
+                  state.request({ type: "preset.request", run, name: preset });
+                }}
               />
               <span>{preset}</span>
             </label>
