@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from neuronwidgets.ranges import salient_overlap as salient_overlap
     from neuronwidgets.widgets.range_explorer import RangeExplorer as RangeExplorer
     from neuronwidgets.widgets.split_explorer import SplitExplorer as SplitExplorer
+    from neuronwidgets.widgets.toy_lab import ToyLab as ToyLab
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ _HOME = {
     "Samples": "neuronwidgets.activations",
     "Split": "neuronwidgets.concepts",
     "SplitExplorer": "neuronwidgets.widgets.split_explorer",
+    "ToyLab": "neuronwidgets.widgets.toy_lab",
     "ablate": "neuronwidgets.interventions",
     "applied": "neuronwidgets.interventions",
     "capture": "neuronwidgets.capture",

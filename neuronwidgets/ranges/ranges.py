@@ -250,16 +250,8 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
     Raises:
         ValueError: the activations have no labels.
     """
-    if hasattr(acts, "labelled"):
-        acts = acts.labelled()
-    if not isinstance(acts, Activations):
-        raise TypeError(f"acts is a {type(acts).__name__}; labelled Activations (from capture or "
-                        "from_arrays), or Concepts, are needed.")  # fmt: skip
-    if acts.labels is None or not (acts.labels >= 0).any():
-        raise ValueError(
-            f"layer {acts.layer!r} has no labels: give capture(..., labels=...), "
-            "from_arrays(..., labels=...), or concepts.labelled()."
-        )
+    acts = labelled(acts)
+    assert acts.labels is not None
     if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
         raise ValueError(f"bins={bins!r}; a whole number of at least 1 is needed.")
     codes = [c for c in range(len(acts.label_names)) if (acts.labels == c).any()]
@@ -298,6 +290,21 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
         histogram=counts,
         seen=frozenset(acts.samples.marks()),
     )
+
+
+def labelled(acts: Any) -> Activations:
+    """`acts`, or a split's concepts as activations; refused in words if nothing has a label."""
+    if hasattr(acts, "labelled"):
+        acts = acts.labelled()
+    if not isinstance(acts, Activations):
+        raise TypeError(f"acts is a {type(acts).__name__}; labelled Activations (from capture or "
+                        "from_arrays), or Concepts, are needed.")  # fmt: skip
+    if acts.labels is None or not (acts.labels >= 0).any():
+        raise ValueError(
+            f"layer {acts.layer!r} has no labels: give capture(..., labels=...), "
+            "from_arrays(..., labels=...), or concepts.labelled()."
+        )
+    return acts
 
 
 def _edges(values: list[np.ndarray], bins: int) -> np.ndarray:

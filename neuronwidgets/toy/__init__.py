@@ -14,5 +14,6 @@ from neuronwidgets.toy.tied import Superposition as Superposition
 from neuronwidgets.toy.tied import TiedConfig as TiedConfig
 from neuronwidgets.toy.tied import superpose as superpose
 from neuronwidgets.toy.training import Progress as Progress
+from neuronwidgets.toy.training import Training as Training
 from neuronwidgets.toy.training import train as train
 from neuronwidgets.toy.training import training as training

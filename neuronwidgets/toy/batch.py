@@ -101,9 +101,6 @@ class Batch:
         if kept[-1][0] != self.step:
             kept.append((self.step, p.flat.cpu().numpy()))
         weights = [p.like(torch.as_tensor(flat)) for _, flat in kept]
-        entries = [(step, loss[index], bias[index], mono[index])
-                   for step, loss, bias, mono in self._log]  # fmt: skip
-        step, loss, bias, mono = zip(*entries, strict=True) if entries else ((),) * 4
         return Run(
             config,
             start.W_e,
@@ -112,9 +109,21 @@ class Batch:
             np.stack([w.W1[index].numpy() for w in weights]),
             np.stack([w.b[index].numpy() for w in weights]),
             np.stack([w.W2[index].numpy() for w in weights]),
-            Log(np.array(step, int), np.array(loss, float), np.array(bias, float),
-                np.array(mono, int)),
-        )  # fmt: skip
+            self._log_of(index),
+        )
+
+    def now(self, index: int) -> tuple[np.ndarray, np.ndarray, Log]:
+        """Responses `k x N`, biases `k` and log of one run as it is now."""
+        p = self._p
+        A = response(p.W1[index], p.b[index], self._W_e[index], self._nonlinearity)
+        return A.cpu().numpy(), p.b[index].cpu().numpy().copy(), self._log_of(index)
+
+    def _log_of(self, index: int) -> Log:
+        entries = [(step, loss[index], bias[index], mono[index])
+                   for step, loss, bias, mono in self._log]  # fmt: skip
+        step, loss, bias, mono = zip(*entries, strict=True) if entries else ((),) * 4
+        return Log(np.array(step, int), np.array(loss, float), np.array(bias, float),
+                   np.array(mono, int))  # fmt: skip
 
     def _column(self, name: str) -> torch.Tensor:
         """A knob of each run, float64 `R x 1` on the CPU."""

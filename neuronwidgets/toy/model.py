@@ -27,15 +27,16 @@ ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "solu": SoLU}
 
 def build(run: Run) -> nn.Sequential:
     """`out(act(hidden(embed(v))))`, in eval mode on the CPU; copies of the run's weights."""
+    embed = _linear(run.W_e)
+    embed.weight.requires_grad_(False)
     model = nn.Sequential(
         OrderedDict(
-            embed=_linear(run.W_e),
+            embed=embed,
             hidden=_linear(run.W1[-1], run.b[-1]),
             act=ACTIVATIONS[run.config.nonlinearity](),
             out=_linear(run.W2[-1]),
         )
     )
-    model.embed.weight.requires_grad_(False)  # type: ignore[union-attr]
     return model.eval()
 
 

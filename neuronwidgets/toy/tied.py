@@ -157,7 +157,7 @@ def _train(configs: list[TiedConfig], device: torch.device) -> list[Superpositio
             W, b = torch.stack(starts), torch.stack(biases)
             y = torch.relu(torch.bmm(torch.bmm(x, W.mT), W) + b)
             loss = (importance * (y - x) ** 2).sum(dim=(1, 2)) / batch
-            loss.sum().backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss.sum())
         optimizer.step()
         optimizer.zero_grad()
         losses[step] = loss.detach()

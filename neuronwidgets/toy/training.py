@@ -13,7 +13,7 @@ import torch
 
 from neuronwidgets.toy.batch import Batch
 from neuronwidgets.toy.config import Config
-from neuronwidgets.toy.run import Run
+from neuronwidgets.toy.run import Log, Run
 
 EVERY = 0.05
 """Seconds between yields; one step, if that takes longer."""
@@ -48,9 +48,76 @@ class Progress:
         batch, place = self._places[index]
         return batch.run(place)
 
+    def now(self, index: int) -> tuple[np.ndarray, np.ndarray, Log]:
+        """What a picture of a run needs, without its weights: `A` float32 `k x N`, biases `k`, log.
+
+        As `run(index)` has them, but fast enough for many times a second.
+        """
+        batch, place = self._places[index]
+        return batch.now(place)
+
     def runs(self) -> list[Run]:
         """All runs as they are now."""
         return [self.run(i) for i in range(len(self._places))]
+
+
+class Training:
+    """Training of many toy models that can stop at any step and go on.
+
+    Runs of equal shapes train as one batched computation, each with its own seed and with the
+    result that it would have alone; batches of different shapes take turns, the one with the
+    fewest steps first. One thread at a time.
+
+    Args:
+        configs: one configuration or many.
+        device: "cpu", or an accelerator that torch knows, such as "cuda".
+    """
+
+    def __init__(
+        self, configs: Config | Sequence[Config], *, device: str | torch.device = "cpu"
+    ) -> None:
+        many, place = _configs(configs), _device(device)
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for i, config in enumerate(many):
+            groups.setdefault(Batch.shape_of(config), []).append(i)
+        self._batches = [Batch([many[i] for i in group], place) for group in groups.values()]
+        where: dict[int, tuple[Batch, int]] = {}
+        for batch, group in zip(self._batches, groups.values(), strict=True):
+            where |= {i: (batch, at) for at, i in enumerate(group)}
+        self._places = tuple(where[i] for i in range(len(many)))
+        self._steps = np.array([config.steps for config in many])
+
+    def advance(self, seconds: float = EVERY, until: int | None = None) -> Progress:
+        """Train for `seconds` or to the next checkpoint, at least one step; then where it stands.
+
+        Args:
+            seconds: 0 for one step. It changes no result.
+            until: steps that no run goes beyond; not given: to each run's end.
+        """
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+            raise ValueError(f"seconds={seconds!r}; at least 0 is needed.")
+        unfinished = [b for b in self._batches if b.step < _end(b, until)]
+        if not unfinished:
+            return self.progress(False)
+        batch = min(unfinished, key=lambda b: b.step)
+        last, end = time.perf_counter() + seconds, _end(batch, until)
+        checkpoint = False
+        while not checkpoint and batch.step < end:
+            checkpoint = batch.advance()
+            if time.perf_counter() >= last:
+                break
+        batch.read_loss()
+        return self.progress(checkpoint)
+
+    def progress(self, checkpoint: bool = True) -> Progress:
+        """Where training stands, without a step of it."""
+        loss = np.array([batch.loss[place] for batch, place in self._places])
+        step = np.array([batch.step for batch, _ in self._places])
+        return Progress(step, self._steps, loss, checkpoint, self._places)
+
+
+def _end(batch: Batch, until: int | None) -> int:
+    return batch.steps if until is None else min(batch.steps, until)
 
 
 def training(
@@ -61,9 +128,7 @@ def training(
 ) -> Iterator[Progress]:
     """Train, yielding every `every` seconds, at each checkpoint and at the end.
 
-    Runs of equal shapes train as one batched computation, each with its own seed and with the
-    result that it would have alone; batches of different shapes take turns, the one with the
-    fewest steps first. Whoever stops iterating has the runs so far: `progress.runs()`.
+    Whoever stops iterating has the runs so far: `progress.runs()`. See `Training`.
 
     Args:
         configs: one configuration or many.
@@ -73,40 +138,17 @@ def training(
     Yields:
         `Progress`; the first before any step.
     """
-    many = _configs(configs)
-    place = _device(device)
     if isinstance(every, bool) or not isinstance(every, int | float) or not every >= 0:
         raise ValueError(f"every={every!r}; seconds, at least 0, are needed.")
-    return _training(many, place, every)
+    return _training(Training(configs, device=device), every)
 
 
-def _training(configs: list[Config], device: torch.device, every: float) -> Iterator[Progress]:
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for i, config in enumerate(configs):
-        groups.setdefault(Batch.shape_of(config), []).append(i)
-    batches = [Batch([configs[i] for i in members], device) for members in groups.values()]
-    where: dict[int, tuple[Batch, int]] = {}
-    for batch, members in zip(batches, groups.values(), strict=True):
-        where |= {i: (batch, place) for place, i in enumerate(members)}
-    places = tuple(where[i] for i in range(len(configs)))
-    steps = np.array([config.steps for config in configs])
-
-    def progress(checkpoint: bool) -> Progress:
-        loss = np.array([batch.loss[place] for batch, place in places])
-        step = np.array([batch.step for batch, _ in places])
-        return Progress(step, steps, loss, checkpoint, places)
-
-    yield progress(True)
-    while unfinished := [batch for batch in batches if batch.step < batch.steps]:
-        batch = min(unfinished, key=lambda b: b.step)
-        end = time.perf_counter() + every
-        checkpoint = False
-        while not checkpoint and batch.step < batch.steps:
-            checkpoint = batch.advance()
-            if time.perf_counter() >= end:
-                break
-        batch.read_loss()
-        yield progress(checkpoint)
+def _training(going: Training, every: float) -> Iterator[Progress]:
+    progress = going.progress()
+    yield progress
+    while not progress.done:
+        progress = going.advance(every)
+        yield progress
 
 
 @overload

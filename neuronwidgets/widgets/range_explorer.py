@@ -6,28 +6,27 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import traitlets as t
 
-from neuronwidgets.activations import Activations, Samples, how_many
+from neuronwidgets.activations import Activations, Samples
 from neuronwidgets.concepts import Concepts
 from neuronwidgets.concepts.palette import COLORS
 from neuronwidgets.interventions import NeuronEdit, To, applied, check_causal, completing
-from neuronwidgets.interventions.masks import range_edit
-from neuronwidgets.ranges import Ranges, ranges
+from neuronwidgets.ranges import Ranges, labelled, ranges
 from neuronwidgets.ranges.rules import EXTREME, RULES
 from neuronwidgets.widgets._base import IDLE, Widget, front_end
 from neuronwidgets.widgets._jobs import Progress, Steps
 from neuronwidgets.widgets._mask_cost import MaskCost
+from neuronwidgets.widgets._range_mask import key_of, masks, pieces
 from neuronwidgets.widgets._range_picture import Pictures, telling
 
 REST = 0.2
 """Seconds without a change after which the drag rests."""
 MOST_RANKED = 1 << 26
-MASKS = ("range", "neuron")
 
 
 class RangeExplorer(Widget):
@@ -119,16 +118,8 @@ class RangeExplorer(Widget):
         if concepts is not None and data is not None:
             raise ValueError("concepts are no classes of the model, so there is nothing to measure "
                              "on data=: give labelled Activations for that.")  # fmt: skip
-        if concepts is not None:
-            acts = concepts.labelled()
-        if not isinstance(acts, Activations):
-            raise TypeError(f"acts is a {type(acts).__name__}; Activations with labels, or "
-                            "Concepts, are needed.")  # fmt: skip
-        if acts.labels is None or not (acts.labels >= 0).any():
-            raise ValueError(
-                f"layer {acts.layer!r} has no labels, so there are no ranges to show: give "
-                "capture(..., labels=...), from_arrays(..., labels=...), or a split's Concepts."
-            )
+        acts = labelled(acts)
+        assert acts.labels is not None
         self._acts, self._model, self._to, self._axis = acts, model, to, neuron_axis
         present = sorted(set(acts.labels[acts.labels >= 0].tolist()))
         self._label_names = tuple(acts.label_names[c] for c in present)
@@ -150,12 +141,6 @@ class RangeExplorer(Widget):
         self._speaker = self._speaking(language_model, model)
         self._tokenizer = tokenizer
         self._cost: MaskCost | None = None
-        self._cost_of: dict[str, Any] = {
-            "labels": labels, "texts": texts, "language_model": language_model,
-            "tokenizer": tokenizer, "classes": classes, "predict": predict, "transform": transform,
-            "batch_size": batch_size, "max_length": max_length, "neuron_axis": neuron_axis,
-        }  # fmt: skip
-        self._data = data
         self._applying: int | None = threading.get_ident()
         self._quiet = True
         super().__init__()
@@ -165,8 +150,12 @@ class RangeExplorer(Widget):
             "complete": self._speaker is not None and tokenizer is not None,
         }
         if self.can["measure"]:
-            self._cost = MaskCost(model, data, acts.layer, self._label_names,
-                                  self.ranges.seen, **self._cost_of)  # fmt: skip
+            self._cost = MaskCost(
+                model, data, acts.layer, self._label_names, self.ranges.seen, labels=labels,
+                texts=texts, language_model=language_model, tokenizer=tokenizer, classes=classes,
+                predict=predict, transform=transform, batch_size=batch_size,
+                max_length=max_length, neuron_axis=neuron_axis,
+            )  # fmt: skip
         self._show(first)
         self._applying = None
         self.label = chosen
@@ -202,7 +191,7 @@ class RangeExplorer(Widget):
         """The range on the screen: float64 `P x 2`, pieces `[low, high]`."""
         with self._jobs.lock:
             if self.edges:
-                return _pieces(self.edges)
+                return pieces(self.edges)
             name = self._label_names[self.label]
             return self._here.pieces(0, name, self.tau, self.rule)
 
@@ -282,7 +271,7 @@ class RangeExplorer(Widget):
     def _check_edges(self, proposal: Any) -> list[float | None]:
         edges: list[float | None] = list(proposal["value"])
         if edges:
-            ends = _pieces(edges).ravel()
+            ends = pieces(edges).ravel()
             if len(edges) % 2 or np.isnan(ends).any() or (np.diff(ends) < 0).any():
                 raise t.TraitError(
                     f"edges={edges}; low, high, low, high ... in ascending order are needed, None "
@@ -350,25 +339,10 @@ class RangeExplorer(Widget):
 
     def _edits(self) -> dict[str, NeuronEdit]:
         """The range mask and the neuron mask on the screen."""
-        c, found = int(self.label), self.ranges
-        index = np.array([self.neuron])
-        if not self.alone:
-            count = how_many(float(self.top), found.neurons)
-            index = np.argsort(-found.magnitude[c], kind="stable")[:count]
-            if self.edges and self.neuron not in index:
-                index = np.append(index, self.neuron)
-        name = self._label_names[c]
-        whole = range_edit(found, name, float("inf"), neurons=index,
-                           to="zero" if self._to == "soft" else self._to)  # fmt: skip
-        if self.edges and self.alone:
-            mine = _pieces(self.edges)
-            edit = replace(whole, low=mine[None, :, 0], high=mine[None, :, 1], to=self._to)
-        else:
-            edit = range_edit(found, name, self.tau, rule=self.rule, neurons=index, to=self._to)
-            if self.edges:
-                edit = _with(edit, int(np.flatnonzero(index == self.neuron)[0]),
-                             _pieces(self.edges))  # fmt: skip
-        return {"range": edit, "neuron": whole}
+        return masks(
+            self.ranges, self._label_names[self.label], self.neuron, self.tau, self.rule,
+            None if self.alone else float(self.top), pieces(self.edges), self._to,
+        )  # fmt: skip
 
     def _refresh(self, delay: float = 0.0) -> None:
         """Measure, and complete again, once the drag rests."""
@@ -394,14 +368,13 @@ class RangeExplorer(Widget):
             return
         if self.measure.get("done") == asked and not self._cost.changed():
             return
-        keys = {name: _key(edit) for name, edit in edits.items()}
+        keys = {name: key_of(edit) for name, edit in edits.items()}
         total = f" of {self._cost.total:,}" if self._cost.total else ""
         bars: dict[str, Any] = {}
-        cost = self._cost
-        for share, bars in cost.steps(asked["label"], edits, keys):
+        for share, bars in self._cost.steps(asked["label"], edits, keys):
             yield Progress(share, f"measuring the masks on {bars['samples']:,}{total} samples")
-            yield lambda bars=bars: self._put("measure", {"for": asked, **bars})  # type: ignore[misc]
-        yield lambda: self._put("measure", {"for": asked, "done": asked, **bars})
+            yield partial(self._put, "measure", {"for": asked, **bars})
+        yield partial(self._put, "measure", {"for": asked, "done": asked, **bars})
 
     def _complete(self, prompt: str, edits: dict[str, NeuronEdit]) -> Steps:
         if not prompt:
@@ -414,13 +387,12 @@ class RangeExplorer(Widget):
         try:
             for texts in completing(self._speaker, self._tokenizer, prompt, every,
                                     neuron_axis=self._axis):  # fmt: skip
-                made = {**about, **texts, "done": False}
-                yield lambda made=made: self._put("completions", made)  # type: ignore[misc]
+                yield partial(self._put, "completions", {**about, **texts, "done": False})
         except ValueError:
             # A prompt that will not do is not tried again at the next drag.
-            yield lambda: self._put("prompt", "")
+            yield partial(self._put, "prompt", "")
             raise
-        yield lambda: self._put("completions", {**about, **texts, "done": True})
+        yield partial(self._put, "completions", {**about, **texts, "done": True})
 
     def _put(self, name: str, value: Any) -> None:
         with self._together():
@@ -439,29 +411,3 @@ class RangeExplorer(Widget):
             return language_model
         can = getattr(model, "can_generate", None)
         return model if can is not None and can() else None
-
-
-def _key(edit: NeuronEdit) -> bytes:
-    """Equal for equal masks."""
-    return b"".join(part.tobytes() for part in (edit.neurons, edit.low, edit.high))
-
-
-def _pieces(edges: Sequence[float | None]) -> np.ndarray:
-    """`[low, high, low, high ...]`, `None` for open ends -> `P x 2`."""
-    ends = np.array([np.nan if end is None else end for end in edges], np.float64)
-    if len(ends):
-        ends[0] = -np.inf if np.isnan(ends[0]) else ends[0]
-        ends[-1] = np.inf if np.isnan(ends[-1]) else ends[-1]
-    return ends.reshape(-1, 2) if len(ends) % 2 == 0 else ends
-
-
-def _with(edit: NeuronEdit, place: int, mine: np.ndarray) -> NeuronEdit:
-    """An edit with other pieces for one of its neurons."""
-    wide = max(edit.low.shape[1], len(mine))
-    low, high = (
-        np.pad(ends, ((0, 0), (0, wide - ends.shape[1])), constant_values=np.nan)
-        for ends in (edit.low, edit.high)
-    )
-    low[place], high[place] = np.nan, np.nan
-    low[place, : len(mine)], high[place, : len(mine)] = mine.T
-    return replace(edit, low=low, high=high)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,43 @@ class Notebook:
         found = self.page.locator(".nw-frame").nth(index)
         found.wait_for(timeout=60_000)
         return found
+
+    def follows(self, expression: str, value: str) -> None:
+        """Python follows the screen, one message later."""
+        for _ in range(200):
+            if (got := self.python(f"print({expression})")) == value:
+                return
+            self.page.evaluate("() => new Promise(requestAnimationFrame)")
+        raise AssertionError(f"{expression} is {got}, not {value}")
+
+    def dragged(self, places: Sequence[float], look: Callable[[], Any]) -> set[Any]:
+        """All that `look` saw along the slider; prints what `benchmarks/drag.py` reads."""
+        client = self.page.context.new_cdp_session(self.page)
+        client.send("Performance.enable")
+
+        def script() -> float:
+            metrics = client.send("Performance.getMetrics")["metrics"]
+            return next(float(m["value"]) for m in metrics if m["name"] == "ScriptDuration")
+
+        step = """async place => {
+          const slider = document.querySelector('.nw-slider input[type=range]');
+          slider.value = String(place);
+          slider.dispatchEvent(new Event('input', { bubbles: true }));
+          for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+        }"""
+        self.page.evaluate(step, places[len(places) // 2])
+        spent, seen = [], set()
+        for place in places:
+            before = script()
+            self.page.evaluate(step, place)
+            spent.append((script() - before) * 1000)
+            seen.add(look())
+        spent.sort()
+        print(
+            f"script time per step: median {spent[len(spent) // 2]:.1f} ms, "
+            f"p95 {spent[len(spent) * 95 // 100 - 1]:.1f} ms, max {spent[-1]:.1f} ms"
+        )
+        return seen
 
     def theme(self, name: str) -> None:
         self.page.evaluate(

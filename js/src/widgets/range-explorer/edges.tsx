@@ -4,6 +4,7 @@ import { unitOf } from "../../core/edges";
 import { domainOf } from "../../core/ridges";
 import { keyed } from "../../core/scale";
 import type { RangesMessage } from "../../protocol/ranges";
+import { taken } from "../../view/drag";
 import { PAD } from "./paint";
 import type { State } from "./state";
 
@@ -14,27 +15,19 @@ export function Edges({ state, data }: { state: State; data: RangesMessage }) {
   const drag = (event: PointerEvent, i: number) => {
     if (event.button !== 0) return;
     const handle = event.currentTarget as HTMLElement;
-    handle.setPointerCapture(event.pointerId);
-    handle.focus();
-    event.preventDefault();
     const area = (handle.parentElement as HTMLElement).getBoundingClientRect();
     const [left, wide] = [area.left + PAD, area.width - 2 * PAD];
     // The edge keeps its distance to the pointer that it had when it was taken.
     const grip = event.clientX - left - unitOf(state.pieces.value[i], domain) * wide;
     // Of two edges in one place, the first move says which is meant.
     const [low, high] = [i & ~1, i | 1];
-    const units = [low, high].map((edge) => unitOf(state.pieces.value[edge], domain));
-    let taken = units[0] === units[1] ? -1 : i;
-    const move = (now: PointerEvent) => {
+    const units = [low, high].map((at) => unitOf(state.pieces.value[at], domain));
+    let edge = units[0] === units[1] ? -1 : i;
+    taken(event, (now) => {
       const way = now.clientX - event.clientX;
-      if (taken < 0 && way) taken = way < 0 ? low : high;
-      if (taken >= 0) state.moveEdge(taken, (now.clientX - grip - left) / wide);
-    };
-    const end = new AbortController();
-    const stop = () => end.abort();
-    handle.addEventListener("pointermove", move, { signal: end.signal });
-    handle.addEventListener("pointerup", stop, { signal: end.signal });
-    handle.addEventListener("pointercancel", stop, { signal: end.signal });
+      if (edge < 0 && way) edge = way < 0 ? low : high;
+      if (edge >= 0) state.moveEdge(edge, (now.clientX - grip - left) / wide);
+    });
   };
 
   const onKey = (event: KeyboardEvent, i: number) => {

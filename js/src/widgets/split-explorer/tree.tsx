@@ -7,6 +7,7 @@ import { type Tree, topOf } from "../../core/tree";
 import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
 import { Canvas, type Size } from "../../view/canvas";
+import { taken } from "../../view/drag";
 import type { State } from "./state";
 
 /** Room above the ground for the concepts' numbers, and left of the tree for the ticks. */
@@ -66,20 +67,11 @@ export function ThresholdTree({ state, theme }: Props) {
 
   const drag = (event: PointerEvent) => {
     if (event.button !== 0) return;
-    const handle = event.currentTarget as HTMLElement;
-    handle.setPointerCapture(event.pointerId);
-    handle.focus();
-    event.preventDefault();
     const area = (box.current as HTMLElement).getBoundingClientRect();
     const tall = area.height - FOOT;
     // The line keeps its distance to the pointer that it had when it was taken.
     const grip = event.clientY - area.top - yOf(state.threshold.value, top, tall);
-    const move = (now: PointerEvent) => state.setUnit(1 - (now.clientY - grip - area.top) / tall);
-    const end = new AbortController();
-    const stop = () => end.abort();
-    handle.addEventListener("pointermove", move, { signal: end.signal });
-    handle.addEventListener("pointerup", stop, { signal: end.signal });
-    handle.addEventListener("pointercancel", stop, { signal: end.signal });
+    taken(event, (now) => state.setUnit(1 - (now.clientY - grip - area.top) / tall));
   };
 
   return (

@@ -1,0 +1,155 @@
+"""Toy models as ToyLab's views get them: the `_picture` and `_checkpoints` messages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.concepts.palette import COLORS
+from neuronwidgets.toy import Config, Log, Run
+from neuronwidgets.toy import measures as m
+from neuronwidgets.widgets._protocol import pack
+
+NAMES = "AB"
+COLOR_OF = (COLORS[0], COLORS[1])
+LEVELS = 127
+MOST_STILLS = 1 << 24
+"""Cells of all checkpoints that are sent; of more, the earliest stay in the kernel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """How the neurons of one run stand at one step.
+
+    Attributes:
+        step: steps done.
+        A: float32 `k x N`, responses.
+        bias: float32 `k`.
+        loss: mean training loss, as a share of the best linear map's; NaN where not known.
+    """
+
+    step: int
+    A: np.ndarray
+    bias: np.ndarray
+    loss: float
+
+    @cached_property
+    def monosemantic(self) -> np.ndarray:
+        return m.monosemantic(self.A)
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """In the order of the paper's heatmaps: `A` in steps of `peak / 127`."""
+        neurons, features = m.order(self.A)
+        laid = np.nan_to_num(self.A[np.ix_(neurons, features)], posinf=self.peak, neginf=-self.peak)
+        levels = np.rint(laid * (LEVELS / (self.peak or 1)))
+        share = np.where(m.dead(self.A), 0.0, np.nan_to_num(m.share(self.A)))
+        return {
+            "A": np.clip(levels, -LEVELS, LEVELS).astype(np.int8),
+            "neurons": neurons.astype(np.int32),
+            "features": features.astype(np.int32),
+            "bias": np.nan_to_num(self.bias).astype(np.float32),
+            "share": share.astype(np.float32),
+        }  # fmt: skip
+
+    @cached_property
+    def peak(self) -> float:
+        """The largest size of a response that is a number."""
+        size = np.abs(self.A[np.isfinite(self.A)])
+        return float(size.max()) if len(size) else 0.0
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        dead = m.dead(self.A)
+        live = m.selectivity(self.A)[~dead]
+        return {
+            "step": self.step,
+            "peak": self.peak,
+            "monosemantic": int(self.monosemantic.sum()),
+            "covered": int(m.covered(self.A).sum()),
+            "dead": int(dead.sum()),
+            "selectivity": number(live.mean(dtype=np.float64)) if len(live) else None,
+            "meanBias": number(self.bias.mean(dtype=np.float64)),
+            "loss": number(self.loss),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Now:
+    """One run as it is while it trains."""
+
+    config: Config
+    preset: str
+    still: Still
+    log: Log
+    linear_loss: float
+    speed: float
+
+
+def pack_picture(runs: Sequence[Now]) -> bytes:
+    """The `_picture` message."""
+    tensors: dict[str, np.ndarray] = {}
+    told = []
+    for r, run in enumerate(runs):
+        parts = {
+            **run.still.tensors,
+            "log_step": run.log.step.astype(np.int32),
+            "log_loss": relative(run.log.loss, run.linear_loss),
+            "log_mono": run.log.monosemantic.astype(np.int32),
+            "log_bias": run.log.mean_bias,
+        }
+        tensors |= {f"{name}{r}": part for name, part in parts.items()}
+        told.append(
+            {
+                "name": NAMES[r],
+                "color": COLOR_OF[r],
+                "title": run.preset,
+                "features": run.config.features,
+                "neurons": run.config.neurons,
+                "steps": run.config.steps,
+                "speed": run.speed,
+                "done": run.still.step == run.config.steps,
+                **run.still.meta,
+            }
+        )
+    return pack(tensors, {"runs": told})
+
+
+def pack_checkpoints(runs: Sequence[Run]) -> bytes:
+    """The `_checkpoints` message: every checkpoint of every run, or the latest that fit."""
+    each = MOST_STILLS // len(runs)
+    tensors: dict[str, np.ndarray] = {}
+    told = []
+    for r, run in enumerate(runs):
+        fits = max(1, each // (run.config.neurons * run.config.features))
+        stills = stills_of(run)[-fits:]
+        for name in stills[0].tensors:
+            tensors[f"{name}{r}"] = np.stack([still.tensors[name] for still in stills])
+        told.append({"stills": [still.meta for still in stills]})
+    return pack(tensors, {"runs": told})
+
+
+def stills_of(run: Run) -> list[Still]:
+    """The checkpoints of a run, and where it stands."""
+    loss = dict(zip(run.log.step.tolist(), run.log.loss.tolist(), strict=True))
+    stills = []
+    for place, step in enumerate(run.checkpoints.tolist()):
+        at = run.at(place)
+        known = np.array(loss.get(step, np.nan))
+        stills.append(Still(step, at.A, at.biases, float(relative(known, run.linear_loss))))
+    return stills
+
+
+def relative(loss: np.ndarray, linear: float) -> np.ndarray:
+    """Losses as shares of the best linear map's; NaN where that has none (`m = N`)."""
+    return loss / linear if linear > 0 else np.full_like(loss, np.nan)
+
+
+def number(value: Any) -> float | None:
+    """What JSON can carry: `None` for what is not finite."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,514 @@
+"""ToyLab: train toy models live and watch their neurons become monosemantic."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import traitlets as t
+from ipywidgets import widget_serialization
+
+from neuronwidgets.toy import PRESETS, Config, Progress, Run, Training
+from neuronwidgets.widgets._base import IDLE, Widget, front_end
+from neuronwidgets.widgets._jobs import Progress as Told
+from neuronwidgets.widgets._jobs import Steps
+from neuronwidgets.widgets._toy_neuron import activations
+from neuronwidgets.widgets._toy_picture import (
+    NAMES,
+    Now,
+    Still,
+    pack_checkpoints,
+    pack_picture,
+    relative,
+)
+from neuronwidgets.widgets.split_explorer import SplitExplorer, Whole
+
+SIZE = {"features": 64, "dims": 32, "neurons": 256, "batch": 256, "steps": 4608}
+"""Trains in seconds on a laptop, and shows the paper's effect."""
+SLICE = 0.02
+"""Seconds of training between two looks at whether to stop."""
+OFTEN = 1 / 15
+"""Seconds between two pictures, at least ..."""
+SHARE = 0.05
+"""... and so much of the time, at most, goes into making them,"""
+BYTES = 4e6
+"""and so many bytes a second into sending them."""
+MOST_CELLS = 1 << 22
+
+
+class ToyLab(Widget):
+    """Train one toy model, or two beside each other, and see what makes neurons monosemantic.
+
+    The toy models of Jermyn, Schiefer, Hubinger 2022 (arXiv 2211.09169), whose true features are
+    known. Training is a job that leaves the notebook free; pausing, another knob or closing the
+    widget ends it at its next step.
+    """
+
+    _esm = front_end("toy-lab.js")
+    _css = front_end("toy-lab.css")
+
+    running = t.Bool(False).tag(sync=True)
+    """Whether training goes on. Set it to start and to pause."""
+    checkpoint = Whole(None, allow_none=True).tag(sync=True, echo_update=False)
+    """The step that is shown, of each run its last checkpoint until then; `None`: as it is now."""
+    which = Whole(0).tag(sync=True, echo_update=False)
+    """The run of the chosen neuron: 0 is A, 1 is B."""
+    neuron = Whole(None, allow_none=True).tag(sync=True, echo_update=False)
+    """The neuron that is looked at."""
+    feature = Whole(None, allow_none=True).tag(sync=True, echo_update=False)
+    """The feature that is looked at, in both runs."""
+
+    _configs = t.List(t.Dict()).tag(sync=True)
+    _picture = t.Bytes().tag(sync=True)
+    _checkpoints = t.Bytes().tag(sync=True)
+    _explorer = t.Instance(SplitExplorer, allow_none=True).tag(sync=True, **widget_serialization)
+    _split_of = t.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        configs: Config | Sequence[Config] | None = None,
+        *,
+        device: str = "cpu",
+    ) -> None:
+        """Open the lab.
+
+        Args:
+            configs: one `neuronwidgets.toy.Config`, or two to compare. Not given: the paper's
+                zero start and its start at -1, at a size that trains in seconds.
+            device: "cpu", or an accelerator that torch knows, such as "cuda".
+        """
+        if configs is None:
+            configs = (Config.zero_bias(**SIZE), Config.negative_bias(**SIZE))
+        self._device = device
+        self._turn = threading.Lock()
+        self._quiet = False
+        self._speed: list[tuple[float, int]] = []
+        wanted = _checked(configs)
+        self._neurons = wanted[0].neurons
+        going = Training(wanted, device=device)
+        super().__init__()
+        self._show(wanted, [(going, i) for i in range(len(wanted))])
+
+    # What a user reads
+
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """What trains; setting it (one `Config`, or two) begins anew."""
+        return self._wanted
+
+    @configs.setter
+    def configs(self, configs: Config | Sequence[Config]) -> None:
+        self._begin(_checked(configs))
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs as they are now, with their checkpoints."""
+        with self._turn:
+            return [progress.run(i) for progress, i in self._progress()]
+
+    @property
+    def shown(self) -> list[Run]:
+        """The runs as they are on the screen: at `checkpoint`."""
+        runs, step = self.runs, self.checkpoint
+        if step is None:
+            return runs
+        return [run.at(max(int((run.checkpoints <= step).sum()) - 1, 0)) for run in runs]
+
+    @property
+    def explorer(self) -> SplitExplorer | None:
+        """The neuron that is split underneath, if one is."""
+        return self._explorer
+
+    # What a user does
+
+    def run(self) -> None:
+        """Train on; runs that are done begin anew."""
+        self.running = True
+
+    def pause(self) -> None:
+        """Stop training where it is; `run` goes on from there."""
+        self.running = False
+
+    def step(self, count: int = 1) -> None:
+        """Train each run `count` steps further, and pause."""
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"count={count!r}; a whole number of steps, at least 1, is needed.")
+        self._go(self._least() + count)
+
+    def reset(self) -> None:
+        """Back to the start: step 0 of the same seeds."""
+        self._begin(self._wanted)
+
+    def split(self, neuron: int | None = None, run: int | None = None) -> SplitExplorer:
+        """Open a neuron in SplitExplorer, underneath and as what is returned.
+
+        Training pauses. The true features are known, so the explorer says how well its concept
+        vectors recover them.
+
+        Args:
+            neuron: not given: the one that is chosen on the screen.
+            run: 0 for A, 1 for B; not given: the chosen neuron's.
+        """
+        which = self.which if run is None else run
+        if isinstance(which, bool) or which not in range(len(self._wanted)):
+            raise IndexError(f"run={which!r}; there are {len(self._wanted)}: 0 is A, 1 is B.")
+        chosen = self._chosen(which, self.neuron if neuron is None else neuron)
+        self.pause()
+        made, words = _opened(self.shown[which], which, chosen)
+        with self._jobs.lock, self._together():
+            self.which, self.neuron = which, chosen
+            self._embed(made, words)
+        return made
+
+    def close(self) -> None:
+        super().close()
+        if self._explorer is not None:
+            self._explorer.close()
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_wanted"):
+            return "ToyLab()"
+        runs = zip(NAMES, self._configs, self._steps(), self._wanted, strict=False)
+        told = (
+            f"{name}: {about['preset'] or 'own knobs'}, step {step:,} of {config.steps:,}"
+            for name, about, step, config in runs
+        )
+        return f"ToyLab({'; '.join(told)})"
+
+    # Traits
+
+    @t.validate("which")
+    def _check_which(self, proposal: Any) -> int:
+        which = int(proposal["value"])
+        if hasattr(self, "_wanted") and not 0 <= which < len(self._wanted):
+            raise ValueError(f"which={which}; there are {len(self._wanted)} runs: 0 is A, 1 is B.")
+        return which
+
+    @t.validate("neuron")
+    def _check_neuron(self, proposal: Any) -> int | None:
+        value = proposal["value"]
+        return None if value is None else self._chosen(self.which, value)
+
+    @t.validate("feature")
+    def _check_feature(self, proposal: Any) -> int | None:
+        value: int | None = proposal["value"]
+        most = max(config.features for config in self._wanted)
+        if value is not None and not 0 <= value < most:
+            raise ValueError(f"feature {value} is not there: 0 to {most - 1:,}.")
+        return value
+
+    @t.validate("checkpoint")
+    def _check_checkpoint(self, proposal: Any) -> int | None:
+        value: int | None = proposal["value"]
+        if value is not None and value < 0:
+            raise ValueError(f"checkpoint={value}; steps, at least 0, are needed.")
+        return value
+
+    def _chosen(self, which: int, neuron: Any) -> int:
+        count = self._wanted[which].neurons
+        if neuron is None:
+            raise ValueError("no neuron is chosen: click one in a heatmap, or give its number.")
+        if isinstance(neuron, bool) or not 0 <= int(neuron) < count:
+            raise IndexError(
+                f"neuron {neuron} is not in {NAMES[which]}, which has {count:,}: 0 to "
+                f"{count - 1:,}."
+            )
+        return int(neuron)
+
+    @t.observe("running")
+    def _running_changed(self, change: Any) -> None:
+        if self._quiet:
+            return
+        if change["new"]:
+            self._go()
+        else:
+            self._jobs.cancel()
+            self._start(self._settled(), kind="settle")
+
+    # Messages of a view
+
+    def _messages(self) -> dict[str, Any]:
+        return {
+            **super()._messages(),
+            "train.run": lambda _: self.run(),
+            "train.pause": lambda _: self.pause(),
+            "train.step": lambda _: self.step(),
+            "train.double": lambda _: self._go(1 << self._least().bit_length()),
+            "train.reset": lambda _: self.reset(),
+            "config.request": self._on_config,
+            "preset.request": self._on_preset,
+            "compare.request": self._on_compare,
+            "checkpoints.request": lambda _: self._start_beside(self._settled()),
+            "split.request": lambda _: self._on_split(),
+            "split.close": lambda _: self._embed(None, ""),
+        }
+
+    def _on_config(self, wanted: dict[str, Any]) -> None:
+        which, knobs = int(wanted["run"]), dict(wanted["knobs"])
+        config = self._wanted[which]
+        preset = self._configs[which]["preset"]
+        known = asdict(config)
+        if unknown := [name for name in knobs if name not in known]:
+            raise ValueError(f"{unknown[0]} is no knob of a toy model.")
+        if preset and not knobs.keys() & {"bias", "decay", "neurons"}:
+            made = _preset(preset, replace(config, **knobs), self._neurons)
+        else:
+            made = replace(config, **knobs)
+        if "neurons" in knobs:
+            self._neurons = made.neurons
+        self._change(which, made)
+
+    def _on_preset(self, wanted: dict[str, Any]) -> None:
+        which, name = int(wanted["run"]), str(wanted["name"])
+        self._change(which, _preset(name, self._wanted[which], self._neurons))
+
+    def _on_compare(self, wanted: dict[str, Any]) -> None:
+        first = self._wanted[0]
+        if not wanted["on"]:
+            self._change(1, None)
+        elif len(self._wanted) == 1:
+            about = self._configs[0]["preset"]
+            other = "zero bias" if about == "negative bias" else "negative bias"
+            self._change(1, _preset(other, first, self._neurons))
+
+    def _on_split(self) -> None:
+        which = self.which
+        chosen = self._chosen(which, self.neuron)
+        self._hush(False)
+
+        def steps() -> Steps:
+            yield from self._settled()
+            yield Told(0.3, f"splitting neuron {chosen} of {NAMES[which]}")
+            made, words = _opened(self.shown[which], which, chosen)
+            yield lambda: self._embed(made, words)
+
+        self._start(steps(), kind="split")
+
+    def _embed(self, explorer: SplitExplorer | None, words: str) -> None:
+        old = self._explorer
+        with self._together():
+            self._explorer, self._split_of = explorer, words
+        if old is not None:
+            old.close()
+
+    # Training
+
+    def _begin(self, wanted: tuple[Config, ...]) -> None:
+        """All from the start; goes on running if it was."""
+        going = Training(wanted, device=self._device)
+        self._swap(wanted, [(going, i) for i in range(len(wanted))])
+
+    def _change(self, which: int, config: Config | None) -> None:
+        """One run from the start with other knobs, or none; the other run stays as it is."""
+        wanted, slots = list(self._wanted), list(self._slots)
+        if config is None:
+            del wanted[which], slots[which]
+        else:
+            wanted[which : which + 1] = [config]
+        checked = _checked(wanted)
+        if config is not None:
+            slots[which : which + 1] = [(Training(config, device=self._device), 0)]
+        self._swap(checked, slots)
+
+    def _swap(self, wanted: tuple[Config, ...], slots: list[tuple[Training, int]]) -> None:
+        running = self.running
+        with self._jobs.lock:
+            self._jobs.cancel()
+            self._show(wanted, slots)
+        if running:
+            self._go()
+
+    def _show(self, wanted: tuple[Config, ...], slots: list[tuple[Training, int]]) -> None:
+        with self._jobs.lock, self._turn:
+            self._wanted, self._slots = wanted, slots
+            self._linear = [p.run(i).linear_loss for p, i in self._progress()]
+            self._speed.clear()
+            picture = pack_picture(self._now())
+            checkpoints = pack_checkpoints([p.run(i) for p, i in self._progress()])
+        with self._together():
+            self._configs = [{**asdict(c), "preset": preset_of(c, self._neurons)} for c in wanted]
+            if self.which >= len(wanted):
+                self.which, self.neuron = 0, None
+            if self.neuron is not None and self.neuron >= wanted[self.which].neurons:
+                self.neuron = None
+            if self.feature is not None and self.feature >= max(c.features for c in wanted):
+                self.feature = None
+            self.checkpoint = None
+            self._picture, self._checkpoints = picture, checkpoints
+            if self.status["state"] == "error":
+                self.status = IDLE
+
+    def _go(self, until: int | None = None) -> None:
+        if until is None and not self._behind():
+            self._hush(False)
+            self._begin(self._wanted)
+        with self._together():
+            self._hush(True)
+            self.checkpoint = None
+            if self.status["state"] == "error":
+                self.status = IDLE
+        self._speed.clear()
+        self._start(self._train(until), kind="train")
+
+    def _train(self, until: int | None) -> Steps:
+        """Train, with a picture as often as that costs little."""
+        due = 0.0
+        try:
+            while self._advanced(until):
+                began = time.perf_counter()
+                if began < due:
+                    yield _nothing
+                    continue
+                with self._turn:
+                    picture = pack_picture(self._now())
+                yield partial(setattr, self, "_picture", picture)
+                made = time.perf_counter()
+                due = made + max(OFTEN, (made - began) / SHARE, len(picture) / BYTES)
+        except Exception as error:
+            failed = partial(self._fail, error)
+            yield partial(self._hush, False)
+            yield failed
+            return
+        yield from self._settled()
+        yield partial(self._hush, False)
+
+    def _advanced(self, until: int | None) -> bool:
+        """Whether there was a slice of training left to do."""
+        with self._turn:
+            behind = self._behind(until)
+            if not behind:
+                return False
+            training, _ = self._slots[min(behind)[1]]
+            training.advance(SLICE, until)
+            self._speed.append((time.perf_counter(), min(behind)[0]))
+            del self._speed[: -int(2 / SLICE)]
+            return True
+
+    def _settled(self) -> Steps:
+        """The picture and all checkpoints of what there is now."""
+        with self._turn:
+            progress = self._progress()
+            picture = pack_picture(self._now())
+            checkpoints = pack_checkpoints([p.run(i) for p, i in progress])
+
+        def publish() -> None:
+            with self._together():
+                self._picture, self._checkpoints = picture, checkpoints
+
+        yield publish
+
+    def _progress(self) -> list[tuple[Progress, int]]:
+        return [(training.progress(), place) for training, place in self._slots]
+
+    def _behind(self, until: int | None = None) -> list[tuple[int, int]]:
+        """The runs that are not at their end, or at `until`: their steps and places."""
+        ends = [c.steps if until is None else min(c.steps, until) for c in self._wanted]
+        pairs = enumerate(zip(self._steps(), ends, strict=True))
+        return [(step, r) for r, (step, end) in pairs if step < end]
+
+    def _least(self) -> int:
+        """Steps of the run that is furthest behind."""
+        return min(self._behind(), default=(max(self._steps()), 0))[0]
+
+    def _steps(self) -> list[int]:
+        return [int(p.step[i]) for p, i in self._progress()]
+
+    def _now(self) -> list[Now]:
+        runs = []
+        for r, (progress, i) in enumerate(self._progress()):
+            A, bias, log = progress.now(i)
+            loss = float(relative(progress.loss[i], self._linear[r]))
+            still = Still(int(progress.step[i]), A, bias, loss)
+            preset = preset_of(self._wanted[r], self._neurons)
+            runs.append(Now(self._wanted[r], preset, still, log, self._linear[r], self._pace()))
+        return runs
+
+    def _pace(self) -> float:
+        """Steps per second, of the last second or two."""
+        if len(self._speed) < 2:
+            return 0.0
+        (began, first), (ended, last) = self._speed[0], self._speed[-1]
+        return round((last - first) / (ended - began), 1) if ended > began else 0.0
+
+    def _start_beside(self, steps: Steps) -> None:
+        """For a view that asks while training goes on: at once, without ending it."""
+        for step in steps:
+            if callable(step):
+                with self._jobs.lock:
+                    step()
+
+    def _hush(self, running: bool) -> None:
+        """Set `running` without starting or pausing anything."""
+        with self._quietly():
+            self.running = running
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        with self._jobs.lock:
+            before, self._quiet = self._quiet, True
+            try:
+                yield
+            finally:
+                self._quiet = before
+
+
+def preset_of(config: Config, neurons: int) -> str:
+    """The name of the preset that a configuration is, or ""."""
+    for name in reversed(PRESETS):
+        if _preset(name, config, neurons) == config:
+            return name
+    return ""
+
+
+def _preset(name: str, config: Config, neurons: int) -> Config:
+    """A configuration brought to a preset; the world, the optimiser and the seed stay."""
+    if name not in PRESETS:
+        raise ValueError(f"{name!r} is no preset; there are {', '.join(map(repr, PRESETS))}.")
+    knobs = asdict(config)
+    for own in ("bias", "decay", "neurons"):
+        del knobs[own]
+    if name != "more neurons":
+        knobs["neurons"] = neurons
+    return PRESETS[name](**knobs)
+
+
+def _checked(configs: Config | Sequence[Config]) -> tuple[Config, ...]:
+    many = (configs,) if isinstance(configs, Config) else tuple(configs)
+    for config in many:
+        if not isinstance(config, Config):
+            raise TypeError(
+                f"a {type(config).__name__} is no configuration: neuronwidgets.toy.Config is "
+                "needed."
+            )
+    if not 1 <= len(many) <= len(NAMES):
+        raise ValueError(
+            f"{len(many)} configurations; the lab shows one or two. neuronwidgets.toy.train takes "
+            "any number."
+        )
+    if sum(c.neurons * c.features for c in many) > MOST_CELLS:
+        raise ValueError(
+            f"neurons x features come to more than {MOST_CELLS:,}, too many to draw as it trains: "
+            "neuronwidgets.toy.train takes them."
+        )
+    return many
+
+
+def _opened(run: Run, which: int, neuron: int) -> tuple[SplitExplorer, str]:
+    acts = activations(run)
+    active = int((acts.neuron(neuron) > 0).sum())
+    if active < 2:
+        raise ValueError(
+            f"neuron {neuron} of {NAMES[which]} is active on {active} of {len(acts):,} samples: "
+            "there is nothing to split."
+        )
+    made = SplitExplorer(acts, neuron, min(100, active))
+    return made, f"Neuron {neuron} of {NAMES[which]} after {run.step:,} steps"
+
+
+def _nothing() -> None:
+    """Between two pictures a job only looks whether to stop."""
