@@ -66,9 +66,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return [...all].filter((place) => place < step.value).sort((a, b) => a - b);
   });
   const shown = computed<Still[]>(() =>
-    runs.value.map(({ now }, r) =>
-      checkpoint.value === null ? now : (stillAt(stills.value[r], checkpoint.value) ?? now),
-    ),
+    runs.value.map(({ now }, r) => {
+      if (checkpoint.value === null) return now;
+      // Of large models the kernel keeps the earliest stills to itself.
+      const own = stills.value[r];
+      return stillAt(own, checkpoint.value) ?? own[0] ?? now;
+    }),
   );
   const biases = computed(() => histogram(shown.value));
   const shownStep = computed(() => Math.min(checkpoint.value ?? step.value, step.value));
