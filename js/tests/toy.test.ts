@@ -64,7 +64,7 @@ describe("one neuron", () => {
   it.each([
     [[127, 0, 0], "One feature has all of it: monosemantic."],
     [[0, 0, 0], "Dead: no feature moves it."],
-    [[90, 5, 5], "One feature has 90% of it: not quite monosemantic, which is over 99.9%."],
+    [[90, 5, 5], "One feature has 90% of it; monosemantic is over 99.9%."],
     [[50, 40, 10], "2 features have 90% of it: polysemantic."],
     [[10, 10, 10], "3 features have 90% of it: polysemantic."],
     [[1], "There is one feature only: monosemantic."],
