@@ -79,14 +79,14 @@ export function drawChart(
   }
   if (base) {
     pen.font = `11px ${family}`;
-    pen.textAlign = "right";
-    pen.textBaseline = "bottom";
+    pen.textAlign = "left";
+    pen.textBaseline = "top";
     // In front of the lines, and clear of them.
     pen.strokeStyle = theme.paper;
     pen.lineWidth = 4;
-    pen.strokeText(base.text, wide - RIGHT - 4, y(base.value) - 2);
+    pen.strokeText(base.text, LEFT + 6, y(base.value) + 4);
     pen.fillStyle = theme.quiet;
-    pen.fillText(base.text, wide - RIGHT - 4, y(base.value) - 2);
+    pen.fillText(base.text, LEFT + 6, y(base.value) + 4);
   }
   if (lines.length > 1) drawNames(pen, lines, x, y, { family, tall });
 }

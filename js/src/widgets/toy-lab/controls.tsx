@@ -104,6 +104,12 @@ function Field({ state, config, knob, onSet }: FieldProps) {
     if (status.state === "error" && field.current) field.current.value = truth;
     else put();
   }, [config, status]);
+  const commit = () => {
+    const now = field.current as HTMLInputElement;
+    const next = readNumber(now.value);
+    if (Number.isNaN(next)) now.value = truth;
+    else if (written(name, next) !== truth) onSet(name, next);
+  };
   const later = () => void setTimeout(put, PATIENCE);
   return (
     <div class={choices ? "nw-field nw-choice" : "nw-field"} title={title}>
@@ -130,10 +136,13 @@ function Field({ state, config, knob, onSet }: FieldProps) {
           autocomplete="off"
           spellcheck={false}
           onBlur={later}
-          onChange={(event) => {
-            const next = readNumber(event.currentTarget.value);
-            if (Number.isNaN(next)) event.currentTarget.value = truth;
-            else if (written(name, next) !== truth) onSet(name, next);
+          onChange={commit}
+          // JupyterLab keeps Enter from committing a field.
+          onKeyDown={(event) => {
+            if (event.key === "Enter") commit();
+            else if (event.key === "Escape") event.currentTarget.value = truth;
+            else return;
+            event.preventDefault();
           }}
         />
       )}

@@ -26,7 +26,7 @@ export function RunPane({ state, theme, run }: Props) {
     <section class="nw-run" aria-label={`Run ${name}`}>
       <div class="nw-run-head">
         <h3>
-          <Badge state={state} run={run} /> <span class="nw-run-title">{title}</span>
+          <Badge state={state} run={run} /> <span class="nw-run-title">{title || "own knobs"}</span>
         </h3>
         <p>
           <b>{count(still.monosemantic)}</b> of {count(still.neurons)} neurons monosemantic
@@ -35,7 +35,11 @@ export function RunPane({ state, theme, run }: Props) {
           <b>{count(still.covered)}</b> of {count(still.features)} features covered
           <span class="nw-quiet"> · {count(still.dead)} dead</span>
         </p>
-        <p class="nw-quiet">loss {tenths(still.loss)} of the best linear map’s</p>
+        <p class="nw-quiet">
+          {still.loss === null
+            ? "loss not known"
+            : `loss ${tenths(still.loss)} of the best linear map’s`}
+        </p>
       </div>
       <Heatmap state={state} theme={theme} run={run} />
       <Biases state={state} theme={theme} run={run} />
@@ -138,9 +142,7 @@ function Heatmap({ state, theme, run }: Props) {
             if (cell) state.chooseCell(run, cell.row, cell.column);
           }}
         />
-        {still.dead === still.neurons && (
-          <p class="nw-all-dead nw-quiet">all neurons are dead: no feature moves any</p>
-        )}
+        {still.dead === still.neurons && <p class="nw-all-dead nw-quiet">all neurons are dead</p>}
         {seen && <Tip state={state} run={run} {...seen} />}
       </div>
     </div>
