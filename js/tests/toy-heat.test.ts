@@ -56,7 +56,7 @@ describe("heatmap", () => {
     const at = (value: number) => Array.from(colors.subarray((value & 255) * 4).subarray(0, 4));
     expect(at(0)).toEqual([1, 2, 3, 0]);
     expect(at(127).slice(0, 3)).toEqual([1, 2, 3]);
-    expect(at(127)[3]).toBe(Math.round(255 * 0.5 ** 0.75));
+    expect(at(127)[3]).toBe(Math.round(255 * 0.5 ** 0.65));
     expect(at(-127).slice(0, 3)).toEqual([4, 5, 6]);
   });
 });

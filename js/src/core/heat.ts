@@ -71,7 +71,7 @@ function span(unit: number, cells: number, count: number): [from: number, to: nu
 }
 
 /** How strong the colour is for a share of the peak: weak responses are to be seen too. */
-export const strength = (share: number): number => Math.min(1, share) ** 0.75;
+export const strength = (share: number): number => Math.min(1, share) ** 0.65;
 
 /** Colours of the bytes -127 to 127, at `byte & 255`: as strong as the value, from clear. */
 export function palette(above: number[], below: number[], scale: number): Uint32Array {

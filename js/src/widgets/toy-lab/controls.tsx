@@ -55,13 +55,13 @@ function Card({ state, config, run }: CardProps) {
           ))}
         </div>
       </div>
-      <div class="nw-row">{MAIN.map(field)}</div>
+      <div class="nw-fields">{MAIN.map(field)}</div>
       <details>
         <summary>all knobs</summary>
         {REST.map(([title, knobs]) => (
           <section key={title} class="nw-group" aria-label={title}>
             <b>{title}</b>
-            <div class="nw-row">{knobs.map(field)}</div>
+            <div class="nw-fields">{knobs.map(field)}</div>
           </section>
         ))}
       </details>

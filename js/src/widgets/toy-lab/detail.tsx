@@ -111,7 +111,7 @@ function Bars({ ranked, what, none, color, chosen, onChoose }: BarsProps) {
   const { first, more, rest } = ranked;
   const most = Math.abs(first[0]?.value ?? 1);
   return (
-    <ol class="nw-bars">
+    <ol class="nw-responses">
       {first.map(({ index, value }) => (
         <li key={index}>
           <button type="button" aria-pressed={index === chosen} onClick={() => onChoose(index)}>

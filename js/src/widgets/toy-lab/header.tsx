@@ -47,7 +47,7 @@ export function Header({ state }: { state: State }) {
       <button
         type="button"
         role="switch"
-        class="nw-switch"
+        class="nw-toggle"
         aria-checked={two}
         onClick={() => state.request({ type: "compare.request", on: !two })}
       >

@@ -115,7 +115,7 @@ function Heatmap({ state, theme, run }: Props) {
         neurons →
       </span>
       <div
-        class="nw-plane"
+        class="nw-cells"
         style={{ height: `${tall}px` }}
         role="slider"
         aria-roledescription="heatmap"
@@ -184,7 +184,7 @@ function Legend({ state, run, color }: { state: State; run: number; color: strin
   }, [still]);
   return (
     <span
-      class="nw-legend"
+      class="nw-key"
       style={{ "--nw-above": gradient(color), "--nw-below": gradient(NEGATIVE) }}
     >
       {least < 0 && (
