@@ -14,10 +14,10 @@ import numpy as np
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts import files, show
 from neuronwidgets.concepts.find import find, unit
-from neuronwidgets.concepts.palette import COLORS
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.tree import identities
+from neuronwidgets.palette import COLORS
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.refine import Refinement

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.concepts.palette import UNASSIGNED
 from neuronwidgets.concepts.scores import majority
+from neuronwidgets.palette import UNASSIGNED
 from neuronwidgets.vega import offline
 
 FOUND = 20

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from neuronwidgets.concepts.palette import COLORS
+from neuronwidgets.palette import COLORS
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,8 @@ the tied model of Elhage et al. 2022, *Toy Models of Superposition*.
 
 from neuronwidgets.toy.calibration import Calibration as Calibration
 from neuronwidgets.toy.calibration import calibrate as calibrate
+from neuronwidgets.toy.comparison import Comparison as Comparison
+from neuronwidgets.toy.comparison import compare as compare
 from neuronwidgets.toy.config import PRESETS as PRESETS
 from neuronwidgets.toy.config import Config as Config
 from neuronwidgets.toy.run import Log as Log

@@ -66,6 +66,13 @@ class Batch:
         self._log: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
         self._kept = [(0, self._p.flat.cpu().numpy().copy())]
 
+    @property
+    def work(self) -> int:
+        """Products of a step forward."""
+        first = self.configs[0]
+        each = first.batch * first.neurons * (first.dims + first.outputs)
+        return len(self.configs) * each
+
     def advance(self) -> bool:
         """One step of every run. Returns whether the weights were kept after it."""
         place = self.step % self._ahead

@@ -18,6 +18,7 @@ from neuronwidgets.toy.linear import linear_loss
 from neuronwidgets.toy.network import activate, response
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import nn
 
 HELD_OUT = 1 << 14
@@ -210,6 +211,25 @@ class Run:
         from neuronwidgets.toy.model import build
 
         return build(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each neuron: what drives it, and its bias.
+
+        `share` is `max_i A / sum_i A`, above 0.999 `monosemantic`; `feature` is the one that
+        drives it most, `response` how much; a `dead` neuron has none.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "bias": self.biases,
+                "feature": self.A.argmax(axis=1),
+                "response": self.A.max(axis=1),
+                "share": measures.share(self.A),
+                "monosemantic": self.monosemantic,
+                "dead": self.dead,
+            }
+        ).rename_axis("neuron")
 
     def save(self, path: str | Path) -> Path:
         """Write `path` (safetensors, what it is as JSON in its header). Returns the path."""

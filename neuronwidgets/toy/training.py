@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import overload
 
@@ -17,6 +18,9 @@ from neuronwidgets.toy.run import Log, Run
 
 EVERY = 0.05
 """Seconds between yields; one step, if that takes longer."""
+
+SMALL_WORK = 1 << 21
+"""Products in a step up to which one CPU thread trains."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +106,12 @@ class Training:
         batch = min(unfinished, key=lambda b: b.step)
         last, end = time.perf_counter() + seconds, _end(batch, until)
         checkpoint = False
-        while not checkpoint and batch.step < end:
-            checkpoint = batch.advance()
-            if time.perf_counter() >= last:
-                break
-        batch.read_loss()
+        with _threads(batch.work):
+            while not checkpoint and batch.step < end:
+                checkpoint = batch.advance()
+                if time.perf_counter() >= last:
+                    break
+            batch.read_loss()
         return self.progress(checkpoint)
 
     def progress(self, checkpoint: bool = True) -> Progress:
@@ -114,6 +119,20 @@ class Training:
         loss = np.array([batch.loss[place] for batch, place in self._places])
         step = np.array([batch.step for batch, _ in self._places])
         return Progress(step, self._steps, loss, checkpoint, self._places)
+
+
+@contextmanager
+def _threads(work: int) -> Iterator[None]:
+    """One CPU thread inside where a second one would only wait for the first."""
+    before = torch.get_num_threads()
+    if before == 1 or work > SMALL_WORK:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _end(batch: Batch, until: int | None) -> int:

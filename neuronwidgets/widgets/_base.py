@@ -132,6 +132,8 @@ class Widget(anywidget.AnyWidget):
         """
         own = [name for name in self.keys if name in type(self)._own_traits()]
         state = {name: getattr(self, name) for name in own}
+        # A widget inside has a page of its own.
+        state = {k: None if isinstance(v, Widget) else v for k, v in state.items()}
         return write(path, page(state, str(self._esm), str(self._css), repr(self)))
 
     @classmethod

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuronwidgets.concepts import Split
 from neuronwidgets.concepts.find import finding, unit
-from neuronwidgets.concepts.palette import COLORS
+from neuronwidgets.palette import COLORS
 from neuronwidgets.widgets._faces import Text, cut_text, pack_faces
 from neuronwidgets.widgets._jobs import Progress, Steps
 from neuronwidgets.widgets._protocol import pack

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -42,6 +44,7 @@ class Jobs:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._kind = ""
+        _LIVING.add(self)
 
     @property
     def kind(self) -> str:
@@ -115,3 +118,16 @@ class Jobs:
             # A job may have been followed by another.
             if thread is self._thread or (end is not None and time.monotonic() >= end):
                 return not self.running
+
+
+_LIVING: weakref.WeakSet[Jobs] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A thread that is inside torch when Python ends would take the process down with a noise."""
+    living = list(_LIVING)
+    for jobs in living:
+        jobs.close()
+    for jobs in living:
+        jobs.wait(2)

@@ -34,6 +34,16 @@ picture     activation float32 N    of one neuron, class after class, ascending 
             face_value float32 F    activation of each face's sample
             face_label int32 F      its class
             + faces
+toys        of run r, suffix r:     one or two toy models, `k` neurons and `N` features each
+            A int8 k x N            responses in steps of meta.runs[r].peak / 127, rows and columns
+                                    in the order of the paper's heatmaps
+            neurons int32 k         the neuron in each row
+            features int32 N        the feature in each column
+            bias, share float32 k   by neuron: bias; largest response over the sum, 0 = dead
+            log_step, log_mono int32 L      steps done, monosemantic neurons
+            log_loss, log_bias float64 L    loss as a share of the best linear map's; mean bias
+checkpoints of run r, suffix r:     C stills: A C x k x N, neurons, features, bias, share as above,
+                                    what is said of each in meta.runs[r].stills
 faces       face int32              rows that can be shown
             atlas uint8             a PNG or JPEG of square tiles (meta.tile: side, columns, rows,
                                     ink: figures on black, shown inverted on a light page)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.concepts.palette import COLORS
+from neuronwidgets.palette import COLORS
 from neuronwidgets.toy import Config, Log, Run
 from neuronwidgets.toy import measures as m
 from neuronwidgets.widgets._protocol import pack

@@ -14,8 +14,8 @@ import traitlets as t
 
 from neuronwidgets.activations import Activations, Samples
 from neuronwidgets.concepts import Concepts
-from neuronwidgets.concepts.palette import COLORS
 from neuronwidgets.interventions import NeuronEdit, To, applied, check_causal, completing
+from neuronwidgets.palette import COLORS
 from neuronwidgets.ranges import Ranges, labelled, ranges
 from neuronwidgets.ranges.rules import EXTREME, RULES
 from neuronwidgets.widgets._base import IDLE, Widget, front_end

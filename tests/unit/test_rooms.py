@@ -10,6 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "neuronwidgets"
 FLOORS = {
+    "palette": -1,
     "picture": -1,
     "vega": -1,
     "models": 0,

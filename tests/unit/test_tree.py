@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from neuronwidgets.concepts import Tree, linkage
-from neuronwidgets.concepts.palette import COLORS
 from neuronwidgets.concepts.tree import identities
+from neuronwidgets.palette import COLORS
 
 # Small whole numbers make many ties.
 POINTS = st.integers(1, 40).flatmap(

@@ -1,4 +1,4 @@
-"""The colours of concepts: Paul Tol's bright palette first, then further ones kept apart from it.
+"""The colours of concepts and runs: Paul Tol's bright ones first, then others kept apart from them.
 
 Told apart with any common colour blindness in the first six; beyond that, the number on the card
 and in the dendrogram tells too. Grey is for samples of no concept.

@@ -1,0 +1,122 @@
+"""Runs beside each other: what differs in their knobs, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from neuronwidgets.palette import COLORS
+from neuronwidgets.toy.run import Run
+from neuronwidgets.vega import offline
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+MEASURES = {
+    "loss": "loss, of the best linear map's",
+    "monosemantic": "monosemantic neurons",
+    "covered": "features covered",
+    "selectivity": "selectivity",
+    "dead": "dead neurons",
+    "mean_bias": "mean bias",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Runs and what came of them.
+
+    Attributes:
+        runs: in the order given.
+        knobs: names of the `Config` fields in which they differ; not the seed.
+    """
+
+    runs: tuple[Run, ...]
+    knobs: tuple[str, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each run: the knobs that differ, its seed, and its measures.
+
+        `loss` is on 16,384 fresh samples, as a share of the best linear map's; `monosemantic`
+        (0.999 rule), `covered` and `dead` are counts; see `Run` for each.
+        """
+        import pandas as pd
+
+        rows = []
+        for run in self.runs:
+            knobs = {name: getattr(run.config, name) for name in self.knobs}
+            measured = {
+                "loss": run.relative_loss,
+                "monosemantic": int(run.monosemantic.sum()),
+                "covered": int(run.covered.sum()),
+                "selectivity": run.selectivity,
+                "dead": int(run.dead.sum()),
+                "mean_bias": run.mean_bias,
+            }
+            rows.append({**knobs, "seed": run.config.seed, **measured})
+        return pd.DataFrame(rows)
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each setting of the knobs: mean and deviation over its seeds."""
+        frame = self.to_frame()
+        by = frame.groupby(list(self.knobs) or (lambda _: "all"), sort=False)
+        return by[list(MEASURES)].agg(["mean", "std"])
+
+    def to_altair(self) -> alt.Chart:
+        """Monosemantic neurons against the loss, a point for each run, a colour for each setting.
+
+        Runs beside each other have found minima of equal loss; above each other, they differ in
+        how monosemantic those are.
+        """
+        import altair as alt
+
+        frame = self.to_frame()
+        title = ", ".join(name.replace("_", " ") for name in self.knobs) or "run"
+        frame[title] = [self._name(run) for run in self.runs]
+        order = list(dict.fromkeys(frame[title]))
+        chart = (
+            alt.Chart(frame, width=380, height=240)
+            .mark_point(filled=True, size=70, opacity=0.85)
+            .encode(
+                alt.X("loss", title=MEASURES["loss"]).scale(zero=False).axis(format="%"),
+                alt.Y("monosemantic", title=MEASURES["monosemantic"]),
+                alt.Color(f"{title}:N", sort=order).scale(range=COLORS),
+                alt.Shape(f"{title}:N", sort=order),
+                [alt.Tooltip(name) for name in [*self.knobs, "seed", *MEASURES]],
+            )
+        )
+        return offline(chart)
+
+    def _name(self, run: Run) -> str:
+        values = (getattr(run.config, name) for name in self.knobs)
+        return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+
+    def __repr__(self) -> str:
+        return f"Comparison({len(self.runs)} runs that differ in {', '.join(self.knobs) or 'seed'})"
+
+    def _repr_html_(self) -> str:
+        frame = self.summary()
+        count = len(self.runs) // max(1, len(frame))
+        cells = frame.round(3).to_html()
+        return f"<p>{self!r}: mean and deviation over {count} seeds</p>{cells}"
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Put runs beside each other.
+
+    Args:
+        runs: what `train` returns for many configurations.
+    """
+    many = tuple(runs)
+    for i, run in enumerate(many):
+        if not isinstance(run, Run):
+            raise TypeError(
+                f"runs[{i}] is a {type(run).__name__}; neuronwidgets.toy.Run is needed."
+            )
+    if not many:
+        raise ValueError("there are no runs to compare: at least one is needed.")
+    fields: list[dict[str, Any]] = [asdict(run.config) for run in many]
+    differ = [name for name in fields[0] if len({f[name] for f in fields}) > 1]
+    return Comparison(many, tuple(name for name in differ if name != "seed"))

@@ -1,0 +1,423 @@
+"""ToyLab's Python side, without a browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import traitlets as t
+
+import neuronwidgets as nw
+from neuronwidgets.toy import Config, Training, measures
+from neuronwidgets.widgets import _toy_picture
+from neuronwidgets.widgets._protocol import unpack
+
+SMALL = {"features": 20, "dims": 8, "neurons": 24, "batch": 32, "steps": 300, "cycle": 100}
+WAIT = 60
+
+
+@pytest.fixture
+def lab() -> Any:
+    made = nw.ToyLab([Config.zero_bias(**SMALL), Config.negative_bias(**SMALL)])
+    yield made
+    made.close()
+
+
+def ask(lab: Any, **message: Any) -> None:
+    """As a view does."""
+    lab._on_view_message(lab, message, [])
+
+
+def strict(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """A message whose JSON is what browsers take: no NaN, no Infinity."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} in the message")
+
+    json.loads(header["__metadata__"]["meta"], parse_constant=refuse)
+    return unpack(data)
+
+
+def trained(lab: Any) -> Any:
+    lab.run()
+    assert lab.wait(WAIT)
+    return lab
+
+
+def same(run: Any, other: Any) -> None:
+    assert run.step == other.step
+    for name in ("W1", "b", "W2"):
+        np.testing.assert_array_equal(getattr(run, name)[-1], getattr(other, name)[-1])
+    np.testing.assert_array_equal(run.log.loss, other.log.loss)
+
+
+def test_it_opens_at_the_start(lab: Any) -> None:
+    assert [about["preset"] for about in lab._configs] == ["zero bias", "negative bias"]
+    assert not lab.running
+    assert [run.step for run in lab.runs] == [0, 0]
+    tensors, meta = strict(lab._picture)
+    assert [run["name"] for run in meta["runs"]] == ["A", "B"]
+    assert meta["runs"][0]["loss"] is None
+    assert len(tensors["log_step0"]) == 0
+    _, stills = strict(lab._checkpoints)
+    assert [len(run["stills"]) for run in stills["runs"]] == [1, 1]
+    assert "zero bias, step 0 of 300" in repr(lab)
+
+
+def test_training_gives_the_runs_that_train_gives(lab: Any) -> None:
+    pictures: list[bytes] = []
+    lab.observe(lambda change: pictures.append(change["new"]), "_picture")
+    trained(lab)
+    assert not lab.running
+    assert lab.status["state"] == "idle"
+    for run, reference in zip(lab.runs, nw.toy.train(lab.configs), strict=True):
+        same(run, reference)
+    steps = [strict(p)[1]["runs"][0]["step"] for p in pictures]
+    assert steps == sorted(steps)
+    assert steps[-1] == 300
+    assert strict(pictures[-1])[1]["runs"][1]["done"]
+
+
+def test_the_picture_is_the_run(lab: Any) -> None:
+    trained(lab)
+    tensors, meta = strict(lab._picture)
+    for r, run in enumerate(lab.runs):
+        about = meta["runs"][r]
+        neurons, features = run.sorted()
+        np.testing.assert_array_equal(tensors[f"neurons{r}"], neurons)
+        np.testing.assert_array_equal(tensors[f"features{r}"], features)
+        shown = tensors[f"A{r}"] / 127 * about["peak"]
+        exact = run.A[np.ix_(neurons, features)]
+        np.testing.assert_allclose(shown, exact, atol=about["peak"] / 250)
+        np.testing.assert_array_equal(tensors[f"bias{r}"], run.biases)
+        share = tensors[f"share{r}"]
+        np.testing.assert_array_equal(share > 0.999, run.monosemantic)
+        np.testing.assert_array_equal(share == 0, run.dead)
+        assert about["monosemantic"] == run.monosemantic.sum()
+        assert about["covered"] == run.covered.sum()
+        assert about["dead"] == run.dead.sum()
+        assert about["selectivity"] == pytest.approx(run.selectivity)
+        assert about["meanBias"] == pytest.approx(run.mean_bias)
+        np.testing.assert_array_equal(tensors[f"log_step{r}"], run.log.step)
+        np.testing.assert_array_equal(tensors[f"log_mono{r}"], run.log.monosemantic)
+        np.testing.assert_allclose(tensors[f"log_loss{r}"], run.log.loss / run.linear_loss)
+        assert about["loss"] == pytest.approx(tensors[f"log_loss{r}"][-1])
+
+
+def test_checkpoints_can_be_scrubbed(lab: Any) -> None:
+    trained(lab)
+    tensors, meta = strict(lab._checkpoints)
+    run = lab.runs[1]
+    steps = [still["step"] for still in meta["runs"][1]["stills"]]
+    assert steps == run.checkpoints.tolist() == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
+    for place, still in enumerate(meta["runs"][1]["stills"]):
+        at = run.at(place)
+        assert still["monosemantic"] == at.monosemantic.sum()
+        np.testing.assert_array_equal(tensors["bias1"][place], at.biases)
+        np.testing.assert_array_equal(tensors["neurons1"][place], at.sorted()[0])
+    assert [now.step for now in lab.shown] == [300, 300]
+    lab.checkpoint = 70
+    assert [now.step for now in lab.shown] == [64, 64]
+    lab.checkpoint = 0
+    assert [now.step for now in lab.shown] == [0, 0]
+    with pytest.raises(ValueError, match="at least 0"):
+        lab.checkpoint = -1
+
+
+def test_of_too_many_checkpoints_the_latest_are_sent(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_toy_picture, "MOST_STILLS", 2 * 3 * 24 * 20)
+    trained(lab)
+    _, meta = strict(lab._checkpoints)
+    assert [[s["step"] for s in run["stills"]] for run in meta["runs"]] == [[128, 256, 300]] * 2
+
+
+def test_pausing_keeps_what_there_is_and_goes_on_from_there() -> None:
+    slow = {**SMALL, "steps": 40_000}
+    lab = nw.ToyLab([Config.zero_bias(**slow), Config.negative_bias(**slow)])
+    first = threading.Event()
+    lab.observe(lambda _: first.set(), "_picture")
+    lab.run()
+    assert first.wait(WAIT)
+    assert lab.running
+    ask(lab, type="train.pause")
+    assert not lab.running
+    assert lab.wait(WAIT)
+    steps = [run.step for run in lab.runs]
+    assert 0 < steps[0] < 40_000
+    _, meta = strict(lab._checkpoints)
+    assert meta["runs"][0]["stills"][-1]["step"] == steps[0]
+    assert strict(lab._picture)[1]["runs"][0]["step"] == steps[0]
+    lab.step(3)
+    assert lab.wait(WAIT)
+    assert not lab.running
+    assert min(run.step for run in lab.runs) == min(steps) + 3
+    lab.close()
+
+
+def test_steps_lead_to_the_same_end(lab: Any) -> None:
+    ask(lab, type="train.step")
+    assert lab.wait(WAIT)
+    assert [run.step for run in lab.runs] == [1, 1]
+    for expected in (2, 4, 8):
+        ask(lab, type="train.double")
+        assert lab.wait(WAIT)
+        assert [run.step for run in lab.runs] == [expected] * 2
+    trained(lab)
+    same(lab.runs[0], nw.toy.train(lab.configs[0]))
+    ask(lab, type="train.step")  # there is nothing left to do
+    assert lab.wait(WAIT)
+    assert [run.step for run in lab.runs] == [300, 300]
+    ask(lab, type="train.run")  # and this begins anew
+    assert lab.wait(WAIT)
+    same(lab.runs[0], nw.toy.train(lab.configs[0]))
+    with pytest.raises(ValueError, match="at least 1"):
+        lab.step(0)
+
+
+def test_runs_of_unequal_lengths_and_shapes_end_where_they_should() -> None:
+    short = Config.zero_bias(**{**SMALL, "steps": 100, "neurons": 16})
+    lab = nw.ToyLab([short, Config.negative_bias(**SMALL)])
+    lab.step(150)
+    assert lab.wait(WAIT)
+    assert [run.step for run in lab.runs] == [100, 150]
+    trained(lab)
+    for run, config in zip(lab.runs, lab.configs, strict=True):
+        same(run, nw.toy.train(config))
+    lab.close()
+
+
+def test_reset(lab: Any) -> None:
+    trained(lab)
+    lab.checkpoint = 64
+    ask(lab, type="train.reset")
+    assert [run.step for run in lab.runs] == [0, 0]
+    assert lab.checkpoint is None
+    assert strict(lab._picture)[1]["runs"][0]["step"] == 0
+
+
+def test_a_knob_starts_its_own_run_over_and_leaves_the_other(lab: Any) -> None:
+    trained(lab)
+    before = lab.runs[0]
+    ask(lab, type="config.request", run=1, knobs={"bias": -0.5})
+    assert [run.step for run in lab.runs] == [300, 0]
+    assert lab.configs[1].bias == -0.5
+    assert lab._configs[1]["preset"] == ""
+    trained(lab)
+    same(lab.runs[0], before)
+    same(lab.runs[1], nw.toy.train(lab.configs[1]))
+
+
+def test_a_knob_keeps_what_makes_the_preset(lab: Any) -> None:
+    ask(lab, type="config.request", run=1, knobs={"learning_rate": 0.02})
+    assert lab._configs[1]["preset"] == "negative bias"
+    assert lab.configs[1] == Config.negative_bias(**SMALL, learning_rate=0.02)
+    ask(lab, type="preset.request", run=1, name="more neurons")
+    assert lab.configs[1].neurons == 160
+    ask(lab, type="preset.request", run=1, name="negative bias")
+    assert lab.configs[1].neurons == 24
+    assert [about["preset"] for about in lab._configs] == ["zero bias", "negative bias"]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        ({"dims": 50}, "more than features=20"),
+        ({"neurons": 0}, "at least 1"),
+        ({"eps": 2}, "at most 1"),
+        ({"bias": None}, "a number is needed"),
+        ({"colour": 3}, "no knob"),
+        ({"neurons": 10**9}, "too many to draw"),
+    ],
+)
+def test_a_refused_knob_changes_nothing(lab: Any, knobs: dict[str, Any], words: str) -> None:
+    trained(lab)
+    runs, configs = lab.runs, lab.configs
+    ask(lab, type="config.request", run=0, knobs=knobs)
+    assert words in lab.status["text"]
+    assert lab.configs == configs
+    same(lab.runs[0], runs[0])
+    trained(lab)
+    assert lab.status["state"] == "idle"
+
+
+def test_wrong_messages_are_answered_in_words(lab: Any) -> None:
+    ask(lab, type="preset.request", run=0, name="magic")
+    assert "'magic' is no preset" in lab.status["text"]
+    ask(lab, type="split.request")
+    assert "no neuron is chosen" in lab.status["text"]
+
+
+def test_one_run_or_two(lab: Any) -> None:
+    lab.which, lab.neuron, lab.feature = 1, 3, 7
+    trained(lab)
+    before = lab.runs[0]
+    ask(lab, type="compare.request", on=False)
+    assert len(lab.runs) == len(lab.configs) == len(lab._configs) == 1
+    assert (lab.which, lab.neuron, lab.feature) == (0, None, 7)
+    same(lab.runs[0], before)
+    ask(lab, type="compare.request", on=True)
+    assert [about["preset"] for about in lab._configs] == ["zero bias", "negative bias"]
+    same(lab.runs[0], before)
+    ask(lab, type="compare.request", on=True)
+    assert len(lab.runs) == 2
+
+
+def test_setting_configurations(lab: Any) -> None:
+    lab.configs = Config(**SMALL, task="absolute")
+    assert len(lab.runs) == 1
+    trained(lab)
+    same(lab.runs[0], nw.toy.train(lab.configs[0]))
+    with pytest.raises(TypeError, match="a dict is no configuration"):
+        lab.configs = [asdict(lab.configs[0])]
+    with pytest.raises(ValueError, match="one or two"):
+        lab.configs = []
+    with pytest.raises(ValueError, match="one or two"):
+        nw.ToyLab([Config(**SMALL)] * 3)
+    with pytest.raises(ValueError, match="cannot be used here"):
+        nw.ToyLab(Config(**SMALL), device="nowhere")
+
+
+def test_a_change_while_it_trains_goes_on_training() -> None:
+    lab = nw.ToyLab([Config.zero_bias(**{**SMALL, "steps": 4_000})])
+    lab.run()
+    ask(lab, type="config.request", run=0, knobs={"seed": 5})
+    assert lab.running
+    assert lab.wait(WAIT)
+    assert not lab.running
+    same(lab.runs[0], nw.toy.train(lab.configs[0]))
+    assert lab.configs[0].seed == 5
+    lab.close()
+
+
+def test_a_view_that_asks_for_checkpoints_does_not_stop_training() -> None:
+    lab = nw.ToyLab([Config.zero_bias(**{**SMALL, "steps": 20_000})])
+    later = threading.Event()
+
+    def look(change: Any) -> None:
+        if unpack(change["new"])[1]["runs"][0]["step"] > 16:
+            later.set()
+
+    lab.observe(look, "_picture")
+    lab.run()
+    assert later.wait(WAIT)
+    ask(lab, type="checkpoints.request")
+    assert len(strict(lab._checkpoints)[1]["runs"][0]["stills"]) > 3
+    assert lab.running
+    lab.close()
+
+
+def test_closing_ends_training() -> None:
+    lab = nw.ToyLab([Config.zero_bias(**{**SMALL, "steps": 2**30})])
+    lab.run()
+    lab.close()
+    assert lab.wait(WAIT)
+
+
+def test_an_error_while_it_trains_is_told_in_words(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "advance", fail)
+        lab.run()
+        assert lab.wait(WAIT)
+    assert not lab.running
+    assert lab.status == {"state": "error", "text": "RuntimeError: out of memory", "progress": 1.0}
+    trained(lab)
+    assert [run.step for run in lab.runs] == [300, 300]
+    assert lab.status["state"] == "idle"
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"nonlinearity": "solu"},
+        {"nonlinearity": "gelu", "task": "reprojector"},
+        {"learning_rate": 500.0, "optimizer": "adam", "nonlinearity": "solu"},  # diverges
+        {"dims": 20},  # the best linear map has no loss
+        {"bias": -30.0},  # all dead
+        {"neurons": 1, "features": 1, "dims": 1},
+    ],
+)
+def test_odd_models_make_messages_that_browsers_take(knobs: dict[str, Any]) -> None:
+    lab = nw.ToyLab(replace(Config(**SMALL), **knobs))
+    with np.errstate(all="raise"):
+        trained(lab)
+    tensors, meta = strict(lab._picture)
+    strict(lab._checkpoints)
+    A = tensors["A0"]
+    assert A.shape == (meta["runs"][0]["neurons"], meta["runs"][0]["features"])
+    if knobs.get("nonlinearity") in ("solu", "gelu") and "learning_rate" not in knobs:
+        assert (A < 0).any()
+    lab.close()
+
+
+def test_a_neuron_opens_in_split_explorer(lab: Any) -> None:
+    trained(lab)
+    run = lab.runs[0]
+    neuron = int(np.nanargmax(measures.share(run.A) < 0.5))
+    made = lab.split(neuron)
+    assert lab.explorer is made
+    assert (lab.which, lab.neuron) == (0, neuron)
+    assert lab._split_of == f"Neuron {neuron} of A after 300 steps"
+    assert made.neuron == neuron
+    v, _ = run.sample(len(made.acts))
+    hidden = np.maximum(v @ run.W_e.T @ run.W1[-1].T + run.b[-1], 0)
+    np.testing.assert_allclose(made.acts.values, hidden, atol=1e-5)
+    strongest = made.acts.top(neuron, 1)[0]
+    assert made.acts.samples.texts[int(strongest)].startswith("feature")
+    lab.checkpoint = 64
+    lab.which = 1
+    ask(lab, type="split.request")
+    assert lab.wait(WAIT)
+    other = lab.explorer
+    if other is not made:
+        assert "after 64 steps" in lab._split_of
+        assert made.comm is None
+    ask(lab, type="split.close")
+    assert lab.explorer is None
+
+
+def test_a_dead_neuron_is_refused(lab: Any) -> None:
+    lab.configs = Config(**SMALL, bias=-30.0)
+    with pytest.raises(ValueError, match="active on 0 of 4,096 samples"):
+        lab.split(0)
+    lab.neuron = 2
+    ask(lab, type="split.request")
+    assert lab.wait(WAIT)
+    assert "there is nothing to split" in lab.status["text"]
+    with pytest.raises(IndexError, match="0 to 23"):
+        lab.split(24)
+    with pytest.raises(IndexError, match="0 is A"):
+        lab.split(0, run=1)
+
+
+def test_choices_are_checked(lab: Any) -> None:
+    with pytest.raises(IndexError, match="0 to 23"):
+        lab.neuron = 24
+    with pytest.raises(ValueError, match="0 to 19"):
+        lab.feature = 20
+    with pytest.raises(ValueError, match="2 runs"):
+        lab.which = 2
+    with pytest.raises(t.TraitError):
+        lab.neuron = "x"
+
+
+def test_a_page_of_its_own(lab: Any, tmp_path: Any) -> None:
+    trained(lab)
+    lab.split(int(np.argmax(lab.runs[0].A.max(axis=1))))
+    text = lab.to_html(tmp_path / "lab.html").read_text()
+    state = json.loads(text.split('<script type="application/json" id="state">')[1].split("</")[0])
+    assert state["_explorer"] == [0, None]
+    assert base64.b64decode(state["_picture"][1]) == lab._picture
