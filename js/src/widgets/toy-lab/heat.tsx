@@ -184,7 +184,7 @@ function Legend({ state, run, color }: { state: State; run: number; color: strin
   }, [still]);
   return (
     <span
-      class="nw-key"
+      class="nw-scale"
       style={{ "--nw-above": gradient(color), "--nw-below": gradient(NEGATIVE) }}
     >
       {least < 0 && (
