@@ -1,5 +1,6 @@
 /** Messages made up for the tests: seeded, so that a failure comes back. */
 import type { RangesMessage } from "../src/protocol/ranges";
+import type { Still } from "../src/protocol/toy";
 
 /** Numbers in 0..1, the same for one seed (mulberry32). */
 export function random(seed: number): () => number {
@@ -14,6 +15,59 @@ export function random(seed: number): () => number {
 
 export const normal = (next: () => number): number =>
   Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+
+const TYPES = { Float32Array: "F32", Float64Array: "F64", Int32Array: "I32", Int8Array: "I8" };
+type Packable = Float32Array | Float64Array | Int32Array | Int8Array;
+
+/** A message in the safetensors format; arrays are flat unless their shape is given. */
+export function pack(
+  arrays: Record<string, Packable>,
+  meta: object,
+  shapes: Record<string, number[]> = {},
+): DataView {
+  let at = 0;
+  const header: Record<string, unknown> = { __metadata__: { meta: JSON.stringify(meta) } };
+  for (const [name, array] of Object.entries(arrays)) {
+    const dtype = TYPES[array.constructor.name as keyof typeof TYPES];
+    const to = at + array.byteLength;
+    header[name] = { dtype, shape: shapes[name] ?? [array.length], data_offsets: [at, to] };
+    at = to;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(8 + json.length + at);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
+  bytes.set(json, 8);
+  let to = 8 + json.length;
+  for (const array of Object.values(arrays)) {
+    bytes.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), to);
+    to += array.byteLength;
+  }
+  return new DataView(bytes.buffer);
+}
+
+/** A toy model whose response matrix has these rows, sorted as it is; `peak` is 127. */
+export function stillOf(rows: number[][], more: Partial<Still> = {}): Still {
+  const [k, n] = [rows.length, rows[0].length];
+  const sum = (row: number[]) => row.reduce((a, b) => a + b, 0);
+  return {
+    step: 0,
+    peak: 127,
+    monosemantic: 0,
+    covered: 0,
+    dead: 0,
+    selectivity: null,
+    meanBias: 0,
+    loss: null,
+    neurons: k,
+    features: n,
+    A: Int8Array.from(rows.flat()),
+    neuronOf: Int32Array.from(rows.keys()),
+    featureOf: Int32Array.from(rows[0].keys()),
+    bias: new Float32Array(k),
+    share: Float32Array.from(rows, (row) => (sum(row) ? Math.max(...row) / sum(row) : 0)),
+    ...more,
+  };
+}
 
 /** A picture of these activations, one array per class; `bins` equal bins from low to high. */
 export function pictureOf(classes: number[][], bins = 40, axis?: [number, number]): RangesMessage {

@@ -7,7 +7,7 @@ import { ridgeHeight, rowHeight, scales, traceDensity, traceNormal } from "../sr
 import { ordinal, percent } from "../src/core/scale";
 import { readRanges } from "../src/protocol/ranges";
 import { luminance } from "../src/view/color";
-import { pictureOf, random } from "./fake";
+import { pack, pictureOf, random } from "./fake";
 
 const domain = { low: 0, high: 10 };
 
@@ -179,27 +179,6 @@ describe("words", () => {
 });
 
 describe("picture", () => {
-  const types = { Float32Array: "F32", Float64Array: "F64", Int32Array: "I32" } as const;
-  const pack = (arrays: Record<string, Float32Array | Float64Array | Int32Array>, meta: object) => {
-    let at = 0;
-    const header: Record<string, unknown> = { __metadata__: { meta: JSON.stringify(meta) } };
-    for (const [name, array] of Object.entries(arrays)) {
-      const dtype = types[array.constructor.name as keyof typeof types];
-      const to = at + array.byteLength;
-      header[name] = { dtype, shape: [array.length], data_offsets: [at, to] };
-      at = to;
-    }
-    const json = new TextEncoder().encode(JSON.stringify(header));
-    const bytes = new Uint8Array(8 + json.length + at);
-    new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
-    bytes.set(json, 8);
-    let to = 8 + json.length;
-    for (const array of Object.values(arrays)) {
-      bytes.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), to);
-      to += array.byteLength;
-    }
-    return new DataView(bytes.buffer);
-  };
   const { faces, faceRow, faceValue, faceLabel, ...fake } = pictureOf([[1, 2], [3]]);
   const { activation, start, mean, std, quantile, edges, density, least, overlap, rank, ...meta } =
     fake;

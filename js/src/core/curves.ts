@@ -23,7 +23,7 @@ export function scaleOf(lines: readonly Point[][], at: { least: [number, number]
       low = Math.min(low, Math.max(-at.most, value));
       high = Math.max(high, Math.min(at.most, value));
     }
-  const marks = ticks(low, high, 2);
+  const marks = ticks(low, high, 8);
   const step = marks.length > 1 ? marks[1] - marks[0] : high - low || 1;
   const down = Math.floor(low / step + 1e-9) * step;
   const up = Math.ceil(high / step - 1e-9) * step;

@@ -70,13 +70,16 @@ function span(unit: number, cells: number, count: number): [from: number, to: nu
   return [least(cell), least(cell + 1)];
 }
 
+/** How strong the colour is for a share of the peak: weak responses are to be seen too. */
+export const strength = (share: number): number => Math.min(1, share) ** 0.65;
+
 /** Colours of the bytes -127 to 127, at `byte & 255`: as strong as the value, from clear. */
 export function palette(above: number[], below: number[], scale: number): Uint32Array {
   const out = new Uint32Array(256);
   const bytes = new Uint8ClampedArray(out.buffer);
   for (let value = -127; value <= 127; value++) {
     const [r, g, b] = value < 0 ? below : above;
-    bytes.set([r, g, b, Math.abs(value) * scale * (255 / 127)], (value & 255) * 4);
+    bytes.set([r, g, b, 255 * strength((Math.abs(value) / 127) * scale)], (value & 255) * 4);
   }
   return out;
 }

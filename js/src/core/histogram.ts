@@ -4,7 +4,8 @@ import { ticks } from "./axis";
 import { type Kind, kindOf } from "./responses";
 
 const LEAST = 0.1;
-const BINS = 30;
+/** At most about so many bins, and at least so many. */
+const [MOST, FEWEST] = [30, 12];
 
 export interface Histogram {
   low: number;
@@ -23,12 +24,18 @@ export function histogram(stills: readonly Still[]): Histogram {
       low = Math.min(low, value);
       high = Math.max(high, value);
     }
-  if (low > high) [low, high] = [0, 0];
+  // With 0, where the rectifier bends.
+  [low, high] = [Math.min(0, low), Math.max(0, high)];
   // A round width, so that the bins stay while the biases move.
-  const steps = ticks(0, high - low, BINS);
+  const steps = ticks(0, high - low, MOST);
   const width = Math.max(LEAST, steps.length > 1 ? steps[1] - steps[0] : 0);
-  const first = Math.floor(low / width + 1e-6);
-  const bins = Math.max(1, Math.floor(high / width + 1e-6) - first + 1);
+  let first = Math.floor(low / width + 1e-6);
+  let last = Math.floor(high / width + 1e-6);
+  for (let turn = 0; last - first + 1 < FEWEST; turn++) {
+    if (turn % 2) last++;
+    else first--;
+  }
+  const bins = last - first + 1;
   const counts = stills.map((still) => {
     const out = {
       monosemantic: new Int32Array(bins),

@@ -103,6 +103,6 @@ export function sentence(still: Still, row: number): string {
       : "Too weak to be seen beside the strongest: polysemantic.";
   const count = needed(values);
   return count === 1
-    ? `One feature has ${shareText(Math.abs(own))} of it: not quite monosemantic, which is over 99.9%.`
+    ? `One feature has ${shareText(Math.abs(own))} of it; monosemantic is over 99.9%.`
     : `${count} features have 90% of it: polysemantic.`;
 }

@@ -33,7 +33,7 @@ export function Biases({ state, theme, run }: Props) {
     <figure class="nw-biases" style={{ "--nw-accent": color }}>
       <figcaption>
         <h3>biases</h3>
-        <span class="nw-legend nw-quiet nw-small" aria-hidden="true">
+        <span class="nw-scale nw-quiet nw-small" aria-hidden="true">
           <span>
             <i class="nw-mono" /> monosemantic
           </span>

@@ -1,12 +1,11 @@
 /** One line chart on canvas. */
 import { apart, type Point, parted, scaleOf } from "../../core/curves";
-import { short } from "../../core/scale";
 import { stepTicks, unitOfStep } from "../../core/steps";
 import type { Theme } from "../../model/theme";
 import type { Size } from "../../view/canvas";
 
 /** Beside the plot: the axis' numbers, and the lines' letters. */
-export const [LEFT, RIGHT] = [36, 20];
+export const [LEFT, RIGHT] = [42, 20];
 const [TOP, BOTTOM] = [6, 5];
 
 export interface Line {
@@ -19,6 +18,7 @@ export interface Chart {
   lines: Line[];
   least: [number, number];
   most: number;
+  tick: (place: number) => string;
   base?: { value: number; text: string } | undefined;
   /** What is shown elsewhere, and the end of the axis. */
   step: number;
@@ -28,7 +28,7 @@ export interface Chart {
 export function drawChart(
   pen: CanvasRenderingContext2D,
   { wide, tall }: Size,
-  { lines, least, most, base, step, steps }: Chart,
+  { lines, least, most, tick: mark, base, step, steps }: Chart,
   theme: Theme,
 ) {
   const scale = scaleOf(
@@ -49,15 +49,13 @@ export function drawChart(
     pen.fillStyle = theme.hair;
     pen.fillRect(LEFT, Math.round(y(tick)), wide - LEFT - RIGHT, 1);
     pen.fillStyle = theme.quiet;
-    pen.fillText(short(tick).replace("-", "−"), LEFT - 6, y(tick));
+    pen.fillText(mark(tick), LEFT - 6, y(tick));
   }
   pen.fillStyle = theme.hair;
   for (const tick of stepTicks(steps)) pen.fillRect(Math.round(x(tick)), tall - BOTTOM, 1, BOTTOM);
   if (base) {
     pen.fillStyle = theme.quiet;
     pen.fillRect(LEFT, Math.round(y(base.value)), wide - LEFT - RIGHT, 1);
-    pen.textBaseline = "bottom";
-    pen.fillText(base.text, wide - RIGHT - 4, y(base.value) - 1);
   }
   pen.fillStyle = theme.ink;
   pen.globalAlpha = 0.55;
@@ -79,7 +77,18 @@ export function drawChart(
     pen.arc(x(here.step), y(here.value), 3, 0, 2 * Math.PI);
     pen.fill();
   }
-  if (lines.length > 1) drawNames(pen, lines, x, y, family);
+  if (base) {
+    pen.font = `11px ${family}`;
+    pen.textAlign = "left";
+    pen.textBaseline = "top";
+    // In front of the lines, and clear of them.
+    pen.strokeStyle = theme.paper;
+    pen.lineWidth = 4;
+    pen.strokeText(base.text, LEFT + 6, y(base.value) + 4);
+    pen.fillStyle = theme.quiet;
+    pen.fillText(base.text, LEFT + 6, y(base.value) + 4);
+  }
+  if (lines.length > 1) drawNames(pen, lines, x, y, { family, tall });
 }
 
 type Place = (value: number) => number;
@@ -102,7 +111,7 @@ function drawNames(
   lines: readonly Line[],
   x: Place,
   y: Place,
-  family: string,
+  { family, tall }: { family: string; tall: number },
 ) {
   const ends = lines.flatMap((line) => {
     const end = line.points.findLast(({ value }) => Number.isFinite(value));
@@ -111,11 +120,12 @@ function drawNames(
   const near = ends.length > 1 && Math.abs(ends[0].x - ends[1].x) < 14;
   const heights = ends.map((end) => end.y);
   const places = near ? apart(heights, 12) : heights;
+  const beyond = Math.max(0, Math.max(...places) + 6 - tall);
   pen.font = `600 11px ${family}`;
   pen.textAlign = "left";
   pen.textBaseline = "middle";
   ends.forEach((end, i) => {
     pen.fillStyle = end.color;
-    pen.fillText(end.name, end.x + 7, places[i]);
+    pen.fillText(end.name, end.x + 7, places[i] - beyond);
   });
 }

@@ -44,21 +44,25 @@ function Card({ state, config, run }: CardProps) {
                 name={group}
                 class="nw-hidden"
                 checked={config.preset === preset}
-                onClick={() => state.request({ type: "preset.request", run, name: preset })}
+                onClick={(event) => {
+                  // Checked is what the kernel has taken.
+                  event.preventDefault();
+                  state.request({ type: "preset.request", run, name: preset });
+                }}
               />
               <span>{preset}</span>
             </label>
           ))}
         </div>
       </div>
-      <div class="nw-row">{MAIN.map(field)}</div>
+      <div class="nw-fields">{MAIN.map(field)}</div>
       <details>
         <summary>all knobs</summary>
         {REST.map(([title, knobs]) => (
-          <fieldset key={title}>
-            <legend>{title}</legend>
-            <div class="nw-row">{knobs.map(field)}</div>
-          </fieldset>
+          <section key={title} class="nw-group" aria-label={title}>
+            <b>{title}</b>
+            <div class="nw-fields">{knobs.map(field)}</div>
+          </section>
         ))}
       </details>
     </section>
@@ -100,6 +104,12 @@ function Field({ state, config, knob, onSet }: FieldProps) {
     if (status.state === "error" && field.current) field.current.value = truth;
     else put();
   }, [config, status]);
+  const commit = () => {
+    const now = field.current as HTMLInputElement;
+    const next = readNumber(now.value);
+    if (Number.isNaN(next)) now.value = truth;
+    else if (written(name, next) !== truth) onSet(name, next);
+  };
   const later = () => void setTimeout(put, PATIENCE);
   return (
     <div class={choices ? "nw-field nw-choice" : "nw-field"} title={title}>
@@ -126,10 +136,13 @@ function Field({ state, config, knob, onSet }: FieldProps) {
           autocomplete="off"
           spellcheck={false}
           onBlur={later}
-          onChange={(event) => {
-            const next = readNumber(event.currentTarget.value);
-            if (Number.isNaN(next)) event.currentTarget.value = truth;
-            else if (written(name, next) !== truth) onSet(name, next);
+          onChange={commit}
+          // JupyterLab keeps Enter from committing a field.
+          onKeyDown={(event) => {
+            if (event.key === "Enter") commit();
+            else if (event.key === "Escape") event.currentTarget.value = truth;
+            else return;
+            event.preventDefault();
           }}
         />
       )}

@@ -2,7 +2,7 @@
 import type { Signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Point } from "../../core/curves";
-import { fixed, tenths } from "../../core/scale";
+import { fixed, short, tenths } from "../../core/scale";
 import { stepTicks, unitOfStep } from "../../core/steps";
 import type { Theme } from "../../model/theme";
 import type { Run, Still } from "../../protocol/toy";
@@ -23,10 +23,16 @@ interface Kind {
   log: (run: Run) => ArrayLike<number>;
   of: (still: Still) => number | null;
   text: (value: number | null) => string;
+  /** Of the axis: what it surely holds and at most, and what is written at a place. */
   least: [number, number];
   most: number;
+  tick: (place: number) => string;
+  /** Logarithmic: places are powers of ten. */
+  logarithmic?: boolean;
   base?: { value: number; text: string };
 }
+
+const plain = (value: number) => short(value).replace("-", "−");
 
 const KINDS: Kind[] = [
   {
@@ -35,9 +41,12 @@ const KINDS: Kind[] = [
     log: ({ log }) => log.loss,
     of: ({ loss }) => loss,
     text: tenths,
-    least: [0, 1.2],
-    most: 2,
-    base: { value: 1, text: "best linear map" },
+    // A loss of 4% is to be told from 8%, after a start at 1,000%.
+    logarithmic: true,
+    least: [-1, 0.2],
+    most: 4,
+    tick: (place) => `${Number((10 ** (place + 2)).toPrecision(3))}%`,
+    base: { value: 0, text: "best linear map" },
   },
   {
     title: "monosemantic per feature",
@@ -47,6 +56,7 @@ const KINDS: Kind[] = [
     text: (value) => fixed(value, 2),
     least: [0, 0.1],
     most: Infinity,
+    tick: plain,
   },
   {
     title: "mean bias",
@@ -56,6 +66,7 @@ const KINDS: Kind[] = [
     text: (value) => fixed(value, 2),
     least: [-0.1, 0],
     most: 1e6,
+    tick: plain,
   },
 ];
 
@@ -82,6 +93,7 @@ function Curve({ state, theme, kind }: Props & { kind: Kind }) {
         })),
         least: kind.least,
         most: kind.most,
+        tick: kind.tick,
         base: kind.base,
         step: state.shownStep.value,
         steps: state.steps.value,
@@ -116,18 +128,18 @@ function Curve({ state, theme, kind }: Props & { kind: Kind }) {
 /** The log, and the model as it is now: the log has an entry only now and then. */
 function pointsOf(run: Run, kind: Kind): Point[] {
   const values = kind.log(run);
-  const points = Array.from(run.log.step, (step, i) => ({ step, value: values[i] }));
+  const placed = (value: number) => (kind.logarithmic ? Math.log10(value) : value);
+  const points = Array.from(run.log.step, (step, i) => ({ step, value: placed(values[i]) }));
   const now = kind.of(run.now);
   const last = points.at(-1)?.step ?? -1;
-  if (now !== null && run.now.step > last && kind.title !== "loss")
-    points.push({ step: run.now.step, value: now });
+  if (now !== null && run.now.step > last) points.push({ step: run.now.step, value: placed(now) });
   return points;
 }
 
 function Axis({ state }: { state: State }) {
   const steps = state.steps.value;
   return (
-    <div class="nw-steps" aria-hidden="true" style={{ margin: `0 ${RIGHT}px 0 ${LEFT}px` }}>
+    <div class="nw-steps" aria-hidden="true" style={{ margin: `-8px ${RIGHT}px 0 ${LEFT}px` }}>
       {stepTicks(steps).map((tick) => (
         <span key={tick} style={{ left: `${unitOfStep(tick, steps) * 100}%` }}>
           {tick.toLocaleString("en")}

@@ -45,6 +45,7 @@ function Drivers({ state }: { state: State }) {
       <Bars
         ranked={driversOf(still, chosen.row, SHOWN)}
         what="feature"
+        none=""
         color={() => run.color}
         chosen={state.feature.value}
         onChoose={(index) => state.chooseFeature(index)}
@@ -81,6 +82,7 @@ function Responders({ state }: { state: State }) {
               <Bars
                 ranked={respondersOf(still, column, SHOWN)}
                 what={`${name} neuron`}
+                none={`no neuron of ${name}`}
                 color={(neuron) =>
                   pure(neuron) ? color : `color-mix(in srgb, var(--nw-quiet) 50%, transparent)`
                 }
@@ -98,16 +100,18 @@ function Responders({ state }: { state: State }) {
 interface BarsProps {
   ranked: Ranked;
   what: string;
+  /** Said when there is nothing to show. */
+  none: string;
   color: (index: number) => string;
   chosen: number | null;
   onChoose: (index: number) => void;
 }
 
-function Bars({ ranked, what, color, chosen, onChoose }: BarsProps) {
+function Bars({ ranked, what, none, color, chosen, onChoose }: BarsProps) {
   const { first, more, rest } = ranked;
   const most = Math.abs(first[0]?.value ?? 1);
   return (
-    <ol class="nw-bars">
+    <ol class="nw-responses">
       {first.map(({ index, value }) => (
         <li key={index}>
           <button type="button" aria-pressed={index === chosen} onClick={() => onChoose(index)}>
@@ -124,7 +128,7 @@ function Bars({ ranked, what, color, chosen, onChoose }: BarsProps) {
           </button>
         </li>
       ))}
-      {first.length === 0 && <li class="nw-quiet">none</li>}
+      {first.length === 0 && <li class="nw-quiet nw-more">{none}</li>}
       {more > 0 && (
         <li class="nw-quiet nw-more">
           and {more.toLocaleString("en")} more: {percent(rest)}

@@ -9,10 +9,6 @@ export function Header({ state }: { state: State }) {
   const running = state.running.value;
   const two = state.configs.value.length > 1;
   const over = runs.length > 0 && runs.every((run) => run.done);
-  const run = () => {
-    if (over) state.request({ type: "train.reset" });
-    state.request({ type: running ? "train.pause" : "train.run" });
-  };
   const ask = (type: "train.step" | "train.double" | "train.reset") => () => {
     if (!over || type === "train.reset") state.request({ type });
   };
@@ -20,7 +16,11 @@ export function Header({ state }: { state: State }) {
     <header class="nw-header">
       <h2>Toy lab</h2>
       <fieldset class="nw-train" aria-label="training">
-        <button type="button" class="nw-primary" onClick={run}>
+        <button
+          type="button"
+          class="nw-primary"
+          onClick={() => state.request({ type: running ? "train.pause" : "train.run" })}
+        >
           <Sign pause={running} />
           {running ? "pause" : over ? "run again" : "run"}
         </button>
@@ -47,7 +47,7 @@ export function Header({ state }: { state: State }) {
       <button
         type="button"
         role="switch"
-        class="nw-switch"
+        class="nw-toggle"
         aria-checked={two}
         onClick={() => state.request({ type: "compare.request", on: !two })}
       >

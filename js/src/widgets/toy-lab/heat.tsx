@@ -1,7 +1,7 @@
 /** One run: what is counted of it, its responses as a heatmap, its biases. */
 import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { cellAt, heightOf } from "../../core/heat";
+import { cellAt, heightOf, strength } from "../../core/heat";
 import { responseAt } from "../../core/responses";
 import { fixed, tenths } from "../../core/scale";
 import type { Theme } from "../../model/theme";
@@ -26,16 +26,19 @@ export function RunPane({ state, theme, run }: Props) {
     <section class="nw-run" aria-label={`Run ${name}`}>
       <div class="nw-run-head">
         <h3>
-          <Badge state={state} run={run} /> <span class="nw-run-title">{title}</span>
+          <Badge state={state} run={run} /> <span class="nw-run-title">{title || "own knobs"}</span>
         </h3>
         <p>
           <b>{count(still.monosemantic)}</b> of {count(still.neurons)} neurons monosemantic
         </p>
         <p>
           <b>{count(still.covered)}</b> of {count(still.features)} features covered
+          <span class="nw-quiet"> · {count(still.dead)} dead</span>
         </p>
         <p class="nw-quiet">
-          loss {tenths(still.loss)} of the best linear map’s · {count(still.dead)} dead
+          {still.loss === null
+            ? "loss not known"
+            : `loss ${tenths(still.loss)} of the best linear map’s`}
         </p>
       </div>
       <Heatmap state={state} theme={theme} run={run} />
@@ -112,7 +115,7 @@ function Heatmap({ state, theme, run }: Props) {
         neurons →
       </span>
       <div
-        class="nw-plane"
+        class="nw-cells"
         style={{ height: `${tall}px` }}
         role="slider"
         aria-roledescription="heatmap"
@@ -139,6 +142,7 @@ function Heatmap({ state, theme, run }: Props) {
             if (cell) state.chooseCell(run, cell.row, cell.column);
           }}
         />
+        {still.dead === still.neurons && <p class="nw-all-dead nw-quiet">all neurons are dead</p>}
         {seen && <Tip state={state} run={run} {...seen} />}
       </div>
     </div>
@@ -161,6 +165,15 @@ const MOVES: Record<string, [rows: number, columns: number]> = {
   End: [Infinity, 0],
 };
 
+/** From clear to the colour, as the palette has it. */
+function gradient(color: string): string {
+  const stops = [0, 0.1, 0.25, 0.5, 0.75, 1].map(
+    (share) =>
+      `color-mix(in srgb, ${color} ${strength(share) * 100}%, transparent) ${share * 100}%`,
+  );
+  return stops.join(", ");
+}
+
 function Legend({ state, run, color }: { state: State; run: number; color: string }) {
   const still = state.shown.value[run];
   const peak = peakOf(state);
@@ -170,7 +183,10 @@ function Legend({ state, run, color }: { state: State; run: number; color: strin
     return (low / 127) * still.peak;
   }, [still]);
   return (
-    <span class="nw-legend" style={{ "--nw-accent": color, "--nw-negative": NEGATIVE }}>
+    <span
+      class="nw-scale"
+      style={{ "--nw-above": gradient(color), "--nw-below": gradient(NEGATIVE) }}
+    >
       {least < 0 && (
         <>
           {fixed(least, 2)} <i class="nw-below-0" />{" "}

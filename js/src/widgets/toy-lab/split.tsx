@@ -9,7 +9,7 @@ export function Split({ state }: { state: State }) {
   const reference = state.explorer.value;
   if (!reference) return null;
   return (
-    <section class="nw-split" aria-label={state.splitOf.value}>
+    <section class="nw-inner" aria-label={state.splitOf.value}>
       <div class="nw-heading">
         <h3>{state.splitOf.value}</h3>
         <button type="button" onClick={() => state.request({ type: "split.close" })}>

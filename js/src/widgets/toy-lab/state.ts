@@ -1,5 +1,5 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
-import { batch, computed } from "@preact/signals";
+import { computed } from "@preact/signals";
 import { histogram } from "../../core/histogram";
 import { lastKept, stillAt } from "../../core/steps";
 import { viewOf } from "../../model/embedded";
@@ -23,6 +23,9 @@ export interface Chosen {
   neuron: number;
   row: number;
 }
+
+/** Milliseconds between two requests for stills: a key that is held down asks for many. */
+const OFTEN = 1000;
 
 const count = (n: number) => n.toLocaleString("en");
 
@@ -63,9 +66,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return [...all].filter((place) => place < step.value).sort((a, b) => a - b);
   });
   const shown = computed<Still[]>(() =>
-    runs.value.map(({ now }, r) =>
-      checkpoint.value === null ? now : (stillAt(stills.value[r], checkpoint.value) ?? now),
-    ),
+    runs.value.map(({ now }, r) => {
+      if (checkpoint.value === null) return now;
+      // Of large models the kernel keeps the earliest stills to itself.
+      const own = stills.value[r];
+      return stillAt(own, checkpoint.value) ?? own[0] ?? now;
+    }),
   );
   const biases = computed(() => histogram(shown.value));
   const shownStep = computed(() => Math.min(checkpoint.value ?? step.value, step.value));
@@ -90,9 +96,9 @@ export function createState(model: Model, lifetime: AbortSignal) {
     if (value !== checkpoint.value) checkpoint.set(value);
   });
   /** Changes of the choice that are one: a key held down asks for many. */
-  const choose = perFrame<Record<string, unknown>>(lifetime, (values) =>
-    batch(() => change(model, values)),
-  );
+  const choose = perFrame<Record<string, unknown>>(lifetime, (values) => change(model, values));
+
+  let touched = -OFTEN;
 
   return {
     configs,
@@ -102,6 +108,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     explorer,
     splitOf,
     runs,
+    count: computed(() => runs.value.length),
     stills,
     step,
     steps,
@@ -116,10 +123,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
     setCheckpoint,
     /** The stills may be of an earlier pause, or not be there yet. */
     touchCheckpoints() {
+      if (performance.now() - touched < OFTEN) return;
       const old = runs.value.some(
         ({ now, steps }, r) => (stills.value[r].at(-1)?.step ?? -1) < lastKept(now.step, steps),
       );
-      if (old) requests.request({ type: "checkpoints.request" });
+      if (!old) return;
+      touched = performance.now();
+      requests.request({ type: "checkpoints.request" });
     },
     chooseNeuron(run: number, index: number) {
       choose({ which: run, neuron: index });

@@ -19,7 +19,7 @@ interface Props {
 
 export function ToyLab({ state, root, lifetime }: Props) {
   const theme = useMemo(() => themeOf(root, lifetime), []);
-  const count = state.runs.value.length;
+  const count = state.count.value;
   return (
     <section class="nw-frame" aria-label="Toy lab">
       <Header state={state} />
