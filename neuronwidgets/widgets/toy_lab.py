@@ -515,7 +515,7 @@ def _opened(run: Run, which: int, neuron: int) -> tuple[SplitExplorer, str]:
             f"neuron {neuron} of {NAMES[which]} is active on {active} of {len(acts):,} samples: "
             "there is nothing to split."
         )
-    made = SplitExplorer(acts, neuron, min(100, active))
+    made = SplitExplorer(acts, neuron, min(100, active), truth=run)
     return made, f"Neuron {neuron} of {NAMES[which]} after {run.step:,} steps"
 
 
