@@ -129,6 +129,7 @@ describe("messages", () => {
     step: 4,
     peak: 2,
     monosemantic: 1,
+    faint: 0,
     covered: 1,
     dead: 0,
     selectivity: null,

@@ -16,7 +16,7 @@ from neuronwidgets.toy import measures as m
 from neuronwidgets.widgets._protocol import pack
 
 NAMES = "AB"
-COLOR_OF = (COLORS[0], COLORS[1])
+COLOR_OF = (COLORS[0], COLORS[6])
 LEVELS = 127
 MOST_STILLS = 1 << 24
 """Cells of all checkpoints that are sent; of more, the earliest stay in the kernel."""
@@ -48,7 +48,7 @@ class Still:
         neurons, features = m.order(self.A)
         laid = np.nan_to_num(self.A[np.ix_(neurons, features)], posinf=self.peak, neginf=-self.peak)
         levels = np.rint(laid * (LEVELS / (self.peak or 1)))
-        share = np.where(m.dead(self.A), 0.0, np.nan_to_num(m.share(self.A)))
+        share = np.where(m.dead(self.A), 0.0, m.share(self.A))
         return {
             "A": np.clip(levels, -LEVELS, LEVELS).astype(np.int8),
             "neurons": neurons.astype(np.int32),

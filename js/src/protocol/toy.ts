@@ -27,6 +27,8 @@ export interface Counts {
   /** The activation that 127 stands for. */
   peak: number;
   monosemantic: number;
+  /** How many of them hardly respond: under a tenth of the strongest neuron. */
+  faint: number;
   covered: number;
   dead: number;
   selectivity: number | null;

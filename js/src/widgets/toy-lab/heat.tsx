@@ -30,6 +30,15 @@ export function RunPane({ state, theme, run }: Props) {
         </h3>
         <p>
           <b>{count(still.monosemantic)}</b> of {count(still.neurons)} neurons monosemantic
+          {still.faint > 0 && (
+            <span
+              class="nw-quiet"
+              title="their largest response is under a tenth of the strongest neuron’s"
+            >
+              {" "}
+              · {count(still.faint)} of them faint
+            </span>
+          )}
         </p>
         <p>
           <b>{count(still.covered)}</b> of {count(still.features)} features covered
