@@ -1,0 +1,263 @@
+"""ToyLab in JupyterLab and Chromium, used as a person would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+SIZE = "dict(features=20, dims=8, neurons=24, batch=32, cycle=100)"
+SHOW = f"""import neuronwidgets as nw
+Config, size = nw.toy.Config, {SIZE}
+first = [Config.zero_bias(**size, steps=300), Config.negative_bias(**size, steps=300)]
+long = [Config.zero_bias(**size, steps=2**30), Config.negative_bias(**size, steps=2**30)]
+lab = nw.ToyLab(first)
+lab"""
+
+
+@pytest.fixture(scope="module")
+def opened(lab: Any) -> Iterator[Any]:
+    notebook = lab.notebook("toys", [SHOW], 1500, 2000)
+    notebook.run_all()
+    notebook.frame()
+    yield notebook
+    assert notebook.errors == []
+    notebook.page.close()
+
+
+@pytest.fixture
+def notebook(opened: Any) -> Any:
+    """The shared notebook, its lab at the start."""
+    opened.python("lab._embed(None, ''); lab.running = False; lab.configs = first;"
+                  "lab.neuron = lab.feature = lab.checkpoint = None")  # fmt: skip
+    expect(progress(opened)).to_have_text("step 0 of 300")
+    return opened
+
+
+def progress(notebook: Any) -> Any:
+    return notebook.frame().locator(".nw-progress")
+
+
+def press(notebook: Any, name: str) -> None:
+    notebook.frame().get_by_role("button", name=name, exact=True).click()
+
+
+def trained(notebook: Any) -> Any:
+    press(notebook, "run")
+    expect(progress(notebook)).to_have_text("step 300 of 300")
+    press_again = notebook.frame().get_by_role("button", name="run again")
+    expect(press_again).to_be_visible()
+    notebook.follows("lab.running", "False")
+    return notebook
+
+
+def counted(notebook: Any, run: int) -> str:
+    return str(notebook.frame().locator(".nw-run-head").nth(run).inner_text())
+
+
+def test_train_and_read_the_result(notebook: Any, shots: Path) -> None:
+    notebook.frame().screenshot(path=shots / "toys-start.png")
+    trained(notebook)
+    for r in (0, 1):
+        mono, covered = notebook.python(
+            f"run = lab.runs[{r}]; print(run.monosemantic.sum(), run.covered.sum())"
+        ).split()
+        expect(notebook.frame().locator(".nw-run-head").nth(r)).to_contain_text(
+            f"{mono} of 24 neurons monosemantic"
+        )
+        assert f"{covered} of 20 features covered" in counted(notebook, r)
+    notebook.frame().screenshot(path=shots / "toys-end.png")
+    # Training here is training anywhere.
+    same = "(lab.runs[1].W1[-1] == nw.toy.train(first[1]).W1[-1]).all()"
+    assert notebook.python(f"print({same})") == "True"
+    press(notebook, "run again")
+    expect(progress(notebook)).to_have_text("step 300 of 300")
+
+
+def test_pause_step_and_reset(notebook: Any) -> None:
+    notebook.python("lab.configs = long")
+    press(notebook, "run")
+    expect(progress(notebook)).to_contain_text("steps/s")
+    press(notebook, "pause")
+    expect(progress(notebook)).not_to_contain_text("steps/s")
+    notebook.follows("lab.running", "False")
+    notebook.python("lab.wait(30)")
+    at = notebook.python("print(min(run.step for run in lab.runs))")
+    press(notebook, "step")
+    notebook.follows("min(run.step for run in lab.runs)", str(int(at) + 1))
+    press(notebook, "×2")
+    notebook.follows("min(run.step for run in lab.runs)", str(1 << (int(at) + 1).bit_length()))
+    press(notebook, "reset")
+    expect(progress(notebook)).to_have_text("step 0 of 1,073,741,824")
+
+
+def test_the_notebook_stays_free_while_it_trains(notebook: Any) -> None:
+    notebook.python("lab.configs = long")
+    press(notebook, "run")
+    expect(progress(notebook)).to_contain_text("steps/s")
+    assert notebook.python("print(6 * 7, lab.running)") == "42 True"
+    before = progress(notebook).inner_text()
+    expect(progress(notebook)).not_to_have_text(before)
+    # Closing the widget ends the training.
+    notebook.python("other = nw.ToyLab(long); other.run(); other.close()")
+    assert notebook.python("print(other.wait(30))") == "True"
+    press(notebook, "pause")
+
+
+def test_pictures_follow_training(notebook: Any) -> None:
+    """The heatmap, the curves and the bars of biases are painted anew as training goes."""
+    canvases = notebook.frame().locator("canvas")
+    look = "all => all.map(c => c.toDataURL())"
+    before = canvases.evaluate_all(look)
+    trained(notebook)
+    after = canvases.evaluate_all(look)
+    assert len(before) == len(after) >= 7  # two heatmaps, two histograms, three curves
+    assert all(a != b for a, b in zip(before, after, strict=True))
+
+
+def test_scrub_through_the_checkpoints(notebook: Any, shots: Path) -> None:
+    trained(notebook)
+    slider = notebook.frame().get_by_label("step that is shown")
+    expect(slider).to_have_attribute("aria-valuetext", "live, step 300")
+    slider.focus()
+    slider.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", "step 0")
+    notebook.follows("lab.checkpoint, lab.shown[1].step", "0 0")
+    expect(notebook.frame().locator(".nw-run-head").nth(1)).to_contain_text("0 of 24 neurons")
+    slider.press("ArrowRight")
+    notebook.follows("lab.checkpoint", "1")
+    slider.press("PageUp")
+    notebook.follows("lab.checkpoint, lab.shown[0].step", "16 16")
+    notebook.frame().screenshot(path=shots / "toys-scrubbed.png")
+    slider.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", "live, step 300")
+    notebook.follows("lab.checkpoint", "None")
+    # With the pointer, too.
+    box = slider.bounding_box()
+    notebook.page.mouse.move(box["x"] + box["width"] - 8, box["y"] + 9)
+    notebook.page.mouse.down()
+    notebook.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 9, steps=5)
+    notebook.page.mouse.up()
+    notebook.follows("1 < lab.checkpoint < 300", "True")
+    press(notebook, "live")
+    notebook.follows("lab.checkpoint", "None")
+
+
+def test_knobs_and_presets(notebook: Any) -> None:
+    frame = notebook.frame()
+    trained(notebook)
+    frame.get_by_role("group", name="run B").or_(frame.get_by_role("region", name="run B"))
+    bias = frame.get_by_label("bias", exact=True).nth(1)
+    expect(bias).to_have_value("−1")
+    bias.fill("-0.5")
+    bias.press("Enter")
+    notebook.follows("lab.configs[1].bias, lab._configs[1]['preset']", "-0.5 ")
+    # The other run keeps what it has learnt.
+    notebook.follows("[run.step for run in lab.runs]", "[300, 0]")
+    rate = frame.get_by_label("learning rate", exact=True).first
+    rate.fill("no number")
+    rate.press("Enter")
+    expect(rate).to_have_value("0.01")
+    frame.get_by_label("neurons", exact=True).first.fill("0")
+    frame.get_by_label("neurons", exact=True).first.press("Enter")
+    expect(frame.locator(".nw-status")).to_contain_text("at least 1")
+    notebook.follows("lab.configs[0].neurons, lab.runs[0].step", "24 300")
+    frame.get_by_text("more neurons").last.click()
+    notebook.follows("lab.configs[1].neurons", "160")
+    expect(frame.locator(".nw-status")).to_be_hidden()
+
+
+def test_one_run_alone(notebook: Any, shots: Path) -> None:
+    switch = notebook.frame().get_by_role("switch")
+    switch.click()
+    expect(notebook.frame().locator(".nw-run-head")).to_have_count(1)
+    notebook.follows("len(lab.runs)", "1")
+    trained(notebook)
+    notebook.frame().screenshot(path=shots / "toys-one.png")
+    switch.click()
+    expect(notebook.frame().locator(".nw-run-head")).to_have_count(2)
+    expect(progress(notebook)).to_have_text("step A 300 of 300, B 0 of 300")
+
+
+def test_choose_and_split_a_neuron(notebook: Any, shots: Path) -> None:
+    trained(notebook)
+    frame = notebook.frame()
+    heat = frame.get_by_role("slider", name=re.compile("Responses of A"))
+    heat.focus()
+    heat.press("ArrowDown")
+    heat.press("End")
+    heat.press("PageUp")
+    row = notebook.python("print(lab.runs[0].sorted()[0].tolist().index(lab.neuron))")
+    assert 0 <= int(row) < 24
+    box = heat.bounding_box()
+    notebook.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8)
+    notebook.follows("lab.which, lab.neuron is not None, lab.feature is not None", "0 True True")
+    j, i = notebook.python("print(lab.neuron, lab.feature)").split()
+    expect(frame).to_contain_text(f"What drives neuron {j} of A?")
+    expect(frame).to_contain_text(f"Who responds to feature {i}?")
+    best = notebook.python(f"print(lab.runs[0].A[{j}].argmax())")
+    expect(frame.locator(".nw-responses").first.locator("li").first).to_contain_text(
+        f"feature {best}"
+    )
+    # Choose one that is sure to be active, and split it.
+    notebook.python("lab.which = 1; lab.neuron = int(lab.runs[1].A.max(axis=1).argmax())")
+    expect(frame).to_contain_text("of B?")
+    press(notebook, "split this neuron")
+    inner = frame.locator(".nw-split-explorer")
+    expect(inner.locator(".nw-neuron, input[type=number]").first).to_be_visible()
+    neuron = notebook.python("print(lab.neuron)")
+    expect(frame).to_contain_text(f"Neuron {neuron} of B after 300 steps")
+    expect(inner).to_contain_text("recovered")
+    notebook.follows("lab.explorer.neuron == lab.neuron and lab.explorer.truth is not None", "True")
+    # The explorer inside is as live as one in a cell.
+    inner.locator(".nw-slider input[type=range]").fill("1")
+    notebook.follows("len(lab.explorer.concepts)", "1")
+    notebook.frame().screenshot(path=shots / "toys-split.png")
+    press(notebook, "close")
+    expect(inner).to_have_count(0)
+    notebook.follows("lab.explorer", "None")
+
+
+def test_reload_and_reopen_without_the_kernel(lab: Any, shots: Path) -> None:
+    notebook = lab.notebook("toys-kept", [SHOW], 1500, 2000)
+    notebook.run_all()
+    trained(notebook)
+    said = [counted(notebook, r) for r in (0, 1)]
+    notebook.command("docmanager:save")
+    page = notebook.page
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    page.reload()
+    expect(notebook.frame().locator(".nw-run-head").first).to_be_visible()
+    assert [counted(notebook, r) for r in (0, 1)] == said
+    notebook.command("kernelmenu:shutdown")
+    page.reload()
+    frame = notebook.frame()
+    slider = frame.get_by_label("step that is shown")
+    slider.focus()
+    slider.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", "step 0")
+    expect(frame.locator(".nw-run-head").nth(1)).to_contain_text("0 of 24 neurons")
+    notebook.theme("JupyterLab Dark")
+    frame.screenshot(path=shots / "toys-dark.png")
+    notebook.theme("JupyterLab Light")
+    page.close()
+
+
+def test_narrow(lab: Any, shots: Path) -> None:
+    notebook = lab.notebook("toys-narrow", [SHOW], 760, 1800)
+    notebook.command("application:toggle-left-area")
+    notebook.run_all()
+    trained(notebook)
+    frame = notebook.frame()
+    box = frame.bounding_box()
+    for part in frame.locator("canvas, button, input").all():
+        if part.is_visible():
+            inside = part.bounding_box()
+            assert inside["x"] >= box["x"] - 1
+            assert inside["x"] + inside["width"] <= box["x"] + box["width"] + 1
+    frame.screenshot(path=shots / "toys-narrow.png")
+    notebook.page.close()
