@@ -124,7 +124,8 @@ def table(base: toy.Config, seeds: int, settings: list[Setting]) -> None:
         for name, score in scores.items():
             print(f"{name:32}{score.row()}")
         for name, counts in causes.items():
-            said = ", ".join(f"{count / counts.total():.1%} {why}" for why, count in counts.items())
+            all_of_them = counts.total()
+            said = ", ".join(f"{n / all_of_them:.1%} {cause}" for cause, n in counts.most_common())
             print(f"  {name}, of those that reach the top: {said}")
         print(f"  {time.perf_counter() - began:.0f} s", flush=True)
 

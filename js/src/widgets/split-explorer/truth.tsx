@@ -7,7 +7,7 @@ export function Truth({ state, data }: { state: State; data: TreeMessage }) {
   const { truth } = data;
   const recovery = state.recovery.value;
   if (!truth || !recovery) return null;
-  const { said, more } = summary(truth, recovery, data.name.startsWith("neuron"));
+  const { said, more } = summary(truth, recovery, state.neuron.value !== null);
   return (
     <div class="nw-truth" title={more}>
       <p>{said}</p>
