@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -158,10 +159,16 @@ def document(cells: Sequence[str]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with jupyterlab(tmp_path_factory.mktemp("lab")) as made:
+        yield made
+
+
+@contextmanager
+def jupyterlab(root: Path) -> Iterator[Lab]:
+    """JupyterLab over the folder `root`, and a Chromium for it."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.fail("no Chromium found: apt-get install chromium")
-    root = tmp_path_factory.mktemp("lab")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
