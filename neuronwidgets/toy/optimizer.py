@@ -10,6 +10,7 @@ import torch
 from neuronwidgets.toy.network import Parameters
 
 BETAS = (0.9, 0.999)
+FUSED = ("cpu", "cuda")
 LARGEST_NORM = 10.0
 """`phi` of LAMB: weight norms count up to this, as in `torch_optimizer.Lamb`, which the authors of
 arXiv 2211.09169 used with its defaults. At their size it matters: `L1` and `L2` start above it."""
@@ -36,28 +37,43 @@ class Optimizer:
         self._move = torch.zeros_like(flat)
         self._weights = parameters.tensors
         self._moves = parameters.like(self._move).tensors
-        self._step = 0
+        self._step = flat.new_zeros(())
 
     def step(self, rate: torch.Tensor) -> None:
         """One step at the learning rates `rate`, `R x 1`."""
-        first, second = BETAS
-        self._step += 1
-        c1, c2 = 1 - first**self._step, 1 - second**self._step
-        gradient, move = self._gradient, self._move
-        self._mean.lerp_(gradient, 1 - first)
-        self._square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        # r = (mean / c1) / (sqrt(square / c2) + eps), up to the factor sqrt(c2) / c1.
-        torch.sqrt(self._square, out=move).add_(self._eps * math.sqrt(c2))
-        torch.div(self._mean, move, out=move)
-        factor = math.sqrt(c2) / c1
+        adam(self._move, self._gradient, self._mean, self._square, self._step, self._eps)
         rates = rate.expand(-1, len(self._weights))
         if self._lamb:
             weight, size = _norms(self._weights).clamp_(max=LARGEST_NORM), _norms(self._moves)
             # Where either is zero the ratio is 1: so in the reference implementations.
-            ratio = torch.where((weight > 0) & (size > 0), weight / (size * factor), 1.0)
+            ratio = torch.where((weight > 0) & (size > 0), weight / size, 1.0)
             rates = rates * ratio
         for tensor, part, own in zip(self._weights, self._moves, rates.unbind(1), strict=True):
-            tensor.addcmul_(part, own.view(-1, *[1] * (part.ndim - 1)), value=-factor)
+            tensor.addcmul_(part, own.view(-1, *[1] * (part.ndim - 1)))
+
+
+def adam(
+    move: torch.Tensor, gradient: torch.Tensor, mean: torch.Tensor, square: torch.Tensor,
+    step: torch.Tensor, eps: float,
+) -> None:  # fmt: skip
+    """Adam's step at a learning rate of 1, and its moments and step count, in place.
+
+    One pass over memory where torch has one, which is what its own fused optimiser calls.
+    """
+    first, second = BETAS
+    if move.device.type in FUSED:
+        move.zero_()
+        torch._fused_adam_(
+            [move], [gradient], [mean], [square], [], [step.add_(1)], lr=1.0, beta1=first,
+            beta2=second, weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
+        )  # fmt: skip
+        return
+    step.add_(1)
+    mean.lerp_(gradient, 1 - first)
+    square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    c1, c2 = (-torch.expm1(step * math.log(beta)) for beta in BETAS)
+    torch.sqrt(square / c2, out=move).add_(eps)
+    torch.div(mean / -c1, move, out=move)
 
 
 def _norms(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

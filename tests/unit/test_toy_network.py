@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from neuronwidgets.toy import optimizer
 from neuronwidgets.toy.network import Gradients, Parameters, activate, initial, response
 from neuronwidgets.toy.optimizer import LARGEST_NORM, Optimizer
 
@@ -63,6 +64,13 @@ def lamb(x: np.ndarray, gradients: list[np.ndarray], rate: float) -> np.ndarray:
     return x
 
 
+@pytest.fixture(params=["fused", "by passes"])
+def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "by passes":
+        monkeypatch.setattr(optimizer, "FUSED", ())
+
+
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("scale", [1.0, 100.0, 0.0])
 def test_lamb_is_algorithm_2_in_each_run_and_tensor(scale: float) -> None:
     p = parameters(scale=scale)
@@ -70,14 +78,14 @@ def test_lamb_is_algorithm_2_in_each_run_and_tensor(scale: float) -> None:
     gradient = torch.zeros_like(p.flat)
     views = p.like(gradient).tensors
     rates = torch.tensor([[0.01], [0.03], [0.1]])
-    optimizer = Optimizer(p, gradient, "lamb")
+    mine = Optimizer(p, gradient, "lamb")
     rng = torch.Generator().manual_seed(1)
     steps = []
     for _ in range(5):
         gradient.normal_(generator=rng)
         views[1][2] = 0  # a tensor without a gradient
         steps.append([view.clone() for view in views])
-        optimizer.step(rates)
+        mine.step(rates)
     for tensor, found in enumerate(p.tensors):
         for run in range(R):
             expected = lamb(
@@ -88,6 +96,7 @@ def test_lamb_is_algorithm_2_in_each_run_and_tensor(scale: float) -> None:
             np.testing.assert_allclose(found[run].numpy(), expected, rtol=2e-5, atol=1e-5 * scale)
 
 
+@pytest.mark.usefixtures("each_way")
 def test_adam_is_pytorchs_with_a_rate_per_run() -> None:
     p = parameters()
     leaves = [torch.nn.Parameter(tensor.clone()) for tensor in p.tensors]
