@@ -153,8 +153,8 @@ def claims(base: toy.Config, seeds: int, device: str) -> None:
     pairs = list(zip(zero, minus, strict=True))
     more = sum(loud_of(b) > loud_of(a) for a, b in pairs)
     lower = sum(b.loss <= a.loss for a, b in pairs)
-    print(f"(b) of {seeds} seeds, -1 has more monosemantic neurons that are not faint in {more}, no higher loss in "
-          f"{lower}")  # fmt: skip
+    print(f"(b) of {seeds} seeds, -1 has more monosemantic neurons that are not faint in {more}, "
+          f"no higher loss in {lower}")  # fmt: skip
     mono = np.concatenate([run.biases[run.monosemantic] for run in minus])
     loud = np.concatenate([run.biases[run.monosemantic & ~run.faint] for run in minus])
     rest = np.concatenate([run.biases[~run.monosemantic & ~run.dead] for run in minus])
