@@ -80,6 +80,7 @@ def capture(
         transform=transform,
         batch_size=batch_size,
         max_length=positions(model) if max_length is None else max_length,
+        by_length=True,
     )
     reader = LayerReader(model, module, layer, neuron_axis)
     if labels is not None:
@@ -141,10 +142,11 @@ class LayerReader:
 
 
 class _Kept:
-    """What capture keeps of each batch."""
+    """What capture keeps of each batch, in the data's order at the end."""
 
     def __init__(self) -> None:
         self.rows: list[np.ndarray] = []
+        self.place: list[np.ndarray] = []
         self.labels: list[Any] = []
         self.images: list[np.ndarray] = []
         self.texts: list[str] = []
@@ -155,11 +157,13 @@ class _Kept:
         self.count = 0
 
     def add(self, batch: Batch, rows: torch.Tensor, where: torch.Tensor | None) -> None:
+        here = np.arange(self.count, self.count + batch.size)
+        self.place.append(here if batch.place is None else batch.place)
         self.rows.append(rows.cpu().numpy())
         if where is not None:
-            place = where.cpu().numpy()
-            self.item.append(place[:, 0] + self.count)
-            self.token.append(place[:, 1].astype(np.int32))
+            at = where.cpu().numpy()
+            self.item.append(self.place[-1][at[:, 0]])
+            self.token.append(at[:, 1].astype(np.int32))
         self.labels.extend(batch.labels if batch.labels is not None else [None] * batch.size)
         self.images.extend(batch.images)
         self.texts.extend(batch.texts)
@@ -174,48 +178,79 @@ class _Kept:
     ) -> Activations:
         if not self.rows:
             raise ValueError("data is empty: at least one sample is needed.")
-        values = np.concatenate(self.rows)
-        if len(values) == 0:
-            raise ValueError(f"layer {layer!r}: no token is left in the data.")
+        place = np.concatenate(self.place)
+        order = np.argsort(place, kind="stable")
+        texts, images, own = self.texts, self.images, self.labels
+        spans = self.spans
+        if (order != np.arange(len(order))).any():
+            texts, images, spans, own = (_ordered(x, order) for x in (texts, images, spans, own))
         item = np.concatenate(self.item) if self.item else None
         token = np.concatenate(self.token) if self.token else None
-        if labels is None and any(row is not None for row in self.labels):
-            labels = self.labels
+        if item is not None and token is not None:
+            by_item = np.lexsort((token, item))
+            item, token = item[by_item], token[by_item]
+            values = _laid(self.rows, by_item)
+        else:
+            values = _laid(self.rows, order)
+        if len(values) == 0:
+            raise ValueError(f"layer {layer!r}: no token is left in the data.")
+        if labels is None and any(row is not None for row in own):
+            labels = own
         codes, label_names = encode_labels(
             labels, self.count, names if labels is not None else None
         )
         if codes is not None and item is not None:
             codes = codes[item]
-        if self.texts and len(self.texts) == self.count:
-            samples = Samples(
-                len(values), texts=self.texts, spans=self.spans, item=item, token=token
-            )
-        elif self.images and len(self.images) == self.count:
-            samples = Samples(len(values), images=self.images, item=item, token=token)
+        if texts and len(texts) == self.count:
+            samples = Samples(len(values), texts=texts, spans=spans, item=item, token=token)
+        elif images and len(images) == self.count:
+            samples = Samples(len(values), images=images, item=item, token=token)
         else:
             samples = Samples(len(values), item=item, token=token)
         read_again = None
-        if len(self.spans) == self.count and self.inputs:
-            read_again = _TokenReader(reader, self.inputs, samples)
+        if len(spans) == self.count and self.inputs:
+            read_again = _TokenReader(reader, self.inputs, place, samples)
         return Activations(layer, values, samples, codes, label_names, unit, read_again)
+
+
+def _ordered(rows: list[Any], order: np.ndarray) -> list[Any]:
+    return [rows[i] for i in order.tolist()] if len(rows) == len(order) else rows
+
+
+def _laid(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
+    """The rows of all parts in an order, `out[i] = all[order[i]]`; the parts are given up."""
+    out = np.empty((len(order), parts[0].shape[1]), parts[0].dtype)
+    to = np.empty(len(order), np.intp)
+    to[order] = np.arange(len(order))
+    first = 0
+    for i, part in enumerate(parts):
+        out[to[first : first + len(part)]] = part
+        first += len(part)
+        parts[i] = np.empty(0)
+    return out
 
 
 class _TokenReader:
     """Reads the tokens of some samples' texts again, in one small forward pass."""
 
-    def __init__(self, reader: LayerReader, kept: list[Batch], samples: Samples) -> None:
+    def __init__(
+        self, reader: LayerReader, kept: list[Batch], place: np.ndarray, samples: Samples
+    ) -> None:
         self._reader, self._kept, self._samples = reader, kept, samples
-        self._starts = np.cumsum([0] + [batch.size for batch in kept])
+        sizes = [batch.size for batch in kept]
+        self._home, self._row = np.empty((2, len(place)), np.intp)
+        self._home[place] = np.repeat(np.arange(len(kept)), sizes)
+        self._row[place] = np.concatenate([np.arange(size) for size in sizes])
 
     def __call__(self, rows: Sequence[int], direction: np.ndarray) -> list[np.ndarray]:
         items = [self._samples.item_of(int(row)) for row in rows]
         distinct = sorted(set(items))
         found: dict[int, np.ndarray] = {}
-        home = np.searchsorted(self._starts, distinct, side="right") - 1
+        home = self._home[distinct]
         for b in np.unique(home):
             mine = [item for item, h in zip(distinct, home, strict=True) if h == b]
             batch = self._kept[int(b)]
-            index = torch.as_tensor([item - int(self._starts[b]) for item in mine])
+            index = torch.as_tensor(self._row[mine])
             part = Batch(_pick(batch.inputs, index, batch.size), len(mine))
             found.update(zip(mine, self._reader.tokens(part, direction), strict=False))
         empty = np.zeros(0, np.float32)

@@ -17,7 +17,8 @@ class Batch:
     `inputs` goes to the model. `mask` (`B x T`, bool) is true at tokens that are not padding,
     `content` (`B x T`, bool) at those that are not special tokens either. `shown` holds what a
     person sees of each row: images (uint8, `H x W` or `H x W x 3`) or texts; `spans` each token's
-    `(start, end)` characters in its text.
+    `(start, end)` characters in its text. `place` (int64 `B`) says where in the data each row
+    stands, where the rows are not in the data's order.
     """
 
     inputs: Any
@@ -28,6 +29,7 @@ class Batch:
     images: list[np.ndarray] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     spans: list[np.ndarray] = field(default_factory=list)
+    place: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

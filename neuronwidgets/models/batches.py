@@ -19,6 +19,8 @@ from neuronwidgets.picture import picture
 _TEXT_COLUMNS = ("text", "sentence", "content", "document", "prompt")
 _IMAGE_COLUMNS = ("image", "img", "pixel_values")
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label")
+WINDOW = 64
+"""Batches within which texts are sorted by length."""
 _EMPTY = "data is empty: at least one sample is needed."
 
 
@@ -29,6 +31,7 @@ def batches(
     transform: Callable[[Any], Any] | None = None,
     batch_size: int = 64,
     max_length: int | None = None,
+    by_length: bool = False,
 ) -> Source:
     """Cut `data` into batches.
 
@@ -40,13 +43,15 @@ def batches(
         transform: a list of images (or rows of the array) -> the model's input.
         batch_size: samples per batch (ready batches keep their own size).
         max_length: longer texts are cut to so many tokens.
+        by_length: batches of texts alike in length, so that little is padding: each row's `place`
+            then says where in the data it stands.
     """
     _check_size("batch_size", batch_size)
     if max_length is not None:
         _check_size("max_length", max_length)
     _refuse(data)
     if hasattr(data, "column_names") and hasattr(data, "features"):
-        return _from_dataset(data, processor, transform, batch_size, max_length)
+        return _from_dataset(data, processor, transform, batch_size, max_length, by_length)
     if isinstance(data, torch.Tensor):
         data = _array(data)
     if isinstance(data, np.ndarray):
@@ -68,10 +73,11 @@ def batches(
         known = data.batch_size is not None and not data.drop_last
         total = _length(data.sampler) if known else None
         return Source((_ready(batch, processor) for batch in rows), total)
-    pieces = _chunks(rows, batch_size)
     if isinstance(first, str):
         make = text_maker(processor, max_length)
-        return Source((make(chunk, None) for chunk in pieces), sized)
+        texts = (make(*chunk) for chunk in _texts(((r, None) for r in rows), batch_size, by_length))
+        return Source(texts, sized)
+    pieces = _chunks(rows, batch_size)
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
     if single and isinstance(first, Mapping):
         return Source((_ready(default_collate(chunk), processor) for chunk in pieces), sized)
@@ -132,6 +138,28 @@ def _array(values: Any) -> np.ndarray:
 def _chunks(rows: Iterator[Any], size: int) -> Iterator[list[Any]]:
     while chunk := list(itertools.islice(rows, size)):
         yield chunk
+
+
+def _texts(
+    rows: Iterator[tuple[Any, Any]], size: int, by_length: bool
+) -> Iterator[tuple[list[Any], list[Any] | None, np.ndarray | None]]:
+    """Texts, labels and places of each batch of `(text, label)` rows.
+
+    By length within windows, so that streams of any length take little memory; the longest first,
+    so that what does not fit the device's memory shows at once.
+    """
+    first = 0
+    while window := list(itertools.islice(rows, size * WINDOW if by_length else size)):
+        order = list(range(len(window)))
+        if by_length:
+            order.sort(key=lambda i: -len(window[i][0]) if isinstance(window[i][0], str) else 0)
+        for start in range(0, len(order), size):
+            part = order[start : start + size]
+            labels = [window[i][1] for i in part]
+            place = np.array(part) + first if by_length else None
+            known = any(label is not None for label in labels)
+            yield [window[i][0] for i in part], labels if known else None, place
+        first += len(window)
 
 
 def _is_sample(item: Any) -> bool:
@@ -233,6 +261,7 @@ def _from_dataset(
     transform: Callable[[Any], Any] | None,
     batch_size: int,
     max_length: int | None,
+    by_length: bool,
 ) -> Source:
     """A Hugging Face `Dataset` or `IterableDataset`: its text or image column, its labels."""
     rows = iter(data)
@@ -264,12 +293,14 @@ def _from_dataset(
     make = text_maker(processor, max_length) if image is None else None
 
     def run() -> Iterator[Batch]:
-        for chunk in _chunks(itertools.chain([first], rows), batch_size):
+        every = itertools.chain([first], rows)
+        if make is not None:
+            told = ((row[column], row[label] if label else None) for row in every)
+            yield from (make(*chunk) for chunk in _texts(told, batch_size, by_length))
+            return
+        for chunk in _chunks(every, batch_size):
             values = [row[column] for row in chunk]
             labels = [row[label] for row in chunk] if label else None
-            if make is not None:
-                yield make(values, labels)
-            else:
-                yield replace(_of_samples(values, processor, transform), labels=labels)
+            yield replace(_of_samples(values, processor, transform), labels=labels)
 
     return Source(run(), _length(data), tuple(names) if names else None)

@@ -14,19 +14,22 @@ from neuronwidgets.models.batch import Batch
 
 def text_maker(
     processor: Any, max_length: int | None
-) -> Callable[[list[Any], Sequence[Any] | None], Batch]:
-    """A function from texts and their labels to a batch."""
+) -> Callable[[list[Any], Sequence[Any] | None, np.ndarray | None], Batch]:
+    """A function from texts, their labels and their places in the data to a batch."""
     tokenizer = _padding_right(getattr(processor, "tokenizer", processor))
     limit = max_length or getattr(tokenizer, "model_max_length", None)
     limit = limit if limit is not None and limit < 1_000_000 else None
     fast = bool(getattr(tokenizer, "is_fast", False))
 
-    def make(texts: list[Any], labels: Sequence[Any] | None) -> Batch:
+    def make(texts: list[Any], labels: Sequence[Any] | None, place: np.ndarray | None) -> Batch:
+        def which(i: int) -> str:
+            return f"row {i} of its batch" if place is None else f"sample {int(place[i]):,}"
+
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise TypeError(
                     f"data holds a {type(text).__name__} among its texts ({text!r:.60}"
-                    f", row {i} of its batch): every sample must be a string."
+                    f", {which(i)}): every sample must be a string."
                 )
         made = tokenizer(
             texts,
@@ -44,15 +47,15 @@ def text_maker(
         bare = (~mask.any(dim=1)).nonzero().flatten().tolist()
         if bare:
             raise ValueError(
-                f"data holds an empty text ({texts[bare[0]]!r:.60}, row {bare[0]} of its batch): "
+                f"data holds an empty text ({texts[bare[0]]!r:.60}, {which(bare[0])}): "
                 "no token of it is left to run on. Leave such texts out."
             )
         content = mask if special is None else mask & ~special.bool()
         if offsets is not None:
             spans = [np.asarray(row, np.int32) for row in offsets.numpy()]
-            return Batch(fields, len(texts), mask, content, labels, texts=texts, spans=spans)
+            return Batch(fields, len(texts), mask, content, labels, [], texts, spans, place)
         shown, spans = decoded(tokenizer, fields["input_ids"], mask)
-        return Batch(fields, len(texts), mask, content, labels, texts=shown, spans=spans)
+        return Batch(fields, len(texts), mask, content, labels, [], shown, spans, place)
 
     return make
 

