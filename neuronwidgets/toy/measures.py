@@ -57,14 +57,18 @@ def covered(A: np.ndarray) -> np.ndarray:
 
 
 def order(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Neurons and features sorted as in the paper's heatmaps: int64 `k` and `N`.
+    """Neurons and features sorted for a heatmap: int64 `k` and `N`.
 
-    Neurons by `max / mean` of their responses, the most monosemantic first; features by the
-    place of the neuron that each drives most. So monosemantic neurons lie along the diagonal.
-    Ties by index.
+    Neurons by `max / mean` of their responses, the most monosemantic first, but faint ones after
+    all others; features in the order in which they first are some neuron's strongest, then those
+    that never are, by the place of the neuron that they drive most. So the monosemantic neurons
+    lie along the diagonal, as in the paper's figures. Ties by index.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         peaked = A.max(axis=1) / (_TINY + A.mean(axis=1))
-    neurons = np.argsort(-peaked, kind="stable")
-    features = np.argsort(A[neurons].argmax(axis=0), kind="stable")
-    return neurons, features
+    neurons = np.lexsort((-peaked, faint(A)))
+    best = A[neurons].argmax(axis=1)[~dead(A)[neurons]]
+    features = best[np.sort(np.unique(best, return_index=True)[1])]
+    rest = np.setdiff1d(np.arange(A.shape[1]), features)
+    by_place = np.argsort(A[neurons][:, rest].argmax(axis=0), kind="stable")
+    return neurons, np.concatenate([features, rest[by_place]])

@@ -56,6 +56,15 @@ def test_the_order_puts_monosemantic_neurons_on_the_diagonal() -> None:
     assert (np.diagonal(block) > 0).all()
 
 
+def test_faint_neurons_come_last_and_shared_features_first() -> None:
+    faint = [0.01, 0, 0, 0]
+    shared = [[0, 2.0, 0, 0], [0, 1.5, 0, 0]]
+    mixed = [[0, 0, 1.0, 0.9]]
+    neurons, features = measures.order(np.array([faint, *shared, *mixed, [0.0, 0, 0, 0]]))
+    assert neurons.tolist() == [1, 2, 3, 0, 4]
+    assert features.tolist() == [1, 2, 0, 3]
+
+
 def test_what_diverged_is_nothing() -> None:
     broken = np.full((2, 3), np.nan)
     assert not measures.monosemantic(broken).any()

@@ -36,7 +36,7 @@ export function RunPane({ state, theme, run }: Props) {
               title="their largest response is under a tenth of the strongest neuron’s"
             >
               {" "}
-              · {count(still.faint)} of them faint
+              · {count(still.faint)} faint
             </span>
           )}
         </p>
