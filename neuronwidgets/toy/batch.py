@@ -91,6 +91,35 @@ class Batch:
         self._kept.append((self.step, self._p.flat.cpu().numpy().copy()))
         return True
 
+    def alone(self, index: int) -> Batch:
+        """One run as a batch of its own, which goes on as this one would have."""
+        made = Batch([self.configs[index]], self._p.flat.device)
+        pairs = [(made._p.flat, self._p.flat), *self._optimizer.moments(made._optimizer)]
+        for own, all_ in pairs:
+            for part, whole in zip(made._p.like(own).tensors, self._p.like(all_).tensors,
+                                   strict=True):  # fmt: skip
+                part[0].copy_(whole[index])
+        self.read_loss()
+        made.step, made.loss = self.step, self.loss[index : index + 1].copy()
+        made._sum, made._count = self._sum[index : index + 1].copy(), self._count
+        made._sources = [self._sources[index]]
+        if self.step % self._ahead:
+            made._rates = self._rates[:, index : index + 1].clone()
+            made._v.copy_(self._v[index : index + 1])
+            made._x.copy_(self._x[index : index + 1])
+            if self._W_o is not None:
+                made._target = self._target[index : index + 1].clone()
+        here = slice(index, index + 1)
+        made._log = [(step, loss[here], bias[here], mono[here])
+                     for step, loss, bias, mono in self._log]  # fmt: skip
+        made._kept = []
+        for step, flat in self._kept:
+            weights = self._p.like(torch.as_tensor(flat)).tensors
+            hidden = torch.cat([weights[0][index], weights[1][index][:, None]], dim=1)
+            own = torch.cat([hidden.flatten(), weights[2][index].flatten()])
+            made._kept.append((step, own.numpy().copy()))
+        return made
+
     def read_loss(self) -> None:
         """Bring the losses of the last steps here, and `self.loss` up to date."""
         if self._losses:

@@ -101,9 +101,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         frame = self.summary()
-        count = len(self.runs) // max(1, len(frame))
-        cells = frame.round(3).to_html()
-        return f"<p>{self!r}: mean and deviation over {count} seeds</p>{cells}"
+        return f"<p>{self!r}: mean and deviation over seeds</p>{frame.round(3).to_html()}"
 
 
 def compare(runs: Sequence[Run]) -> Comparison:

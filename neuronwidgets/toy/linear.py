@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+ROUNDING = 1e-12
+
 
 def linear_loss(
     probability: np.ndarray, W_e: np.ndarray, W_o: np.ndarray | None, task: str
@@ -28,11 +30,18 @@ def linear_loss(
     p = probability.astype(np.float64)
     if task == "absolute":
         return float((p / 3 - p**2 / 8).sum())
-    moment = np.outer(p, p) / 4
-    np.fill_diagonal(moment, p / 3)
+    # E[v v^T] = diag(spread) + mean mean^T.
+    mean, spread = p / 2, p / 3 - p**2 / 4
     embed = W_e.astype(np.float64)
-    across = moment @ embed.T  # E[v x^T], N x m
-    goal = across if W_o is None else W_o.astype(np.float64) @ across
-    power = moment if W_o is None else W_o.astype(np.float64) @ moment @ W_o.T
-    best = goal @ np.linalg.pinv(embed @ across, hermitian=True)
-    return float(np.trace(power) - (best * goal).sum())
+    seen = embed @ mean
+    power = (embed * spread) @ embed.T + np.outer(seen, seen)  # E[x x^T]
+    if W_o is None:
+        goal = spread[:, None] * embed.T + np.outer(mean, seen)  # E[t x^T]
+        total = float((p / 3).sum())
+    else:
+        out = W_o.astype(np.float64)
+        goal = (out * spread) @ embed.T + np.outer(out @ mean, seen)
+        total = float((out**2 @ spread).sum() + (out @ mean) @ (out @ mean))
+    left = total - float((goal @ np.linalg.pinv(power, hermitian=True) * goal).sum())
+    # With m = N nothing is left but rounding.
+    return left if left > ROUNDING * total else 0.0

@@ -38,7 +38,7 @@ def faint(A: np.ndarray) -> np.ndarray:
     that have all but died. Dead ones are faint too.
     """
     top = np.abs(A).max(axis=-1)
-    return top < FAINT * top.max(axis=-1, keepdims=True)
+    return (top < FAINT * top.max(axis=-1, keepdims=True)) | (top == 0)
 
 
 def selectivity(A: np.ndarray) -> np.ndarray:

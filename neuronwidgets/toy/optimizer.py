@@ -39,6 +39,11 @@ class Optimizer:
         self._moves = parameters.like(self._move).tensors
         self._step = flat.new_zeros(())
 
+    def moments(self, other: Optimizer) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Pairs of another's arrays and ours to fill them from; its count of steps is set."""
+        other._step.copy_(self._step)
+        return [(other._mean, self._mean), (other._square, self._square)]
+
     def step(self, rate: torch.Tensor) -> None:
         """One step at the learning rates `rate`, `R x 1`."""
         adam(self._move, self._gradient, self._mean, self._square, self._step, self._eps)

@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -204,8 +204,12 @@ class Run:
 
     @property
     def relative_loss(self) -> float:
-        """The loss as a share of the best linear map's."""
-        return self.loss / self.linear_loss if self.linear_loss else float("nan")
+        """The loss as a share of the best linear map's; NaN where that has none (`m = N`)."""
+        return float(self.relative(self.loss))
+
+    def relative(self, loss: Any) -> Any:
+        """Losses as shares of the best linear map's, float or array; NaN where that has none."""
+        return loss / (self.linear_loss or float("nan"))
 
     def model(self) -> nn.Module:
         """The model as a `torch.nn.Sequential` of "embed", "hidden", "act" and "out".

@@ -114,6 +114,18 @@ class Training:
             batch.read_loss()
         return self.progress(checkpoint)
 
+    def alone(self, index: int) -> Training:
+        """One of the runs as a training of its own, from where it stands to the same end.
+
+        This one is not to be used any more.
+        """
+        made = object.__new__(Training)
+        batch, place = self._places[index]
+        made._batches = [batch.alone(place)]
+        made._places = ((made._batches[0], 0),)
+        made._steps = self._steps[index : index + 1]
+        return made
+
     def progress(self, checkpoint: bool = True) -> Progress:
         """Where training stands, without a step of it."""
         loss = np.array([batch.loss[place] for batch, place in self._places])

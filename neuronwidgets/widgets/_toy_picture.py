@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -47,7 +47,7 @@ class Still:
         """In the order of the paper's heatmaps: `A` in steps of `peak / 127`."""
         neurons, features = m.order(self.A)
         laid = np.nan_to_num(self.A[np.ix_(neurons, features)], posinf=self.peak, neginf=-self.peak)
-        levels = np.rint(laid * (LEVELS / (self.peak or 1)))
+        levels = np.rint(laid * (LEVELS / np.float64(self.peak or 1)))
         share = np.where(m.dead(self.A), 0.0, m.share(self.A))
         return {
             "A": np.clip(levels, -LEVELS, LEVELS).astype(np.int8),
@@ -65,16 +65,13 @@ class Still:
 
     @property
     def meta(self) -> dict[str, Any]:
-        dead = m.dead(self.A)
-        live = m.selectivity(self.A)[~dead]
         return {
             "step": self.step,
             "peak": self.peak,
             "monosemantic": int(self.monosemantic.sum()),
             "faint": int((self.monosemantic & m.faint(self.A)).sum()),
             "covered": int(m.covered(self.A).sum()),
-            "dead": int(dead.sum()),
-            "selectivity": number(live.mean(dtype=np.float64)) if len(live) else None,
+            "dead": int(m.dead(self.A).sum()),
             "meanBias": number(self.bias.mean(dtype=np.float64)),
             "loss": number(self.loss),
         }
@@ -88,7 +85,7 @@ class Now:
     preset: str
     still: Still
     log: Log
-    linear_loss: float
+    relative: Callable[[Any], Any]
     speed: float
 
 
@@ -100,7 +97,7 @@ def pack_picture(runs: Sequence[Now]) -> bytes:
         parts = {
             **run.still.tensors,
             "log_step": run.log.step.astype(np.int32),
-            "log_loss": relative(run.log.loss, run.linear_loss),
+            "log_loss": run.relative(run.log.loss),
             "log_mono": run.log.monosemantic.astype(np.int32),
             "log_bias": run.log.mean_bias,
         }
@@ -128,27 +125,23 @@ def pack_checkpoints(runs: Sequence[Run]) -> bytes:
     told = []
     for r, run in enumerate(runs):
         fits = max(1, each // (run.config.neurons * run.config.features))
-        stills = stills_of(run)[-fits:]
+        stills = stills_of(run, fits)
         for name in stills[0].tensors:
             tensors[f"{name}{r}"] = np.stack([still.tensors[name] for still in stills])
         told.append({"stills": [still.meta for still in stills]})
     return pack(tensors, {"runs": told})
 
 
-def stills_of(run: Run) -> list[Still]:
-    """The checkpoints of a run, and where it stands."""
+def stills_of(run: Run, most: int) -> list[Still]:
+    """The last checkpoints of a run, and where it stands."""
     loss = dict(zip(run.log.step.tolist(), run.log.loss.tolist(), strict=True))
     stills = []
-    for place, step in enumerate(run.checkpoints.tolist()):
-        at = run.at(place)
+    count = len(run.checkpoints)
+    for place in range(max(0, count - most), count):
+        at, step = run.at(place), int(run.checkpoints[place])
         known = np.array(loss.get(step, np.nan))
-        stills.append(Still(step, at.A, at.biases, float(relative(known, run.linear_loss))))
+        stills.append(Still(step, at.A, at.biases, float(run.relative(known))))
     return stills
-
-
-def relative(loss: np.ndarray, linear: float) -> np.ndarray:
-    """Losses as shares of the best linear map's; NaN where that has none (`m = N`)."""
-    return loss / linear if linear > 0 else np.full_like(loss, np.nan)
 
 
 def number(value: Any) -> float | None:

@@ -25,7 +25,6 @@ from neuronwidgets.widgets._toy_picture import (
     Still,
     pack_checkpoints,
     pack_picture,
-    relative,
 )
 from neuronwidgets.widgets.split_explorer import SplitExplorer, Whole
 
@@ -40,7 +39,8 @@ SHARE = 0.05
 BYTES = 4e6
 """and so many bytes a second into sending them."""
 MOST_CELLS = 1 << 22
-SMALL_WORK = 1 << 26
+MOST_EMBEDDED = 1 << 29
+ALONE = 1 << 26
 """Products in a step under which one CPU thread trains: the browser wants the other core, and two
 threads of which one has to wait for a core take longer than one."""
 
@@ -67,6 +67,7 @@ class ToyLab(Widget):
     feature = Whole(None, allow_none=True).tag(sync=True, echo_update=False)
     """The feature that is looked at, in both runs."""
 
+    _LATE = ("checkpoint", "which", "neuron", "feature")
     _configs = t.List(t.Dict()).tag(sync=True)
     _picture = t.Bytes().tag(sync=True)
     _checkpoints = t.Bytes().tag(sync=True)
@@ -92,11 +93,12 @@ class ToyLab(Widget):
         self._turn = threading.Lock()
         self._quiet = False
         self._speed: list[tuple[float, int]] = []
+        self._era = 0
+        self._asked = False
+        self._narrow: dict[int, int] = {}
         wanted = _checked(configs)
-        self._neurons = wanted[0].neurons
-        going = Training(wanted, device=device)
         super().__init__()
-        self._show(wanted, [(going, i) for i in range(len(wanted))])
+        self._show(wanted, self._slots_of(wanted))
 
     # What a user reads
 
@@ -138,6 +140,19 @@ class ToyLab(Widget):
         """Stop training where it is; `run` goes on from there."""
         self.running = False
 
+    def finish(self, timeout: float | None = None) -> bool:
+        """Train on to the end, if that has not been reached, and wait for it.
+
+        Args:
+            timeout: seconds to wait; not given: as long as it takes.
+
+        Returns:
+            Whether the end was reached.
+        """
+        if self._behind():
+            self.run()
+        return self.wait(timeout) and not self._behind()
+
     def step(self, count: int = 1) -> None:
         """Train each run `count` steps further, and pause."""
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
@@ -170,6 +185,7 @@ class ToyLab(Widget):
         return made
 
     def close(self) -> None:
+        self._hush(False)
         super().close()
         if self._explorer is not None:
             self._explorer.close()
@@ -190,27 +206,37 @@ class ToyLab(Widget):
     def _check_which(self, proposal: Any) -> int:
         which = int(proposal["value"])
         if hasattr(self, "_wanted") and not 0 <= which < len(self._wanted):
-            raise ValueError(f"which={which}; there are {len(self._wanted)} runs: 0 is A, 1 is B.")
+            raise t.TraitError(
+                f"which={which}; there are {len(self._wanted)} runs: 0 is A, 1 is B."
+            )
         return which
+
+    @t.observe("which")
+    def _which_changed(self, _change: Any) -> None:
+        if self.neuron is not None and self.neuron >= self._wanted[self.which].neurons:
+            self.neuron = None
 
     @t.validate("neuron")
     def _check_neuron(self, proposal: Any) -> int | None:
         value = proposal["value"]
-        return None if value is None else self._chosen(self.which, value)
+        try:
+            return None if value is None else self._chosen(self.which, value)
+        except IndexError as error:
+            raise t.TraitError(str(error)) from None
 
     @t.validate("feature")
     def _check_feature(self, proposal: Any) -> int | None:
         value: int | None = proposal["value"]
         most = max(config.features for config in self._wanted)
         if value is not None and not 0 <= value < most:
-            raise ValueError(f"feature {value} is not there: 0 to {most - 1:,}.")
+            raise t.TraitError(f"feature {value} is not there: 0 to {most - 1:,}.")
         return value
 
     @t.validate("checkpoint")
     def _check_checkpoint(self, proposal: Any) -> int | None:
         value: int | None = proposal["value"]
         if value is not None and value < 0:
-            raise ValueError(f"checkpoint={value}; steps, at least 0, are needed.")
+            raise t.TraitError(f"checkpoint={value}; steps, at least 0, are needed.")
         return value
 
     def _chosen(self, which: int, neuron: Any) -> int:
@@ -231,8 +257,7 @@ class ToyLab(Widget):
         if change["new"]:
             self._go()
         else:
-            self._jobs.cancel()
-            self._start(self._settled(), kind="settle")
+            self._settle()
 
     # Messages of a view
 
@@ -247,7 +272,7 @@ class ToyLab(Widget):
             "config.request": self._on_config,
             "preset.request": self._on_preset,
             "compare.request": self._on_compare,
-            "checkpoints.request": lambda _: self._start_beside(self._settled()),
+            "checkpoints.request": lambda _: self._on_checkpoints(),
             "split.request": lambda _: self._on_split(),
             "split.close": lambda _: self._embed(None, ""),
         }
@@ -255,41 +280,56 @@ class ToyLab(Widget):
     def _on_config(self, wanted: dict[str, Any]) -> None:
         which, knobs = int(wanted["run"]), dict(wanted["knobs"])
         config = self._wanted[which]
-        preset = self._configs[which]["preset"]
+        preset = preset_of(config)
         known = asdict(config)
         if unknown := [name for name in knobs if name not in known]:
             raise ValueError(f"{unknown[0]} is no knob of a toy model.")
         if preset and not knobs.keys() & {"bias", "decay", "neurons"}:
-            made = _preset(preset, replace(config, **knobs), self._neurons)
+            made = _preset(preset, replace(config, **knobs))
         else:
             made = replace(config, **knobs)
-        if "neurons" in knobs:
-            self._neurons = made.neurons
         self._change(which, made)
 
     def _on_preset(self, wanted: dict[str, Any]) -> None:
         which, name = int(wanted["run"]), str(wanted["name"])
-        self._change(which, _preset(name, self._wanted[which], self._neurons))
+        config = self._wanted[which]
+        wide = preset_of(config) == "more neurons"
+        if wide and name != "more neurons":
+            config = replace(config, neurons=self._narrow.get(which, 2 * config.features))
+        made = _preset(name, config)
+        self._change(which, made)
+        if not wide:
+            self._narrow[which] = config.neurons
 
     def _on_compare(self, wanted: dict[str, Any]) -> None:
         first = self._wanted[0]
         if not wanted["on"]:
             self._change(1, None)
         elif len(self._wanted) == 1:
-            about = self._configs[0]["preset"]
-            other = "zero bias" if about == "negative bias" else "negative bias"
-            self._change(1, _preset(other, first, self._neurons))
+            other = "zero bias" if preset_of(first) == "negative bias" else "negative bias"
+            self._change(1, _preset(other, first))
+
+    def _on_checkpoints(self) -> None:
+        if self.running:
+            self._asked = True
+        elif not self._jobs.running:
+            self._start(self._settled(), kind="settle")
 
     def _on_split(self) -> None:
         which = self.which
         chosen = self._chosen(which, self.neuron)
         self._hush(False)
+        self._next_era()
 
         def steps() -> Steps:
             yield from self._settled()
             yield Told(0.3, f"splitting neuron {chosen} of {NAMES[which]}")
             made, words = _opened(self.shown[which], which, chosen)
-            yield lambda: self._embed(made, words)
+            try:
+                yield lambda: self._embed(made, words)
+            finally:
+                if self._explorer is not made:
+                    made.close()
 
         self._start(steps(), kind="split")
 
@@ -304,20 +344,28 @@ class ToyLab(Widget):
 
     def _begin(self, wanted: tuple[Config, ...]) -> None:
         """All from the start; goes on running if it was."""
-        going = Training(wanted, device=self._device)
-        self._swap(wanted, [(going, i) for i in range(len(wanted))])
+        self._swap(wanted, self._slots_of(wanted))
 
     def _change(self, which: int, config: Config | None) -> None:
         """One run from the start with other knobs, or none; the other run stays as it is."""
-        wanted, slots = list(self._wanted), list(self._slots)
-        if config is None:
-            del wanted[which], slots[which]
-        else:
-            wanted[which : which + 1] = [config]
+        wanted = list(self._wanted)
+        wanted[which : which + 1] = [] if config is None else [config]
         checked = _checked(wanted)
-        if config is not None:
-            slots[which : which + 1] = [(Training(config, device=self._device), 0)]
+        fresh = [] if config is None else [(Training(config, device=self._device), 0)]
+        self._next_era()
+        slots = list(self._slots)
+        if which < len(slots):
+            gone = slots[which][0]
+            # What has left its batch must not be trained on with it.
+            slots = [(training.alone(i), 0) if training is gone and r != which else (training, i)
+                     for r, (training, i) in enumerate(slots)]  # fmt: skip
+        slots[which : which + 1] = fresh
         self._swap(checked, slots)
+
+    def _slots_of(self, wanted: tuple[Config, ...]) -> list[tuple[Training, int]]:
+        """Each run's training, and its place there: runs of one shape are one batch."""
+        going = Training(wanted, device=self._device)
+        return [(going, i) for i in range(len(wanted))]
 
     def _swap(self, wanted: tuple[Config, ...], slots: list[tuple[Training, int]]) -> None:
         running = self.running
@@ -325,17 +373,20 @@ class ToyLab(Widget):
             self._jobs.cancel()
             self._show(wanted, slots)
         if running:
-            self._go()
+            self.running = True
 
     def _show(self, wanted: tuple[Config, ...], slots: list[tuple[Training, int]]) -> None:
-        with self._jobs.lock, self._turn:
-            self._wanted, self._slots = wanted, slots
-            self._linear = [p.run(i).linear_loss for p, i in self._progress()]
-            self._speed.clear()
-            picture = pack_picture(self._now())
-            checkpoints = pack_checkpoints([p.run(i) for p, i in self._progress()])
+        """Put runs on the screen; what fails leaves those that are there."""
+        runs = [training.progress().run(i) for training, i in slots]
+        relative = [run.relative for run in runs]
+        about = [{**asdict(config), "preset": preset_of(config)} for config in wanted]
+        checkpoints = pack_checkpoints(runs)
+        self._next_era()
         with self._together():
-            self._configs = [{**asdict(c), "preset": preset_of(c, self._neurons)} for c in wanted]
+            self._wanted, self._slots, self._relative = wanted, slots, relative
+            self._speed.clear()
+            self._serial += 1
+            self._configs = about
             if self.which >= len(wanted):
                 self.which, self.neuron = 0, None
             if self.neuron is not None and self.neuron >= wanted[self.which].neurons:
@@ -343,31 +394,51 @@ class ToyLab(Widget):
             if self.feature is not None and self.feature >= max(c.features for c in wanted):
                 self.feature = None
             self.checkpoint = None
-            self._picture, self._checkpoints = picture, checkpoints
+            self._picture, self._checkpoints = pack_picture(self._now()), checkpoints
             if self.status["state"] == "error":
                 self.status = IDLE
 
     def _go(self, until: int | None = None) -> None:
         if until is None and not self._behind():
-            self._hush(False)
-            self._begin(self._wanted)
+            self._show(self._wanted, self._slots_of(self._wanted))
+        era = self._next_era()
         with self._together():
             self._hush(True)
             self.checkpoint = None
-            if self.status["state"] == "error":
-                self.status = IDLE
+            self.status = IDLE
         self._speed.clear()
-        self._start(self._train(until), kind="train")
+        self._start(self._train(until, era), kind="train")
 
-    def _train(self, until: int | None) -> Steps:
+    def _settle(self) -> None:
+        """Stop training, and show all that there is of it."""
+        self._next_era()
+        self._jobs.cancel()
+        self._start(self._settled(), kind="settle")
+
+    def _next_era(self) -> int:
+        """From here on a job that trains does no step more, whatever it was about to do."""
+        with self._turn:
+            self._era += 1
+            return self._era
+
+    def _report(self, progress: Any) -> None:
+        super()._report(progress)
+        if not isinstance(progress, Told):
+            self._hush(False)  # no job, so nothing runs
+
+    def _train(self, until: int | None, era: int) -> Steps:
         """Train, with a picture as often as that costs little."""
         due = 0.0
-        if self._work() < SMALL_WORK:
-            torch.set_num_threads(1)  # of this thread
+        threads = torch.get_num_threads()
+        if self._work() < ALONE:
+            torch.set_num_threads(1)
         try:
-            while self._advanced(until):
+            while self._advanced(until, era):
                 began = time.perf_counter()
-                if began < due:
+                if self._asked:
+                    self._asked = False
+                    yield from self._settled()
+                elif began < due:
                     yield _nothing
                     continue
                 with self._turn:
@@ -375,18 +446,14 @@ class ToyLab(Widget):
                 yield partial(setattr, self, "_picture", picture)
                 made = time.perf_counter()
                 due = made + max(OFTEN, (made - began) / SHARE, len(picture) / BYTES)
-        except Exception as error:
-            failed = partial(self._fail, error)
-            yield partial(self._hush, False)
-            yield failed
-            return
-        yield from self._settled()
-        yield partial(self._hush, False)
+            yield from self._settled()
+        finally:
+            torch.set_num_threads(threads)
 
-    def _advanced(self, until: int | None) -> bool:
+    def _advanced(self, until: int | None, era: int) -> bool:
         """Whether there was a slice of training left to do."""
         with self._turn:
-            behind = self._behind(until)
+            behind = self._behind(until) if era == self._era else []
             if not behind:
                 return False
             training, _ = self._slots[min(behind)[1]]
@@ -398,9 +465,8 @@ class ToyLab(Widget):
     def _settled(self) -> Steps:
         """The picture and all checkpoints of what there is now."""
         with self._turn:
-            progress = self._progress()
             picture = pack_picture(self._now())
-            checkpoints = pack_checkpoints([p.run(i) for p, i in progress])
+            checkpoints = pack_checkpoints([p.run(i) for p, i in self._progress()])
 
         def publish() -> None:
             with self._together():
@@ -431,10 +497,9 @@ class ToyLab(Widget):
         runs = []
         for r, (progress, i) in enumerate(self._progress()):
             A, bias, log = progress.now(i)
-            loss = float(relative(progress.loss[i], self._linear[r]))
-            still = Still(int(progress.step[i]), A, bias, loss)
-            preset = preset_of(self._wanted[r], self._neurons)
-            runs.append(Now(self._wanted[r], preset, still, log, self._linear[r], self._pace()))
+            relative, config = self._relative[r], self._wanted[r]
+            still = Still(int(progress.step[i]), A, bias, float(relative(progress.loss[i])))
+            runs.append(Now(config, preset_of(config), still, log, relative, self._pace()))
         return runs
 
     def _pace(self) -> float:
@@ -443,13 +508,6 @@ class ToyLab(Widget):
             return 0.0
         (began, first), (ended, last) = self._speed[0], self._speed[-1]
         return round((last - first) / (ended - began), 1) if ended > began else 0.0
-
-    def _start_beside(self, steps: Steps) -> None:
-        """For a view that asks while training goes on: at once, without ending it."""
-        for step in steps:
-            if callable(step):
-                with self._jobs.lock:
-                    step()
 
     def _hush(self, running: bool) -> None:
         """Set `running` without starting or pausing anything."""
@@ -466,23 +524,18 @@ class ToyLab(Widget):
                 self._quiet = before
 
 
-def preset_of(config: Config, neurons: int) -> str:
+def preset_of(config: Config) -> str:
     """The name of the preset that a configuration is, or ""."""
-    for name in reversed(PRESETS):
-        if _preset(name, config, neurons) == config:
-            return name
-    return ""
+    return next((n for n in reversed(PRESETS) if _preset(n, config) == config), "")
 
 
-def _preset(name: str, config: Config, neurons: int) -> Config:
+def _preset(name: str, config: Config) -> Config:
     """A configuration brought to a preset; the world, the optimiser and the seed stay."""
     if name not in PRESETS:
         raise ValueError(f"{name!r} is no preset; there are {', '.join(map(repr, PRESETS))}.")
     knobs = asdict(config)
-    for own in ("bias", "decay", "neurons"):
+    for own in ("bias", "decay", *(["neurons"] if name == "more neurons" else [])):
         del knobs[own]
-    if name != "more neurons":
-        knobs["neurons"] = neurons
     return PRESETS[name](**knobs)
 
 
@@ -498,6 +551,11 @@ def _checked(configs: Config | Sequence[Config]) -> tuple[Config, ...]:
         raise ValueError(
             f"{len(many)} configurations; the lab shows one or two. neuronwidgets.toy.train takes "
             "any number."
+        )
+    if any(c.features * c.dims**2 > MOST_EMBEDDED for c in many):
+        raise ValueError(
+            f"features x dims^2 come to more than {MOST_EMBEDDED:,}: the embedding would take "
+            "too long to make here. neuronwidgets.toy.train takes it."
         )
     if sum(c.neurons * c.features for c in many) > MOST_CELLS:
         raise ValueError(

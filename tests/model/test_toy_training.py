@@ -116,6 +116,25 @@ def test_batches_of_other_shapes_keep_pace() -> None:
         assert abs(progress.step[0] - progress.step[1]) <= 1
 
 
+@pytest.mark.parametrize("task", ["decoder", "reprojector", "absolute"])
+@pytest.mark.parametrize("after", [0, 1, 37, 64])
+def test_a_run_taken_out_of_its_batch_goes_on_as_it_would_have(task: str, after: int) -> None:
+    config = toy.Config(features=12, dims=4, neurons=8, batch=8, steps=90, task=task)
+    configs = [replace(config, seed=seed, bias=-seed / 4, decay=seed) for seed in range(3)]
+    going = toy.Training(configs)
+    while going.progress().step[0] < after:
+        going.advance(0)
+    alone = going.alone(1)
+    assert alone.progress().run(0).step == after
+    while not alone.progress().done:
+        alone.advance()
+    found, expected = alone.progress().run(0), toy.train(configs[1])
+    for name in ("W1", "b", "W2", "checkpoints"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    for name in ("step", "loss", "mean_bias", "monosemantic"):
+        np.testing.assert_array_equal(getattr(found.log, name), getattr(expected.log, name))
+
+
 def test_progress_tells_the_loss() -> None:
     losses = [p.loss[0] for p in toy.training(SMALL, every=0)]
     assert np.isnan(losses[0])

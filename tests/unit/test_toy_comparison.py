@@ -37,7 +37,7 @@ def test_what_differs_is_named_and_measured(runs: list[toy.Run]) -> None:
     assert summary.loc[0.01, ("loss", "mean")] == pytest.approx(
         np.mean([run.relative_loss for run in runs[2:]])
     )
-    assert "2 seeds" in found._repr_html_()
+    assert "over seeds" in found._repr_html_()
     assert repr(found) == "Comparison(4 runs that differ in learning_rate)"
 
 
