@@ -68,14 +68,14 @@ def calibrate(found: Any, true: Any, threshold: float = COSINE) -> Calibration:
     and `found` a split's concept vectors: both are directions of the hidden layer's space.
 
     Args:
-        found: `K x D`, directions of any length above 0.
+        found: `K x D`, directions of any length above 0; or `Concepts`.
         true: `N x D`. A row of zeros is a feature without a direction: nothing recovers it.
         threshold: the least cosine of a recovered direction, in (0, 1].
     """
     number = isinstance(threshold, int | float | np.number) and not isinstance(threshold, bool)
     if not number or not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold!r}; a cosine above 0, at most 1, is needed.")
-    made, truth = _rows("found", found), _rows("true", true)
+    made, truth = _rows("found", getattr(found, "vectors", found)), _rows("true", true)
     if made.shape[1] != truth.shape[1]:
         raise ValueError(
             f"found has {made.shape[1]} dimensions and true has {truth.shape[1]}: both must be "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = {
-    "loss": "loss, of the best linear map's",
+    "loss": "loss on fresh data, of the best linear map's",
     "monosemantic": "monosemantic neurons",
     "faint": "of them faint",
     "covered": "features covered",
@@ -64,14 +64,13 @@ class Comparison:
     def summary(self) -> pd.DataFrame:
         """One row for each setting of the knobs: mean and deviation over its seeds."""
         frame = self.to_frame()
-        by = frame.groupby(list(self.knobs) or (lambda _: "all"), sort=False)
-        return by[list(MEASURES)].agg(["mean", "std"])
+        return frame.groupby(self._by(), sort=False)[list(MEASURES)].agg(["mean", "std"])
 
     def to_altair(self) -> alt.Chart:
         """Monosemantic neurons against the loss, a point for each run, a colour for each setting.
 
-        Runs beside each other have found minima of equal loss; above each other, they differ in
-        how monosemantic those are.
+        Runs above each other have found minima of equal loss that differ in how monosemantic they
+        are.
         """
         import altair as alt
 
@@ -86,7 +85,7 @@ class Comparison:
                 alt.X("loss", title=MEASURES["loss"]).scale(zero=False).axis(format="%"),
                 alt.Y("monosemantic", title=MEASURES["monosemantic"]),
                 alt.Color(f"{title}:N", sort=order).scale(range=COLORS),
-                alt.Shape(f"{title}:N", sort=order),
+                alt.Shape(f"{title}:N", sort=order, legend=None),
                 [alt.Tooltip(name) for name in [*self.knobs, "seed", *MEASURES]],
             )
         )
@@ -100,17 +99,35 @@ class Comparison:
         return f"Comparison({len(self.runs)} runs that differ in {', '.join(self.knobs) or 'seed'})"
 
     def _repr_html_(self) -> str:
-        frame = self.summary()
-        return f"<p>{self!r}: mean and deviation over seeds</p>{frame.round(3).to_html()}"
+        import pandas as pd
+
+        rows = []
+        for key, group in self.to_frame().groupby(self._by(), sort=False):
+            values = key if isinstance(key, tuple) else (key,)
+            named = dict(zip(self.knobs, values, strict=False))
+            rows.append({**named, **{title: _spread(group[m]) for m, title in MEASURES.items()}})
+        few = len(rows) == len(self.runs)
+        note = "" if few else ": mean ± deviation over seeds"
+        return f"<p>{self!r}{note}</p>{pd.DataFrame(rows).to_html(index=False)}"
+
+    def _by(self) -> Any:
+        return list(self.knobs) or (lambda _: "all")
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
+def _spread(values: pd.Series[float]) -> str:
+    """Mean and deviation in few digits."""
+    mean = f"{values.mean():.3g}"
+    return mean if len(values) == 1 else f"{mean} ± {values.std():.2g}"
+
+
+def compare(runs: Any) -> Comparison:
     """Put runs beside each other.
 
     Args:
-        runs: what `train` returns for many configurations.
+        runs: what `train` returns, or a `ToyLab`.
     """
-    many = tuple(runs)
+    runs = getattr(runs, "runs", runs)
+    many = (runs,) if not isinstance(runs, Sequence) else tuple(runs)
     for i, run in enumerate(many):
         if not isinstance(run, Run):
             raise TypeError(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -183,28 +182,45 @@ def _training(going: Training, every: float) -> Iterator[Progress]:
 
 
 @overload
-def train(configs: Config, *, device: str | torch.device = "cpu") -> Run: ...
+def train(configs: Config, *, device: str | torch.device = "cpu", progress: bool = True) -> Run: ...
 @overload
-def train(configs: Sequence[Config], *, device: str | torch.device = "cpu") -> list[Run]: ...
 def train(
-    configs: Config | Sequence[Config], *, device: str | torch.device = "cpu"
+    configs: Sequence[Config], *, device: str | torch.device = "cpu", progress: bool = True
+) -> list[Run]: ...
+def train(
+    configs: Config | Sequence[Config],
+    *,
+    device: str | torch.device = "cpu",
+    progress: bool = True,
 ) -> Run | list[Run]:
     """Train one toy model, or many as one batched computation.
 
     Args:
         configs: a `Config`, or a sequence of them; those of equal shapes train together.
         device: "cpu", or an accelerator that torch knows, such as "cuda".
+        progress: show a progress bar, if it takes longer than a second.
 
     Returns:
         A `Run`, or a list of them in the order of `configs`.
     """
-    (last,) = deque(training(configs, device=device), maxlen=1)
+    going = Training(configs, device=device)
+    last = going.progress()
+    with _bar(int(last.steps.sum()), progress) as bar:
+        while not last.done:
+            last = going.advance()
+            bar.update(int(last.step.sum()) - bar.n)
     runs = last.runs()
     return runs[0] if isinstance(configs, Config) else runs
 
 
+def _bar(steps: int, show: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=steps, desc="training", unit=" steps", disable=not show, delay=1)
+
+
 def _configs(configs: Config | Sequence[Config]) -> list[Config]:
-    many = [configs] if isinstance(configs, Config) else list(configs)
+    many = list(configs) if isinstance(configs, Sequence) else [configs]
     for i, config in enumerate(many):
         if not isinstance(config, Config):
             raise TypeError(
@@ -222,6 +238,6 @@ def _device(device: str | torch.device) -> torch.device:
     except (AssertionError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"device={device!r} cannot be used here: {reason}. 'cpu' always can."
+            f"device={device!r} cannot be used here: {reason.rstrip('.')}. 'cpu' always can."
         ) from None
     return place

@@ -52,6 +52,11 @@ class Jobs:
         return self._kind if self.running else ""
 
     @property
+    def closed(self) -> bool:
+        """Whether it takes no more."""
+        return self._closed
+
+    @property
     def running(self) -> bool:
         return self._current is not None
 

@@ -71,6 +71,7 @@ class Still:
             "monosemantic": int(self.monosemantic.sum()),
             "faint": int((self.monosemantic & m.faint(self.A)).sum()),
             "covered": int(m.covered(self.A).sum()),
+            "diverged": not bool(np.isfinite(self.A).all() and np.isfinite(self.bias).all()),
             "dead": int(m.dead(self.A).sum()),
             "meanBias": number(self.bias.mean(dtype=np.float64)),
             "loss": number(self.loss),

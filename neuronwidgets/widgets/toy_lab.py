@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import traitlets as t
 from ipywidgets import widget_serialization
@@ -38,6 +39,7 @@ SHARE = 0.05
 """... and so much of the time, at most, goes into making them,"""
 BYTES = 4e6
 """and so many bytes a second into sending them."""
+EARLIER = ", an earlier training"
 MOST_CELLS = 1 << 22
 MOST_EMBEDDED = 1 << 29
 ALONE = 1 << 26
@@ -134,7 +136,10 @@ class ToyLab(Widget):
 
     def run(self) -> None:
         """Train on; runs that are done begin anew."""
-        self.running = True
+        if self.running:
+            self._go()  # beyond what `step` asked for
+        else:
+            self.running = True
 
     def pause(self) -> None:
         """Stop training where it is; `run` goes on from there."""
@@ -163,7 +168,7 @@ class ToyLab(Widget):
         """Back to the start: step 0 of the same seeds."""
         self._begin(self._wanted)
 
-    def split(self, neuron: int | None = None, run: int | None = None) -> SplitExplorer:
+    def split(self, neuron: int | None = None, run: int | str | None = None) -> SplitExplorer:
         """Open a neuron in SplitExplorer, underneath and as what is returned.
 
         Training pauses. The true features are known, so the explorer says how well its concept
@@ -171,11 +176,15 @@ class ToyLab(Widget):
 
         Args:
             neuron: not given: the one that is chosen on the screen.
-            run: 0 for A, 1 for B; not given: the chosen neuron's.
+            run: "A" or "B" (or 0, 1); not given: the chosen neuron's.
         """
-        which = self.which if run is None else run
-        if isinstance(which, bool) or which not in range(len(self._wanted)):
-            raise IndexError(f"run={which!r}; there are {len(self._wanted)}: 0 is A, 1 is B.")
+        names = NAMES[: len(self._wanted)]
+        which = self.which
+        if run is not None:
+            known = {name: i for i, name in enumerate(names)} | dict(enumerate(range(len(names))))
+            if isinstance(run, bool) or run not in known:
+                raise IndexError(f"run={run!r}; there is {' and '.join(names)}.")
+            which = known[run]
         chosen = self._chosen(which, self.neuron if neuron is None else neuron)
         self.pause()
         made, words = _opened(self.shown[which], which, chosen)
@@ -185,7 +194,8 @@ class ToyLab(Widget):
         return made
 
     def close(self) -> None:
-        self._hush(False)
+        if hasattr(self, "_wanted"):
+            self._hush(False)
         super().close()
         if self._explorer is not None:
             self._explorer.close()
@@ -221,7 +231,7 @@ class ToyLab(Widget):
         value = proposal["value"]
         try:
             return None if value is None else self._chosen(self.which, value)
-        except IndexError as error:
+        except (IndexError, TypeError) as error:
             raise t.TraitError(str(error)) from None
 
     @t.validate("feature")
@@ -243,7 +253,9 @@ class ToyLab(Widget):
         count = self._wanted[which].neurons
         if neuron is None:
             raise ValueError("no neuron is chosen: click one in a heatmap, or give its number.")
-        if isinstance(neuron, bool) or not 0 <= int(neuron) < count:
+        if isinstance(neuron, bool) or not isinstance(neuron, int | np.integer):
+            raise TypeError(f"neuron={neuron!r}; a whole number is needed.")
+        if not 0 <= neuron < count:
             raise IndexError(
                 f"neuron {neuron} is not in {NAMES[which]}, which has {count:,}: 0 to "
                 f"{count - 1:,}."
@@ -394,11 +406,15 @@ class ToyLab(Widget):
             if self.feature is not None and self.feature >= max(c.features for c in wanted):
                 self.feature = None
             self.checkpoint = None
+            if self._explorer is not None and not self._split_of.endswith(EARLIER):
+                self._split_of += EARLIER
             self._picture, self._checkpoints = pack_picture(self._now()), checkpoints
             if self.status["state"] == "error":
                 self.status = IDLE
 
     def _go(self, until: int | None = None) -> None:
+        if self._jobs.closed:
+            raise RuntimeError("this lab is closed: open another with neuronwidgets.ToyLab(...).")
         if until is None and not self._behind():
             self._show(self._wanted, self._slots_of(self._wanted))
         era = self._next_era()
@@ -540,7 +556,7 @@ def _preset(name: str, config: Config) -> Config:
 
 
 def _checked(configs: Config | Sequence[Config]) -> tuple[Config, ...]:
-    many = (configs,) if isinstance(configs, Config) else tuple(configs)
+    many = (configs,) if not isinstance(configs, Sequence) else tuple(configs)
     for config in many:
         if not isinstance(config, Config):
             raise TypeError(

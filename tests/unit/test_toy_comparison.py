@@ -37,7 +37,9 @@ def test_what_differs_is_named_and_measured(runs: list[toy.Run]) -> None:
     assert summary.loc[0.01, ("loss", "mean")] == pytest.approx(
         np.mean([run.relative_loss for run in runs[2:]])
     )
-    assert "over seeds" in found._repr_html_()
+    shown = found._repr_html_()
+    assert "mean ± deviation over seeds" in shown
+    assert f"{np.mean([run.selectivity for run in runs[2:]]):.3g} ±" in shown
     assert repr(found) == "Comparison(4 runs that differ in learning_rate)"
 
 
@@ -53,6 +55,9 @@ def test_one_run_and_seeds_alone(runs: list[toy.Run]) -> None:
     assert toy.compare(runs[:1]).knobs == ()
     assert len(toy.compare(runs[:2]).summary()) == 1
     assert toy.compare(runs[:1]).to_altair().to_dict()
+    assert "±" not in toy.compare(runs[::2])._repr_html_()
+    assert toy.compare(runs[0]).runs == (runs[0],)
+    assert toy.compare(toy.compare(runs)).runs == tuple(runs)
     assert "differ in seed" in repr(toy.compare(runs[:2]))
 
 

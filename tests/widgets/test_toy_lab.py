@@ -401,6 +401,8 @@ def test_setting_configurations(lab: Any) -> None:
         lab.configs = []
     with pytest.raises(ValueError, match="one or two"):
         nw.ToyLab([Config(**SMALL)] * 3)
+    with pytest.raises(TypeError, match="a int is no configuration"):
+        nw.ToyLab(3)
     with pytest.raises(ValueError, match="cannot be used here"):
         nw.ToyLab(Config(**SMALL), device="nowhere")
 
@@ -446,6 +448,12 @@ def test_closing_ends_training() -> None:
     lab.run()
     lab.close()
     assert lab.wait(WAIT)
+    assert not lab.running
+    at = lab.runs[0].step
+    with pytest.raises(RuntimeError, match="closed"):
+        lab.step()
+    assert lab.wait(WAIT)
+    assert lab.runs[0].step == at
 
 
 def test_an_error_while_it_trains_is_told_in_words(
@@ -526,8 +534,10 @@ def test_a_dead_neuron_is_refused(lab: Any) -> None:
     assert "there is nothing to split" in lab.status["text"]
     with pytest.raises(IndexError, match="0 to 23"):
         lab.split(24)
-    with pytest.raises(IndexError, match="0 is A"):
-        lab.split(0, run=1)
+    with pytest.raises(IndexError, match="there is A"):
+        lab.split(0, run="B")
+    with pytest.raises(TypeError, match="a whole number"):
+        lab.split(1.5)
 
 
 def test_choices_are_checked(lab: Any) -> None:
