@@ -56,7 +56,7 @@ export function stillOf(rows: number[][], more: Partial<Still> = {}): Still {
     faint: 0,
     covered: 0,
     dead: 0,
-    selectivity: null,
+    diverged: false,
     meanBias: 0,
     loss: null,
     neurons: k,

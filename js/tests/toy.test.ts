@@ -132,7 +132,7 @@ describe("messages", () => {
     faint: 0,
     covered: 1,
     dead: 0,
-    selectivity: null,
+    diverged: false,
     meanBias: -1,
     loss: null,
   };
@@ -193,6 +193,7 @@ describe("numbers", () => {
     expect(written("bias", -1)).toBe("−1");
     for (const text of ["1/64", "0.015625", "0,015625"]) expect(readNumber(text)).toBe(1 / 64);
     expect(readNumber("−1")).toBe(-1);
-    for (const text of ["", "/", "1/", "x", "1/2/3"]) expect(readNumber(text)).toBeNaN();
+    for (const text of ["", "/", "1/", "x", "1/2/3", "1,000", "1/0", "Infinity", "1e400"])
+      expect(readNumber(text)).toBeNaN();
   });
 });

@@ -37,7 +37,13 @@ class Notebook:
         self.errors: list[str] = []
         self.requests: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._heard)
         page.on("request", lambda request: self.requests.append(request.url))
+
+    def _heard(self, message: Any) -> None:
+        """What a view throws as its model changes, ipywidgets only writes to the console."""
+        if message.type == "error" and "setting state" in message.text:
+            self.errors.append(message.text)
 
     def open(self) -> None:
         self.page.goto(f"{self.url}/lab/workspaces/{self.path.stem}/tree/{self.path.name}")

@@ -102,7 +102,9 @@ export function sentence(still: Still, row: number): string {
       ? "Dead: no feature moves it."
       : "Too weak to be seen beside the strongest: polysemantic.";
   const count = needed(values);
+  const sizes = values.map(Math.abs);
+  const most = Math.max(...sizes) / sizes.reduce((sum, size) => sum + size, 0);
   return count === 1
-    ? `One feature has ${shareText(Math.abs(own))} of it; monosemantic is over 99.9%.`
+    ? `One feature has ${shareText(own > MOST ? own : most)} of it; monosemantic is over 99.9%.`
     : `${count} features have 90% of it: polysemantic.`;
 }

@@ -75,6 +75,7 @@ export function percent(share: number): string {
 export function tenths(share: number | null): string {
   if (share === null || !Number.isFinite(share)) return "–";
   if (share > 0 && share < 0.0005) return "<0.1%";
+  if (share > 100) return "over 10,000%";
   return `${(share * 100).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })}%`;
 }
 

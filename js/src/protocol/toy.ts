@@ -31,7 +31,8 @@ export interface Counts {
   faint: number;
   covered: number;
   dead: number;
-  selectivity: number | null;
+  /** Whether some of its numbers are no numbers any more. */
+  diverged: boolean;
   meanBias: number | null;
   /** As a share of the best linear map's. */
   loss: number | null;

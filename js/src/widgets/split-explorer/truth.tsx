@@ -60,7 +60,8 @@ export function nearestOf(data: TreeMessage, recovery: Recovery | null): Partial
     const other = partner === undefined || partner === feature;
     const counted = partner === -1 ? "no feature" : names[partner ?? 0];
     return {
-      feature: `${names[feature]} · cosine ${cosine.toFixed(2)}`,
+      // Never rounded up: 0.899 is not recovered at 0.9.
+      feature: `${names[feature]} · cosine ${(Math.floor(cosine * 100 + 1e-6) / 100).toFixed(2)}`,
       matched: other ? near : `${near}; matched one to one with ${counted}`,
     };
   });

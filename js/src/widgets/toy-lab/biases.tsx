@@ -21,7 +21,8 @@ const KINDS: Kind[] = ["dead", "polysemantic", "monosemantic"];
 export function Biases({ state, theme, run }: Props) {
   const draw = useMemo(
     () => (pen: CanvasRenderingContext2D, size: Size) => {
-      const color = state.runs.value[run].color;
+      const color = state.runs.value[run]?.color;
+      if (!color) return; // switched off; it will not be on the page for long
       drawBiases(pen, size, state.biases.value, run, color, theme.value);
     },
     [run],

@@ -107,8 +107,17 @@ function Field({ state, config, knob, onSet }: FieldProps) {
   const commit = () => {
     const now = field.current as HTMLInputElement;
     const next = readNumber(now.value);
-    if (Number.isNaN(next)) now.value = truth;
-    else if (written(name, next) !== truth) onSet(name, next);
+    if (Number.isNaN(next)) {
+      state.complain(`${label}: “${now.value}” is no number that can be read.`);
+      now.value = truth;
+    } else if (written(name, next) !== truth) {
+      const asked = now.value;
+      onSet(name, next);
+      // Refused once more, the status stays as it was.
+      setTimeout(() => {
+        if (field.current?.value === asked) field.current.value = latest.current;
+      }, PATIENCE);
+    }
   };
   const later = () => void setTimeout(put, PATIENCE);
   return (

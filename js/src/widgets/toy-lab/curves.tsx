@@ -36,7 +36,7 @@ const plain = (value: number) => short(value).replace("-", "−");
 
 const KINDS: Kind[] = [
   {
-    title: "loss",
+    title: "training loss",
     hint: "as a share of the best linear map’s",
     log: ({ log }) => log.loss,
     of: ({ loss }) => loss,
@@ -142,7 +142,7 @@ function Axis({ state }: { state: State }) {
     <div class="nw-steps" aria-hidden="true" style={{ margin: `-8px ${RIGHT}px 0 ${LEFT}px` }}>
       {stepTicks(steps).map((tick) => (
         <span key={tick} style={{ left: `${unitOfStep(tick, steps) * 100}%` }}>
-          {tick.toLocaleString("en")}
+          {tick < 10_000 ? tick.toLocaleString("en") : short(tick / 1000).concat("k")}
         </span>
       ))}
     </div>

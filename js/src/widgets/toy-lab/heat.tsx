@@ -45,9 +45,9 @@ export function RunPane({ state, theme, run }: Props) {
           <span class="nw-quiet"> · {count(still.dead)} dead</span>
         </p>
         <p class="nw-quiet">
-          {still.loss === null
-            ? "loss not known"
-            : `loss ${tenths(still.loss)} of the best linear map’s`}
+          {still.diverged
+            ? "training diverged: try a lower learning rate"
+            : `training loss ${still.loss === null ? "–" : `${tenths(still.loss)} of the best linear map’s`}`}
         </p>
       </div>
       <Heatmap state={state} theme={theme} run={run} />
@@ -83,6 +83,7 @@ function Heatmap({ state, theme, run }: Props) {
   const draw = useMemo(
     () => (pen: CanvasRenderingContext2D, size: Size) => {
       const now = state.shown.value[run];
+      if (!now) return; // switched off; it will not be on the page for long
       const chosen = state.chosen.value;
       const row = chosen?.run === run ? chosen.row : -1;
       const column = now.featureOf.indexOf(state.feature.value ?? -1);

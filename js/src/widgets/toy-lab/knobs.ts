@@ -115,7 +115,10 @@ export function written(knob: Knob, value: number): string {
 
 /** What was typed into a field, or NaN: "−1", "0,01" and "1/64" are numbers too. */
 export function readNumber(text: string): number {
-  const parts = text.trim().replace("−", "-").replace(",", ".").split("/");
+  const parts = text.trim().replace("−", "-").split("/");
   if (parts.length > 2 || parts.some((part) => part.trim() === "")) return Number.NaN;
-  return parts.map(Number).reduce((a, b) => a / b);
+  // "1,000" is a thousand to some and one to others.
+  if (/^-?[1-9]\d*,\d{3}$/.test(text.trim())) return Number.NaN;
+  const value = parts.map((part) => Number(part.replace(",", "."))).reduce((a, b) => a / b);
+  return Number.isFinite(value) ? value : Number.NaN;
 }

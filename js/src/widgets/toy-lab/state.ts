@@ -1,5 +1,5 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
-import { computed } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { histogram } from "../../core/histogram";
 import { lastKept, stillAt } from "../../core/steps";
 import { viewOf } from "../../model/embedded";
@@ -26,6 +26,8 @@ export interface Chosen {
 
 /** Milliseconds between two requests for stills: a key that is held down asks for many. */
 const OFTEN = 1000;
+/** Milliseconds without a picture after which training is not taken for running any more. */
+const SILENCE = 15_000;
 
 const count = (n: number) => n.toLocaleString("en");
 
@@ -48,9 +50,10 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const kept = computed<Still[][]>(() => readCheckpoints(stillBytes.value));
   /** Of each run the stills of this training: one that started over has left the others behind. */
   const stills = computed<Still[][]>(() =>
-    runs.value.map(({ now }, r) =>
+    runs.value.map(({ now, steps }, r) =>
       (kept.value[r] ?? []).filter(
         (still) =>
+          (still.step === now.step || still.step === lastKept(still.step, steps)) &&
           still.step <= now.step &&
           still.neurons === now.neurons &&
           still.features === now.features,
@@ -100,9 +103,36 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   let touched = -OFTEN;
 
+  /** What a field would not take; until something else is asked. */
+  const problem = signal<Status | null>(null);
+  const request = (message: Request) => {
+    problem.value = null;
+    requests.request(message);
+  };
+  const complain = (text: string) => {
+    problem.value = { state: "error", text, progress: 1 };
+  };
+
+  /** Whether no picture has come for long although the kernel said that it trains. */
+  const silent = signal(false);
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  const stop = effect(() => {
+    clearTimeout(patience);
+    silent.value = false;
+    if (bytes.value && running.value) {
+      patience = setTimeout(() => {
+        silent.value = true;
+      }, SILENCE);
+    }
+  });
+  lifetime.addEventListener("abort", () => {
+    stop();
+    clearTimeout(patience);
+  });
+
   return {
     configs,
-    running,
+    running: computed(() => running.value && !silent.value),
     checkpoint,
     feature,
     explorer,
@@ -129,7 +159,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
       );
       if (!old) return;
       touched = performance.now();
-      requests.request({ type: "checkpoints.request" });
+      request({ type: "checkpoints.request" });
     },
     chooseNeuron(run: number, index: number) {
       choose({ which: run, neuron: index });
@@ -147,5 +177,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
     embed: (reference: string) => viewOf(model, reference),
 
     ...requests,
+    request,
+    complain,
+    status: computed(() => problem.value ?? requests.status.value),
   };
 }
