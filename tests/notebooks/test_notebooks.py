@@ -41,7 +41,10 @@ def test_runs(path: Path, tmp_path: Path) -> None:
     state = widget_state(notebook)
     for name in ("SplitExplorer", "RangeExplorer", "ToyLab"):
         explorers = [s for s in state if s["_anywidget_id"].endswith(name)]
-        assert len(explorers) == sum(f"{name}(" in cell.source for cell in code)
+        made = sum(f"{name}(" in cell.source for cell in code)
+        if name == "SplitExplorer":
+            made += sum("lab.split(" in cell.source for cell in code)
+        assert len(explorers) == made
         assert all(s["status"]["state"] != "error" for s in explorers)
 
 
