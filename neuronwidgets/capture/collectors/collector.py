@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 POSITIONS = 1 << 24
 EMPTY = (1 << 63) - 1
 """The place of no row: after every other."""
-_PART = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +71,10 @@ class Chunk:
         columns = (self.rows, self.sample, self.position, self.label)
         return Chunk(*(None if c is None else c.to(device) for c in columns))  # type: ignore[arg-type]
 
-    def parts(self) -> Iterator[Chunk]:
-        """The chunk in pieces of at most some 4 million values, so that scratch space stays small;
-        nothing for an empty chunk."""
-        step = max(1, _PART // max(1, self.rows.shape[1]))
+    def parts(self, values: int = 1 << 22) -> Iterator[Chunk]:
+        """The chunk in pieces of about so many values, so that scratch space stays small; nothing
+        for an empty chunk."""
+        step = max(1, values // max(1, self.rows.shape[1]))
         for start in range(0, len(self), step):
             part = slice(start, start + step)
             columns = (self.sample, self.position, self.label)

@@ -189,8 +189,8 @@ class Histogram(Collector):
 
 
 def grid(least: torch.Tensor, most: torch.Tensor, bins: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The finest grid for values from `least` to `most`: `bins` bins of width `2^e`, from the `first`
-    multiple of it on. Returns `e` and `first`, int64 `D`. A wider range never has a finer grid."""
+    """The finest grid for values from `least` to `most`: `bins` bins of width `2^e`, from its
+    `first` multiple on. Returns `e` and `first`, int64 `D`. It never gets finer as values come."""
     none = least > most
     low, high = (value.masked_fill(none, 0).double() for value in (least, most))
     span = (high - low) / bins

@@ -69,8 +69,10 @@ class Top(Collector):
         shape = (neurons, 3 * self.k)
         self._values = torch.full(shape, -torch.inf, device=device)
         self._places = torch.full(shape, EMPTY, device=device)
-        self._used = torch.zeros(neurons, dtype=torch.int64, device=device)
-        self._nan = torch.zeros_like(self._used)
+        self._nan = torch.zeros(neurons, dtype=torch.int64, device=device)
+        # The first rows all go into the buffers: there are so many free slots for them at the end.
+        self._room = 3 * self.k
+        self._used = torch.full((neurons,), self.k, device=device)
         # What the k-th row of the last clearing was; NaN (beaten by all) while there are fewer.
         self._bound = torch.full((neurons,), torch.nan, device=device)
         self._bound_place = torch.full((neurons,), EMPTY, device=device)
@@ -78,16 +80,21 @@ class Top(Collector):
 
     def add(self, chunk: Chunk) -> None:
         for part in self._admit(chunk).parts():
-            self._add(part.rows, part.place)
+            rows, place = part.rows, part.place
+            while len(rows):
+                # As many as were seen bring about `k` newcomers per neuron, which fit.
+                step = self._room or self.seen
+                self._add(rows[:step], place[:step])
+                rows, place = rows[step:], place[step:]
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)
         if peer is None:
             return
-        self._clear(peer._values, peer._places)
+        self.seen += peer.seen
         self._nan += peer._nan
         self._latest = torch.maximum(self._latest, peer._latest)
-        self.seen += peer.seen
+        self._clear(peer._values, peer._places)
 
     def result(self) -> Tops:
         if self.neurons is None:
@@ -106,9 +113,8 @@ class Top(Collector):
     def _add(self, rows: torch.Tensor, place: torch.Tensor) -> None:
         late = bool(place.amin() <= self._latest)
         self._latest = torch.maximum(self._latest, place.amax())
-        few = self.seen < self.k
         self.seen += len(rows)
-        if not few:
+        if not self._room:
             if self._append(rows, place, late):
                 return
             self._clear()
@@ -117,7 +123,16 @@ class Top(Collector):
         nan = rows.isnan()
         self._nan += nan.sum(0)
         values = rows.masked_fill(nan, -torch.inf).T
-        self._clear(values, torch.where(nan.T, EMPTY, place))
+        places = torch.where(nan.T, EMPTY, place)
+        if not self._room:
+            self._clear(values, places)
+            return
+        start = self._values.shape[1] - self._room
+        self._values[:, start : start + len(rows)] = values
+        self._places[:, start : start + len(rows)] = places
+        self._room -= len(rows)
+        if not self._room:
+            self._clear()
 
     def _append(self, rows: torch.Tensor, place: torch.Tensor, late: bool) -> bool:
         """Put the rows that may enter into the buffers, if they fit."""
@@ -129,10 +144,12 @@ class Top(Collector):
         if len(row) == 0:
             return True
         values = rows[row, neuron]
-        real = ~values.isnan()
-        seen_nan = torch.bincount(neuron[~real], minlength=len(self._nan))
-        row, neuron, values = row[real], neuron[real], values[real]
-        count = torch.bincount(neuron, minlength=len(self._used))
+        nan = values.isnan()
+        nans = torch.zeros_like(self._nan)
+        if nan.any():
+            nans = torch.bincount(neuron[nan], minlength=len(nans))
+            row, neuron, values = row[~nan], neuron[~nan], values[~nan]
+        count = torch.bincount(neuron, minlength=len(nans))
         if int((self._used + count).amax()) > self._values.shape[1]:
             return False
         # The n-th newcomer of a neuron goes n slots behind what is used.
@@ -143,7 +160,7 @@ class Top(Collector):
         self._values[neuron, slot] = values[order]
         self._places[neuron, slot] = place[row[order]]
         self._used += count
-        self._nan += seen_nan
+        self._nan += nans
         return True
 
     def _clear(
@@ -160,6 +177,7 @@ class Top(Collector):
         self._values[:, :k], self._values[:, k:] = values, -torch.inf
         self._places[:, :k], self._places[:, k:] = places, EMPTY
         self._used.fill_(k)
+        self._room = 0 if self.seen >= 3 * k else 2 * k
         bound = values.amin(1)
         full = places.amax(1) < EMPTY
         self._bound = torch.where(full, bound, torch.nan)
@@ -168,7 +186,10 @@ class Top(Collector):
 
 def best(values: torch.Tensor, places: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The `k` largest of each row of `D x M` values, ties to the smaller place, in no order."""
-    bound = values.topk(k, dim=1, sorted=False).values.amin(1, keepdim=True)
+    found = values.topk(k, dim=1, sorted=False)
+    bound = found.values.amin(1, keepdim=True)
+    if bool(((values >= bound).sum(1) == k).all()):
+        return found.values, places.gather(1, found.indices)
     # All above the bound, and then those at it by their place.
     turn = torch.where(values == bound, places, EMPTY).masked_fill_(values > bound, _FIRST)
     index = turn.topk(k, dim=1, largest=False, sorted=False).indices
