@@ -123,10 +123,12 @@ class Collector(ABC):
         """What was found so far, as NumPy arrays. More rows may follow."""
 
     def to(self, device: torch.device | str) -> None:
-        """Move the state."""
+        """Move the state, and make it writable if it is from `torch.inference_mode`."""
         for name, value in vars(self).items():
             if isinstance(value, torch.Tensor):
-                setattr(self, name, value.to(device))
+                value = value.to(device)
+                locked = value.is_inference() and not torch.is_inference_mode_enabled()
+                setattr(self, name, value.clone() if locked else value)
 
     def __getstate__(self) -> dict[str, Any]:
         state = vars(self).items()
@@ -164,6 +166,7 @@ class Collector(ABC):
             return None
         self._require(other.neurons, other.positioned, "the other collector")
         device = next((v.device for v in vars(self).values() if isinstance(v, torch.Tensor)), "cpu")
+        self.to(device)
         other.to(device)
         return other
 

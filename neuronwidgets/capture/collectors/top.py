@@ -99,6 +99,7 @@ class Top(Collector):
     def result(self) -> Tops:
         if self.neurons is None:
             raise ValueError("Top has seen no rows.")
+        self.to(self._values.device)
         self._clear()
         kept = min(self.k, self.seen)
         values, places = self._values[:, : self.k], self._places[:, : self.k]
