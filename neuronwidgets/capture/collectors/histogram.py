@@ -103,8 +103,9 @@ class Histogram(Collector):
 
         width <= max(2 (most - least) / (bins - 1), 2^-23 max|value|, 2^-100),
 
-    of which the second is the resolution of float32 itself. NaN and infinite values are left out
-    and counted. Memory: `8 bins D` bytes.
+    of which the second is the resolution of float32 itself. (A negative value within 2^-149 widths
+    of 0 may count in the bin above 0.) NaN and infinite values are left out and counted. Memory:
+    `8 bins D` bytes.
 
     Args:
         bins: `B`, at least 16.
