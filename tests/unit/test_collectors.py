@@ -138,6 +138,31 @@ def test_narrow_rows_are_as_their_float32(make: Make, dtype: torch.dtype) -> Non
 
 
 @every
+def test_rows_in_any_layout(make: Make) -> None:
+    one, other, rows = make(), make(), chunk(60, 5)
+    flipped = Chunk(rows.rows.T.contiguous().T, rows.sample, rows.position, rows.label)
+    for _ in range(2):
+        one.add(flipped)
+        other.add(rows)
+    same(one.result(), other.result())
+
+
+@every
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_the_same_on_a_gpu(make: Make) -> None:
+    one, other = make(), make()
+    for part in range(4):
+        rows = chunk(600, 5, sample=torch.arange(600) + 600 * part)
+        one.add(rows)
+        other.add(rows.to("cuda"))
+    same(one.result(), other.result())
+    stored = pickle.loads(pickle.dumps(other))
+    stored.add(rows)
+    one.add(rows)
+    same(one.result(), stored.result())
+
+
+@every
 def test_inference_mode_and_autocast_do_not_matter(make: Make) -> None:
     one, other = make(), make()
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):

@@ -169,7 +169,7 @@ class Histogram(Collector):
         bins = (rows * power(-self._exponent).float()).floor_().long().add_(neuron - self._first)
         if finite is not None:
             bins = torch.where(finite, bins, neuron + self.bins)
-        found = torch.bincount(bins.view(-1), minlength=rows.shape[1] * places).view(-1, places)
+        found = torch.bincount(bins.flatten(), minlength=rows.shape[1] * places).view(-1, places)
         self._counts += found[:, :-1]
         self._excluded += found[:, -1]
 

@@ -141,25 +141,29 @@ class Top(Collector):
         enters = (rows <= self._bound).logical_not_()
         if late:
             enters |= (rows == self._bound) & (place[:, None] < self._bound_place)
-        row, neuron = enters.nonzero(as_tuple=True)
-        if len(row) == 0:
+        # Flat indices: half the time of pairs of them.
+        flat = enters.flatten().nonzero()[:, 0]
+        if len(flat) == 0:
             return True
-        values = rows[row, neuron]
+        neurons, width = self._values.shape
+        values = rows.flatten().index_select(0, flat)
         nan = values.isnan()
         nans = torch.zeros_like(self._nan)
         if nan.any():
-            nans = torch.bincount(neuron[nan], minlength=len(nans))
-            row, neuron, values = row[~nan], neuron[~nan], values[~nan]
-        count = torch.bincount(neuron, minlength=len(nans))
-        if int((self._used + count).amax()) > self._values.shape[1]:
+            nans = torch.bincount(flat[nan] % neurons, minlength=neurons)
+            flat, values = flat[~nan], values[~nan]
+        neuron = flat % neurons
+        count = torch.bincount(neuron, minlength=neurons)
+        if int((self._used + count).amax()) > width:
             return False
         # The n-th newcomer of a neuron goes n slots behind what is used.
-        order = neuron.argsort(stable=True)
-        neuron = neuron[order]
-        nth = torch.arange(len(neuron), device=neuron.device) - (count.cumsum(0) - count)[neuron]
-        slot = self._used[neuron] + nth
-        self._values[neuron, slot] = values[order]
-        self._places[neuron, slot] = place[row[order]]
+        neuron, order = neuron.sort(stable=True)
+        start = torch.arange(neurons, device=flat.device) * width + self._used
+        slot = torch.arange(len(flat), device=flat.device)
+        slot += (start - count.cumsum(0) + count).index_select(0, neuron)
+        newcomers = place.index_select(0, flat.index_select(0, order) // neurons)
+        self._values.view(-1).index_copy_(0, slot, values.index_select(0, order))
+        self._places.view(-1).index_copy_(0, slot, newcomers)
         self._used += count
         self._nan += nans
         return True
