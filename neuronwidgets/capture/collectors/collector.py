@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -68,24 +69,26 @@ class Chunk:
 
     def to(self, device: torch.device | str) -> Chunk:
         """The same rows on another device."""
-        columns = (self.rows, self.sample, self.position, self.label)
-        return Chunk(*(None if c is None else c.to(device) for c in columns))  # type: ignore[arg-type]
+        return self._each(lambda column: column.to(device))
 
     def parts(self, values: int = 1 << 22) -> Iterator[Chunk]:
         """The chunk in pieces of about so many values, so that scratch space stays small; nothing
         for an empty chunk."""
         step = max(1, values // max(1, self.rows.shape[1]))
         for start in range(0, len(self), step):
-            part = slice(start, start + step)
-            columns = (self.sample, self.position, self.label)
-            yield Chunk(self.rows[part], *(None if c is None else c[part] for c in columns))  # type: ignore[arg-type]
+            yield self._each(operator.itemgetter(slice(start, start + step)))
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Chunk:
+        position = None if self.position is None else change(self.position)
+        label = None if self.label is None else change(self.label)
+        return Chunk(change(self.rows), change(self.sample), position, label)
 
 
 class Collector(ABC):
     """What to keep of a layer's rows. It sees each row once and never more than one batch at once.
 
     A collector of your own has three methods. State that starts as a plain 0 needs no setting up,
-    and tensors that are attributes follow to another process (pickled, on the CPU):
+    and tensors that are attributes follow to another process (pickled on the CPU; `to` moves them):
 
         class Active(Collector):
             above, seen = 0, 0
