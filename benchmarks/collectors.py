@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -102,11 +103,11 @@ def main() -> None:
         blocks(torch.randn(1, options.length, options.width, device=device))
         for batch in range(options.batches):
             inputs = torch.randn(options.batch, options.length, options.width, device=device)
-            timed("pass", lambda inputs=inputs: blocks(inputs))  # type: ignore[misc]
+            timed("pass", partial(blocks, inputs))
             sample = order // options.length + batch * options.batch
             chunks = [Chunk(b.active.flatten(0, 1), sample, order % options.length) for b in blocks]
             for name, collectors in made.items():
-                timed(name, lambda c=collectors, new=chunks: take(c, new))  # type: ignore[misc]
+                timed(name, partial(take, collectors, chunks))
     for name, collectors in made.items():
         if isinstance(collectors[0], Collector):
             began = time.perf_counter()
