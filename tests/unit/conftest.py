@@ -54,6 +54,10 @@ def torn(make: Callable[[], Collector], chunk: Chunk, seed: int) -> Collector:
             workers[place].result()
         if rng.random() < 0.1:
             workers[place] = copy.deepcopy(workers[place])
+        if rng.random() < 0.3:
+            done = workers[place]
+            workers[place] = make()
+            workers[int(rng.integers(len(workers)))].merge(done)
     while len(workers) > 1:
         other = workers.pop(int(rng.integers(len(workers))))
         workers[int(rng.integers(len(workers)))].merge(other)

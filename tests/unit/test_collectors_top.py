@@ -115,3 +115,12 @@ def test_only_nan() -> None:
     assert (result.sample == -1).all()
     assert result.nan.tolist() == [5, 5]
     assert len(result.to_frame()) == 0
+
+
+def test_a_tie_that_comes_after_merging_later_rows() -> None:
+    top, other = Top(1), Top(1)
+    top.add(Chunk(torch.zeros(5, 1), torch.arange(5)))
+    other.add(Chunk(torch.ones(5, 1), torch.arange(50, 55)))
+    top.merge(other)
+    top.add(Chunk(torch.ones(1, 1), torch.tensor([20])))
+    assert top.result().sample.tolist() == [[20]]

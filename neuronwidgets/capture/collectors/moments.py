@@ -187,9 +187,10 @@ def combine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         + 6 * gap**2 * (p * p * second_b + q * q * second_a)
         + 4 * gap * (p * third_b - q * third_a)
     )
-    mean = torch.where(n_a == 0, mean_b, mean_a + gap * q)
     least, most = torch.minimum(a[5], b[5]), torch.maximum(a[6], b[6])
-    return torch.stack([count, mean, second, third, fourth, least, most, *(a[7:] + b[7:])])
+    return torch.stack(
+        [count, mean_a + gap * q, second, third, fourth, least, most, *(a[7:] + b[7:])]
+    )
 
 
 def table(sums: torch.Tensor, labels: MomentTable | None = None) -> MomentTable:
