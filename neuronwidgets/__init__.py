@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from neuronwidgets import toy as toy
     from neuronwidgets.activations import Activations as Activations
     from neuronwidgets.activations import Samples as Samples
+    from neuronwidgets.capture import Coactivation as Coactivation
+    from neuronwidgets.capture import Collector as Collector
+    from neuronwidgets.capture import Histogram as Histogram
+    from neuronwidgets.capture import Moments as Moments
+    from neuronwidgets.capture import Reservoir as Reservoir
+    from neuronwidgets.capture import Rows as Rows
+    from neuronwidgets.capture import Top as Top
     from neuronwidgets.capture import capture as capture
     from neuronwidgets.concepts import Concepts as Concepts
     from neuronwidgets.concepts import Split as Split
@@ -43,13 +50,20 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Activations": "neuronwidgets.activations",
+    "Coactivation": "neuronwidgets.capture",
+    "Collector": "neuronwidgets.capture",
     "Concepts": "neuronwidgets.concepts",
+    "Histogram": "neuronwidgets.capture",
     "MaskReport": "neuronwidgets.interventions",
+    "Moments": "neuronwidgets.capture",
     "RangeExplorer": "neuronwidgets.widgets.range_explorer",
     "Ranges": "neuronwidgets.ranges",
+    "Reservoir": "neuronwidgets.capture",
+    "Rows": "neuronwidgets.capture",
     "Samples": "neuronwidgets.activations",
     "Split": "neuronwidgets.concepts",
     "SplitExplorer": "neuronwidgets.widgets.split_explorer",
+    "Top": "neuronwidgets.capture",
     "ToyLab": "neuronwidgets.widgets.toy_lab",
     "ablate": "neuronwidgets.interventions",
     "applied": "neuronwidgets.interventions",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -114,24 +114,47 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 class Reader:
-    """Runs a model up to one layer and no further, and returns that layer's raw output."""
+    """Runs a model up to the last of some layers and no further."""
 
-    def __init__(self, model: nn.Module, module: nn.Module, name: str) -> None:
-        self._model, self._module, self._name = model, module, name
+    def __init__(self, model: nn.Module, modules: Mapping[str, nn.Module]) -> None:
+        self._model, self._modules = model, dict(modules)
 
-    def __call__(self, inputs: Any) -> Any:
-        """Args: `inputs`: a mapping (keywords), a tuple (positional) or a single argument."""
-        kept: list[Any] = []
+    def __call__(self, inputs: Any, take: Callable[[str, Any], None]) -> None:
+        """Call `take(name, output)` as each layer answers: with the first answer of a layer that
+        is called more than once. Whatever layers above do to it in place comes after.
 
-        def keep(output: Any) -> None:
-            kept.append(output)
-            raise _Reached
+        Args:
+            inputs: a mapping (keywords), a tuple (positional) or a single argument.
+            take: what it raises ends the pass and is raised here.
+        """
+        waiting = set(self._modules)
+        failed: list[BaseException] = []
 
-        with hooked(self._module, keep):
+        def hook(name: str) -> Callable[[Any], None]:
+            def answer(output: Any) -> None:
+                if name not in waiting:
+                    return
+                waiting.remove(name)
+                try:
+                    take(name, output)
+                except BaseException as error:
+                    # Not through the model, which may catch it.
+                    failed.append(error)
+                    raise _Reached from None
+                if not waiting:
+                    raise _Reached
+
+            return answer
+
+        with ExitStack() as hooks:
+            for name, module in self._modules.items():
+                hooks.enter_context(hooked(module, hook(name)))
             try:
                 call(self._model, inputs)
             except _Reached:
-                return kept[0]
+                if failed:
+                    raise failed[0] from None
+                return
             except torch.OutOfMemoryError:
                 raise
             except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
@@ -139,7 +162,8 @@ class Reader:
                     f"{type(self._model).__name__} could not run on this data "
                     f"({described(inputs)}): {error}"
                 ) from error
+        name = next(name for name in self._modules if name in waiting)
         raise ValueError(
-            f"layer {self._name!r} was never called while {type(self._model).__name__} ran on this "
+            f"layer {name!r} was never called while {type(self._model).__name__} ran on this "
             "data: choose a layer that the forward pass uses."
         )

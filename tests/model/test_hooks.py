@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,10 +136,21 @@ def test_evaluating_sets_and_restores_each_mode(model: Net) -> None:
     assert model(torch.zeros(1, 3)).requires_grad
 
 
+def answer(model: nn.Module, name: str, inputs: Any) -> torch.Tensor:
+    """What one layer gives."""
+    found: list[torch.Tensor] = []
+    Reader(model, {name: model.get_submodule(name)})(inputs, lambda _, output: found.append(output))
+    (output,) = found
+    return output
+
+
 def test_the_pass_stops_after_the_layer() -> None:
     model = Net(fail=AssertionError("reached")).eval()
     x = torch.randn(5, 3)
-    read = Reader(model, model.first, "first")
+
+    def read(inputs: Any) -> torch.Tensor:
+        return answer(model, "first", inputs)
+
     torch.testing.assert_close(read(x), model.first(x))
     torch.testing.assert_close(read((x,)), model.first(x))
     torch.testing.assert_close(read({"x": x}), model.first(x))
@@ -160,7 +172,7 @@ class Forgiving(nn.Module):
 
 def test_the_pass_stops_in_a_model_that_catches_exceptions() -> None:
     model, x = Forgiving(), torch.randn(2, 3)
-    torch.testing.assert_close(Reader(model, model.first, "first")(x), model.first(x))
+    torch.testing.assert_close(answer(model, "first", x), model.first(x))
     assert not model.reached
 
 
@@ -168,7 +180,52 @@ def test_a_layer_that_is_not_called_is_named() -> None:
     model = Net()
     model.spare = nn.Linear(1, 1)
     with pytest.raises(ValueError, match="layer 'spare' was never called while Net ran"):
-        Reader(model, model.spare, "spare")(torch.zeros(1, 3))
+        answer(model, "spare", torch.zeros(1, 3))
+
+
+class Twice(nn.Module):
+    """Calls its first layer twice, and changes what it gave in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.relu, self.last = nn.Linear(3, 3), nn.ReLU(inplace=True), nn.Linear(3, 2)
+        self.reached = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.last(self.relu(self.first(self.first(x))))
+        self.reached = True
+        return y
+
+
+def test_several_layers_answer_in_one_pass_each_once() -> None:
+    model, x = Twice(), torch.randn(4, 3)
+    found: dict[str, torch.Tensor] = {}
+    names = ("relu", "first")
+
+    def take(name: str, output: torch.Tensor) -> None:
+        assert name not in found
+        found[name] = output.detach().clone()
+
+    Reader(model, {name: model.get_submodule(name) for name in names})(x, take)
+    assert not model.reached
+    torch.testing.assert_close(found["first"], model.first(x))
+    torch.testing.assert_close(found["relu"], model.first(model.first(x)).relu())
+    assert hooks(model) == 0
+    model.spare = nn.Linear(1, 1)
+    with pytest.raises(ValueError, match="layer 'spare' was never called"):
+        Reader(model, {"first": model.first, "spare": model.spare})(x, lambda *_: None)
+
+
+def test_what_goes_wrong_with_an_answer_is_not_the_models() -> None:
+    model = Forgiving()
+
+    def take(_name: str, _output: torch.Tensor) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        Reader(model, {"first": model.first})(torch.randn(2, 3), take)
+    assert not model.reached
+    assert hooks(model) == 0
 
 
 class Waiting(nn.Module):
@@ -194,7 +251,7 @@ def test_another_threads_pass_is_not_touched_while_a_reader_runs() -> None:
 
     def read() -> None:
         model.waits.yes = True
-        found.append(Reader(model, model.first, "first")(x))
+        found.append(answer(model, "first", x))
 
     thread = threading.Thread(target=read)
     thread.start()
