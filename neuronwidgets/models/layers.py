@@ -11,6 +11,10 @@ from typing import Any, overload
 from torch import nn
 
 _WIDTH_ATTRIBUTES = ("out_features", "out_channels", "num_features", "embedding_dim", "nf")
+_ACTIVATIONS = (
+    nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ReLU6,
+    nn.Mish, nn.Softplus, nn.Hardswish, nn.Tanh, nn.Sigmoid, nn.Hardtanh, nn.Threshold,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,14 @@ class Layer:
     type: str
     width: int | None
     """Neurons, where the module states it; `None` where only a forward pass can tell."""
+    neurons: bool = False
+    """Whether its output is what people mean by "neurons": the outputs of an activation function,
+    as in an MLP, or the channels of a convolution."""
 
 
 @dataclass(frozen=True, repr=False)
 class Layers(Sequence[Layer]):
-    """The layers of a model, in the order of `named_modules()`."""
+    """The layers of a model, in the order of `named_modules()`; a `*` marks "neurons"."""
 
     model: str
     rows: tuple[Layer, ...]
@@ -47,28 +54,41 @@ class Layers(Sequence[Layer]):
         wide = max((len(row.name) for row in self.rows), default=4)
         kind = max((len(row.type) for row in self.rows), default=4)
         lines = [f"{self.model}: {len(self)} layers", f"{'name':<{wide}}  {'type':<{kind}}  width"]
-        lines += [f"{r.name:<{wide}}  {r.type:<{kind}}  {r.width or '–':>5}" for r in self.rows]
+        lines += [
+            f"{r.name:<{wide}}  {r.type:<{kind}}  {r.width or '–':>5}{' *' if r.neurons else ''}"
+            for r in self.rows
+        ]
+        if any(row.neurons for row in self.rows):
+            lines.append('* what people mean by "neurons"')
         return "\n".join(lines)
+
+    @property
+    def neurons(self) -> tuple[str, ...]:
+        """The names of the layers whose outputs people mean by "neurons"."""
+        return tuple(row.name for row in self.rows if row.neurons)
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td style='text-align:left'><code>{html.escape(r.name)}</code></td>"
-            f"<td style='text-align:left'>{html.escape(r.type)}</td><td>{r.width or '–'}</td></tr>"
+            f"<td style='text-align:left'>{html.escape(r.type)}</td><td>{r.width or '–'}</td>"
+            f"<td>{'●' if r.neurons else ''}</td></tr>"
             for r in self.rows
         )
         return (
             f"<p>{html.escape(self.model)}: {len(self)} layers</p>"
             "<div style='max-height:24em;overflow:auto'><table><thead><tr>"
             "<th style='text-align:left'>layer</th><th style='text-align:left'>type</th>"
-            f"<th>width</th></tr></thead><tbody>{rows}</tbody></table></div>"
+            "<th>width</th><th title='activation functions, and channels of convolutions'>neurons"
+            f"</th></tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
     def to_frame(self) -> Any:
-        """A `pandas.DataFrame` with the columns `name`, `type`, `width`."""
+        """A `pandas.DataFrame` with the columns `name`, `type`, `width`, `neurons`."""
         import pandas as pd
 
-        columns = ["name", "type", "width"]
-        return pd.DataFrame([(r.name, r.type, r.width) for r in self.rows], columns=columns)
+        columns = ["name", "type", "width", "neurons"]
+        rows = [(r.name, r.type, r.width, r.neurons) for r in self.rows]
+        return pd.DataFrame(rows, columns=columns)
 
 
 def _width(module: nn.Module) -> int | None:
@@ -78,6 +98,14 @@ def _width(module: nn.Module) -> int | None:
             return value
     shape = getattr(module, "normalized_shape", None)
     return int(shape[-1]) if shape else None
+
+
+def _is_neurons(module: nn.Module) -> bool:
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        return True
+    # Those of transformers have no class in common, only their names.
+    named = type(module).__name__.endswith("Activation")
+    return named or isinstance(module, _ACTIVATIONS)
 
 
 def _require_module(model: object) -> nn.Module:
@@ -90,10 +118,11 @@ def _require_module(model: object) -> nn.Module:
 
 
 def layers(model: nn.Module) -> Layers:
-    """List the layers of `model` that `layer=` accepts: name, type, and width where stated."""
+    """List the layers of `model` that `layer=` accepts: name, type, width where stated, and whether
+    its outputs are what people mean by "neurons"; `layers(model).neurons` are those names."""
     model = _require_module(model)
     rows = tuple(
-        Layer(name, type(module).__name__, _width(module))
+        Layer(name, type(module).__name__, _width(module), _is_neurons(module))
         for name, module in model.named_modules()
         if name
     )

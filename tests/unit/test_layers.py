@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from torch import nn
+from transformers.activations import ACT2FN
 
 from neuronwidgets.models import find_layer, layers
 
@@ -26,15 +27,15 @@ def test_layers_are_those_of_named_modules_with_their_widths() -> None:
     assert found[1].type == "Conv2d"
     assert found[-2:] == found.rows[-2:]
     assert len(found) == 8
-    assert list(found.to_frame()) == ["name", "type", "width"]
+    assert list(found.to_frame()) == ["name", "type", "width", "neurons"]
 
 
 def test_repr_and_html_list_all_and_escape() -> None:
     found = layers(Net())
     lines = repr(found).splitlines()
     assert lines[0] == "Net: 8 layers"
-    assert len(lines) == 10
-    assert lines[3].split() == ["stem.0", "Conv2d", "8"]
+    assert len(lines) == 11
+    assert lines[3].split() == ["stem.0", "Conv2d", "8", "*"]
     kind = type("<b>Odd</b>", (nn.Module,), {})
     model = nn.Sequential(kind())
     model.add_module("<i>", kind())
@@ -72,3 +73,21 @@ def test_what_is_no_module_is_refused(model: object) -> None:
     for ask in (layers, lambda model: find_layer(model, "a")):
         with pytest.raises(TypeError, match=r"a torch\.nn\.Module is needed.*pipeline\.model"):
             ask(model)
+
+
+def test_neurons_are_marked() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm, self.act = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()
+            self.head, self.soft = nn.Linear(4, 2), nn.Softmax(-1)
+
+    found = layers(Block())
+    assert found.neurons == ("conv", "act")
+    assert [line.endswith(" *") for line in repr(found).splitlines()[2:-1]] == [
+        True, False, True, False, False,
+    ]  # fmt: skip
+    assert found._repr_html_().count("●") == 2
+    assert found.to_frame()["neurons"].tolist() == [True, False, True, False, False]
+    act = ACT2FN["gelu_new"]
+    assert layers(nn.Sequential(nn.Linear(2, 2), act)).neurons == ("1",)
