@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neuronwidgets import toy as toy
     from neuronwidgets.activations import Activations as Activations
     from neuronwidgets.activations import Samples as Samples
+    from neuronwidgets.capture import CaptureError as CaptureError
     from neuronwidgets.capture import Coactivation as Coactivation
     from neuronwidgets.capture import Collector as Collector
     from neuronwidgets.capture import Histogram as Histogram
@@ -50,6 +51,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Activations": "neuronwidgets.activations",
+    "CaptureError": "neuronwidgets.capture",
     "Coactivation": "neuronwidgets.capture",
     "Collector": "neuronwidgets.capture",
     "Concepts": "neuronwidgets.concepts",

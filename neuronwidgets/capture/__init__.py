@@ -9,3 +9,4 @@ from neuronwidgets.capture.collectors import Moments as Moments
 from neuronwidgets.capture.collectors import Reservoir as Reservoir
 from neuronwidgets.capture.collectors import Rows as Rows
 from neuronwidgets.capture.collectors import Top as Top
+from neuronwidgets.capture.passes import CaptureError as CaptureError

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import numpy as np
-import torch
 from torch import nn
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.capture.collecting import Codes, Collected, Collecting
 from neuronwidgets.capture.collectors import Collector
 from neuronwidgets.capture.kept import Kept, Seen
+from neuronwidgets.capture.passes import Passes, failed, told
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.models import Batch, batches, evaluating, find_layer, positions
-from neuronwidgets.models.batch import Source
-from neuronwidgets.models.units import UNITS, reduce
+from neuronwidgets.models.units import UNITS
 
 
 @overload
@@ -94,7 +94,12 @@ def capture(
         `Activations` with float32 `values`, `S x D`; with `collect`, `Collected`. Of several
         layers a dict of those, by name.
 
+    Interrupted (the notebook's stop button), it warns and returns what it has read.
+
     Raises:
+        CaptureError: a batch in the middle of the data could not be read; `error.samples` says
+            which samples, `error.so_far` has what came before. Out of memory, a batch is halved
+            until it fits, with a warning.
         ValueError: unknown layer (with near matches), text without tokenizer, empty data, labels
             of the wrong length, an output without neurons, NaN or infinite activations.
     """
@@ -121,62 +126,98 @@ def capture(
             )
     elif label_names is None:
         label_names = source.label_names
+    sink: _Rows | _Collected
     if collectors is None:
-        return _kept(reader, source, layer, layers, unit, labels, label_names, progress)
-    codes, count = Codes(labels, label_names), 0
-    sinks = {name: Collecting(collectors) for name in layers}
+        sink = _Rows(layers, unit, labels, label_names, reader)
+    else:
+        sink = _Collected(layers, collectors, Codes(labels, label_names))
+    passes, place = Passes(reader, unit, len(layers)), None
     with evaluating(model), _bar(source.total, layers, progress) as bar:
-        for batch in source.batches:
-            place = _place(batch, count)
-            label = codes.of(place, batch.labels)
+        try:
+            for batch, place in told(source.batches):
+                sink.add(batch, place, passes)
+                bar.update(batch.size)
+                place = None
+        except KeyboardInterrupt:
+            if not sink.count:
+                raise
+            of = "" if source.total is None else f" of {source.total:,}"
+            warnings.warn(f"stopped after {sink.count:,}{of} samples", stacklevel=2)
+        except Exception as error:
+            if not sink.count:
+                raise
+            problem = failed(error, place, sink.count)
+            problem.so_far = _given(layer, sink.result())
+            raise problem from error
+    if labels is not None and len(labels) != sink.count and source.total is None:
+        raise ValueError(
+            f"labels has {len(labels):,} entries and data has {sink.count:,} samples: one per "
+            "sample is needed."
+        )
+    return _given(layer, sink.result())
 
-            def take(
-                name: str, values: torch.Tensor, batch: Batch = batch,
-                place: np.ndarray = place, label: np.ndarray | None = label,
-            ) -> None:  # fmt: skip
-                rows, where = reduce(values, unit, batch.mask, batch.content, name)
-                sinks[name].add(rows, where, place, label)
 
-            reader(batch, take)
-            count += batch.size
-            bar.update(batch.size)
-    if labels is not None and len(labels) != count:
-        raise ValueError(f"labels has {len(labels):,} entries and data has {count:,} samples.")
-    found = {name: sink.collected(name, codes.names, count) for name, sink in sinks.items()}
+def _given(layer: str | Sequence[str], found: dict[str, Any]) -> Any:
     return found[layer] if isinstance(layer, str) else found
 
 
-def _kept(
-    reader: LayerReader, source: Source, layer: str | Sequence[str], layers: list[str], unit: str,
-    labels: Any, label_names: Sequence[str] | None, progress: bool,
-) -> Activations | dict[str, Activations]:  # fmt: skip
+class _Rows:
     """Every row, in memory."""
-    seen, kept = Seen(), {name: Kept() for name in layers}
-    with evaluating(reader.model), _bar(source.total, layers, progress) as bar:
-        for batch in source.batches:
-            place = _place(batch, seen.count)
 
-            def take(
-                name: str, values: torch.Tensor, batch: Batch = batch, place: np.ndarray = place
-            ) -> None:
-                rows, where = reduce(values, unit, batch.mask, batch.content, name)
-                # Layers above may change in place what this one gave.
-                own = rows.clone() if len(layers) > 1 and rows is values else rows
-                kept[name].add(own, where, place)
+    def __init__(
+        self, layers: list[str], unit: str, labels: Any, names: Sequence[str] | None,
+        reader: LayerReader,
+    ) -> None:  # fmt: skip
+        self._seen, self._kept = Seen(), {name: Kept() for name in layers}
+        self._unit, self._labels, self._names, self._reader = unit, labels, names, reader
 
-            reader(batch, take)
-            seen.add(batch, place)
-            bar.update(batch.size)
-    if not seen.count:
-        raise ValueError("data is empty: at least one sample is needed.")
-    seen.settle(labels, label_names)
-    made = {n: k.activations(n, unit, seen, reader.one(n)) for n, k in kept.items()}
-    return made[layer] if isinstance(layer, str) else made
+    @property
+    def count(self) -> int:
+        return self._seen.count
+
+    def add(self, batch: Batch, place: np.ndarray, passes: Passes) -> None:
+        first, parts = 0, list(passes(batch))
+        for part, rows in parts:
+            here = place[first : first + part.size]
+            for name, values, where in rows:
+                self._kept[name].add(values, where, here)
+            first += part.size
+        self._seen.add(batch, place)
+
+    def result(self) -> dict[str, Activations]:
+        if not self.count:
+            raise ValueError("data is empty: at least one sample is needed.")
+        seen, reader = self._seen, self._reader
+        seen.settle(self._labels, self._names)
+        return {
+            name: kept.activations(name, self._unit, seen, reader.one(name))
+            for name, kept in self._kept.items()
+        }
 
 
-def _place(batch: Batch, count: int) -> np.ndarray:
-    """Where in the data a batch's samples stand, `count` samples having come before."""
-    return np.arange(count, count + batch.size) if batch.place is None else batch.place
+class _Collected:
+    """What the collectors keep."""
+
+    def __init__(self, layers: list[str], collectors: list[Collector], codes: Codes) -> None:
+        self._sinks = {name: Collecting(collectors) for name in layers}
+        self._codes, self.count = codes, 0
+
+    def add(self, batch: Batch, place: np.ndarray, passes: Passes) -> None:
+        label, first = self._codes.of(place, batch.labels), 0
+        # A batch that fails enters no collector with a part of it.
+        for part, rows in list(passes(batch)):
+            own = slice(first, first + part.size)
+            for name, values, where in rows:
+                code = None if label is None else label[own]
+                self._sinks[name].add(values, where, place[own], code)
+            first += part.size
+        self.count += batch.size
+
+    def result(self) -> dict[str, Collected]:
+        return {
+            name: sink.collected(name, self._codes.names, self.count)
+            for name, sink in self._sinks.items()
+        }
 
 
 def _layers(layer: Any) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,10 @@ class Seen:
     def settle(self, labels: Any, names: Sequence[str] | None) -> None:
         """Bring everything into the data's order, and the labels to codes; no more comes."""
         place = np.concatenate(self.place)
+        # Where reading was stopped, samples are missing: those that are there move up.
+        self.there, place = np.unique(place, return_inverse=True)
+        if labels is not None and len(labels) > self.count:
+            labels = [labels[i] for i in self.there.tolist()]
         self.order = np.argsort(place, kind="stable")
         if (self.order != np.arange(len(place))).any():
             for name in ("labels", "images", "texts", "spans"):
@@ -84,6 +88,7 @@ class Kept:
         order = seen.order
         if self._item:
             item, token = np.concatenate(self._item), np.concatenate(self._token)
+            item = np.searchsorted(seen.there, item)
             order = np.lexsort((token, item))
             item, token = item[order], token[order]
         values = _laid(self._rows, order)
@@ -131,18 +136,7 @@ class _TokenReader:
         for b in np.unique(home):
             mine = [item for item, h in zip(distinct, home, strict=True) if h == b]
             batch = seen.inputs[int(b)]
-            index = torch.as_tensor(seen.row[mine])
-            part = Batch(_pick(batch.inputs, index, batch.size), len(mine))
+            part = Batch(batch.part(seen.row[mine].tolist()).inputs, len(mine))
             found.update(zip(mine, self._reader.tokens(part, direction), strict=False))
         empty = np.zeros(0, np.float32)
         return [found.get(item, empty) for item in items]
-
-
-def _pick(inputs: Any, index: torch.Tensor, size: int) -> Any:
-    if isinstance(inputs, torch.Tensor):
-        return inputs[index] if inputs.ndim and len(inputs) == size else inputs
-    if isinstance(inputs, Mapping):
-        return {key: _pick(value, index, size) for key, value in inputs.items()}
-    if isinstance(inputs, tuple | list):
-        return tuple(_pick(value, index, size) for value in inputs)
-    return inputs

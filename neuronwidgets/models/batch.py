@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,36 @@ class Batch:
     texts: list[str] = field(default_factory=list)
     spans: list[np.ndarray] = field(default_factory=list)
     place: np.ndarray | None = None
+
+    def part(self, rows: Sequence[int]) -> Batch:
+        """Some of the rows."""
+        index = torch.as_tensor(list(rows), dtype=torch.int64)
+
+        def some(column: Any) -> Any:
+            return [column[i] for i in rows] if column is not None and len(column) else column
+
+        return Batch(
+            pick(self.inputs, index, self.size),
+            len(index),
+            None if self.mask is None else self.mask[index],
+            None if self.content is None else self.content[index],
+            some(self.labels),
+            some(self.images),
+            some(self.texts),
+            some(self.spans),
+            None if self.place is None else self.place[index.numpy()],
+        )
+
+
+def pick(inputs: Any, index: torch.Tensor, size: int) -> Any:
+    """Some rows of every tensor that has `size` of them."""
+    if isinstance(inputs, torch.Tensor):
+        return inputs[index] if inputs.ndim and len(inputs) == size else inputs
+    if isinstance(inputs, Mapping):
+        return {key: pick(value, index, size) for key, value in inputs.items()}
+    if isinstance(inputs, tuple | list):
+        return tuple(pick(value, index, size) for value in inputs)
+    return inputs
 
 
 @dataclass(frozen=True)

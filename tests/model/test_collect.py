@@ -156,3 +156,139 @@ def test_wrong_collectors_layers_and_labels_are_refused() -> None:
             read(model, iter(data), "0", labels=[0] * count, collect=nw.Top(2))
     with pytest.raises(ValueError, match="data is empty"):
         read(model, data[:0], "0", collect=nw.Top(2))
+
+
+class Small(nn.Module):
+    """Runs out of memory with more than `most` samples; breaks on a negative first number."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.first, self.last, self.most = nn.Linear(5, 4), nn.Linear(4, 2), most
+        self.sizes: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.first(x)
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("the device is full. Try less.")
+        self.sizes.append(len(x))
+        if (x[:, 0] < 0).any():
+            raise RuntimeError("no negative numbers")
+        return self.last(y)
+
+
+DATA = np.abs(RNG.normal(size=(23, 5))).astype("f4")
+
+
+@pytest.mark.parametrize("layer", ["first", ["first", "last"]])
+def test_a_batch_that_does_not_fit_is_halved(layer: Any) -> None:
+    model = Small(5)
+    name = "last" if isinstance(layer, list) else "first"
+    with torch.no_grad():
+        y = model.first(torch.as_tensor(DATA))
+        expected = (model.last(y) if name == "last" else y).numpy()
+    labels = list(range(23))
+    if name == "first":
+        # Nothing runs after the layer, so it fits.
+        acts = read(model, DATA, layer, unit="mean", batch_size=10, labels=labels)
+    else:
+        with pytest.warns(UserWarning, match="out of memory with 10 samples at once.*with 5"):
+            acts = read(model, DATA, layer, unit="mean", batch_size=10, labels=labels)["last"]
+        assert max(model.sizes) <= 5
+    np.testing.assert_allclose(acts.values, expected, atol=1e-6)
+    assert acts.labels.tolist() == labels
+
+
+def test_collectors_see_every_row_once_although_batches_are_halved(
+    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"unit": "token", "tokenizer": bert_tokenizer, "labels": LABELS}
+    rows = read(bert, TEXTS, LAYERS[1], collect=nw.Rows(), **options)[0]
+    forward = BertModel.forward
+
+    def full(self: Any, input_ids: Any, **fields: Any) -> Any:
+        if len(input_ids) > 5:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(self, input_ids, **fields)
+
+    monkeypatch.setattr(BertModel, "forward", full)
+    with pytest.warns(UserWarning, match="out of memory"):
+        halved = read(bert, TEXTS, LAYERS[1], collect=nw.Rows(), batch_size=16, **options)[0]
+    for name in ("sample", "position", "label"):
+        np.testing.assert_array_equal(getattr(halved, name), getattr(rows, name))
+    np.testing.assert_allclose(halved.values, rows.values, atol=1e-5)
+    with pytest.warns(UserWarning, match="out of memory"):
+        acts = read(bert, TEXTS, LAYERS[1], batch_size=16, **options)
+    np.testing.assert_allclose(acts.values, rows.values, atol=1e-5)
+    assert acts.samples.texts == TEXTS
+
+
+def test_one_sample_that_does_not_fit_is_said_so() -> None:
+    with (
+        pytest.raises(RuntimeError, match=r"a single sample does not fit .* the device is full"),
+        pytest.warns(UserWarning, match="out of memory"),
+    ):
+        read(Small(0), DATA, ["first", "last"], unit="mean")
+
+
+@pytest.mark.parametrize("collect", [None, nw.Rows()])
+def test_what_came_before_a_bad_batch_is_kept(collect: Any) -> None:
+    bad = DATA.copy()
+    bad[9, 0] = -1
+    with pytest.raises(
+        nw.CaptureError, match=r"samples 8 to 11 could not be read.*no negative"
+    ) as e:
+        read(Small(99), bad, ["last"], unit="mean", collect=collect)
+    assert e.value.samples.tolist() == [8, 9, 10, 11]
+    before = e.value.so_far["last"]
+    values = before.values if collect is None else before[0].values
+    whole = read(Small(99), DATA[:8], "last", unit="mean")
+    assert values.shape == whole.values.shape
+    # In the first batch there is nothing to keep, and the error is as it came.
+    bad[0, 0] = -1
+    with pytest.raises(RuntimeError, match=r"^Small could not run"):
+        read(Small(99), bad, "last", unit="mean")
+
+
+def test_data_that_breaks_off() -> None:
+    def rows() -> Any:
+        yield from torch.as_tensor(DATA[:6])
+        raise OSError("the disk is gone")
+
+    with pytest.raises(nw.CaptureError, match="broke off after 4 samples: the disk") as e:
+        read(Small(99), rows(), "first", unit="mean")
+    assert isinstance(e.value.__cause__, OSError)
+    assert len(e.value.samples) == 0
+    assert len(e.value.so_far) == 4
+
+
+def test_the_stop_button_keeps_what_was_read(
+    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"tokenizer": bert_tokenizer, "labels": LABELS}
+    whole = read(bert, TEXTS, LAYERS[1], **options)
+    tokens = read(bert, TEXTS, LAYERS[1], unit="token", **options)
+    forward, calls = BertModel.forward, []
+
+    def stopped(self: Any, *arguments: Any, **fields: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return forward(self, *arguments, **fields)
+
+    monkeypatch.setattr(BertModel, "forward", stopped)
+    with pytest.warns(UserWarning, match="stopped after 12 of 70 samples"):
+        acts = read(bert, TEXTS, LAYERS[1], **options)
+    # The longest come first: these are twelve of all over the data, in its order.
+    places = [TEXTS.index(text) for text in acts.samples.texts]
+    assert len(acts) == 12
+    for row, text in enumerate(acts.samples.texts):
+        same = [i for i, other in enumerate(TEXTS) if other == text]
+        assert any(np.allclose(acts.values[row], whole.values[i], atol=1e-5) for i in same)
+    assert [acts.label_names[code] for code in acts.labels] == [LABELS[i] for i in places]
+    calls.clear()
+    with pytest.warns(UserWarning, match="stopped after 12"):
+        part = read(bert, TEXTS, LAYERS[1], unit="token", **options)
+    for item, text in enumerate(part.samples.texts):
+        mine = part.values[part.samples.item == item]
+        other = tokens.values[tokens.samples.item == TEXTS.index(text)]
+        np.testing.assert_allclose(mine, other, atol=1e-5)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+import neuronwidgets as nw
 from neuronwidgets import capture
 from neuronwidgets.models import Reader, evaluating, hooked
 
@@ -71,8 +72,8 @@ def interrupted() -> Iterator[torch.Tensor]:
         (good, None, None),
         (good, RuntimeError("no"), RuntimeError),
         (good, KeyboardInterrupt(), KeyboardInterrupt),
-        (broken, None, OSError),
-        (interrupted, None, KeyboardInterrupt),
+        (broken, None, nw.CaptureError),
+        (interrupted, None, UserWarning),
     ],
 )
 def test_hooks_and_modes_are_as_before_on_every_way_out(

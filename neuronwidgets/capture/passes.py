@@ -1,0 +1,120 @@
+"""Forward passes that fit into memory, and what is said of those that fail."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from neuronwidgets.capture.reader import LayerReader
+from neuronwidgets.models import Batch
+from neuronwidgets.models.units import reduce
+
+Rows = tuple[str, torch.Tensor, torch.Tensor | None]
+"""A layer's name, its rows of a batch, and where those stand in it."""
+
+
+class CaptureError(RuntimeError, ValueError):
+    """The data could not be read to its end.
+
+    Attributes:
+        samples: int64, which samples the batch held that could not be read; empty where the data
+            itself broke off.
+        so_far: what capture would have returned had the data ended before it; `None` if nothing.
+    """
+
+    def __init__(self, message: str, samples: np.ndarray) -> None:
+        super().__init__(message)
+        self.samples = samples
+        self.so_far: Any = None
+
+
+class Passes:
+    """Reads batches, in parts where they are too large for the device's memory."""
+
+    def __init__(self, reader: LayerReader, unit: str, layers: int) -> None:
+        self._reader, self._unit, self._several = reader, unit, layers > 1
+        self._most: int | None = None
+
+    def __call__(self, batch: Batch) -> Iterator[tuple[Batch, list[Rows]]]:
+        """The parts of a batch, in order, with the rows of every layer."""
+        most = self._most or batch.size
+        waiting = [range(i, min(i + most, batch.size)) for i in range(0, batch.size, most)]
+        while waiting:
+            rows = waiting.pop(0)
+            part = batch if len(rows) == batch.size else batch.part(rows)
+            try:
+                found = self._rows(part)
+            except Exception as error:
+                if not _out_of_memory(error):
+                    raise
+                if len(rows) == 1:
+                    raise RuntimeError(
+                        f"a single sample does not fit into the memory of the model's device: "
+                        f"{_first_line(error)}. Shorter samples (max_length=...) may."
+                    ) from error
+                # Not inside `except`: there the failed pass would still hold its memory.
+                found = None
+            if found is None:
+                _free()
+                half = len(rows) // 2
+                self._most = half
+                waiting[:0] = [rows[:half], rows[half:]]
+                warnings.warn(
+                    f"out of memory with {len(rows)} samples at once: going on with {half}. "
+                    f"batch_size={half} avoids the detour.",
+                    stacklevel=4,
+                )
+                continue
+            yield part, found
+
+    def _rows(self, batch: Batch) -> list[Rows]:
+        found: list[Rows] = []
+
+        def take(name: str, values: torch.Tensor) -> None:
+            rows, where = reduce(values, self._unit, batch.mask, batch.content, name)
+            # Layers above may change in place what this one gave.
+            found.append((name, rows.clone() if self._several and rows is values else rows, where))
+
+        self._reader(batch, take)
+        return found
+
+
+def told(batches: Iterable[Batch]) -> Iterator[tuple[Batch, np.ndarray]]:
+    """Each batch, and the places of its samples in the data."""
+    count = 0
+    for batch in batches:
+        here = np.arange(count, count + batch.size)
+        yield batch, here if batch.place is None else batch.place
+        count += batch.size
+
+
+def failed(error: Exception, place: np.ndarray | None, before: int) -> CaptureError:
+    """What to raise in the middle of the data, with the samples that were being read, if any."""
+    what = str(error) or type(error).__name__
+    kept = f"(What came before, {before:,} samples, is this error's so_far.)"
+    if place is None:
+        broke = f"the data broke off after {before:,} samples: {what} {kept}"
+        return CaptureError(broke, np.zeros(0, np.int64))
+    low, high = int(place.min()), int(place.max())
+    which = f"sample {low:,}" if low == high else f"a batch with samples {low:,} to {high:,}"
+    return CaptureError(f"{which} could not be read: {what} {kept}", place)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    causes = (error, error.__cause__)
+    return any(isinstance(e, RuntimeError) and "allocate memory" in str(e) for e in causes)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+
+
+def _free() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
