@@ -1,6 +1,9 @@
-"""Capture beside plain ways of doing it: texts of varied length.
+"""Capture beside plain ways of doing it: a middle layer, texts of varied length.
 
-    python benchmarks/capture.py [--texts 1500] [--threads 2]
+    python benchmarks/capture.py [--only middle lengths] [--texts 1500] [--threads 2]
+
+A middle layer: layer 6 of 12 of a GPT-2-small-sized model with random weights, token ids, 6
+batches of 8 x 128: `capture` against the whole model and against a bare hook that ends the pass.
 
 The same texts (AG-News where `../shared/data` is there, else the bundled ones) through the same
 model (all-MiniLM-L6-v2, layer 5 of 6), `capture` against batches in the data's order padded to
@@ -24,15 +27,20 @@ import torch
 import neuronwidgets as nw
 
 HOME = Path(__file__).parents[1]
+PARTS = ["middle", "lengths"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--texts", type=int, default=1500)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    lengths(texts(options.texts))
+    if "middle" in options.only:
+        middle()
+    if "lengths" in options.only:
+        lengths(texts(options.texts))
 
 
 def texts(count: int) -> list[str]:
@@ -41,6 +49,47 @@ def texts(count: int) -> list[str]:
         return list(nw.datasets.topics().texts[:count])
     with source.open(newline="", encoding="utf-8") as file:
         return [row[0] for row in csv.reader(file, delimiter="\t") if row and row[0]][:count]
+
+
+def middle() -> None:
+    from transformers import GPT2Config, GPT2Model
+
+    torch.manual_seed(0)
+    model = GPT2Model(GPT2Config()).eval()
+    ids = torch.randint(0, 50_000, (48, 128))
+    layer = "h.5"
+
+    def ours() -> np.ndarray:
+        return nw.capture(model, ids, layer, batch_size=8, progress=False).values
+
+    def hook() -> np.ndarray:
+        kept: list[torch.Tensor] = []
+
+        def keep(_module: Any, _inputs: Any, output: Any) -> None:
+            kept.append((output[0] if isinstance(output, tuple) else output).mean(1))
+            raise StopIteration
+
+        handle = model.get_submodule(layer).register_forward_hook(keep)
+        with torch.no_grad():
+            for part in ids.split(8):
+                with contextlib.suppress(StopIteration):
+                    model(part)
+        handle.remove()
+        return torch.cat(kept).numpy()
+
+    def whole() -> np.ndarray:
+        with torch.no_grad():
+            for part in ids.split(8):
+                model(part)
+        return np.zeros(0)
+
+    best, made = turns({"ours": ours, "hook": hook, "whole": whole})
+    apart = np.abs(made["ours"] - made["hook"]).max()
+    print(
+        f"layer 6 of 12, 48 x 128 tokens: capture {best['ours']:.2f} s, a bare hook with early "
+        f"exit {best['hook']:.2f} s ({best['ours'] / best['hook']:.2f} of it), the whole model "
+        f"{best['whole']:.2f} s; results within {apart:.1e}"
+    )
 
 
 def lengths(data: list[str]) -> None:
