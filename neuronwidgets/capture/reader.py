@@ -11,6 +11,8 @@ from torch import nn
 
 from neuronwidgets.models import Batch, Reader, evaluating, move, neuron_axis, tensor_of
 
+EXPERTS = ".experts."
+
 
 class LayerReader:
     """Some layers' activations on a batch, each as `B x D` or `B x positions x D` in float32."""
@@ -26,7 +28,7 @@ class LayerReader:
         model's own, which layers above may change: copy what is kept."""
 
         def answer(name: str, output: Any) -> None:
-            take(name, self._laid(name, output, batch.size))
+            take(name, self._laid(name, output, batch))
 
         self._read(move(self.model, batch.inputs), answer)
 
@@ -53,9 +55,17 @@ class LayerReader:
             return []
         return [row.astype(np.float32) for row in found[0].cpu().numpy()]
 
-    def _laid(self, name: str, answer: Any, size: int) -> torch.Tensor:
-        module = self._modules[name]
+    def _laid(self, name: str, answer: Any, batch: Batch) -> torch.Tensor:
+        module, size = self._modules[name], batch.size
         output = tensor_of(answer, name)
+        if EXPERTS in f".{name}." and output.shape[:1] != (size,):
+            raise ValueError(
+                f"layer {name!r} belongs to experts, whose rows are in the order in which tokens "
+                "are sent to them: choose the layer around them."
+            )
+        if batch.mask is not None and output.ndim == 2 and len(output) == batch.mask.numel():
+            # All tokens in one row each, as in OPT and around experts.
+            output = output.view(*batch.mask.shape, -1)
         if not getattr(module, "batch_first", True) and output.ndim == 3:
             # An RNN's own convention: positions x batch x neurons.
             output = output.transpose(0, 1)

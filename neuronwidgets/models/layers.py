@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -15,6 +16,7 @@ _ACTIVATIONS = (
     nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ReLU6,
     nn.Mish, nn.Softplus, nn.Hardswish, nn.Tanh, nn.Sigmoid, nn.Hardtanh, nn.Threshold,
 )  # fmt: skip
+_NAMED = re.compile("gelu|relu|silu|swish|mish|Activation$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,14 @@ def _width(module: nn.Module) -> int | None:
     return int(shape[-1]) if shape else None
 
 
-def _is_neurons(module: nn.Module) -> bool:
+def _is_neurons(name: str, module: nn.Module) -> bool:
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return True
+    if ".experts." in name:  # whose rows are not in the order of the tokens
+        return False
     # Those of transformers have no class in common, only their names.
-    named = type(module).__name__.endswith("Activation")
-    return named or isinstance(module, _ACTIVATIONS)
+    named = _NAMED.search(type(module).__name__) and not any(module.children())
+    return bool(named) or isinstance(module, _ACTIVATIONS)
 
 
 def _require_module(model: object) -> nn.Module:
@@ -122,9 +126,10 @@ def layers(model: nn.Module) -> Layers:
     its outputs are what people mean by "neurons"; `layers(model).neurons` are those names."""
     model = _require_module(model)
     rows = tuple(
-        Layer(name, type(module).__name__, _width(module), _is_neurons(module))
+        Layer(name, type(module).__name__, _width(module), _is_neurons(name, module))
         for name, module in model.named_modules()
-        if name
+        # Lists of modules are never called themselves.
+        if name and not isinstance(module, nn.ModuleList | nn.ModuleDict)
     )
     return Layers(type(model).__name__, rows)
 

@@ -10,12 +10,27 @@ from torch import nn
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
-    """`inputs`: a mapping (keywords), a tuple (positional) or a single argument."""
+    """`inputs`: a mapping (keywords), a tuple (positional) or a single argument.
+
+    An encoder-decoder that is given a text only decodes that text: its position `j` holds the
+    state from which token `j` is predicted.
+    """
     if isinstance(inputs, Mapping):
-        return model(**inputs)
+        return model(**_decoding(model, inputs))
     if isinstance(inputs, tuple):
         return model(*inputs)
     return model(inputs)
+
+
+def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    config, ids = getattr(model, "config", None), inputs.get("input_ids")
+    given = any(name.startswith("decoder_") or name == "labels" for name in inputs)
+    if given or ids is None or not getattr(config, "is_encoder_decoder", False):
+        return inputs
+    known = (getattr(config, f"{name}_token_id", None) for name in ("decoder_start", "bos", "pad"))
+    start = next((token for token in known if token is not None), 0)
+    first = torch.full_like(ids[:, :1], start)
+    return {**inputs, "decoder_input_ids": torch.cat([first, ids[:, :-1]], dim=1)}
 
 
 def described(inputs: Any) -> str:
