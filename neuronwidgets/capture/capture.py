@@ -131,7 +131,7 @@ def capture(
         sink = _Rows(layers, unit, labels, label_names, reader)
     else:
         sink = _Collected(layers, collectors, Codes(labels, label_names))
-    passes, place = Passes(reader, unit, len(layers)), None
+    passes, place, whole = Passes(reader, unit, len(layers)), None, True
     with evaluating(model), _bar(source.total, layers, progress) as bar:
         try:
             for batch, place in told(source.batches):
@@ -141,6 +141,7 @@ def capture(
         except KeyboardInterrupt:
             if not sink.count:
                 raise
+            whole = False
             of = "" if source.total is None else f" of {source.total:,}"
             warnings.warn(f"stopped after {sink.count:,}{of} samples", stacklevel=2)
         except Exception as error:
@@ -149,7 +150,7 @@ def capture(
             problem = failed(error, place, sink.count)
             problem.so_far = _given(layer, sink.result())
             raise problem from error
-    if labels is not None and len(labels) != sink.count and source.total is None:
+    if whole and labels is not None and len(labels) != sink.count:
         raise ValueError(
             f"labels has {len(labels):,} entries and data has {sink.count:,} samples: one per "
             "sample is needed."

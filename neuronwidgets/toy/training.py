@@ -113,6 +113,11 @@ class Training:
             batch.read_loss()
         return self.progress(checkpoint)
 
+    @property
+    def work(self) -> int:
+        """Products of a step forward of all runs."""
+        return sum(batch.work for batch in self._batches)
+
     def alone(self, index: int) -> Training:
         """One of the runs as a training of its own, from where it stands to the same end.
 

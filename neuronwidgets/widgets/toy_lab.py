@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,24 +14,16 @@ import torch
 import traitlets as t
 from ipywidgets import widget_serialization
 
-from neuronwidgets.toy import PRESETS, Config, Progress, Run, Training
+from neuronwidgets.toy import Config, Run
 from neuronwidgets.widgets._base import IDLE, Widget, front_end
 from neuronwidgets.widgets._jobs import Progress as Told
 from neuronwidgets.widgets._jobs import Steps
+from neuronwidgets.widgets._toy_bench import Bench
+from neuronwidgets.widgets._toy_knobs import SIZE, at_preset, checked, preset_of
 from neuronwidgets.widgets._toy_neuron import activations
-from neuronwidgets.widgets._toy_picture import (
-    NAMES,
-    Now,
-    Still,
-    pack_checkpoints,
-    pack_picture,
-)
+from neuronwidgets.widgets._toy_picture import NAMES
 from neuronwidgets.widgets.split_explorer import SplitExplorer, Whole
 
-SIZE = {"features": 64, "dims": 32, "neurons": 256, "batch": 512, "steps": 8704}
-"""Trains in half a minute on a laptop, and shows the paper's effect."""
-SLICE = 0.02
-"""Seconds of training between two looks at whether to stop."""
 OFTEN = 1 / 15
 """Seconds between two pictures, at least ..."""
 SHARE = 0.05
@@ -40,8 +31,6 @@ SHARE = 0.05
 BYTES = 4e6
 """and so many bytes a second into sending them."""
 EARLIER = ", an earlier training"
-MOST_CELLS = 1 << 22
-MOST_EMBEDDED = 1 << 29
 ALONE = 1 << 26
 """Products in a step under which one CPU thread trains: the browser wants the other core, and two
 threads of which one has to wait for a core take longer than one."""
@@ -92,32 +81,27 @@ class ToyLab(Widget):
         if configs is None:
             configs = (Config.zero_bias(**SIZE), Config.negative_bias(**SIZE))
         self._device = device
-        self._turn = threading.Lock()
-        self._quiet = False
-        self._speed: list[tuple[float, int]] = []
-        self._era = 0
-        self._asked = False
+        self._quiet = self._asked = False
         self._narrow: dict[int, int] = {}
-        wanted = _checked(configs)
+        self._bench = Bench.fresh(checked(configs), device)
         super().__init__()
-        self._show(wanted, self._slots_of(wanted))
+        self._show(self._bench)
 
     # What a user reads
 
     @property
     def configs(self) -> tuple[Config, ...]:
         """What trains; setting it (one `Config`, or two) begins anew."""
-        return self._wanted
+        return self._bench.configs
 
     @configs.setter
     def configs(self, configs: Config | Sequence[Config]) -> None:
-        self._begin(_checked(configs))
+        self._swap(Bench.fresh(checked(configs), self._device))
 
     @property
     def runs(self) -> list[Run]:
         """The runs as they are now, with their checkpoints."""
-        with self._turn:
-            return [progress.run(i) for progress, i in self._progress()]
+        return self._bench.runs()
 
     @property
     def shown(self) -> list[Run]:
@@ -154,19 +138,19 @@ class ToyLab(Widget):
         Returns:
             Whether the end was reached.
         """
-        if self._behind():
+        if self._bench.behind():
             self.run()
-        return self.wait(timeout) and not self._behind()
+        return self.wait(timeout) and not self._bench.behind()
 
     def step(self, count: int = 1) -> None:
         """Train each run `count` steps further, and pause."""
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ValueError(f"count={count!r}; a whole number of steps, at least 1, is needed.")
-        self._go(self._least() + count)
+        self._go(self._bench.least + count)
 
     def reset(self) -> None:
         """Back to the start: step 0 of the same seeds."""
-        self._begin(self._wanted)
+        self._swap(self._afresh())
 
     def split(self, neuron: int | None = None, run: int | str | None = None) -> SplitExplorer:
         """Open a neuron in SplitExplorer, underneath and as what is returned.
@@ -178,7 +162,7 @@ class ToyLab(Widget):
             neuron: not given: the one that is chosen on the screen.
             run: "A" or "B" (or 0, 1); not given: the chosen neuron's.
         """
-        names = NAMES[: len(self._wanted)]
+        names = NAMES[: len(self.configs)]
         which = self.which
         if run is not None:
             known = {name: i for i, name in enumerate(names)} | dict(enumerate(range(len(names))))
@@ -194,16 +178,16 @@ class ToyLab(Widget):
         return made
 
     def close(self) -> None:
-        if hasattr(self, "_wanted"):
+        if hasattr(self, "_bench"):
             self._hush(False)
         super().close()
         if self._explorer is not None:
             self._explorer.close()
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_wanted"):
+        if not hasattr(self, "_bench"):
             return "ToyLab()"
-        runs = zip(NAMES, self._configs, self._steps(), self._wanted, strict=False)
+        runs = zip(NAMES, self._configs, self._bench.steps, self.configs, strict=False)
         told = (
             f"{name}: {about['preset'] or 'own knobs'}, step {step:,} of {config.steps:,}"
             for name, about, step, config in runs
@@ -215,15 +199,15 @@ class ToyLab(Widget):
     @t.validate("which")
     def _check_which(self, proposal: Any) -> int:
         which = int(proposal["value"])
-        if hasattr(self, "_wanted") and not 0 <= which < len(self._wanted):
+        if hasattr(self, "_bench") and not 0 <= which < len(self.configs):
             raise t.TraitError(
-                f"which={which}; there are {len(self._wanted)} runs: 0 is A, 1 is B."
+                f"which={which}; there are {len(self.configs)} runs: 0 is A, 1 is B."
             )
         return which
 
     @t.observe("which")
     def _which_changed(self, _change: Any) -> None:
-        if self.neuron is not None and self.neuron >= self._wanted[self.which].neurons:
+        if self.neuron is not None and self.neuron >= self.configs[self.which].neurons:
             self.neuron = None
 
     @t.validate("neuron")
@@ -237,7 +221,7 @@ class ToyLab(Widget):
     @t.validate("feature")
     def _check_feature(self, proposal: Any) -> int | None:
         value: int | None = proposal["value"]
-        most = max(config.features for config in self._wanted)
+        most = max(config.features for config in self.configs)
         if value is not None and not 0 <= value < most:
             raise t.TraitError(f"feature {value} is not there: 0 to {most - 1:,}.")
         return value
@@ -250,7 +234,7 @@ class ToyLab(Widget):
         return value
 
     def _chosen(self, which: int, neuron: Any) -> int:
-        count = self._wanted[which].neurons
+        count = self.configs[which].neurons
         if neuron is None:
             raise ValueError("no neuron is chosen: click one in a heatmap, or give its number.")
         if isinstance(neuron, bool) or not isinstance(neuron, int | np.integer):
@@ -279,7 +263,7 @@ class ToyLab(Widget):
             "train.run": lambda _: self.run(),
             "train.pause": lambda _: self.pause(),
             "train.step": lambda _: self.step(),
-            "train.double": lambda _: self._go(1 << self._least().bit_length()),
+            "train.double": lambda _: self._go(1 << self._bench.least.bit_length()),
             "train.reset": lambda _: self.reset(),
             "config.request": self._on_config,
             "preset.request": self._on_preset,
@@ -291,35 +275,35 @@ class ToyLab(Widget):
 
     def _on_config(self, wanted: dict[str, Any]) -> None:
         which, knobs = int(wanted["run"]), dict(wanted["knobs"])
-        config = self._wanted[which]
+        config = self.configs[which]
         preset = preset_of(config)
         known = asdict(config)
         if unknown := [name for name in knobs if name not in known]:
             raise ValueError(f"{unknown[0]} is no knob of a toy model.")
         if preset and not knobs.keys() & {"bias", "decay", "neurons"}:
-            made = _preset(preset, replace(config, **knobs))
+            made = at_preset(preset, replace(config, **knobs))
         else:
             made = replace(config, **knobs)
         self._change(which, made)
 
     def _on_preset(self, wanted: dict[str, Any]) -> None:
         which, name = int(wanted["run"]), str(wanted["name"])
-        config = self._wanted[which]
+        config = self.configs[which]
         wide = preset_of(config) == "more neurons"
         if wide and name != "more neurons":
             config = replace(config, neurons=self._narrow.get(which, 2 * config.features))
-        made = _preset(name, config)
+        made = at_preset(name, config)
         self._change(which, made)
         if not wide:
             self._narrow[which] = config.neurons
 
     def _on_compare(self, wanted: dict[str, Any]) -> None:
-        first = self._wanted[0]
+        first = self.configs[0]
         if not wanted["on"]:
             self._change(1, None)
-        elif len(self._wanted) == 1:
+        elif len(self.configs) == 1:
             other = "zero bias" if preset_of(first) == "negative bias" else "negative bias"
-            self._change(1, _preset(other, first))
+            self._change(1, at_preset(other, first))
 
     def _on_checkpoints(self) -> None:
         if self.running:
@@ -331,7 +315,7 @@ class ToyLab(Widget):
         which = self.which
         chosen = self._chosen(which, self.neuron)
         self._hush(False)
-        self._next_era()
+        self._bench.next_era()
 
         def steps() -> Steps:
             yield from self._settled()
@@ -354,102 +338,77 @@ class ToyLab(Widget):
 
     # Training
 
-    def _begin(self, wanted: tuple[Config, ...]) -> None:
-        """All from the start; goes on running if it was."""
-        self._swap(wanted, self._slots_of(wanted))
+    def _afresh(self) -> Bench:
+        return Bench.fresh(self.configs, self._device)
 
     def _change(self, which: int, config: Config | None) -> None:
         """One run from the start with other knobs, or none; the other run stays as it is."""
-        wanted = list(self._wanted)
-        wanted[which : which + 1] = [] if config is None else [config]
-        checked = _checked(wanted)
-        fresh = [] if config is None else [(Training(config, device=self._device), 0)]
-        self._next_era()
-        slots = list(self._slots)
-        if which < len(slots):
-            gone = slots[which][0]
-            # What has left its batch must not be trained on with it.
-            slots = [(training.alone(i), 0) if training is gone and r != which else (training, i)
-                     for r, (training, i) in enumerate(slots)]  # fmt: skip
-        slots[which : which + 1] = fresh
-        self._swap(checked, slots)
+        self._swap(self._bench.changed(which, config, self._device))
 
-    def _slots_of(self, wanted: tuple[Config, ...]) -> list[tuple[Training, int]]:
-        """Each run's training, and its place there: runs of one shape are one batch."""
-        going = Training(wanted, device=self._device)
-        return [(going, i) for i in range(len(wanted))]
-
-    def _swap(self, wanted: tuple[Config, ...], slots: list[tuple[Training, int]]) -> None:
+    def _swap(self, bench: Bench) -> None:
+        """Other runs on the screen, which go on running if these were."""
         running = self.running
         with self._jobs.lock:
             self._jobs.cancel()
-            self._show(wanted, slots)
+            self._show(bench)
         if running:
             self.running = True
 
-    def _show(self, wanted: tuple[Config, ...], slots: list[tuple[Training, int]]) -> None:
+    def _show(self, bench: Bench) -> None:
         """Put runs on the screen; what fails leaves those that are there."""
-        runs = [training.progress().run(i) for training, i in slots]
-        relative = [run.relative for run in runs]
-        about = [{**asdict(config), "preset": preset_of(config)} for config in wanted]
-        checkpoints = pack_checkpoints(runs)
-        self._next_era()
+        picture, checkpoints = bench.stills()
+        configs = bench.configs
+        about = [{**asdict(config), "preset": preset_of(config)} for config in configs]
+        self._bench.next_era()
         with self._together():
-            self._wanted, self._slots, self._relative = wanted, slots, relative
-            self._speed.clear()
+            self._bench = bench
             self._serial += 1
             self._configs = about
-            if self.which >= len(wanted):
+            if self.which >= len(configs):
                 self.which, self.neuron = 0, None
-            if self.neuron is not None and self.neuron >= wanted[self.which].neurons:
+            if self.neuron is not None and self.neuron >= configs[self.which].neurons:
                 self.neuron = None
-            if self.feature is not None and self.feature >= max(c.features for c in wanted):
+            if self.feature is not None and self.feature >= max(c.features for c in configs):
                 self.feature = None
             self.checkpoint = None
             if self._explorer is not None and not self._split_of.endswith(EARLIER):
                 self._split_of += EARLIER
-            self._picture, self._checkpoints = pack_picture(self._now()), checkpoints
+            self._picture, self._checkpoints = picture, checkpoints
             if self.status["state"] == "error":
                 self.status = IDLE
 
     def _go(self, until: int | None = None) -> None:
         if self._jobs.closed:
+            self._hush(False)
             raise RuntimeError("this lab is closed: open another with neuronwidgets.ToyLab(...).")
-        if until is None and not self._behind():
-            self._show(self._wanted, self._slots_of(self._wanted))
-        era = self._next_era()
+        if until is None and not self._bench.behind():
+            self._show(self._afresh())
+        era = self._bench.next_era()
         with self._together():
             self._hush(True)
             self.checkpoint = None
             self.status = IDLE
-        self._speed.clear()
-        self._start(self._train(until, era), kind="train")
+        self._start(self._train(self._bench, until, era), kind="train")
 
     def _settle(self) -> None:
         """Stop training, and show all that there is of it."""
-        self._next_era()
+        self._bench.next_era()
         self._jobs.cancel()
         self._start(self._settled(), kind="settle")
-
-    def _next_era(self) -> int:
-        """From here on a job that trains does no step more, whatever it was about to do."""
-        with self._turn:
-            self._era += 1
-            return self._era
 
     def _report(self, progress: Any) -> None:
         super()._report(progress)
         if not isinstance(progress, Told):
             self._hush(False)  # no job, so nothing runs
 
-    def _train(self, until: int | None, era: int) -> Steps:
+    def _train(self, bench: Bench, until: int | None, era: int) -> Steps:
         """Train, with a picture as often as that costs little."""
         due = 0.0
         threads = torch.get_num_threads()
-        if self._work() < ALONE:
+        if bench.work < ALONE:
             torch.set_num_threads(1)
         try:
-            while self._advanced(until, era):
+            while bench.advance(until, era):
                 began = time.perf_counter()
                 if self._asked:
                     self._asked = False
@@ -457,8 +416,7 @@ class ToyLab(Widget):
                 elif began < due:
                     yield _nothing
                     continue
-                with self._turn:
-                    picture = pack_picture(self._now())
+                picture = bench.picture()
                 yield partial(setattr, self, "_picture", picture)
                 made = time.perf_counter()
                 due = made + max(OFTEN, (made - began) / SHARE, len(picture) / BYTES)
@@ -466,64 +424,15 @@ class ToyLab(Widget):
         finally:
             torch.set_num_threads(threads)
 
-    def _advanced(self, until: int | None, era: int) -> bool:
-        """Whether there was a slice of training left to do."""
-        with self._turn:
-            behind = self._behind(until) if era == self._era else []
-            if not behind:
-                return False
-            training, _ = self._slots[min(behind)[1]]
-            training.advance(SLICE, until)
-            self._speed.append((time.perf_counter(), min(behind)[0]))
-            del self._speed[: -int(2 / SLICE)]
-            return True
-
     def _settled(self) -> Steps:
         """The picture and all checkpoints of what there is now."""
-        with self._turn:
-            picture = pack_picture(self._now())
-            checkpoints = pack_checkpoints([p.run(i) for p, i in self._progress()])
+        picture, checkpoints = self._bench.stills()
 
         def publish() -> None:
             with self._together():
                 self._picture, self._checkpoints = picture, checkpoints
 
         yield publish
-
-    def _progress(self) -> list[tuple[Progress, int]]:
-        return [(training.progress(), place) for training, place in self._slots]
-
-    def _behind(self, until: int | None = None) -> list[tuple[int, int]]:
-        """The runs that are not at their end, or at `until`: their steps and places."""
-        ends = [c.steps if until is None else min(c.steps, until) for c in self._wanted]
-        pairs = enumerate(zip(self._steps(), ends, strict=True))
-        return [(step, r) for r, (step, end) in pairs if step < end]
-
-    def _work(self) -> int:
-        return sum(c.batch * c.neurons * (c.dims + c.outputs) for c in self._wanted)
-
-    def _least(self) -> int:
-        """Steps of the run that is furthest behind."""
-        return min(self._behind(), default=(max(self._steps()), 0))[0]
-
-    def _steps(self) -> list[int]:
-        return [int(p.step[i]) for p, i in self._progress()]
-
-    def _now(self) -> list[Now]:
-        runs = []
-        for r, (progress, i) in enumerate(self._progress()):
-            A, bias, log = progress.now(i)
-            relative, config = self._relative[r], self._wanted[r]
-            still = Still(int(progress.step[i]), A, bias, float(relative(progress.loss[i])))
-            runs.append(Now(config, preset_of(config), still, log, relative, self._pace()))
-        return runs
-
-    def _pace(self) -> float:
-        """Steps per second, of the last second or two."""
-        if len(self._speed) < 2:
-            return 0.0
-        (began, first), (ended, last) = self._speed[0], self._speed[-1]
-        return round((last - first) / (ended - began), 1) if ended > began else 0.0
 
     def _hush(self, running: bool) -> None:
         """Set `running` without starting or pausing anything."""
@@ -538,47 +447,6 @@ class ToyLab(Widget):
                 yield
             finally:
                 self._quiet = before
-
-
-def preset_of(config: Config) -> str:
-    """The name of the preset that a configuration is, or ""."""
-    return next((n for n in reversed(PRESETS) if _preset(n, config) == config), "")
-
-
-def _preset(name: str, config: Config) -> Config:
-    """A configuration brought to a preset; the world, the optimiser and the seed stay."""
-    if name not in PRESETS:
-        raise ValueError(f"{name!r} is no preset; there are {', '.join(map(repr, PRESETS))}.")
-    knobs = asdict(config)
-    for own in ("bias", "decay", *(["neurons"] if name == "more neurons" else [])):
-        del knobs[own]
-    return PRESETS[name](**knobs)
-
-
-def _checked(configs: Config | Sequence[Config]) -> tuple[Config, ...]:
-    many = (configs,) if not isinstance(configs, Sequence) else tuple(configs)
-    for config in many:
-        if not isinstance(config, Config):
-            raise TypeError(
-                f"a {type(config).__name__} is no configuration: neuronwidgets.toy.Config is "
-                "needed."
-            )
-    if not 1 <= len(many) <= len(NAMES):
-        raise ValueError(
-            f"{len(many)} configurations; the lab shows one or two. neuronwidgets.toy.train takes "
-            "any number."
-        )
-    if any(c.features * c.dims**2 > MOST_EMBEDDED for c in many):
-        raise ValueError(
-            f"features x dims^2 come to more than {MOST_EMBEDDED:,}: the embedding would take "
-            "too long to make here. neuronwidgets.toy.train takes it."
-        )
-    if sum(c.neurons * c.features for c in many) > MOST_CELLS:
-        raise ValueError(
-            f"neurons x features come to more than {MOST_CELLS:,}, too many to draw as it trains: "
-            "neuronwidgets.toy.train takes them."
-        )
-    return many
 
 
 def _opened(run: Run, which: int, neuron: int) -> tuple[SplitExplorer, str]:

@@ -286,6 +286,10 @@ def test_the_stop_button_keeps_what_was_read(
         assert any(np.allclose(acts.values[row], whole.values[i], atol=1e-5) for i in same)
     assert [acts.label_names[code] for code in acts.labels] == [LABELS[i] for i in places]
     calls.clear()
+    with pytest.warns(UserWarning, match="stopped after 12 samples"):
+        stream = read(bert, iter(TEXTS), LAYERS[1], **options)
+    np.testing.assert_array_equal(stream.labels, acts.labels)
+    calls.clear()
     with pytest.warns(UserWarning, match="stopped after 12"):
         part = read(bert, TEXTS, LAYERS[1], unit="token", **options)
     for item, text in enumerate(part.samples.texts):

@@ -15,7 +15,7 @@ import traitlets as t
 
 import neuronwidgets as nw
 from neuronwidgets.toy import Config, Training, measures
-from neuronwidgets.widgets import _toy_picture, toy_lab
+from neuronwidgets.widgets import _toy_bench, _toy_picture, toy_lab
 from neuronwidgets.widgets._protocol import unpack
 
 SMALL = {"features": 20, "dims": 8, "neurons": 24, "batch": 32, "steps": 300, "cycle": 100}
@@ -278,7 +278,7 @@ def test_no_job_means_not_running(lab: Any, monkeypatch: pytest.MonkeyPatch) -> 
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(toy_lab, "pack_checkpoints", fail)
+        patched.setattr(_toy_bench, "pack_checkpoints", fail)
         lab.run()
         assert lab.wait(WAIT)
     assert not lab.running

@@ -1,6 +1,6 @@
 /** How wide the range is, by which rule, and in words what it holds. */
-import { useSignal, useSignalEffect } from "@preact/signals";
 import type { Rule } from "../../protocol/ranges";
+import { Aloud } from "../../view/aloud";
 import { useUnique } from "../../view/unique";
 import type { State } from "./state";
 
@@ -13,9 +13,6 @@ const RULES: [Rule, string, string][] = [
     "as many samples as a normal curve has within τ, over all neurons, where it most outweighs the others",
   ],
 ];
-
-/** A drag that pauses this long has said what it wanted to say. */
-const REST = 600;
 
 export function Controls({ state }: { state: State }) {
   const { tau, rule, custom } = state;
@@ -75,24 +72,7 @@ export function Controls({ state }: { state: State }) {
       </div>
       <p class="nw-said-line">{state.said.value}</p>
       <p class="nw-quiet">{state.salience.value}</p>
-      <Aloud state={state} />
+      <Aloud text={() => state.said.value} />
     </div>
-  );
-}
-
-/** What the screen says, to those who hear it: when it rests. */
-function Aloud({ state }: { state: State }) {
-  const aloud = useSignal("");
-  useSignalEffect(() => {
-    const text = state.said.value;
-    const timer = setTimeout(() => {
-      aloud.value = text;
-    }, REST);
-    return () => clearTimeout(timer);
-  });
-  return (
-    <p class="nw-hidden" aria-live="polite">
-      {aloud.value}
-    </p>
   );
 }

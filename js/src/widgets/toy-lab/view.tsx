@@ -1,7 +1,7 @@
 /** The whole widget: header, knobs, curves and heatmaps, one neuron in detail. */
-import { useSignal, useSignalEffect } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { themeOf } from "../../model/theme";
+import { Aloud } from "../../view/aloud";
 import { StatusBar } from "../../view/status";
 import { Controls } from "./controls";
 import { Curves } from "./curves";
@@ -41,7 +41,7 @@ export function ToyLab({ state, root, lifetime }: Props) {
         <p class="nw-empty">Nothing to show yet: run the cell that made this widget.</p>
       )}
       <Split state={state} />
-      <Aloud state={state} />
+      <Aloud text={() => said(state)} />
     </section>
   );
 }
@@ -53,22 +53,7 @@ function Status({ state }: { state: State }) {
   return <StatusBar status={status.value} onCancel={() => state.request({ type: "job.cancel" })} />;
 }
 
-/** What has come to rest for so long is read aloud. */
-const REST = 600;
-
-function Aloud({ state }: { state: State }) {
-  const aloud = useSignal("");
-  useSignalEffect(() => {
-    if (state.running.value && state.checkpoint.value === null) return;
-    const text = state.said.value;
-    const timer = setTimeout(() => {
-      aloud.value = text;
-    }, REST);
-    return () => clearTimeout(timer);
-  });
-  return (
-    <p class="nw-hidden" aria-live="polite">
-      {aloud.value}
-    </p>
-  );
+/** Not at every picture: what is shown when training rests, or of a checkpoint. */
+function said({ running, checkpoint, said }: State): string | null {
+  return running.value && checkpoint.value === null ? null : said.value;
 }
