@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from neuronwidgets import toy as toy
     from neuronwidgets.activations import Activations as Activations
     from neuronwidgets.activations import Samples as Samples
+    from neuronwidgets.activations import StoreError as StoreError
     from neuronwidgets.capture import CaptureError as CaptureError
+    from neuronwidgets.capture import Capturing as Capturing
     from neuronwidgets.capture import Coactivation as Coactivation
     from neuronwidgets.capture import Collector as Collector
     from neuronwidgets.capture import Histogram as Histogram
@@ -52,6 +54,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Activations": "neuronwidgets.activations",
     "CaptureError": "neuronwidgets.capture",
+    "Capturing": "neuronwidgets.capture",
     "Coactivation": "neuronwidgets.capture",
     "Collector": "neuronwidgets.capture",
     "Concepts": "neuronwidgets.concepts",
@@ -64,6 +67,7 @@ _HOME = {
     "Rows": "neuronwidgets.capture",
     "Samples": "neuronwidgets.activations",
     "Split": "neuronwidgets.concepts",
+    "StoreError": "neuronwidgets.activations",
     "SplitExplorer": "neuronwidgets.widgets.split_explorer",
     "Top": "neuronwidgets.capture",
     "ToyLab": "neuronwidgets.widgets.toy_lab",

@@ -3,3 +3,4 @@
 from neuronwidgets.activations.activations import Activations as Activations
 from neuronwidgets.activations.choose import how_many as how_many
 from neuronwidgets.activations.samples import Samples as Samples
+from neuronwidgets.activations.store.shards import StoreError as StoreError

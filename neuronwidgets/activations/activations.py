@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neuronwidgets.activations.samples import Samples
+from neuronwidgets.activations.store.matrix import Stored
 
 _CHUNK = 1 << 24
 
@@ -20,22 +22,26 @@ class Activations:
 
     Attributes:
         layer: the layer's name.
-        values: `S x D` (samples x neurons), float32 or float64, finite.
+        values: `S x D` (samples x neurons), float32 or float64, finite; on disk a `Stored`, which
+            is indexed like an array and reads what is asked for.
         samples: what each row was.
         labels: int64 `S`, an index into `label_names`, -1 where unlabelled; or `None`.
         label_names: the labels' names.
         unit: what one row is: "mean", "max", "last", "cls", "token", or "" if not captured here.
         tokens: `tokens(rows, direction)` runs the model again on the texts of `rows` and returns
             each token's activation (float32 `T`) along `direction` (`D`); `None` without a model.
+        excluded: int64 `E x 2`, the sample and position of rows that were left out because they
+            held NaN or infinite values (position -1 where a row is a whole sample).
     """
 
     layer: str
-    values: np.ndarray
+    values: np.ndarray | Stored
     samples: Samples
     labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
     unit: str = ""
     tokens: Callable[[Sequence[int], np.ndarray], list[np.ndarray]] | None = field(default=None)
+    excluded: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
     @classmethod
     def from_arrays(
@@ -64,8 +70,44 @@ class Activations:
         codes, names = encode_labels(labels, len(matrix), label_names)
         return cls(layer, matrix, Samples.of(samples, len(matrix)), codes, names)
 
+    @classmethod
+    def load(cls, path: str | Path, layer: str | None = None) -> Activations:
+        """Open what `capture(..., out=...)` or `save` wrote; values are read as they are needed.
+
+        A store that is still being written, or was cut off, opens with what is whole.
+
+        Args:
+            path: the folder.
+            layer: which, if it holds several.
+
+        Raises:
+            StoreError: (a `ValueError` and `OSError`) no store, another format, a damaged file, an
+                unknown layer.
+        """
+        from neuronwidgets.activations.files import load
+
+        return cls(**load(path, layer))
+
+    def save(self, path: str | Path, dtype: str = "float32") -> Path:
+        """Write a store (docs/capture.md has its format) that `load` opens. Returns its folder.
+
+        Args:
+            path: an empty or new folder.
+            dtype: "float32", "float16", "bfloat16" or "int8"; see `activations.store.encode` for
+                the errors of each. float64 values become float32.
+
+        Raises:
+            StoreError: (a `ValueError` and `OSError`) a folder that cannot be written, or holds
+                anything else.
+        """
+        from neuronwidgets.activations.files import save
+
+        return save(self, path, dtype)
+
     def __post_init__(self) -> None:
-        _require_finite(self.values, self.layer)
+        # A store was looked through when it was written.
+        if not isinstance(self.values, Stored):
+            _require_finite(self.values, self.layer)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -155,17 +197,25 @@ class Activations:
 
     def __repr__(self) -> str:
         labels = f", {len(self.label_names)} labels" if self.labels is not None else ""
+        kind = str(self.values.dtype)
+        if isinstance(self.values, Stored):
+            kind = f"{self.values.stored_dtype} on disk"
         return (
             f"Activations(layer={self.layer!r}, {self.shape[0]:,} samples x {self.shape[1]:,} "
-            f"neurons, {self.values.dtype}{labels}, {self.samples!r})"
+            f"neurons, {kind}{labels}, {self.samples!r})"
         )
+
+    def _range(self) -> str:
+        if isinstance(self.values, Stored):
+            return f"{self.values.stored_dtype} on disk, {self.values.nbytes / 1e6:,.1f} MB"
+        return f"{self.values.dtype}, {self.values.min():.4g} to {self.values.max():.4g}"
 
     def _repr_html_(self) -> str:
         rows = {
             "layer": f"<code>{html.escape(self.layer)}</code>",
             "samples": f"{self.shape[0]:,}" + (f" ({self.unit} of each)" if self.unit else ""),
             "neurons": f"{self.shape[1]:,}",
-            "values": f"{self.values.dtype}, {self.values.min():.4g} to {self.values.max():.4g}",
+            "values": self._range(),
             "labels": html.escape(", ".join(self.label_names[:14])) or "none",
         }
         cells = "".join(

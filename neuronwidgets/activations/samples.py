@@ -30,6 +30,8 @@ class Samples:
         spans: for each text an int32 array `T x 2`: where in the text each token stands.
         item: int64 `S`, the text or image that a sample belongs to; `None` when it is one each.
         token: int32 `S`, which of the text's tokens a sample is; `None` for whole texts.
+        origin: int64, for each text, of which text of the data it is a window; `None` where texts
+            were not split.
     """
 
     count: int
@@ -38,6 +40,7 @@ class Samples:
     spans: Sequence[np.ndarray] = field(default_factory=list)
     item: np.ndarray | None = None
     token: np.ndarray | None = None
+    origin: np.ndarray | None = None
 
     @property
     def kind(self) -> Literal["image", "text", "none"]:
@@ -74,6 +77,7 @@ class Samples:
             token=None
             if self.token is None
             else np.asarray(self.token)[np.asarray(rows, np.int64)],
+            origin=None if self.origin is None else self.origin[items],
         )
 
     def marks(self) -> list[int]:

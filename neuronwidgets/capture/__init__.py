@@ -1,5 +1,6 @@
 """Model + data -> Activations, or what collectors keep."""
 
+from neuronwidgets.capture.background import Capturing as Capturing
 from neuronwidgets.capture.capture import capture as capture
 from neuronwidgets.capture.collecting import Collected as Collected
 from neuronwidgets.capture.collectors import Coactivation as Coactivation

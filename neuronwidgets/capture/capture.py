@@ -1,48 +1,72 @@
-"""Read one layer of a model on a dataset."""
+"""Read layers of a model on a dataset."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-import numpy as np
 from torch import nn
 
 from neuronwidgets.activations import Activations
-from neuronwidgets.capture.collecting import Codes, Collected, Collecting
+from neuronwidgets.activations.files import check_dtype
+from neuronwidgets.capture.background import Capturing, given
+from neuronwidgets.capture.collecting import Collected
 from neuronwidgets.capture.collectors import Collector
-from neuronwidgets.capture.kept import Kept, Seen
-from neuronwidgets.capture.passes import Passes, failed, told
+from neuronwidgets.capture.collectors.collector import whole
+from neuronwidgets.capture.passes import CaptureError
 from neuronwidgets.capture.reader import LayerReader
-from neuronwidgets.models import Batch, batches, evaluating, find_layer, positions
+from neuronwidgets.capture.run import Reading, Run, Wanted
+from neuronwidgets.models import batches, find_layer, positions
 from neuronwidgets.models.units import UNITS
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict, Unpack
+
+    class Options(TypedDict, total=False):
+        """What the ways of calling `capture` have in common."""
+
+        out: str | Path | None
+        dtype: str
+        label_names: Sequence[str] | None
+        transform: Callable[[Any], Any] | None
+        max_length: int | None
+        long: str
+        overlap: int
+        neuron_axis: int | None
+        call: int
+        nonfinite: str | None
+        progress: bool
 
 
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str, unit: str = "mean", labels: Any = None,
-    tokenizer: Any = None, batch_size: int = 64, *, label_names: Sequence[str] | None = None,
-    transform: Callable[[Any], Any] | None = None, max_length: int | None = None,
-    neuron_axis: int | None = None, progress: bool = True,
-    collect: None = None,
+    model: nn.Module, data: Any, layer: str, unit: str = ..., labels: Any = ...,
+    tokenizer: Any = ..., batch_size: int = ..., *,
+    collect: None = ..., background: Literal[False] = ..., **options: Unpack[Options],
 ) -> Activations: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str, unit: str = "mean", labels: Any = None,
-    tokenizer: Any = None, batch_size: int = 64, *, label_names: Sequence[str] | None = None,
-    transform: Callable[[Any], Any] | None = None, max_length: int | None = None,
-    neuron_axis: int | None = None, progress: bool = True,
-    collect: Collector | Sequence[Collector],
+    model: nn.Module, data: Any, layer: str, unit: str = ..., labels: Any = ...,
+    tokenizer: Any = ..., batch_size: int = ..., *,
+    collect: Collector | Sequence[Collector], background: Literal[False] = ...,
+    **options: Unpack[Options],
 ) -> Collected: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: Sequence[str], unit: str = "mean", labels: Any = None,
-    tokenizer: Any = None, batch_size: int = 64, *, label_names: Sequence[str] | None = None,
-    transform: Callable[[Any], Any] | None = None, max_length: int | None = None,
-    neuron_axis: int | None = None, progress: bool = True,
-    collect: Collector | Sequence[Collector] | None = None,
+    model: nn.Module, data: Any, layer: Sequence[str], unit: str = ..., labels: Any = ...,
+    tokenizer: Any = ..., batch_size: int = ..., *,
+    collect: Collector | Sequence[Collector] | None = ..., background: Literal[False] = ...,
+    **options: Unpack[Options],
 ) -> dict[str, Any]: ...  # fmt: skip
+@overload
+def capture(
+    model: nn.Module, data: Any, layer: str | Sequence[str], unit: str = ..., labels: Any = ...,
+    tokenizer: Any = ..., batch_size: int = ..., *,
+    collect: Collector | Sequence[Collector] | None = ..., background: Literal[True],
+    **options: Unpack[Options],
+) -> Capturing: ...  # fmt: skip
 def capture(
     model: nn.Module,
     data: Any,
@@ -52,12 +76,19 @@ def capture(
     tokenizer: Any = None,
     batch_size: int = 64,
     *,
+    out: str | Path | None = None,
+    dtype: str = "float32",
+    collect: Collector | Sequence[Collector] | None = None,
+    background: bool = False,
     label_names: Sequence[str] | None = None,
     transform: Callable[[Any], Any] | None = None,
     max_length: int | None = None,
+    long: str = "cut",
+    overlap: int = 0,
     neuron_axis: int | None = None,
+    call: int = 0,
+    nonfinite: str | None = None,
     progress: bool = True,
-    collect: Collector | Sequence[Collector] | None = None,
 ) -> Any:
     """Run `data` through `model` up to `layer` and keep that layer's activations.
 
@@ -69,30 +100,41 @@ def capture(
         model: any `torch.nn.Module`.
         data: a list of strings; an array or list of images (uint8 images become float in [0, 1],
             channels first, unless `tokenizer` or `transform` prepares them); an array of vectors
-            or token ids; a torch or Hugging Face `Dataset`; or any iterable of batches that the
-            model accepts (tensors, `(input, label)` pairs, mappings).
+            or token ids; a torch or Hugging Face `Dataset`, streaming or not; or any iterable of
+            batches that the model accepts (tensors, `(input, label)` pairs, mappings).
         layer: a name from `named_modules()`, or several, read in one pass;
-            `neuronwidgets.layers(model)` lists them. Of a layer that is called more than once in a
-            pass, the first call counts.
+            `neuronwidgets.layers(model)` lists them.
         unit: what one sample is: each "token" (or map position), or a sequence or map reduced by
             "mean", "max", "last" or "cls" token. Padding never counts; special tokens count for
             "last" and "cls" only.
         labels: one per text, image or row; taken from the data where it has them.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         batch_size: samples per forward pass.
+        out: a folder in which the rows are written to disk instead of kept in memory
+            (docs/capture.md has the format). After a crash, the same call goes on where the folder
+            ends; when it is complete, the same call opens it.
+        dtype: what the folder holds: "float32", "float16", "bfloat16" or "int8".
+        collect: what to keep instead of every row: one or more collectors (`Top`, `Moments`,
+            `Histogram`, `Reservoir`, `Coactivation`, or your own `Collector`), each of which sees
+            every row once, on the model's device. Memory then does not grow with the data. `Rows`
+            among them keeps every row as well; with `out`, their states are kept in the folder.
+        background: return at once with a `Capturing`, which reads on a thread of its own and
+            which `SplitExplorer` opens while it runs.
         label_names: the names of whole-number labels.
         transform: a list of images (or rows of the array) -> the model's input.
-        max_length: longer texts are cut to so many tokens (default: what the model takes).
+        max_length: how many tokens a text may have (default: what the model takes).
+        long: what becomes of longer texts: "cut", or "windows" that each are a sample with their
+            text's label (`samples.origin` says which text).
+        overlap: how many tokens a window shares with the one before.
         neuron_axis: which axis of the layer's output holds the neurons, if not the usual one.
+        call: which of its calls counts, from 0, of a layer that is called more than once in a pass.
+        nonfinite: "refuse" rows with NaN or infinite values, or "exclude" them (`acts.excluded`
+            says which). Not given: rows are refused, and collectors count such values themselves.
         progress: show a progress bar.
-        collect: what to keep instead of every row: one or more collectors (`Top`, `Moments`,
-            `Histogram`, `Reservoir`, `Coactivation`, `Rows`, or your own `Collector`), each of
-            which sees every row once, on the model's device. Memory then does not grow with the
-            data.
 
     Returns:
         `Activations` with float32 `values`, `S x D`; with `collect`, `Collected`. Of several
-        layers a dict of those, by name.
+        layers a dict of those, by name. With `background`, a `Capturing`.
 
     Interrupted (the notebook's stop button), it warns and returns what it has read.
 
@@ -100,14 +142,25 @@ def capture(
         CaptureError: a batch in the middle of the data could not be read; `error.samples` says
             which samples, `error.so_far` has what came before. Out of memory, a batch is halved
             until it fits, with a warning.
+        StoreError: `out` holds something else (other model, layer, data or settings; it says what
+            differs), is being written by another capture, cannot be written, or is full.
         ValueError: unknown layer (with near matches), text without tokenizer, empty data, labels
             of the wrong length, an output without neurons, NaN or infinite activations.
     """
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r}; one of {', '.join(map(repr, UNITS))} is needed.")
+    if long not in ("cut", "windows"):
+        raise ValueError(f"long={long!r}; 'cut' or 'windows' is needed.")
+    if nonfinite not in (None, "refuse", "exclude"):
+        raise ValueError(f"nonfinite={nonfinite!r}; 'refuse' or 'exclude' is needed.")
+    if overlap and long == "cut":
+        raise ValueError("overlap is of long='windows'.")
+    whole(call, "call", 0)
+    check_dtype(dtype)
+    if dtype != "float32" and out is None:
+        raise ValueError(f"dtype={dtype!r} is of a folder: pass out=..., too.")
     layers = _layers(layer)
     modules = {name: find_layer(model, name) for name in layers}
-    collectors = _collectors(collect)
     source = batches(
         data,
         processor=tokenizer,
@@ -115,8 +168,8 @@ def capture(
         batch_size=batch_size,
         max_length=positions(model) if max_length is None else max_length,
         by_length=True,
+        windows=overlap if long == "windows" else None,
     )
-    reader = LayerReader(model, modules, neuron_axis)
     if labels is not None:
         labels = labels.tolist() if hasattr(labels, "tolist") else list(labels)
         if source.total is not None and len(labels) != source.total:
@@ -124,101 +177,44 @@ def capture(
                 f"labels has {len(labels):,} entries and data has {source.total:,} "
                 "samples: one per sample is needed."
             )
-    elif label_names is None:
-        label_names = source.label_names
-    sink: _Rows | _Collected
-    if collectors is None:
-        sink = _Rows(layers, unit, labels, label_names, reader)
-    else:
-        sink = _Collected(layers, collectors, Codes(labels, label_names))
-    passes, place, whole = Passes(reader, unit, len(layers)), None, True
-    with evaluating(model), _bar(source.total, layers, progress) as bar:
+    wanted = Wanted(
+        layers,
+        unit,
+        _collectors(collect),
+        labels,
+        label_names,
+        nonfinite,
+        None if out is None else Path(out),
+        dtype,
+        {
+            "batch_size": batch_size,
+            "max_length": max_length,
+            "long": long,
+            "overlap": overlap,
+            "neuron_axis": neuron_axis,
+            "call": call,
+        },
+    )
+    run = Run(LayerReader(model, modules, neuron_axis, call), source, wanted)
+    alone = layer if isinstance(layer, str) else None
+    if background:
+        return Capturing(run, alone)
+    with _bar(run, progress) as bar:
         try:
-            for batch, place in told(source.batches):
-                sink.add(batch, place, passes)
-                bar.update(batch.size)
-                place = None
+            for reading in run.steps():
+                _show(bar, reading)
         except KeyboardInterrupt:
-            if not sink.count:
+            run.stop()
+            if not run.count:
                 raise
-            whole = False
-            of = "" if source.total is None else f" of {source.total:,}"
-            warnings.warn(f"stopped after {sink.count:,}{of} samples", stacklevel=2)
-        except Exception as error:
-            if not sink.count:
-                raise
-            problem = failed(error, place, sink.count)
-            problem.so_far = _given(layer, sink.result())
-            raise problem from error
-    if whole and labels is not None and len(labels) != sink.count:
-        raise ValueError(
-            f"labels has {len(labels):,} entries and data has {sink.count:,} samples: one per "
-            "sample is needed."
-        )
-    return _given(layer, sink.result())
-
-
-def _given(layer: str | Sequence[str], found: dict[str, Any]) -> Any:
-    return found[layer] if isinstance(layer, str) else found
-
-
-class _Rows:
-    """Every row, in memory."""
-
-    def __init__(
-        self, layers: list[str], unit: str, labels: Any, names: Sequence[str] | None,
-        reader: LayerReader,
-    ) -> None:  # fmt: skip
-        self._seen, self._kept = Seen(), {name: Kept() for name in layers}
-        self._unit, self._labels, self._names, self._reader = unit, labels, names, reader
-
-    @property
-    def count(self) -> int:
-        return self._seen.count
-
-    def add(self, batch: Batch, place: np.ndarray, passes: Passes) -> None:
-        first, parts = 0, list(passes(batch))
-        for part, rows in parts:
-            here = place[first : first + part.size]
-            for name, values, where in rows:
-                self._kept[name].add(values, where, here)
-            first += part.size
-        self._seen.add(batch, place)
-
-    def result(self) -> dict[str, Activations]:
-        if not self.count:
-            raise ValueError("data is empty: at least one sample is needed.")
-        seen, reader = self._seen, self._reader
-        seen.settle(self._labels, self._names)
-        return {
-            name: kept.activations(name, self._unit, seen, reader.one(name))
-            for name, kept in self._kept.items()
-        }
-
-
-class _Collected:
-    """What the collectors keep."""
-
-    def __init__(self, layers: list[str], collectors: list[Collector], codes: Codes) -> None:
-        self._sinks = {name: Collecting(collectors) for name in layers}
-        self._codes, self.count = codes, 0
-
-    def add(self, batch: Batch, place: np.ndarray, passes: Passes) -> None:
-        label, first = self._codes.of(place, batch.labels), 0
-        # A batch that fails enters no collector with a part of it.
-        for part, rows in list(passes(batch)):
-            own = slice(first, first + part.size)
-            for name, values, where in rows:
-                code = None if label is None else label[own]
-                self._sinks[name].add(values, where, place[own], code)
-            first += part.size
-        self.count += batch.size
-
-    def result(self) -> dict[str, Collected]:
-        return {
-            name: sink.collected(name, self._codes.names, self.count)
-            for name, sink in self._sinks.items()
-        }
+            of = "" if run.total is None else f" of {run.total:,}"
+            warnings.warn(f"stopped after {run.count:,}{of} samples", stacklevel=2)
+        except CaptureError as error:
+            error.so_far = given(alone, error.so_far)
+            raise
+        finally:
+            run.close()
+    return given(alone, run.result())
 
 
 def _layers(layer: Any) -> list[str]:
@@ -242,8 +238,14 @@ def _collectors(collect: Any) -> list[Collector] | None:
     return many
 
 
-def _bar(total: int | None, layers: list[str], show: bool) -> Any:
+def _bar(run: Run, show: bool) -> Any:
     from tqdm.auto import tqdm
 
-    what = layers[0] if len(layers) == 1 else f"{len(layers)} layers"
-    return tqdm(total=total, desc=f"reading {what}", unit=" samples", disable=not show)
+    what = run.layers[0] if len(run.layers) == 1 else f"{len(run.layers)} layers"
+    return tqdm(total=run.total, desc=f"reading {what}", unit=" samples", disable=not show)
+
+
+def _show(bar: Any, reading: Reading) -> None:
+    if reading.tokens and reading.seconds:
+        bar.set_postfix_str(f"{reading.tokens / reading.seconds:,.0f} tokens/s", refresh=False)
+    bar.update(reading.samples - bar.n)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import io
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 
 from neuronwidgets.activations.activations import encode_labels
 from neuronwidgets.capture.collectors import Chunk, Collector
+from neuronwidgets.models import Batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,29 +53,31 @@ class Collecting:
     """One layer's collectors: copies, so that what the user gave can be used again."""
 
     def __init__(self, collectors: Sequence[Collector]) -> None:
-        self._collectors = [copy.deepcopy(collector) for collector in collectors]
+        self.collectors = [copy.deepcopy(collector) for collector in collectors]
 
-    def add(
-        self,
-        rows: torch.Tensor,
-        where: torch.Tensor | None,
-        place: np.ndarray,
-        label: np.ndarray | None,
-    ) -> None:
-        """Rows of a batch, their samples and positions in it, its samples' places and labels."""
-        sample = torch.as_tensor(place, device=rows.device)
-        code = None if label is None else torch.as_tensor(label, device=rows.device)
-        position = None
-        if where is not None:
-            row, position = where[:, 0], where[:, 1]
-            sample, code = sample[row], None if code is None else code[row]
-        chunk = Chunk(rows, sample, position, code)
-        for collector in self._collectors:
+    def add(self, chunk: Chunk) -> None:
+        """Rows of a batch."""
+        for collector in self.collectors:
             collector.add(chunk)
 
-    def collected(self, layer: str, names: tuple[str, ...], samples: int) -> Collected:
-        results = tuple(collector.result() for collector in self._collectors)
-        return Collected(layer, results, names, samples)
+    def results(self) -> list[Any]:
+        return [collector.result() for collector in self.collectors]
+
+
+class _Pickler(pickle.Pickler):
+    """Tensors by their values: torch's own way writes down where in memory they lie."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor) and value.dtype != torch.bfloat16:
+            return torch.from_numpy, (value.detach().cpu().contiguous().numpy(),)
+        return NotImplemented
+
+
+def pickled(state: Any) -> bytes:
+    """Equal states give equal bytes."""
+    out = io.BytesIO()
+    _Pickler(out, protocol=4).dump(state)
+    return out.getvalue()
 
 
 class Codes:
@@ -82,7 +87,7 @@ class Codes:
         self._given: np.ndarray | None = None
         self._names: tuple[str, ...] | None = None if names is None else tuple(names)
         self._code: dict[str, int] = {}
-        self._some = False
+        self._some, self._numeric = False, True
         if labels is not None:
             self._given, self._names = encode_labels(labels, len(labels), names)
 
@@ -90,15 +95,30 @@ class Codes:
     def names(self) -> tuple[str, ...]:
         return tuple(self._code) if self._names is None else self._names
 
-    def of(self, place: np.ndarray, labels: Sequence[Any] | None) -> np.ndarray | None:
+    def about(self) -> dict[str, Any]:
+        """For a store: the names so far, and how to sort those that came as they came."""
+        found = "number" if self._numeric else "text"
+        order = "given" if self._names is not None else found
+        return {"names": list(self.names), "order": order}
+
+    def resume(self, about: dict[str, Any]) -> None:
+        """Go on from what `about` gave."""
+        if self._names is None:
+            self._code = {name: i for i, name in enumerate(about["names"])}
+            self._some = bool(self._code)
+            self._numeric = about["order"] == "number"
+
+    def of(self, place: np.ndarray, batch: Batch) -> np.ndarray | None:
         """The codes of a batch, int64, -1 for none; `None` as long as nothing has a label."""
         if self._given is not None:
-            if place.max() >= len(self._given):
+            item = place if batch.origin is None else batch.origin
+            if item.max() >= len(self._given):
                 raise ValueError(
                     f"labels has {len(self._given):,} entries and the data has more samples: one "
                     "per sample is needed."
                 )
-            return self._given[place]
+            return self._given[item]
+        labels = batch.labels
         self._some = self._some or labels is not None
         if not self._some:
             return None
@@ -107,8 +127,10 @@ class Codes:
         return np.array([self._of(label) for label in labels], np.int64)
 
     def _of(self, label: Any) -> int:
-        if label is None or label == -1:
+        if label is None or label == -1 or label != label:
             return -1
         if self._names is not None:
             return int(label)
-        return self._code.setdefault(str(label), len(self._code))
+        number = not isinstance(label, str) and float(label).is_integer()
+        self._numeric = self._numeric and number
+        return self._code.setdefault(str(int(label) if number else label), len(self._code))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
 from neuronwidgets.capture.reader import LayerReader
+from neuronwidgets.capture.rows import LayerRows
 from neuronwidgets.models import Batch
 from neuronwidgets.models.units import reduce
-
-Rows = tuple[str, torch.Tensor, torch.Tensor | None]
-"""A layer's name, its rows of a batch, and where those stand in it."""
 
 
 class CaptureError(RuntimeError, ValueError):
@@ -26,9 +23,9 @@ class CaptureError(RuntimeError, ValueError):
         so_far: what capture would have returned had the data ended before it; `None` if nothing.
     """
 
-    def __init__(self, message: str, samples: np.ndarray) -> None:
+    def __init__(self, message: str, samples: np.ndarray | None = None) -> None:
         super().__init__(message)
-        self.samples = samples
+        self.samples = np.zeros(0, np.int64) if samples is None else samples
         self.so_far: Any = None
 
 
@@ -39,15 +36,18 @@ class Passes:
         self._reader, self._unit, self._several = reader, unit, layers > 1
         self._most: int | None = None
 
-    def __call__(self, batch: Batch) -> Iterator[tuple[Batch, list[Rows]]]:
-        """The parts of a batch, in order, with the rows of every layer."""
+    def __call__(self, batch: Batch, place: np.ndarray, code: np.ndarray | None) -> list[LayerRows]:
+        """The rows of every layer, in order; `place` and `code` (int64 `B`) number the batch's
+        samples and their labels."""
+        read: list[LayerRows] = []
         most = self._most or batch.size
         waiting = [range(i, min(i + most, batch.size)) for i in range(0, batch.size, most)]
         while waiting:
             rows = waiting.pop(0)
             part = batch if len(rows) == batch.size else batch.part(rows)
             try:
-                found = self._rows(part)
+                own = slice(rows.start, rows.stop)
+                found = self._rows(part, place[own], None if code is None else code[own])
             except Exception as error:
                 if not _out_of_memory(error):
                     raise
@@ -69,27 +69,25 @@ class Passes:
                     stacklevel=4,
                 )
                 continue
-            yield part, found
+            read += found
+        return read
 
-    def _rows(self, batch: Batch) -> list[Rows]:
-        found: list[Rows] = []
+    def _rows(self, batch: Batch, place: np.ndarray, code: np.ndarray | None) -> list[LayerRows]:
+        found: list[LayerRows] = []
 
         def take(name: str, values: torch.Tensor) -> None:
             rows, where = reduce(values, self._unit, batch.mask, batch.content, name)
             # Layers above may change in place what this one gave.
-            found.append((name, rows.clone() if self._several and rows is values else rows, where))
+            rows = rows.clone() if self._several and rows is values else rows
+            if where is None:
+                found.append(LayerRows(name, rows, place, None, code))
+                return
+            row, position = where.cpu().numpy().T
+            codes = None if code is None else code[row]
+            found.append(LayerRows(name, rows, place[row], position.astype(np.int32), codes))
 
         self._reader(batch, take)
         return found
-
-
-def told(batches: Iterable[Batch]) -> Iterator[tuple[Batch, np.ndarray]]:
-    """Each batch, and the places of its samples in the data."""
-    count = 0
-    for batch in batches:
-        here = np.arange(count, count + batch.size)
-        yield batch, here if batch.place is None else batch.place
-        count += batch.size
 
 
 def failed(error: Exception, place: np.ndarray | None, before: int) -> CaptureError:
@@ -98,7 +96,7 @@ def failed(error: Exception, place: np.ndarray | None, before: int) -> CaptureEr
     kept = f"(What came before, {before:,} samples, is this error's so_far.)"
     if place is None:
         broke = f"the data broke off after {before:,} samples: {what} {kept}"
-        return CaptureError(broke, np.zeros(0, np.int64))
+        return CaptureError(broke)
     low, high = int(place.min()), int(place.max())
     which = f"sample {low:,}" if low == high else f"a batch with samples {low:,} to {high:,}"
     return CaptureError(f"{which} could not be read: {what} {kept}", place)

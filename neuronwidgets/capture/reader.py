@@ -18,10 +18,14 @@ class LayerReader:
     """Some layers' activations on a batch, each as `B x D` or `B x positions x D` in float32."""
 
     def __init__(
-        self, model: nn.Module, modules: Mapping[str, nn.Module], axis: int | None = None
+        self,
+        model: nn.Module,
+        modules: Mapping[str, nn.Module],
+        axis: int | None = None,
+        call: int = 0,
     ) -> None:
-        self._read = Reader(model, modules)
-        self.model, self._modules, self._axis = model, modules, axis
+        self._read = Reader(model, modules, call)
+        self.model, self._modules, self._axis, self._call = model, modules, axis, call
 
     def __call__(self, batch: Batch, take: Callable[[str, torch.Tensor], None]) -> None:
         """Call `take(name, values)` as each layer answers. With several layers, `values` is the
@@ -34,7 +38,7 @@ class LayerReader:
 
     def one(self, name: str) -> LayerReader:
         """One of the layers."""
-        return LayerReader(self.model, {name: self._modules[name]}, self._axis)
+        return LayerReader(self.model, {name: self._modules[name]}, self._axis, self._call)
 
     def tokens(self, batch: Batch, direction: np.ndarray) -> list[np.ndarray]:
         """Each token's activation along `direction` (`D`) of the one layer, for each text.

@@ -1,6 +1,8 @@
 """Names of layers -> modules, hooks that end with their `with`, and batches of any data."""
 
 from neuronwidgets.models.batch import Batch as Batch
+from neuronwidgets.models.batch import Raw as Raw
+from neuronwidgets.models.batch import Source as Source
 from neuronwidgets.models.batches import batches as batches
 from neuronwidgets.models.classes import class_codes as class_codes
 from neuronwidgets.models.classes import class_names as class_names

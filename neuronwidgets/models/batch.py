@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,9 @@ class Batch:
     `inputs` goes to the model. `mask` (`B x T`, bool) is true at tokens that are not padding,
     `content` (`B x T`, bool) at those that are not special tokens either. `shown` holds what a
     person sees of each row: images (uint8, `H x W` or `H x W x 3`) or texts; `spans` each token's
-    `(start, end)` characters in its text. `place` (int64 `B`) says where in the data each row
-    stands, where the rows are not in the data's order.
+    `(start, end)` characters in its text. `place` (int64 `B`) says which sample of the data each
+    row is, where the rows are not in the data's order; `origin` (int64 `B`) which of the data's
+    texts it is a window of, where texts are split.
     """
 
     inputs: Any
@@ -30,6 +31,7 @@ class Batch:
     texts: list[str] = field(default_factory=list)
     spans: list[np.ndarray] = field(default_factory=list)
     place: np.ndarray | None = None
+    origin: np.ndarray | None = None
 
     def part(self, rows: Sequence[int]) -> Batch:
         """Some of the rows."""
@@ -48,6 +50,7 @@ class Batch:
             some(self.texts),
             some(self.spans),
             None if self.place is None else self.place[index.numpy()],
+            None if self.origin is None else self.origin[index.numpy()],
         )
 
 
@@ -63,9 +66,26 @@ def pick(inputs: Any, index: torch.Tensor, size: int) -> Any:
 
 
 @dataclass(frozen=True)
-class Source:
-    """Batches to iterate once, the number of samples where known, and the labels' names."""
+class Raw:
+    """The rows of one batch before anything is made of them: small to send, quick to skip."""
 
-    batches: Iterator[Batch]
+    rows: Any
+    labels: Sequence[Any] | None = None
+    place: np.ndarray | None = None
+    origin: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to read once: the rows of each batch, what makes a batch of them, the number of samples
+    where known, and the labels' names."""
+
+    raw: Iterator[Raw]
+    make: Callable[[Raw], Batch]
     total: int | None
     label_names: tuple[str, ...] | None = None
+
+    @property
+    def batches(self) -> Iterator[Batch]:
+        """The batches, one at a time."""
+        return map(self.make, self.raw)

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
-from neuronwidgets.models.batch import Batch, Source
+from neuronwidgets.models.batch import Batch, Raw, Source
 from neuronwidgets.models.images import is_picture, looks_like_images, of_images, pictures
 from neuronwidgets.models.texts import content_of, decoded, of_ids, text_maker
+from neuronwidgets.models.windows import Splitter
 from neuronwidgets.picture import picture
 
 _TEXT_COLUMNS = ("text", "sentence", "content", "document", "prompt")
@@ -32,6 +33,7 @@ def batches(
     batch_size: int = 64,
     max_length: int | None = None,
     by_length: bool = False,
+    windows: int | None = None,
 ) -> Source:
     """Cut `data` into batches.
 
@@ -45,13 +47,24 @@ def batches(
         max_length: longer texts are cut to so many tokens.
         by_length: batches of texts alike in length, so that little is padding: each row's `place`
             then says where in the data it stands.
+        windows: longer texts are split, instead, into windows that share so many tokens, each a
+            sample of its own.
     """
     _check_size("batch_size", batch_size)
     if max_length is not None:
         _check_size("max_length", max_length)
     _refuse(data)
+
+    def texts(rows: Iterator[tuple[Any, Any]], total: int | None) -> Source:
+        make = text_maker(processor, max_length)
+        told = ((text, label, None) for text, label in rows)
+        if windows is None:
+            return Source(_texts(told, batch_size, by_length), make, total)
+        split = Splitter(processor, max_length, windows)
+        return Source(_texts(split(rows), batch_size, by_length), make, None)
+
     if hasattr(data, "column_names") and hasattr(data, "features"):
-        return _from_dataset(data, processor, transform, batch_size, max_length, by_length)
+        return _from_dataset(data, processor, transform, batch_size, texts)
     if isinstance(data, torch.Tensor):
         data = _array(data)
     if isinstance(data, np.ndarray):
@@ -62,28 +75,33 @@ def batches(
         elif data.dtype == object:
             data = list(data)
         else:
-            chunks = (data[i : i + batch_size] for i in range(0, len(data), batch_size))
-            return Source((_of_rows(c, processor, transform) for c in chunks), len(data))
+            chunks = (Raw(data[i : i + batch_size]) for i in range(0, len(data), batch_size))
+            return Source(chunks, lambda raw: _of_rows(raw.rows, processor, transform), len(data))
     rows, sized = _rows(data)
     first = next(rows, None)
     if first is None:
         raise ValueError(_EMPTY)
     rows = itertools.chain([first], rows)
+    ready = (Raw(batch) for batch in rows), lambda raw: _ready(raw.rows, processor)
     if isinstance(data, DataLoader) and data.batch_sampler is not None:
         known = data.batch_size is not None and not data.drop_last
-        total = _length(data.sampler) if known else None
-        return Source((_ready(batch, processor) for batch in rows), total)
+        return Source(*ready, _length(data.sampler) if known else None)
     if isinstance(first, str):
-        make = text_maker(processor, max_length)
-        texts = (make(*chunk) for chunk in _texts(((r, None) for r in rows), batch_size, by_length))
-        return Source(texts, sized)
-    pieces = _chunks(rows, batch_size)
+        return texts(((row, None) for row in rows), sized)
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
     if single and isinstance(first, Mapping):
-        return Source((_ready(default_collate(chunk), processor) for chunk in pieces), sized)
+        return Source(
+            _chunks(rows, batch_size),
+            lambda raw: _ready(default_collate(raw.rows), processor),
+            sized,
+        )
     if single or is_picture(first) or _is_sample(first):
-        return Source((_of_samples(chunk, processor, transform) for chunk in pieces), sized)
-    return Source((_ready(batch, processor) for batch in rows), None)
+        return Source(
+            _chunks(rows, batch_size),
+            lambda raw: _of_samples(raw.rows, processor, transform),
+            sized,
+        )
+    return Source(*ready, None)
 
 
 def _check_size(name: str, size: Any) -> None:
@@ -135,15 +153,15 @@ def _array(values: Any) -> np.ndarray:
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
-def _chunks(rows: Iterator[Any], size: int) -> Iterator[list[Any]]:
+def _chunks(rows: Iterator[Any], size: int) -> Iterator[Raw]:
     while chunk := list(itertools.islice(rows, size)):
-        yield chunk
+        yield Raw(chunk)
 
 
 def _texts(
-    rows: Iterator[tuple[Any, Any]], size: int, by_length: bool
-) -> Iterator[tuple[list[Any], list[Any] | None, np.ndarray | None]]:
-    """Texts, labels and places of each batch of `(text, label)` rows.
+    rows: Iterator[tuple[Any, Any, int | None]], size: int, by_length: bool
+) -> Iterator[Raw]:
+    """Each batch of rows of text, label, and the text that it is a window of.
 
     By length within windows, so that streams of any length take little memory; the longest first,
     so that what does not fit the device's memory shows at once.
@@ -155,10 +173,13 @@ def _texts(
             order.sort(key=lambda i: -len(window[i][0]) if isinstance(window[i][0], str) else 0)
         for start in range(0, len(order), size):
             part = order[start : start + size]
-            labels = [window[i][1] for i in part]
-            place = np.array(part) + first if by_length else None
-            known = any(label is not None for label in labels)
-            yield [window[i][0] for i in part], labels if known else None, place
+            texts, labels, origin = zip(*(window[i] for i in part), strict=True)
+            yield Raw(
+                list(texts),
+                list(labels) if any(label is not None for label in labels) else None,
+                np.array(part) + first if by_length else None,
+                None if origin[0] is None else np.array(origin),
+            )
         first += len(window)
 
 
@@ -260,8 +281,7 @@ def _from_dataset(
     processor: Any,
     transform: Callable[[Any], Any] | None,
     batch_size: int,
-    max_length: int | None,
-    by_length: bool,
+    texts: Callable[[Iterator[tuple[Any, Any]], int | None], Source],
 ) -> Source:
     """A Hugging Face `Dataset` or `IterableDataset`: its text or image column, its labels."""
     rows = iter(data)
@@ -290,17 +310,17 @@ def _from_dataset(
             f"data has the columns {columns}; one of texts ({_TEXT_COLUMNS[0]!r}) or "
             f"images ({_IMAGE_COLUMNS[0]!r}) is needed."
         )
-    make = text_maker(processor, max_length) if image is None else None
+    told = ((r[column], r[label] if label else None) for r in itertools.chain([first], rows))
+    class_names = tuple(names) if names else None
+    if image is None:
+        return replace(texts(told, _length(data)), label_names=class_names)
 
-    def run() -> Iterator[Batch]:
-        every = itertools.chain([first], rows)
-        if make is not None:
-            told = ((row[column], row[label] if label else None) for row in every)
-            yield from (make(*chunk) for chunk in _texts(told, batch_size, by_length))
-            return
-        for chunk in _chunks(every, batch_size):
-            values = [row[column] for row in chunk]
-            labels = [row[label] for row in chunk] if label else None
-            yield replace(_of_samples(values, processor, transform), labels=labels)
+    def pieces() -> Iterator[Raw]:
+        while chunk := list(itertools.islice(told, batch_size)):
+            images, labels = zip(*chunk, strict=True)
+            yield Raw(list(images), list(labels) if label else None)
 
-    return Source(run(), _length(data), tuple(names) if names else None)
+    def make(raw: Raw) -> Batch:
+        return replace(_of_samples(list(raw.rows), processor, transform), labels=raw.labels)
+
+    return Source(pieces(), make, _length(data), class_names)

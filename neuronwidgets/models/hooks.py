@@ -116,23 +116,25 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 class Reader:
     """Runs a model up to the last of some layers and no further."""
 
-    def __init__(self, model: nn.Module, modules: Mapping[str, nn.Module]) -> None:
-        self._model, self._modules = model, dict(modules)
+    def __init__(self, model: nn.Module, modules: Mapping[str, nn.Module], call: int = 0) -> None:
+        self._model, self._modules, self._call = model, dict(modules), call
 
     def __call__(self, inputs: Any, take: Callable[[str, Any], None]) -> None:
-        """Call `take(name, output)` as each layer answers: with the first answer of a layer that
-        is called more than once. Whatever layers above do to it in place comes after.
+        """Call `take(name, output)` as each layer answers: with answer number `call` of a layer
+        that is called more than once. Whatever layers above do to it in place comes after.
 
         Args:
             inputs: a mapping (keywords), a tuple (positional) or a single argument.
             take: what it raises ends the pass and is raised here.
         """
         waiting = set(self._modules)
+        calls = dict.fromkeys(self._modules, 0)
         failed: list[BaseException] = []
 
         def hook(name: str) -> Callable[[Any], None]:
             def answer(output: Any) -> None:
-                if name not in waiting:
+                calls[name] += 1
+                if name not in waiting or calls[name] <= self._call:
                     return
                 waiting.remove(name)
                 try:
@@ -163,6 +165,12 @@ class Reader:
                     f"({described(inputs)}): {error}"
                 ) from error
         name = next(name for name in self._modules if name in waiting)
+        if calls[name]:
+            times = "once" if calls[name] == 1 else f"{calls[name]} times"
+            raise ValueError(
+                f"layer {name!r} was called {times} while {type(self._model).__name__} ran on this "
+                f"data: there is no call={self._call} (they count from 0)."
+            )
         raise ValueError(
             f"layer {name!r} was never called while {type(self._model).__name__} ran on this "
             "data: choose a layer that the forward pass uses."

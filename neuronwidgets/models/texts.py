@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from neuronwidgets.models.batch import Batch
+from neuronwidgets.models.batch import Batch, Raw
 
 
-def text_maker(
-    processor: Any, max_length: int | None
-) -> Callable[[list[Any], Sequence[Any] | None, np.ndarray | None], Batch]:
-    """A function from texts, their labels and their places in the data to a batch."""
-    tokenizer = _padding_right(getattr(processor, "tokenizer", processor))
+def text_limit(tokenizer: Any, max_length: int | None) -> int | None:
+    """How many tokens a text may have; `None` for any number."""
     limit = max_length or getattr(tokenizer, "model_max_length", None)
-    limit = limit if limit is not None and limit < 1_000_000 else None
+    return limit if limit is not None and limit < 1_000_000 else None
+
+
+def text_maker(processor: Any, max_length: int | None) -> Callable[[Raw], Batch]:
+    """A function from texts to a batch."""
+    tokenizer = _padding_right(getattr(processor, "tokenizer", processor))
+    limit = text_limit(tokenizer, max_length)
     fast = bool(getattr(tokenizer, "is_fast", False))
 
-    def make(texts: list[Any], labels: Sequence[Any] | None, place: np.ndarray | None) -> Batch:
+    def make(raw: Raw) -> Batch:
+        texts, place = raw.rows, raw.place
+
         def which(i: int) -> str:
             return f"row {i} of its batch" if place is None else f"sample {int(place[i]):,}"
 
@@ -52,10 +57,12 @@ def text_maker(
             )
         content = mask if special is None else mask & ~special.bool()
         if offsets is not None:
-            spans = [np.asarray(row, np.int32) for row in offsets.numpy()]
-            return Batch(fields, len(texts), mask, content, labels, [], texts, spans, place)
-        shown, spans = decoded(tokenizer, fields["input_ids"], mask)
-        return Batch(fields, len(texts), mask, content, labels, [], shown, spans, place)
+            shown, spans = texts, [np.asarray(row, np.int32) for row in offsets.numpy()]
+        else:
+            shown, spans = decoded(tokenizer, fields["input_ids"], mask)
+        return Batch(
+            fields, len(texts), mask, content, raw.labels, [], shown, spans, place, raw.origin
+        )
 
     return make
 

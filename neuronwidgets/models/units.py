@@ -28,7 +28,8 @@ def reduce(
         layer: the layer's name, for messages.
 
     Returns:
-        rows `N x D`, and for "token" the `(sample, position)` of each row, int64 `N x 2`.
+        rows `N x D`, and for "token" the `(sample, position)` of each row, int64 `N x 2` where the
+        mask is (on the CPU, so that a GPU is not waited for).
     """
     if values.ndim == 2:
         if unit in ("token", "last", "cls"):
@@ -38,9 +39,11 @@ def reduce(
             )
         return values, None
     read = read_at(unit, mask, content, values)
+    device = values.device
     if unit == "token":
         where = read.nonzero()
-        return values[where[:, 0], where[:, 1]], where
+        at = where.to(device, non_blocking=True)
+        return values[at[:, 0], at[:, 1]], where
     bare = ~read.any(1)
     if bare.any():
         raise ValueError(
@@ -48,7 +51,9 @@ def reduce(
             f"is no {unit!r} of it. Leave such samples out."
         )
     if unit in ("last", "cls"):
-        return values[read], None
+        at = read.int().argmax(1).to(device, non_blocking=True)
+        return values[torch.arange(len(values), device=device), at], None
+    read = read.to(device, non_blocking=True)
     if unit == "max":
         return values.masked_fill(~read[..., None], -torch.inf).amax(1), None
     weight = read[..., None].to(values.dtype)
@@ -60,11 +65,12 @@ def reduce(
 def read_at(
     unit: str, mask: torch.Tensor | None, content: torch.Tensor | None, values: torch.Tensor
 ) -> torch.Tensor:
-    """Which positions of `values` (`B x P x D`) a unit reads: bool `B x P`; see `reduce`."""
+    """Which positions of `values` (`B x P x D`) a unit reads: bool `B x P`, where the mask is, or
+    on the CPU; see `reduce`."""
     batch, length = values.shape[:2]
-    device = values.device
+    device = torch.device("cpu") if mask is None else mask.device
     every = torch.ones(batch, length, dtype=torch.bool, device=device)
-    mask = every if mask is None or mask.shape != every.shape else mask.to(device)
+    mask = every if mask is None or mask.shape != every.shape else mask
     if unit in ("last", "cls"):
         position = torch.arange(length, device=device)
         last = unit == "last"

@@ -434,8 +434,9 @@ def _most_mixed(acts: Activations, top: int | None) -> int:
     k = acts.check_top(min(100, len(acts)) if top is None else top)
     mixed = label_entropy(acts, k)
     # Of a neuron that fires for a few samples only, the others in the top are noise.
-    strongest = acts.values.max(axis=0)
-    weakest = np.partition(acts.values, len(acts) - k, axis=0)[len(acts) - k]
+    values = np.asarray(acts.values)
+    strongest = values.max(axis=0)
+    weakest = np.partition(values, len(acts) - k, axis=0)[len(acts) - k]
     often = (weakest > 0.4 * strongest) & (strongest > 0.1 * strongest.max())
     mixed[~often] = np.nan
     return 0 if np.isnan(mixed).all() else int(np.nanargmax(mixed))

@@ -47,12 +47,12 @@ def test_collectors_find_what_all_rows_say(
     assert found.samples == len(TEXTS)
     assert found.label_names == acts.label_names == ("a", "b", "c")
     # Padding and special tokens are in none: as many rows as the activations have.
-    assert top.seen == rows.seen == len(acts)
+    assert top.seen == len(rows) == len(acts)
     np.testing.assert_allclose(rows.values, acts.values, atol=1e-5)
-    np.testing.assert_array_equal(rows.label, acts.labels)
+    np.testing.assert_array_equal(rows.labels, acts.labels)
     if unit == "token":
-        np.testing.assert_array_equal(rows.sample, acts.samples.item)
-        np.testing.assert_array_equal(rows.position, acts.samples.token)
+        np.testing.assert_array_equal(rows.samples.item, acts.samples.item)
+        np.testing.assert_array_equal(rows.samples.token, acts.samples.token)
     for j in (0, 7):
         best = acts.top(j, 5)
         np.testing.assert_allclose(top.values[j], acts.values[best, j], atol=1e-5)
@@ -102,13 +102,13 @@ def test_labels_of_the_data_have_codes_while_it_is_read(
     named = hf.Features({"text": hf.Value("string"), "label": hf.ClassLabel(names=["no", "yes"])})
     codes = [i % 2 for i in range(len(TEXTS))]
     data = hf.Dataset.from_dict({"text": TEXTS, "label": codes}, features=named)
-    found = read(bert, data, "pooler", tokenizer=bert_tokenizer, unit="mean", collect=nw.Rows())
+    found = read(bert, data, "pooler", tokenizer=bert_tokenizer, collect=nw.Reservoir(99))
     assert found.label_names == ("no", "yes")
     assert found[0].label.tolist() == codes
     plain = hf.Dataset.from_dict({"text": TEXTS, "label": LABELS})
-    found = read(bert, plain, "pooler", tokenizer=bert_tokenizer, unit="mean", collect=nw.Rows())
+    found = read(bert, plain, "pooler", tokenizer=bert_tokenizer, collect=nw.Reservoir(99))
     assert [found.label_names[code] for code in found[0].label] == LABELS
-    found = read(bert, TEXTS, "pooler", tokenizer=bert_tokenizer, unit="mean", collect=nw.Rows())
+    found = read(bert, TEXTS, "pooler", tokenizer=bert_tokenizer, collect=nw.Reservoir(99))
     assert (found[0].label == -1).all()
 
 
@@ -213,8 +213,10 @@ def test_collectors_see_every_row_once_although_batches_are_halved(
     monkeypatch.setattr(BertModel, "forward", full)
     with pytest.warns(UserWarning, match="out of memory"):
         halved = read(bert, TEXTS, LAYERS[1], collect=nw.Rows(), batch_size=16, **options)[0]
-    for name in ("sample", "position", "label"):
-        np.testing.assert_array_equal(getattr(halved, name), getattr(rows, name))
+    for name in ("item", "token"):
+        same = getattr(halved.samples, name), getattr(rows.samples, name)
+        np.testing.assert_array_equal(*same)
+    np.testing.assert_array_equal(halved.labels, rows.labels)
     np.testing.assert_allclose(halved.values, rows.values, atol=1e-5)
     with pytest.warns(UserWarning, match="out of memory"):
         acts = read(bert, TEXTS, LAYERS[1], batch_size=16, **options)

@@ -125,6 +125,12 @@ class Collector(ABC):
     def result(self) -> Any:
         """What was found so far, as NumPy arrays. More rows may follow."""
 
+    def described(self) -> str:
+        """What was asked for: its kind and settings."""
+        plain = (bool, int, float, str)
+        given = {n: v for n, v in vars(self).items() if n[0] != "_" and isinstance(v, plain)}
+        return f"{type(self).__qualname__}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
+
     def to(self, device: torch.device | str) -> None:
         """Move the state, and make it writable if it is from `torch.inference_mode`."""
         for name, value in vars(self).items():

@@ -93,7 +93,7 @@ def _one(
         axis = neuron_axis(module, tensor, acts.layer, source.neuron_axis)
         values = tensor.detach().movedim(axis, -1)
         flat = values.flatten(1, -2) if values.ndim > 2 else values[:, None]
-        read = read_at(acts.unit, batch.mask, batch.content, flat)[..., None]
+        read = read_at(acts.unit, batch.mask, batch.content, flat).to(flat.device)[..., None]
         read = read.to(flat.device).reshape(*values.shape[:-1], 1)
         leaf = torch.where(read, values * scale, values).requires_grad_()
         kept.append((leaf, torch.where(read, values, 0)))

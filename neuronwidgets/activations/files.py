@@ -1,0 +1,125 @@
+"""Activations <-> a store on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuronwidgets.activations.samples import Samples
+from neuronwidgets.activations.store import DTYPES, Store, Writer, encode
+
+if TYPE_CHECKING:
+    from neuronwidgets.activations.activations import Activations
+
+_ROWS = 4096
+"""Rows written at once."""
+
+
+def check_dtype(dtype: str) -> str:
+    """`dtype`, refused if a store cannot hold it."""
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype={dtype!r}; one of {', '.join(map(repr, DTYPES))} is needed.")
+    return dtype
+
+
+def load(path: str | Path, layer: str | None) -> dict[str, Any]:
+    """A layer of a store, as the fields of `Activations`."""
+    store = Store(path)
+    layer = store.layer(layer)
+    values, sample, position, excluded = store.rows(layer)
+    faces = store.faces
+    item: np.ndarray | None = np.searchsorted(faces.sample, sample)
+    codes, names = _labels(faces.label, store.manifest["labels"])
+    if codes is not None:
+        codes = codes[item]
+    if position is None and len(sample) == len(faces.sample):
+        item = None
+    return {
+        "layer": layer,
+        "values": values,
+        "samples": Samples(
+            len(sample),
+            images=faces.images,
+            texts=faces.texts,
+            spans=faces.spans,
+            item=item,
+            token=position,
+            origin=faces.origin,
+        ),
+        "labels": codes,
+        "label_names": names,
+        "unit": store.manifest["about"].get("unit", ""),
+        "excluded": excluded,
+    }
+
+
+def _labels(codes: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The samples' codes, in the order of the names: as `encode_labels` would have given them."""
+    names = about["names"]
+    if not names:
+        return None, ()
+    if about["order"] != "given":
+        key: Any = int if about["order"] == "number" else str
+        order = sorted(range(len(names)), key=lambda i: key(names[i]))
+        names = [names[i] for i in order]
+        place = np.append(np.argsort(order), -1)
+        codes = place[codes]
+    return codes, tuple(names)
+
+
+def save(acts: Activations, path: str | Path, dtype: str) -> Path:
+    """Write `acts` to a new store."""
+    import torch
+
+    check_dtype(dtype)
+    samples, many = acts.samples, len(acts)
+    labels_about = {"names": list(acts.label_names), "order": "given"}
+    item = np.arange(many) if samples.item is None else samples.item
+    writer = Writer(path, [acts.layer], dtype, {"unit": acts.unit, "saved": True})
+    try:
+        if writer.batches:
+            raise FileExistsError(f"{path} holds activations: take another folder, or delete it.")
+        for start in range(0, many, _ROWS):
+            rows = slice(start, min(start + _ROWS, many))
+            values = np.ascontiguousarray(acts.values[rows], np.float32)
+            encoded = {k: _numpy(v) for k, v in encode(torch.from_numpy(values), dtype).items()}
+            columns = {"sample": item[rows].astype(np.int64)}
+            if samples.token is not None:
+                columns["position"] = samples.token[rows].astype(np.int32)
+            if start == 0 and len(acts.excluded):
+                columns["excluded"] = acts.excluded
+            writer.add(acts.layer, **encoded, **columns)
+            if writer.full and rows.stop < many:
+                writer.describe(np.zeros(0, np.int64))
+                writer.commit(1, 0, "", labels_about)
+        items = max(len(samples.texts), len(samples.images), int(item.max(initial=-1)) + 1)
+        labels = None
+        if acts.labels is not None:
+            labels = np.full(items, -1)
+            labels[item] = acts.labels
+        for start in range(0, items, _ROWS):
+            part = slice(start, min(start + _ROWS, items))
+            writer.describe(
+                np.arange(start, part.stop),
+                label=None if labels is None else labels[part],
+                texts=samples.texts[part],
+                spans=samples.spans[part],
+                images=samples.images[part],
+                origin=None if samples.origin is None else samples.origin[part],
+            )
+        writer.commit(1, items, "", labels_about)
+        writer.complete()
+    finally:
+        writer.close()
+    return Path(path)
+
+
+def _numpy(tensor: Any) -> np.ndarray:
+    """A tensor as a store's array: bfloat16 as the uint16 that NumPy has for it."""
+    import torch
+
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(np.uint16)
+    return tensor.numpy()

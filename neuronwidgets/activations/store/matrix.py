@@ -1,0 +1,87 @@
+"""The values of a store, read as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations.store.encode import decode
+
+
+class Stored:
+    """`S x D` float32 values in memory-mapped shards, indexed like an array.
+
+    `stored[rows]`, `stored[rows, neurons]` and `stored[:, neurons]` read what they name and return
+    plain float32 arrays; `np.asarray(stored)` reads everything.
+
+    Attributes:
+        shape, dtype, ndim, size: as an array's.
+        stored_dtype: what the disk holds: "float32", "float16", "bfloat16" or "int8".
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 2
+
+    def __init__(
+        self, shards: Sequence[dict[str, np.ndarray]], order: np.ndarray | None, stored_dtype: str
+    ) -> None:
+        self._shards, self._order, self.stored_dtype = list(shards), order, stored_dtype
+        self._start = np.cumsum([0, *(len(s["values"]) for s in self._shards)])
+        self.shape = int(self._start[-1]), int(self._shards[0]["values"].shape[1])
+
+    @property
+    def size(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """On disk."""
+        return sum(s["values"].nbytes for s in self._shards)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return (
+            f"Stored({self.shape[0]:,} x {self.shape[1]:,} {self.stored_dtype}, "
+            f"{len(self._shards):,} shards, {self.nbytes / 1e6:,.1f} MB on disk)"
+        )
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        rows, columns = key if isinstance(key, tuple) else (key, None)
+        if isinstance(rows, np.ndarray) and rows.ndim == 2:
+            raise IndexError("values on disk are indexed by rows and neurons, each along one axis.")
+        index = np.arange(self.shape[0])[rows]
+        wanted = None if columns is None else np.arange(self.shape[1])[columns]
+        taken = self._take(np.atleast_1d(index), None if wanted is None else np.atleast_1d(wanted))
+        if wanted is not None and wanted.ndim == 0:
+            taken = taken[:, 0]
+        return taken[0] if np.ndim(index) == 0 else taken
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("values on disk become an array by reading them: copy=False cannot.")
+        return self[:].astype(dtype or np.float32, copy=False)
+
+    def _take(self, index: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
+        at = index if self._order is None else self._order[index]
+        home = np.searchsorted(self._start, at, side="right") - 1
+        width = self.shape[1] if columns is None else len(columns)
+        out = np.empty((len(at), width), np.float32)
+        for number in np.unique(home):
+            shard, here = self._shards[number], np.flatnonzero(home == number)
+            local = at[here] - self._start[number]
+            first, last = int(local[0]), int(local[-1]) + 1
+            # A run of rows is read as it lies on the disk.
+            run = last - first == len(local) and bool((np.diff(local) == 1).all())
+            rows: Any = slice(first, last) if run else local
+            values = shard["values"]
+            if columns is None or run:
+                values = values[rows] if columns is None else values[rows][:, columns]
+            else:
+                values = values[np.ix_(local, columns)]
+            scale = shard["scale"][rows] if "scale" in shard else None
+            out[here] = decode(values, scale, columns)
+        return out

@@ -1,0 +1,121 @@
+"""One shard of one layer: a safetensors file, written row by row."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_HEADER = 1024
+"""Bytes kept free for the header, which is written last: it says how many rows there are."""
+_NAMES = {
+    "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int8": "I8", "uint8": "U8",
+    "int32": "I32", "int64": "I64",
+}  # fmt: skip
+_KINDS = {name: np.dtype(kind) for kind, name in _NAMES.items() if kind != "bfloat16"}
+_KINDS["BF16"] = np.dtype(np.uint16)
+
+
+class StoreError(ValueError, OSError):
+    """A folder that cannot be read or written as a store of activations."""
+
+
+class ShardFile:
+    """Takes rows as they come; nobody sees it before `finish` has given it its name."""
+
+    def __init__(self, path: Path, dtype: str) -> None:
+        self.path, self._dtype = path, dtype
+        self._part = path.with_suffix(".part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._part.open("wb")
+        self._file.write(bytes(_HEADER))
+        self._columns: dict[str, list[np.ndarray]] = {}
+        self._shape = (0, 0)
+        self.rows = self.bytes = 0
+
+    def add(self, values: np.ndarray, **columns: np.ndarray) -> None:
+        """`N x D` values as they are stored, and what else there is of each row."""
+        self._file.write(np.ascontiguousarray(values).data)
+        self._shape = (self._shape[0] + len(values), values.shape[1])
+        self.rows, self.bytes = self._shape[0], self.bytes + values.nbytes
+        for name, column in columns.items():
+            self._columns.setdefault(name, []).append(column)
+
+    def finish(self) -> None:
+        """Write the rest and rename the file: now it is whole."""
+        tensors: dict[str, Any] = {"values": (_NAMES[self._dtype], self._shape, self.bytes)}
+        # Tensors stand at multiples of 8 bytes, or not every reader takes them.
+        rest = [np.zeros(-self.bytes % 8, np.uint8)]
+        if rest[0].size:
+            tensors["padding"] = ("U8", rest[0].shape, rest[0].nbytes)
+        for name in sorted(self._columns, key=lambda name: -self._columns[name][0].itemsize):
+            column = np.concatenate(self._columns[name])
+            tensors[name] = (_NAMES[str(column.dtype)], column.shape, column.nbytes)
+            rest.append(column)
+        header, end = {}, 0
+        for name, (kind, shape, size) in tensors.items():
+            header[name] = {"dtype": kind, "shape": shape, "data_offsets": [end, end + size]}
+            end += size
+        text = json.dumps(header).encode().ljust(_HEADER - 8)
+        for column in rest:
+            self._file.write(np.ascontiguousarray(column).data)
+        self._file.seek(0)
+        self._file.write(len(text).to_bytes(8, "little") + text)
+        sync(self._file)
+        self._file.close()
+        os.replace(self._part, self.path)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        # Closing writes what is left to write, for which there may be no room.
+        with suppress(OSError):
+            self._file.close()
+        self._part.unlink(missing_ok=True)
+
+
+def read_shard(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file, mapped and not read; bfloat16 as uint16."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length < size:
+            raise ValueError("it has no header")
+        header: dict[str, Any] = json.loads(file.read(length))
+    found = {}
+    for name, about in header.items():
+        if name in ("__metadata__", "padding"):
+            continue
+        start, end = about["data_offsets"]
+        if 8 + length + end > size:
+            raise ValueError(f"it ends at byte {size:,} and should have {8 + length + end:,}")
+        kind, shape = _KINDS[about["dtype"]], tuple(about["shape"])
+        if end == start:
+            found[name] = np.zeros(shape, kind)
+        else:
+            # A plain array on the map: np.memmap's own indexing is slow.
+            mapped = np.memmap(path, kind, "r", 8 + length + start, shape)
+            found[name] = mapped.view(np.ndarray)
+    return found
+
+
+def sync(file: Any) -> None:
+    """What was written is on the disk when this returns."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """A file that is there whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            sync(file)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

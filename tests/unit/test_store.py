@@ -1,0 +1,233 @@
+"""Activations on disk: what is written is what comes back, to the digits that its dtype has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from filelock import FileLock
+from safetensors.numpy import load_file as load_numpy
+from safetensors.torch import load_file as load_torch
+
+from neuronwidgets.activations import Activations, Samples
+from neuronwidgets.activations.store import StoreError, Writer, encode
+from neuronwidgets.activations.store import writer as writing
+
+RNG = np.random.default_rng(0)
+VALUES = RNG.normal(size=(50, 70)).astype(np.float32)
+TEXTS = [f"text {i} „é“ 🌍" for i in range(50)]
+LABELS = [["b", "a", None][i % 3] for i in range(50)]
+
+
+def acts(**options: Any) -> Activations:
+    given = {"samples": TEXTS, "labels": LABELS, "layer": "block/0.Ünit"} | options
+    return Activations.from_arrays(VALUES, **given)
+
+
+def test_what_was_saved_is_what_is_loaded(tmp_path: Path) -> None:
+    made = acts()
+    assert made.save(tmp_path / "new" / "acts") == tmp_path / "new" / "acts"
+    found = Activations.load(tmp_path / "new" / "acts")
+    np.testing.assert_array_equal(found.values, VALUES)
+    np.testing.assert_array_equal(found.labels, made.labels)
+    assert (found.layer, found.label_names, found.shape) == (made.layer, ("a", "b"), (50, 70))
+    assert list(found.samples.texts) == TEXTS
+    assert found.samples.texts[-1] == TEXTS[-1]
+    assert found.samples.texts[3:5] == TEXTS[3:5]
+    assert "float32 on disk" in repr(found)
+    assert "on disk" in found._repr_html_()
+    for neuron in (0, 69, RNG.normal(size=70)):
+        np.testing.assert_array_equal(found.top(neuron, 9), made.top(neuron, 9))
+        np.testing.assert_allclose(found.along(neuron), made.along(neuron), rtol=1e-6)
+    np.testing.assert_array_equal(found.rows([4, 4, 1]), VALUES[[4, 4, 1]])
+
+
+def test_images_and_tokens_come_back(tmp_path: Path) -> None:
+    images = [RNG.integers(0, 255, (3 + i % 4, 5, 3)).astype(np.uint8) for i in range(50)]
+    acts(samples=images, labels=None).save(tmp_path / "images")
+    found = Activations.load(tmp_path / "images")
+    assert found.labels is None
+    assert all((a == b).all() for a, b in zip(found.samples.images, images, strict=True))
+    item = np.repeat(np.arange(10), 5)
+    token = np.tile(np.arange(5, dtype=np.int32), 10)
+    spans = [np.array([[j, j + 1] for j in range(5)], np.int32) for _ in range(10)]
+    origin = np.arange(10) // 2
+    samples = Samples(50, texts=TEXTS[:10], spans=spans, item=item, token=token, origin=origin)
+    left = np.array([[3, 1], [4, -1]])
+    made = Activations("tokens", VALUES, samples, item % 2, ("no", "yes"), "token", excluded=left)
+    made.save(tmp_path / "tokens")
+    found = Activations.load(tmp_path / "tokens")
+    for name in ("item", "token", "origin"):
+        np.testing.assert_array_equal(getattr(found.samples, name), getattr(samples, name))
+    np.testing.assert_array_equal(found.samples.spans[7], spans[7])
+    np.testing.assert_array_equal(found.labels, made.labels)
+    np.testing.assert_array_equal(found.excluded, left)
+    assert found.unit == "token"
+    # And once more, from what was loaded.
+    found.save(tmp_path / "again")
+    again = Activations.load(tmp_path / "again")
+    np.testing.assert_array_equal(again.values, VALUES)
+    assert list(again.samples.texts) == TEXTS[:10]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])
+def test_narrow_values_are_as_near_as_is_said(tmp_path: Path, dtype: str) -> None:
+    values = VALUES * np.geomspace(1e-6, 1e4, 70, dtype=np.float32)
+    values[0], values[1, 5] = 0, -40_000
+    Activations.from_arrays(values).save(tmp_path / dtype, dtype)
+    found = np.asarray(Activations.load(tmp_path / dtype).values)
+    assert found.dtype == np.float32
+    if dtype == "int8":
+        blocks = np.abs(np.pad(values, ((0, 0), (0, 58)))).reshape(50, 2, 64).max(2)
+        bound = np.repeat(blocks / 254, 64, axis=1)[:, :70] * (1 + 1e-5)
+    else:
+        bound = np.abs(values) * (2**-11 if dtype == "float16" else 2**-8) + 2**-25
+    assert (np.abs(found - values) <= bound).all()
+    if dtype != "int8":
+        kind = torch.float16 if dtype == "float16" else torch.bfloat16
+        np.testing.assert_array_equal(found, torch.from_numpy(values).to(kind).float())
+
+
+def test_what_float16_cannot_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"7e\+04 does not fit in float16.*bfloat16"):
+        Activations.from_arrays([[1.0, 7e4]]).save(tmp_path / "x", "float16")
+    with pytest.raises(ValueError, match=r"dtype='half'; one of 'float32', 'float16'"):
+        acts().save(tmp_path / "y", "half")
+    assert not (tmp_path / "y").exists()
+    found = encode(torch.tensor([[torch.inf, torch.nan]]), "float16")
+    assert not found["values"].isfinite().any()
+
+
+def test_the_format_needs_no_package_of_ours(tmp_path: Path) -> None:
+    Activations.from_arrays(VALUES[:, :7], TEXTS, LABELS, "block/0.Ünit").save(tmp_path, "int8")
+    manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
+    assert manifest["format"] == "neuronwidgets.activations/1"
+    assert manifest["complete"] is True
+    folder = tmp_path / manifest["layers"]["block/0.Ünit"]["folder"]
+    file = folder / f"{manifest['shards'][0]['first_batch']:08d}.safetensors"
+    for load in (load_numpy, load_torch):
+        found = {name: np.asarray(value) for name, value in load(file).items()}
+        values = found["values"] * found["scale"]
+        np.testing.assert_allclose(values, VALUES[:, :7], atol=0.02)
+        assert found["sample"].tolist() == list(range(50))
+    table = pq.read_table(tmp_path / "samples" / "00000000.parquet")
+    assert table["text"].to_pylist() == TEXTS
+    assert manifest["labels"]["names"] == ["a", "b"]
+    assert table["label"].to_pylist() == [[1, 0, -1][i % 3] for i in range(50)]
+
+
+def test_indexing_is_an_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "MOST_BYTES", 1000)
+    monkeypatch.setattr("neuronwidgets.activations.files._ROWS", 8)
+    acts().save(tmp_path)
+    stored = Activations.load(tmp_path).values
+    assert "7 shards" in repr(stored)
+    assert (stored.shape, stored.ndim, stored.size, len(stored)) == ((50, 70), 2, 3500, 50)
+    every = VALUES[:, 3] > 0
+    for key in (
+        3, -1, slice(None), slice(7, 30), slice(40, 3, -3), [4, 49, 0, 0], every, (every, [1, 2]),
+        np.array([], np.int64), (slice(5, 9), 6), (slice(None), slice(2, 60, 7)), (3, 4), (-1, -1),
+        ([9, 8], -2),
+    ):  # fmt: skip
+        expected = VALUES[np.ix_(*key)] if isinstance(key, tuple) and key[0] is every else None
+        np.testing.assert_array_equal(stored[key], VALUES[key] if expected is None else expected)
+    np.testing.assert_array_equal(np.asarray(stored, np.float64), VALUES.astype(np.float64))
+    for key in (50, -51, (0, 70)):
+        with pytest.raises(IndexError):
+            stored[key]
+
+
+def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:
+    for folder, words in {
+        "none": "is not there: the folder is needed",
+        "empty": r"holds no manifest.json",
+    }.items():
+        if folder == "empty":
+            (tmp_path / folder).mkdir()
+        with pytest.raises(StoreError, match=words):
+            Activations.load(tmp_path / folder)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("x")
+    with pytest.raises(StoreError, match=r"holds other files \(thesis.tex\) and no store"):
+        acts().save(tmp_path / "other")
+    assert (tmp_path / "other" / "thesis.tex").read_text() == "x"
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot be written"):
+        acts().save(tmp_path / "file")
+    acts().save(tmp_path / "full")
+    with pytest.raises(FileExistsError, match="holds activations"):
+        acts().save(tmp_path / "full")
+    for text, words in {
+        "{": "is not a manifest",
+        "[]": "is not a manifest",
+        '{"format": "neuronwidgets.activations/9"}': "this version reads",
+    }.items():
+        (tmp_path / "empty" / "manifest.json").write_text(text)
+        with pytest.raises(StoreError, match=words):
+            Activations.load(tmp_path / "empty")
+    with pytest.raises(StoreError, match=r"layer 'fc' is not in .*: pass layer=, one of 'block/0"):
+        Activations.load(tmp_path / "full", "fc")
+
+
+def test_damaged_shards_are_refused(tmp_path: Path) -> None:
+    acts(layer="fc").save(tmp_path)
+    file = tmp_path / "layer-0-fc" / "00000000.safetensors"
+    whole = file.read_bytes()
+    for damaged in (whole[:-100], whole[:500], b"", b"\xff" * 2000):
+        file.write_bytes(damaged)
+        with pytest.raises(StoreError, match=r"00000000.safetensors is not whole"):
+            Activations.load(tmp_path)
+    file.unlink()
+    with pytest.raises(StoreError, match=r"is not whole"):
+        Activations.load(tmp_path)
+    file.write_bytes(whole)
+    np.testing.assert_array_equal(Activations.load(tmp_path).values, VALUES)
+    table = tmp_path / "samples" / "00000000.parquet"
+    table.write_bytes(table.read_bytes()[:-50])
+    with pytest.raises(StoreError, match=r"00000000.parquet is not whole"):
+        Activations.load(tmp_path)
+
+
+def test_only_one_writes_a_folder(tmp_path: Path) -> None:
+    held = FileLock(tmp_path / ".lock")
+    with held, pytest.raises(StoreError, match="is being written by another capture"):
+        Writer(tmp_path, ["fc"], "float32", {})
+    Writer(tmp_path, ["fc"], "float32", {}).close()
+    assert [file.name for file in tmp_path.iterdir()] in ([], [".lock"])
+
+
+@pytest.mark.parametrize("name", ["..", "a" * 300, "/", "", ".hidden", "con:\\x"])
+def test_any_layer_name_has_a_folder(tmp_path: Path, name: str) -> None:
+    acts(layer=name).save(tmp_path / "acts")
+    assert Activations.load(tmp_path / "acts").layer == name
+    assert [folder.name for folder in tmp_path.iterdir()] == ["acts"]
+
+
+def test_a_full_disk_leaves_a_store_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer(tmp_path, ["fc"], "float32", {})
+    sample = np.arange(10)
+
+    def shard(start: int) -> None:
+        writer.add("fc", VALUES[start : start + 10], sample=sample + start)
+        writer.describe(sample + start, texts=TEXTS[start : start + 10])
+        writer.commit(1, start + 10, "", {"names": [], "order": "given"})
+
+    shard(0)
+    full = OSError(28, "No space left on device")
+
+    def no_room(*_: Any) -> None:
+        raise full
+
+    monkeypatch.setattr("os.fsync", no_room)
+    with pytest.raises(StoreError, match=r"the disk is full. The 10 samples before are safe"):
+        shard(10)
+    writer.close()
+    assert not list(tmp_path.rglob("*.part"))
+    np.testing.assert_array_equal(Activations.load(tmp_path).values, VALUES[:10])
