@@ -3,7 +3,9 @@
     python benchmarks/capture.py [--only middle lengths] [--texts 1500] [--threads 2]
 
 A middle layer: layer 6 of 12 of a GPT-2-small-sized model with random weights, token ids, 6
-batches of 8 x 128: `capture` against the whole model and against a bare hook that ends the pass.
+batches of 8 x 128: `capture` against a bare hook that ends the pass, the whole model, and, where
+they are installed, TransformerLens and nnsight (see capture_rivals.py). All in turns, best of
+three, the mean over tokens; the results are compared.
 
 The same texts (AG-News where `../shared/data` is there, else the bundled ones) through the same
 model (all-MiniLM-L6-v2, layer 5 of 6), `capture` against batches in the data's order padded to
@@ -14,13 +16,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import csv
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import capture_rivals
 import numpy as np
 import torch
 
@@ -52,44 +57,67 @@ def texts(count: int) -> list[str]:
 
 
 def middle() -> None:
-    from transformers import GPT2Config, GPT2Model
+    from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(0)
-    model = GPT2Model(GPT2Config()).eval()
+    whole = GPT2LMHeadModel(GPT2Config()).eval()
+    model = whole.transformer
+    unfused = copy.deepcopy(model)
+    unfused.set_attn_implementation("eager")
     ids = torch.randint(0, 50_000, (48, 128))
-    layer = "h.5"
+    parts, layer = ids.split(8), "h.5"
 
     def ours() -> np.ndarray:
         return nw.capture(model, ids, layer, batch_size=8, progress=False).values
 
-    def hook() -> np.ndarray:
+    def hook(inner: torch.nn.Module) -> np.ndarray:
         kept: list[torch.Tensor] = []
 
         def keep(_module: Any, _inputs: Any, output: Any) -> None:
             kept.append((output[0] if isinstance(output, tuple) else output).mean(1))
             raise StopIteration
 
-        handle = model.get_submodule(layer).register_forward_hook(keep)
+        handle = inner.get_submodule(layer).register_forward_hook(keep)
         with torch.no_grad():
-            for part in ids.split(8):
+            for part in parts:
                 with contextlib.suppress(StopIteration):
-                    model(part)
+                    inner(part)
         handle.remove()
         return torch.cat(kept).numpy()
 
-    def whole() -> np.ndarray:
+    def to_the_end(inner: torch.nn.Module) -> np.ndarray:
         with torch.no_grad():
-            for part in ids.split(8):
-                model(part)
+            for part in parts:
+                inner(part)
         return np.zeros(0)
 
-    best, made = turns({"ours": ours, "hook": hook, "whole": whole})
-    apart = np.abs(made["ours"] - made["hook"]).max()
+    ways = {
+        "hook": lambda: hook(model),
+        "capture": ours,
+        "whole model": lambda: to_the_end(model),
+        "whole model and its head": lambda: to_the_end(whole),
+        "hook, unfused attention": lambda: hook(unfused),
+        **capture_rivals.ways(whole, parts, 5),
+    }
+    best, made = turns(ways)
+    highest = np.abs(made["hook"]).max()
     print(
-        f"layer 6 of 12, 48 x 128 tokens: capture {best['ours']:.2f} s, a bare hook with early "
-        f"exit {best['hook']:.2f} s ({best['ours'] / best['hook']:.2f} of it), the whole model "
-        f"{best['whole']:.2f} s; results within {apart:.1e}"
+        f"layer 6 of 12, 48 x 128 tokens, {torch.get_num_threads()} threads; a bare hook that ends "
+        "the pass there, and:"
     )
+    for name, seconds in best.items():
+        line = f"  {name:34} {seconds:6.2f} s  {seconds / best['hook']:5.2f} of the hook"
+        if made[name].size:
+            apart = np.abs(made[name] - made["hook"]).max() / highest
+            line += f"  results within {apart:.0e} of the largest"
+        print(line)
+    print("  " + ", ".join(f"{name} {version}" for name, version in versions()))
+
+
+def versions() -> Iterator[tuple[str, str]]:
+    for name in ["torch", "transformers", "transformer-lens", "nnsight"]:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)
 
 
 def lengths(data: list[str]) -> None:
