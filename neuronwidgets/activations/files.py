@@ -47,12 +47,18 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
             item=item,
             token=position,
             origin=faces.origin,
+            place=gaps(faces.sample),
         ),
         "labels": codes,
         "label_names": names,
         "unit": store.manifest["about"].get("unit", ""),
         "excluded": excluded,
     }
+
+
+def gaps(place: np.ndarray) -> np.ndarray | None:
+    """Places in the data (sorted) as `Samples` has them."""
+    return None if (place == np.arange(len(place))).all() else place
 
 
 def _labels(codes: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
@@ -77,6 +83,8 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
     samples, many = acts.samples, len(acts)
     labels_about = {"names": list(acts.label_names), "order": "given"}
     item = np.arange(many) if samples.item is None else samples.item
+    items = max(len(samples.texts), len(samples.images), int(item.max(initial=-1)) + 1)
+    place = np.arange(items) if samples.place is None else samples.place
     writer = Writer(path, [acts.layer], dtype, {"unit": acts.unit, "saved": True})
     try:
         if writer.batches:
@@ -85,7 +93,7 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
             rows = slice(start, min(start + _ROWS, many))
             values = np.ascontiguousarray(acts.values[rows], np.float32)
             encoded = {k: _numpy(v) for k, v in encode(torch.from_numpy(values), dtype).items()}
-            columns = {"sample": item[rows].astype(np.int64)}
+            columns = {"sample": place[item[rows]].astype(np.int64)}
             if samples.token is not None:
                 columns["position"] = samples.token[rows].astype(np.int32)
             if start == 0 and len(acts.excluded):
@@ -94,7 +102,6 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
             if writer.full and rows.stop < many:
                 writer.describe(np.zeros(0, np.int64))
                 writer.commit(1, 0, "", labels_about)
-        items = max(len(samples.texts), len(samples.images), int(item.max(initial=-1)) + 1)
         labels = None
         if acts.labels is not None:
             labels = np.full(items, -1)
@@ -102,7 +109,7 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
         for start in range(0, items, _ROWS):
             part = slice(start, min(start + _ROWS, items))
             writer.describe(
-                np.arange(start, part.stop),
+                place[part],
                 label=None if labels is None else labels[part],
                 texts=samples.texts[part],
                 spans=samples.spans[part],

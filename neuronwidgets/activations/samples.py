@@ -32,6 +32,8 @@ class Samples:
         token: int32 `S`, which of the text's tokens a sample is; `None` for whole texts.
         origin: int64, for each text, of which text of the data it is a window; `None` where texts
             were not split.
+        place: int64, increasing, which samples of the data the texts or images are; `None` where
+            they are all of them from the first on (not so while reading, or where it was stopped).
     """
 
     count: int
@@ -41,6 +43,7 @@ class Samples:
     item: np.ndarray | None = None
     token: np.ndarray | None = None
     origin: np.ndarray | None = None
+    place: np.ndarray | None = None
 
     @property
     def kind(self) -> Literal["image", "text", "none"]:
@@ -61,6 +64,13 @@ class Samples:
         """The text or image that `sample` belongs to."""
         return int(sample if self.item is None else self.item[sample])
 
+    def place_of(self, sample: int) -> tuple[int, int]:
+        """Which sample of the data, and which token of it (or -1): the same however much of the
+        data was read."""
+        item, token = self.item_of(sample), self.token_of(sample)
+        place = item if self.place is None else int(self.place[item])
+        return place, -1 if token is None else token
+
     def token_of(self, sample: int) -> int | None:
         """Which token of its text `sample` is; `None` for a whole text."""
         return None if self.token is None else int(self.token[sample])
@@ -78,6 +88,7 @@ class Samples:
             if self.token is None
             else np.asarray(self.token)[np.asarray(rows, np.int64)],
             origin=None if self.origin is None else self.origin[items],
+            place=None if self.place is None else self.place[items],
         )
 
     def marks(self) -> list[int]:

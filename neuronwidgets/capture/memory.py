@@ -9,6 +9,7 @@ import numpy as np
 
 from neuronwidgets.activations import Activations, Samples
 from neuronwidgets.activations.activations import encode_labels
+from neuronwidgets.activations.files import gaps
 from neuronwidgets.capture.rows import HostRows
 from neuronwidgets.capture.tokens import TokenReader, token_ids
 from neuronwidgets.models import Batch
@@ -109,6 +110,7 @@ class Memory:
             item=None if token is None and len(item) == self.count else item,
             token=token,
             origin=faces["origin"],
+            place=gaps(there),
         )
         tokens = self._tokens(layer, faces["ids"], faces["padding"], samples)
         return Activations(layer, values, samples, codes, names, self._unit, tokens, excluded)

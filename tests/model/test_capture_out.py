@@ -57,7 +57,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def same(found: nw.Activations, expected: nw.Activations, direction: bool = True) -> None:
     np.testing.assert_array_equal(np.asarray(found.values), expected.values)
-    for name in ("item", "token", "origin"):
+    for name in ("item", "token", "origin", "place"):
         mine, other = getattr(found.samples, name), getattr(expected.samples, name)
         assert (mine is None) == (other is None)
         if mine is not None:
