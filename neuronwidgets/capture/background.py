@@ -71,7 +71,10 @@ class Capturing:
             raise ValueError("nothing has been read yet: wait(1) waits for the first samples.")
         if isinstance(self.error, BaseException) and not self._run.count:
             raise self.error
-        return given(self._alone, self._run.so_far())
+        with self._run.lock:
+            if self._final is None:
+                return given(self._alone, self._run.so_far())
+        return self._final
 
     def wait(self, samples: int | None = None, timeout: float | None = None) -> bool:
         """Wait for its end, or for so many samples (`timeout` in seconds). True if they came."""
@@ -131,8 +134,10 @@ class Capturing:
                 self._tell()
             else:
                 self._stop.clear()
-            if self._run.count:
-                self._final = given(self._alone, self._run.result())
+            # The run keeps nothing that it has given: a `so_far` meanwhile waits for it.
+            with self._run.lock:
+                if self._run.count:
+                    self._final = given(self._alone, self._run.result())
         except BaseException as error:
             if isinstance(error, CaptureError):
                 error.so_far = given(self._alone, error.so_far)
