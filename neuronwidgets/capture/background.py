@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 import weakref
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 from neuronwidgets.capture.passes import CaptureError
 from neuronwidgets.capture.run import Reading, Run
 
+log = logging.getLogger("neuronwidgets")
 LIVING: weakref.WeakSet[Capturing] = weakref.WeakSet()
 
 
@@ -153,7 +155,13 @@ class Capturing:
             self._news.notify_all()
             watching = list(self._watching)
         for call in watching:
-            call()
+            try:
+                call()
+            except Exception:
+                # It costs the watcher, not the capture.
+                log.exception("a watcher of %r failed and is dropped", self)
+                with self._news:
+                    self._watching.remove(call)
 
 
 @atexit.register

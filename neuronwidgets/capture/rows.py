@@ -93,24 +93,25 @@ class Copies:
     batch and the computation of the next run at once."""
 
     def __init__(self) -> None:
-        self._stream: Any = None
+        self._streams: dict[torch.device, Any] = {}
 
     def start(self, tensors: dict[str, torch.Tensor]) -> Callable[[], Arrays]:
         """Begin; what this returns waits for the arrays."""
         device = next(iter(tensors.values())).device
         if device.type != "cuda":
             return lambda: {name: _numpy(tensor.cpu()) for name, tensor in tensors.items()}
-        if self._stream is None:
-            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._stream.wait_stream(torch.cuda.current_stream(device))
+        if device not in self._streams:
+            self._streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream = self._streams[device]
+        stream.wait_stream(torch.cuda.current_stream(device))
         there = {}
-        with torch.cuda.stream(self._stream):
+        with torch.cuda.stream(stream):
             for name, tensor in tensors.items():
                 there[name] = torch.empty_like(tensor, device="cpu", pin_memory=True)
                 there[name].copy_(tensor, non_blocking=True)
                 # Its memory goes to no other tensor before the copy is done.
-                tensor.record_stream(self._stream)
-            done = self._stream.record_event()
+                tensor.record_stream(stream)
+            done = stream.record_event()
 
         def wait() -> Arrays:
             done.synchronize()

@@ -105,7 +105,7 @@ class Run:
         self._began = time.perf_counter()
         if wanted.out is not None:
             self._disk = self._open(wanted.out, others)
-            self.count = self._texts = self._disk.count
+            self.count = self._disk.count
         elif self._keeps:
             self._memory = Memory(
                 wanted.layers, wanted.unit, wanted.labels, names, self._token_reader
@@ -159,6 +159,8 @@ class Run:
             with evaluating(self._reader.model):
                 yield self.reading
                 for raw in self._raw:
+                    if raw.origin is not None:
+                        self._texts = max(self._texts, int(raw.origin.max()) + 1)
                     if self._disk is not None and self._disk.holds(raw):
                         self._first = None
                         continue
@@ -235,17 +237,15 @@ class Run:
                 self._memory.add(batch, place, rows)
             self.count += batch.size
             self._tokens += 0 if batch.mask is None else int(batch.mask.sum())
-            self._texts += batch.size
-            if batch.origin is not None:
-                self._texts = int(batch.origin.max()) + 1
 
     def _check_labels(self) -> None:
         labels = self._wanted.labels
-        if labels is not None and len(labels) != self._texts:
+        count = self._texts or self.count
+        if labels is not None and len(labels) != count:
             self.stop()
             raise ValueError(
-                f"labels has {len(labels):,} entries and data has {self._texts:,} samples: one "
-                "per sample is needed."
+                f"labels has {len(labels):,} entries and data has {count:,} samples: one per "
+                "sample is needed."
             )
 
     # What there is

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuronwidgets.models.compiled import hooks_seen
 from neuronwidgets.models.run import call, described
 
 
@@ -80,7 +81,8 @@ def hooked(
     _OURS[edit] = owner, every_thread
     handle = module.register_forward_hook(edit)
     try:
-        yield
+        with hooks_seen():
+            yield
     finally:
         handle.remove()
 

@@ -11,6 +11,8 @@ from typing import Any, overload
 
 from torch import nn
 
+from neuronwidgets.models.compiled import COMPILED, plain
+
 _WIDTH_ATTRIBUTES = ("out_features", "out_channels", "num_features", "embedding_dim", "nf")
 _ACTIVATIONS = (
     nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ReLU6,
@@ -124,7 +126,7 @@ def _require_module(model: object) -> nn.Module:
 def layers(model: nn.Module) -> Layers:
     """List the layers of `model` that `layer=` accepts: name, type, width where stated, and whether
     its outputs are what people mean by "neurons"; `layers(model).neurons` are those names."""
-    model = _require_module(model)
+    model = plain(_require_module(model))
     rows = tuple(
         Layer(name, type(module).__name__, _width(module), _is_neurons(name, module))
         for name, module in model.named_modules()
@@ -140,9 +142,10 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     Raises:
         ValueError: no such layer; the message lists the nearest names.
     """
-    modules = dict(_require_module(model).named_modules())
-    if isinstance(name, str) and name in modules:
-        return modules[name]
+    model = plain(_require_module(model))
+    modules = dict(model.named_modules())
+    if isinstance(name, str) and name.removeprefix(COMPILED) in modules:
+        return modules[name.removeprefix(COMPILED)]
     names = [n for n in modules if n]
     near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     near += [n for n in names if n.endswith(f".{name}") and n not in near][:3]

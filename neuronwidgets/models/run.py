@@ -46,9 +46,12 @@ def described(inputs: Any) -> str:
 
 
 def move(model: nn.Module, inputs: Any) -> Any:
-    """`inputs` on the model's device (its first parameter's), floats in its dtype."""
-    first = next(model.parameters(), None)
-    device = torch.device("cpu") if first is None else first.device
+    """`inputs` on the model's device (its first parameter's), floats in its dtype.
+
+    Of a model that is spread over devices, the rest is accelerate's: it moves what it is given.
+    """
+    there = (p.device for p in model.parameters() if p.device.type != "meta")
+    device = next(there, torch.device("cpu"))
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
     return _move(inputs, device, dtype)
 

@@ -49,7 +49,8 @@ class Writer:
         self._faces: FaceFile | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / ".lock")
+            # Opened here, it may be closed on a background capture's thread.
+            self._lock = FileLock(self.folder / ".lock", thread_local=False)
             self._lock.acquire(timeout=0)
         except Timeout:
             raise StoreError(
