@@ -71,6 +71,23 @@ class Samples:
         place = item if self.place is None else int(self.place[item])
         return place, -1 if token is None else token
 
+    def places(self, rows: Any) -> np.ndarray:
+        """`place_of` of many: int64 `n x 2`."""
+        rows = np.asarray(rows, np.int64)
+        item = rows if self.item is None else self.item[rows]
+        token = np.full(len(rows), -1) if self.token is None else self.token[rows]
+        return np.stack([item if self.place is None else self.place[item], token], axis=1)
+
+    def rows_at(self, places: np.ndarray) -> np.ndarray:
+        """The row of each of `n x 2` places (see `places`): int64 `n`, -1 where there is none."""
+        if self.item is None and self.place is None:
+            there = (places[:, 0] < self.count) & (places[:, 1] == -1)
+            return np.where(there, places[:, 0], -1)
+        mine = self.places(np.arange(self.count))
+        near = np.flatnonzero(np.isin(mine[:, 0], places[:, 0]))
+        at = dict(zip(map(tuple, mine[near].tolist()), near.tolist(), strict=True))
+        return np.array([at.get(place, -1) for place in map(tuple, places.tolist())], np.int64)
+
     def token_of(self, sample: int) -> int | None:
         """Which token of its text `sample` is; `None` for a whole text."""
         return None if self.token is None else int(self.token[sample])

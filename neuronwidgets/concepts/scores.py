@@ -6,6 +6,9 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 
+MOST_RANKED = 1 << 28
+"""In more numbers than this, no neuron is looked for."""
+
 
 def entropy(counts: np.ndarray) -> np.ndarray:
     """Shannon entropy in bits of `... x L` counts: `...`; NaN where all counts are zero."""
@@ -61,3 +64,18 @@ def label_entropy(acts: Activations, top: int = 100) -> np.ndarray:
         active = best & (values > values.amin(dim=1, keepdim=True))
         counts[start : start + step] = (active.float() @ kinds.T).numpy()
     return entropy(counts)
+
+
+def most_mixed(acts: Activations, top: int | None) -> int:
+    """The neuron to begin with when none is named: the most mixed of those that fire often."""
+    if acts.labels is None or acts.values.size > MOST_RANKED:
+        return 0
+    k = acts.check_top(min(100, len(acts)) if top is None else top)
+    mixed = label_entropy(acts, k)
+    # Of a neuron that fires for a few samples only, the others in the top are noise.
+    values = np.asarray(acts.values)
+    strongest = values.max(axis=0)
+    weakest = np.partition(values, len(acts) - k, axis=0)[len(acts) - k]
+    often = (weakest > 0.4 * strongest) & (strongest > 0.1 * strongest.max())
+    mixed[~often] = np.nan
+    return 0 if np.isnan(mixed).all() else int(np.nanargmax(mixed))

@@ -42,6 +42,8 @@ class Split:
         Z: float64 `(n - 1) x 4`, the linkage in SciPy's format.
         method, metric: how `Z` was made.
         min_size: smaller clusters are no concept (5 of 100, as in the paper, unless chosen).
+        slots: int16, the palette's slot for each of those that the tree itself would give; `None`:
+            as they are.
     """
 
     acts: Activations
@@ -54,6 +56,7 @@ class Split:
     method: str = "ward"
     metric: str = "euclidean"
     min_size: int = field(default=5)
+    slots: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -66,12 +69,18 @@ class Split:
     @cached_property
     def colors(self) -> np.ndarray:
         """int16 `2n - 1`: the palette's slot of each node of the tree, -1 for small ones."""
-        return self.tree.colors(self.min_size)
+        own = self.tree.colors(self.min_size)
+        return own if self.slots is None else np.where(own < 0, own, self.slots[own])
 
     @cached_property
     def labels(self) -> np.ndarray | None:
         """int64 `n`: the top samples' labels, or `None`."""
         return None if self.acts.labels is None else self.acts.labels[self.index]
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """int64 `n x 2`: which of the data the top samples are (see `Samples.places`)."""
+        return self.acts.samples.places(self.index)
 
     @cached_property
     def map(self) -> np.ndarray:

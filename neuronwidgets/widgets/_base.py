@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import numpy as np
 import traitlets as t
 
 from neuronwidgets.widgets._jobs import Jobs, Progress, Steps
@@ -36,6 +37,13 @@ def in_words(error: BaseException) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     ours = isinstance(error, ValueError | TypeError | IndexError) and text
     return text if ours else f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class Whole(t.Int):
+    """A whole number; NumPy's are taken too."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        return super().validate(obj, int(value) if isinstance(value, np.integer) else value)
 
 
 class Widget(anywidget.AnyWidget):
@@ -68,9 +76,14 @@ class Widget(anywidget.AnyWidget):
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """What a view has changed; dropped if it was meant for what was on the screen before."""
         with self._jobs.lock:
-            if sync_data.get("_seen", self._seen) != self._serial:
-                sync_data = {k: v for k, v in sync_data.items() if k not in self._LATE}
-            super().set_state(sync_data)
+            seen = sync_data.get("_seen", self._seen)
+            late = {k: v for k, v in sync_data.items() if seen != self._serial and k in self._LATE}
+            super().set_state({k: v for k, v in sync_data.items() if k not in late})
+            if late:
+                self._came_late(seen, late)
+
+    def _came_late(self, seen: int, late: dict[str, Any]) -> None:
+        """A view has set `late` when `seen` was on the screen."""
 
     def _messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
         """Each message that a view may send, `noun.verb`, and what answers it."""
@@ -130,11 +143,14 @@ class Widget(anywidget.AnyWidget):
 
         Its slider, tree, map and cards work; what needs the kernel says so. Returns the path.
         """
+        return write(path, page(self._exported(), str(self._esm), str(self._css), repr(self)))
+
+    def _exported(self) -> dict[str, Any]:
+        """The traits that a page gets."""
         own = [name for name in self.keys if name in type(self)._own_traits()]
         state = {name: getattr(self, name) for name in own}
         # A widget inside has a page of its own.
-        state = {k: None if isinstance(v, Widget) else v for k, v in state.items()}
-        return write(path, page(state, str(self._esm), str(self._css), repr(self)))
+        return {k: None if isinstance(v, Widget) else v for k, v in state.items()}
 
     @classmethod
     def _own_traits(cls) -> set[str]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.concepts import Split
+from neuronwidgets.concepts import Concepts, Split
 from neuronwidgets.concepts.find import finding, unit
+from neuronwidgets.concepts.refine import refine
 from neuronwidgets.palette import COLORS
 from neuronwidgets.widgets._faces import Text, cut_text, pack_faces
 from neuronwidgets.widgets._jobs import Progress, Steps
@@ -28,10 +29,14 @@ CHUNK = 16
 
 
 class Evidence:
-    """The evidence for one split: grows as the user moves, and is packed for the views."""
+    """The evidence for one split: grows as the user moves, and is packed for the views.
 
-    def __init__(self, split: Split, truth: Truth | None = None) -> None:
+    Texts are read token by token where the activations lack it, unless `reads` is false.
+    """
+
+    def __init__(self, split: Split, truth: Truth | None = None, reads: bool = True) -> None:
         self.split = split
+        self.reads = reads
         self.truth = truth
         self._found: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
         self._texts: dict[int, Text] = {}
@@ -166,6 +171,20 @@ class Evidence:
         cosines = np.clip(vectors.astype(np.float64) @ self.split.direction, -1, 1)
         return [(r, s, float(c)) for r, s, c in zip(rows, scores, cosines, strict=True)]
 
+    def regroup(self, threshold: float) -> Any:
+        """Steps that return the `refinement` message and the membership."""
+        yield Progress(0.1, "k-means")
+        done = refine(self.split, threshold)
+        refined = Concepts.at(self.split, threshold).regrouped(done)
+        found: list[Any] = []
+        if len(refined):
+            found = yield from self.find(refined.vectors)
+        marks = np.where(done.moved, 1, np.where(done.left, 2, 0)).astype(np.int8)
+        packed = self.pack_refinement(
+            refined.labels, marks, refined.nodes, found, threshold, refined.vectors
+        )
+        return packed, done
+
     def _vectors(self, nodes: Sequence[int]) -> np.ndarray:
         tree, vectors = self.split.tree, self.split.vectors
         if not nodes:
@@ -177,7 +196,7 @@ class Evidence:
         acts = self.split.acts
         if acts.samples.kind != "text" or not len(acts.samples.spans):
             return []
-        if acts.tokens is None and acts.samples.token is None:
+        if acts.samples.token is None and (acts.tokens is None or not self.reads):
             return []
         rows = self.split.index[:SHOWN].tolist() + sorted(self._exemplars(nodes))
         rows += [r for n in nodes if n in self._found for r in self._found[n][0][:SHOWN].tolist()]

@@ -12,34 +12,29 @@ import numpy as np
 import traitlets as t
 
 from neuronwidgets.activations import Activations
-from neuronwidgets.concepts import Concepts, Split, label_entropy
+from neuronwidgets.concepts import Concepts, Split
+from neuronwidgets.concepts.carry import recolored
 from neuronwidgets.concepts.linkage import check_method
-from neuronwidgets.concepts.refine import Refinement, refine
-from neuronwidgets.concepts.split import split
-from neuronwidgets.widgets._base import IDLE, Widget, front_end
+from neuronwidgets.concepts.refine import Refinement
+from neuronwidgets.concepts.scores import most_mixed
+from neuronwidgets.concepts.split import TOP, split
+from neuronwidgets.widgets._base import IDLE, Whole, front_end
 from neuronwidgets.widgets._evidence import Evidence
+from neuronwidgets.widgets._feed import Feed
 from neuronwidgets.widgets._jobs import Progress, Steps, take
+from neuronwidgets.widgets._live import REFRESHING, REST, Live, Prepared, silently
+from neuronwidgets.widgets._memory import Memory, numbered
 
 if TYPE_CHECKING:
     from neuronwidgets.toy import Calibration
     from neuronwidgets.widgets._truth import Truth
 
-REST = 0.15
-"""Seconds without a new threshold after which the drag rests."""
 INLINE = 1.0
 """Seconds of evidence gathered before a call returns; the rest is a job."""
-MOST_RANKED = 1 << 28
 SPLITTING = "split"
 
 
-class Whole(t.Int):
-    """A whole number; NumPy's are taken too."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        return super().validate(obj, int(value) if isinstance(value, np.integer) else value)
-
-
-class SplitExplorer(Widget):
+class SplitExplorer(Live):
     """Split one neuron into concepts at the threshold that a person drags.
 
     The view re-cuts the tree itself, at every frame; Python follows. What needs the kernel
@@ -66,10 +61,13 @@ class SplitExplorer(Widget):
     """Names given by the user: tree node (as a string) -> name."""
 
     _LATE = ("threshold", "names", "selection")
+    _KEPT = (SPLITTING,)
     _split: Split
     _proof: Evidence
     _members: tuple[float, Refinement] | None
     """The k-means membership on the screen, and its threshold."""
+    _moved: bool
+    """Whether somebody chose the threshold; else it is the one that the data suggests."""
     _tree = t.Bytes().tag(sync=True)
     _evidence = t.Bytes().tag(sync=True)
     _refinement = t.Bytes().tag(sync=True)
@@ -82,6 +80,7 @@ class SplitExplorer(Widget):
         method: str = "ward",
         metric: str | None = None,
         *,
+        layer: str | None = None,
         threshold: float | None = None,
         min_size: int | None = None,
         refined: bool = False,
@@ -91,11 +90,15 @@ class SplitExplorer(Widget):
         """Open the explorer.
 
         Args:
-            acts: `Activations`, or a plain `S x D` array.
+            acts: `Activations`, a plain `S x D` array, or a `Capturing` that still runs: the
+                explorer opens on the first samples and is made anew as more arrive. Its
+                threshold, names and selection stay; a threshold that nobody has moved follows
+                what the data suggests.
             neuron: its number, or a direction (`D` numbers). Not given: the neuron whose top
                 samples have the most mixed labels, or neuron 0 without labels.
             top: how many top samples to split; 100, or all where there are fewer.
             method, metric: the linkage, see `neuronwidgets.linkage`.
+            layer: which, of a capture that reads several.
             threshold: where to cut at first; not given: chosen from the data.
             min_size: clusters of fewer samples are no concept; 5 in 100 if not given.
             refined: begin with the paper's k-means membership.
@@ -106,32 +109,28 @@ class SplitExplorer(Widget):
                 projection on it of at least a tenth of the largest one. See `calibration`.
             truth_names: of the `N` features; "feature 0" and so on if not given.
         """
-        if not isinstance(acts, Activations):
-            acts = Activations.from_arrays(acts)
-        self._acts = acts
+        self._feed = Feed(acts, layer)
+        acts = self._acts = self._feed.opened(top if isinstance(top, int) else TOP)
         self._truth = _known(truth, truth_names, acts.shape[1])
         self._min_size = min_size
         self._metric = check_method(method, metric)
         self._pending: Split | None = None
         self._applying: int | None = threading.get_ident()
         self._showing = False
-        self._memory: dict[Any, tuple[float, dict[str, str]]] = {}
+        self._memory = Memory()
+        self._moved, self._since = False, 0
         self._cached: tuple[Any, Concepts] | None = None
-        chosen = _most_mixed(acts, top) if neuron is None else neuron
+        chosen = most_mixed(acts, top) if neuron is None else neuron
         first = self._make(chosen, top, method)
         super().__init__()
         if threshold is not None:
-            self._memory[_key(first)] = (float(threshold), {})
-        self._show(*_ready(first, self._truth))
+            self._memory.keep(first, float(threshold), {})
+        self._show(*self._ready(first))
         self.refined = bool(refined)
         self._gather()
+        self._follow()
 
     # What a user reads
-
-    @property
-    def acts(self) -> Activations:
-        """The activations that are explored."""
-        return self._acts
 
     @property
     def split(self) -> Split:
@@ -148,7 +147,7 @@ class SplitExplorer(Widget):
             members = self._members if self.refined else None
             if members is not None and members[0] != self.threshold:
                 members = None
-            names = {int(node): name for node, name in self.names.items()}
+            names = numbered(self.names)
             key = (self._split, self.threshold, members, tuple(names.items()))
             if self._cached is not None and self._cached[0] == key:
                 return self._cached[1]
@@ -194,7 +193,7 @@ class SplitExplorer(Widget):
                 f"concept {concept} goes with no cluster of the tree: switch `refined`"
                 " off to name it."
             )
-        names = {int(key): value for key, value in self.names.items()}
+        names = numbered(self.names)
         anchors = list(names)
         taken = self._split.tree.inherit([int(n) for n in now.nodes if n >= 0], anchors)
         place = [int(n) for n in now.nodes if n >= 0].index(node)
@@ -236,7 +235,7 @@ class SplitExplorer(Widget):
         if pending is not None:
             with self._jobs.lock:
                 self._jobs.cancel()
-                self._show(*_ready(pending, self._truth))
+                self._show(*self._ready(pending))
             self._gather()
 
     @t.validate("threshold")
@@ -272,8 +271,10 @@ class SplitExplorer(Widget):
         return dict(proposal["value"])
 
     @t.observe("threshold", "refined")
-    def _moved(self, _change: Any) -> None:
+    def _changed(self, change: Any) -> None:
         if not self._showing:
+            self._moved = self._moved or change["name"] == "threshold"
+            self._touch()
             if self.status["state"] == "error":
                 self.status = IDLE
             self._gather(REST)
@@ -297,34 +298,83 @@ class SplitExplorer(Widget):
             words = error
             yield lambda: self._fail(words)
             # What is on the screen stays, and so does the work for it, without a word.
-            for step in self._steps():
+            for step in self._afterwards():
                 if not isinstance(step, Progress):
                     yield step
             return
         yield Progress(0.9, f"clustering {top} samples")
-        ready = _ready(made, self._truth)
+        ready = self._ready(made)
         yield lambda: self._show(*ready)
-        yield from self._steps()
+        yield from self._afterwards()
+
+    # Made anew while a capture runs
+
+    def _prepare(self, acts: Activations) -> Prepared:
+        with self._jobs.lock:
+            old, before, moved, refined = self._split, self.concepts, self._moved, self.refined
+            names = numbered(self.names)
+        who = old.direction if old.neuron is None else old.neuron
+        made = self._make(who, len(old.index), old.method, acts)
+        made = recolored(made, before.threshold if moved else None, before, names)
+        threshold = before.threshold if moved else made.suggested
+        ready = self._ready(made, read=False)
+        # With all that the cards show, so that none of them is blank meanwhile.
+        proof = ready[1]
+        yield from silently(proof.steps(self._nodes(made, threshold), lambda: None))
+        found = proof.pack_evidence()
+        packed = (yield from silently(proof.regroup(threshold))) if refined else None
+
+        def show() -> None:
+            with self._together(), self._quietly(), self.hold_trait_notifications():
+                rows = acts.samples.rows_at(self._acts.samples.places(self.selection))
+                status, since = self.status, self._since
+                self._memory.replaced(self._serial, old)
+                self._acts, proof.reads = acts, not self._feed.running
+                self._show(*ready)
+                self._since, self._evidence = since, found
+                self.selection = rows[rows >= 0].tolist()
+                self.status = status
+                if packed is not None and self.refined and self.threshold == threshold:
+                    self._refinement, self._members = packed[0], (threshold, packed[1])
+
+        return show
+
+    def _came_late(self, seen: int, late: dict[str, Any]) -> None:
+        # The heights of a tree that was made anew are the same, its nodes are others.
+        if "threshold" in late and seen >= self._since:
+            self.threshold = late["threshold"]
+        if "names" in late:
+            names = self._memory.late(seen, late["names"], self._split)
+            self.names = self.names if names is None else names
 
     # What both share
 
-    def _make(self, neuron: Any, top: Any, method: str) -> Split:
+    def _make(self, neuron: Any, top: Any, method: str, acts: Activations | None = None) -> Split:
         metric = self._metric[1] if method == self._metric[0] else None
-        return split(self._acts, neuron, top, method, metric, min_size=self._min_size)
+        acts = self._acts if acts is None else acts
+        return split(acts, neuron, top, method, metric, min_size=self._min_size)
+
+    def _ready(self, made: Split, read: bool = True) -> tuple[Split, Evidence, bytes]:
+        # While a capture runs, the model is its own.
+        evidence = Evidence(made, self._truth, read and not self._feed.running)
+        return made, evidence, evidence.pack_tree()
 
     def _show(self, made: Split, evidence: Evidence, tree: bytes) -> None:
         """Put a split on the screen, in one message; observers are called when all of it stands."""
-        threshold, names = self._memory.get(_key(made), (made.suggested, {}))
         with self._together(), self._quietly(), self.hold_trait_notifications():
             if hasattr(self, "_split"):
-                self._memory[_key(self._split)] = (self.threshold, dict(self.names))
+                given = self.threshold if self._moved else None
+                self._memory.keep(self._split, given, self.names)
+            threshold, names = self._memory.of(made)
             self._applying = threading.get_ident()
             try:
                 self._split, self._proof, self._members = made, evidence, None
                 self._serial += 1
+                self._since = self._serial
                 self.neuron, self.top, self.method = made.neuron, len(made.index), made.method
                 self.names = names
-                self.threshold = threshold
+                self._moved = threshold is not None
+                self.threshold = made.suggested if threshold is None else threshold
                 self.selection = []
                 self._refinement = b""
                 self._evidence = b""
@@ -343,19 +393,18 @@ class SplitExplorer(Widget):
         finally:
             self._showing = before
 
-    def _nodes(self) -> list[int]:
-        tree = self._split.tree
-        cut = tree.cut(self.threshold)
-        return [int(node) for node in cut[tree.size[cut] >= self._split.min_size]]
+    def _nodes(self, made: Split, threshold: float) -> list[int]:
+        cut = made.tree.cut(threshold)
+        return [int(node) for node in cut[made.tree.size[cut] >= made.min_size]]
 
     def _gather(self, delay: float = 0.0) -> None:
         """Start gathering evidence; without delay, some of it before returning."""
-        if not (self.refined or self._proof.lacks(self._nodes())):
+        if not (self.refined or self._proof.lacks(self._nodes(self._split, self.threshold))):
             return
-        if delay and self._jobs.kind == SPLITTING:
+        if delay and self._jobs.kind in (SPLITTING, REFRESHING):
             # It ends with the evidence for what it shows: a drag meanwhile must not stop it.
             return
-        steps = self._steps()
+        steps = self._afterwards()
         if delay == 0:
             end = time.perf_counter() + INLINE
             try:
@@ -369,9 +418,9 @@ class SplitExplorer(Widget):
                 return
         self._start(steps, delay)
 
-    def _steps(self) -> Steps:
-        made, proof = self._split, self._proof
-        nodes = self._nodes()
+    def _afterwards(self) -> Steps:
+        made, proof, threshold = self._split, self._proof, self.threshold
+        nodes = self._nodes(made, threshold)
 
         def publish() -> None:
             packed = proof.pack_evidence()
@@ -379,31 +428,18 @@ class SplitExplorer(Widget):
                 if self._split is made:
                     self._evidence = packed
 
-        if self.refined:
-            yield from self._refine()
+        if self.refined and (self._members is None or self._members[0] != threshold):
+            packed, done = yield from proof.regroup(threshold)
+
+            def regroup() -> None:
+                with self._together():
+                    if self._split is made:
+                        self._refinement = packed
+                        self._members = threshold, done
+
+            yield regroup
         if proof.lacks(nodes):
             yield from proof.steps(nodes, publish)
-
-    def _refine(self) -> Steps:
-        threshold, made, proof = self.threshold, self._split, self._proof
-        yield Progress(0.1, "k-means")
-        done = refine(made, threshold)
-        refined = Concepts.at(made, threshold).regrouped(done)
-        found: Sequence[Any] = ()
-        if len(refined):
-            found = yield from proof.find(refined.vectors)
-        marks = np.where(done.moved, 1, np.where(done.left, 2, 0)).astype(np.int8)
-        packed = proof.pack_refinement(
-            refined.labels, marks, refined.nodes, list(found), threshold, refined.vectors
-        )
-
-        def publish() -> None:
-            with self._together():
-                if self._split is made:
-                    self._refinement = packed
-                    self._members = threshold, done
-
-        yield publish
 
 
 def _known(truth: Any, names: Any, neurons: int) -> Truth | None:
@@ -415,28 +451,3 @@ def _known(truth: Any, names: Any, neurons: int) -> Truth | None:
     from neuronwidgets.widgets._truth import Truth
 
     return Truth.of(truth, names, neurons)
-
-
-def _ready(made: Split, truth: Truth | None) -> tuple[Split, Evidence, bytes]:
-    evidence = Evidence(made, truth)
-    return made, evidence, evidence.pack_tree()
-
-
-def _key(made: Split) -> Any:
-    who = made.direction.tobytes() if made.neuron is None else made.neuron
-    return who, len(made.index), made.method
-
-
-def _most_mixed(acts: Activations, top: int | None) -> int:
-    """The neuron to begin with when none is named: the most mixed of those that fire often."""
-    if acts.labels is None or acts.values.size > MOST_RANKED:
-        return 0
-    k = acts.check_top(min(100, len(acts)) if top is None else top)
-    mixed = label_entropy(acts, k)
-    # Of a neuron that fires for a few samples only, the others in the top are noise.
-    values = np.asarray(acts.values)
-    strongest = values.max(axis=0)
-    weakest = np.partition(values, len(acts) - k, axis=0)[len(acts) - k]
-    often = (weakest > 0.4 * strongest) & (strongest > 0.1 * strongest.max())
-    mixed[~often] = np.nan
-    return 0 if np.isnan(mixed).all() else int(np.nanargmax(mixed))

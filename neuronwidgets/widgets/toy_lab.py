@@ -15,14 +15,14 @@ import traitlets as t
 from ipywidgets import widget_serialization
 
 from neuronwidgets.toy import Config, Run
-from neuronwidgets.widgets._base import IDLE, Widget, front_end
+from neuronwidgets.widgets._base import IDLE, Whole, Widget, front_end
 from neuronwidgets.widgets._jobs import Progress as Told
 from neuronwidgets.widgets._jobs import Steps
 from neuronwidgets.widgets._toy_bench import Bench
 from neuronwidgets.widgets._toy_knobs import SIZE, at_preset, checked, preset_of
 from neuronwidgets.widgets._toy_neuron import activations
 from neuronwidgets.widgets._toy_picture import NAMES
-from neuronwidgets.widgets.split_explorer import SplitExplorer, Whole
+from neuronwidgets.widgets.split_explorer import SplitExplorer
 
 OFTEN = 1 / 15
 """Seconds between two pictures, at least ..."""

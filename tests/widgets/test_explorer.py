@@ -334,16 +334,14 @@ def test_what_a_view_set_for_another_tree_is_dropped(explorer: Any) -> None:
 def test_cancel_between_the_last_step_and_the_screen(
     explorer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from neuronwidgets.widgets import split_explorer
-
-    ready = split_explorer._ready
+    ready = explorer._ready
 
     def packed(*made: Any) -> Any:
         out = ready(*made)
         explorer.cancel()
         return out
 
-    monkeypatch.setattr(split_explorer, "_ready", packed)
+    monkeypatch.setattr(explorer, "_ready", packed)
     explorer._on_split_request({"neuron": 3, "top": 50, "method": "ward"})
     assert explorer.wait(30)
     assert (explorer.neuron, explorer.top) == (0, 100)
