@@ -29,16 +29,23 @@ export interface Trait<T> {
   set(value: T): void;
 }
 
-/** Traits that change together reach the signals together. */
-export function traitsOf(model: Model, lifetime: AbortSignal) {
+/**
+ * Traits that change together reach the signals together; while `waits`, only what the view itself
+ * sets does, and `update` brings the rest.
+ */
+export function traitsOf(model: Model, lifetime: AbortSignal, waits: () => boolean = () => false) {
   const bound = new Map<string, Signal<unknown>>();
-  const update = () =>
+  const serial = signal(model.get("_serial"));
+  bound.set("_serial", serial);
+  const update = () => {
+    if (waits()) return;
     batch(() => {
       for (const [name, value] of bound) value.value = model.get(name);
     });
+  };
   model.on("change", update);
   lifetime.addEventListener("abort", () => model.off("change", update));
-  return <T>(name: string): Trait<T> => {
+  const trait = <T>(name: string): Trait<T> => {
     const value = signal(model.get(name) as T);
     bound.set(name, value as Signal<unknown>);
     return {
@@ -46,18 +53,24 @@ export function traitsOf(model: Model, lifetime: AbortSignal) {
         return value.value;
       },
       set(next) {
-        change(model, { [name]: next });
+        change(model, { [name]: next }, serial.peek());
+        value.value = model.get(name) as T;
       },
     };
   };
+  return Object.assign(trait, { update });
 }
 
 /** Set traits that change together: one message, one repaint. */
-export function change(model: Model, values: Record<string, unknown>): void {
+export function change(
+  model: Model,
+  values: Record<string, unknown>,
+  serial = model.get("_serial"),
+): void {
   batch(() => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
     // With what was on the screen when they were set: the kernel may have moved on.
-    model.set("_seen", model.get("_serial"));
+    model.set("_seen", serial);
   });
   save(model);
 }

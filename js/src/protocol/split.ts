@@ -66,7 +66,8 @@ export interface RefinementMessage {
 /** Messages from the view to the kernel. */
 export type Request =
   | { type: "split.request"; neuron: number | null; top: number; method: string }
-  | { type: "job.cancel" };
+  | { type: "job.cancel" }
+  | { type: "capture.cancel" };
 
 function foundOf(packed: Packed): Found[] {
   const [count, width] = packed.shape("found");

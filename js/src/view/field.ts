@@ -1,4 +1,5 @@
-/** Fields that hold a number. */
+/** Fields that somebody types in. */
+import { useRef } from "preact/hooks";
 
 /** Commit a number typed or stepped in a field; what is not a whole number is put back. */
 export function committed(
@@ -10,4 +11,24 @@ export function committed(
   const value = Number(text);
   if (text === "" || !Number.isInteger(value)) field.value = old === null ? "" : String(old);
   else if (value !== old) commit(value);
+}
+
+type Typing = { currentTarget: HTMLInputElement };
+
+/** What makes a field show `value`, except while somebody types in it; `commit` gets the field. */
+export function useTyped(value: string | number, commit: (field: HTMLInputElement) => void) {
+  const draft = useRef<string | null>(null);
+  return {
+    value: draft.current ?? value,
+    onInput: (event: Typing) => {
+      draft.current = event.currentTarget.value;
+    },
+    onChange: (event: Typing) => {
+      draft.current = null;
+      commit(event.currentTarget);
+    },
+    onBlur: () => {
+      draft.current = null;
+    },
+  };
 }

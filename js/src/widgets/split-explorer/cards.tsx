@@ -5,6 +5,7 @@ import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/con
 import { short } from "../../core/scale";
 import type { Found, TreeMessage } from "../../protocol/split";
 import { type Face, RestingFace } from "../../view/faces";
+import { useTyped } from "../../view/field";
 import type { State } from "./state";
 import { type Nearest, nearestOf } from "./truth";
 
@@ -167,21 +168,21 @@ function NameField({
   fixed: boolean;
   onName: (name: string) => void;
 }) {
+  const typing = useTyped(name, (field) => {
+    onName(field.value);
+    // An empty name gives the default back, which may be what stood there already.
+    if (!field.value.trim()) field.value = name;
+  });
   if (fixed) return <span class="nw-title">{name}</span>;
   return (
     <input
       class="nw-title"
       aria-label={`name of concept ${number}`}
       title="type a name"
-      value={name}
+      {...typing}
       size={Math.max(4, name.length)}
       maxLength={80}
       spellcheck={false}
-      onChange={(event) => {
-        onName(event.currentTarget.value);
-        // An empty name gives the default back, which may be what stood there already.
-        if (!event.currentTarget.value.trim()) event.currentTarget.value = name;
-      }}
       onKeyDown={(event) => {
         // JupyterLab has its own meaning for keys outside of fields.
         event.stopPropagation();
@@ -206,7 +207,7 @@ interface FoundProps {
 
 function FoundStrip({ state, data, found, color, label }: FoundProps) {
   const all = data.samples.toLocaleString("en");
-  const busy = state.status.value.state === "running";
+  const busy = state.status.value.state === "running" || state.reading.value?.state === "running";
   if (!found) {
     return (
       <p class="nw-caption nw-pending">

@@ -4,9 +4,10 @@ import { type Cut, cutAt, type Names, refinedAt, renamed, type Seen } from "../.
 import { type Recovery, recoveryOf } from "../../core/recovery";
 import { between, fromUnit, toUnit } from "../../core/scale";
 import { members, nodeAt, rootOf, type Tree, topOf } from "../../core/tree";
-import { type Model, perFrame, traitsOf } from "../../model/model";
+import { change, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import type { Faces } from "../../protocol/faces";
+import type { Reading } from "../../protocol/reading";
 import {
   type Found,
   type Request,
@@ -25,10 +26,19 @@ export interface Hover {
   key?: string | undefined;
 }
 
+const ENDS = ["pointerup", "pointercancel"] as const;
+
 export type State = ReturnType<typeof createState>;
 
 export function createState(model: Model, lifetime: AbortSignal) {
-  const trait = traitsOf(model, lifetime);
+  const held = new Set<number>();
+  /** The kernel has made the same split anew: that waits until the hand lets go. */
+  const anew = () =>
+    held.size > 0 &&
+    neuron.value === model.get("neuron") &&
+    top.value === model.get("top") &&
+    method.value === model.get("method");
+  const trait = traitsOf(model, lifetime, anew);
   const neuron = trait<number | null>("neuron");
   const top = trait<number>("top");
   const method = trait<string>("method");
@@ -37,6 +47,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const selection = trait<number[]>("selection");
   const names = trait<Names>("names");
   const status = trait<Status>("status");
+  const reading = trait<Reading | Record<string, never>>("reading");
   const treeBytes = trait<DataView>("_tree");
   const evidenceBytes = trait<DataView>("_evidence");
   const refinementBytes = trait<DataView>("_refinement");
@@ -94,6 +105,24 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   const setThreshold = perFrame<number>(lifetime, (value) => threshold.set(value));
 
+  const hold = (event: PointerEvent) => {
+    const grip = event.pointerId;
+    held.add(grip);
+    change(model, { _held: true });
+    const over = (now: PointerEvent) => {
+      if (now.pointerId !== grip) return;
+      for (const name of ENDS) window.removeEventListener(name, over, true);
+      const same = anew();
+      held.delete(grip);
+      // Where the hand left the line, whatever came meanwhile.
+      if (same) threshold.set(threshold.value);
+      change(model, { _held: held.size > 0 });
+      trait.update();
+    };
+    for (const name of ENDS)
+      window.addEventListener(name, over, { capture: true, signal: lifetime });
+  };
+
   const rowsOf = (samples: Iterable<number>): Set<number> => {
     const row = data.value?.row;
     return new Set(row ? Array.from(samples, (sample) => row[sample]) : []);
@@ -122,6 +151,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
     hover,
     lit,
     litRows,
+
+    /** How far the capture is; null where there is none. */
+    reading: computed(() => ("state" in reading.value ? (reading.value as Reading) : null)),
+
+    /** A hand takes the line: until it lets go, nothing that the kernel makes anew moves it. */
+    hold,
 
     /** Move the line, at most once per frame. */
     setThreshold,

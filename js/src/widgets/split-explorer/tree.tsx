@@ -8,6 +8,7 @@ import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
 import { Canvas, type Size } from "../../view/canvas";
 import { taken } from "../../view/drag";
+import { useTyped } from "../../view/field";
 import type { State } from "./state";
 import { Truth } from "./truth";
 
@@ -59,6 +60,12 @@ export function ThresholdTree({ state, theme }: Props) {
   const unit = toUnit(state.threshold.value, top);
   const said = `${count} ${count === 1 ? "concept" : "concepts"} at ${short(state.threshold.value)}`;
 
+  const number = useTyped(typed(state.threshold.value), (field) => {
+    const value = Number(field.value.replace(",", "."));
+    if (Number.isFinite(value) && value >= 0 && field.value.trim()) state.setThreshold(value);
+    else field.value = typed(state.threshold.value);
+  });
+
   const onKey = (event: KeyboardEvent) => {
     const next = keyed(state.unit(), event.key, event.shiftKey);
     if (next === null) return;
@@ -68,6 +75,7 @@ export function ThresholdTree({ state, theme }: Props) {
 
   const drag = (event: PointerEvent) => {
     if (event.button !== 0) return;
+    state.hold(event);
     const area = (box.current as HTMLElement).getBoundingClientRect();
     const tall = area.height - FOOT;
     // The line keeps its distance to the pointer that it had when it was taken.
@@ -123,6 +131,7 @@ export function ThresholdTree({ state, theme }: Props) {
           aria-label="separation threshold"
           aria-valuetext={said}
           style={{ "--nw-at": `${unit * 100}%` }}
+          onPointerDown={state.hold}
           onInput={(event) => state.setUnit(Number(event.currentTarget.value))}
           onKeyDown={onKey}
         />
@@ -132,13 +141,7 @@ export function ThresholdTree({ state, theme }: Props) {
           type="text"
           inputMode="decimal"
           aria-label="threshold as a number"
-          value={typed(state.threshold.value)}
-          onChange={(event) => {
-            const value = Number(event.currentTarget.value.replace(",", "."));
-            if (Number.isFinite(value) && value >= 0 && event.currentTarget.value.trim()) {
-              state.setThreshold(value);
-            } else event.currentTarget.value = typed(state.threshold.value);
-          }}
+          {...number}
         />
       </div>
       <Truth state={state} data={data} />

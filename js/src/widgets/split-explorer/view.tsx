@@ -4,7 +4,8 @@ import { entropy } from "../../core/concepts";
 import { short } from "../../core/scale";
 import { themeOf } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
-import { committed } from "../../view/field";
+import { committed, useTyped } from "../../view/field";
+import { ReadingLine } from "../../view/reading";
 import { StatusBar } from "../../view/status";
 import { Cards } from "./cards";
 import { SampleMap } from "./map";
@@ -20,10 +21,14 @@ interface Props {
 export function SplitExplorer({ state, root, lifetime }: Props) {
   const theme = useMemo(() => themeOf(root, lifetime), []);
   const data = state.data.value;
+  const reading = state.reading.value;
   const cancel = () => state.request({ type: "job.cancel" });
   return (
     <section class="nw-frame" aria-label="Split explorer">
       {data && <Header state={state} data={data} />}
+      {reading && (
+        <ReadingLine reading={reading} onStop={() => state.request({ type: "capture.cancel" })} />
+      )}
       <StatusBar status={state.status.value} onCancel={cancel} />
       {data ? (
         <div class="nw-panes">
@@ -63,6 +68,12 @@ function Header({ state, data }: { state: State; data: TreeMessage }) {
       method: method.value,
       ...change,
     });
+  const neuronField = useTyped(neuron.value ?? "", (field) =>
+    committed(field, neuron.value, (value) => ask({ neuron: value })),
+  );
+  const topField = useTyped(top.value, (field) =>
+    committed(field, top.value, (value) => ask({ top: value })),
+  );
   const last = data.activation.length - 1;
   const bits = data.label ? entropy(data.label, data.labels.length) : Number.NaN;
   return (
@@ -78,10 +89,7 @@ function Header({ state, data }: { state: State; data: TreeMessage }) {
           aria-label={`neuron, 0 to ${data.neurons - 1}`}
           title={`0 to ${data.neurons - 1}`}
           placeholder="direction"
-          value={neuron.value ?? ""}
-          onChange={(event) =>
-            committed(event.currentTarget, neuron.value, (value) => ask({ neuron: value }))
-          }
+          {...neuronField}
         />
       </label>
       <span class="nw-quiet">
@@ -96,10 +104,7 @@ function Header({ state, data }: { state: State; data: TreeMessage }) {
           step="1"
           aria-label={`how many top samples, 2 to ${data.samples}`}
           title={`2 to ${data.samples}`}
-          value={top.value}
-          onChange={(event) =>
-            committed(event.currentTarget, top.value, (value) => ask({ top: value }))
-          }
+          {...topField}
         />
       </label>
       <select
