@@ -119,9 +119,10 @@ describe("a hand on the line", () => {
     expect(model.traits._held).toBe(true);
     const before = state.data.value;
     state.threshold.set(3);
-    model.kernel(anew());
+    model.kernel({ ...anew(), reading });
     expect(state.data.value).toBe(before);
     expect(state.threshold.value).toBe(3);
+    expect(state.reading.value?.samples).toBe(3200);
     window.dispatchEvent(pointer("pointerup", 9));
     expect(state.data.value).toBe(before);
     window.dispatchEvent(pointer("pointerup", 4));

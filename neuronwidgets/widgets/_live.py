@@ -130,9 +130,14 @@ class Live(Widget):
 
     def _messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
         found = super()._messages()
-        if (capturing := self._feed.capturing) is not None:
-            found["capture.cancel"] = lambda _: capturing.cancel()
+        if self._feed.capturing is not None:
+            found["capture.cancel"] = self._on_capture_cancel
         return found
+
+    def _on_capture_cancel(self, _message: dict[str, Any]) -> None:
+        assert self._feed.capturing is not None
+        self._feed.capturing.cancel()
+        self._follower.wake()
 
     def _exported(self) -> dict[str, Any]:
         state = super()._exported()
@@ -173,11 +178,15 @@ class _Follower(threading.Thread):
         self._unwatch = feed.capturing.watch(self._news.set)
         self._widget = weakref.ref(widget, lambda _: self.end())
 
+    def wake(self) -> None:
+        """Look now."""
+        self._news.set()
+
     def end(self) -> None:
         """Look no more."""
         self._unwatch()
         self._over.set()
-        self._news.set()
+        self.wake()
 
     def run(self) -> None:
         while not self._over.is_set():

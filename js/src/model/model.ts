@@ -30,22 +30,25 @@ export interface Trait<T> {
 }
 
 /**
- * Traits that change together reach the signals together; while `waits`, only what the view itself
- * sets does, and `update` brings the rest.
+ * Traits that change together reach the signals together. While `waits`, only what the view itself
+ * sets does, and what is taken `always`; `update` brings the rest.
  */
 export function traitsOf(model: Model, lifetime: AbortSignal, waits: () => boolean = () => false) {
   const bound = new Map<string, Signal<unknown>>();
+  const free = new Set<string>();
   const serial = signal(model.get("_serial"));
   bound.set("_serial", serial);
   const update = () => {
-    if (waits()) return;
+    const waiting = waits();
     batch(() => {
-      for (const [name, value] of bound) value.value = model.get(name);
+      for (const [name, value] of bound)
+        if (!waiting || free.has(name)) value.value = model.get(name);
     });
   };
   model.on("change", update);
   lifetime.addEventListener("abort", () => model.off("change", update));
-  const trait = <T>(name: string): Trait<T> => {
+  const trait = <T>(name: string, when?: "always"): Trait<T> => {
+    if (when) free.add(name);
     const value = signal(model.get(name) as T);
     bound.set(name, value as Signal<unknown>);
     return {

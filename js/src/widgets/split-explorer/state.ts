@@ -46,8 +46,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const refined = trait<boolean>("refined");
   const selection = trait<number[]>("selection");
   const names = trait<Names>("names");
-  const status = trait<Status>("status");
-  const reading = trait<Reading | Record<string, never>>("reading");
+  const status = trait<Status>("status", "always");
+  const reading = trait<Reading | Record<string, never>>("reading", "always");
   const treeBytes = trait<DataView>("_tree");
   const evidenceBytes = trait<DataView>("_evidence");
   const refinementBytes = trait<DataView>("_refinement");
