@@ -1,8 +1,9 @@
 /** Samples as a person sees them: a picture, or a text with its peak token marked. */
-import { memo } from "preact/compat";
+
 import { short } from "../core/scale";
 import { snippet } from "../core/text";
 import type { Faces, Text } from "../protocol/faces";
+import { memo } from "./memo";
 
 export interface Face {
   row: number;

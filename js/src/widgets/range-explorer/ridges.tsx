@@ -1,6 +1,6 @@
 /** One ridge per class over the neuron's axis, and the range across them. */
+
 import { type Signal, useSignal } from "@preact/signals";
-import { memo } from "preact/compat";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ticks } from "../../core/axis";
 import { unitOf } from "../../core/edges";
@@ -10,6 +10,7 @@ import { percent, short } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import type { RangesMessage } from "../../protocol/ranges";
 import { Canvas, type Size } from "../../view/canvas";
+import { memo } from "../../view/memo";
 import { Edges } from "./edges";
 import { type Dot, drawRidges, firstRow, type Look, layersMaker, PAD } from "./paint";
 import type { State } from "./state";

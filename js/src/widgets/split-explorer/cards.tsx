@@ -1,11 +1,12 @@
 /** One card per concept, below the neuron's own. */
-import { memo } from "preact/compat";
+
 import { useMemo } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { short } from "../../core/scale";
 import type { Found, TreeMessage } from "../../protocol/split";
 import { type Face, RestingFace } from "../../view/faces";
 import { useTyped } from "../../view/field";
+import { memo } from "../../view/memo";
 import type { State } from "./state";
 import { type Nearest, nearestOf } from "./truth";
 
