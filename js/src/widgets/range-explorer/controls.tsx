@@ -1,6 +1,7 @@
 /** How wide the range is, by which rule, and in words what it holds. */
 import type { Rule } from "../../protocol/ranges";
 import { Aloud } from "../../view/aloud";
+import { useTyped } from "../../view/field";
 import { useUnique } from "../../view/unique";
 import type { State } from "./state";
 
@@ -17,6 +18,12 @@ const RULES: [Rule, string, string][] = [
 export function Controls({ state }: { state: State }) {
   const { tau, rule, custom } = state;
   const group = useUnique();
+  const number = useTyped(tau.value.toFixed(2), (field) => {
+    const text = field.value.trim();
+    const value = Number(text.replace(",", "."));
+    if (text && Number.isFinite(value)) state.setTau(value);
+    field.value = tau.value.toFixed(2);
+  });
   const loose = custom.value ? "nw-loose" : "";
   return (
     <div class="nw-controls">
@@ -37,13 +44,7 @@ export function Controls({ state }: { state: State }) {
           type="text"
           inputMode="decimal"
           aria-label="tau as a number, 0 to 4"
-          value={tau.value.toFixed(2)}
-          onChange={(event) => {
-            const text = event.currentTarget.value.trim();
-            const value = Number(text.replace(",", "."));
-            if (text && Number.isFinite(value)) state.setTau(value);
-            event.currentTarget.value = tau.value.toFixed(2);
-          }}
+          {...number}
         />
       </div>
       <div class="nw-rules">

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { themeOf } from "../../model/theme";
 import type { RangesMessage } from "../../protocol/ranges";
-import { committed } from "../../view/field";
+import { committed, useTyped } from "../../view/field";
 import { StatusBar } from "../../view/status";
 import { Completions } from "./completions";
 import { Controls } from "./controls";
@@ -68,6 +68,11 @@ function Header({ state, data }: { state: State; data: RangesMessage }) {
     const busy = state.status.value.state === "running";
     if (now && !busy && now !== document.activeElement) now.value = String(state.neuron.value);
   });
+  const typing = useTyped(state.neuron.value, (field) =>
+    committed(field, state.neuron.value, (neuron) =>
+      state.request({ type: "neuron.request", neuron }),
+    ),
+  );
   const samples = data.samples.toLocaleString("en");
   return (
     <header class="nw-header">
@@ -80,15 +85,7 @@ function Header({ state, data }: { state: State; data: RangesMessage }) {
         step="1"
         aria-label={`neuron, 0 to ${data.neurons - 1}`}
         title={`0 to ${data.neurons - 1}`}
-        value={state.neuron.value}
-        onChange={(event) =>
-          committed(event.currentTarget, state.neuron.value, (neuron) =>
-            state.request({ type: "neuron.request", neuron }),
-          )
-        }
-        onBlur={(event) => {
-          event.currentTarget.value = String(state.neuron.value);
-        }}
+        {...typing}
       />
       <span class="nw-quiet">
         of layer <b class="nw-layer">{data.layer}</b>

@@ -187,11 +187,8 @@ function NameField({
       onKeyDown={(event) => {
         // JupyterLab has its own meaning for keys outside of fields.
         event.stopPropagation();
-        if (event.key === "Enter") event.currentTarget.blur();
-        if (event.key === "Escape") {
-          event.currentTarget.value = name;
-          event.currentTarget.blur();
-        }
+        typing.onKeyDown(event);
+        if (event.key === "Enter" || event.key === "Escape") event.currentTarget.blur();
       }}
     />
   );
