@@ -86,6 +86,10 @@ function Header({ state, data }: { state: State; data: RangesMessage }) {
         aria-label={`neuron, 0 to ${data.neurons - 1}`}
         title={`0 to ${data.neurons - 1}`}
         {...typing}
+        onBlur={(event) => {
+          typing.onBlur();
+          event.currentTarget.value = String(state.neuron.value);
+        }}
       />
       <span class="nw-quiet">
         of layer <b class="nw-layer">{data.layer}</b>
