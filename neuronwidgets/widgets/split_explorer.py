@@ -90,10 +90,8 @@ class SplitExplorer(Live):
         """Open the explorer.
 
         Args:
-            acts: `Activations`, a plain `S x D` array, or a `Capturing` that still runs: the
-                explorer opens on the first samples and is made anew as more arrive. Its
-                threshold, names and selection stay; a threshold that nobody has moved follows
-                what the data suggests.
+            acts: `Activations`, a plain `S x D` array, or a `Capturing` that still runs: it
+                opens on the first samples and is made anew as more arrive; what was chosen stays.
             neuron: its number, or a direction (`D` numbers). Not given: the neuron whose top
                 samples have the most mixed labels, or neuron 0 without labels.
             top: how many top samples to split; 100, or all where there are fewer.

@@ -132,3 +132,18 @@ def test_html_shows_images_and_escapes_texts() -> None:
     assert images.count("src='data:image/png;base64,") == 24
     assert "Samples(30 images), the first 24 shown" in images
     assert "Samples(4 samples)" in Samples(4)._repr_html_()
+
+
+def test_places_and_the_rows_at_them() -> None:
+    whole = Samples(4)
+    assert whole.places([3, 0]).tolist() == [[3, -1], [0, -1]]
+    assert whole.rows_at(np.array([[3, -1], [4, -1], [0, 2]])).tolist() == [3, -1, -1]
+    tokens = Samples(
+        4, item=np.array([0, 0, 1, 1]), token=np.array([0, 2, 0, 1]), place=np.array([5, 9])
+    )
+    places = tokens.places([1, 2])
+    assert places.tolist() == [[5, 2], [9, 0]]
+    assert [tokens.place_of(row) for row in (1, 2)] == [(5, 2), (9, 0)]
+    assert tokens.rows_at(places).tolist() == [1, 2]
+    assert tokens.rows_at(np.array([[5, 1], [0, 0]])).tolist() == [-1, -1]
+    assert tokens.rows_at(np.zeros((0, 2), np.int64)).tolist() == []
