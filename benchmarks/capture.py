@@ -214,9 +214,7 @@ def memory() -> None:
     bare = peak("bare", 8)
     for way in ("bare", "disk", "collect"):
         above = [peak(way, many) - bare for many in (8, 80)]
-        print(
-            f"  {way:8} {above[0]:6.1f} MB above the bare pass, of ten times the data {above[1]:6.1f}"
-        )
+        print(f"  {way:8} {above[0]:6.1f} MB above bare; of ten times the data {above[1]:6.1f}")
 
 
 def turns(ways: dict[str, Callable[[], np.ndarray]]) -> tuple[dict[str, float], dict[str, Any]]:
