@@ -71,7 +71,7 @@ class Sinks:
             return rows
         if self._nonfinite is not None:
             refuse = self._nonfinite == "refuse"
-            finite = [part.values.isfinite().all(1).cpu().numpy() for part in rows]
+            finite = [part.finite().cpu().numpy() for part in rows]
             # A batch that is refused enters no collector with a part of it.
             rows = [p.without(f, refuse) for p, f in zip(rows, finite, strict=True)]
         for part in rows:

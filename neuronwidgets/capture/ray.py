@@ -121,6 +121,7 @@ class Worker:
                         keep(host.push((task, batch, place), rows))
                     samples += batch.size
                     tokens += 0 if batch.mask is None else int(batch.mask.sum())
+                    del rows, batch
                 keep(host.rest())
                 if filling is not None and (entry := filling.finish()):
                     entries.append(entry)

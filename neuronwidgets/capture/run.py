@@ -200,6 +200,8 @@ class Run:
                     about = raw, batch, place, code
                     arrived = self._host.push(about, rows) if self.keeps else [(about, [])]
                     self._arrived(arrived)
+                # Not held while the next pass runs.
+                del rows, about, arrived, batch, made, raw
                 self.at = None
                 yield self.reading
             with uninterrupted(), self.lock:
