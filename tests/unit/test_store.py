@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,16 @@ def test_indexing_is_an_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         expected = VALUES[np.ix_(*key)] if isinstance(key, tuple) and key[0] is every else None
         np.testing.assert_array_equal(stored[key], VALUES[key] if expected is None else expected)
     np.testing.assert_array_equal(np.asarray(stored, np.float64), VALUES.astype(np.float64))
+    np.testing.assert_array_equal(stored.mean(axis=0), VALUES.mean(axis=0))
+    np.testing.assert_array_equal(np.mean(stored, axis=1), VALUES.mean(axis=1))
+    np.testing.assert_array_equal(stored > 0.5, VALUES > 0.5)
+    np.testing.assert_array_equal(2 * stored.T + np.exp(stored).T, 2 * VALUES.T + np.exp(VALUES).T)
+    np.testing.assert_allclose(stored @ np.ones(70), VALUES.sum(1), atol=1e-4)
+    np.testing.assert_array_equal(torch.as_tensor(np.asarray(stored)), torch.from_numpy(VALUES))
+    np.testing.assert_array_equal(list(stored)[7], VALUES[7])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(stored))[3], VALUES[3])
+    with pytest.raises(AttributeError, match="no 'meen'"):
+        stored.meen  # noqa: B018
     for key in (50, -51, (0, 70)):
         with pytest.raises(IndexError):
             stored[key]
