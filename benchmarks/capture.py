@@ -1,15 +1,20 @@
-"""Capture beside plain ways of doing it: a middle layer, texts of varied length.
+"""Capture beside plain ways of doing it: a middle layer, texts of varied length, memory.
 
-    python benchmarks/capture.py [--only middle lengths] [--texts 1500] [--threads 2]
+    python benchmarks/capture.py [--only middle lengths memory] [--texts 1500] [--threads 2]
 
 A middle layer: layer 6 of 12 of a GPT-2-small-sized model with random weights, token ids, 6
 batches of 8 x 128: `capture` against a bare hook that ends the pass, the whole model, and, where
 they are installed, TransformerLens and nnsight (see capture_rivals.py). All in turns, best of
-three, the mean over tokens; the results are compared.
+three, the mean over tokens; the results are compared. `capture, tokens to disk` writes every token
+to a store in the folder for temporary files.
 
 The same texts (AG-News where `../shared/data` is there, else the bundled ones) through the same
 model (all-MiniLM-L6-v2, layer 5 of 6), `capture` against batches in the data's order padded to
 their longest text, in turns, best of three; the results are compared.
+
+Memory: the peak of a process (its resident memory) that reads a stream of 8 and of 80 batches of
+32 x 128 tokens through 2 layers 1,024 wide (rows of a batch: 16.8 MB): the bare pass, every token
+to disk, collectors.
 """
 
 from __future__ import annotations
@@ -19,6 +24,9 @@ import contextlib
 import copy
 import csv
 import importlib.util
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -32,7 +40,7 @@ import torch
 import neuronwidgets as nw
 
 HOME = Path(__file__).parents[1]
-PARTS = ["middle", "lengths"]
+PARTS = ["middle", "lengths", "memory"]
 
 
 def main() -> None:
@@ -46,6 +54,8 @@ def main() -> None:
         middle()
     if "lengths" in options.only:
         lengths(texts(options.texts))
+    if "memory" in options.only:
+        memory()
 
 
 def texts(count: int) -> list[str]:
@@ -69,6 +79,11 @@ def middle() -> None:
 
     def ours() -> np.ndarray:
         return nw.capture(model, ids, layer, batch_size=8, progress=False).values
+
+    def to_disk() -> np.ndarray:
+        with tempfile.TemporaryDirectory() as folder:
+            nw.capture(model, ids, layer, "token", batch_size=8, progress=False, out=folder)
+        return np.zeros(0)
 
     def hook(inner: torch.nn.Module) -> np.ndarray:
         kept: list[torch.Tensor] = []
@@ -94,6 +109,7 @@ def middle() -> None:
     ways = {
         "hook": lambda: hook(model),
         "capture": ours,
+        "capture, tokens to disk": to_disk,
         "whole model": lambda: to_the_end(model),
         "whole model and its head": lambda: to_the_end(whole),
         "hook, unfused attention": lambda: hook(unfused),
@@ -163,6 +179,42 @@ def lengths(data: list[str]) -> None:
         f"in order {best['in order']:.1f} s ({best['in order'] / best['ours']:.2f} x); results "
         f"within {apart:.1e}"
     )
+
+
+CHILD = """
+import resource, sys, tempfile
+import torch
+import neuronwidgets as nw
+from transformers import GPT2Config, GPT2Model
+
+torch.set_num_threads(1)
+way, many = sys.argv[1], int(sys.argv[2])
+torch.manual_seed(0)
+model = GPT2Model(GPT2Config(n_layer=2, n_embd=1024, n_head=8, vocab_size=1000)).eval()
+stream = (torch.randint(0, 1000, (32, 128)) for _ in range(many))
+if way == "bare":
+    with torch.no_grad():
+        for ids in stream:
+            model(ids)
+else:
+    keep = {"collect": [nw.Top(100), nw.Moments()]} if way == "collect" else {}
+    with tempfile.TemporaryDirectory() as folder:
+        if way == "disk":
+            keep = {"out": folder}
+        nw.capture(model, stream, "h.1", "token", progress=False, **keep)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def memory() -> None:
+    def peak(way: str, many: int) -> float:
+        command = [sys.executable, "-c", CHILD, way, str(many)]
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    bare = peak("bare", 8)
+    for way in ("bare", "disk", "collect"):
+        above = [peak(way, many) - bare for many in (8, 80)]
+        print(f"  {way:8} {above[0]:6.1f} MB above bare; of ten times the data {above[1]:6.1f}")
 
 
 def turns(ways: dict[str, Callable[[], np.ndarray]]) -> tuple[dict[str, float], dict[str, Any]]:

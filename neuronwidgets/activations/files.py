@@ -86,9 +86,25 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
     items = max(len(samples.texts), len(samples.images), int(item.max(initial=-1)) + 1)
     place = np.arange(items) if samples.place is None else samples.place
     writer = Writer(path, [acts.layer], dtype, {"unit": acts.unit, "saved": True})
+    shard = None
     try:
         if writer.batches:
             raise FileExistsError(f"{path} holds activations: take another folder, or delete it.")
+        labels = None
+        if acts.labels is not None:
+            labels = np.full(items, -1)
+            labels[item] = acts.labels
+        shard = writer.shard()
+        for start in range(0, items, _ROWS):
+            part = slice(start, min(start + _ROWS, items))
+            shard.describe(
+                place[part],
+                label=None if labels is None else labels[part],
+                texts=samples.texts[part],
+                spans=samples.spans[part],
+                images=samples.images[part],
+                origin=None if samples.origin is None else samples.origin[part],
+            )
         for start in range(0, many, _ROWS):
             rows = slice(start, min(start + _ROWS, many))
             values = np.ascontiguousarray(acts.values[rows], np.float32)
@@ -98,27 +114,17 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
                 columns["position"] = samples.token[rows].astype(np.int32)
             if start == 0 and len(acts.excluded):
                 columns["excluded"] = acts.excluded
-            writer.add(acts.layer, **encoded, **columns)
-            if writer.full and rows.stop < many:
-                writer.describe(np.zeros(0, np.int64))
-                writer.commit(1, 0, "", labels_about)
-        labels = None
-        if acts.labels is not None:
-            labels = np.full(items, -1)
-            labels[item] = acts.labels
-        for start in range(0, items, _ROWS):
-            part = slice(start, min(start + _ROWS, items))
-            writer.describe(
-                place[part],
-                label=None if labels is None else labels[part],
-                texts=samples.texts[part],
-                spans=samples.spans[part],
-                images=samples.images[part],
-                origin=None if samples.origin is None else samples.origin[part],
-            )
-        writer.commit(1, items, "", labels_about)
+            shard.add(acts.layer, **encoded, **columns)
+            if shard.full and rows.stop < many:
+                writer.commit(shard.finish(""), labels_about)
+                shard = writer.shard()
+                shard.describe(np.zeros(0, np.int64))
+        writer.commit(shard.finish(""), labels_about)
+        shard = None
         writer.complete()
     finally:
+        if shard is not None:
+            shard.discard()
         writer.close()
     return Path(path)
 

@@ -13,7 +13,7 @@ from neuronwidgets.activations import Activations
 from neuronwidgets.activations.files import check_dtype
 from neuronwidgets.capture.background import Capturing, given
 from neuronwidgets.capture.collecting import Collected
-from neuronwidgets.capture.collectors import Collector
+from neuronwidgets.capture.collectors import Collector, Rows
 from neuronwidgets.capture.collectors.collector import whole
 from neuronwidgets.capture.passes import CaptureError
 from neuronwidgets.capture.reader import LayerReader
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         neuron_axis: int | None
         call: int
         nonfinite: str | None
+        engine: str
+        workers: int | None
         progress: bool
 
 
@@ -88,6 +90,8 @@ def capture(
     neuron_axis: int | None = None,
     call: int = 0,
     nonfinite: str | None = None,
+    engine: str = "local",
+    workers: int | None = None,
     progress: bool = True,
 ) -> Any:
     """Run `data` through `model` up to `layer` and keep that layer's activations.
@@ -130,6 +134,10 @@ def capture(
         call: which of its calls counts, from 0, of a layer that is called more than once in a pass.
         nonfinite: "refuse" rows with NaN or infinite values, or "exclude" them (`acts.excluded`
             says which). Not given: rows are refused, and collectors count such values themselves.
+        engine: "local", or "ray" for many machines (docs/cluster.md; the extra `ray`): an actor for
+            each GPU reads windows of the data. Rows then go to `out`, a folder that all machines
+            see.
+        workers: how many actors; not given: one for each GPU, or without any for each machine.
         progress: show a progress bar.
 
     Returns:
@@ -153,6 +161,12 @@ def capture(
         raise ValueError(f"long={long!r}; 'cut' or 'windows' is needed.")
     if nonfinite not in (None, "refuse", "exclude"):
         raise ValueError(f"nonfinite={nonfinite!r}; 'refuse' or 'exclude' is needed.")
+    if engine not in ("local", "ray"):
+        raise ValueError(f"engine={engine!r}; 'local' or 'ray' is needed.")
+    if workers is not None:
+        whole(workers, "workers", 1)
+        if engine == "local":
+            raise ValueError("workers is of engine='ray'.")
     if overlap and long == "cut":
         raise ValueError("overlap is of long='windows'.")
     whole(call, "call", 0)
@@ -186,6 +200,7 @@ def capture(
         nonfinite,
         None if out is None else Path(out),
         dtype,
+        None if engine == "local" else workers or 0,
         {
             "batch_size": batch_size,
             "max_length": max_length,
@@ -195,6 +210,12 @@ def capture(
             "call": call,
         },
     )
+    rows = wanted.collect is None or any(type(c) is Rows for c in wanted.collect)
+    if engine == "ray" and rows and out is None:
+        raise ValueError(
+            "engine='ray' keeps rows in a folder that all machines see: pass out=..., or collect= "
+            "without Rows."
+        )
     run = Run(LayerReader(model, modules, neuron_axis, call), source, wanted)
     alone = layer if isinstance(layer, str) else None
     if background:

@@ -1,4 +1,4 @@
-"""Collectors fed with what capture reads."""
+"""Collectors fed with what capture reads, and its labels as codes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from neuronwidgets.activations.activations import encode_labels
-from neuronwidgets.capture.collectors import Chunk, Collector
-from neuronwidgets.models import Batch
+from neuronwidgets.capture.collectors import Collector
+from neuronwidgets.capture.rows import LayerRows
+from neuronwidgets.models import Batch, Raw
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,19 +50,52 @@ class Collected(Sequence[Any]):
         return f"Collected(layer={self.layer!r}, {self.samples:,} samples: {what})"
 
 
-class Collecting:
-    """One layer's collectors: copies, so that what the user gave can be used again."""
+class Sinks:
+    """The layers' collectors: copies, so that what the user gave can be used again."""
 
-    def __init__(self, collectors: Sequence[Collector]) -> None:
-        self.collectors = [copy.deepcopy(collector) for collector in collectors]
+    def __init__(
+        self, layers: Sequence[str], collectors: Sequence[Collector], nonfinite: str | None
+    ) -> None:
+        self._nonfinite = nonfinite
+        self.collectors = {
+            name: [copy.deepcopy(collector) for collector in collectors]
+            for name in (layers if collectors else ())
+        }
 
-    def add(self, chunk: Chunk) -> None:
-        """Rows of a batch."""
-        for collector in self.collectors:
-            collector.add(chunk)
+    def __bool__(self) -> bool:
+        return bool(self.collectors)
 
-    def results(self) -> list[Any]:
-        return [collector.result() for collector in self.collectors]
+    def add(self, rows: list[LayerRows]) -> list[LayerRows]:
+        """A batch of all layers. Returns the rows that are finite, where that is asked for."""
+        if not self.collectors:
+            return rows
+        if self._nonfinite is not None:
+            refuse = self._nonfinite == "refuse"
+            finite = [part.finite().cpu().numpy() for part in rows]
+            # A batch that is refused enters no collector with a part of it.
+            rows = [p.without(f, refuse) for p, f in zip(rows, finite, strict=True)]
+        for part in rows:
+            chunk = part.chunk()
+            for collector in self.collectors[part.layer]:
+                collector.add(chunk)
+        return rows
+
+    def merge(self, others: dict[str, list[Collector]]) -> None:
+        """Take in what was collected elsewhere."""
+        for name, collectors in self.collectors.items():
+            for mine, other in zip(collectors, others[name], strict=True):
+                mine.merge(other)
+
+    def results(self, layer: str) -> list[Any]:
+        return [collector.result() for collector in self.collectors.get(layer, [])]
+
+    def state(self) -> bytes:
+        """For a store; equal states give equal bytes."""
+        return pickled(self.collectors)
+
+    def resume(self, state: bytes) -> None:
+        """Go on from what `state` gave."""
+        self.collectors = pickle.loads(state)
 
 
 class _Pickler(pickle.Pickler):
@@ -108,7 +142,7 @@ class Codes:
             self._some = bool(self._code)
             self._numeric = about["order"] == "number"
 
-    def of(self, place: np.ndarray, batch: Batch) -> np.ndarray | None:
+    def of(self, place: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
         """The codes of a batch, int64, -1 for none; `None` as long as nothing has a label."""
         if self._given is not None:
             item = place if batch.origin is None else batch.origin

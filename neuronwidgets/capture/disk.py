@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations.store import Store, StoreError, Writer
+from neuronwidgets.activations.store import Shard, Store, StoreError, Writer
 from neuronwidgets.activations.store.faces import Faces
 from neuronwidgets.capture.collecting import Codes
 from neuronwidgets.capture.rows import HostRows
@@ -17,7 +17,74 @@ from neuronwidgets.models import Batch, Raw
 from neuronwidgets.models.marks import Mark
 
 SHARD = 64
-"""Batches in a shard at most: what a crash costs."""
+"""Batches in a shard at most: what a crash costs. Shards end at its multiples, so that machines can
+write them apart."""
+
+
+def mark(raw: Raw) -> str:
+    """What a batch's rows and labels are known by."""
+    return Mark().add([raw.rows, raw.labels]).hex()
+
+
+class Filling:
+    """Fills shards, one after the other, from batch number `first` on."""
+
+    def __init__(
+        self, folder: Path, places: Mapping[str, str], dtype: str, first: int, shard: int
+    ) -> None:
+        self._about, self._next, self._every = (folder, places, dtype), first, shard
+        self._shard: Shard | None = None
+        self._marks: list[str] = []
+
+    def add(
+        self,
+        mark: str,
+        batch: Batch,
+        place: np.ndarray,
+        code: np.ndarray | None,
+        rows: list[HostRows],
+    ) -> dict[str, Any] | None:
+        """A batch. Returns the shard's entry when it is full."""
+        if self._shard is None:
+            self._shard = Shard(*self._about, self._next)
+        for part in rows:
+            columns = {"sample": part.rows.sample}
+            if part.rows.position is not None:
+                columns["position"] = part.rows.position
+            if len(part.rows.excluded):
+                columns["excluded"] = part.rows.excluded
+            if part.scale is not None:
+                columns["scale"] = part.scale
+            self._shard.add(part.rows.layer, part.values, **columns)
+        faces: dict[str, Any] = {
+            "texts": batch.texts,
+            "spans": batch.spans,
+            "images": batch.images,
+            "origin": batch.origin,
+        } | token_ids(batch)
+        self._shard.describe(place, label=code, **faces)
+        self._marks.append(mark)
+        self._next += 1
+        return self.finish() if self._next % self._every == 0 or self._shard.full else None
+
+    def finish(self) -> dict[str, Any] | None:
+        """Close the shard in flight; `None` if there is none."""
+        if self._shard is None:
+            return None
+        entry = self._shard.finish(joined(self._marks))
+        self._shard, self._marks = None, []
+        return entry
+
+    def discard(self) -> None:
+        """Leave nothing of the shard in flight."""
+        if self._shard is not None:
+            self._shard.discard()
+            self._shard = None
+
+
+def joined(marks: Sequence[str]) -> str:
+    """The mark of a shard."""
+    return Mark().add(list(marks)).hex()
 
 
 class Disk:
@@ -40,23 +107,21 @@ class Disk:
         state: Callable[[], bytes] | None = None,
         resume: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        self._writer = Writer(folder, layers, dtype, about)
+        self.writer = Writer(folder, layers, dtype, about)
         self._codes, self._state = codes, state
-        self.folder = Path(folder)
-        manifest = self._writer.manifest
-        self.count = int(manifest["samples"])
-        self._seen, self._in_flight = 0, 0
-        self._shards = list(manifest["shards"])
-        self._mark = Mark()
-        if self._writer.batches:
-            codes.resume(manifest["labels"])
-            if found := self._writer.state():
+        self.folder, first = self.writer.folder, self.writer.batches
+        self._filling = Filling(self.folder, self.writer.places, dtype, first, SHARD)
+        self._known = list(self.writer.manifest["shards"])
+        self._seen: list[str] = []
+        if first:
+            codes.resume(self.writer.manifest["labels"])
+            if found := self.writer.state():
                 resume(found)
 
     @property
-    def complete(self) -> bool:
-        """Whether the store holds all that its data had."""
-        return bool(self._writer.manifest["complete"])
+    def count(self) -> int:
+        """Samples in the store."""
+        return int(self.writer.manifest["samples"])
 
     def holds(self, raw: Raw) -> bool:
         """Whether the next batch is in the store already. Each is asked for, in order.
@@ -64,78 +129,57 @@ class Disk:
         Raises:
             StoreError: it is not the batch that the store was read from.
         """
-        if self._seen >= self._writer.batches:
-            if self.complete:
+        if not self._known:
+            if self.writer.manifest["complete"]:
                 raise StoreError(
                     f"{self.folder} is complete with {self.count:,} samples, and the data has "
                     "more: take another folder."
                 )
             return False
-        self._mark.add([raw.rows, raw.labels])
-        self._seen += 1
-        shard = self._shards[0]
-        if self._seen == shard["first_batch"] + shard["batches"]:
-            self._shards.pop(0)
-            if self._mark.hex() != shard["mark"]:
+        self._seen.append(mark(raw))
+        shard = self._known[0]
+        if len(self._seen) == shard["batches"]:
+            self._known.pop(0)
+            if joined(self._seen) != shard["mark"]:
+                first = shard["first_batch"]
                 raise StoreError(
-                    f"{self.folder} was read from other data: batches {shard['first_batch']:,} to "
-                    f"{self._seen - 1:,} differ. Take another folder, or delete this one."
+                    f"{self.folder} was read from other data: batches {first:,} to "
+                    f"{first + shard['batches'] - 1:,} differ. Take another folder, or delete this "
+                    "one."
                 )
-            self._mark = Mark()
+            self._seen = []
         return True
 
     def add(
         self, raw: Raw, batch: Batch, place: np.ndarray, code: Any, rows: list[HostRows]
     ) -> None:
         """A batch; it is safe once its shard is full."""
-        for part in rows:
-            columns = {"sample": part.rows.sample}
-            for name in ("position", "excluded"):
-                column = getattr(part.rows, name)
-                if column is not None and (name == "position" or len(column)):
-                    columns[name] = column
-            if part.scale is not None:
-                columns["scale"] = part.scale
-            self._writer.add(part.rows.layer, part.values, **columns)
-        if rows:
-            faces: dict[str, Any] = {
-                "texts": batch.texts,
-                "spans": batch.spans,
-                "images": batch.images,
-                "origin": batch.origin,
-            } | token_ids(batch)
-            self._writer.describe(place, label=code, **faces)
-        self._mark.add([raw.rows, raw.labels])
-        self.count += batch.size
-        self._in_flight += 1
-        if self._in_flight == SHARD or self._writer.full:
-            self._commit()
+        if entry := self._filling.add(mark(raw), batch, place, code, rows):
+            self.commit(entry)
 
     def finish(self, whole: bool) -> None:
         """No more comes: the data has ended (`whole`), or reading was stopped."""
-        if self._seen < self._writer.batches and whole and not self._in_flight:
+        if whole and self._known:
             raise StoreError(
                 f"{self.folder} has {self.count:,} samples and the data ended before that: it "
                 "was read from other data. Take another folder, or delete this one."
             )
-        if self._in_flight:
+        if entry := self._filling.finish():
             # What was stopped is kept, and read again with its whole shard when it goes on.
-            self._commit(partial=not whole)
+            self.commit(entry, partial=not whole)
         if whole:
-            self._writer.complete()
+            self.writer.complete()
+
+    def commit(self, entry: dict[str, Any], partial: bool = False) -> None:
+        """Make a finished shard part of the store."""
+        state = None if self._state is None or partial else self._state()
+        self.writer.commit(entry, self._codes.about(), state, partial=partial)
 
     def close(self) -> None:
-        self._writer.close()
+        """Give up what is in flight, and let others write."""
+        self._filling.discard()
+        self.writer.close()
 
     def faces(self) -> Faces:
         """What the samples were."""
         return Store(self.folder).faces
-
-    def _commit(self, partial: bool = False) -> None:
-        state = None if self._state is None or partial else self._state()
-        about = self._codes.about()
-        self._writer.commit(
-            self._in_flight, self.count, self._mark.hex(), about, state, partial=partial
-        )
-        self._mark, self._in_flight = Mark(), 0
-        self._seen = self._writer.batches

@@ -78,7 +78,8 @@ class Passes:
         def take(name: str, values: torch.Tensor) -> None:
             rows, where = reduce(values, self._unit, batch.mask, batch.content, name)
             # Layers above may change in place what this one gave.
-            rows = rows.clone() if self._several and rows is values else rows
+            shared = rows.untyped_storage().data_ptr() == values.untyped_storage().data_ptr()
+            rows = rows.clone() if self._several and shared else rows
             if where is None:
                 found.append(LayerRows(name, rows, place, None, code))
                 return

@@ -25,7 +25,7 @@ class LayerReader:
         call: int = 0,
     ) -> None:
         self._read = Reader(model, modules, call)
-        self.model, self._modules, self._axis, self._call = model, modules, axis, call
+        self.model, self._modules, self.axis, self.call = model, modules, axis, call
 
     def __call__(self, batch: Batch, take: Callable[[str, torch.Tensor], None]) -> None:
         """Call `take(name, values)` as each layer answers. With several layers, `values` is the
@@ -38,7 +38,7 @@ class LayerReader:
 
     def one(self, name: str) -> LayerReader:
         """One of the layers."""
-        return LayerReader(self.model, {name: self._modules[name]}, self._axis, self._call)
+        return LayerReader(self.model, {name: self._modules[name]}, self.axis, self.call)
 
     def tokens(self, batch: Batch, direction: np.ndarray) -> list[np.ndarray]:
         """Each token's activation along `direction` (`D`) of the one layer, for each text.
@@ -73,7 +73,7 @@ class LayerReader:
         if not getattr(module, "batch_first", True) and output.ndim == 3:
             # An RNN's own convention: positions x batch x neurons.
             output = output.transpose(0, 1)
-        axis = neuron_axis(module, output, name, self._axis)
+        axis = neuron_axis(module, output, name, self.axis)
         if output.shape[0] != size:
             raise ValueError(
                 f"layer {name!r} returns {output.shape[0]} rows for {size} samples: "

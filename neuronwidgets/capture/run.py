@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,16 +15,16 @@ import numpy as np
 
 from neuronwidgets.activations import Activations, Samples
 from neuronwidgets.activations.store import StoreError
-from neuronwidgets.capture.collecting import Codes, Collected, Collecting, pickled
+from neuronwidgets.capture.collecting import Codes, Collected, Sinks
 from neuronwidgets.capture.collectors import Collector, Rows
 from neuronwidgets.capture.disk import Disk
 from neuronwidgets.capture.memory import Memory
 from neuronwidgets.capture.passes import Passes, failed
 from neuronwidgets.capture.reader import LayerReader
-from neuronwidgets.capture.rows import LayerRows, ToHost
+from neuronwidgets.capture.rows import ToHost
 from neuronwidgets.capture.tokens import TokenReader
 from neuronwidgets.capture.uninterrupted import uninterrupted
-from neuronwidgets.models import Source, evaluating
+from neuronwidgets.models import Batch, Raw, Source, evaluating
 from neuronwidgets.models.hooks import foreign_hooks
 from neuronwidgets.models.marks import Mark, weights_mark
 
@@ -75,6 +74,8 @@ class Wanted:
     nonfinite: str | None
     out: Path | None
     dtype: str
+    workers: int | None
+    """On how many Ray actors (0: as many as there is room for); `None` for this process."""
     settings: dict[str, Any]
     """What else makes a difference to the result, as JSON has it."""
 
@@ -83,7 +84,8 @@ class Run:
     """One capture: `steps` reads, `so_far` and `result` are what there is."""
 
     def __init__(self, reader: LayerReader, source: Source, wanted: Wanted) -> None:
-        self._reader, self._wanted, self._make = reader, wanted, source.make
+        self.reader, self.wanted, self.make, self.told = reader, wanted, source.make, source.told
+        self.at: np.ndarray | None = None
         first = next(source.raw, None)
         self._raw = itertools.chain([] if first is None else [first], source.raw)
         self._first = None if first is None else source.make(first)
@@ -95,47 +97,47 @@ class Run:
             names = source.label_names
         self._codes = Codes(wanted.labels, names)
         self._passes = Passes(reader, wanted.unit, len(wanted.layers))
-        others = [c for c in wanted.collect or [] if type(c) is not Rows]
-        self._sinks = {name: Collecting(others) for name in wanted.layers} if others else {}
-        self._keeps = wanted.collect is None or len(others) < len(wanted.collect)
+        self.others = others = [c for c in wanted.collect or [] if type(c) is not Rows]
+        self.sinks = Sinks(wanted.layers, others, wanted.nonfinite)
+        self.keeps = wanted.collect is None or len(others) < len(wanted.collect)
         self._memory: Memory | None = None
-        self._disk: Disk | None = None
+        self.disk: Disk | None = None
         self.lock = threading.RLock()
         self.count = self._texts = self._tokens = 0
         self._began = time.perf_counter()
         if wanted.out is not None:
-            self._disk = self._open(wanted.out, others)
-            self.count = self._disk.count
-        elif self._keeps:
+            self.disk = self._open(wanted.out, others)
+            self.count = self.disk.count
+        elif self.keeps:
             self._memory = Memory(
                 wanted.layers, wanted.unit, wanted.labels, names, self._token_reader
             )
         self._stored = self._next = self.count
-        dtype = "float32" if self._disk is None else wanted.dtype
+        dtype = "float32" if self.disk is None else wanted.dtype
         self._host = ToHost(dtype, wanted.nonfinite or "refuse")
 
     def _open(self, folder: Path, others: list[Collector]) -> Disk:
-        model = self._reader.model
+        model = self.reader.model
         hooks = [name for name, part in model.named_modules() if foreign_hooks(part)]
         about = {
-            **self._wanted.settings,
-            "unit": self._wanted.unit,
+            **self.wanted.settings,
+            "unit": self.wanted.unit,
             "model": type(model).__name__,
             "weights": weights_mark(model),
             "hooks": hooks,
             "first_inputs": None if self._first is None else Mark().add(self._first.inputs).hex(),
-            "labels": Mark().add([self._wanted.labels, self._wanted.label_names]).hex(),
-            "nonfinite": self._wanted.nonfinite,
+            "labels": Mark().add([self.wanted.labels, self.wanted.label_names]).hex(),
+            "nonfinite": self.wanted.nonfinite,
             "collect": [collector.described() for collector in others],
         }
         disk = Disk(
             folder,
-            self._wanted.layers if self._keeps else [],
-            self._wanted.dtype,
+            self.wanted.layers if self.keeps else [],
+            self.wanted.dtype,
             about,
             self._codes,
-            self._state if others else None,
-            self._resume,
+            self.sinks.state if others else None,
+            self.sinks.resume,
         )
         if disk.count and hooks:
             disk.close()
@@ -153,46 +155,76 @@ class Run:
         Raises:
             CaptureError: a batch in the middle could not be read; `so_far` has what came before.
         """
-        place: np.ndarray | None = None
         self._began = time.perf_counter()
         try:
-            with evaluating(self._reader.model):
-                yield self.reading
-                for raw in self._raw:
-                    if raw.origin is not None:
-                        self._texts = max(self._texts, int(raw.origin.max()) + 1)
-                    if self._disk is not None and self._disk.holds(raw):
-                        self._first = None
-                        continue
-                    batch = self._make(raw) if self._first is None else self._first
-                    self._first = None
-                    place = batch.place
-                    if place is None:
-                        place = np.arange(self._next, self._next + batch.size)
-                    coded = self._sinks or self._disk is not None
-                    code = self._codes.of(place, batch) if coded else None
-                    rows = self._passes(batch, place, code)
-                    with uninterrupted(), self.lock:
-                        self._next += batch.size
-                        self._take((raw, batch, place, code), rows)
-                    place = None
-                    yield self.reading
-                with uninterrupted(), self.lock:
-                    self._arrived(self._host.rest())
+            yield self.reading
+            if self.wanted.workers is None:
+                yield from self._here()
+            else:
+                from neuronwidgets.capture.ray import elsewhere
+
+                yield from elsewhere(self, self.wanted.workers)
         except StoreError:
             self.close()
             raise
         except Exception as error:
             if self.count == self._stored == 0:
                 raise
-            problem = failed(error, getattr(error, "samples", place), self.count)
+            problem = failed(error, getattr(error, "samples", self.at), self.count)
             self.stop()
             problem.so_far = self.so_far()
             raise problem from error
         self._check_labels()
-        if self._disk is not None:
-            self._disk.finish(whole=True)
+        if self.disk is not None:
+            self.disk.finish(whole=True)
         self.close()
+
+    def fresh(self) -> Iterator[tuple[Raw, Batch | None]]:
+        """The rows of the batches that are not in the store, the first with what was made of it."""
+        for raw in self._raw:
+            if raw.origin is not None:
+                self._texts = max(self._texts, int(raw.origin.max()) + 1)
+            made, self._first = self._first, None
+            if self.disk is None or not self.disk.holds(raw):
+                yield raw, made
+
+    def _here(self) -> Iterator[Reading]:
+        with evaluating(self.reader.model):
+            for raw, made in self.fresh():
+                batch = self.make(raw) if made is None else made
+                self.at = place = self.place(batch.place, batch.size)
+                code = self.codes(place, batch)
+                rows = self._passes(batch, place, code)
+                with uninterrupted(), self.lock:
+                    rows = self.sinks.add(rows)
+                    about = raw, batch, place, code
+                    arrived = self._host.push(about, rows) if self.keeps else [(about, [])]
+                    self._arrived(arrived)
+                # Not held while the next pass runs.
+                del rows, about, arrived, batch, made, raw
+                self.at = None
+                yield self.reading
+            with uninterrupted(), self.lock:
+                self._arrived(self._host.rest())
+
+    def place(self, place: np.ndarray | None, size: int) -> np.ndarray:
+        """Which samples of the data the next `size` are: `place`, where that is known."""
+        self._next += size
+        return np.arange(self._next - size, self._next) if place is None else place
+
+    def codes(self, place: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
+        """The labels' codes, where anybody needs them before the end."""
+        return self._codes.of(place, batch) if self.sinks or self.disk is not None else None
+
+    def take(self, entries: list[dict[str, Any]], sinks: dict[str, list[Collector]],
+             samples: int, tokens: int) -> None:  # fmt: skip
+        """Batches that were read elsewhere, in the data's order."""
+        with self.lock:
+            self.sinks.merge(sinks)
+            for entry in entries:
+                assert self.disk is not None
+                self.disk.commit(entry)
+            self.count, self._tokens = self.count + samples, self._tokens + tokens
 
     @property
     def reading(self) -> Reading:
@@ -206,40 +238,27 @@ class Run:
             # Of what is on its way, what arrives well; the rest is what failed.
             with suppress(Exception):
                 self._arrived(self._host.rest())
-            if self._disk is not None:
+            if self.disk is not None:
                 with suppress(StoreError):
-                    self._disk.finish(whole=False)
+                    self.disk.finish(whole=False)
             self.close()
 
     def close(self) -> None:
         """Let others write the store."""
-        if self._disk is not None:
-            self._disk.close()
-
-    def _take(self, about: Any, rows: list[LayerRows]) -> None:
-        if self._sinks:
-            if self._wanted.nonfinite is not None:
-                refuse = self._wanted.nonfinite == "refuse"
-                finite = [part.values.isfinite().all(1).cpu().numpy() for part in rows]
-                rows = [p.without(f, refuse) for p, f in zip(rows, finite, strict=True)]
-            for part in rows:
-                self._sinks[part.layer].add(part.chunk())
-        if self._keeps:
-            self._arrived(self._host.push(about, rows))
-        else:
-            self._arrived([(about, [])])
+        if self.disk is not None:
+            self.disk.close()
 
     def _arrived(self, batches: Iterable[tuple[Any, list[Any]]]) -> None:
         for (raw, batch, place, code), rows in batches:
-            if self._disk is not None:
-                self._disk.add(raw, batch, place, code, rows)
+            if self.disk is not None:
+                self.disk.add(raw, batch, place, code, rows)
             elif self._memory is not None:
                 self._memory.add(batch, place, rows)
             self.count += batch.size
             self._tokens += 0 if batch.mask is None else int(batch.mask.sum())
 
     def _check_labels(self) -> None:
-        labels = self._wanted.labels
+        labels = self.wanted.labels
         count = self._texts or self.count
         if labels is not None and len(labels) != count:
             self.stop()
@@ -265,22 +284,22 @@ class Run:
             rows: dict[str, Any] = {}
             if self._memory is not None:
                 rows = self._memory.result(last)
-            elif self._keeps:
+            elif self.keeps:
                 rows = {name: self._loaded(name) for name in self.layers}
-            if self._wanted.collect is None:
+            if self.wanted.collect is None:
                 return rows
             return {name: self._collected(name, rows.get(name)) for name in self.layers}
 
     def _loaded(self, layer: str) -> Activations:
-        assert self._disk is not None
-        acts = Activations.load(self._disk.folder, layer)
-        faces = self._disk.faces()
+        assert self.disk is not None
+        acts = Activations.load(self.disk.folder, layer)
+        faces = self.disk.faces()
         tokens = self._token_reader(layer, faces.ids, faces.padding, acts.samples)
         return replace(acts, tokens=tokens)
 
     def _collected(self, layer: str, rows: Activations | None) -> Collected:
-        others = iter(self._sinks[layer].results() if self._sinks else ())
-        results = [rows if type(c) is Rows else next(others) for c in self._wanted.collect or []]
+        others = iter(self.sinks.results(layer))
+        results = [rows if type(c) is Rows else next(others) for c in self.wanted.collect or []]
         return Collected(layer, tuple(results), self._codes.names, self.count)
 
     def _token_reader(
@@ -288,12 +307,4 @@ class Run:
     ) -> TokenReader | None:
         if not len(ids) or len(ids) != len(samples.spans):
             return None
-        return TokenReader(self._reader.one(layer), ids, padding, samples, self._masked)
-
-    def _state(self) -> bytes:
-        return pickled({name: sink.collectors for name, sink in self._sinks.items()})
-
-    def _resume(self, state: bytes) -> None:
-        found = pickle.loads(state)
-        for name, sink in self._sinks.items():
-            sink.collectors = found[name]
+        return TokenReader(self.reader.one(layer), ids, padding, samples, self._masked)

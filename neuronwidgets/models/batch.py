@@ -78,12 +78,14 @@ class Raw:
 @dataclass(frozen=True)
 class Source:
     """What to read once: the rows of each batch, what makes a batch of them, the number of samples
-    where known, and the labels' names."""
+    where known, and the labels' names. `told` if a batch's rows alone say how many samples it has
+    and their labels."""
 
     raw: Iterator[Raw]
     make: Callable[[Raw], Batch]
     total: int | None
     label_names: tuple[str, ...] | None = None
+    told: bool = False
 
     @property
     def batches(self) -> Iterator[Batch]:

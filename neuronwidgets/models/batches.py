@@ -59,9 +59,9 @@ def batches(
         make = text_maker(processor, max_length)
         told = ((text, label, None) for text, label in rows)
         if windows is None:
-            return Source(_texts(told, batch_size, by_length), make, total)
+            return Source(_texts(told, batch_size, by_length), make, total, told=True)
         split = Splitter(processor, max_length, windows)
-        return Source(_texts(split(rows), batch_size, by_length), make, None)
+        return Source(_texts(split(rows), batch_size, by_length), make, None, told=True)
 
     if hasattr(data, "column_names") and hasattr(data, "features"):
         return _from_dataset(data, processor, transform, batch_size, texts)
@@ -76,7 +76,11 @@ def batches(
             data = list(data)
         else:
             chunks = (Raw(data[i : i + batch_size]) for i in range(0, len(data), batch_size))
-            return Source(chunks, lambda raw: _of_rows(raw.rows, processor, transform), len(data))
+
+            def of_rows(raw: Raw) -> Batch:
+                return _of_rows(raw.rows, processor, transform)
+
+            return Source(chunks, of_rows, len(data), told=True)
     rows, sized = _rows(data)
     first = next(rows, None)
     if first is None:
@@ -323,4 +327,4 @@ def _from_dataset(
     def make(raw: Raw) -> Batch:
         return replace(_of_samples(list(raw.rows), processor, transform), labels=raw.labels)
 
-    return Source(pieces(), make, _length(data), class_names)
+    return Source(pieces(), make, _length(data), class_names, told=True)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-_WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _PICKED = 64
 
 
@@ -59,8 +58,8 @@ class Mark:
 def weights_mark(model: nn.Module) -> str:
     """A mark of a model's parameters and buffers, quick on any device.
 
-    Of each tensor: name, dtype, shape, the exact sum of its bits read as whole numbers, and 64
-    values from all over it. Tensors that are not in memory (`meta`) count by name and shape.
+    Of each tensor: name, dtype, shape, the sum of its bits read as 64-bit words (modulo 2^64), and
+    64 values from all over it. Tensors that are not in memory (`meta`) count by name and shape.
     """
     mark = Mark()
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -70,8 +69,11 @@ def weights_mark(model: nn.Module) -> str:
         flat = tensor.detach().reshape(-1)
         if flat.device.type == "meta" or not flat.numel():
             continue
-        kind = _WHOLE.get(flat.element_size())
-        whole = flat.view(kind) if kind is not None else flat.view(torch.uint8)
-        mark.add(int(whole.sum(dtype=torch.int64)))
-        mark.add(whole[:: max(1, len(whole) // _PICKED)][:_PICKED])
+        mark.add(flat[:: max(1, len(flat) // _PICKED)][:_PICKED])
+        data = flat.contiguous().view(torch.uint8)
+        words = data[: len(data) // 8 * 8]
+        if words.storage_offset() % 8:
+            words = words.clone()
+        # Read as eight bytes each: twenty times as fast as widening four.
+        mark.add(int(words.view(torch.int64).sum())).add(data[len(words) :])
     return mark.hex()

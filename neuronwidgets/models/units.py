@@ -42,6 +42,8 @@ def reduce(
     device = values.device
     if unit == "token":
         where = read.nonzero()
+        if len(where) == read.numel():
+            return values.reshape(len(where), -1), where
         at = where.to(device, non_blocking=True)
         return values[at[:, 0], at[:, 1]], where
     bare = ~read.any(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy as np
 from neuronwidgets.activations.store.encode import decode
 
 
-class Stored:
-    """`S x D` float32 values in memory-mapped shards, indexed like an array.
+class Stored(np.lib.mixins.NDArrayOperatorsMixin):
+    """`S x D` float32 values in memory-mapped shards, used like an array.
 
     `stored[rows]`, `stored[rows, neurons]` and `stored[:, neurons]` read what they name and return
-    plain float32 arrays; `np.asarray(stored)` reads everything.
+    plain float32 arrays. Everything else that arrays can do (`stored.mean(0)`, `stored > 0`,
+    `np.asarray(stored)`) reads all of it into memory first.
 
     Attributes:
         shape, dtype, ndim, size: as an array's.
@@ -64,6 +65,18 @@ class Stored:
         if copy is False:
             raise ValueError("values on disk become an array by reading them: copy=False cannot.")
         return self[:].astype(dtype or np.float32, copy=False)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"values on disk have no {name!r}, as arrays have none.")
+        return getattr(self[:], name)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        read = [x[:] if isinstance(x, Stored) else x for x in inputs]
+        return getattr(ufunc, method)(*read, **options)
 
     def _take(self, index: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
         at = index if self._order is None else self._order[index]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import re
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,21 +17,88 @@ from neuronwidgets.activations.store.faces import FaceFile
 from neuronwidgets.activations.store.shards import ShardFile, StoreError, write_whole
 from neuronwidgets.activations.store.store import FORMAT, MANIFEST, read_manifest
 
-_UNDONE = ("batches", "samples", "labels")
 MOST_BYTES = 1 << 28
-"""A shard is closed when a layer's values in it are so large."""
+"""A shard is full when a layer's values in it are so large."""
+_OURS = re.compile(r"\.lock|.*\.part|layer-\d+.*|samples|state-\d+\.pickle")
+_UNDONE = ("batches", "samples", "labels")
+_MARKS = {
+    "weights": "the model's weights differ",
+    "labels": "the labels differ",
+    "first_inputs": "the first batch differs (data, tokenizer or transform)",
+}
+
+
+class Shard:
+    """The files of one shard while it is in flight: one for each layer, one for the samples.
+
+    Args:
+        folder: the store's.
+        layers: the layers' names -> their folders in it.
+        dtype: what the files hold.
+        first: the number of its first batch, by which the files are called.
+    """
+
+    def __init__(self, folder: Path, layers: Mapping[str, str], dtype: str, first: int) -> None:
+        self._folder, self._first = folder, first
+        name = f"{first:08d}"
+        with said(folder):
+            self._files = {
+                layer: ShardFile(folder / place / f"{name}.safetensors", dtype)
+                for layer, place in layers.items()
+            }
+            self._faces = FaceFile(folder / "samples" / f"{name}.parquet") if layers else None
+        self.batches = self.samples = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it should be closed."""
+        return any(file.bytes >= MOST_BYTES for file in self._files.values())
+
+    def add(self, layer: str, values: np.ndarray, **columns: np.ndarray) -> None:
+        """`N` encoded rows of a layer (see `encode`), with int64 `sample`, int32 `position`."""
+        with said(self._folder):
+            self._files[layer].add(values, **columns)
+
+    def describe(self, sample: np.ndarray, **faces: Any) -> None:
+        """What the samples of a batch were (see `FaceFile.add`)."""
+        self.batches, self.samples = self.batches + 1, self.samples + len(sample)
+        if self._faces is not None:
+            with said(self._folder):
+                self._faces.add(sample, **faces)
+
+    def finish(self, mark: str) -> dict[str, Any]:
+        """Give the files their names. Returns the shard's entry in the manifest; `mark` is that by
+        which its data are known again."""
+        with said(self._folder):
+            for file in self._files.values():
+                file.finish()
+            if self._faces is not None:
+                self._faces.finish()
+        return {
+            "first_batch": self._first,
+            "batches": self.batches,
+            "samples": self.samples,
+            "rows": {layer: file.rows for layer, file in self._files.items()},
+            "mark": mark,
+        }
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        for file in self._files.values():
+            file.discard()
+        if self._faces is not None:
+            self._faces.discard()
 
 
 class Writer:
-    """One store that this process writes; no other can meanwhile.
+    """One store that this process fills; no other can meanwhile.
 
-    `add` and `describe` fill the shard in flight, `commit` makes it part of the store: files
-    first, then the manifest that names them, each renamed into its place when it is on the disk.
-    A process that dies loses the shard in flight.
+    A shard becomes part of the store when the manifest names it, after its files are on the disk:
+    a process that dies loses what was in flight.
 
     Args:
         folder: empty, not there yet, or holding a store with the same `about`.
-        layers: their names; none if only `state` is kept.
+        layers: their names; none if only a state is kept.
         dtype: what the shards hold.
         about: what was read and how, JSON; a store whose `about` differs is refused.
 
@@ -44,9 +111,7 @@ class Writer:
     ) -> None:
         from filelock import FileLock, Timeout
 
-        self.folder, self._layers, self._dtype = Path(folder), list(layers), dtype
-        self._shards: dict[str, ShardFile] = {}
-        self._faces: FaceFile | None = None
+        self.folder, self._dtype = Path(folder), dtype
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Opened here, it may be closed on a background capture's thread.
@@ -60,22 +125,17 @@ class Writer:
         except OSError as error:
             raise StoreError(f"{folder} cannot be written: {error.strerror or error}.") from None
         try:
-            self._open(about)
+            self.manifest = self._opened(list(layers), json.loads(json.dumps(about)))
         except BaseException:
             self.close()
             raise
 
-    def _open(self, about: dict[str, Any]) -> None:
+    def _opened(self, layers: list[str], about: dict[str, Any]) -> dict[str, Any]:
         manifest = read_manifest(self.folder)
-        if manifest is not None and not manifest["shards"]:
-            # Nothing was kept: whatever it was to become, it is free.
-            (self.folder / MANIFEST).unlink()
-            manifest = None
-        about = json.loads(json.dumps(about))
-        if manifest is None:
-            ours = re.compile(r"\.lock|.*\.part|layer-\d+.*|samples|state-\d+\.pickle")
-            others = [f.name for f in self.folder.iterdir() if not ours.fullmatch(f.name)]
-            if others:
+        if manifest is None or not manifest["shards"]:
+            # A store of nothing is free, whatever it was to become.
+            others = {f.name for f in self.folder.iterdir() if not _OURS.fullmatch(f.name)}
+            if others := others - {MANIFEST}:
                 raise StoreError(
                     f"{self.folder} holds other files ({', '.join(sorted(others)[:3])}) and no "
                     "store: take an empty folder."
@@ -84,115 +144,81 @@ class Writer:
                 "format": FORMAT,
                 "complete": False,
                 "dtype": self._dtype,
-                "layers": {name: {"folder": f"layer-{i}"} for i, name in enumerate(self._layers)},
+                "layers": {name: {"folder": _place(i, name)} for i, name in enumerate(layers)},
                 "about": about,
                 "labels": {"names": [], "order": "given"},
                 "batches": 0,
                 "samples": 0,
                 "shards": [],
             }
-            for i, name in enumerate(self._layers):
-                readable = quote(name, safe=" ")
-                if 0 < len(readable) < 100 and readable[0] != ".":
-                    manifest["layers"][name]["folder"] = f"layer-{i}-{readable}"
-        else:
-            stored = dict(manifest["about"], dtype=manifest["dtype"], layer=[*manifest["layers"]])
-            wanted = dict(about, dtype=self._dtype, layer=self._layers)
-            if differ := _differences(stored, wanted):
-                raise StoreError(
-                    f"{self.folder} holds a store of something else: {'; '.join(differ)}. Take "
-                    "another folder, or delete this one."
-                )
-            if manifest["shards"] and "partial" in manifest["shards"][-1]:
-                manifest |= manifest["shards"][-1]["partial"]
-                manifest["shards"] = manifest["shards"][:-1]
-                # Before its files are written over.
-                self._write(manifest)
-        self.manifest = manifest
+            self._write(manifest)
+            return manifest
+        stored = dict(manifest["about"], dtype=manifest["dtype"], layer=[*manifest["layers"]])
+        wanted = dict(about, dtype=self._dtype, layer=layers)
+        if differ := _differences(stored, wanted):
+            raise StoreError(
+                f"{self.folder} holds a store of something else: {'; '.join(differ)}. Take "
+                "another folder, or delete this one."
+            )
+        if "partial" in manifest["shards"][-1]:
+            manifest |= manifest["shards"][-1]["partial"]
+            manifest["shards"] = manifest["shards"][:-1]
+            # Before its files are written over.
+            self._write(manifest)
+        return manifest
 
     @property
     def batches(self) -> int:
-        """How many batches the shards hold that are part of the store."""
+        """How many batches the store holds."""
         return int(self.manifest["batches"])
 
     @property
-    def full(self) -> bool:
-        """Whether the shard in flight should be closed."""
-        return any(shard.bytes >= MOST_BYTES for shard in self._shards.values())
+    def places(self) -> dict[str, str]:
+        """The layers' folders."""
+        return {name: layer["folder"] for name, layer in self.manifest["layers"].items()}
 
-    def add(self, layer: str, values: np.ndarray, **columns: np.ndarray) -> None:
-        """`N` encoded rows of a layer (see `encode`), with int64 `sample`, int32 `position`."""
-        shard = self._shards.get(layer)
-        try:
-            if shard is None:
-                place = self.manifest["layers"][layer]["folder"]
-                path = self.folder / place / f"{self.batches:08d}.safetensors"
-                shard = self._shards[layer] = ShardFile(path, self._dtype)
-            shard.add(values, **columns)
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def describe(self, sample: np.ndarray, **faces: Any) -> None:
-        """What the samples of a batch were (see `FaceFile.add`)."""
-        try:
-            if self._faces is None:
-                path = self.folder / "samples" / f"{self.batches:08d}.parquet"
-                self._faces = FaceFile(path)
-            self._faces.add(sample, **faces)
-        except OSError as error:
-            raise self._failed(error) from error
+    def shard(self) -> Shard:
+        """The next shard."""
+        return Shard(self.folder, self.places, self._dtype, self.batches)
 
     def commit(
         self,
-        batches: int,
-        samples: int,
-        mark: str,
+        entry: dict[str, Any],
         labels: dict[str, Any],
         state: bytes | None = None,
         *,
         partial: bool = False,
     ) -> None:
-        """Make the shard in flight, of so many more batches, part of the store.
+        """Make a finished shard part of the store.
 
         Args:
-            batches: in this shard.
-            samples: in the whole store.
-            mark: by which the same data are known again.
+            entry: what `Shard.finish` gave; the shards come in order.
             labels: `names` of the codes so far; `order` is "given", or how to sort those that have
                 codes in the order in which they came: as "text" or "number".
             state: what `state()` gives back.
             partial: the shard was cut off. It can be read, and the next `Writer` drops it, so that
                 the store ends as one that never was interrupted.
         """
-        manifest = dict(self.manifest)
-        manifest["batches"], manifest["samples"] = self.batches + batches, samples
-        manifest["labels"] = labels
-        rows = {layer: shard.rows for layer, shard in self._shards.items()}
-        shard = {"first_batch": self.batches, "batches": batches, "rows": rows, "mark": mark}
+        manifest, old = dict(self.manifest), self.manifest.get("state")
         if partial:
-            shard["partial"] = {name: self.manifest[name] for name in _UNDONE}
-        manifest["shards"] = [*manifest["shards"], shard]
-        old = manifest.get("state")
-        try:
-            for file in self._shards.values():
-                file.finish()
-            if self._faces is not None:
-                self._faces.finish()
+            entry = entry | {"partial": {name: manifest[name] for name in _UNDONE}}
+        manifest["batches"] += entry["batches"]
+        manifest["samples"] += entry["samples"]
+        manifest["labels"] = labels
+        manifest["shards"] = [*manifest["shards"], entry]
+        with said(self.folder, self.manifest["samples"]):
             if state is not None:
-                name = f"state-{manifest['batches']:08d}.pickle"
-                write_whole(self.folder / name, state)
-                manifest["state"] = name
+                manifest["state"] = f"state-{manifest['batches']:08d}.pickle"
+                write_whole(self.folder / manifest["state"], state)
             self._write(manifest)
-        except OSError as error:
-            raise self._failed(error) from error
-        self._shards, self._faces = {}, None
         if old is not None and old != manifest.get("state"):
             (self.folder / old).unlink(missing_ok=True)
 
     def complete(self) -> None:
         """Nothing more comes."""
         if not self.manifest["complete"]:
-            self._write({**self.manifest, "complete": True})
+            with said(self.folder, self.manifest["samples"]):
+                self._write({**self.manifest, "complete": True})
 
     def state(self) -> bytes | None:
         """What `commit` was given last."""
@@ -200,34 +226,36 @@ class Writer:
         return None if name is None else (self.folder / name).read_bytes()
 
     def close(self) -> None:
-        """Give up the shard in flight, and let others write."""
-        with ExitStack() as stack:
-            stack.callback(self._lock.release)
-            for file in self._shards.values():
-                stack.callback(file.discard)
-            if self._faces is not None:
-                stack.callback(self._faces.discard)
-        self._shards, self._faces = {}, None
+        """Let others write."""
+        self._lock.release()
 
     def _write(self, manifest: dict[str, Any]) -> None:
         text = json.dumps(manifest, indent=1, ensure_ascii=False)
         write_whole(self.folder / MANIFEST, text.encode())
         self.manifest = manifest
 
-    def _failed(self, error: OSError) -> StoreError:
+
+@contextmanager
+def said(folder: Path, samples: int | None = None) -> Iterator[None]:
+    """What the operating system refuses, in words."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         what = "the disk is full" if full else f"{error.strerror or error}"
-        return StoreError(
-            f"{self.folder} could not be written: {what}. The {self.manifest['samples']:,} samples "
-            "before are safe in it; the same call goes on from there when there is room."
-        )
+        before = "What was" if samples is None else f"The {samples:,} samples that were"
+        raise StoreError(
+            f"{folder} could not be written: {what}. {before} written before is safe in it; the "
+            "same call goes on from there when there is room."
+        ) from error
 
 
-_MARKS = {
-    "weights": "the model's weights differ",
-    "labels": "the labels differ",
-    "first_inputs": "the first batch differs (data, tokenizer or transform)",
-}
+def _place(number: int, layer: str) -> str:
+    readable = quote(layer, safe=" ")
+    short = 0 < len(readable) < 100
+    return f"layer-{number}-{readable}" if short else f"layer-{number}"
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:

@@ -1,0 +1,168 @@
+"""The same capture on Ray actors, two of them on this machine, one of which may die."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
+
+import neuronwidgets as nw
+from neuronwidgets.capture import disk
+
+WORDS = ["the", "cat", "sat", "on", "mat", "play"]
+RNG = np.random.default_rng(0)
+TEXTS = [" ".join(RNG.choice(WORDS, n)) for n in RNG.integers(1, 20, 70)]
+LABELS = [str(RNG.choice(["a", "b", "c"])) for _ in TEXTS]
+LAYERS = ["encoder.layer.0.intermediate", "encoder.layer.1"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import ray
+
+        # As each actor has: sums over threads are rounded differently.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield
+        ray.shutdown()
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "SHARD", 3)
+
+
+@pytest.fixture(scope="module")
+def bert(bert_tokenizer: PreTrainedTokenizerBase) -> BertModel:
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(bert_tokenizer), hidden_size=16, num_hidden_layers=2,
+        num_attention_heads=2, intermediate_size=24, max_position_embeddings=32,
+    )  # fmt: skip
+    return BertModel(config).eval()
+
+
+def read(model: nn.Module, data: Any, layer: Any, **options: Any) -> Any:
+    return nw.capture(model, data, layer, progress=False, **{"batch_size": 4} | options)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("labels", ["given", "with the data"])
+def test_two_workers_write_what_one_process_writes(
+    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path, labels: str
+) -> None:
+    ray = {"engine": "ray", "workers": 2}
+    data: Any = TEXTS
+    options: dict[str, Any] = {"tokenizer": bert_tokenizer, "unit": "token"}
+    if labels == "given":
+        options["labels"] = LABELS
+    else:
+        # Ready batches: their labels show when they are made.
+        ids = [bert_tokenizer(TEXTS[i : i + 4], return_tensors="pt", padding=True)
+               for i in range(0, 68, 4)]  # fmt: skip
+        data = [dict(batch, labels=LABELS[4 * i : 4 * i + 4]) for i, batch in enumerate(ids)]
+    expected = read(bert, data, LAYERS, out=tmp_path / "one", **options)
+    found = read(bert, data, LAYERS, out=tmp_path / "two", **options, **ray)
+    assert files(tmp_path / "two") == files(tmp_path / "one")
+    for name in LAYERS:
+        np.testing.assert_array_equal(np.asarray(found[name].values), expected[name].values)
+    # Complete, it is opened by either.
+    again = read(bert, data, LAYERS, out=tmp_path / "two", **options)
+    np.testing.assert_array_equal(again[LAYERS[0]].labels, expected[LAYERS[0]].labels)
+
+
+def test_collectors_merge_to_what_one_process_collects(
+    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    options = {"tokenizer": bert_tokenizer, "unit": "token", "labels": LABELS}
+    collect = [nw.Top(5), nw.Moments(by_label=True), nw.Reservoir(20), nw.Rows()]
+    one = read(bert, TEXTS, LAYERS[1], collect=collect, **options)
+    two = read(bert, TEXTS, LAYERS[1], collect=collect, engine="ray", workers=2,
+               out=tmp_path / "acts", **options)  # fmt: skip
+    assert two.samples == one.samples == 70
+    np.testing.assert_array_equal(two[0].values, one[0].values)
+    np.testing.assert_array_equal(two[0].sample, one[0].sample)
+    np.testing.assert_allclose(two[1].variance, one[1].variance, rtol=1e-9)
+    np.testing.assert_allclose(two[1].labels.mean, one[1].labels.mean, rtol=1e-9)
+    np.testing.assert_array_equal(two[2].values, one[2].values)
+    np.testing.assert_array_equal(np.asarray(two[3].values), one[3].values)
+    alone = read(bert, TEXTS, LAYERS[1], collect=nw.Top(5), engine="ray", workers=2, **options)
+    np.testing.assert_array_equal(alone[0].values, one[0].values)
+
+
+class Mortal(nn.Module):
+    """Kills its process, or raises, where its file says so; a file says so once."""
+
+    def __init__(self, file: Path, how: str) -> None:
+        super().__init__()
+        self.fc, self.file, self.how = nn.Linear(3, 4), str(file), how
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if bool((x == 7).any()):
+            if self.how == "raises":
+                raise RuntimeError("no sevens")
+            if self.how == "always dies" or not os.path.exists(self.file):
+                open(self.file, "w").close()
+                os._exit(1)
+        return self.fc(x)
+
+
+DATA = RNG.normal(size=(80, 3)).astype("f4")
+
+
+def test_a_worker_that_dies_costs_a_retry(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    data = DATA.copy()
+    data[50, 1] = 7
+    model = Mortal(tmp_path / "died", "dies once")
+    found = read(model, data, "fc", out=tmp_path / "acts", engine="ray", workers=2)
+    assert (tmp_path / "died").exists()
+    expected = read(model, data, "fc", out=tmp_path / "one")
+    np.testing.assert_array_equal(np.asarray(found.values), np.asarray(expected.values))
+    shards = {k: v for k, v in files(tmp_path / "acts").items() if k != "manifest.json"}
+    assert shards == {k: v for k, v in files(tmp_path / "one").items() if k != "manifest.json"}
+
+
+@pytest.mark.parametrize("how", ["raises", "always dies"])
+def test_what_cannot_be_read_is_named_and_what_came_before_kept(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neuronwidgets.capture.ray.RETRIES", 1)
+    data = DATA.copy()
+    data[50, 1] = 7
+    model = Mortal(tmp_path / "died", how)
+    words = "samples 48 to 51 could not be read" if how == "raises" else "a worker was lost 2 times"
+    with pytest.raises(nw.CaptureError, match=words) as error:
+        read(model, data, "fc", out=tmp_path / "acts", engine="ray", workers=2)
+    assert 50 in error.value.samples
+    # Windows of three batches of four.
+    assert len(error.value.so_far) == 48
+    assert len(nw.Activations.load(tmp_path / "acts")) == 48
+
+
+def test_wrong_engines_are_refused(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(3, 4))
+    for words, options in {
+        "engine='spark'; 'local' or 'ray'": {"engine": "spark"},
+        "pass out=..., or collect= without Rows": {"engine": "ray"},
+        "workers is of engine='ray'": {"workers": 2},
+        "workers=0": {"engine": "ray", "workers": 0},
+    }.items():
+        with pytest.raises(ValueError, match=words):
+            read(model, DATA, "0", **options)
