@@ -147,6 +147,8 @@ class Capturing:
             self.error = error
         finally:
             self._run.close()
+            # What was still on its way has arrived since the last step.
+            self._reading = self._run.reading
             self._done.set()
             self._tell()
 

@@ -67,8 +67,8 @@ class Feed:
         """What was read so far; `None` where none of it is whole yet."""
         capturing = self.capturing
         assert capturing is not None
-        if ended and not capturing.reading.samples:
-            raise capturing.error or ValueError("the capture was stopped before anything was read.")
+        if ended and capturing.cancelled and not capturing.reading.samples:
+            raise ValueError("the capture was stopped before anything was read.")
         try:
             found = capturing.so_far()
         except ValueError:

@@ -37,6 +37,7 @@ class Live(Widget):
     """Kinds of jobs that nothing newer from the capture replaces: a user has asked for them."""
     _acts: Activations
     _feed: Feed
+    _follower: _Follower | None = None
 
     reading = t.Dict(read_only=True).tag(sync=True)
     """How far the capture is; `{}` where the activations were there from the first.
@@ -63,8 +64,8 @@ class Live(Widget):
     def _follow(self) -> None:
         """Look at the capture from now on, where there is one."""
         self._touched = -math.inf
-        if self._feed.capturing is not None:
-            self.set_trait("reading", self._feed.said())
+        self.set_trait("reading", self._feed.said())
+        if not self._feed.complete:
             self._follower = _Follower(self, self._feed)
             self._follower.start()
 
@@ -137,7 +138,8 @@ class Live(Widget):
     def _on_capture_cancel(self, _message: dict[str, Any]) -> None:
         assert self._feed.capturing is not None
         self._feed.capturing.cancel()
-        self._follower.wake()
+        if self._follower is not None:
+            self._follower.wake()
 
     def _exported(self) -> dict[str, Any]:
         state = super()._exported()
@@ -149,9 +151,8 @@ class Live(Widget):
 
     def close(self) -> None:
         """End the widget. A capture that still runs goes on: it is not the widget's."""
-        follower = getattr(self, "_follower", None)
-        if follower is not None:
-            follower.end()
+        if self._follower is not None:
+            self._follower.end()
         super().close()
 
 

@@ -305,12 +305,18 @@ def test_a_failure_before_the_first_sample_is_the_captures_own(model: Stepped) -
     model.allow(1)
     with pytest.raises(RuntimeError, match="broken"):
         nw.SplitExplorer(running, neuron=0)
-    model.fails = False
-    running = start(model)
-    running.cancel()
-    model.allow(0)
-    model.allow(1)
-    assert len(nw.SplitExplorer(running, neuron=0, top=10).acts) in (BATCH, 0)
+
+
+def test_a_capture_that_has_ended_is_shown_as_it_is(model: Stepped, running: Any) -> None:
+    model.allow(1000)
+    assert running.wait(timeout=SOON)
+    explorer = nw.SplitExplorer(running, neuron=0)
+    assert explorer.acts is running.result()
+    assert explorer.reading["text"] == "400 samples"
+    assert explorer._follower is None
+    explorer._on_view_message(explorer, {"type": "capture.cancel"}, [])
+    assert explorer.reading["state"] == "done"
+    explorer.close()
 
 
 def test_opens_on_what_there_is_when_the_data_ends_early(model: Stepped) -> None:
@@ -326,6 +332,7 @@ def test_closing_ends_the_watch_and_not_the_capture(model: Stepped, running: Any
     explorer = opened(model, running)
     follower = explorer._follower
     explorer.close()
+    assert follower is not None
     follower.join(SOON)
     assert not follower.is_alive()
     assert running._watching == []
