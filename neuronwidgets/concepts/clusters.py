@@ -1,0 +1,301 @@
+"""Clusters of points and their nearest neighbours, exactly, from blocks of products."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from typing import Literal
+
+import torch
+
+Criterion = Literal["ward", "average"]
+"""Twice the growth of the sum of squares, or the mean squared distance of two clusters' points."""
+
+TILE = 512
+"""Clusters in a tile, at least (on a CPU: a block of products fits in the second-level cache)."""
+MOST_TILES = 64
+"""Tiles, about: so the bounds take memory linear in the number of points."""
+SHARE = 0.5
+"""The share of clusters whose nearest one is looked for at once."""
+ROOM = 2**22
+"""Numbers in a temporary matrix of float64 rows, at most: 32 MB."""
+SPAN = 1024
+"""Slots in a block of products, about."""
+FULL = 0.75
+"""Empty slots are closed up when fewer than this share are in use."""
+UNSEEN = torch.iinfo(torch.int64).max
+
+
+class Clusters:
+    """The clusters that are left, in slots, with bounds on how near they are to each other.
+
+    A tile is a range of slots. `bound[i, t]` is never above the criterion between `i` and any
+    other cluster in tile `t`; by reducibility merging cannot break it. New clusters go into new
+    slots at the end, so that one minimum over a block of products keeps it true.
+
+    Attributes, one row per slot:
+        centre: float64 `slots x D`, centroids.
+        coarse: float32 `slots x D`, the same for the products.
+        weight, spread: float64, number of points and their mean squared distance from `centre`.
+        low: float32, `|coarse|^2 + spread` less all that rounding can do; inf in an empty slot.
+        inverse: float32, half of `1 / weight`.
+        name: int64, the smallest point in it. `slot` goes back.
+        near, key: float64 and int64, the criterion to the nearest cluster, and `name ^ its name`.
+        bound: float32 `slots x tiles`.
+    """
+
+    def __init__(
+        self, centre: torch.Tensor, weight: torch.Tensor, name: torch.Tensor, criterion: Criterion
+    ) -> None:
+        count, width = centre.shape
+        device = centre.device
+        # Room for new clusters until the next tidying.
+        slots = count + count // 4 + 1
+        self.criterion = criterion
+        self.tile = max(TILE, -(-count // MOST_TILES))
+        self.rows = max(1, ROOM // width)
+        self.columns = 2 * (-(-slots // self.tile)) + 4
+        # Higham, Accuracy and Stability of Numerical Algorithms, (3.5): a product of D terms is
+        # wrong by at most D u |x||y|; 32 more for the roundings around it.
+        self.slack = 1.01 * (width + 32) * 2.0**-24
+        real = partial(torch.zeros, dtype=torch.float64, device=device)
+        self.centre = real(slots, width)
+        self.coarse = torch.zeros(slots, width, dtype=torch.float32, device=device)
+        self.weight = real(slots)
+        self.spread = real(slots)
+        self.low = torch.full((slots,), torch.inf, device=device)
+        self.inverse = torch.ones(slots, device=device)
+        self.name = torch.zeros(slots, dtype=torch.int64, device=device)
+        self.slot = torch.zeros(int(name.max()) + 1, dtype=torch.int64, device=device)
+        self.near = real(slots) + torch.inf
+        self.key = torch.full((slots,), UNSEEN, device=device)
+        self.bound = torch.full((slots, self.columns), torch.inf, device=device)
+        self.edges = [0]
+        self.append(centre, weight, real(count), name)
+
+    @property
+    def end(self) -> int:
+        """The slots in use."""
+        return self.edges[-1]
+
+    @property
+    def alive(self) -> torch.Tensor:
+        """bool, one for each slot in use."""
+        return self.low[: self.end] < torch.inf
+
+    def append(
+        self, centre: torch.Tensor, weight: torch.Tensor, spread: torch.Tensor, name: torch.Tensor
+    ) -> None:
+        """Put clusters into new slots and bound their distances."""
+        begin, end = self.end, self.end + len(name)
+        new = slice(begin, end)
+        self.centre[new] = centre
+        self.coarse[new] = centre
+        self.weight[new] = weight
+        self.spread[new] = spread
+        self.inverse[new] = 0.5 / weight
+        square = torch.cat(
+            [x.double().square_().sum(1) for x in torch.split(self.coarse[new], self.rows)]
+        )
+        # What is left of squares below the smallest float32 is no larger than 1e-30.
+        self.low[new] = (square + spread) * (1 - self.slack) - 1e-30
+        self.name[new] = name
+        self.slot[name] = torch.arange(begin, end, device=name.device)
+        self.near[new] = torch.inf
+        self.key[new] = UNSEEN
+        self.bound[new] = torch.inf
+        while begin < end:
+            last = len(self.edges) - 2
+            if last < 0 or begin - self.edges[last] >= self.tile:
+                self.edges.append(begin)
+                last += 1
+            upto = min(end, self.edges[last] + self.tile)
+            self.edges[-1] = upto
+            self.compare(begin, upto)
+            begin = upto
+
+    def compare(self, begin: int, end: int) -> None:
+        """Bound the distances of the last slots, which are in one tile, to all."""
+        last = len(self.edges) - 2
+        tile = 0
+        while tile <= last:
+            low, first = self.edges[tile], tile
+            while tile <= last and self.edges[tile + 1] - low <= max(SPAN, self.tile):
+                tile += 1
+            high = self.edges[tile]
+            block = self.products(slice(begin, end), low, high)
+            if high == end:
+                block[:, begin - low :].fill_diagonal_(torch.inf)
+            for one in range(first, tile):
+                part = slice(self.edges[one] - low, self.edges[one + 1] - low)
+                torch.amin(block[:, part], 1, out=self.bound[begin:end, one])
+            seen = self.bound[low:high, last]
+            torch.minimum(seen, block.amin(0), out=seen)
+
+    def products(self, rows: slice | torch.Tensor, low: int, high: int) -> torch.Tensor:
+        """float32 `rows x (high - low)`, never above the criterion; inf for an empty slot."""
+        block = torch.addmm(
+            self.low[low:high], self.coarse[rows], self.coarse[low:high].T, alpha=-2
+        )
+        block += self.low[rows, None]
+        if self.criterion == "ward":
+            block /= self.inverse[rows, None] + self.inverse[low:high]
+        return block
+
+    def exact(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """float64, the criterion of pairs of slots, from differences."""
+        parts = zip(torch.split(one, self.rows), torch.split(other, self.rows), strict=True)
+        square = torch.cat([(self.centre[i] - self.centre[j]).square_().sum(1) for i, j in parts])
+        if self.criterion == "ward":
+            n, m = self.weight[one], self.weight[other]
+            return square * (2 * n * m / (n + m))
+        return square + (self.spread[one] + self.spread[other])
+
+    def offer(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """Let `near` and `key` of the slots `one` know of `other`."""
+        value = self.exact(one, other)
+        before = self.near[one]
+        self.near.scatter_reduce_(0, one, value, "amin")
+        now = self.near[one]
+        self.key[one[now < before]] = UNSEEN
+        # Equal pairs in the order of `name ^ name`: neighbours in a row of equals pair up at once
+        # (the smaller name would make a chain of them), and no ring of equals stays unmerged.
+        best = value == now
+        one, other = one[best], other[best]
+        self.key.scatter_reduce_(0, one, self.name[one] ^ self.name[other], "amin")
+
+    def search(self, rows: torch.Tensor, limit: torch.Tensor) -> None:
+        """Find the nearest cluster of each of the slots `rows`, where it can be within `limit`.
+
+        Where it cannot, the bounds say so from now on.
+        """
+        bound = self.bound[rows, : len(self.edges) - 1]
+        while True:
+            near = self.near[rows, None]
+            # The most promising tile first; then all that can hold a nearer one.
+            first = torch.zeros_like(bound, dtype=torch.bool)
+            first.scatter_(1, bound.argmin(1, keepdim=True), True)
+            todo = torch.where(near < torch.inf, bound <= near, first & (bound <= limit))
+            if not todo.any():
+                return
+            self.visit(rows, todo, limit)
+            # A tile that was found to be beyond the limit may have to be seen again.
+            fresh = self.bound[rows, : bound.shape[1]]
+            bound = torch.where(todo, torch.where(near < torch.inf, torch.inf, fresh), bound)
+            bound[todo & (fresh <= limit)] = torch.inf
+
+    def visit(self, rows: torch.Tensor, todo: torch.Tensor, limit: torch.Tensor) -> None:
+        """Look at all clusters of the tiles where bool `rows x tiles` `todo` says so.
+
+        Each of `rows` is offered what float32 cannot tell from the nearest one, unless it has
+        none yet and this one is beyond `limit`.
+        """
+        upper = self.near.float()
+        upper = torch.nextafter(upper, upper.new_tensor(torch.inf))
+        found = []
+        for tile, some in enumerate(todo.any(0).tolist()):
+            if not some:
+                continue
+            low, high = self.edges[tile : tile + 2]
+            here = rows[todo[:, tile]]
+            block = self.products(here, low, high)
+            own = ((here >= low) & (here < high)).nonzero()[:, 0]
+            block[own, here[own] - low] = torch.inf
+            least, at = block.min(1)
+            self.bound[here, tile] = least
+            block[(least > limit) & (self.near[here] == torch.inf)] = torch.inf
+            # Twice what rounding can do above the least: nothing farther can be nearest.
+            at += low
+            wrong = 2.5 * self.slack * (self.low[here] + self.low[at]) + 1e-29
+            if self.criterion == "ward":
+                wrong /= self.inverse[here] + self.inverse[at]
+            upper[here] = torch.minimum(upper[here], least + wrong)
+            line, at = ((block <= upper[here, None]) & (block < torch.inf)).nonzero(as_tuple=True)
+            found.append((here[line], at + low, block[line, at]))
+        one, other, value = (torch.cat(x) for x in zip(*found, strict=True))
+        some = value <= upper[one]
+        self.offer(one[some], other[some])
+
+    def tidy(self) -> None:
+        """Close up the empty slots and join small neighbouring tiles."""
+        alive = self.alive
+        keep = alive.nonzero()[:, 0]
+        sizes = [int(alive[a:b].sum()) for a, b in pairwise(self.edges)]
+        joined: list[list[int]] = []
+        edges = [0]
+        for tile, size in enumerate(sizes):
+            if joined and edges[-1] - edges[-2] + size <= self.tile:
+                joined[-1].append(tile)
+                edges[-1] += size
+            else:
+                joined.append([tile])
+                edges.append(edges[-1] + size)
+        bound = self.bound[keep]
+        self.bound.fill_(torch.inf)
+        for column, tiles in enumerate(joined):
+            self.bound[: len(keep), column] = bound[:, tiles].amin(1)
+        columns = self.weight, self.spread, self.low, self.inverse, self.name, self.near, self.key
+        for values in columns:
+            values[: len(keep)] = values[keep]
+        self.low[len(keep) :] = torch.inf
+        # Every row moves down, so blocks can be moved in order and in place.
+        for begin in range(0, len(keep), self.rows):
+            some = keep[begin : begin + self.rows]
+            self.centre[begin : begin + len(some)] = self.centre[some]
+            self.coarse[begin : begin + len(some)] = self.coarse[some]
+        self.slot[self.name[: len(keep)]] = torch.arange(len(keep), device=keep.device)
+        self.edges = edges
+
+    def pairs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Slots of reciprocal nearest neighbours, the smaller name first: at least one pair.
+
+        Only clusters with small distances are asked for their nearest: those far out would lose
+        it again and again before their turn comes.
+        """
+        rows = self.alive.nonzero()[:, 0]
+        while True:
+            reach = self.near[rows]
+            known = reach < torch.inf
+            lost = (~known).nonzero()[:, 0]
+            if len(lost):
+                reach[lost] = self.bound[rows[lost], : len(self.edges) - 1].amin(1).double()
+                limit = reach.kthvalue(1 + int(SHARE * (len(reach) - 1))).values
+                self.search(rows[lost[reach[lost] <= limit]], limit)
+            found = rows[self.key[rows] != UNSEEN]
+            other = self.slot[self.name[found] ^ self.key[found]]
+            mutual = (self.key[found] == self.key[other]) & (self.name[found] < self.name[other])
+            if not len(lost) and not mutual.any():
+                # Rounding made a ring of nearly equal pairs: its shortest is as good as any.
+                mutual[self.near[found].argmin()] = True
+            if mutual.any():
+                one, other = found[mutual], other[mutual]
+                swap = self.name[one] > self.name[other]
+                return torch.where(swap, other, one), torch.where(swap, one, other)
+
+    def merge(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """Make one cluster of each pair."""
+        n, m = self.weight[one], self.weight[other]
+        share = m / (n + m)
+        name = self.name[one]
+        centre = torch.empty(len(one), self.centre.shape[1], dtype=torch.float64, device=n.device)
+        apart = torch.empty_like(n)
+        for begin in range(0, len(one), self.rows):
+            part = slice(begin, begin + self.rows)
+            far = self.centre[other[part]] - self.centre[one[part]]
+            apart[part] = far.square().sum(1)
+            centre[part] = self.centre[one[part]] + far.mul_(share[part, None])
+        spread = torch.zeros_like(n)
+        if self.criterion == "average":
+            spread = (1 - share) * (self.spread[one] + share * apart) + share * self.spread[other]
+        gone = torch.zeros_like(self.slot, dtype=torch.bool)
+        gone[name] = gone[self.name[other]] = True
+        self.low[one] = self.low[other] = torch.inf
+        tiles = len(self.edges) + len(one) // self.tile + 1
+        crowded = self.end + len(one) > len(self.low) or tiles > self.columns
+        if crowded or self.alive.sum() < FULL * self.end:
+            self.tidy()
+        rows = (self.alive & (self.key[: self.end] != UNSEEN)).nonzero()[:, 0]
+        lost = rows[gone[self.name[rows] ^ self.key[rows]]]
+        self.near[lost] = torch.inf
+        self.key[lost] = UNSEEN
+        self.append(centre, n + m, spread, name)
