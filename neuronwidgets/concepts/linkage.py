@@ -18,10 +18,11 @@ LINEAR = {("ward", "euclidean"), ("average", "cosine"), ("average", "sqeuclidean
 """What centroids can say, so that no matrix of distances is needed."""
 
 MOST = 25_000
-"""More samples than this are refused where their distances are: 8 bytes for each pair."""
+"""More samples than this are refused where all distances are needed: SciPy takes 16 bytes for each
+pair (5 GB)."""
 
 LARGE = 2_000_000_000
-"""From so many samples x samples x (neurons + 64) on, our kernel beats SciPy (about a second)."""
+"""From so many samples x samples x (neurons + 64) on, our kernels beat SciPy (about a second)."""
 
 
 def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
@@ -54,7 +55,7 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
     """Cluster `S` vectors from the bottom up: exactly, and on the device of `X`.
 
     Ward, and average with cosine or squared Euclidean, take memory linear in `S`
-    (docs/linkage.md has the algorithm, its sources and its times); the others take 8 bytes for
+    (docs/linkage.md has the algorithm, its sources and its times); the others take 16 bytes for
     each pair. Few samples go to SciPy.
 
     Args:
@@ -80,15 +81,14 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
         require_directions(points, np.arange(count))
     if count == 1:
         return np.zeros((0, 4))
-    if (method, metric) in LINEAR and count * count * (width + 64) >= LARGE:
-        return _by_centroids(points, method, metric)
-    if count > MOST:
-        gigabytes = count**2 * 4 / 1e9
+    large = count * count * (width + 64) >= LARGE
+    if count > MOST and not (large and (method, metric) in LINEAR):
+        gigabytes = count**2 * 8 / 1e9
         raise ValueError(
             f"{count:,} samples need {gigabytes:.0f} GB for their distances: use top="
             f"{MOST:,} or less, or method='ward', which needs none."
         )
-    return _by_distances(points, method, metric)
+    return (_by_torch if large else _by_scipy)(points, method, metric)
 
 
 def _matrix(X: Any) -> Any:
@@ -117,9 +117,8 @@ def _matrix(X: Any) -> Any:
     return points
 
 
-def _by_distances(points: Any, method: str, metric: str) -> np.ndarray:
-    """SciPy, from its matrix of distances."""
-    from scipy.cluster import hierarchy
+def _by_scipy(points: Any, method: str, metric: str) -> np.ndarray:
+    """Few samples: SciPy all the way."""
     from scipy.spatial.distance import pdist
 
     if hasattr(points, "detach"):
@@ -127,16 +126,23 @@ def _by_distances(points: Any, method: str, metric: str) -> np.ndarray:
     distances = pdist(points, metric)
     if not np.isfinite(distances).all():
         raise _too_large(points)
+    return _from_distances(distances, method)
+
+
+def _from_distances(distances: np.ndarray, method: str) -> np.ndarray:
+    from scipy.cluster import hierarchy
+
     Z: np.ndarray = hierarchy.linkage(distances, method)
     # Rounding leaves cosine distances of equal vectors a hair below zero.
     Z[:, 2] = np.maximum.accumulate(np.maximum(Z[:, 2], 0))
     return Z
 
 
-def _by_centroids(points: Any, method: str, metric: str) -> np.ndarray:
-    """Our own kernel: needs centred points of about unit size."""
+def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
+    """Many samples: our kernels, which want centred points of about unit size."""
     import torch
 
+    from neuronwidgets.concepts.distances import condensed
     from neuronwidgets.concepts.reciprocal import tree
 
     points = torch.as_tensor(points)
@@ -149,12 +155,15 @@ def _by_centroids(points: Any, method: str, metric: str) -> np.ndarray:
     points = points - points.mean(0)
     # A power of two: exact, and the squares of float32 stay in range.
     scale = 2.0 ** np.frexp(float(points.abs().max()))[1]
-    Z = tree(points.div_(scale), "ward" if method == "ward" else "average")
-    if method == "ward":
-        Z[:, 2] = np.sqrt(Z[:, 2]) * scale
+    points /= scale
+    if (method, metric) in LINEAR:
+        Z = tree(points, "ward" if method == "ward" else "average")
     else:
-        # 1 - cos is half the squared distance of unit vectors.
-        Z[:, 2] *= scale**2 / (2 if metric == "cosine" else 1)
+        Z = _from_distances(condensed(points, squared=metric == "cosine"), method)
+    if method == "ward":
+        Z[:, 2] = np.sqrt(Z[:, 2])
+    # 1 - cos is half the squared distance of unit vectors.
+    Z[:, 2] *= {"euclidean": scale, "sqeuclidean": scale**2, "cosine": scale**2 / 2}[metric]
     return Z
 
 

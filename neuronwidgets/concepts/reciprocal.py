@@ -10,6 +10,9 @@ clusters, float64 for what is left.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -36,11 +39,23 @@ def duplicates(points: torch.Tensor) -> torch.Tensor:
     return out
 
 
+@contextmanager
+def whole_float32() -> Iterator[None]:
+    """Products of float32 in float32: a user may have asked for fewer bits (TF32, bfloat16)."""
+    asked = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(asked)
+
+
 def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
     """The linkage of `S` points: float64 `(S - 1) x 4`, heights in the unit of the criterion.
 
     Args:
-        points: float64 `S x D`, `S >= 2`, finite, best with its mean near zero; on its device.
+        points: float64 `S x D`, `S >= 2`, finite, with its mean near zero and its largest number
+            near one; on its device.
         criterion: "ward" or "average".
     """
     count = len(points)
@@ -49,18 +64,19 @@ def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
     record = Record(count)
     record.equal(first.cpu().numpy())
     weight = torch.bincount(first, minlength=count)[names].double()
-    some = points if len(names) == count else points[names]
-    clusters = Clusters(some, weight, names, criterion)
     left = len(names)
-    while left > 1:
-        one, other = clusters.pairs()
-        record.merge(
-            clusters.name[one].cpu().numpy(),
-            clusters.name[other].cpu().numpy(),
-            clusters.exact(one, other).cpu().numpy(),
-        )
-        left -= len(one)
-        clusters.merge(one, other)
+    with whole_float32():
+        some = points if left == count else points[names]
+        clusters = Clusters(some, weight, names, criterion)
+        while left > 1:
+            one, other = clusters.pairs()
+            record.merge(
+                clusters.name[one].cpu().numpy(),
+                clusters.name[other].cpu().numpy(),
+                clusters.exact(one, other).cpu().numpy(),
+            )
+            left -= len(one)
+            clusters.merge(one, other)
     return record.linkage()
 
 
