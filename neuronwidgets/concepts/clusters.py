@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 Criterion = Literal["ward", "average"]
 """Twice the growth of the sum of squares, or the mean squared distance of two clusters' points."""
+
+Every = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
+"""Calls a function with everything in a list, perhaps on several threads."""
 
 TILE = 512
 """Clusters in a tile, at least (on a CPU: a block of products fits in the second-level cache)."""
@@ -17,13 +21,18 @@ MOST_TILES = 64
 """Tiles, about: so the bounds take memory linear in the number of points."""
 SHARE = 0.5
 """The share of clusters whose nearest one is looked for at once."""
-ROOM = 2**22
-"""Numbers in a temporary matrix of float64 rows, at most: 32 MB."""
+ROOM = 2**20
+"""Numbers in a temporary matrix of float64 rows, at most: 8 MB."""
 SPAN = 1024
 """Slots in a block of products, about."""
 FULL = 0.75
 """Empty slots are closed up when fewer than this share are in use."""
 UNSEEN = torch.iinfo(torch.int64).max
+
+
+def each(do: Callable[[Any], Any], things: Iterable[Any]) -> list[Any]:
+    """`Every` on this thread."""
+    return [do(thing) for thing in things]
 
 
 class Clusters:
@@ -45,13 +54,19 @@ class Clusters:
     """
 
     def __init__(
-        self, centre: torch.Tensor, weight: torch.Tensor, name: torch.Tensor, criterion: Criterion
+        self,
+        centre: torch.Tensor,
+        weight: torch.Tensor,
+        name: torch.Tensor,
+        criterion: Criterion,
+        every: Every = each,
     ) -> None:
         count, width = centre.shape
         device = centre.device
         # Room for new clusters until the next tidying.
         slots = count + count // 4 + 1
         self.criterion = criterion
+        self.every = every
         self.tile = max(TILE, -(-count // MOST_TILES))
         self.rows = max(1, ROOM // width)
         self.columns = 2 * (-(-slots // self.tile)) + 4
@@ -117,20 +132,26 @@ class Clusters:
     def compare(self, begin: int, end: int) -> None:
         """Bound the distances of the last slots, which are in one tile, to all."""
         last = len(self.edges) - 2
+        spans = []
         tile = 0
         while tile <= last:
-            low, first = self.edges[tile], tile
+            first, low = tile, self.edges[tile]
             while tile <= last and self.edges[tile + 1] - low <= max(SPAN, self.tile):
                 tile += 1
-            high = self.edges[tile]
+            spans.append((first, tile))
+
+        def bound(span: tuple[int, int]) -> None:
+            low, high = (self.edges[x] for x in span)
             block = self.products(slice(begin, end), low, high)
             if high == end:
                 block[:, begin - low :].fill_diagonal_(torch.inf)
-            for one in range(first, tile):
+            for one in range(*span):
                 part = slice(self.edges[one] - low, self.edges[one + 1] - low)
                 torch.amin(block[:, part], 1, out=self.bound[begin:end, one])
             seen = self.bound[low:high, last]
             torch.minimum(seen, block.amin(0), out=seen)
+
+        self.every(bound, spans)
 
     def products(self, rows: slice | torch.Tensor, low: int, high: int) -> torch.Tensor:
         """float32 `rows x (high - low)`, never above the criterion; inf for an empty slot."""
@@ -144,8 +165,12 @@ class Clusters:
 
     def exact(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         """float64, the criterion of pairs of slots, from differences."""
+
+        def measure(pairs: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+            return (self.centre[pairs[0]] - self.centre[pairs[1]]).square_().sum(1)
+
         parts = zip(torch.split(one, self.rows), torch.split(other, self.rows), strict=True)
-        square = torch.cat([(self.centre[i] - self.centre[j]).square_().sum(1) for i, j in parts])
+        square = torch.cat(self.every(measure, parts))
         if self.criterion == "ward":
             n, m = self.weight[one], self.weight[other]
             return square * (2 * n * m / (n + m))
@@ -192,10 +217,8 @@ class Clusters:
         """
         upper = self.near.float()
         upper = torch.nextafter(upper, upper.new_tensor(torch.inf))
-        found = []
-        for tile, some in enumerate(todo.any(0).tolist()):
-            if not some:
-                continue
+
+        def look(tile: int) -> tuple[torch.Tensor, ...]:
             low, high = self.edges[tile : tile + 2]
             here = rows[todo[:, tile]]
             block = self.products(here, low, high)
@@ -209,10 +232,14 @@ class Clusters:
             wrong = 2.5 * self.slack * (self.low[here] + self.low[at]) + 1e-29
             if self.criterion == "ward":
                 wrong /= self.inverse[here] + self.inverse[at]
-            upper[here] = torch.minimum(upper[here], least + wrong)
-            line, at = ((block <= upper[here, None]) & (block < torch.inf)).nonzero(as_tuple=True)
-            found.append((here[line], at + low, block[line, at]))
-        one, other, value = (torch.cat(x) for x in zip(*found, strict=True))
+            most = torch.minimum(upper[here], least + wrong)
+            line, at = ((block <= most[:, None]) & (block < torch.inf)).nonzero(as_tuple=True)
+            return here[line], at + low, block[line, at], most[line]
+
+        tiles = todo.any(0).nonzero()[:, 0].tolist()
+        seen = zip(*self.every(look, tiles), strict=True)
+        one, other, value, most = (torch.cat(x) for x in seen)
+        upper.scatter_reduce_(0, one, most, "amin")
         some = value <= upper[one]
         self.offer(one[some], other[some])
 

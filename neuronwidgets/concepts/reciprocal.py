@@ -11,12 +11,13 @@ clusters, float64 for what is left.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from neuronwidgets.concepts.clusters import ROOM, Clusters, Criterion
+from neuronwidgets.concepts.clusters import ROOM, Clusters, Criterion, Every, each
 
 
 def duplicates(points: torch.Tensor) -> torch.Tensor:
@@ -50,6 +51,25 @@ def whole_float32() -> Iterator[None]:
         torch.set_float32_matmul_precision(asked)
 
 
+@contextmanager
+def threads(device: torch.device) -> Iterator[Every]:
+    """As many threads as torch has, each with whole blocks instead of a share of every step.
+
+    Torch's own threads meet after each step. Where other work wants the processor too, one waits
+    there for the other's turn, and two took ten times as long as one.
+    """
+    count = torch.get_num_threads()
+    if device.type != "cpu" or count == 1:
+        yield each
+        return
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield lambda do, things: list(pool.map(do, things))
+    finally:
+        torch.set_num_threads(count)
+
+
 def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
     """The linkage of `S` points: float64 `(S - 1) x 4`, heights in the unit of the criterion.
 
@@ -65,9 +85,9 @@ def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
     record.equal(first.cpu().numpy())
     weight = torch.bincount(first, minlength=count)[names].double()
     left = len(names)
-    with whole_float32():
+    with torch.inference_mode(False), whole_float32(), threads(points.device) as every:
         some = points if left == count else points[names]
-        clusters = Clusters(some, weight, names, criterion)
+        clusters = Clusters(some, weight, names, criterion, every)
         while left > 1:
             one, other = clusters.pairs()
             record.merge(

@@ -242,6 +242,20 @@ def test_only_what_needs_all_distances_has_a_limit(
             entry(X, method, metric)
 
 
+@pytest.mark.parametrize(("method", "metric"), METHODS)
+def test_threads_and_inference_mode_change_nothing(method: str, metric: str) -> None:
+    X = torch.tensor(np.random.default_rng(16).normal(size=(120, 5)))
+    alone = entry(X, method, metric)
+    torch.set_num_threads(3)
+    np.testing.assert_array_equal(entry(X, method, metric), alone)
+    assert torch.get_num_threads() == 3
+    with torch.inference_mode():
+        np.testing.assert_array_equal(entry(X * 1, method, metric), alone)
+    with pytest.raises(RuntimeError, match="stop"), reciprocal.threads(X.device) as every:
+        every(lambda _: (_ for _ in ()).throw(RuntimeError("stop")), [1, 2])
+    assert torch.get_num_threads() == 3
+
+
 def test_duplicates_are_found() -> None:
     X = np.random.default_rng(11).normal(size=(200, 30))
     X[150:] = X[:50]
