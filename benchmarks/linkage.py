@@ -9,9 +9,9 @@ and the samples are part of it). In turns. Then each tree is compared with SciPy
 where SciPy was left out. Rivals that are not installed are left out. `--data`: "noise" (normal),
 "mixture" (100 centres), "layer" (32 directions of unequal strength behind a ReLU).
 
-    python benchmarks/linkage.py --growth docs/linkage-growth.json
+    python benchmarks/linkage.py --growth linkage-growth.html
 
-prints and draws (Vega-Lite, by Altair) our time and the growth per doubling of samples and neurons.
+prints and draws (Altair: .html or .json) our time for each doubling of samples and of neurons.
 """
 
 from __future__ import annotations

@@ -19,8 +19,6 @@ TILE = 512
 """Clusters in a tile, at least (on a CPU: a block of products fits in the second-level cache)."""
 MOST_TILES = 64
 """Tiles, about: so the bounds take memory linear in the number of points."""
-SHARE = 0.5
-"""The share of clusters whose nearest one is looked for at once."""
 ROOM = 2**20
 """Numbers in a temporary matrix of float64 rows, at most: 8 MB."""
 SPAN = 1024
@@ -176,72 +174,23 @@ class Clusters:
             return square * (2 * n * m / (n + m))
         return square + (self.spread[one] + self.spread[other])
 
-    def offer(self, one: torch.Tensor, other: torch.Tensor) -> None:
-        """Let `near` and `key` of the slots `one` know of `other`."""
-        value = self.exact(one, other)
-        before = self.near[one]
-        self.near.scatter_reduce_(0, one, value, "amin")
-        now = self.near[one]
-        self.key[one[now < before]] = UNSEEN
-        # Equal pairs in the order of `name ^ name`: neighbours in a row of equals pair up at once
-        # (the smaller name would make a chain of them), and no ring of equals stays unmerged.
-        best = value == now
-        one, other = one[best], other[best]
-        self.key.scatter_reduce_(0, one, self.name[one] ^ self.name[other], "amin")
+    def nearest(self, rows: torch.Tensor, low: int, high: int) -> torch.Tensor:
+        """int64, for each of the slots `rows` which slot from `low` on is nearest, in float64.
 
-    def search(self, rows: torch.Tensor, limit: torch.Tensor) -> None:
-        """Find the nearest cluster of each of the slots `rows`, where it can be within `limit`.
-
-        Where it cannot, the bounds say so from now on.
+        For points that float32 cannot tell apart: every pair is measured, as differences.
         """
-        bound = self.bound[rows, : len(self.edges) - 1]
-        while True:
-            near = self.near[rows, None]
-            # The most promising tile first; then all that can hold a nearer one.
-            first = torch.zeros_like(bound, dtype=torch.bool)
-            first.scatter_(1, bound.argmin(1, keepdim=True), True)
-            todo = torch.where(near < torch.inf, bound <= near, first & (bound <= limit))
-            if not todo.any():
-                return
-            self.visit(rows, todo, limit)
-            # A tile that was found to be beyond the limit may have to be seen again.
-            fresh = self.bound[rows, : bound.shape[1]]
-            bound = torch.where(todo, torch.where(near < torch.inf, torch.inf, fresh), bound)
-            bound[todo & (fresh <= limit)] = torch.inf
-
-    def visit(self, rows: torch.Tensor, todo: torch.Tensor, limit: torch.Tensor) -> None:
-        """Look at all clusters of the tiles where bool `rows x tiles` `todo` says so.
-
-        Each of `rows` is offered what float32 cannot tell from the nearest one, unless it has
-        none yet and this one is beyond `limit`.
-        """
-        upper = self.near.float()
-        upper = torch.nextafter(upper, upper.new_tensor(torch.inf))
-
-        def look(tile: int) -> tuple[torch.Tensor, ...]:
-            low, high = self.edges[tile : tile + 2]
-            here = rows[todo[:, tile]]
-            block = self.products(here, low, high)
-            own = ((here >= low) & (here < high)).nonzero()[:, 0]
-            block[own, here[own] - low] = torch.inf
-            least, at = block.min(1)
-            self.bound[here, tile] = least
-            block[(least > limit) & (self.near[here] == torch.inf)] = torch.inf
-            # Twice what rounding can do above the least: nothing farther can be nearest.
-            at += low
-            wrong = 2.5 * self.slack * (self.low[here] + self.low[at]) + 1e-29
-            if self.criterion == "ward":
-                wrong /= self.inverse[here] + self.inverse[at]
-            most = torch.minimum(upper[here], least + wrong)
-            line, at = ((block <= most[:, None]) & (block < torch.inf)).nonzero(as_tuple=True)
-            return here[line], at + low, block[line, at], most[line]
-
-        tiles = todo.any(0).nonzero()[:, 0].tolist()
-        seen = zip(*self.every(look, tiles), strict=True)
-        one, other, value, most = (torch.cat(x) for x in seen)
-        upper.scatter_reduce_(0, one, most, "amin")
-        some = value <= upper[one]
-        self.offer(one[some], other[some])
+        names = self.name[rows, None] ^ self.name[low:high]
+        far = (names == 0) | ~(self.low[low:high] < torch.inf)
+        square = torch.cdist(
+            self.centre[rows], self.centre[low:high], compute_mode="donot_use_mm_for_euclid_dist"
+        ).square_()
+        if self.criterion == "ward":
+            square /= 0.5 / self.weight[rows, None] + 0.5 / self.weight[low:high]
+        else:
+            square += self.spread[rows, None] + self.spread[low:high]
+        square[far] = torch.inf
+        names[square > square.amin(1, keepdim=True)] = UNSEEN
+        return names.argmin(1)
 
     def tidy(self) -> None:
         """Close up the empty slots and join small neighbouring tiles."""
@@ -272,32 +221,6 @@ class Clusters:
             self.coarse[begin : begin + len(some)] = self.coarse[some]
         self.slot[self.name[: len(keep)]] = torch.arange(len(keep), device=keep.device)
         self.edges = edges
-
-    def pairs(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Slots of reciprocal nearest neighbours, the smaller name first: at least one pair.
-
-        Only clusters with small distances are asked for their nearest: those far out would lose
-        it again and again before their turn comes.
-        """
-        rows = self.alive.nonzero()[:, 0]
-        while True:
-            reach = self.near[rows]
-            known = reach < torch.inf
-            lost = (~known).nonzero()[:, 0]
-            if len(lost):
-                reach[lost] = self.bound[rows[lost], : len(self.edges) - 1].amin(1).double()
-                limit = reach.kthvalue(1 + int(SHARE * (len(reach) - 1))).values
-                self.search(rows[lost[reach[lost] <= limit]], limit)
-            found = rows[self.key[rows] != UNSEEN]
-            other = self.slot[self.name[found] ^ self.key[found]]
-            mutual = (self.key[found] == self.key[other]) & (self.name[found] < self.name[other])
-            if not len(lost) and not mutual.any():
-                # Rounding made a ring of nearly equal pairs: its shortest is as good as any.
-                mutual[self.near[found].argmin()] = True
-            if mutual.any():
-                one, other = found[mutual], other[mutual]
-                swap = self.name[one] > self.name[other]
-                return torch.where(swap, other, one), torch.where(swap, one, other)
 
     def merge(self, one: torch.Tensor, other: torch.Tensor) -> None:
         """Make one cluster of each pair."""

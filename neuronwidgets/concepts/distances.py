@@ -15,7 +15,7 @@ def condensed(points: torch.Tensor, squared: bool = False) -> np.ndarray:
     """float64 `S (S - 1) / 2`, in the order of `scipy.spatial.distance.pdist`: Euclidean.
 
     Args:
-        points: float64 `S x D`, finite, best with its mean near zero.
+        points: float64 `S x D`, finite, best around the origin.
         squared: leave out the square root.
     """
     count, width = points.shape

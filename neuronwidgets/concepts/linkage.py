@@ -139,7 +139,7 @@ def _from_distances(distances: np.ndarray, method: str) -> np.ndarray:
 
 
 def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
-    """Many samples: our kernels, which want centred points of about unit size."""
+    """Many samples: our kernels, which want points around the origin of about unit size."""
     import torch
 
     from neuronwidgets.concepts.distances import condensed
@@ -152,7 +152,8 @@ def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
     if metric == "cosine":
         points = points / points.abs().amax(1, keepdim=True)
         points /= torch.linalg.vector_norm(points, dim=1, keepdim=True)
-    points = points - points.mean(0)
+    # Not the mean: one sample far out would take the others away from the origin.
+    points = points - points[:: -(-len(points) // 1000)].median(0).values
     # A power of two: exact, and the squares of float32 stay in range.
     scale = 2.0 ** np.frexp(float(points.abs().max()))[1]
     points /= scale

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from neuronwidgets.concepts.clusters import ROOM, Clusters, Criterion, Every, each
+from neuronwidgets.concepts.clusters import ROOM, Criterion, Every, each
+from neuronwidgets.concepts.neighbours import Neighbours
 
 
 def duplicates(points: torch.Tensor) -> torch.Tensor:
@@ -74,7 +75,7 @@ def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
     """The linkage of `S` points: float64 `(S - 1) x 4`, heights in the unit of the criterion.
 
     Args:
-        points: float64 `S x D`, `S >= 2`, finite, with its mean near zero and its largest number
+        points: float64 `S x D`, `S >= 2`, finite, around the origin and with its largest number
             near one; on its device.
         criterion: "ward" or "average".
     """
@@ -87,7 +88,7 @@ def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
     left = len(names)
     with torch.inference_mode(False), whole_float32(), threads(points.device) as every:
         some = points if left == count else points[names]
-        clusters = Clusters(some, weight, names, criterion, every)
+        clusters = Neighbours(some, weight, names, criterion, every)
         while left > 1:
             one, other = clusters.pairs()
             record.merge(

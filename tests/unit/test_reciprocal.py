@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 
-from neuronwidgets.concepts import clusters, distances, reciprocal
+from neuronwidgets.concepts import clusters, distances, neighbours, reciprocal
 from neuronwidgets.concepts import linkage as entry
 from neuronwidgets.concepts.linkage import LINEAR, METRICS
 
@@ -254,6 +254,24 @@ def test_threads_and_inference_mode_change_nothing(method: str, metric: str) -> 
     with pytest.raises(RuntimeError, match="stop"), reciprocal.threads(X.device) as every:
         every(lambda _: (_ for _ in ()).throw(RuntimeError("stop")), [1, 2])
     assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("method", "metric"), METHODS)
+def test_measuring_every_pair_gives_the_same_tree(
+    monkeypatch: pytest.MonkeyPatch, method: str, metric: str
+) -> None:
+    monkeypatch.setattr(neighbours, "CROWD", 0)
+    rng = np.random.default_rng(17)
+    assert_same_tree(rng.normal(size=(70, 5)), method, metric)
+    assert_greedy(rng.integers(1, 3, (50, 4)), method, metric)
+    assert_greedy(np.eye(20), method, metric)
+
+
+@pytest.mark.parametrize("method", [("ward", "euclidean"), ("average", "sqeuclidean")])
+def test_one_sample_far_out_hides_nothing(method: tuple[str, str]) -> None:
+    X = np.random.default_rng(18).normal(size=(80, 6))
+    X[33] += 1e7
+    assert_same_tree(X, *method)
 
 
 def test_duplicates_are_found() -> None:
