@@ -6,12 +6,23 @@ from typing import Any
 
 import numpy as np
 
-METRICS = {"ward": ("euclidean",), "average": ("cosine", "euclidean")}
+METRICS = {
+    "ward": ("euclidean",),
+    "average": ("cosine", "euclidean", "sqeuclidean"),
+    "complete": ("euclidean", "cosine"),
+    "single": ("euclidean", "cosine"),
+}
 """Each method and the metrics it takes; the first is its default."""
 
+LINEAR = {("ward", "euclidean"), ("average", "cosine"), ("average", "sqeuclidean")}
+"""What centroids can say, so that no matrix of distances is needed."""
 
 MOST = 25_000
-"""More samples than this are refused: their distances alone take 8 bytes for each pair."""
+"""More samples than this are refused where all distances are needed: SciPy takes 16 bytes for each
+pair (5 GB)."""
+
+LARGE = 1_500_000_000
+"""From so many samples x samples x (neurons + 64) on, our kernels beat SciPy (0.2 s)."""
 
 
 def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
@@ -27,9 +38,12 @@ def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
     return method, metric
 
 
-def require_directions(points: np.ndarray, rows: np.ndarray) -> None:
-    """Refuse all-zero points under cosine; `rows` are the numbers by which the user knows them."""
-    zero = ~points.any(axis=1)
+def require_directions(points: Any, rows: np.ndarray) -> None:
+    """Refuse all-zero points under cosine; `rows` are the numbers by which the user knows them.
+
+    `points` is an array or a tensor.
+    """
+    zero = np.array((points == 0).all(1).tolist())
     if zero.any():
         raise ValueError(
             f"sample {int(rows[zero].min())} is all zeros ({int(zero.sum())} such samples): it has "
@@ -38,59 +52,124 @@ def require_directions(points: np.ndarray, rows: np.ndarray) -> None:
 
 
 def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarray:
-    """Cluster `S` vectors from the bottom up.
+    """Cluster `S` vectors from the bottom up: exactly, and on the device of `X`.
+
+    Ward, and average with cosine or squared Euclidean, take memory linear in `S`
+    (docs/linkage.md has the algorithm, its sources and its times); the others take 16 bytes for
+    each pair. Few samples go to SciPy.
 
     Args:
         X: `S x D` array or tensor, finite.
-        method: "ward" (Ward 1963, Euclidean) or "average" (UPGMA, cosine or Euclidean).
-        metric: "euclidean" or "cosine"; the method's own if not given.
+        method: "ward" (Ward 1963), "average" (UPGMA), "complete" or "single".
+        metric: "euclidean", "cosine", or for average "sqeuclidean"; the method's own if not given
+            (average: cosine, others: Euclidean).
 
     Returns:
         `Z`, float64 `(S - 1) x 4`, as `scipy.cluster.hierarchy.linkage` gives it: the two nodes
         merged, the height, the number of samples. A Ward height is
         `sqrt(2 |A||B| / (|A|+|B|)) * ||c_A - c_B||`, so thresholds from SciPy or scikit-learn
-        mean the same here. One sample gives an empty `Z`.
+        mean the same here. Which of several equal pairs merges first depends on their index only,
+        but not as in SciPy. One sample gives an empty `Z`.
 
     Raises:
         ValueError: not a finite matrix, an unknown method, or a zero vector under cosine.
     """
     method, metric = check_method(method, metric)
+    points = _matrix(X)
+    count, width = points.shape
+    if metric == "cosine":
+        require_directions(points, np.arange(count))
+    if count == 1:
+        return np.zeros((0, 4))
+    large = count * count * (width + 64) >= LARGE
+    if count > MOST and not (large and (method, metric) in LINEAR):
+        gigabytes = count**2 * 8 / 1e9
+        raise ValueError(
+            f"{count:,} samples need {gigabytes:.0f} GB for their distances: use top="
+            f"{MOST:,} or less, or method='ward', which needs none."
+        )
+    return (_by_torch if large else _by_scipy)(points, method, metric)
+
+
+def _matrix(X: Any) -> Any:
+    """`X` as a finite float64 matrix: a tensor on its device, all else as an array."""
     if hasattr(X, "detach"):
-        X = X.detach().cpu().double().numpy()
-    try:
-        points = np.asarray(X, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"X is not a matrix of numbers (samples x neurons): {error}") from None
+        # Apple's GPUs have no float64.
+        points = (X.cpu() if X.device.type == "mps" else X).detach().double()
+        finite = points.isfinite()
+    else:
+        try:
+            points = np.asarray(X, np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"X is not a matrix of numbers (samples x neurons): {error}") from None
+        finite = np.isfinite(points)
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(
-            f"X has shape {points.shape}; samples x neurons is needed, with at least one of each."
+            f"X has shape {tuple(points.shape)}; samples x neurons is needed, with at least one "
+            "of each."
         )
-    finite = np.isfinite(points).all(axis=1)
-    if not finite.all():
+    wrong = [i for i, fine in enumerate(finite.all(1).tolist()) if not fine]
+    if wrong:
         raise ValueError(
-            f"X is not finite: sample {int(np.argmin(finite))} holds NaN or inf "
-            f"({int((~finite).sum())} such samples). Leave them out."
+            f"X is not finite: sample {wrong[0]} holds NaN or inf "
+            f"({len(wrong)} such samples). Leave them out."
         )
-    if metric == "cosine":
-        require_directions(points, np.arange(len(points)))
-    if len(points) > MOST:
-        gigabytes = len(points) ** 2 * 4 / 1e9
-        raise ValueError(
-            f"{len(points):,} samples need {gigabytes:.0f} GB for their distances: use top="
-            f"{MOST:,} or less."
-        )
-    if len(points) == 1:
-        return np.zeros((0, 4))
-    from scipy.cluster import hierarchy
+    return points
+
+
+def _by_scipy(points: Any, method: str, metric: str) -> np.ndarray:
+    """Few samples: SciPy all the way."""
     from scipy.spatial.distance import pdist
 
+    if hasattr(points, "detach"):
+        points = points.cpu().numpy()
     distances = pdist(points, metric)
     if not np.isfinite(distances).all():
-        raise ValueError(
-            f"X holds numbers from {points.min():.4g} to {points.max():.4g}, whose squares do not "
-            "fit in float64: bring them to a smaller scale."
-        )
+        raise _too_large(points)
+    return _from_distances(distances, method)
+
+
+def _from_distances(distances: np.ndarray, method: str) -> np.ndarray:
+    from scipy.cluster import hierarchy
+
     Z: np.ndarray = hierarchy.linkage(distances, method)
     # Rounding leaves cosine distances of equal vectors a hair below zero.
     Z[:, 2] = np.maximum.accumulate(np.maximum(Z[:, 2], 0))
     return Z
+
+
+def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
+    """Many samples: our kernels, which want points around the origin of about unit size."""
+    import torch
+
+    from neuronwidgets.concepts.distances import condensed
+    from neuronwidgets.concepts.reciprocal import tree
+
+    points = torch.as_tensor(points)
+    peak = float(points.abs().max())
+    if not np.isfinite(4 * peak * peak * points.shape[1]):
+        raise _too_large(points)
+    if metric == "cosine":
+        points = points / points.abs().amax(1, keepdim=True)
+        points /= torch.linalg.vector_norm(points, dim=1, keepdim=True)
+    # Not the mean: one sample far out would take the others away from the origin.
+    points = points - points[:: -(-len(points) // 1000)].median(0).values
+    # A power of two: exact, and the squares of float32 stay in range.
+    scale = 2.0 ** np.frexp(float(points.abs().max()))[1]
+    points /= scale
+    if (method, metric) in LINEAR:
+        Z = tree(points, "ward" if method == "ward" else "average")
+    else:
+        Z = _from_distances(condensed(points, squared=metric == "cosine"), method)
+    if method == "ward":
+        Z[:, 2] = np.sqrt(Z[:, 2])
+    # 1 - cos is half the squared distance of unit vectors.
+    Z[:, 2] *= {"euclidean": scale, "sqeuclidean": scale**2, "cosine": scale**2 / 2}[metric]
+    return Z
+
+
+def _too_large(points: Any) -> ValueError:
+    return ValueError(
+        f"X holds numbers from {points.min():.4g} to {points.max():.4g}, whose squares do not "
+        "fit in float64: bring them to a smaller scale."
+    )

@@ -37,8 +37,10 @@ def outlier_distance(threshold: float, method: str, metric: str) -> float:
     The paper has 15 for both the Ward threshold and this squared distance, on one layer of one
     model. `threshold ** 2 / 15` is the same there and follows the scale of other layers. Under
     cosine the vectors have unit length and a squared distance is twice the cosine distance; for
-    the average linkage the threshold itself is a distance.
+    the other linkages the threshold itself is a distance, or a squared one.
     """
+    if metric == "sqeuclidean":
+        return threshold
     if metric == "cosine":
         return 2 * threshold
     return threshold**2 / (PAPER_THRESHOLD if method == "ward" else 1)

@@ -11,8 +11,9 @@ from scipy.cluster import hierarchy
 from sklearn.cluster import AgglomerativeClustering
 
 from neuronwidgets.concepts import Tree, linkage
+from neuronwidgets.concepts.linkage import METRICS
 
-METHODS = [("ward", "euclidean"), ("average", "cosine"), ("average", "euclidean")]
+METHODS = [(method, metric) for method in METRICS for metric in METRICS[method]]
 
 
 def random_cases(count: int) -> Iterator[np.ndarray]:
@@ -148,7 +149,12 @@ def test_the_input_is_left_alone() -> None:
         ([[1, 2], [3]], "ward", None, "not a matrix of numbers"),
         ("text", "ward", None, "not a matrix of numbers"),
         ([[1, 2], [0, 0]], "average", "cosine", "sample 1 is all zeros.*no direction"),
-        ([[1, 2], [0, 1]], "single", None, "'single'; one of 'ward', 'average'"),
+        (
+            [[1, 2], [0, 1]],
+            "median",
+            None,
+            "'median'; one of 'ward', 'average', 'complete'",
+        ),
         ([[1, 2], [0, 1]], "ward", "cosine", "'cosine' does not go with method='ward'"),
         ([[1, 2], [0, 1]], "average", "cityblock", "takes 'cosine' or 'euclidean'"),
     ],

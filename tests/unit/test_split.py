@@ -163,7 +163,7 @@ def test_repr_and_html_name_the_neuron_and_escape_the_layer() -> None:
         ({"min_size": 0}, ValueError, "min_size=0; a whole number"),
         ({"min_size": "5"}, ValueError, "min_size='5'"),
         ({"min_size": True}, ValueError, "min_size=True"),
-        ({"method": "single"}, ValueError, "method='single'"),
+        ({"method": "median"}, ValueError, "method='median'"),
         ({"metric": "cosine"}, ValueError, "metric='cosine' does not go with method='ward'"),
     ],
 )

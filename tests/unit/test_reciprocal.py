@@ -1,0 +1,307 @@
+"""The kernel in linear memory against SciPy, and against the definition where there are ties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import pdist
+
+from neuronwidgets.concepts import clusters, distances, neighbours, reciprocal
+from neuronwidgets.concepts import linkage as entry
+from neuronwidgets.concepts.linkage import LINEAR, METRICS
+
+METHODS = sorted(LINEAR)
+ALL = [(method, metric) for method in METRICS for metric in METRICS[method]]
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Small inputs go to the kernel, and have many tiles and several blocks there."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setitem(entry.__globals__, "LARGE", 0)
+    monkeypatch.setattr(clusters, "TILE", 5)
+    monkeypatch.setattr(clusters, "SPAN", 12)
+    monkeypatch.setattr(clusters, "ROOM", 64)
+    monkeypatch.setattr(reciprocal, "ROOM", 64)
+    yield
+    torch.set_num_threads(threads)
+
+
+def assert_same_tree(X: np.ndarray, method: str, metric: str) -> None:
+    """The same nodes at the same heights: for input without ties."""
+    theirs = hierarchy.linkage(pdist(X.astype(np.float64), metric), method)
+    ours = entry(X, method, metric)
+    np.testing.assert_array_equal(ours[:, [0, 1, 3]], theirs[:, [0, 1, 3]])
+    np.testing.assert_allclose(ours[:, 2], theirs[:, 2], rtol=1e-5)
+
+
+def assert_greedy(X: np.ndarray, method: str, metric: str) -> None:
+    """Every merge is of a nearest pair, to rounding, and its height is its distance: with ties
+    there are many such trees, and SciPy's is one of them."""
+    Z = entry(X, method, metric)
+    X = X.astype(np.float64)
+    n = len(X)
+    assert Z.shape == (n - 1, 4)
+    assert (np.diff(Z[:, 2]) >= 0).all()
+    squared = method == "ward"
+    D = ((X[:, None] - X[None]) ** 2).sum(-1) if squared else None
+    if D is None:
+        from scipy.spatial.distance import cdist
+
+        D = cdist(X, X, metric)
+    D = np.pad(D, (0, n - 1))
+    size = np.ones(2 * n - 1)
+    alive = list(range(n))
+    # Cosine distances of equal vectors are rounding errors, and so is what Lance-Williams leaves.
+    least = 1e-12 * max(D.max(), float(metric == "cosine"))
+    for step, (a, b, height, count) in enumerate(Z):
+        a, b, new = int(a), int(b), n + step
+        assert a in alive
+        assert b in alive
+        assert a < b
+        block = D[np.ix_(alive, alive)] + np.diag(np.full(len(alive), np.inf))
+        got = D[a, b]
+        assert got <= block.min() * (1 + 1e-9) + least
+        np.testing.assert_allclose(height**2 if squared else height, got, rtol=1e-9, atol=least)
+        alive = [c for c in alive if c not in (a, b)]
+        na, nb, nc = size[a], size[b], size[alive]
+        assert count == na + nb
+        if squared:
+            value = (na + nc) * D[a, alive] + (nb + nc) * D[b, alive] - nc * got
+            value /= na + nb + nc
+        else:
+            value = (na * D[a, alive] + nb * D[b, alive]) / (na + nb)
+        D[new, alive] = D[alive, new] = value
+        size[new] = na + nb
+        alive.append(new)
+
+
+@pytest.mark.parametrize(("method", "metric"), ALL)
+def test_random_input_gives_scipys_tree(method: str, metric: str) -> None:
+    rng = np.random.default_rng(0)
+    for count in (2, 3, 4, 7, 30, 110):
+        for width in (2, 5, 40):
+            centres = rng.normal(size=(4, width)) * 3
+            X = centres[rng.integers(0, 4, count)] + rng.normal(size=(count, width))
+            assert_same_tree(X, method, metric)
+
+
+@pytest.mark.parametrize(("method", "metric"), METHODS)
+def test_float32_data_gives_scipys_tree(method: str, metric: str) -> None:
+    X = np.random.default_rng(1).normal(size=(250, 24)).astype(np.float32)
+    assert_same_tree(X, method, metric)
+    Z = entry(X, method, metric)
+    np.testing.assert_array_equal(Z, entry(torch.from_numpy(X), method, metric))
+
+
+def test_tiles_of_the_real_size_give_scipys_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    X = np.random.default_rng(2).gamma(1, size=(2100, 400))
+    assert len(X) ** 2 * (400 + 64) >= entry.__globals__["LARGE"]
+    torch.set_num_threads(1)
+    assert_same_tree(X, "ward", "euclidean")
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e6, 1e9])
+def test_far_from_the_origin_nothing_is_lost(offset: float) -> None:
+    rng = np.random.default_rng(3)
+    # Multiples of 2**-10: the offset does not round the points themselves.
+    X = np.round(rng.normal(size=(90, 6)) * 1024) / 1024
+    near = entry(X)
+    far = entry(X + offset)
+    np.testing.assert_array_equal(near[:, [0, 1, 3]], far[:, [0, 1, 3]])
+    np.testing.assert_allclose(near[:, 2], far[:, 2], rtol=1e-6)
+    assert_same_tree(X + offset, "ward", "euclidean")
+    assert_same_tree(X + offset, "average", "sqeuclidean")
+
+
+@pytest.mark.parametrize("method", [("ward", "euclidean"), ("average", "sqeuclidean")])
+def test_differences_below_float32_are_told_apart(method: tuple[str, str]) -> None:
+    # Two clouds far apart, in which all distances are rounding errors of float32.
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(120, 5)) * 1e-3
+    X[::2] += 1e4
+    assert_same_tree(X, *method)
+    # Nearly equal distances: each point has two neighbours, one 1e-9 nearer.
+    gaps = 1 + 1e-9 * rng.permutation(90)
+    line = np.cumsum(gaps)[:, None] * np.ones(3)
+    assert_same_tree(line, *method)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-30, 1e-12, 1e12, 1e30, 1e150])
+@pytest.mark.parametrize(("method", "metric"), ALL)
+def test_any_scale_is_the_same_tree(scale: float, method: str, metric: str) -> None:
+    X = np.random.default_rng(5).normal(size=(60, 4))
+    plain, scaled = entry(X, method, metric), entry(X * scale, method, metric)
+    np.testing.assert_array_equal(plain[:, [0, 1, 3]], scaled[:, [0, 1, 3]])
+    power = {"euclidean": 1, "sqeuclidean": 2, "cosine": 0}[metric]
+    np.testing.assert_allclose(plain[:, 2] * scale**power, scaled[:, 2], rtol=1e-9)
+
+
+@pytest.mark.parametrize(("method", "metric"), METHODS)
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.repeat(np.random.default_rng(6).normal(size=(9, 3)), 7, axis=0),
+        np.full((40, 4), 2.5),
+        np.stack(np.meshgrid(*[np.arange(1.0, 5)] * 3), -1).reshape(-1, 3),
+        np.arange(1, 50)[:, None] * np.ones(3),
+        np.array([[1.0], [2.0]] * 12),
+        np.eye(24),
+        np.random.default_rng(7).integers(0, 2, (60, 8)) + 0.5,
+        np.random.default_rng(8).normal(size=(50, 1)) + 10,
+        np.random.default_rng(9).normal(size=(2, 3)),
+        np.ones((2, 1)),
+    ],
+    ids=["duplicates", "constant", "grid", "line", "pairs", "all equally far", "binary",
+         "one neuron", "two", "two equal"],
+)  # fmt: skip
+def test_every_merge_is_of_a_nearest_pair(X: np.ndarray, method: str, metric: str) -> None:
+    assert_greedy(X, method, metric)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    X=arrays(
+        np.float64,
+        st.tuples(st.integers(2, 20), st.integers(1, 4)),
+        elements=st.integers(-3, 3) | st.floats(-1e3, 1e3, width=32),
+    )
+)
+def test_whatever_the_points_every_merge_is_of_a_nearest_pair(X: np.ndarray) -> None:
+    assert_greedy(X, "ward", "euclidean")
+    assert_greedy(X, "average", "sqeuclidean")
+    X[~X.any(axis=1)] = 1
+    assert_greedy(X, "average", "cosine")
+
+
+def test_ties_are_broken_by_index_and_always_in_the_same_way() -> None:
+    rng = np.random.default_rng(10)
+    X = rng.integers(0, 3, (150, 4)).astype(np.float64)
+    Z = entry(X)
+    np.testing.assert_array_equal(Z, entry(X.copy()))
+    np.testing.assert_array_equal(Z, entry(torch.tensor(X)))
+    # The first two of the smallest distance that is not zero, in the order of i ^ j.
+    first = entry(np.arange(8.0)[:, None])
+    assert sorted(first[:4, :2].tolist()) == [[0, 1], [2, 3], [4, 5], [6, 7]]
+
+
+@pytest.mark.parametrize("asked", ["highest", "high", "medium"])
+def test_products_have_all_their_bits_whatever_the_user_asked(asked: str) -> None:
+    X = np.random.default_rng(13).normal(size=(90, 8))
+    before = torch.get_float32_matmul_precision()
+    seen = []
+    products = clusters.Clusters.products
+
+    def spy(*arguments: object) -> torch.Tensor:
+        seen.append(torch.get_float32_matmul_precision())
+        return products(*arguments)  # type: ignore[arg-type]
+
+    try:
+        torch.set_float32_matmul_precision(asked)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(clusters.Clusters, "products", spy)
+            assert_same_tree(X, "ward", "euclidean")
+        assert torch.get_float32_matmul_precision() == asked
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert set(seen) == {"highest"}
+
+
+@pytest.mark.parametrize("offset", [0, 1e6])
+def test_distances_are_scipys(monkeypatch: pytest.MonkeyPatch, offset: float) -> None:
+    monkeypatch.setattr(distances, "BLOCK", 100)
+    rng = np.random.default_rng(14)
+    X = rng.normal(size=(83, 6)) + offset * (np.arange(83) % 2)[:, None]
+    X[3], X[4], X[5] = X[40], X[40] + 1e-7, X[2] + 1e-12
+    for points in (X, X[:2], X[:, :1]):
+        made = distances.condensed(torch.tensor(points))
+        np.testing.assert_allclose(made, pdist(points), rtol=1e-11)
+        squared = distances.condensed(torch.tensor(points), squared=True)
+        np.testing.assert_allclose(squared, pdist(points, "sqeuclidean"), rtol=1e-11)
+
+
+@pytest.mark.parametrize(("method", "metric"), ALL)
+def test_only_what_needs_all_distances_has_a_limit(
+    monkeypatch: pytest.MonkeyPatch, method: str, metric: str
+) -> None:
+    monkeypatch.setitem(entry.__globals__, "MOST", 9)
+    X = np.random.default_rng(15).normal(size=(10, 3))
+    if (method, metric) in LINEAR:
+        assert len(entry(X, method, metric)) == 9
+    else:
+        with pytest.raises(ValueError, match=r"10 samples need 0 GB.*top=9 or less"):
+            entry(X, method, metric)
+
+
+@pytest.mark.parametrize(("method", "metric"), METHODS)
+def test_threads_and_inference_mode_change_nothing(method: str, metric: str) -> None:
+    X = torch.tensor(np.random.default_rng(16).normal(size=(120, 5)))
+    alone = entry(X, method, metric)
+    torch.set_num_threads(3)
+    np.testing.assert_array_equal(entry(X, method, metric), alone)
+    assert torch.get_num_threads() == 3
+    with torch.inference_mode():
+        np.testing.assert_array_equal(entry(X * 1, method, metric), alone)
+    with pytest.raises(RuntimeError, match="stop"), reciprocal.threads(X.device) as every:
+        every(lambda _: (_ for _ in ()).throw(RuntimeError("stop")), [1, 2])
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("method", "metric"), METHODS)
+def test_measuring_every_pair_gives_the_same_tree(
+    monkeypatch: pytest.MonkeyPatch, method: str, metric: str
+) -> None:
+    monkeypatch.setattr(neighbours, "CROWD", 0)
+    rng = np.random.default_rng(17)
+    assert_same_tree(rng.normal(size=(70, 5)), method, metric)
+    assert_greedy(rng.integers(1, 3, (50, 4)), method, metric)
+    assert_greedy(np.eye(20), method, metric)
+
+
+@pytest.mark.parametrize("method", [("ward", "euclidean"), ("average", "sqeuclidean")])
+def test_one_sample_far_out_hides_nothing(method: tuple[str, str]) -> None:
+    X = np.random.default_rng(18).normal(size=(80, 6))
+    X[33] += 1e7
+    assert_same_tree(X, *method)
+
+
+def test_duplicates_are_found() -> None:
+    X = np.random.default_rng(11).normal(size=(200, 30))
+    X[150:] = X[:50]
+    X[170] = X[3]
+    expected = np.arange(200)
+    expected[150:] = np.arange(50)
+    expected[170] = 3
+    assert reciprocal.duplicates(torch.tensor(X)).tolist() == expected.tolist()
+
+
+def test_the_input_is_left_alone() -> None:
+    for X in (np.random.default_rng(12).normal(size=(50, 3)), np.ones((5, 2))):
+        for method, metric in METHODS:
+            before, tensor = X.copy(), torch.tensor(X)
+            entry(X, method, metric)
+            entry(tensor, method, metric)
+            np.testing.assert_array_equal(X, before)
+            np.testing.assert_array_equal(tensor.numpy(), before)
+
+
+@pytest.mark.parametrize(("method", "metric"), METHODS)
+def test_bad_input_is_refused_as_for_few_samples(method: str, metric: str) -> None:
+    bad = torch.ones(4, 3)
+    bad[2, 1] = torch.nan
+    with pytest.raises(ValueError, match="sample 2 holds NaN or inf"):
+        entry(bad, method, metric)
+    with pytest.raises(ValueError, match=r"-1e\+200 to 1e\+200.*smaller scale"):
+        entry([[1e200, 0], [-1e200, 1], [0, 1]], method, metric)
+    if metric == "cosine":
+        with pytest.raises(ValueError, match="sample 1 is all zeros"):
+            entry(torch.tensor([[1.0, 2], [0, 0]]), method, metric)
