@@ -71,6 +71,22 @@ class Activations:
         return cls(layer, matrix, Samples.of(samples, len(matrix)), codes, names)
 
     @classmethod
+    def of(cls, acts: Any) -> Activations:
+        """`acts` itself, or an `S x D` array as activations.
+
+        Raises:
+            TypeError: a capture that still runs.
+        """
+        if isinstance(acts, cls):
+            return acts
+        if hasattr(acts, "so_far"):
+            raise TypeError(
+                f"acts is {acts!r}: pass what it has, acts.so_far(), or what it will have, "
+                "acts.result()."
+            )
+        return cls.from_arrays(acts)
+
+    @classmethod
     def load(cls, path: str | Path, layer: str | None = None) -> Activations:
         """Open what `capture(..., out=...)` or `save` wrote; values are read as they are needed.
 

@@ -207,7 +207,7 @@ class Concepts:
         Returns:
             float32 or wider, `S x K`.
         """
-        acts = values if isinstance(values, Activations) else Activations.from_arrays(values)
+        acts = Activations.of(values)
         if acts.shape[1] != self.vectors.shape[1]:
             raise ValueError(
                 f"values has {acts.shape[1]:,} neurons and the concept vectors "

@@ -149,7 +149,7 @@ def split(
     """Cluster the top samples of a neuron, or of any direction, by their whole-layer vectors.
 
     Args:
-        acts: the layer's activations.
+        acts: the layer's activations, or a plain `S x D` array.
         neuron: the neuron's number, or a vector of `D` numbers (a direction).
         top: how many of the samples that activate it most; 100 if not given (the paper's number),
             or all where there are fewer.
@@ -160,6 +160,7 @@ def split(
         ValueError, IndexError, TypeError: no such neuron, `top` larger than the data, fewer than
             two samples, an unknown method.
     """
+    acts = Activations.of(acts)
     if len(acts) < 2:
         raise ValueError(
             f"layer {acts.layer!r} was read on {len(acts)} sample: at least two are "

@@ -296,6 +296,8 @@ def labelled(acts: Any) -> Activations:
     """`acts`, or a split's concepts as activations; refused in words if nothing has a label."""
     if hasattr(acts, "labelled"):
         acts = acts.labelled()
+    if hasattr(acts, "so_far"):
+        acts = Activations.of(acts)
     if not isinstance(acts, Activations):
         raise TypeError(f"acts is a {type(acts).__name__}; labelled Activations (from capture or "
                         "from_arrays), or Concepts, are needed.")  # fmt: skip

@@ -42,7 +42,7 @@ class Feed:
                 f"layer={layer!r} says which layer of a capture that still runs to show, and these "
                 "are the activations of one layer already: leave it out."
             )
-        self._standing = acts if isinstance(acts, Activations) else Activations.from_arrays(acts)
+        self._standing = Activations.of(acts)
 
     def opened(self, enough: int) -> Activations:
         """The activations; of a capture that runs, as soon as it has `enough` rows or has ended.

@@ -159,6 +159,18 @@ def test_a_cell_uses_the_model_meanwhile(model: Stepped) -> None:
     assert model.training
 
 
+def test_what_wants_all_of_it_says_so(model: Stepped) -> None:
+    running = start(model)
+    for use in (
+        lambda: nw.split(running, 0),
+        lambda: nw.ranges(running),
+        lambda: nw.salient(running, "a"),
+        lambda: nw.RangeExplorer(running, 0),
+    ):
+        with pytest.raises(TypeError, match=r"pass what it has, acts.so_far\(\), or"):
+            use()
+
+
 def test_nothing_holds_a_finished_capture(model: Stepped) -> None:
     model.allow(20)
     running = start(model)

@@ -67,6 +67,8 @@ def salient(
     if method not in (*METHODS, *GRADIENTS):
         known = ", ".join(map(repr, (*METHODS, *GRADIENTS)))
         raise ValueError(f"method={method!r}; one of {known} is needed.")
+    if hasattr(acts, "so_far"):
+        acts = Activations.of(acts)
     if not isinstance(acts, Activations):
         raise TypeError(f"acts is a {type(acts).__name__}; labelled Activations are needed.")
     if acts.labels is None:
