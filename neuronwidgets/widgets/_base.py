@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +22,19 @@ log = logging.getLogger("neuronwidgets")
 IDLE = {"state": "idle", "text": "", "progress": 1.0}
 
 
-def front_end(name: str) -> Path:
-    """The built file of a widget; an error in words where the front end was not built."""
+def front_end(name: str) -> Path | str:
+    """The built file of a widget; an error in words where the front end was not built.
+
+    Its text, since anywidget keeps every widget alive that it may have to give a newer file; the
+    path only where files are being worked on.
+    """
     path = STATIC / name
     if not path.exists():
         raise ImportError(
             f"the front end is not built ({path.name} is missing). Install the package with "
             "`pip install .`, or in a clone run `npm ci && npm run build` in js/."
         )
-    return path
+    return path if os.environ.get("ANYWIDGET_HMR") == "1" else path.read_text("utf-8")
 
 
 def in_words(error: BaseException) -> str:

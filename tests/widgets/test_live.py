@@ -336,9 +336,6 @@ def test_closing_ends_the_watch_and_not_the_capture(model: Stepped, running: Any
     follower.join(SOON)
     assert not follower.is_alive()
     assert running._watching == []
-    # anywidget itself keeps every widget whose front end is a file, to reload it.
-    for file in (nw.SplitExplorer._esm, nw.SplitExplorer._css):
-        file.changed.disconnect()  # type: ignore[attr-defined]
     gone = weakref.ref(explorer)
     del explorer
     gc.collect()
