@@ -174,6 +174,24 @@ def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:
         Activations.load(tmp_path / "full", "fc")
 
 
+def test_more_shards_than_files_may_be_open(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    writer = Writer(tmp_path, ["layer"], "float32", {})
+    for i in range(200):
+        shard = writer.shard()
+        shard.add("layer", VALUES[:2] + i, sample=np.array([2 * i, 2 * i + 1]))
+        shard.describe(np.array([2 * i, 2 * i + 1]))
+        writer.commit(shard.finish(""), {"names": [], "order": "given"})
+    writer.close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 150), hard))
+    try:
+        found = Activations.load(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    np.testing.assert_array_equal(found.values[-1], VALUES[1] + 199)
+
+
 def test_damaged_shards_are_refused(tmp_path: Path) -> None:
     acts(layer="fc").save(tmp_path)
     file = tmp_path / "layer-0-fc" / "00000000.safetensors"
