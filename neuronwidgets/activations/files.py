@@ -126,7 +126,7 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
         if shard is not None:
             shard.discard()
         writer.close()
-    return Path(path)
+    return writer.folder
 
 
 def _numpy(tensor: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,35 @@ def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:
             Activations.load(tmp_path / "empty")
     with pytest.raises(StoreError, match=r"layer 'fc' is not in .*: pass layer=, one of 'block/0"):
         Activations.load(tmp_path / "full", "fc")
+
+
+def test_a_folder_is_where_it_was_whatever_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert acts().save("~/acts") == tmp_path / "acts"
+    writer = Writer("open", ["layer"], "float32", {})
+    found = Activations.load("acts")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert found.samples.texts[3] == TEXTS[3]
+    assert len(Activations.load("~/acts")) == 50
+    shard = writer.shard()
+    shard.add("layer", VALUES, sample=np.arange(50))
+    shard.describe(np.arange(50))
+    writer.commit(shard.finish(""), {"names": [], "order": "given"})
+    writer.close()
+    assert len(Activations.load(tmp_path / "open")) == 50
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_what_was_loaded_can_be_pickled(tmp_path: Path) -> None:
+    images = [RNG.integers(0, 255, (3 + i % 4, 5, 3)).astype(np.uint8) for i in range(50)]
+    acts(samples=images).save(tmp_path / "acts")
+    found = pickle.loads(pickle.dumps(Activations.load(tmp_path / "acts")))
+    np.testing.assert_array_equal(found.values, VALUES)
+    assert all((a == b).all() for a, b in zip(found.samples.images, images, strict=True))
 
 
 def test_more_shards_than_files_may_be_open(tmp_path: Path) -> None:

@@ -105,6 +105,11 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
+def place_of(folder: str | Path) -> Path:
+    """`folder` where it is, whatever the working directory becomes; `~` is the user's own."""
+    return Path(folder).expanduser().absolute()
+
+
 def sync(file: Any) -> None:
     """What was written is on the disk when this returns."""
     file.flush()

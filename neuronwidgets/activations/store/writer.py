@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from neuronwidgets.activations.store.faces import FaceFile
-from neuronwidgets.activations.store.shards import ShardFile, StoreError, write_whole
+from neuronwidgets.activations.store.shards import ShardFile, StoreError, place_of, write_whole
 from neuronwidgets.activations.store.store import FORMAT, MANIFEST, read_manifest
 
 MOST_BYTES = 1 << 28
@@ -111,7 +111,7 @@ class Writer:
     ) -> None:
         from filelock import FileLock, Timeout
 
-        self.folder, self._dtype = Path(folder), dtype
+        self.folder, self._dtype = place_of(folder), dtype
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Opened here, it may be closed on a background capture's thread.
