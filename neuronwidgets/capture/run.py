@@ -196,6 +196,9 @@ class Run:
                 code = self.codes(place, batch)
                 rows = self._passes(batch, place, code)
                 with uninterrupted(), self.lock:
+                    # What is on its way from a GPU arrives first: a shard that it fills is kept
+                    # with the collectors' state of its own batches, and of no batch after it.
+                    self._arrived(self._host.rest())
                     rows = self.sinks.add(rows)
                     about = raw, batch, place, code
                     arrived = self._host.push(about, rows) if self.keeps else [(about, [])]

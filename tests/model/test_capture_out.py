@@ -22,6 +22,8 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 import neuronwidgets as nw
 from neuronwidgets.activations.store import writer as writing
 from neuronwidgets.capture import disk
+from neuronwidgets.capture.rows import ToHost
+from neuronwidgets.capture.run import Run
 
 WORDS = ["the", "cat", "sat", "on", "mat", "play"]
 RNG = np.random.default_rng(0)
@@ -346,6 +348,48 @@ def test_collectors_alone_keep_their_state(tmp_path: Path) -> None:
     assert model.calls == 11 + 6
     kinds = {path.suffix for path in tmp_path.iterdir() if path.name != ".lock"}
     assert kinds == {".json", ".pickle"}
+
+
+class Count(nw.Collector):
+    rows = 0
+
+    def add(self, chunk: Any) -> None:
+        self.rows += len(chunk)
+
+    def merge(self, other: Any) -> None:
+        self.rows += other.rows
+
+    def result(self) -> int:
+        return self.rows
+
+
+def test_rows_that_come_late_as_from_a_gpu_are_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = ToHost.rest
+
+    def late(host: ToHost, ahead: int | None = None) -> Any:
+        # `push` gives 0 on a CPU and 1 on a GPU; `Run` gives nothing.
+        return rest(host, 0 if ahead is None else 1)
+
+    monkeypatch.setattr(ToHost, "rest", late)
+    model = nn.Sequential(nn.Linear(5, 4))
+    batches = [torch.rand(4, 5) for _ in range(10)]
+    commits = []
+    with monkeypatch.context() as patched:
+
+        def killed(self: Any, *about: Any, **options: Any) -> None:
+            commits.append(commit(self, *about, **options))
+            raise KeyboardInterrupt
+
+        commit = writing.Writer.commit
+        patched.setattr(writing.Writer, "commit", killed)
+        patched.setattr(Run, "stop", lambda _: None)
+        with pytest.warns(UserWarning, match="stopped after"):
+            read(model, batches, "0", out=tmp_path, collect=[nw.Rows(), Count()])
+    assert len(commits) == 1
+    rows, count = read(model, batches, "0", out=tmp_path, collect=[nw.Rows(), Count()])
+    assert len(rows) == count == 40
 
 
 def test_a_disk_that_fills_up(tmp_path: Path) -> None:
