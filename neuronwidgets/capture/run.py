@@ -25,8 +25,9 @@ from neuronwidgets.capture.rows import ToHost
 from neuronwidgets.capture.tokens import TokenReader
 from neuronwidgets.capture.uninterrupted import uninterrupted
 from neuronwidgets.models import Batch, Raw, Source, evaluating
+from neuronwidgets.models.compiled import plain
 from neuronwidgets.models.hooks import foreign_hooks
-from neuronwidgets.models.marks import Mark, weights_mark
+from neuronwidgets.models.marks import Mark, parts_mark, weights_mark
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,14 @@ class Run:
         self._host = ToHost(dtype, wanted.nonfinite or "refuse")
 
     def _open(self, folder: Path, others: list[Collector]) -> Disk:
-        model = self.reader.model
+        model = plain(self.reader.model)
         hooks = [name for name, part in model.named_modules() if foreign_hooks(part)]
         about = {
             **self.wanted.settings,
             "unit": self.wanted.unit,
             "model": type(model).__name__,
             "weights": weights_mark(model),
+            "parts": parts_mark(model),
             "hooks": hooks,
             "first_inputs": None if self._first is None else Mark().add(self._first.inputs).hex(),
             "labels": Mark().add([self.wanted.labels, self.wanted.label_names]).hex(),

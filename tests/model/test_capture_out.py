@@ -301,6 +301,24 @@ def test_a_folder_of_something_else_is_refused_with_what_differs(
     assert files(tmp_path) == before
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_models_with_the_same_weights_that_are_not_the_same(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(4, 600), nn.ReLU(), nn.LayerNorm(600))
+    data = torch.rand(8, 4)
+    read(model, data, "2", out=tmp_path)
+    words = "the model's modules or their settings differ"
+    for part, other in {1: nn.GELU(), 2: nn.LayerNorm(600, eps=0.1)}.items():
+        with pytest.raises(nw.StoreError, match=words):
+            read(nn.Sequential(*[other if i == part else m for i, m in enumerate(model)]), data,
+                 "2", out=tmp_path)  # fmt: skip
+    compiled: Any = torch.compile(model)
+    assert len(read(compiled, data, "2", out=tmp_path)) == 8
+    with torch.no_grad():
+        model[0].weight[[3, 5]] = model[0].weight[[5, 3]]
+    with pytest.raises(nw.StoreError, match="the model's weights differ"):
+        read(model, data, "2", out=tmp_path)
+
+
 def test_data_that_differ_later_on(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(3, 4))
     data = RNG.normal(size=(40, 3)).astype("f4")

@@ -23,6 +23,7 @@ _OURS = re.compile(r"\.lock|.*\.part|layer-\d+.*|samples|state-\d+\.pickle")
 _UNDONE = ("batches", "samples", "labels")
 _MARKS = {
     "weights": "the model's weights differ",
+    "parts": "the model's modules or their settings differ",
     "labels": "the labels differ",
     "first_inputs": "the first batch differs (data, tokenizer or transform)",
 }
