@@ -197,6 +197,11 @@ class Run:
                 self.at = place = self.place(batch.place, batch.size)
                 code = self.codes(place, batch)
                 rows = self._passes(batch, place, code)
+                if self.reader.model.training:
+                    raise RuntimeError(
+                        "the model was set to training while it was read, so that dropout and "
+                        "batch norm would act on it: call train() when the capture has ended."
+                    )
                 with uninterrupted(), self.lock:
                     # What is on its way from a GPU arrives first: a shard that it fills is kept
                     # with the collectors' state of its own batches, and of no batch after it.

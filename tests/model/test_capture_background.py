@@ -149,6 +149,17 @@ def test_what_is_asked_for_at_the_very_end(
     assert len(running.so_far()) == 40
 
 
+def test_a_model_that_is_trained_meanwhile_is_not_read_on(model: Stepped) -> None:
+    running = start(model)
+    model.allow(3)
+    assert running.wait(12, SOON)
+    model.train()
+    model.allow()
+    with pytest.raises(nw.CaptureError, match=r"samples 12 to 15 .* was set to training"):
+        running.result(SOON)
+    assert len(running.so_far()) == 12
+
+
 def test_watching(model: Stepped) -> None:
     seen: list[int] = []
     running = start(model)
