@@ -132,6 +132,15 @@ class Run:
             "nonfinite": self.wanted.nonfinite,
             "collect": [collector.described() for collector in others],
         }
+        if others:
+            try:
+                self.sinks.state()
+            except Exception as error:
+                raise ValueError(
+                    f"with out=, collectors are kept in the folder, and one cannot be pickled "
+                    f"({error}): its class must be at the top of a module or notebook, and what "
+                    "it holds must be data."
+                ) from None
         disk = Disk(
             folder,
             self.wanted.layers if self.keeps else [],

@@ -381,6 +381,24 @@ class Count(nw.Collector):
         return self.rows
 
 
+class Along(Count):
+    def __init__(self, direction: torch.Tensor) -> None:
+        self.direction = direction
+
+
+def test_collectors_of_other_settings_and_those_that_cannot_be_kept(tmp_path: Path) -> None:
+    class Local(Count):
+        pass
+
+    model, data = nn.Sequential(nn.Linear(5, 4)), torch.rand(8, 5)
+    read(model, data, "0", out=tmp_path, collect=Along(torch.ones(4)))
+    assert read(model, data, "0", out=tmp_path, collect=Along(torch.ones(4)))[0] == 8
+    with pytest.raises(nw.StoreError, match=r"collect is \[.Along.* there and"):
+        read(model, data, "0", out=tmp_path, collect=Along(torch.zeros(4)))
+    with pytest.raises(ValueError, match=r"one cannot be pickled .*Local"):
+        read(model, data, "0", out=tmp_path / "local", collect=Local())
+
+
 def test_rows_that_come_late_as_from_a_gpu_are_counted_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
