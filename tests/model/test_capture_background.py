@@ -132,9 +132,7 @@ def test_an_error_keeps_what_came_before(model: Stepped) -> None:
         first.so_far()
 
 
-def test_what_is_asked_for_at_the_very_end(
-    model: Stepped, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_asked_for_at_the_very_end(model: Stepped, monkeypatch: pytest.MonkeyPatch) -> None:
     laying, laid = threading.Event(), memory._laid
 
     def slowly(*about: Any) -> Any:

@@ -86,7 +86,7 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
         raise ValueError("it has no header")
     # Unlike `np.memmap`, torch closes the file: a store may have more shards than a process may
     # have files open. (Arrow closes it too, and has all of it read ahead.)
-    storage = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=size)
+    storage: Any = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=size)
     mapped = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
     mapped.flags.writeable = False
     length = int.from_bytes(mapped[:8].tobytes(), "little")
