@@ -232,8 +232,8 @@ class Run:
         return np.arange(self._next - size, self._next) if place is None else place
 
     def codes(self, place: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
-        """The labels' codes, where anybody needs them before the end."""
-        return self._codes.of(place, batch) if self.sinks or self.disk is not None else None
+        """The labels' codes; those that cannot be any are refused before all data is read."""
+        return self._codes.of(place, batch)
 
     def take(self, entries: list[dict[str, Any]], sinks: dict[str, list[Collector]],
              samples: int, tokens: int) -> None:  # fmt: skip

@@ -386,6 +386,30 @@ class Along(Count):
         self.direction = direction
 
 
+@pytest.mark.parametrize("way", ["memory", "out", "collect"])
+def test_labels_of_the_data_that_are_none_are_refused_early(tmp_path: Path, way: str) -> None:
+    model = nn.Sequential(nn.Linear(5, 4))
+    options: Any = {"memory": {}, "out": {"out": tmp_path}, "collect": {"collect": Count()}}[way]
+    for label, names, words in [
+        (lambda i: i / 7 + 0.01, None, r"measurements \(0.01, 0.15"),
+        (lambda i: i, ["a", "b"], "whole numbers from 0 to 1, .* 2 is none"),
+        (lambda i: "ab"[i % 2], ["a", "b"], "whole numbers from 0 to 1, .* 'a' is none"),
+    ]:
+        read_on = []
+
+        class Labelled(torch.utils.data.Dataset):  # type: ignore[type-arg]
+            def __len__(self) -> int:
+                return 400
+
+            def __getitem__(self, i: int) -> Any:
+                read_on.append(i)  # noqa: B023
+                return torch.rand(5), label(i)  # noqa: B023
+
+        with pytest.raises(ValueError, match=words):
+            read(model, Labelled(), "0", label_names=names, **options)
+        assert len(read_on) < 100
+
+
 def test_collectors_of_other_settings_and_those_that_cannot_be_kept(tmp_path: Path) -> None:
     class Local(Count):
         pass
