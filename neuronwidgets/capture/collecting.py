@@ -17,7 +17,6 @@ from neuronwidgets.capture.collectors import Collector
 from neuronwidgets.capture.rows import LayerRows
 from neuronwidgets.models import Batch, Raw
 
-
 _MEASURED = 50
 """Labels that are no whole numbers and more than these are no classes."""
 

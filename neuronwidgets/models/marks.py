@@ -70,7 +70,8 @@ def weights_mark(model: nn.Module) -> str:
     """A mark of a model's parameters and buffers, quick on any device.
 
     Of each tensor: name, dtype, shape, 509 sums of its bits read as 64-bit words (modulo 2^64) in
-    turn, and 64 values from all over it. Tensors that are not in memory (`meta`) count by name and shape.
+    turn, and 64 values from all over it. Tensors that are not in memory (`meta`) count by name and
+    shape.
     """
     mark = Mark()
     for name, tensor in model.state_dict(keep_vars=True).items():

@@ -405,6 +405,8 @@ def test_labels_of_the_data_that_are_none_are_refused_early(tmp_path: Path, way:
                 read_on.append(i)  # noqa: B023
                 return torch.rand(5), label(i)  # noqa: B023
 
+        if way == "out":
+            options["out"] = tmp_path / words[:3]
         with pytest.raises(ValueError, match=words):
             read(model, Labelled(), "0", label_names=names, **options)
         assert len(read_on) < 100
@@ -419,6 +421,12 @@ def test_collectors_of_other_settings_and_those_that_cannot_be_kept(tmp_path: Pa
     assert read(model, data, "0", out=tmp_path, collect=Along(torch.ones(4)))[0] == 8
     with pytest.raises(nw.StoreError, match=r"collect is \[.Along.* there and"):
         read(model, data, "0", out=tmp_path, collect=Along(torch.zeros(4)))
+    (state,) = tmp_path.glob("state-*.pickle")
+    state.write_bytes(b"damaged")
+    for words in ("is not whole: .*", "is not whole: .*No such file"):
+        with pytest.raises(nw.StoreError, match=rf"state-00000002.pickle {words}"):
+            read(model, data, "0", out=tmp_path, collect=Along(torch.ones(4)))
+        state.unlink(missing_ok=True)
     with pytest.raises(ValueError, match=r"one cannot be pickled .*Local"):
         read(model, data, "0", out=tmp_path / "local", collect=Local())
 
