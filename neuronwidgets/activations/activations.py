@@ -321,7 +321,7 @@ def encode_labels(
     numeric = all(isinstance(row, int | float) and float(row).is_integer() for row in known)
     if isinstance(names, Mapping):  # a model's id2label
         names = [names[i] for i in range(len(names))]
-    if not numeric and len(known) > 50 and all(isinstance(row, float) for row in known):
+    if not numeric and all(isinstance(row, float) for row in known) and len(set(known)) > 50:
         raise ValueError(
             f"labels are measurements ({known[0]:.4g}, {known[1]:.4g}, ...), not classes: cut them "
             "into classes first, e.g. labels = values > threshold."

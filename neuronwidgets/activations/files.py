@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.activations.store import DTYPES, Store, Writer, encode
+from neuronwidgets.activations.store import DTYPES, Store, StoreError, Writer, encode
 
 if TYPE_CHECKING:
     from neuronwidgets.activations.activations import Activations
@@ -89,7 +89,7 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
     shard = None
     try:
         if writer.batches:
-            raise FileExistsError(f"{path} holds activations: take another folder, or delete it.")
+            raise StoreError(f"{path} holds activations: take another folder, or delete it.")
         labels = None
         if acts.labels is not None:
             labels = np.full(items, -1)
@@ -126,7 +126,7 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
         if shard is not None:
             shard.discard()
         writer.close()
-    return Path(path)
+    return writer.folder
 
 
 def _numpy(tensor: Any) -> np.ndarray:

@@ -67,8 +67,11 @@ class Capturing:
         Raises:
             ValueError: nothing has been read yet.
         """
-        if self._final is not None:
-            return self._final
+        # The end takes the rows out of the run: what is asked for meanwhile waits for it.
+        with self._run.lock:
+            return self._so_far() if self._final is None else self._final
+
+    def _so_far(self) -> Any:
         if not self._run.count and not self.done:
             raise ValueError("nothing has been read yet: wait(1) waits for the first samples.")
         if isinstance(self.error, BaseException) and not self._run.count:

@@ -17,6 +17,9 @@ from neuronwidgets.capture.collectors import Collector
 from neuronwidgets.capture.rows import LayerRows
 from neuronwidgets.models import Batch, Raw
 
+_MEASURED = 50
+"""Labels that are no whole numbers and more than these are no classes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Collected(Sequence[Any]):
@@ -161,10 +164,28 @@ class Codes:
         return np.array([self._of(label) for label in labels], np.int64)
 
     def _of(self, label: Any) -> int:
+        if isinstance(label, list | tuple | dict) or np.ndim(label):
+            raise ValueError("labels has several values per sample; one per sample is needed.")
         if label is None or label == -1 or label != label:
             return -1
         if self._names is not None:
-            return int(label)
+            return self._named(label)
         number = not isinstance(label, str) and float(label).is_integer()
         self._numeric = self._numeric and number
-        return self._code.setdefault(str(int(label) if number else label), len(self._code))
+        code = self._code.setdefault(str(int(label) if number else label), len(self._code))
+        if code >= _MEASURED and not isinstance(label, str) and not self._numeric:
+            raise ValueError(
+                f"labels are measurements ({', '.join([*self._code][:2])}, ...), not classes: cut "
+                "them into classes first, and pass labels=."
+            )
+        return code
+
+    def _named(self, label: Any) -> int:
+        assert self._names is not None
+        number = not isinstance(label, str) and float(label).is_integer()
+        if not number or not 0 <= label < len(self._names):
+            raise ValueError(
+                f"labels must be whole numbers from 0 to {len(self._names) - 1}, indices into the "
+                f"{len(self._names)} label_names; {label!r:.40} is none."
+            )
+        return int(label)

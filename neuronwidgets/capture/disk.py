@@ -115,8 +115,15 @@ class Disk:
         self._seen: list[str] = []
         if first:
             codes.resume(self.writer.manifest["labels"])
-            if found := self.writer.state():
-                resume(found)
+            try:
+                if found := self.writer.state():
+                    resume(found)
+            except Exception as error:
+                self.writer.close()
+                raise StoreError(
+                    f"{self.folder / self.writer.manifest['state']} is not whole: {error}. It has "
+                    "what the collectors saw: delete the folder and read the data again."
+                ) from error
 
     @property
     def count(self) -> int:

@@ -25,8 +25,9 @@ from neuronwidgets.capture.rows import ToHost
 from neuronwidgets.capture.tokens import TokenReader
 from neuronwidgets.capture.uninterrupted import uninterrupted
 from neuronwidgets.models import Batch, Raw, Source, evaluating
+from neuronwidgets.models.compiled import plain
 from neuronwidgets.models.hooks import foreign_hooks
-from neuronwidgets.models.marks import Mark, weights_mark
+from neuronwidgets.models.marks import Mark, parts_mark, weights_mark
 
 
 @dataclass(frozen=True)
@@ -117,19 +118,29 @@ class Run:
         self._host = ToHost(dtype, wanted.nonfinite or "refuse")
 
     def _open(self, folder: Path, others: list[Collector]) -> Disk:
-        model = self.reader.model
+        model = plain(self.reader.model)
         hooks = [name for name, part in model.named_modules() if foreign_hooks(part)]
         about = {
             **self.wanted.settings,
             "unit": self.wanted.unit,
             "model": type(model).__name__,
             "weights": weights_mark(model),
+            "parts": parts_mark(model),
             "hooks": hooks,
             "first_inputs": None if self._first is None else Mark().add(self._first.inputs).hex(),
             "labels": Mark().add([self.wanted.labels, self.wanted.label_names]).hex(),
             "nonfinite": self.wanted.nonfinite,
             "collect": [collector.described() for collector in others],
         }
+        if others:
+            try:
+                self.sinks.state()
+            except Exception as error:
+                raise ValueError(
+                    f"with out=, collectors are kept in the folder, and one cannot be pickled "
+                    f"({error}): its class must be at the top of a module or notebook, and what "
+                    "it holds must be data."
+                ) from None
         disk = Disk(
             folder,
             self.wanted.layers if self.keeps else [],
@@ -195,7 +206,15 @@ class Run:
                 self.at = place = self.place(batch.place, batch.size)
                 code = self.codes(place, batch)
                 rows = self._passes(batch, place, code)
+                if self.reader.model.training:
+                    raise RuntimeError(
+                        "the model was set to training while it was read, so that dropout and "
+                        "batch norm would act on it: call train() when the capture has ended."
+                    )
                 with uninterrupted(), self.lock:
+                    # What is on its way from a GPU arrives first: a shard that it fills is kept
+                    # with the collectors' state of its own batches, and of no batch after it.
+                    self._arrived(self._host.rest())
                     rows = self.sinks.add(rows)
                     about = raw, batch, place, code
                     arrived = self._host.push(about, rows) if self.keeps else [(about, [])]
@@ -213,8 +232,8 @@ class Run:
         return np.arange(self._next - size, self._next) if place is None else place
 
     def codes(self, place: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
-        """The labels' codes, where anybody needs them before the end."""
-        return self._codes.of(place, batch) if self.sinks or self.disk is not None else None
+        """The labels' codes; those that cannot be any are refused before all data is read."""
+        return self._codes.of(place, batch)
 
     def take(self, entries: list[dict[str, Any]], sinks: dict[str, list[Collector]],
              samples: int, tokens: int) -> None:  # fmt: skip

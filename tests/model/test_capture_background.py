@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 import neuronwidgets as nw
+from neuronwidgets.capture import memory
 
 RNG = np.random.default_rng(0)
 DATA = RNG.normal(size=(40, 5)).astype("f4")
@@ -128,6 +130,32 @@ def test_an_error_keeps_what_came_before(model: Stepped) -> None:
         first.result(SOON)
     with pytest.raises(RuntimeError, match="broken"):
         first.so_far()
+
+
+def test_what_is_asked_for_at_the_very_end(model: Stepped, monkeypatch: pytest.MonkeyPatch) -> None:
+    laying, laid = threading.Event(), memory._laid
+
+    def slowly(*about: Any) -> Any:
+        laying.set()
+        time.sleep(0.2)
+        return laid(*about)
+
+    monkeypatch.setattr(memory, "_laid", slowly)
+    running = start(model)
+    model.allow(100)
+    assert laying.wait(SOON)
+    assert len(running.so_far()) == 40
+
+
+def test_a_model_that_is_trained_meanwhile_is_not_read_on(model: Stepped) -> None:
+    running = start(model)
+    model.allow(3)
+    assert running.wait(12, SOON)
+    model.train()
+    model.allow()
+    with pytest.raises(nw.CaptureError, match=r"samples 12 to 15 .* was set to training"):
+        running.result(SOON)
+    assert len(running.so_far()) == 12
 
 
 def test_watching(model: Stepped) -> None:

@@ -22,6 +22,8 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 import neuronwidgets as nw
 from neuronwidgets.activations.store import writer as writing
 from neuronwidgets.capture import disk
+from neuronwidgets.capture.rows import ToHost
+from neuronwidgets.capture.run import Run
 
 WORDS = ["the", "cat", "sat", "on", "mat", "play"]
 RNG = np.random.default_rng(0)
@@ -299,6 +301,24 @@ def test_a_folder_of_something_else_is_refused_with_what_differs(
     assert files(tmp_path) == before
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_models_with_the_same_weights_that_are_not_the_same(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(4, 600), nn.ReLU(), nn.LayerNorm(600))
+    data = torch.rand(8, 4)
+    read(model, data, "2", out=tmp_path)
+    words = "the model's modules or their settings differ"
+    for part, other in {1: nn.GELU(), 2: nn.LayerNorm(600, eps=0.1)}.items():
+        with pytest.raises(nw.StoreError, match=words):
+            read(nn.Sequential(*[other if i == part else m for i, m in enumerate(model)]), data,
+                 "2", out=tmp_path)  # fmt: skip
+    compiled: Any = torch.compile(model)
+    assert len(read(compiled, data, "2", out=tmp_path)) == 8
+    with torch.no_grad():
+        model[0].weight[[3, 5]] = model[0].weight[[5, 3]]
+    with pytest.raises(nw.StoreError, match="the model's weights differ"):
+        read(model, data, "2", out=tmp_path)
+
+
 def test_data_that_differ_later_on(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(3, 4))
     data = RNG.normal(size=(40, 3)).astype("f4")
@@ -346,6 +366,98 @@ def test_collectors_alone_keep_their_state(tmp_path: Path) -> None:
     assert model.calls == 11 + 6
     kinds = {path.suffix for path in tmp_path.iterdir() if path.name != ".lock"}
     assert kinds == {".json", ".pickle"}
+
+
+class Count(nw.Collector):
+    rows = 0
+
+    def add(self, chunk: Any) -> None:
+        self.rows += len(chunk)
+
+    def merge(self, other: Any) -> None:
+        self.rows += other.rows
+
+    def result(self) -> int:
+        return self.rows
+
+
+class Along(Count):
+    def __init__(self, direction: torch.Tensor) -> None:
+        self.direction = direction
+
+
+@pytest.mark.parametrize("way", ["memory", "out", "collect"])
+def test_labels_of_the_data_that_are_none_are_refused_early(tmp_path: Path, way: str) -> None:
+    model = nn.Sequential(nn.Linear(5, 4))
+    options: Any = {"memory": {}, "out": {"out": tmp_path}, "collect": {"collect": Count()}}[way]
+    for label, names, words in [
+        (lambda i: i / 7 + 0.01, None, r"measurements \(0.01, 0.15"),
+        (lambda i: i, ["a", "b"], "whole numbers from 0 to 1, .* 2 is none"),
+        (lambda i: "ab"[i % 2], ["a", "b"], "whole numbers from 0 to 1, .* 'a' is none"),
+    ]:
+        read_on = []
+
+        class Labelled(torch.utils.data.Dataset):  # type: ignore[type-arg]
+            def __len__(self) -> int:
+                return 400
+
+            def __getitem__(self, i: int) -> Any:
+                read_on.append(i)  # noqa: B023
+                return torch.rand(5), label(i)  # noqa: B023
+
+        if way == "out":
+            options["out"] = tmp_path / words[:3]
+        with pytest.raises(ValueError, match=words):
+            read(model, Labelled(), "0", label_names=names, **options)
+        assert len(read_on) < 100
+
+
+def test_collectors_of_other_settings_and_those_that_cannot_be_kept(tmp_path: Path) -> None:
+    class Local(Count):
+        pass
+
+    model, data = nn.Sequential(nn.Linear(5, 4)), torch.rand(8, 5)
+    read(model, data, "0", out=tmp_path, collect=Along(torch.ones(4)))
+    assert read(model, data, "0", out=tmp_path, collect=Along(torch.ones(4)))[0] == 8
+    with pytest.raises(nw.StoreError, match=r"collect is \[.Along.* there and"):
+        read(model, data, "0", out=tmp_path, collect=Along(torch.zeros(4)))
+    (state,) = tmp_path.glob("state-*.pickle")
+    state.write_bytes(b"damaged")
+    for words in ("is not whole: .*", "is not whole: .*No such file"):
+        with pytest.raises(nw.StoreError, match=rf"state-00000002.pickle {words}"):
+            read(model, data, "0", out=tmp_path, collect=Along(torch.ones(4)))
+        state.unlink(missing_ok=True)
+    with pytest.raises(ValueError, match=r"one cannot be pickled .*Local"):
+        read(model, data, "0", out=tmp_path / "local", collect=Local())
+
+
+def test_rows_that_come_late_as_from_a_gpu_are_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = ToHost.rest
+
+    def late(host: ToHost, ahead: int | None = None) -> Any:
+        # `push` gives 0 on a CPU and 1 on a GPU; `Run` gives nothing.
+        return rest(host, 0 if ahead is None else 1)
+
+    monkeypatch.setattr(ToHost, "rest", late)
+    model = nn.Sequential(nn.Linear(5, 4))
+    batches = [torch.rand(4, 5) for _ in range(10)]
+    commits = []
+    with monkeypatch.context() as patched:
+
+        def killed(self: Any, *about: Any, **options: Any) -> None:
+            commits.append(commit(self, *about, **options))
+            raise KeyboardInterrupt
+
+        commit = writing.Writer.commit
+        patched.setattr(writing.Writer, "commit", killed)
+        patched.setattr(Run, "stop", lambda _: None)
+        with pytest.warns(UserWarning, match="stopped after"):
+            read(model, batches, "0", out=tmp_path, collect=[nw.Rows(), Count()])
+    assert len(commits) == 1
+    rows, count = read(model, batches, "0", out=tmp_path, collect=[nw.Rows(), Count()])
+    assert len(rows) == count == 40
 
 
 def test_a_disk_that_fills_up(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
 import neuronwidgets as nw
 from neuronwidgets.capture import disk
+from neuronwidgets.capture import ray as ray_engine
 
 WORDS = ["the", "cat", "sat", "on", "mat", "play"]
 RNG = np.random.default_rng(0)
@@ -143,7 +144,7 @@ def test_a_worker_that_dies_costs_a_retry(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_named_and_what_came_before_kept(
     tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("neuronwidgets.capture.ray.RETRIES", 1)
+    monkeypatch.setattr(ray_engine, "RETRIES", 1)
     data = DATA.copy()
     data[50, 1] = 7
     model = Mortal(tmp_path / "died", how)

@@ -174,3 +174,6 @@ class _Column(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return map(self._get, range(self._count))
+
+    def __reduce__(self) -> Any:
+        return list, (list(self),)

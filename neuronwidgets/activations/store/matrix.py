@@ -6,16 +6,26 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from neuronwidgets.activations.store.encode import decode
 
 
+<<<<<<< HEAD
 class Stored(np.lib.mixins.NDArrayOperatorsMixin):
     """`S x D` float32 values in memory-mapped shards, used like an array.
 
     `stored[rows]`, `stored[rows, neurons]` and `stored[:, neurons]` read what they name and return
     plain float32 arrays. Everything else that arrays can do (`stored.mean(0)`, `stored > 0`,
     `np.asarray(stored)`) reads all of it into memory first.
+=======
+class Stored(NDArrayOperatorsMixin):
+    """`S x D` float32 values in memory-mapped shards, indexed like an array.
+
+    `stored[rows]`, `stored[rows, neurons]` and `stored[:, neurons]` read what they name and return
+    plain float32 arrays; `np.asarray(stored)` reads everything, and so does arithmetic
+    (`stored > 0`, `stored @ w`, `np.abs(stored)`).
+>>>>>>> review5
 
     Attributes:
         shape, dtype, ndim, size: as an array's.
@@ -51,11 +61,22 @@ class Stored(np.lib.mixins.NDArrayOperatorsMixin):
         )
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        rows, columns = key if isinstance(key, tuple) else (key, None)
-        if isinstance(rows, np.ndarray) and rows.ndim == 2:
+        key = key if isinstance(key, tuple) else (key,)
+        rows, columns = (*key, ..., ...)[:2]
+        if len(key) > 2 or any(part is None or np.ndim(part) > 1 for part in key):
             raise IndexError("values on disk are indexed by rows and neurons, each along one axis.")
-        index = np.arange(self.shape[0])[rows]
-        wanted = None if columns is None else np.arange(self.shape[1])[columns]
+        index = _numbers(rows, self.shape[0])
+        wanted = None if columns is ... else _numbers(columns, self.shape[1])
+        if wanted is not None and np.ndim(rows) and np.ndim(columns):
+            # Two lists mean one value for each pair, as of an array.
+            if len(index) != len(wanted) and 1 not in (len(index), len(wanted)):
+                raise IndexError(
+                    f"{len(index):,} rows and {len(wanted):,} neurons are no pairs: "
+                    "values[rows][:, neurons] is each of these neurons on each of these rows."
+                )
+            index, wanted = np.broadcast_arrays(index, wanted)
+            distinct, at = np.unique(wanted, return_inverse=True)
+            return self._take(index, distinct)[np.arange(len(index)), at]
         taken = self._take(np.atleast_1d(index), None if wanted is None else np.atleast_1d(wanted))
         if wanted is not None and wanted.ndim == 0:
             taken = taken[:, 0]
@@ -66,6 +87,7 @@ class Stored(np.lib.mixins.NDArrayOperatorsMixin):
             raise ValueError("values on disk become an array by reading them: copy=False cannot.")
         return self[:].astype(dtype or np.float32, copy=False)
 
+<<<<<<< HEAD
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"values on disk have no {name!r}, as arrays have none.")
@@ -78,13 +100,33 @@ class Stored(np.lib.mixins.NDArrayOperatorsMixin):
         read = [x[:] if isinstance(x, Stored) else x for x in inputs]
         return getattr(ufunc, method)(*read, **options)
 
+=======
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        read = [np.asarray(x) if isinstance(x, Stored) else x for x in inputs]
+        return getattr(ufunc, method)(*read, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and hasattr(np.ndarray, name):
+            raise AttributeError(
+                f"values on disk have no {name!r}: np.asarray(values) reads them all "
+                f"({4 * self.size / 1e6:,.0f} MB) as an array, values[rows, neurons] a part."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+>>>>>>> review5
     def _take(self, index: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
         at = index if self._order is None else self._order[index]
         home = np.searchsorted(self._start, at, side="right") - 1
         width = self.shape[1] if columns is None else len(columns)
         out = np.empty((len(at), width), np.float32)
-        for number in np.unique(home):
-            shard, here = self._shards[number], np.flatnonzero(home == number)
+        if (home[1:] < home[:-1]).any():
+            turn = np.argsort(home, kind="stable")
+        else:
+            turn = np.arange(len(home))
+        ends = np.flatnonzero(np.diff(home[turn])) + 1
+        for here in np.split(turn, ends) if len(turn) else ():
+            number = home[here[0]]
+            shard = self._shards[number]
             local = at[here] - self._start[number]
             first, last = int(local[0]), int(local[-1]) + 1
             # A run of rows is read as it lies on the disk.
@@ -98,3 +140,17 @@ class Stored(np.lib.mixins.NDArrayOperatorsMixin):
             scale = shard["scale"][rows] if "scale" in shard else None
             out[here] = decode(values, scale, columns)
         return out
+
+
+def _numbers(key: Any, count: int) -> np.ndarray:
+    """Which of `count` an index along one axis means; quick for a few of many."""
+    if isinstance(key, slice):
+        return np.arange(*key.indices(count))
+    found = np.asarray(key)
+    if found.dtype.kind not in "iu":
+        return np.arange(count)[key]
+    found = found.astype(np.intp)
+    if found.size and not -count <= found.min() <= found.max() < count:
+        wrong = found.min() if found.min() < -count else found.max()
+        raise IndexError(f"index {wrong} is out of bounds for {count:,}")
+    return np.where(found < 0, found + count, found)

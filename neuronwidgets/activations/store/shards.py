@@ -79,12 +79,20 @@ class ShardFile:
 
 def read_shard(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a safetensors file, mapped and not read; bfloat16 as uint16."""
+    import torch
+
     size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length < size:
-            raise ValueError("it has no header")
-        header: dict[str, Any] = json.loads(file.read(length))
+    if size < 8:
+        raise ValueError("it has no header")
+    # Unlike `np.memmap`, torch closes the file: a store may have more shards than a process may
+    # have files open. (Arrow closes it too, and has all of it read ahead.)
+    storage: Any = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=size)
+    mapped = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
+    mapped.flags.writeable = False
+    length = int.from_bytes(mapped[:8].tobytes(), "little")
+    if not 0 < length < size:
+        raise ValueError("it has no header")
+    header: dict[str, Any] = json.loads(mapped[8 : 8 + length].tobytes())
     found = {}
     for name, about in header.items():
         if name in ("__metadata__", "padding"):
@@ -93,13 +101,13 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
         if 8 + length + end > size:
             raise ValueError(f"it ends at byte {size:,} and should have {8 + length + end:,}")
         kind, shape = _KINDS[about["dtype"]], tuple(about["shape"])
-        if end == start:
-            found[name] = np.zeros(shape, kind)
-        else:
-            # A plain array on the map: np.memmap's own indexing is slow.
-            mapped = np.memmap(path, kind, "r", 8 + length + start, shape)
-            found[name] = mapped.view(np.ndarray)
+        found[name] = mapped[8 + length + start : 8 + length + end].view(kind).reshape(shape)
     return found
+
+
+def place_of(folder: str | Path) -> Path:
+    """`folder` where it is, whatever the working directory becomes; `~` is the user's own."""
+    return Path(folder).expanduser().absolute()
 
 
 def sync(file: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from neuronwidgets.activations.store.faces import Faces
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.activations.store.shards import StoreError, read_shard
+from neuronwidgets.activations.store.shards import StoreError, place_of, read_shard
 
 FORMAT = "neuronwidgets.activations/1"
 MANIFEST = "manifest.json"
@@ -21,7 +21,7 @@ class Store:
     """Reads a store, also one that is still being written: the shards that its manifest lists."""
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = place_of(folder)
         manifest = read_manifest(self.folder)
         if manifest is None:
             missing = "is not there" if not self.folder.exists() else f"holds no {MANIFEST}"

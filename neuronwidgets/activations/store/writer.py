@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from neuronwidgets.activations.store.faces import FaceFile
-from neuronwidgets.activations.store.shards import ShardFile, StoreError, write_whole
+from neuronwidgets.activations.store.shards import ShardFile, StoreError, place_of, write_whole
 from neuronwidgets.activations.store.store import FORMAT, MANIFEST, read_manifest
 
 MOST_BYTES = 1 << 28
@@ -23,6 +23,7 @@ _OURS = re.compile(r"\.lock|.*\.part|layer-\d+.*|samples|state-\d+\.pickle")
 _UNDONE = ("batches", "samples", "labels")
 _MARKS = {
     "weights": "the model's weights differ",
+    "parts": "the model's modules or their settings differ",
     "labels": "the labels differ",
     "first_inputs": "the first batch differs (data, tokenizer or transform)",
 }
@@ -111,7 +112,7 @@ class Writer:
     ) -> None:
         from filelock import FileLock, Timeout
 
-        self.folder, self._dtype = Path(folder), dtype
+        self.folder, self._dtype = place_of(folder), dtype
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Opened here, it may be closed on a background capture's thread.

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
+from neuronwidgets.models.marks import Mark
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -126,10 +128,13 @@ class Collector(ABC):
         """What was found so far, as NumPy arrays. More rows may follow."""
 
     def described(self) -> str:
-        """What was asked for: its kind and settings."""
+        """What was asked for: its kind and settings; a mark of those that are not plain."""
         plain = (bool, int, float, str)
         given = {n: v for n, v in vars(self).items() if n[0] != "_" and isinstance(v, plain)}
-        return f"{type(self).__qualname__}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
+        said = [f"{n}={v!r}" for n, v in given.items()]
+        if others := {n: v for n, v in vars(self).items() if n not in given and v is not None}:
+            said.append(f"others={Mark().add(others).hex()[:8]}")
+        return f"{type(self).__qualname__}({', '.join(said)})"
 
     def to(self, device: torch.device | str) -> None:
         """Move the state, and make it writable if it is from `torch.inference_mode`."""
