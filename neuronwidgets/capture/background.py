@@ -69,17 +69,13 @@ class Capturing:
         """
         # The end takes the rows out of the run: what is asked for meanwhile waits for it.
         with self._run.lock:
-            return self._so_far() if self._final is None else self._final
-
-    def _so_far(self) -> Any:
-        if not self._run.count and not self.done:
-            raise ValueError("nothing has been read yet: wait(1) waits for the first samples.")
-        if isinstance(self.error, BaseException) and not self._run.count:
-            raise self.error
-        with self._run.lock:
-            if self._final is None:
-                return given(self._alone, self._run.so_far())
-        return self._final
+            if self._final is not None:
+                return self._final
+            if not self._run.count and not self.done:
+                raise ValueError("nothing has been read yet: wait(1) waits for the first samples.")
+            if isinstance(self.error, BaseException) and not self._run.count:
+                raise self.error
+            return given(self._alone, self._run.so_far())
 
     def wait(self, samples: int | None = None, timeout: float | None = None) -> bool:
         """Wait for its end, or for so many samples (`timeout` in seconds). True if they came."""

@@ -11,21 +11,12 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from neuronwidgets.activations.store.encode import decode
 
 
-<<<<<<< HEAD
-class Stored(np.lib.mixins.NDArrayOperatorsMixin):
+class Stored(NDArrayOperatorsMixin):
     """`S x D` float32 values in memory-mapped shards, used like an array.
 
     `stored[rows]`, `stored[rows, neurons]` and `stored[:, neurons]` read what they name and return
     plain float32 arrays. Everything else that arrays can do (`stored.mean(0)`, `stored > 0`,
     `np.asarray(stored)`) reads all of it into memory first.
-=======
-class Stored(NDArrayOperatorsMixin):
-    """`S x D` float32 values in memory-mapped shards, indexed like an array.
-
-    `stored[rows]`, `stored[rows, neurons]` and `stored[:, neurons]` read what they name and return
-    plain float32 arrays; `np.asarray(stored)` reads everything, and so does arithmetic
-    (`stored > 0`, `stored @ w`, `np.abs(stored)`).
->>>>>>> review5
 
     Attributes:
         shape, dtype, ndim, size: as an array's.
@@ -87,7 +78,6 @@ class Stored(NDArrayOperatorsMixin):
             raise ValueError("values on disk become an array by reading them: copy=False cannot.")
         return self[:].astype(dtype or np.float32, copy=False)
 
-<<<<<<< HEAD
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"values on disk have no {name!r}, as arrays have none.")
@@ -100,20 +90,6 @@ class Stored(NDArrayOperatorsMixin):
         read = [x[:] if isinstance(x, Stored) else x for x in inputs]
         return getattr(ufunc, method)(*read, **options)
 
-=======
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        read = [np.asarray(x) if isinstance(x, Stored) else x for x in inputs]
-        return getattr(ufunc, method)(*read, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and hasattr(np.ndarray, name):
-            raise AttributeError(
-                f"values on disk have no {name!r}: np.asarray(values) reads them all "
-                f"({4 * self.size / 1e6:,.0f} MB) as an array, values[rows, neurons] a part."
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
->>>>>>> review5
     def _take(self, index: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
         at = index if self._order is None else self._order[index]
         home = np.searchsorted(self._start, at, side="right") - 1
