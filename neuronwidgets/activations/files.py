@@ -107,7 +107,13 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
             )
         for start in range(0, many, _ROWS):
             rows = slice(start, min(start + _ROWS, many))
-            values = np.ascontiguousarray(acts.values[rows], np.float32)
+            with np.errstate(over="ignore"):
+                values = np.ascontiguousarray(acts.values[rows], np.float32)
+            if not np.isfinite(values).all():
+                raise ValueError(
+                    f"layer {acts.layer!r} holds numbers that do not fit in float32, which a store "
+                    "has at most: bring them to a smaller scale."
+                )
             encoded = {k: _numpy(v) for k, v in encode(torch.from_numpy(values), dtype).items()}
             columns = {"sample": place[item[rows]].astype(np.int64)}
             if samples.token is not None:
@@ -116,10 +122,10 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
                 columns["excluded"] = acts.excluded
             shard.add(acts.layer, **encoded, **columns)
             if shard.full and rows.stop < many:
-                writer.commit(shard.finish(""), labels_about)
+                writer.commit([shard.finish("")], labels_about)
                 shard = writer.shard()
                 shard.describe(np.zeros(0, np.int64))
-        writer.commit(shard.finish(""), labels_about)
+        writer.commit([shard.finish("")], labels_about)
         shard = None
         writer.complete()
     finally:

@@ -162,7 +162,7 @@ class Disk:
     ) -> None:
         """A batch; it is safe once its shard is full."""
         if entry := self._filling.add(mark(raw), batch, place, code, rows):
-            self.commit(entry)
+            self.commit([entry])
 
     def finish(self, whole: bool) -> None:
         """No more comes: the data has ended (`whole`), or reading was stopped."""
@@ -173,14 +173,14 @@ class Disk:
             )
         if entry := self._filling.finish():
             # What was stopped is kept, and read again with its whole shard when it goes on.
-            self.commit(entry, partial=not whole)
+            self.commit([entry], partial=not whole)
         if whole:
             self.writer.complete()
 
-    def commit(self, entry: dict[str, Any], partial: bool = False) -> None:
-        """Make a finished shard part of the store."""
+    def commit(self, entries: Sequence[dict[str, Any]], partial: bool = False) -> None:
+        """Make finished shards part of the store."""
         state = None if self._state is None or partial else self._state()
-        self.writer.commit(entry, self._codes.about(), state, partial=partial)
+        self.writer.commit(entries, self._codes.about(), state, partial=partial)
 
     def close(self) -> None:
         """Give up what is in flight, and let others write."""

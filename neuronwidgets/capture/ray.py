@@ -96,7 +96,7 @@ class Worker:
         plan = self._plan
         sinks = Sinks(plan.layers, plan.collectors, plan.nonfinite)
         filling = None
-        if plan.folder is not None and plan.places:
+        if plan.folder is not None:
             filling = Filling(plan.folder, plan.places, plan.dtype, number, plan.shard)
         host = ToHost(plan.dtype, plan.nonfinite or "refuse")
         entries: list[dict[str, Any]] = []
@@ -117,11 +117,11 @@ class Worker:
                     if place is None:
                         place = np.arange(task.first, task.first + batch.size)
                     rows = sinks.add(self._passes(batch, place, task.code))
-                    if filling is not None:
-                        keep(host.push((task, batch, place), rows))
+                    about = task, batch, place
+                    keep(host.push(about, rows) if plan.places else [(about, [])])
                     samples += batch.size
                     tokens += 0 if batch.mask is None else int(batch.mask.sum())
-                    del rows, batch
+                    del rows, batch, about
                 keep(host.rest())
                 if filling is not None and (entry := filling.finish()):
                     entries.append(entry)

@@ -240,9 +240,8 @@ class Run:
         """Batches that were read elsewhere, in the data's order."""
         with self.lock:
             self.sinks.merge(sinks)
-            for entry in entries:
-                assert self.disk is not None
-                self.disk.commit(entry)
+            if self.disk is not None:
+                self.disk.commit(entries)
             self.count, self._tokens = self.count + samples, self._tokens + tokens
 
     @property

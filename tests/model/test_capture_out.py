@@ -336,6 +336,24 @@ def test_data_that_differ_later_on(tmp_path: Path) -> None:
     assert files(tmp_path) == before
 
 
+def test_what_was_stopped_stays_until_it_is_read_again(tmp_path: Path) -> None:
+    model = Faulty(nn.Linear(3, 4))
+    model.forward = lambda x: Faulty.forward(model, input=x)  # type: ignore[method-assign]
+    data = RNG.normal(size=(60, 3)).astype("f4")
+    model.at = 6
+    with pytest.raises(nw.CaptureError):
+        read(model, data, "model", out=tmp_path / "acts")
+    before = files(tmp_path)
+    assert len(nw.Activations.load(tmp_path / "acts")) == 20
+    other = data.copy()
+    other[5] += 1
+    with pytest.raises(nw.StoreError, match="was read from other data"):
+        read(model, other, "model", out=tmp_path / "acts")
+    assert files(tmp_path) == before
+    model.at = 10**9
+    assert len(read(model, data, "model", out=tmp_path / "acts")) == 60
+
+
 def test_streams_are_skipped_to_where_the_folder_ends(
     bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:

@@ -107,6 +107,24 @@ def test_collectors_merge_to_what_one_process_collects(
     np.testing.assert_array_equal(alone[0].values, one[0].values)
 
 
+def test_collectors_alone_keep_their_state(tmp_path: Path) -> None:
+    data = RNG.normal(size=(80, 3)).astype("f4")
+    bad = data.copy()
+    bad[50, 1] = 7
+    model = Mortal(tmp_path / "died", "raises")
+    options = {"collect": nw.Top(5), "out": tmp_path / "top", "engine": "ray", "workers": 1}
+    with pytest.raises(nw.CaptureError, match="samples 48 to 51"):
+        read(model, bad, "fc", **options)
+    # One process goes on where the actors ended.
+    del options["engine"], options["workers"]
+    with pytest.raises(nw.CaptureError, match="samples 48 to 51") as error:
+        read(model, bad, "fc", **options)
+    (top,) = error.value.so_far
+    assert top.seen == 48
+    whole = read(model, data[:48], "fc", collect=nw.Top(5))
+    np.testing.assert_array_equal(top.values, whole[0].values)
+
+
 class Mortal(nn.Module):
     """Kills its process, or raises, where its file says so; a file says so once."""
 

@@ -22,20 +22,20 @@ def encode(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
     an absolute one of 1/254 of the largest magnitude in the neuron's block of 64.
 
     Raises:
-        ValueError: a value is larger than float16 can hold (65,504).
+        ValueError: a value is larger than the dtype can hold (float16: 65,504).
     """
     import torch
 
-    if dtype == "float16":
-        narrow = rows.half()
+    if dtype in ("float16", "bfloat16"):
+        narrow = rows.to(getattr(torch, dtype))
         if bool((narrow.isinf() & rows.isfinite()).any()):
+            most = torch.finfo(narrow.dtype).max
             raise ValueError(
-                f"an activation of {float(rows.abs().max()):,.4g} does not fit in float16, which "
-                "ends at 65,504: use dtype='bfloat16'."
+                f"an activation of {float(rows.abs().max()):,.4g} does not fit in {dtype}, which "
+                f"ends at {most:,.5g}: use dtype="
+                + ("'bfloat16'." if dtype == "float16" else "'float32'.")
             )
         return {"values": narrow}
-    if dtype == "bfloat16":
-        return {"values": rows.bfloat16()}
     if dtype == "int8":
         padded = torch.nn.functional.pad(rows, (0, -rows.shape[1] % BLOCK))
         blocks = padded.view(len(rows), -1, BLOCK)

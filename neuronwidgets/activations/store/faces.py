@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class FaceFile:
         self._writer: Any = None
         self._file = self._part.open("wb")
         self.samples = 0
+        self.columns: set[str] | None = None
+        """Those in which every sample has a value; `None` while there are no samples."""
 
     def add(
         self,
@@ -52,6 +54,9 @@ class FaceFile:
             "image_shape": _column([image.shape for image in images], many, pa.list_(pa.int32())),
             "origin": _column(() if origin is None else origin, many, pa.int64()),
         }
+        if many:
+            there = {name for name, column in columns.items() if not column.null_count}
+            self.columns = there if self.columns is None else self.columns & there
         table = pa.table(columns)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd")
@@ -97,13 +102,18 @@ class Faces:
     """The samples of all shards, in the data's order; texts and images are read when first asked
     for."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = list(files)
-        self.sample = self._numbers("sample")
+    def __init__(self, files: Sequence[Path], columns: set[str]) -> None:
+        """`columns` are those in which every sample has a value."""
+        self._files, self._columns = list(files), columns
+        # Of 64 batches' samples each.
+        self._recent = lru_cache(maxsize=32)(_read)
+        parts = [_read(file, "sample").to_numpy() for file in self._files]
+        self._ends = np.cumsum([len(part) for part in parts])
+        self.sample = np.concatenate(parts)
         order = np.argsort(self.sample, kind="stable")
         self._order = None if (order == np.arange(len(order))).all() else order
         self.sample = self.sample[order]
-        self.label = self._numbers("label")[order]
+        self.label = np.concatenate([_read(file, "label") for file in self._files])[order]
 
     @cached_property
     def texts(self) -> Sequence[str]:
@@ -130,30 +140,33 @@ class Faces:
     def images(self) -> Sequence[np.ndarray]:
         shapes = self._shown("image_shape", lambda row: tuple(row.as_py()))
         data = self._shown("image", lambda row: np.frombuffer(row.as_py(), np.uint8))
-        return _Column(len(data), lambda i: data[i].reshape(shapes[i]))
-
-    def _numbers(self, name: str) -> np.ndarray:
-        return self._table(name).to_numpy()
-
-    def _table(self, name: str) -> Any:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        chunks = []
-        for file in self._files:
-            try:
-                column = pq.read_table(file, columns=[name])[name]
-            except (OSError, pa.ArrowException, KeyError) as error:
-                raise StoreError(f"{file} is not whole: {error}") from None
-            chunks += column.chunks
-        return pa.chunked_array(chunks, column.type)
+        return _Column(len(data), partial(_image, data, shapes))
 
     def _shown(self, name: str, face: Callable[[Any], Any]) -> Sequence[Any]:
-        column = self._table(name)
-        if column.null_count or not len(column):
+        """A column, of which files are read when they are first asked for."""
+        if name not in self._columns:
             return []
-        order = self._order
-        return _Column(len(column), lambda i: face(column[i if order is None else int(order[i])]))
+        return _Column(len(self.sample), partial(self._face, name, face))
+
+    def _face(self, name: str, face: Callable[[Any], Any], i: int) -> Any:
+        at = i if self._order is None else int(self._order[i])
+        number = int(np.searchsorted(self._ends, at, side="right"))
+        first = int(self._ends[number - 1]) if number else 0
+        return face(self._recent(self._files[number], name)[at - first])
+
+
+def _read(file: Path, name: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(file, columns=[name])[name].combine_chunks()
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise StoreError(f"{file} is not whole: {error}") from None
+
+
+def _image(data: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]], i: int) -> np.ndarray:
+    return data[i].reshape(shapes[i])
 
 
 def _array(row: Any) -> np.ndarray:

@@ -87,8 +87,10 @@ class Store:
     @cached_property
     def faces(self) -> Faces:
         """What the samples were."""
-        names = [f"{shard['first_batch']:08d}.parquet" for shard in self.manifest["shards"]]
-        return Faces([self.folder / "samples" / name for name in names])
+        shards = self.manifest["shards"]
+        files = [self.folder / "samples" / f"{s['first_batch']:08d}.parquet" for s in shards]
+        columns = [set(s["columns"]) for s in shards if s["samples"]]
+        return Faces(files, set.intersection(*columns) if columns else set())
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

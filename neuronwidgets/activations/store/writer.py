@@ -25,7 +25,8 @@ _MARKS = {
     "weights": "the model's weights differ",
     "parts": "the model's modules or their settings differ",
     "labels": "the labels differ",
-    "first_inputs": "the first batch differs (data, tokenizer or transform)",
+    "first_inputs": "the first batch differs (other data, another order as from shuffle=True, "
+    "another tokenizer or transform)",
 }
 
 
@@ -80,6 +81,7 @@ class Shard:
             "batches": self.batches,
             "samples": self.samples,
             "rows": {layer: file.rows for layer, file in self._files.items()},
+            "columns": sorted((self._faces and self._faces.columns) or ()),
             "mark": mark,
         }
 
@@ -154,6 +156,7 @@ class Writer:
             }
             self._write(manifest)
             return manifest
+        self._listed = int(manifest["batches"])
         stored = dict(manifest["about"], dtype=manifest["dtype"], layer=[*manifest["layers"]])
         wanted = dict(about, dtype=self._dtype, layer=layers)
         if differ := _differences(stored, wanted):
@@ -164,8 +167,6 @@ class Writer:
         if "partial" in manifest["shards"][-1]:
             manifest |= manifest["shards"][-1]["partial"]
             manifest["shards"] = manifest["shards"][:-1]
-            # Before its files are written over.
-            self._write(manifest)
         return manifest
 
     @property
@@ -180,33 +181,39 @@ class Writer:
 
     def shard(self) -> Shard:
         """The next shard."""
+        if self.batches < self._listed:
+            # A shard that was cut off stays until its files are about to be written over.
+            with said(self.folder):
+                self._write(self.manifest)
         return Shard(self.folder, self.places, self._dtype, self.batches)
 
     def commit(
         self,
-        entry: dict[str, Any],
+        entries: Sequence[dict[str, Any]],
         labels: dict[str, Any],
         state: bytes | None = None,
         *,
         partial: bool = False,
     ) -> None:
-        """Make a finished shard part of the store.
+        """Make finished shards part of the store, at once.
 
         Args:
-            entry: what `Shard.finish` gave; the shards come in order.
+            entries: what `Shard.finish` gave; the shards come in order.
             labels: `names` of the codes so far; `order` is "given", or how to sort those that have
                 codes in the order in which they came: as "text" or "number".
             state: what `state()` gives back.
-            partial: the shard was cut off. It can be read, and the next `Writer` drops it, so that
-                the store ends as one that never was interrupted.
+            partial: the last shard was cut off. It can be read, and the next `Writer` drops it, so
+                that the store ends as one that never was interrupted.
         """
         manifest, old = dict(self.manifest), self.manifest.get("state")
-        if partial:
-            entry = entry | {"partial": {name: manifest[name] for name in _UNDONE}}
-        manifest["batches"] += entry["batches"]
-        manifest["samples"] += entry["samples"]
+        manifest["shards"] = list(manifest["shards"])
+        for entry in entries:
+            if partial:
+                entry = entry | {"partial": {name: manifest[name] for name in _UNDONE}}
+            manifest["batches"] += entry["batches"]
+            manifest["samples"] += entry["samples"]
+            manifest["shards"].append(entry)
         manifest["labels"] = labels
-        manifest["shards"] = [*manifest["shards"], entry]
         with said(self.folder, self.manifest["samples"]):
             if state is not None:
                 manifest["state"] = f"state-{manifest['batches']:08d}.pickle"
@@ -233,7 +240,7 @@ class Writer:
     def _write(self, manifest: dict[str, Any]) -> None:
         text = json.dumps(manifest, indent=1, ensure_ascii=False)
         write_whole(self.folder / MANIFEST, text.encode())
-        self.manifest = manifest
+        self.manifest, self._listed = manifest, manifest["batches"]
 
 
 @contextmanager
