@@ -66,6 +66,7 @@ class Widget(anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self._jobs = Jobs(self._report)
+        self._failed_beside: object = None
         # `_handle_custom_msg` is ipywidgets' own: a method of that name would silence on_msg.
         self.on_msg(self._on_view_message)
 
@@ -109,6 +110,7 @@ class Widget(anywidget.AnyWidget):
 
     def _fail(self, error: BaseException) -> None:
         log.debug("in %s", type(self).__name__, exc_info=error)
+        self._failed_beside = self._jobs.current
         self.status = {"state": "error", "text": in_words(error), "progress": 1.0}
 
     def _report(self, progress: Progress | BaseException | None) -> None:
@@ -119,7 +121,8 @@ class Widget(anywidget.AnyWidget):
             # An error stays until something newer has been tried.
             if self.status["state"] == "running":
                 self.status = IDLE
-        else:
+        elif self.status["state"] != "error" or self._failed_beside is not self._jobs.current:
+            # Not over an error that came while this job was running already.
             self.status = {
                 "state": "running",
                 "text": progress.text,

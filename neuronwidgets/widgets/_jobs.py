@@ -60,6 +60,11 @@ class Jobs:
     def running(self) -> bool:
         return self._current is not None
 
+    @property
+    def current(self) -> object:
+        """What stands for the job that runs; `None` where none does."""
+        return self._current
+
     def start(self, steps: Steps, delay: float = 0.0, kind: str = "") -> None:
         """Run `steps` on a thread after `delay` seconds, unless something newer comes first."""
         with self.lock:

@@ -11,6 +11,7 @@ import traitlets as t
 
 import neuronwidgets as nw
 from neuronwidgets.activations import Samples
+from neuronwidgets.widgets._jobs import Progress
 from neuronwidgets.widgets._protocol import unpack
 
 
@@ -346,3 +347,28 @@ def test_cancel_between_the_last_step_and_the_screen(
     assert explorer.wait(30)
     assert (explorer.neuron, explorer.top) == (0, 100)
     assert explorer.status["state"] == "idle"
+
+
+def test_an_error_stays_while_a_job_that_ran_already_goes_on(explorer: Any) -> None:
+    started, further = threading.Event(), threading.Event()
+
+    def work(text: str) -> Any:
+        yield Progress(0.1, text)
+        started.set()
+        assert further.wait(30)
+        yield Progress(0.9, text)
+
+    explorer._start(work("measuring"))
+    assert started.wait(30)
+    assert explorer.status["text"] == "measuring"
+    explorer._fail(IndexError("neuron 99 is not in layer 'deep'"))
+    seen: list[str] = []
+    explorer.observe(lambda change: seen.append(change["new"]["text"]), "status")
+    further.set()
+    assert explorer.wait(30)
+    assert explorer.status["text"] == "neuron 99 is not in layer 'deep'"
+    assert seen == []
+    # Something newer says what it does again.
+    explorer._start(work("clustering"))
+    assert explorer.wait(30)
+    assert seen == ["clustering", "clustering", ""]
