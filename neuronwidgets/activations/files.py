@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.activations.store import DTYPES, Store, StoreError, Writer, encode
+from neuronwidgets.activations.store import DTYPES, Store, StoreError, Writer, as_array, encode
 
 if TYPE_CHECKING:
     from neuronwidgets.activations.activations import Activations
@@ -114,7 +114,7 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
                     f"layer {acts.layer!r} holds numbers that do not fit in float32, which a store "
                     "has at most: bring them to a smaller scale."
                 )
-            encoded = {k: _numpy(v) for k, v in encode(torch.from_numpy(values), dtype).items()}
+            encoded = {k: as_array(v) for k, v in encode(torch.from_numpy(values), dtype).items()}
             columns = {"sample": place[item[rows]].astype(np.int64)}
             if samples.token is not None:
                 columns["position"] = samples.token[rows].astype(np.int32)
@@ -133,12 +133,3 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
             shard.discard()
         writer.close()
     return writer.folder
-
-
-def _numpy(tensor: Any) -> np.ndarray:
-    """A tensor as a store's array: bfloat16 as the uint16 that NumPy has for it."""
-    import torch
-
-    if tensor.dtype == torch.bfloat16:
-        return tensor.view(torch.int16).numpy().view(np.uint16)
-    return tensor.numpy()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neuronwidgets.activations.store import encode
+from neuronwidgets.activations.store import as_array, encode
 from neuronwidgets.capture.collectors import Chunk
 
 
@@ -106,7 +106,7 @@ class Copies:
         """Begin; what this returns waits for the arrays."""
         device = next(iter(tensors.values())).device
         if device.type != "cuda":
-            return lambda: {name: _numpy(tensor.cpu()) for name, tensor in tensors.items()}
+            return lambda: {name: as_array(tensor.cpu()) for name, tensor in tensors.items()}
         if device not in self._streams:
             self._streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         stream = self._streams[device]
@@ -123,16 +123,9 @@ class Copies:
         def wait() -> Arrays:
             done.synchronize()
             # Pinned memory is scarce: what is kept is a copy.
-            return {name: _numpy(tensor.clone()) for name, tensor in there.items()}
+            return {name: as_array(tensor.clone()) for name, tensor in there.items()}
 
         return wait
-
-
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    """As a store's array: bfloat16 as the uint16 that NumPy has for it."""
-    if tensor.dtype == torch.bfloat16:
-        return tensor.view(torch.int16).numpy().view(np.uint16)
-    return tensor.numpy()
 
 
 class ToHost:
@@ -160,10 +153,6 @@ class ToHost:
             arrived = [self._arrived(part, wait()) for part, wait in started]
             self._waiting.popleft()
             yield about, arrived
-
-    def waiting(self) -> Any:
-        """What goes with the batch that arrives next; `None` if none is on its way."""
-        return self._waiting[0][0] if self._waiting else None
 
     def _arrived(self, rows: LayerRows, arrays: Arrays) -> HostRows:
         finite, scale = arrays["finite"], arrays.get("scale")

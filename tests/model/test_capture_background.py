@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,17 +132,20 @@ def test_an_error_keeps_what_came_before(model: Stepped) -> None:
 
 
 def test_what_is_asked_for_at_the_very_end(model: Stepped, monkeypatch: pytest.MonkeyPatch) -> None:
-    laying, laid = threading.Event(), memory._laid
+    laying, further, laid = threading.Event(), threading.Event(), memory._laid
 
     def slowly(*about: Any) -> Any:
         laying.set()
-        time.sleep(0.2)
+        assert further.wait(SOON)
         return laid(*about)
 
     monkeypatch.setattr(memory, "_laid", slowly)
     running = start(model)
     model.allow(100)
     assert laying.wait(SOON)
+    # Who asks now waits.
+    assert not running._run.lock.acquire(blocking=False)
+    further.set()
     assert len(running.so_far()) == 40
 
 

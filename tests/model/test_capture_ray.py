@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
+from transformers import BertModel, PreTrainedTokenizerBase
 
 import neuronwidgets as nw
 from neuronwidgets.capture import disk
@@ -43,16 +43,6 @@ def cluster() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "SHARD", 3)
-
-
-@pytest.fixture(scope="module")
-def bert(bert_tokenizer: PreTrainedTokenizerBase) -> BertModel:
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(bert_tokenizer), hidden_size=16, num_hidden_layers=2,
-        num_attention_heads=2, intermediate_size=24, max_position_embeddings=32,
-    )  # fmt: skip
-    return BertModel(config).eval()
 
 
 def read(model: nn.Module, data: Any, layer: Any, **options: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
+from transformers import BertModel, PreTrainedTokenizerBase
 
 import neuronwidgets as nw
 
@@ -18,16 +18,6 @@ RNG = np.random.default_rng(0)
 TEXTS = [" ".join(RNG.choice(WORDS, n)) for n in RNG.integers(1, 20, 70)]
 LABELS = [str(RNG.choice(["a", "b", "c"])) for _ in TEXTS]
 LAYERS = ["encoder.layer.0.intermediate", "encoder.layer.1", "pooler"]
-
-
-@pytest.fixture(scope="module")
-def bert(bert_tokenizer: PreTrainedTokenizerBase) -> BertModel:
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(bert_tokenizer), hidden_size=16, num_hidden_layers=3,
-        num_attention_heads=2, intermediate_size=24, max_position_embeddings=32,
-    )  # fmt: skip
-    return BertModel(config)
 
 
 def read(model: nn.Module, data: Any, layer: Any, **options: Any) -> Any:

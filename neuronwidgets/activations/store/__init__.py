@@ -1,6 +1,7 @@
 """Activations on disk: shards of values in safetensors, samples in Parquet, a manifest in JSON."""
 
 from neuronwidgets.activations.store.encode import DTYPES as DTYPES
+from neuronwidgets.activations.store.encode import as_array as as_array
 from neuronwidgets.activations.store.encode import encode as encode
 from neuronwidgets.activations.store.matrix import Stored as Stored
 from neuronwidgets.activations.store.shards import StoreError as StoreError

@@ -46,6 +46,15 @@ def encode(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
     return {"values": rows}
 
 
+def as_array(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor on the CPU as a store has it: bfloat16 as the uint16 that NumPy has for it."""
+    import torch
+
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(np.uint16)
+    return tensor.numpy()
+
+
 def decode(values: np.ndarray, scale: np.ndarray | None, columns: np.ndarray | None) -> np.ndarray:
     """Stored rows as float32; `columns` says which neurons they are, `None` for all in order.
 
