@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,23 @@ class Split:
         from neuronwidgets.concepts.concepts import Concepts
 
         return Concepts.at(self, self.suggested if threshold is None else threshold)
+
+    def scores(
+        self,
+        threshold: float | None = None,
+        which: str | Sequence[str] | None = None,
+        **settings: Any,
+    ) -> dict[str, float]:
+        """What `nw.SCORES` has to say of it (docs/scores.md): a number for each name.
+
+        Args:
+            threshold: of the cut, for scores that look at the concepts; `suggested` if not given.
+            which, settings: see `neuronwidgets.scores`.
+        """
+        from neuronwidgets.concepts.scores import Neurons, scores
+
+        found = scores(Neurons.of(self.cut(threshold)), which, **settings)
+        return {name: float(column[0]) for name, column in found.items()}
 
     def __repr__(self) -> str:
         return (
