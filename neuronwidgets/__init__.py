@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from neuronwidgets.capture import Top as Top
     from neuronwidgets.capture import capture as capture
     from neuronwidgets.concepts import Concepts as Concepts
+    from neuronwidgets.concepts import LayerSplit as LayerSplit
     from neuronwidgets.concepts import Split as Split
     from neuronwidgets.concepts import label_entropy as label_entropy
     from neuronwidgets.concepts import linkage as linkage
     from neuronwidgets.concepts import split as split
+    from neuronwidgets.concepts import split_layer as split_layer
     from neuronwidgets.concepts.scores import SCORES as SCORES
     from neuronwidgets.concepts.scores import Neurons as Neurons
     from neuronwidgets.concepts.scores import score as score
@@ -63,6 +65,7 @@ _HOME = {
     "Collector": "neuronwidgets.capture",
     "Concepts": "neuronwidgets.concepts",
     "Histogram": "neuronwidgets.capture",
+    "LayerSplit": "neuronwidgets.concepts",
     "MaskReport": "neuronwidgets.interventions",
     "Moments": "neuronwidgets.capture",
     "Neurons": "neuronwidgets.concepts.scores",
@@ -94,6 +97,7 @@ _HOME = {
     "score": "neuronwidgets.concepts.scores",
     "scores": "neuronwidgets.concepts.scores",
     "split": "neuronwidgets.concepts",
+    "split_layer": "neuronwidgets.concepts",
     "steer": "neuronwidgets.interventions",
 }
 

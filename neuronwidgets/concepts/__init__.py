@@ -1,6 +1,8 @@
 """Activations -> Split -> Concepts: linkage, cut, concept vectors, scores."""
 
 from neuronwidgets.concepts.concepts import Concepts as Concepts
+from neuronwidgets.concepts.layer import LayerSplit as LayerSplit
+from neuronwidgets.concepts.layer import split_layer as split_layer
 from neuronwidgets.concepts.linkage import linkage as linkage
 from neuronwidgets.concepts.scores import label_entropy as label_entropy
 from neuronwidgets.concepts.split import Split as Split

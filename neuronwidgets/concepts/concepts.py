@@ -65,22 +65,8 @@ class Concepts:
     @classmethod
     def at(cls, split: Split, threshold: float, names: Mapping[int, str] | None = None) -> Concepts:
         """The tree's own clusters at or below `threshold`; `names` maps tree nodes to names."""
-        try:
-            if isinstance(threshold, str):
-                raise TypeError
-            threshold = float(threshold)
-        except (TypeError, ValueError):
-            raise TypeError(f"threshold={threshold!r}; a number is needed.") from None
-        if not threshold >= 0:
-            raise ValueError(
-                f"threshold={threshold}; a height of the tree is needed: 0 to {split.tree.top:.4g}."
-            )
-        tree = split.tree
-        cut = tree.cut(threshold)
-        nodes = cut[tree.size[cut] >= split.min_size]
-        labels = np.full(tree.n, -1, np.int64)
-        for concept, node in enumerate(nodes):
-            labels[tree.members(int(node))] = concept
+        threshold = check_threshold(threshold, split.tree.top)
+        nodes, labels = split.tree.concepts(threshold, split.min_size)
         return cls._of(split, threshold, labels, nodes, names or {})
 
     @classmethod
@@ -93,8 +79,7 @@ class Concepts:
         names: Mapping[int, str],
     ) -> Concepts:
         members = [np.flatnonzero(labels == k) for k in range(len(nodes))]
-        means = [split.vectors[m].mean(axis=0, dtype=np.float64) for m in members]
-        vectors = unit(np.stack(means)) if means else np.zeros((0, split.acts.shape[1]), np.float32)
+        vectors = concept_vectors(split.vectors, labels, len(nodes))
         # k-means concepts without a cluster of the tree come last and take what colours are left.
         known = [int(n) for n in nodes if n >= 0]
         slots, given = identities(split.tree, split.colors, known, names)
@@ -334,3 +319,33 @@ class Concepts:
 
     def _repr_html_(self) -> str:
         return show.table(self)
+
+
+def check_threshold(threshold: Any, top: float = np.inf) -> float:
+    """`threshold` as a float, refused if it is no height of a tree (of at most `top`)."""
+    try:
+        if isinstance(threshold, str):
+            raise TypeError
+        threshold = float(threshold)
+    except (TypeError, ValueError):
+        raise TypeError(f"threshold={threshold!r}; a number is needed.") from None
+    if not threshold >= 0:
+        upto = f": 0 to {top:.4g}" if np.isfinite(top) else ", 0 or more"
+        raise ValueError(f"threshold={threshold}; a height of the tree is needed{upto}.")
+    return float(threshold)
+
+
+def concept_vectors(vectors: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """Each concept's mean vector, divided by its L2 norm (arXiv 2304.09707, step 4).
+
+    Args:
+        vectors: `n x D`, the samples' vectors.
+        labels: int `n`, the concept of each, -1 for none.
+        count: `K`, how many concepts.
+
+    Returns:
+        float32 `K x D`.
+    """
+    member = (labels == np.arange(count)[:, None]).astype(vectors.dtype)
+    member /= np.maximum(member.sum(axis=1, keepdims=True), 1)
+    return unit(member @ vectors)

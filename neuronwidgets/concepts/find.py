@@ -14,9 +14,12 @@ _CHUNK = 1 << 23
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows divided by their L2 norm, float32; a zero row stays zero."""
-    wide = np.asarray(vectors, np.float64)
-    norm = np.linalg.norm(wide, axis=-1, keepdims=True)
-    return np.divide(wide, norm, out=np.zeros_like(wide), where=norm > 0).astype(np.float32)
+    # To about one first: squares of very large or small numbers do not fit.
+    peak = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
+    scaled = vectors / np.where(peak > 0, peak, 1)
+    norm = np.sqrt(np.einsum("kd,kd->k", scaled, scaled))[:, None]
+    scaled /= np.where(norm > 0, norm, 1)
+    return scaled.astype(np.float32, copy=False)
 
 
 def finding(

@@ -126,10 +126,10 @@ def _by_scipy(points: Any, method: str, metric: str) -> np.ndarray:
     distances = pdist(points, metric)
     if not np.isfinite(distances).all():
         raise _too_large(points)
-    return _from_distances(distances, method)
+    return from_distances(distances, method)
 
 
-def _from_distances(distances: np.ndarray, method: str) -> np.ndarray:
+def from_distances(distances: np.ndarray, method: str) -> np.ndarray:
     from scipy.cluster import hierarchy
 
     Z: np.ndarray = hierarchy.linkage(distances, method)
@@ -160,7 +160,7 @@ def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
     if (method, metric) in LINEAR:
         Z = tree(points, "ward" if method == "ward" else "average")
     else:
-        Z = _from_distances(condensed(points, squared=metric == "cosine"), method)
+        Z = from_distances(condensed(points, squared=metric == "cosine"), method)
     if method == "ward":
         Z[:, 2] = np.sqrt(Z[:, 2])
     # 1 - cos is half the squared distance of unit vectors.

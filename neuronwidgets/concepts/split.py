@@ -179,16 +179,8 @@ def split(
             two samples, an unknown method.
     """
     acts = Activations.of(acts)
-    if len(acts) < 2:
-        raise ValueError(
-            f"layer {acts.layer!r} was read on {len(acts)} sample: at least two are "
-            "needed to split a neuron."
-        )
     method, metric = check_method(method, metric)
-    count = acts.check_top(min(TOP, len(acts)) if top is None else top)
-    if count < 2:
-        raise ValueError("top=1; at least two samples are needed to split a neuron.")
-    smallest = max(2, math.ceil(count / SMALLEST)) if min_size is None else check_min_size(min_size)
+    count, smallest = sizes(acts, top, min_size)
     one = np.ndim(neuron) == 0
     along = acts.along(neuron)
     if one:
@@ -212,6 +204,21 @@ def split(
         metric,
         smallest,
     )
+
+
+def sizes(acts: Activations, top: Any, min_size: Any) -> tuple[int, int]:
+    """How many top samples are clustered, and how many a concept has at least."""
+    if len(acts) < 2:
+        raise ValueError(
+            f"layer {acts.layer!r} was read on {len(acts)} sample: at least two are "
+            "needed to split a neuron."
+        )
+    count = acts.check_top(min(TOP, len(acts)) if top is None else top)
+    if count < 2:
+        raise ValueError("top=1; at least two samples are needed to split a neuron.")
+    if min_size is None:
+        return count, max(2, math.ceil(count / SMALLEST))
+    return count, check_min_size(min_size)
 
 
 def check_min_size(min_size: Any) -> int:

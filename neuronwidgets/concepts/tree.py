@@ -36,25 +36,7 @@ class Tree:
     @classmethod
     def of(cls, Z: np.ndarray) -> Tree:
         """From a linkage `Z`, `(n - 1) x 4`."""
-        n = len(Z) + 1
-        nodes = 2 * n - 1
-        size = np.concatenate([np.ones(n), Z[:, 3]]).astype(np.int32)
-        height = np.concatenate([np.zeros(n), np.maximum.accumulate(Z[:, 2])])
-        children = Z[:, :2].astype(np.int32)
-        swap = (size[children[:, 1]] > size[children[:, 0]]) | (
-            (size[children[:, 1]] == size[children[:, 0]]) & (children[:, 1] < children[:, 0])
-        )
-        children[swap] = children[swap][:, ::-1]
-        parent = np.full(nodes, -1, np.int32)
-        parent[children[:, 0]] = parent[children[:, 1]] = np.arange(n, nodes)
-        start = np.zeros(nodes, np.int32)
-        for merge in range(n - 2, -1, -1):
-            left, right = children[merge]
-            start[left] = start[n + merge]
-            start[right] = start[left] + size[left]
-        order = np.empty(n, np.int32)
-        order[start[:n]] = np.arange(n)
-        return cls(children, height, size, start, parent, order)
+        return Trees.of(Z[None])[0]
 
     @property
     def n(self) -> int:
@@ -77,6 +59,18 @@ class Tree:
             # Below every height: each sample for itself.
             nodes = np.arange(self.n)
         return nodes[np.argsort(self.start[nodes])].astype(np.int32)
+
+    def concepts(self, threshold: float, min_size: int) -> tuple[np.ndarray, np.ndarray]:
+        """The clusters of at least `min_size` at a cut: nodes `K`, and each sample's concept.
+
+        int32 `K`, from left to right, and int64 `n`, -1 for samples in none.
+        """
+        nodes = self.cut(threshold)
+        nodes = nodes[self.size[nodes] >= min_size]
+        labels = np.full(self.n, -1, np.int64)
+        for concept, node in enumerate(nodes):
+            labels[self.members(int(node))] = concept
+        return nodes, labels
 
     def members(self, node: int) -> np.ndarray:
         """The samples of a node, from left to right."""
@@ -148,6 +142,80 @@ class Tree:
                 taken[c] = a
                 spent.add(a)
         return taken
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """`B` trees of `n` samples each: the arrays of `Tree`, with `B` before their other sizes."""
+
+    children: np.ndarray
+    height: np.ndarray
+    size: np.ndarray
+    start: np.ndarray
+    parent: np.ndarray
+    order: np.ndarray
+
+    @classmethod
+    def of(cls, Z: np.ndarray) -> Trees:
+        """From linkages `Z`, `B x (n - 1) x 4`."""
+        many, n = len(Z), Z.shape[1] + 1
+        nodes, tree = 2 * n - 1, np.arange(many)[:, None]
+        size = np.concatenate([np.ones((many, n)), Z[:, :, 3]], axis=1).astype(np.int32)
+        height = np.maximum.accumulate(Z[:, :, 2], axis=1)
+        height = np.concatenate([np.zeros((many, n)), height], axis=1)
+        left, right = Z[:, :, 0].astype(np.int32), Z[:, :, 1].astype(np.int32)
+        more, less = size[tree, right], size[tree, left]
+        swap = (more > less) | ((more == less) & (right < left))
+        left, right = np.where(swap, right, left), np.where(swap, left, right)
+        # The root is its own parent meanwhile.
+        parent = np.full((many, nodes), nodes - 1, np.int32)
+        parent[tree, left] = parent[tree, right] = np.arange(n, nodes)
+        # A right child stands behind its sibling: what the way up to the root adds up to.
+        start = np.zeros((many, nodes), np.int32)
+        start[tree, right] = size[tree, left]
+        above = parent
+        while (above != nodes - 1).any():
+            start += start[tree, above]
+            above = above[tree, above]
+        parent[:, -1] = -1
+        order = np.empty((many, n), np.int32)
+        order[tree, start[:, :n]] = np.arange(n)
+        return cls(np.stack([left, right], axis=2), height, size, start, parent, order)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, i: int) -> Tree:
+        return Tree(
+            self.children[i],
+            self.height[i],
+            self.size[i],
+            self.start[i],
+            self.parent[i],
+            self.order[i],
+        )
+
+    def members(self, threshold: np.ndarray, min_size: int) -> np.ndarray:
+        """`Tree.concepts` of each tree at its own threshold (`B`): int64 `B x n`."""
+        tree = np.arange(len(self))[:, None]
+        n = self.order.shape[1]
+        up = np.where(self.parent < 0, 2 * n - 2, self.parent)
+        low = self.height[tree, up] <= threshold[:, None]
+        top = np.where(low, up, np.arange(2 * n - 1))
+        while True:
+            higher = top[tree, top]
+            if (higher == top).all():
+                break
+            top = higher
+        # Along the drawing, a concept begins where the cluster changes.
+        cluster = top[tree, self.order]
+        large = self.size[tree, cluster] >= min_size
+        begins = np.ones_like(large)
+        begins[:, 1:] = cluster[:, 1:] != cluster[:, :-1]
+        number = np.where(large, (begins & large).cumsum(axis=1) - 1, -1)
+        out = np.empty(number.shape, np.int64)
+        out[tree, self.order] = number
+        return out
 
 
 def identities(

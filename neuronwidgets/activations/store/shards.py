@@ -14,7 +14,7 @@ _HEADER = 1024
 """Bytes kept free for the header, which is written last: it says how many rows there are."""
 _NAMES = {
     "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int8": "I8", "uint8": "U8",
-    "int32": "I32", "int64": "I64",
+    "int32": "I32", "int64": "I64", "float64": "F64",
 }  # fmt: skip
 _KINDS = {name: np.dtype(kind) for kind, name in _NAMES.items() if kind != "bfloat16"}
 _KINDS["BF16"] = np.dtype(np.uint16)

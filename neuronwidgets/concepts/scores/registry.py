@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.scores.neurons import Neurons
 
 Result = np.ndarray | Mapping[str, np.ndarray]
@@ -166,34 +167,41 @@ def scores(
         TypeError: a setting that none of them has.
         RuntimeError: a score failed.
     """
-    labelled = neurons.acts.labels is not None
-    if which is None:
-        chosen = [s for s in SCORES.values() if labelled or not s.labels]
-    else:
-        names = [which] if isinstance(which, str) else list(which)
-        unknown = [n for n in names if n not in SCORES]
-        if unknown:
-            raise ValueError(
-                f"there is no score {unknown[0]!r}; there are {', '.join(map(repr, SCORES))}."
-            )
-        chosen = [SCORES[n] for n in names]
-    for one in chosen:
-        if one.labels and not labelled:
-            raise ValueError(
-                f"the score {one.name!r} needs labels and layer {neurons.acts.layer!r} has none: "
-                "give capture(..., labels=...) or from_arrays(..., labels=...)."
-            )
-    known = sorted({name for one in chosen for name in one.settings})
+    wanted = chosen(neurons.acts, which)
+    known = sorted({name for one in wanted for name in one.settings})
     for name in settings:
         if name not in known:
             raise TypeError(
                 f"{name}={settings[name]!r}: no such setting; "
-                f"{', '.join(known) or 'none'} for {', '.join(s.name for s in chosen)}."
+                f"{', '.join(known) or 'none'} for {', '.join(s.name for s in wanted)}."
             )
     out: dict[str, np.ndarray] = {}
-    for one in chosen:
+    for one in wanted:
         out.update(one(neurons, **settings))
     return out
+
+
+def chosen(acts: Activations, which: str | Sequence[str] | None = None) -> list[Score]:
+    """The scores of these names, or all that the activations allow.
+
+    Raises:
+        ValueError: an unknown one, or one that needs labels where there are none.
+    """
+    labelled = acts.labels is not None
+    if which is None:
+        return [s for s in SCORES.values() if labelled or not s.labels]
+    names = [which] if isinstance(which, str) else list(which)
+    for name in names:
+        if name not in SCORES:
+            raise ValueError(
+                f"there is no score {name!r}; there are {', '.join(map(repr, SCORES))}."
+            )
+        if SCORES[name].labels and not labelled:
+            raise ValueError(
+                f"the score {name!r} needs labels and layer {acts.layer!r} has none: "
+                "give capture(..., labels=...) or from_arrays(..., labels=...)."
+            )
+    return [SCORES[name] for name in names]
 
 
 def _what(value: Any) -> str:

@@ -1,0 +1,50 @@
+"""Some neurons of a layer, each with its top samples, tree and concepts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """`N` neurons (or directions) with `n` top samples each, and `C` concepts in all.
+
+    Attributes:
+        neurons: int64 `N`, the neurons' numbers (or the directions').
+        index: int64 `N x n`, the top samples of each, strongest first.
+        activations: `N x n`.
+        Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format.
+        threshold: float64 `N`, the height of each cut.
+        members: int32 `N x n`, the concept of each top sample at the cut, -1 for none.
+        counts: int64 `N`, how many concepts each has.
+        vectors: float32 `C x D`, the concept vectors, neuron after neuron.
+        scores: `{name: float64 N}`.
+    """
+
+    neurons: np.ndarray
+    index: np.ndarray
+    activations: np.ndarray
+    Z: np.ndarray
+    threshold: np.ndarray
+    members: np.ndarray
+    counts: np.ndarray
+    vectors: np.ndarray
+    scores: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.neurons)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it by name; a score's is "score." and its own."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scores"}
+        return plain | {f"score.{name}": values for name, values in self.scores.items()}
+
+    @classmethod
+    def of(cls, arrays: dict[str, Any]) -> Block:
+        """From what `arrays` gave."""
+        scores = {k.removeprefix("score."): v for k, v in arrays.items() if k.startswith("score.")}
+        plain = {k: v for k, v in arrays.items() if not k.startswith("score.")}
+        return cls(**plain, scores=scores)

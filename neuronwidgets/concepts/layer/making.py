@@ -1,0 +1,170 @@
+"""Neurons -> blocks: top samples, distances, tree, cut, concept vectors and scores."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+
+from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import largest
+from neuronwidgets.activations.store.matrix import Stored
+from neuronwidgets.concepts.concepts import concept_vectors
+from neuronwidgets.concepts.gram import gram
+from neuronwidgets.concepts.layer.block import Block
+from neuronwidgets.concepts.layer.settings import Settings
+from neuronwidgets.concepts.linkage import from_distances, require_directions
+from neuronwidgets.concepts.refine import refine
+from neuronwidgets.concepts.scores import SCORES, Neurons
+from neuronwidgets.concepts.suggest import default_threshold
+from neuronwidgets.concepts.tree import Trees
+
+BLOCK = 64
+"""Neurons in a block."""
+READ = 1 << 26
+"""Activations read from a disk at once: 256 MB."""
+
+
+class Maker:
+    """Makes the blocks of one layer, on as many threads as torch has.
+
+    Attributes:
+        values: the layer as a tensor on `device`; `None` where it is on a disk.
+    """
+
+    def __init__(
+        self, acts: Activations, units: np.ndarray, settings: Settings, device: torch.device
+    ) -> None:
+        self.acts, self.units, self.settings, self.device = acts, units, settings, device
+        self.values: torch.Tensor | None = None
+        if not isinstance(acts.values, Stored):
+            self.values = torch.as_tensor(acts.values, device=device)
+        one, other = np.triu_indices(settings.top, 1)
+        self.pairs = one * settings.top + other
+
+    def blocks(self, first: int = 0) -> Iterator[Block]:
+        """The blocks from the `first` on, in order, each as soon as it is there."""
+        from threadpoolctl import threadpool_limits
+
+        # Threads with whole blocks: those that share every step wait for each other.
+        threads = torch.get_num_threads()
+        pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        waiting: deque[Future[Block]] = deque()
+        parts = self._parts(first)
+        try:
+            while True:
+                # Only while somebody waits here: the limit holds for the whole process.
+                with threadpool_limits(1, user_api="blas"):
+                    for part, along in itertools.islice(parts, 2 * threads - len(waiting)):
+                        waiting.append(pool.submit(self.block, part, along))
+                    if not waiting:
+                        return
+                    block = waiting.popleft().result()
+                yield block
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)
+
+    def _parts(self, first: int) -> Iterator[tuple[slice, np.ndarray | None]]:
+        """Which neurons are in each block, and their activations if they are on a disk."""
+        count = len(self.units)
+        starts = range(first * BLOCK, count, BLOCK)
+        if self.values is not None:
+            yield from ((slice(i, min(i + BLOCK, count)), None) for i in starts)
+            return
+        # A disk gives whole rows: it is read as few times as there is room for.
+        step = max(1, READ // (len(self.acts) * BLOCK))
+        for k in range(0, len(starts), step):
+            many = slice(starts[k], min(starts[k] + step * BLOCK, count))
+            along = self._along(many)
+            for i in starts[k : k + step]:
+                part = slice(i, min(i + BLOCK, count))
+                yield part, along[i - many.start : part.stop - many.start]
+
+    def _along(self, part: slice) -> np.ndarray:
+        """`N x S`, the activation of each neuron (or direction) on all samples."""
+        units = self.units[part]
+        if units.ndim == 2:
+            return np.ascontiguousarray(self.acts.project(units).T)
+        run = len(units) == units[-1] - units[0] + 1
+        columns: Any = slice(units[0], units[-1] + 1) if run else units
+        # Side by side first, which takes a quarter of the time of turning them where they lie.
+        return np.ascontiguousarray(np.ascontiguousarray(self.acts.values[:, columns]).T)
+
+    def _rows(self, index: np.ndarray) -> Iterator[torch.Tensor]:
+        """`n x D` for each neuron, the whole layer on its top samples; overwritten by the next."""
+        taken = torch.from_numpy(index)
+        if self.values is None:
+            # Neurons share samples: each is read once.
+            distinct, at = np.unique(index, return_inverse=True)
+            values = torch.from_numpy(self.acts.rows(distinct)).to(self.device)
+            taken = torch.from_numpy(at.reshape(index.shape))
+        else:
+            values = self.values
+        room = values.new_empty(index.shape[1], values.shape[1])
+        for some in taken.to(self.device):
+            yield torch.index_select(values, 0, some, out=room)
+
+    def block(self, part: slice, along: np.ndarray | None) -> Block:
+        """One block; `along` is `_along(part)` where it was read already."""
+        s = self.settings
+        along = self._along(part) if along is None else along
+        index = np.stack([largest(values, s.top) for values in along])
+        count, n = index.shape
+        products = np.empty((count, n, n))
+        Z = np.empty((count, n - 1, 4))
+        wide = torch.empty(n, self.acts.shape[1], dtype=torch.float64, device=self.device)
+        for i, rows in enumerate(self._rows(index)):
+            if s.metric == "cosine":
+                require_directions(rows, index[i])
+            products[i], square = gram(wide.copy_(rows), s.metric)
+            Z[i] = from_distances(_distances(square.ravel()[self.pairs], s.metric), s.method)
+        trees = Trees.of(Z)
+        if s.threshold is None:
+            threshold = np.array(
+                [
+                    default_threshold(tree, s.min_size)
+                    for tree in map(trees.__getitem__, range(count))
+                ]
+            )
+        else:
+            threshold = np.full(count, s.threshold)
+        members = trees.members(threshold, s.min_size).astype(np.int32)
+        activations = np.take_along_axis(along, index, 1)
+        vectors = []
+        for i, rows in enumerate(self._rows(index)):
+            plain = rows.cpu().numpy()
+            if s.refined:
+                unit = self.units[part.start + i]
+                one = s.split(self.acts, unit, index[i], activations[i], plain, Z[i])
+                members[i] = refine(one, threshold[i], seed=s.seed).labels
+            vectors.append(concept_vectors(plain, members[i], members[i].max() + 1))
+        batch = Neurons(
+            self.acts, along, index, products, Z, members, s.method, s.metric, s.min_size
+        )
+        found: dict[str, np.ndarray] = {}
+        for name in s.scores:
+            found |= SCORES[name](batch, draws=s.draws, seed=s.seed)
+        return Block(
+            part.start + np.arange(count) if self.units.ndim == 2 else self.units[part],
+            index,
+            activations,
+            Z,
+            threshold,
+            members,
+            members.max(axis=1) + 1,
+            np.concatenate(vectors),
+            found,
+        )
+
+
+def _distances(square: np.ndarray, metric: str) -> np.ndarray:
+    """Squared Euclidean distances as those of the metric."""
+    if metric == "euclidean":
+        return np.sqrt(square)
+    return square / 2 if metric == "cosine" else square

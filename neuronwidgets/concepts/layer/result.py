@@ -1,0 +1,232 @@
+"""Every neuron of a layer, split."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations import Activations
+from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.layer.block import Block
+from neuronwidgets.concepts.layer.disk import Folder
+from neuronwidgets.concepts.layer.settings import Settings
+from neuronwidgets.concepts.split import Split
+
+SHOWN = 10
+RANK = "polysemanticity"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class LayerSplit:
+    """A layer's neurons (or directions), each with its top samples, tree, concepts and scores.
+
+    `index`, `activations`, `Z`, `threshold`, `members`, `counts` and `vectors` are those of
+    `Block`, of all neurons that are done; `scores` maps names to float64 `N`.
+
+    Attributes:
+        acts: what was split; `None` when loaded without.
+        layer: the layer's name.
+        units: int64 `N`, the neurons asked for, or float64 `N x D`, the directions.
+        settings: how.
+        blocks: what is done.
+    """
+
+    acts: Activations | None
+    layer: str
+    units: np.ndarray
+    settings: Settings
+    blocks: tuple[Block, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.blocks))
+
+    @property
+    def done(self) -> bool:
+        """Whether all neurons that were asked for are there."""
+        return len(self) == len(self.units)
+
+    @property
+    def kind(self) -> str:
+        """ "neuron" or "direction"."""
+        return "neuron" if self.units.ndim == 1 else "direction"
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name not in _COLUMNS:
+            raise AttributeError(f"a LayerSplit has no {name!r}")
+        parts = [getattr(block, name) for block in self.blocks]
+        # Kept: `__getattr__` is asked only for what is not there.
+        found: np.ndarray = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self.__dict__[name] = found
+        return found
+
+    @cached_property
+    def scores(self) -> dict[str, np.ndarray]:
+        names = self.blocks[0].scores if self.blocks else {}
+        return {name: np.concatenate([b.scores[name] for b in self.blocks]) for name in names}
+
+    @cached_property
+    def ranked(self) -> np.ndarray:
+        """int64 `N`: places, the most polysemantic first; what has no score comes last.
+
+        By the score "polysemanticity" where it was computed, else by the number of concepts.
+        """
+        by = self.scores.get(RANK, self.counts.astype(np.float64))
+        return np.lexsort((np.arange(len(by)), -self.counts, np.where(np.isnan(by), np.inf, -by)))
+
+    def place(self, neuron: int) -> int:
+        """Where a neuron (or the direction of this number) stands in the arrays.
+
+        Raises:
+            IndexError: it was not asked for, or is not done yet.
+        """
+        found = np.flatnonzero(self.neurons == neuron)
+        if len(found) == 0:
+            of = "" if self.done else f"; {len(self):,} of {len(self.units):,} are done"
+            raise IndexError(f"{self.kind} {neuron!r} is not in this split of {self.layer!r}{of}.")
+        return int(found[0])
+
+    def split(self, neuron: int) -> Split:
+        """One neuron (or direction) as `neuronwidgets.split` gives it: nothing is clustered."""
+        return self._split(self.place(neuron))
+
+    def concepts(self, neuron: int) -> Concepts:
+        """One neuron's concepts at its cut, with k-means if the layer was split with it."""
+        i = self.place(neuron)
+        cut = self._split(i).cut(float(self.threshold[i]))
+        return cut.refine(seed=self.settings.seed) if self.settings.refined else cut
+
+    def concept_vectors(self, neuron: int) -> np.ndarray:
+        """float32 `K x D`: one neuron's concept vectors."""
+        i = self.place(neuron)
+        for block in self.blocks:
+            if i < len(block):
+                first = int(block.counts[:i].sum())
+                return block.vectors[first : first + int(block.counts[i])]
+            i -= len(block)
+        raise AssertionError
+
+    def _split(self, i: int) -> Split:
+        if self.acts is None:
+            raise ValueError(
+                "this needs the activations, and the layer was loaded without: "
+                "LayerSplit.load(folder, acts)."
+            )
+        index = np.asarray(self.index[i])
+        return self.settings.split(
+            self.acts,
+            self.units[i],
+            index,
+            np.asarray(self.activations[i]),
+            self.acts.rows(index),
+            np.asarray(self.Z[i]),
+        )
+
+    def names(self, i: int) -> str:
+        """What the `i`-th neuron's concepts are by their labels: the majority of each, counted.
+
+        "Village, Artist, Artist" becomes "Artist x2, Village"; empty without labels.
+        """
+        acts = self.acts
+        if acts is None or acts.labels is None:
+            return ""
+        own = acts.labels[self.index[i]]
+        found: Counter[str] = Counter()
+        for concept in range(int(self.counts[i])):
+            label, share = _majority(own[self.members[i] == concept])
+            found[acts.label_titles[label] if share > 0.5 else "mixed"] += 1
+        parts = sorted(found.items(), key=lambda one: (one[0] == "mixed", -one[1], one[0]))
+        return ", ".join(f"{name} x{many}" if many > 1 else name for name, many in parts)
+
+    def to_frame(self) -> Any:
+        """A `pandas.DataFrame` with a row per neuron, the most polysemantic first.
+
+        Columns: `neuron` (or `direction`), `concepts` (how many), every score, `threshold` (of
+        the cut), `unassigned` (top samples in no concept), `largest` and `smallest` (the
+        activation on the first and the last of the top samples), `names` (with labels).
+        """
+        import pandas as pd
+
+        order = self.ranked
+        columns: dict[str, Any] = {self.kind: self.neurons, "concepts": self.counts}
+        columns |= {name: values for name, values in self.scores.items() if name != "concepts"}
+        columns |= {
+            "threshold": self.threshold,
+            "unassigned": (self.members < 0).sum(axis=1),
+            "largest": self.activations[:, 0],
+            "smallest": self.activations[:, -1],
+        }
+        frame = pd.DataFrame(columns).iloc[order].reset_index(drop=True)
+        if self.acts is not None and self.acts.labels is not None:
+            frame["names"] = [self.names(int(i)) for i in order]
+        return frame
+
+    def save(self, path: str | Path) -> Path:
+        """Write a folder that `load` opens. Returns it.
+
+        Raises:
+            ValueError: it was loaded without its activations.
+            StoreError: the folder holds anything else, or cannot be written.
+        """
+        if self.acts is None:
+            raise ValueError("this layer was loaded without its activations: copy its folder.")
+        folder = Folder(path)
+        folder.open(self.acts, self.units, self.settings)
+        for number, block in enumerate(self.blocks):
+            folder.write(number, block)
+        return folder.path
+
+    @classmethod
+    def load(cls, path: str | Path, acts: Activations | None = None) -> LayerSplit:
+        """Open what `save` or `split_layer(..., out=...)` wrote, also while it is written.
+
+        Args:
+            path: the folder.
+            acts: the activations that were split, for `split`, `concepts` and the labels' names.
+
+        Raises:
+            StoreError: nothing of the kind is there, or it is damaged.
+            ValueError: other activations.
+        """
+        folder = Folder(path)
+        about = folder.about()
+        wanted = {f.name for f in fields(Settings)}
+        settings = Settings.of({k: v for k, v in about.items() if k in wanted})
+        units = np.asarray(folder.units())
+        if acts is not None:
+            folder.open(acts, units, settings)
+        return cls(acts, about["layer"], units, settings, tuple(folder.blocks()))
+
+    def __repr__(self) -> str:
+        far = "" if self.done else f" of {len(self.units):,} so far"
+        s = self.settings
+        at = "suggested thresholds" if s.threshold is None else f"threshold {s.threshold:.4g}"
+        several = int((self.counts > 1).sum()) if self.blocks else 0
+        return (
+            f"LayerSplit({len(self):,} {self.kind}s{far} of layer {self.layer!r}, top {s.top:,}, "
+            f"{s.method}/{s.metric}, {at}{', refined' if s.refined else ''}, "
+            f"{several:,} with several concepts)"
+        )
+
+    def _repr_html_(self) -> str:
+        if not self.blocks:
+            return f"<p>{html.escape(repr(self))}</p>"
+        table = self.to_frame().head(SHOWN)
+        shown = table.to_html(index=False, border=0, float_format="{:.3g}".format, na_rep="")
+        return f"<p>{html.escape(repr(self))}</p>{shown}"
+
+
+_COLUMNS = {f.name for f in fields(Block)} - {"scores"}
+
+
+def _majority(labels: np.ndarray) -> tuple[int, float]:
+    """The most frequent label and its share among all, the unlabelled included."""
+    counts = np.bincount(labels + 1)
+    counts[0] = 0
+    best = int(counts.argmax())
+    return best - 1, float(counts[best] / max(1, len(labels)))

@@ -1,0 +1,64 @@
+"""What a whole layer is split by."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations import Activations
+from neuronwidgets.concepts.split import Split
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See `neuronwidgets.split_layer`; `threshold=None` is the one that each tree suggests."""
+
+    top: int
+    threshold: float | None
+    method: str
+    metric: str
+    min_size: int
+    refined: bool
+    scores: tuple[str, ...]
+    draws: int
+    seed: int
+
+    def about(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self) | {"scores": list(self.scores)}
+
+    @classmethod
+    def of(cls, about: dict[str, Any]) -> Settings:
+        """What `about` gave."""
+        return cls(**about | {"scores": tuple(about["scores"])})
+
+    def split(
+        self,
+        acts: Activations,
+        unit: Any,
+        index: np.ndarray,
+        activations: np.ndarray,
+        vectors: np.ndarray,
+        Z: np.ndarray,
+    ) -> Split:
+        """One neuron's `Split` (`unit` is its number, or a direction) of what is known of it."""
+        neuron = int(unit) if np.ndim(unit) == 0 else None
+        if neuron is None:
+            direction = np.asarray(unit)
+        else:
+            direction = np.zeros(acts.shape[1])
+            direction[neuron] = 1
+        return Split(
+            acts,
+            neuron,
+            direction,
+            index,
+            activations,
+            vectors,
+            Z,
+            self.method,
+            self.metric,
+            self.min_size,
+        )

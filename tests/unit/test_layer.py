@@ -1,0 +1,314 @@
+"""`split_layer`: every neuron at once gives what one at a time gives."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import cdist, pdist
+
+import neuronwidgets as nw
+from neuronwidgets.concepts.gram import gram
+from neuronwidgets.concepts.layer import making
+from neuronwidgets.concepts.tree import Tree, Trees
+
+
+def planted(samples: int = 300, neurons: int = 70, seed: int = 0) -> nw.Activations:
+    """Samples of five kinds, each with its own direction, behind a ReLU."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, 5, samples)
+    values = rng.normal(size=(5, neurons))[kind] * 2 + rng.normal(size=(samples, neurons)) * 0.5
+    values = np.maximum(values, 0).astype(np.float32)
+    return nw.Activations.from_arrays(values, labels=[f"kind {k}" for k in kind], layer="planted")
+
+
+@pytest.fixture(scope="module")
+def acts() -> nw.Activations:
+    return planted()
+
+
+def quietly(acts, **options):
+    return nw.split_layer(acts, **{"top": 40, "scores": (), "progress": False} | options)
+
+
+DATA = {
+    "planted": planted().values,
+    "sparse": np.maximum(np.random.default_rng(1).normal(size=(200, 70)) - 2, 0),
+    "duplicates": np.repeat(np.random.default_rng(2).normal(size=(60, 70)), 4, axis=0),
+    "far from the origin": np.random.default_rng(3).normal(size=(200, 70)) + 1e5,
+    "float32 far out": (np.random.default_rng(3).normal(size=(200, 70)) + 1e3).astype(np.float32),
+    "tiny": np.random.default_rng(4).normal(size=(200, 70)) * 1e-30,
+    "whole numbers": np.random.default_rng(5).integers(0, 3, size=(200, 70)).astype(np.float32),
+    "two kinds of one point": np.tile(np.eye(2, 70), (100, 1)),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_every_neuron_is_split_as_alone(name: str) -> None:
+    acts = nw.Activations.from_arrays(DATA[name])
+    layer = quietly(acts)
+    assert layer.done
+    assert len(layer) == 70
+    for neuron in range(0, 70, 7):
+        one = nw.split(acts, neuron, top=40)
+        np.testing.assert_array_equal(layer.index[neuron], one.index)
+        np.testing.assert_array_equal(layer.activations[neuron], one.activations)
+        np.testing.assert_allclose(
+            layer.Z[neuron, :, 2], one.Z[:, 2], rtol=1e-7, atol=1e-9 * max(one.tree.top, 1e-300)
+        )
+        got = layer.split(neuron)
+        assert (got.neuron, got.method, got.metric) == (neuron, "ward", "euclidean")
+        np.testing.assert_array_equal(got.vectors, one.vectors)
+
+
+@pytest.mark.parametrize(
+    ("method", "metric"),
+    [("ward", "euclidean"), ("average", "cosine"), ("average", "sqeuclidean"),
+     ("complete", "euclidean"), ("single", "cosine")],
+)  # fmt: skip
+def test_flat_clusters_and_vectors_are_those_of_scipy(
+    acts: nw.Activations, method: str, metric: str
+) -> None:
+    some = [3, 69, 20]
+    whole = quietly(acts, method=method, metric=metric, neurons=some)
+    threshold = float(np.median(whole.Z[:, -4, 2])) * 1.001
+    layer = quietly(acts, method=method, metric=metric, neurons=some, threshold=threshold)
+    assert (layer.threshold == threshold).all()
+    assert (layer.neurons == some).all()
+    for i, neuron in enumerate(some):
+        index = np.argsort(-acts.values[:, neuron], kind="stable")[:40]
+        points = acts.values[index].astype(np.float64)
+        Z = hierarchy.linkage(pdist(points, metric), method)
+        np.testing.assert_allclose(layer.Z[i], Z, rtol=1e-9)
+        flat = hierarchy.fcluster(Z, threshold, "distance")
+        kept = [np.flatnonzero(flat == c) for c in np.unique(flat) if (flat == c).sum() >= 2]
+        mine = [np.flatnonzero(layer.members[i] == k) for k in range(layer.counts[i])]
+        assert sorted(map(tuple, kept)) == sorted(map(tuple, mine))
+        means = np.stack([points[m].mean(0) for m in mine])
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        np.testing.assert_allclose(layer.concept_vectors(neuron), means, atol=1e-6)
+    assert layer.vectors.shape == (layer.counts.sum(), 70)
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_concepts_are_those_of_one_neuron(acts: nw.Activations, refined: bool) -> None:
+    layer = quietly(acts, neurons=[5, 11], refined=refined)
+    for i, neuron in enumerate((5, 11)):
+        alone = nw.split(acts, neuron, top=40).cut()
+        alone = alone.refine() if refined else alone
+        for concepts in (layer.concepts(neuron), alone):
+            np.testing.assert_array_equal(layer.members[i], concepts.labels)
+            np.testing.assert_allclose(layer.concept_vectors(neuron), concepts.vectors, atol=1e-6)
+            assert concepts.refined == refined
+        assert layer.threshold[i] == pytest.approx(alone.threshold)
+
+
+def test_planted_kinds_are_found(acts: nw.Activations) -> None:
+    labels = acts.labels
+    assert labels is not None
+    layer = quietly(acts)
+    kinds = np.where(layer.members >= 0, labels[layer.index], -1)
+    pure = of = 0
+    for i, k in itertools.chain.from_iterable(
+        ((i, k) for k in range(many)) for i, many in enumerate(layer.counts)
+    ):
+        found = np.bincount(kinds[i][layer.members[i] == k])
+        pure, of = pure + found.max(), of + found.sum()
+    assert pure >= 0.97 * of >= 0.9 * layer.members.size
+    frame = layer.to_frame()
+    assert frame["names"].str.contains("kind").all()
+    assert (frame["concepts"].diff().dropna() <= 0).all()
+
+
+def test_directions(acts: nw.Activations) -> None:
+    directions = np.random.default_rng(0).normal(size=(3, 70)) * 7
+    layer = quietly(acts, neurons=directions)
+    assert layer.kind == "direction"
+    assert list(layer.neurons) == [0, 1, 2]
+    for i, direction in enumerate(directions):
+        one = nw.split(acts, direction, top=40)
+        np.testing.assert_array_equal(layer.index[i], one.index)
+        np.testing.assert_allclose(layer.split(i).direction, one.direction)
+        np.testing.assert_allclose(layer.Z[i], one.Z, rtol=1e-9)
+    assert "direction" in layer.to_frame()
+    chosen = np.zeros(70, bool)
+    chosen[[4, 9]] = True
+    assert list(quietly(acts, neurons=chosen).neurons) == [4, 9]
+
+
+def test_it_comes_bit_by_bit(acts: nw.Activations) -> None:
+    sizes = []
+    for part in quietly(acts, stream=True):
+        sizes.append(len(part))
+        assert len(part.to_frame()) == len(part) == len(part.ranked)
+    assert sizes == [64, 70]
+    assert part.done
+    first = next(quietly(acts, stream=True))
+    assert not first.done
+    assert "64 neurons of 70 so far" in repr(first)
+    with pytest.raises(IndexError, match="neuron 69 is not in this split of 'planted'; 64 of 70"):
+        first.split(69)
+
+
+def test_interrupted_it_returns_what_is_done(acts: nw.Activations, monkeypatch) -> None:
+    whole = making.Maker.blocks
+
+    def broken(self, first=0):
+        yield next(whole(self, first))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(making.Maker, "blocks", broken)
+    with pytest.warns(UserWarning, match="stopped after 64 of 70 neurons"):
+        assert len(quietly(acts)) == 64
+
+
+def test_on_disk_and_again(acts: nw.Activations, tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "layer"
+    begun = quietly(acts, out=folder, stream=True)
+    assert len(next(begun)) == 64
+    begun.close()
+    assert len(nw.LayerSplit.load(folder)) == 64
+    made = []
+    block = making.Maker.block
+    monkeypatch.setattr(making.Maker, "block", lambda self, *a: made.append(1) or block(self, *a))
+    layer = quietly(acts, out=folder)
+    assert len(made) == 1
+    assert layer.done
+    assert quietly(acts, out=folder).done
+    assert len(made) == 1
+    there = nw.LayerSplit.load(folder, acts)
+    memory = quietly(acts)
+    for name in ("index", "activations", "Z", "threshold", "members", "vectors", "neurons"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(memory, name))
+    np.testing.assert_array_equal(there.split(69).index, memory.split(69).index)
+    with pytest.raises(ValueError, match="needs the activations"):
+        nw.LayerSplit.load(folder).split(0)
+    copy = memory.save(tmp_path / "copy")
+    assert nw.LayerSplit.load(copy).to_frame().equals(nw.LayerSplit.load(folder).to_frame())
+
+
+def test_a_folder_of_something_else_is_refused(acts: nw.Activations, tmp_path) -> None:
+    folder = tmp_path / "layer"
+    quietly(acts, out=folder, neurons=[1, 2])
+    with pytest.raises(ValueError, match="with another top: take a new folder"):
+        quietly(acts, out=folder, neurons=[1, 2], top=30)
+    with pytest.raises(ValueError, match="with another neurons"):
+        quietly(acts, out=folder)
+    with pytest.raises(ValueError, match="with another activations"):
+        nw.LayerSplit.load(folder, planted(seed=1))
+    (folder / "00000000.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"is not whole: .*Delete it"):
+        nw.LayerSplit.load(folder)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds other files"):
+        quietly(acts, out=other)
+    with pytest.raises(ValueError, match=r"holds no layer\.json"):
+        nw.LayerSplit.load(other)
+    with pytest.raises(ValueError, match="cannot be written"):
+        quietly(acts, out=other / "notes.txt")
+
+
+def test_activations_on_disk(acts: nw.Activations, tmp_path, monkeypatch) -> None:
+    stored = nw.Activations.load(acts.save(tmp_path / "acts"))
+    monkeypatch.setattr(making, "READ", 1)
+    there, here = quietly(stored), quietly(acts)
+    for name in ("index", "members", "threshold", "vectors"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+    few = [3, 60]
+    np.testing.assert_array_equal(quietly(stored, neurons=few).index, here.index[few])
+
+
+def test_scores_rank_the_table(acts: nw.Activations) -> None:
+    layer = quietly(acts, scores=("concepts", "kurtosis"))
+    assert set(layer.scores) >= {"concepts", "kurtosis"}
+    full = nw.split_layer(acts, top=30, neurons=[0, 1, 2], progress=False, draws=9)
+    frame = full.to_frame()
+    assert {"neuron", "concepts", "polysemanticity", "label_entropy", "threshold"} <= set(frame)
+    values = frame["polysemanticity"].dropna()
+    assert (values.diff().dropna() <= 0).all()
+    text = full._repr_html_()
+    assert "polysemanticity" in text
+    assert "LayerSplit(3 neurons" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"top": 301}, ValueError, "more than there is"),
+        ({"top": 1}, ValueError, "at least two samples"),
+        ({"method": "kmens"}, ValueError, "method='kmens'"),
+        ({"neurons": [70]}, IndexError, "neuron 70 is not in layer 'planted'"),
+        ({"neurons": [1, 1]}, ValueError, "more than once"),
+        ({"neurons": []}, ValueError, "a list of neurons"),
+        ({"neurons": 3}, ValueError, "a list of neurons"),
+        ({"neurons": np.zeros((1, 70))}, ValueError, "points nowhere"),
+        ({"neurons": np.zeros(70, bool)}, ValueError, "0 are true"),
+        ({"threshold": -1.0}, ValueError, "0 or more"),
+        ({"threshold": "15"}, TypeError, "a number is needed"),
+        ({"threshold": np.nan}, ValueError, "a height of the tree"),
+        ({"scores": ["kurtsis"]}, ValueError, "no score 'kurtsis'"),
+        ({"draws": -1}, ValueError, "draws=-1"),
+        ({"seed": 0.5}, ValueError, "seed=0.5"),
+        ({"min_size": 0}, ValueError, "min_size=0"),
+        ({"device": "mps"}, ValueError, "no float64"),
+    ],
+)
+def test_refused_in_words(acts: nw.Activations, options, error, words) -> None:
+    with pytest.raises(error, match=words):
+        quietly(acts, **options)
+
+
+def test_degenerate_layers() -> None:
+    two = quietly(np.array([[1.0, 0.0], [0.0, 1.0]]), top=None)
+    np.testing.assert_allclose(two.Z[:, 0, 2], np.sqrt(2))
+    same = quietly(np.ones((10, 3)), top=None)
+    assert (same.Z[:, :, 2] == 0).all()
+    assert (same.counts == 1).all()
+    with pytest.raises(ValueError, match="all zeros"):
+        quietly(np.eye(4) * [0, 1, 1, 1], top=None, method="average")
+    with pytest.raises(ValueError, match="at least two"):
+        quietly(np.ones((1, 3)), top=None)
+
+
+def test_many_trees_are_as_one(acts: nw.Activations) -> None:
+    layer = quietly(acts)
+    trees = Trees.of(layer.Z)
+    assert len(trees) == 70
+    for share, size in itertools.product((0, 0.1, 0.5, 0.9, 1.0, 2.0), (1, 2, 5, 50)):
+        thresholds = layer.Z[:, -1, 2] * share
+        members = trees.members(thresholds, size)
+        for i in range(0, 70, 9):
+            one = Tree.of(layer.Z[i])
+            np.testing.assert_array_equal(members[i], one.concepts(thresholds[i], size)[1])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("shift", [0, 1e6])
+def test_gram(metric: str, shift: float) -> None:
+    import torch
+
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(50, 20))
+    points[10:20] = points[0]
+    points[20:30] = points[1] + rng.normal(size=(10, 20)) * 1e-7
+    points += shift
+    products, square = gram(torch.from_numpy(points.copy()), metric)
+    if metric == "cosine":
+        points = points / np.linalg.norm(points, axis=1, keepdims=True)
+    centred = points - points.mean(0)
+    np.testing.assert_allclose(products, centred @ centred.T, atol=1e-9 * np.abs(products).max())
+    exact = cdist(points, points, "sqeuclidean")
+    np.testing.assert_allclose(square, exact, rtol=1e-9, atol=1e-28)
+    assert (square[10:20, 0] == 0).all()
+    assert (np.diagonal(square) == 0).all()
+
+
+@pytest.mark.skipif("not __import__('torch').cuda.is_available()")
+def test_on_a_gpu(acts: nw.Activations) -> None:
+    there, here = quietly(acts, device="cuda"), quietly(acts, device="cpu")
+    np.testing.assert_allclose(there.Z, here.Z, rtol=1e-9)
+    np.testing.assert_array_equal(there.members, here.members)
