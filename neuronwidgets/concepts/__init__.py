@@ -2,6 +2,9 @@
 
 from neuronwidgets.concepts.concepts import Concepts as Concepts
 from neuronwidgets.concepts.linkage import linkage as linkage
+from neuronwidgets.concepts.methods import METHODS as METHODS
+from neuronwidgets.concepts.methods import Clustering as Clustering
+from neuronwidgets.concepts.methods import TopSamples as TopSamples
 from neuronwidgets.concepts.scores import label_entropy as label_entropy
 from neuronwidgets.concepts.split import Split as Split
 from neuronwidgets.concepts.split import split as split

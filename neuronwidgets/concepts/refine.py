@@ -57,7 +57,7 @@ def refine(
     """k-means with as many clusters as the tree has at `threshold`, then the two rules.
 
     Args:
-        split: the neuron's top samples.
+        split: the neuron's top samples; what its tree clusters is what k-means clusters.
         threshold: the cut that gives `K0`, the number of clusters.
         outlier: a sample at this squared distance from its centroid, or more, is left out.
         min_size: a cluster that keeps fewer samples is dropped (the paper: 5).
@@ -70,10 +70,10 @@ def refine(
     tree = split.tree
     min_size = check_min_size(split.min_size if min_size is None else min_size)
     if outlier is None:
-        outlier = outlier_distance(threshold, split.method, split.metric)
+        outlier = outlier_distance(threshold, split.linkage or split.method, split.metric)
     elif isinstance(outlier, str) or not outlier >= 0:
         raise ValueError(f"outlier={outlier!r}; a squared distance, 0 or more, is needed.")
-    points = split.vectors.astype(np.float64)
+    points = split.clustered.astype(np.float64)
     if split.metric == "cosine":
         points = unit(points).astype(np.float64)
     cut = tree.cut(threshold)
