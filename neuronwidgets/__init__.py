@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts import Split as Split
     from neuronwidgets.concepts import label_entropy as label_entropy
     from neuronwidgets.concepts import linkage as linkage
+    from neuronwidgets.concepts import singular_directions as singular_directions
     from neuronwidgets.concepts import split as split
     from neuronwidgets.interventions import MaskReport as MaskReport
     from neuronwidgets.interventions import ablate as ablate
@@ -85,6 +86,7 @@ _HOME = {
     "salient": "neuronwidgets.ranges",
     "salient_overlap": "neuronwidgets.ranges",
     "save_intervention": "neuronwidgets.interventions",
+    "singular_directions": "neuronwidgets.concepts",
     "split": "neuronwidgets.concepts",
     "steer": "neuronwidgets.interventions",
 }

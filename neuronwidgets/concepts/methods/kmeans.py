@@ -35,4 +35,4 @@ def clusters(points: np.ndarray, k: int, n_init: int = 10, seed: int = 0) -> Clu
     labels = KMeans(k, n_init=n_init, random_state=seed).fit(points).labels_
     Z, chosen = nested(points, labels)
     Z[:, 2] *= scale
-    return Clustering(Z, chosen=chosen * scale)
+    return Clustering(Z, chosen=float(chosen * scale))
