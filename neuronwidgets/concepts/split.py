@@ -221,7 +221,7 @@ def split(
     )
     made = clustered(given, method, settings)
     if min_size is None:
-        min_size = max(2, math.ceil(count / SMALLEST))
+        min_size = smallest(count)
         if made.chosen is not None:
             tree = Tree.of(made.Z)
             min_size = min(min_size, int(tree.size[tree.cut(made.chosen)].min()))
@@ -241,6 +241,11 @@ def split(
         chosen=made.chosen,
         settings=settings,
     )
+
+
+def smallest(count: int) -> int:
+    """The least number of samples in a concept of `count` top samples, unless chosen."""
+    return max(2, math.ceil(count / SMALLEST))
 
 
 def check_min_size(min_size: Any) -> int:
