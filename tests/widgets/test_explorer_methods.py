@@ -104,7 +104,10 @@ def test_attribution_goes_on_with_its_model() -> None:
     ask(explorer, neuron=2, top=50, method="attribution")
     assert explorer.split.points is not None
     assert explorer.split.points.shape == (50, 6)
-    assert nw.SplitExplorer(acts)._methods == PLAIN
+    assert unpack(explorer._tree)[1]["elsewhere"]
+    plain = nw.SplitExplorer(acts)
+    assert plain._methods == PLAIN
+    assert "elsewhere" not in unpack(plain._tree)[1]
     with pytest.raises(TypeError, match="needs model= and below="):
         nw.SplitExplorer(acts).method = "attribution"
 
