@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts import Split as Split
     from neuronwidgets.concepts import label_entropy as label_entropy
     from neuronwidgets.concepts import linkage as linkage
+    from neuronwidgets.concepts import singular_directions as singular_directions
     from neuronwidgets.concepts import split as split
     from neuronwidgets.concepts import split_layer as split_layer
     from neuronwidgets.concepts.scores import SCORES as SCORES
@@ -96,6 +97,7 @@ _HOME = {
     "save_intervention": "neuronwidgets.interventions",
     "score": "neuronwidgets.concepts.scores",
     "scores": "neuronwidgets.concepts.scores",
+    "singular_directions": "neuronwidgets.concepts",
     "split": "neuronwidgets.concepts",
     "split_layer": "neuronwidgets.concepts",
     "steer": "neuronwidgets.interventions",

@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.models import Batch, Reader, evaluating, move, neuron_axis, tensor_of
-
-EXPERTS = ".experts."
+from neuronwidgets.models import Batch, Reader, evaluating, laid, move
 
 
 class LayerReader:
@@ -32,7 +30,7 @@ class LayerReader:
         model's own, which layers above may change: copy what is kept."""
 
         def answer(name: str, output: Any) -> None:
-            take(name, self._laid(name, output, batch))
+            take(name, laid(self._modules[name], output, name, batch, self.axis))
 
         self._read(move(self.model, batch.inputs), answer)
 
@@ -58,27 +56,3 @@ class LayerReader:
         if found[0].ndim != 2:
             return []
         return [row.astype(np.float32) for row in found[0].cpu().numpy()]
-
-    def _laid(self, name: str, answer: Any, batch: Batch) -> torch.Tensor:
-        module, size = self._modules[name], batch.size
-        output = tensor_of(answer, name)
-        if EXPERTS in f".{name}." and output.shape[:1] != (size,):
-            raise ValueError(
-                f"layer {name!r} belongs to experts, whose rows are in the order in which tokens "
-                "are sent to them: choose the layer around them."
-            )
-        if batch.mask is not None and output.ndim == 2 and len(output) == batch.mask.numel():
-            # All tokens in one row each, as in OPT and around experts.
-            output = output.view(*batch.mask.shape, -1)
-        if not getattr(module, "batch_first", True) and output.ndim == 3:
-            # An RNN's own convention: positions x batch x neurons.
-            output = output.transpose(0, 1)
-        axis = neuron_axis(module, output, name, self.axis)
-        if output.shape[0] != size:
-            raise ValueError(
-                f"layer {name!r} returns {output.shape[0]} rows for {size} samples: "
-                "its first axis must be the batch."
-            )
-        return (
-            output.movedim(axis, -1).flatten(1, -2).float() if output.ndim > 2 else output.float()
-        )

@@ -42,6 +42,7 @@ class Concepts:
         direction: `D`, the neuron's axis (or the direction that was split), of unit length.
         metric: the metric of the linkage.
         moved, left: bool `n` after `refine`: samples that changed their concept, and lost it.
+        points: `n x P`, what the tree clusters; `None`: `top_vectors`.
         split: the `Split` they are from; `None` when loaded from disk.
     """
 
@@ -60,6 +61,7 @@ class Concepts:
     metric: str = "euclidean"
     moved: np.ndarray | None = None
     left: np.ndarray | None = None
+    points: np.ndarray | None = None
     split: Split | None = None
 
     @classmethod
@@ -115,6 +117,7 @@ class Concepts:
             np.asarray(slots, np.int16),
             split.direction,
             split.metric,
+            points=split.points,
             split=split,
         )
 
@@ -225,14 +228,15 @@ class Concepts:
 
     @cached_property
     def distances(self) -> np.ndarray:
-        """float64 `K x K`: mean distance of two concepts' samples, in the linkage's metric.
+        """float64 `K x K`: mean distance of two concepts' samples, as the tree measures it.
 
         The diagonal is the mean distance of two different samples of one concept (NaN for a
         concept of one sample).
         """
         from scipy.spatial.distance import cdist
 
-        members = [self.top_vectors[self.labels == k] for k in range(len(self))]
+        points = self.top_vectors if self.points is None else self.points
+        members = [points[self.labels == k] for k in range(len(self))]
         out = np.full((len(self), len(self)), np.nan)
         for a, one in enumerate(members):
             for b, other in enumerate(members[: a + 1]):

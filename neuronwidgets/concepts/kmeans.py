@@ -19,7 +19,7 @@ def kmeans(
 
     Args:
         square: float64 `B x n x n`, squared Euclidean distances.
-        clusters: int `B`, how many clusters each gets, at most its number of distinct points.
+        clusters: int `B`, how many clusters each gets; fewer where there are fewer distinct points.
         begun: int `B x n`, clusters to begin with, numbered from 0.
         n_init, seed: of k-means++.
 
@@ -28,6 +28,10 @@ def kmeans(
         centroid. Clusters are numbered by their first points; none is empty.
     """
     sets, n = begun.shape
+    # Equal points cannot be in two clusters.
+    distinct = n - np.tril(square == 0, -1).any(axis=2).sum(axis=1)
+    clusters = np.minimum(clusters, distinct)
+    begun = np.minimum(begun, clusters[:, None] - 1)
     most = int(clusters.max())
     rng = np.random.default_rng(seed)
     # The same draws for every set: what a set gets does not depend on those beside it.

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuronwidgets.concepts.find import unit
+from neuronwidgets.concepts.gram import gram
+from neuronwidgets.concepts.kmeans import kmeans
 from neuronwidgets.concepts.split import Split, check_min_size
+from neuronwidgets.concepts.tree import Tree
 
 PAPER_THRESHOLD = 15.0
 MOST_WORK = 200_000_000
+FEW = 2048
+"""So many samples are clustered by the matrix of their distances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,42 +62,84 @@ def refine(
     """k-means with as many clusters as the tree has at `threshold`, then the two rules.
 
     Args:
-        split: the neuron's top samples.
+        split: the neuron's top samples; what its tree clusters is what k-means clusters.
         threshold: the cut that gives `K0`, the number of clusters.
         outlier: a sample at this squared distance from its centroid, or more, is left out.
         min_size: a cluster that keeps fewer samples is dropped (the paper: 5).
-        n_init: k-means initialisations (the paper: 5).
+        n_init: k-means initialisations (the paper: 5); up to 2,048 samples one more begins with
+            the tree's clusters.
         seed: of k-means.
     """
-    from scipy.optimize import linear_sum_assignment
-    from sklearn.cluster import KMeans
-
     tree = split.tree
     min_size = check_min_size(split.min_size if min_size is None else min_size)
     if outlier is None:
-        outlier = outlier_distance(threshold, split.method, split.metric)
+        outlier = outlier_distance(threshold, split.linkage or split.method, split.metric)
     elif isinstance(outlier, str) or not outlier >= 0:
         raise ValueError(f"outlier={outlier!r}; a squared distance, 0 or more, is needed.")
-    points = split.vectors.astype(np.float64)
+    points = split.clustered.astype(np.float64)
     if split.metric == "cosine":
         points = unit(points).astype(np.float64)
     cut = tree.cut(threshold)
-    clusters = min(len(cut), len(np.unique(points, axis=0)))
-    if clusters * points.size > MOST_WORK and clusters > 1:
+    if len(cut) * points.size > MOST_WORK and len(cut) > 1:
         raise ValueError(
-            f"k-means with {clusters:,} clusters of {len(points):,} samples would "
+            f"k-means with {len(cut):,} clusters of {len(points):,} samples would "
             "take minutes: choose a coarser threshold before refining."
         )
+    means = _by_distances if len(points) <= FEW else _by_scikit_learn
+    member, far = means(points, tree.concepts(threshold, 1)[1], len(cut), n_init, seed)
+    return settle(tree, threshold, member, far, outlier, min_size, split.min_size)
+
+
+def _by_distances(
+    points: np.ndarray, begun: np.ndarray, clusters: int, n_init: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    import torch
+
+    _, square = gram(torch.from_numpy(points))
+    member, far = kmeans(square[None], np.array([clusters]), begun[None], n_init, seed)
+    return member[0], far[0]
+
+
+def _by_scikit_learn(
+    points: np.ndarray, begun: np.ndarray, clusters: int, n_init: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.cluster import KMeans
+
+    clusters = min(clusters, len(np.unique(points, axis=0)))
     means = KMeans(clusters, n_init=n_init, random_state=seed).fit(points)
     member = means.labels_.astype(np.int64)
-    far = ((points - means.cluster_centers_[member]) ** 2).sum(axis=1) >= outlier
-    member[far] = -1
+    return member, ((points - means.cluster_centers_[member]) ** 2).sum(axis=1)
+
+
+def settle(
+    tree: Tree,
+    threshold: float,
+    member: np.ndarray,
+    far: np.ndarray,
+    outlier: float,
+    min_size: int,
+    smallest: int,
+) -> Refinement:
+    """The two rules after k-means, and which concept of the cut each cluster continues.
+
+    Args:
+        tree, threshold: the cut.
+        member: int64 `n`, each sample's cluster.
+        far: float64 `n`, its squared distance to the centroid.
+        outlier, min_size: see `refine`.
+        smallest: the least number of samples in a concept of the cut.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    cut = tree.cut(threshold)
+    clusters = int(member.max()) + 1
+    member = np.where(far >= outlier, -1, member)
     kept = np.bincount(member[member >= 0], minlength=clusters)
     kept_clusters = np.flatnonzero((kept >= min_size) & (kept > 0))
 
     before = np.empty(tree.n, np.int64)
     before[tree.order] = np.repeat(np.arange(len(cut)), tree.size[cut])
-    concept_of_cut = np.flatnonzero(tree.size[cut] >= split.min_size)
+    concept_of_cut = np.flatnonzero(tree.size[cut] >= smallest)
     overlap = np.zeros((clusters, len(cut)), np.int64)
     np.add.at(overlap, (member[member >= 0], before[member >= 0]), 1)
     table = overlap[np.ix_(kept_clusters, concept_of_cut)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,9 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.activations.activations import largest
-from neuronwidgets.concepts.linkage import check_method, linkage, require_directions
-from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggestions
+from neuronwidgets.concepts.methods import TopSamples, check_settings, clustered
+from neuronwidgets.concepts.methods.method import whole
+from neuronwidgets.concepts.suggest import Suggestion, default_threshold, stretch, suggestions
 from neuronwidgets.concepts.tree import Tree
 
 if TYPE_CHECKING:
@@ -41,10 +42,15 @@ class Split:
         activations: `n`, the neuron's activation on them (or the projection on the direction).
         vectors: `n x D`, the whole layer on them.
         Z: float64 `(n - 1) x 4`, the linkage in SciPy's format.
-        method, metric: how `Z` was made.
+        method: how `Z` was made, a name in `neuronwidgets.concepts.METHODS`.
+        metric: how distances between what was clustered are measured.
         min_size: smaller clusters are no concept (5 of 100, as in the paper, unless chosen).
         slots: int16, the palette's slot for each of those that the tree itself would give; `None`:
             as they are.
+        points: `n x P`, what was clustered; `None`: `vectors`.
+        linkage: whose heights `Z` has; `None`: those that `method` names.
+        chosen: the threshold that the method itself chose; `None` where the data has to say.
+        settings: what else the method was given.
     """
 
     acts: Activations
@@ -58,6 +64,10 @@ class Split:
     metric: str = "euclidean"
     min_size: int = field(default=5)
     slots: np.ndarray | None = None
+    points: np.ndarray | None = None
+    linkage: str | None = None
+    chosen: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -83,10 +93,17 @@ class Split:
         """int64 `n x 2`: which of the data the top samples are (see `Samples.places`)."""
         return self.acts.samples.places(self.index)
 
+    @property
+    def clustered(self) -> np.ndarray:
+        """`n x P`: the points in whose space the tree is: `points`, or the layer's own vectors."""
+        return self.vectors if self.points is None else self.points
+
     @cached_property
     def map(self) -> np.ndarray:
-        """float32 `n x 2`: the samples in the plane of their two largest principal components."""
-        centred = self.vectors.astype(np.float64) - self.vectors.mean(axis=0, dtype=np.float64)
+        """float32 `n x 2`: what was clustered, in the plane of its two largest principal
+        components."""
+        points = self.clustered
+        centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
         n, d = centred.shape
         if d <= n:
             _, axes = _two_largest(centred.T @ centred)
@@ -101,12 +118,21 @@ class Split:
         return (plane * np.where(peak < 0, -1, 1)).astype(np.float32)
 
     def suggest(self) -> list[Suggestion]:
-        """Thresholds at the natural gaps of the merge heights, fewest concepts first."""
-        return suggestions(self.tree, self.min_size)
+        """Thresholds at the natural gaps of the merge heights, fewest concepts first.
+
+        Before them the one that the method itself chose, where it did.
+        """
+        found = suggestions(self.tree, self.min_size)
+        if self.chosen is None:
+            return found
+        own = stretch(self.tree, self.min_size, self.chosen)
+        return [own, *(s for s in found if s.concepts != own.concepts)]
 
     @cached_property
     def suggested(self) -> float:
         """The threshold that `cut()` takes when none is given."""
+        if self.chosen is not None:
+            return self.chosen
         return default_threshold(self.tree, self.min_size)
 
     def cut(self, threshold: float | None = None) -> Concepts:
@@ -114,7 +140,7 @@ class Split:
 
         Args:
             threshold: a height of the tree (the paper's `distance_threshold`, 15 for its layer);
-                lower is finer. Not given: `suggested`, from the data.
+                lower is finer. Not given: `suggested`, from the data or the method.
         """
         from neuronwidgets.concepts.concepts import Concepts
 
@@ -163,24 +189,35 @@ def split(
     metric: str | None = None,
     *,
     min_size: int | None = None,
+    **settings: Any,
 ) -> Split:
-    """Cluster the top samples of a neuron, or of any direction, by their whole-layer vectors.
+    """Cluster the top samples of a neuron, or of any direction.
 
     Args:
         acts: the layer's activations, or a plain `S x D` array.
         neuron: the neuron's number, or a vector of `D` numbers (a direction).
         top: how many of the samples that activate it most; 100 if not given (the paper's number),
             or all where there are fewer.
-        method, metric: see `linkage`.
-        min_size: clusters of fewer samples are no concept; 5 in 100 if not given, at least 2.
+        method: how they are clustered (docs/methods.md compares): by the layer's own vectors with
+            "ward" (the paper's), "average", "complete" or "single" (see `linkage`) or "kmeans"; or
+            with "attribution" by what a lower layer contributed.
+        metric: of the linkage, see there.
+        min_size: clusters of fewer samples are no concept; 5 in 100 if not given, at least 2, or
+            the smallest cluster of a method that says how many there are.
+        settings: of the method: `k=5, n_init=10, seed=0` of "kmeans"; `model=`, `below=`, `data=`
+            and more of "attribution" (`neuronwidgets.concepts.methods.attribution`).
 
     Raises:
         ValueError, IndexError, TypeError: no such neuron, `top` larger than the data, fewer than
-            two samples, an unknown method.
+            two samples, an unknown method, settings that it does not take.
     """
     acts = Activations.of(acts)
-    method, metric = check_method(method, metric)
-    count, smallest = sizes(acts, top, min_size)
+    if metric is not None:
+        settings["metric"] = metric
+    check_settings(method, settings)
+    count = check_count(acts, top)
+    if min_size is not None:
+        min_size = check_min_size(min_size)
     one = np.ndim(neuron) == 0
     along = acts.along(neuron)
     if one:
@@ -189,25 +226,35 @@ def split(
     else:
         direction = acts.check_direction(neuron)
     index = largest(along, count)
-    vectors = acts.rows(index)
-    if metric == "cosine":
-        require_directions(vectors, index)
+    given = TopSamples(
+        acts, int(neuron) if one else None, direction, index, along[index], acts.rows(index)
+    )
+    made = clustered(given, method, settings)
+    if min_size is None:
+        min_size = smallest(count)
+        if made.chosen is not None:
+            tree = Tree.of(made.Z)
+            min_size = min(min_size, int(tree.size[tree.cut(made.chosen)].min()))
     return Split(
         acts,
-        int(neuron) if one else None,
+        given.neuron,
         direction,
         index,
-        along[index],
-        vectors,
-        linkage(vectors, method, metric),
+        given.activations,
+        given.vectors,
+        made.Z,
         method,
-        metric,
-        smallest,
+        made.metric,
+        min_size,
+        points=made.points,
+        linkage=made.linkage,
+        chosen=made.chosen,
+        settings=settings,
     )
 
 
-def sizes(acts: Activations, top: Any, min_size: Any) -> tuple[int, int]:
-    """How many top samples are clustered, and how many a concept has at least."""
+def check_count(acts: Activations, top: Any) -> int:
+    """How many top samples are clustered: `top`, or `TOP`; at least two."""
     if len(acts) < 2:
         raise ValueError(
             f"layer {acts.layer!r} was read on {len(acts)} sample: at least two are "
@@ -216,16 +263,17 @@ def sizes(acts: Activations, top: Any, min_size: Any) -> tuple[int, int]:
     count = acts.check_top(min(TOP, len(acts)) if top is None else top)
     if count < 2:
         raise ValueError("top=1; at least two samples are needed to split a neuron.")
-    if min_size is None:
-        return count, max(2, math.ceil(count / SMALLEST))
-    return count, check_min_size(min_size)
+    return count
+
+
+def smallest(count: int) -> int:
+    """The least number of samples in a concept of `count` top samples, unless chosen."""
+    return max(2, math.ceil(count / SMALLEST))
 
 
 def check_min_size(min_size: Any) -> int:
     """`min_size` as an int, refused if it is not at least 1."""
-    if isinstance(min_size, bool) or not isinstance(min_size, int | np.integer) or min_size < 1:
-        raise ValueError(f"min_size={min_size!r}; a whole number of at least 1 is needed.")
-    return int(min_size)
+    return whole("min_size", min_size, 1)
 
 
 def _two_largest(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

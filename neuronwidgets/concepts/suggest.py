@@ -63,6 +63,18 @@ def suggestions(tree: Tree, min_size: int) -> list[Suggestion]:
     return [widest[k] for k in sorted(widest)]
 
 
+def stretch(tree: Tree, min_size: int, threshold: float) -> Suggestion:
+    """A threshold that was chosen otherwise, and the gap around it: between two merges."""
+    heights = tree.merge_heights
+    concepts = int((tree.size[tree.cut(threshold)] >= min_size).sum())
+    if tree.top == 0:
+        return Suggestion(threshold, concepts, 1.0)
+    place = int(np.searchsorted(heights, threshold, side="right"))
+    edge = np.concatenate([[0.0], heights, [tree.top * 1.02]])[place : place + 2]
+    low, high = np.sqrt(edge / tree.top)
+    return Suggestion(threshold, concepts, float(high - low))
+
+
 def default_threshold(tree: Tree, min_size: int) -> float:
     """The cut to begin with: the widest gap that gives at least two concepts, if there is one."""
     found = suggestions(tree, min_size)

@@ -15,6 +15,7 @@ from neuronwidgets.models.layers import Layer as Layer
 from neuronwidgets.models.layers import Layers as Layers
 from neuronwidgets.models.layers import find_layer as find_layer
 from neuronwidgets.models.layers import layers as layers
+from neuronwidgets.models.outputs import laid as laid
 from neuronwidgets.models.outputs import neuron_axis as neuron_axis
 from neuronwidgets.models.outputs import replaced as replaced
 from neuronwidgets.models.outputs import tensor_of as tensor_of
@@ -22,6 +23,7 @@ from neuronwidgets.models.resume import Resume as Resume
 from neuronwidgets.models.run import call as call
 from neuronwidgets.models.run import move as move
 from neuronwidgets.models.run import positions as positions
+from neuronwidgets.models.selected import selected as selected
 from neuronwidgets.models.units import UNITS as UNITS
 from neuronwidgets.models.units import Unit as Unit
 from neuronwidgets.models.units import read_at as read_at

@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuronwidgets.models.batch import Batch
+
 _LAST = ("Linear", "LayerNorm", "RMSNorm", "Embedding")
 # Conv2d, ConvTranspose1d, LayerNorm2d, AdaptiveAvgPool2d ... but not ConvBertLayer.
 _FIRST = re.compile(r"(Conv|ConvTranspose|Norm|Pool)\dd|GroupNorm|SyncBatchNorm|ConvLayer$")
+_EXPERTS = ".experts."
 
 
 def tensor_of(output: Any, layer: str) -> torch.Tensor:
@@ -56,6 +59,37 @@ def neuron_axis(module: nn.Module, output: torch.Tensor, layer: str, axis: int |
     if any(kind.startswith(name) or kind.endswith(name) for name in _LAST):
         return output.ndim - 1
     return output.ndim - 1 if output.ndim <= 3 else 1
+
+
+def laid(
+    module: nn.Module, output: Any, layer: str, batch: Batch, axis: int | None = None
+) -> torch.Tensor:
+    """What a layer returned for a batch, as `B x D` or `B x positions x D` in float32.
+
+    `axis` says which axis holds the neurons, if not the usual one.
+
+    Raises:
+        ValueError: its first axis is not the batch.
+    """
+    tensor = tensor_of(output, layer)
+    if _EXPERTS in f".{layer}." and tensor.shape[:1] != (batch.size,):
+        raise ValueError(
+            f"layer {layer!r} belongs to experts, whose rows are in the order in which tokens "
+            "are sent to them: choose the layer around them."
+        )
+    if batch.mask is not None and tensor.ndim == 2 and len(tensor) == batch.mask.numel():
+        # All tokens in one row each, as in OPT and around experts.
+        tensor = tensor.reshape(*batch.mask.shape, -1)
+    if not getattr(module, "batch_first", True) and tensor.ndim == 3:
+        # An RNN's own convention: positions x batch x neurons.
+        tensor = tensor.transpose(0, 1)
+    where = neuron_axis(module, tensor, layer, axis)
+    if tensor.shape[0] != batch.size:
+        raise ValueError(
+            f"layer {layer!r} returns {tensor.shape[0]} rows for {batch.size} samples: "
+            "its first axis must be the batch."
+        )
+    return tensor.movedim(where, -1).flatten(1, -2).float() if tensor.ndim > 2 else tensor.float()
 
 
 def replaced(output: Any, tensor: torch.Tensor) -> Any:

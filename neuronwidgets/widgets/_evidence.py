@@ -63,6 +63,8 @@ class Evidence:
             "tick": np.array([(s.threshold, s.concepts) for s in suggested]).reshape(-1, 2),
             **faces,
         }
+        if split.points is not None:
+            about["elsewhere"] = True
         if split.labels is not None:
             tensors["label"] = split.labels.astype(np.int32)
         if self.truth is not None:

@@ -14,10 +14,11 @@ import traitlets as t
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts import Concepts, Split
 from neuronwidgets.concepts.carry import recolored
-from neuronwidgets.concepts.linkage import check_method
+from neuronwidgets.concepts.linkage import METRICS
+from neuronwidgets.concepts.methods import METHODS, ready
 from neuronwidgets.concepts.refine import Refinement
 from neuronwidgets.concepts.scores import most_mixed
-from neuronwidgets.concepts.split import TOP, split
+from neuronwidgets.concepts.split import TOP, smallest, split
 from neuronwidgets.widgets._base import IDLE, Whole, front_end
 from neuronwidgets.widgets._evidence import Evidence
 from neuronwidgets.widgets._feed import Feed
@@ -50,7 +51,7 @@ class SplitExplorer(Live):
     top = Whole(100).tag(sync=True)
     """How many of the samples that activate it most."""
     method = t.Unicode("ward").tag(sync=True)
-    """The linkage: "ward" (Euclidean) or "average" (cosine)."""
+    """How they are clustered: "ward", "average", "kmeans" and others, see `neuronwidgets.split`."""
     threshold = t.CFloat(0.0).tag(sync=True, echo_update=False)
     """The height of the cut; lower is finer."""
     refined = t.Bool(False).tag(sync=True, echo_update=False)
@@ -68,6 +69,8 @@ class SplitExplorer(Live):
     """The k-means membership on the screen, and its threshold."""
     _moved: bool
     """Whether somebody chose the threshold; else it is the one that the data suggests."""
+    _methods = t.List(t.Unicode()).tag(sync=True)
+    """The methods that can be chosen: those that need nothing that was not given."""
     _tree = t.Bytes().tag(sync=True)
     _evidence = t.Bytes().tag(sync=True)
     _refinement = t.Bytes().tag(sync=True)
@@ -77,7 +80,7 @@ class SplitExplorer(Live):
         acts: Any,
         neuron: Any = None,
         top: int | None = None,
-        method: str = "ward",
+        method: str | None = None,
         metric: str | None = None,
         *,
         layer: str | None = None,
@@ -86,16 +89,19 @@ class SplitExplorer(Live):
         refined: bool = False,
         truth: Any = None,
         truth_names: Sequence[str] | None = None,
+        **settings: Any,
     ) -> None:
         """Open the explorer.
 
         Args:
             acts: `Activations`, a plain `S x D` array, or a `Capturing` that still runs: it
                 opens on the first samples and is made anew as more arrive; what was chosen stays.
+                Or a `Split`: it is shown as it is, and another neuron is split in the same way.
             neuron: its number, or a direction (`D` numbers). Not given: the neuron whose top
                 samples have the most mixed labels, or neuron 0 without labels.
             top: how many top samples to split; 100, or all where there are fewer.
-            method, metric: the linkage, see `neuronwidgets.linkage`.
+            method, metric, settings: how they are clustered, see `neuronwidgets.split`: "ward" if
+                not given. The settings go with this method, if others are chosen in the view.
             layer: which, of a capture that reads several.
             threshold: where to cut at first; not given: chosen from the data.
             min_size: clusters of fewer samples are no concept; 5 in 100 if not given.
@@ -107,20 +113,38 @@ class SplitExplorer(Live):
                 projection on it of at least a tenth of the largest one. See `calibration`.
             truth_names: of the `N` features; "feature 0" and so on if not given.
         """
+        given = acts if isinstance(acts, Split) else None
+        if given is not None:
+            said = {"neuron": neuron, "top": top, "method": method, "metric": metric,
+                    "layer": layer, "min_size": min_size, **settings}  # fmt: skip
+            twice = [name for name, value in said.items() if value is not None]
+            if twice:
+                raise ValueError(
+                    f"{twice[0]}= is given with a split, which has it already: leave it out, or "
+                    "pass the activations, split.acts, instead of the split."
+                )
+            acts, method, min_size, settings = _made_with(given)
+        if metric is not None:
+            settings["metric"] = metric
+        self._settings = (method or "ward"), settings
         self._feed = Feed(acts, layer)
         acts = self._acts = self._feed.opened(top if isinstance(top, int) else TOP)
         self._truth = _known(truth, truth_names, acts.shape[1])
         self._min_size = min_size
-        self._metric = check_method(method, metric)
         self._pending: Split | None = None
         self._applying: int | None = threading.get_ident()
         self._showing = False
         self._memory = Memory()
         self._moved, self._since = False, 0
         self._cached: tuple[Any, Concepts] | None = None
-        chosen = most_mixed(acts, top) if neuron is None else neuron
-        first = self._make(chosen, top, method)
+        if given is None:
+            chosen = most_mixed(acts, top) if neuron is None else neuron
+            first = self._make(chosen, top, self._settings[0])
+        else:
+            first = given
         super().__init__()
+        able = [name for name in METHODS if name != first.method and ready(name)]
+        self._methods = sorted([first.method, *able], key=[*METHODS, first.method].index)
         if threshold is not None:
             self._memory.keep(first, float(threshold), {})
         self._show(*self._ready(first))
@@ -348,9 +372,9 @@ class SplitExplorer(Live):
     # What both share
 
     def _make(self, neuron: Any, top: Any, method: str, acts: Activations | None = None) -> Split:
-        metric = self._metric[1] if method == self._metric[0] else None
+        settings = self._settings[1] if method == self._settings[0] else {}
         acts = self._acts if acts is None else acts
-        return split(acts, neuron, top, method, metric, min_size=self._min_size)
+        return split(acts, neuron, top, method, min_size=self._min_size, **settings)
 
     def _ready(self, made: Split, read: bool = True) -> tuple[Split, Evidence, bytes]:
         # While a capture runs, the model is its own.
@@ -438,6 +462,17 @@ class SplitExplorer(Live):
             yield regroup
         if proof.lacks(nodes):
             yield from proof.steps(nodes, publish)
+
+
+def _made_with(made: Split) -> tuple[Activations, str, int | None, dict[str, Any]]:
+    """What another neuron is to be split with, to be split like this one: activations, method,
+    `min_size` (`None` where it is nothing but the default), settings."""
+    settings = dict(made.settings)
+    if not settings and made.method in METRICS:
+        settings["metric"] = made.metric
+    usual = smallest(len(made.index))
+    plain = made.min_size == usual or (made.chosen is not None and made.min_size < usual)
+    return made.acts, made.method, None if plain else made.min_size, settings
 
 
 def _known(truth: Any, names: Any, neurons: int) -> Truth | None:

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster
+from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
 from neuronwidgets import Activations, split
+from neuronwidgets.concepts.kmeans import kmeans
 from neuronwidgets.concepts.refine import outlier_distance
 
 
@@ -27,6 +29,14 @@ def paper(
     """METHODS.md, section 1, steps 2 to 4: the concepts as sets of samples, and their vectors."""
     K0 = fcluster(Z, threshold, "distance").max()
     means = KMeans(n_clusters=K0, n_init=5, random_state=0).fit(points)
+    # Other starts may end better, and none may end worse: from there it does not move.
+    square = cdist(points, points, "sqeuclidean")
+    begun = fcluster(Z, threshold, "distance") - 1
+    member, far = kmeans(square[None], np.array([K0]), begun[None])
+    assert far.sum() <= means.inertia_ * (1 + 1e-9)
+    centres = np.stack([points[member[0] == k].mean(axis=0) for k in range(K0)])
+    means = KMeans(n_clusters=K0, n_init=1, init=centres).fit(points)
+    np.testing.assert_array_equal(means.labels_, member[0])
     concepts, vectors = [], []
     for k in range(K0):
         own = [

@@ -25,6 +25,8 @@ export interface TreeMessage {
   method: string;
   metric: string;
   minSize: number;
+  /** Whether the tree and the map are of other points than the layer's own vectors. */
+  elsewhere?: boolean;
   labels: string[];
   range: [number, number];
   suggested: number;

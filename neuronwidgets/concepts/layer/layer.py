@@ -16,7 +16,7 @@ from neuronwidgets.concepts.layer.result import LayerSplit
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.linkage import check_method
 from neuronwidgets.concepts.scores.registry import chosen
-from neuronwidgets.concepts.split import sizes
+from neuronwidgets.concepts.split import check_count, check_min_size, smallest
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
@@ -107,7 +107,8 @@ def split_layer(
     """
     acts = Activations.of(acts)
     method, metric = check_method(method, metric)
-    count, smallest = sizes(acts, top, min_size)
+    count = check_count(acts, top)
+    least = smallest(count) if min_size is None else check_min_size(min_size)
     units = _units(acts, neurons)
     names = tuple(one.name for one in chosen(acts, scores))
     if threshold is not None:
@@ -116,7 +117,7 @@ def split_layer(
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise ValueError(f"{name}={value!r}; a whole number of at least 0 is needed.")
     settings = Settings(
-        count, threshold, method, metric, smallest, bool(refined), names, int(draws), int(seed)
+        count, threshold, method, metric, least, bool(refined), names, int(draws), int(seed)
     )
     about = len(units) * acts.shape[1] * 4 * EACH
     if out is None and about > MOST:

@@ -16,10 +16,11 @@ from neuronwidgets.activations.activations import largest
 from neuronwidgets.activations.store.matrix import Stored
 from neuronwidgets.concepts.concepts import concept_vectors
 from neuronwidgets.concepts.gram import gram
+from neuronwidgets.concepts.kmeans import kmeans
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.linkage import from_distances, require_directions
-from neuronwidgets.concepts.refine import refine
+from neuronwidgets.concepts.refine import outlier_distance, settle
 from neuronwidgets.concepts.scores import SCORES, Neurons
 from neuronwidgets.concepts.suggest import default_threshold
 from neuronwidgets.concepts.tree import Trees
@@ -118,11 +119,13 @@ class Maker:
         count, n = index.shape
         products = np.empty((count, n, n))
         Z = np.empty((count, n - 1, 4))
+        squares = []
         wide = torch.empty(n, self.acts.shape[1], dtype=torch.float64, device=self.device)
         for i, rows in enumerate(self._rows(index)):
             if s.metric == "cosine":
                 require_directions(rows, index[i])
             products[i], square = gram(wide.copy_(rows), s.metric)
+            squares.append(square)
             Z[i] = from_distances(_distances(square.ravel()[self.pairs], s.metric), s.method)
         trees = Trees.of(Z)
         if s.threshold is None:
@@ -134,15 +137,14 @@ class Maker:
             )
         else:
             threshold = np.full(count, s.threshold)
-        members = trees.members(threshold, s.min_size).astype(np.int32)
+        if s.refined:
+            members = self._refined(trees, threshold, np.stack(squares))
+        else:
+            members = trees.members(threshold, s.min_size).astype(np.int32)
         activations = np.take_along_axis(along, index, 1)
         vectors = []
         for i, rows in enumerate(self._rows(index)):
             plain = rows.cpu().numpy()
-            if s.refined:
-                unit = self.units[part.start + i]
-                one = s.split(self.acts, unit, index[i], activations[i], plain, Z[i])
-                members[i] = refine(one, threshold[i], seed=s.seed).labels
             vectors.append(concept_vectors(plain, members[i], members[i].max() + 1))
         batch = Neurons(
             self.acts, along, index, products, Z, members, s.method, s.metric, s.min_size
@@ -161,6 +163,18 @@ class Maker:
             np.concatenate(vectors),
             found,
         )
+
+    def _refined(self, trees: Trees, threshold: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        """int32 `N x n`: the concept of each top sample, as `Concepts.refine` has it."""
+        s = self.settings
+        begun = trees.members(threshold, 1)
+        member, far = kmeans(squares, begun.max(axis=1) + 1, begun, seed=s.seed)
+        out = np.empty(member.shape, np.int32)
+        for i, height in enumerate(threshold.tolist()):
+            outlier = outlier_distance(height, s.method, s.metric)
+            settled = settle(trees[i], height, member[i], far[i], outlier, s.min_size, s.min_size)
+            out[i] = settled.labels
+        return out
 
 
 def _distances(square: np.ndarray, metric: str) -> np.ndarray:

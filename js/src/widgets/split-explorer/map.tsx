@@ -45,7 +45,10 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
   const count = state.current.value?.concepts.length ?? 0;
   return (
     <div class="nw-map">
-      <h3>The {data.tree.n.toLocaleString("en")} samples, as the layer sees them</h3>
+      <h3>
+        The {data.tree.n.toLocaleString("en")} samples,{" "}
+        {data.elsewhere ? `by ${data.method}` : "as the layer sees them"}
+      </h3>
       <div class="nw-plane">
         <Canvas
           label={`Map of the ${data.tree.n} samples in their two largest principal components, coloured by ${count} concepts`}

@@ -42,6 +42,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const neuron = trait<number | null>("neuron");
   const top = trait<number>("top");
   const method = trait<string>("method");
+  const methods = trait<string[]>("_methods");
   const threshold = trait<number>("threshold");
   const refined = trait<boolean>("refined");
   const selection = trait<number[]>("selection");
@@ -139,6 +140,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     neuron,
     top,
     method,
+    methods,
     threshold,
     refined,
     selection,

@@ -45,6 +45,8 @@ export function SplitExplorer({ state, root, lifetime }: Props) {
   );
 }
 
+const TITLES: Record<string, string> = { ward: "Ward", kmeans: "k-means" };
+
 function Header({ state, data }: { state: State; data: TreeMessage }) {
   const fields = useRef<HTMLElement>(null);
   // What was refused or cancelled does not stay in a field: it says what is on the screen.
@@ -60,6 +62,9 @@ function Header({ state, data }: { state: State; data: TreeMessage }) {
     put("select", state.method.value);
   });
   const { neuron, top, method } = state;
+  // A notebook that was saved before there was a list of methods has none.
+  const able = state.methods.value ?? [];
+  const listed = able.includes(method.value) ? able : [...able, method.value];
   const ask = (change: { neuron?: number; top?: number; method?: string }) =>
     state.request({
       type: "split.request",
@@ -108,12 +113,15 @@ function Header({ state, data }: { state: State; data: TreeMessage }) {
         />
       </label>
       <select
-        aria-label="linkage"
+        aria-label="method"
         value={method.value}
         onChange={(event) => ask({ method: event.currentTarget.value })}
       >
-        <option value="ward">Ward</option>
-        <option value="average">average</option>
+        {listed.map((name) => (
+          <option value={name} key={name}>
+            {TITLES[name] ?? name}
+          </option>
+        ))}
       </select>
       <span class="nw-quiet nw-facts">
         {data.range[0] === data.range[1]

@@ -1,0 +1,201 @@
+"""What each unit of a lower layer contributed to a neuron: input times gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from neuronwidgets.concepts.methods.method import TopSamples
+from neuronwidgets.models import (
+    Batch,
+    Reader,
+    batches,
+    evaluating,
+    find_layer,
+    hooked,
+    laid,
+    move,
+    positions,
+    reduce,
+    replaced,
+    selected,
+    tensor_of,
+)
+
+CLOSE = 1e-3
+"""How far activations may be from the captured ones, as a share of the largest; `COARSE` where
+the model or what is on disk has less than float32."""
+COARSE = 5e-2
+
+
+def contributions(
+    given: TopSamples,
+    model: nn.Module,
+    below: str,
+    data: Any = None,
+    *,
+    processor: Any = None,
+    transform: Any = None,
+    batch_size: int = 64,
+    max_length: int | None = None,
+    axis: int | None = None,
+    call: int = 0,
+) -> np.ndarray:
+    """`sum_p h_pu * da / dh_pu` for every unit `u` of the layer `below`: float64 `n x D_below`.
+
+    `a` is the neuron's activation on a sample (or its projection on the direction), reduced over
+    positions as it was captured; `h` the output of `below`, `p` its positions. Input times gradient
+    (Shrikumar et al. 2016) is LRP-0 in networks of ReLU, max-pooling and linear layers without
+    biases: there a sample's contributions add up to `a`. Elsewhere it is the first-order share.
+
+    The model runs on the top samples only, from the bottom up to the neuron's layer, in eval mode.
+    Its mode is restored; no `.grad` and no `requires_grad` is touched.
+
+    Raises:
+        ValueError: see `attribution`.
+    """
+    acts = given.acts
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}; a torch.nn.Module is needed.")
+    module, lower = find_layer(model, acts.layer), find_layer(model, below)
+    if module is lower:
+        raise ValueError(f"below={below!r} is the neuron's own layer: choose one below it.")
+    data, places = _wanted(given, data)
+    source = batches(
+        data, processor=processor, transform=transform, batch_size=batch_size,
+        max_length=positions(model) if max_length is None else max_length,
+    )  # fmt: skip
+    found: list[np.ndarray] = []
+    rows: list[np.ndarray] = []
+    at: list[np.ndarray] = []
+    with torch.inference_mode(False), evaluating(model), torch.enable_grad():
+        for batch, which in selected(source, places[:, 0], batch_size):
+            leaf, output = _ran(model, batch, below, lower, acts.layer, module, call)
+            values = laid(module, output, acts.layer, batch, axis)
+            answers = _answers(values, batch, acts.unit, places[which, 1], acts.layer)
+            along = torch.as_tensor(given.direction, dtype=answers.dtype, device=answers.device)
+            if answers.shape[1] != len(along):
+                raise ValueError(
+                    f"layer {acts.layer!r} of this model has {answers.shape[1]:,} neurons, and the "
+                    f"activations have {len(along):,}: they are from another model."
+                )
+            gradient = _gradient((answers @ along).sum(), leaf, acts.layer, below)
+            # Padding may hold NaN, which zero does not take away.
+            product = torch.where(gradient == 0, 0, gradient * leaf.detach())
+            part = laid(lower, product, below, batch).double()
+            found.append((part.sum(1) if part.ndim == 3 else part).cpu().numpy())
+            rows.append(answers.detach().cpu().numpy())
+            at.append(which)
+    order = np.argsort(np.concatenate(at))
+    _compare(np.concatenate(rows)[order], given, model)
+    out: np.ndarray = np.concatenate(found)[order]
+    if not np.isfinite(out).all():
+        wrong = int(given.index[int(np.argmin(np.isfinite(out).all(axis=1)))])
+        raise ValueError(
+            f"what layer {below!r} contributed to sample {wrong} is NaN or infinite: the gradient "
+            "overflows or is not defined there."
+        )
+    return out
+
+
+def _wanted(given: TopSamples, data: Any) -> tuple[Any, np.ndarray]:
+    """The data, and for each top sample its place in it and its position (or -1): int64 `n x 2`."""
+    samples = given.acts.samples
+    if data is not None and samples.origin is not None:
+        raise ValueError(
+            "the activations are of windows of texts, which they hold themselves: leave data out."
+        )
+    places = samples.places(given.index)
+    if data is not None:
+        return data, places
+    faces = samples.texts if samples.kind == "text" else samples.images
+    if not len(faces):
+        raise ValueError(
+            "method='attribution' runs the model again: pass data=, what the activations were "
+            "captured from."
+        )
+    own = [faces[samples.item_of(int(row))] for row in given.index]
+    return own, np.stack([np.arange(len(own)), places[:, 1]], axis=1)
+
+
+def _ran(
+    model: nn.Module, batch: Batch, below: str, lower: nn.Module, layer: str, module: nn.Module,
+    call: int,
+) -> tuple[torch.Tensor, Any]:  # fmt: skip
+    """The output of the layer below, as the start of a graph, and what the neuron's layer made."""
+    leaves: list[torch.Tensor] = []
+    answers: list[Any] = []
+
+    def begin(output: Any) -> Any:
+        if leaves:  # its first call counts
+            return None
+        tensor = tensor_of(output, below)
+        if not tensor.is_floating_point():
+            raise ValueError(f"layer {below!r} returns {tensor.dtype}: it has no gradient.")
+        leaves.append(tensor.detach().requires_grad_())
+        # A copy: what comes next may work in place.
+        return replaced(output, leaves[0].clone())
+
+    with hooked(lower, begin):
+        read = Reader(model, {layer: module}, call)
+        read(move(model, batch.inputs), lambda _name, output: answers.append(output))
+    if not leaves:
+        raise ValueError(
+            f"below={below!r} did not answer before layer {layer!r} did: choose a layer below it."
+        )
+    return leaves[0], answers[0]
+
+
+def _answers(
+    values: torch.Tensor, batch: Batch, unit: str, position: np.ndarray, layer: str
+) -> torch.Tensor:
+    """The layer's row for each sample of a batch: `B x D`."""
+    # Plain arrays do not say; whether it is the mean shows in the comparison.
+    rows, where = reduce(values, unit or "mean", batch.mask, batch.content, layer)
+    if where is None:
+        return rows
+    length = values.shape[1]
+    there = where[:, 0].cpu().numpy() * length + where[:, 1].cpu().numpy()
+    wanted = np.arange(batch.size) * length + position
+    found = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
+    if (position >= length).any() or (there[found] != wanted).any():
+        raise ValueError(
+            f"layer {layer!r} has no activation for some of the top tokens: the data or the "
+            "tokenizer is not the one that the activations were captured with."
+        )
+    return rows[torch.as_tensor(found, device=rows.device)]
+
+
+def _gradient(total: torch.Tensor, leaf: torch.Tensor, layer: str, below: str) -> torch.Tensor:
+    found = None
+    if total.requires_grad:
+        (found,) = torch.autograd.grad(total, [leaf], allow_unused=True)
+    if found is None:
+        raise ValueError(
+            f"no gradient comes from layer {layer!r} to below={below!r}: either the one does not "
+            "depend on the other, or the model computes in between without gradients "
+            "(torch.no_grad, detach, a compiled or quantized part)."
+        )
+    return found
+
+
+def _compare(rows: np.ndarray, given: TopSamples, model: nn.Module) -> None:
+    """Refuse a model or data that gives other activations than those that were captured."""
+    stored = getattr(given.acts.values, "stored_dtype", "float32")
+    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    fine = stored == "float32" and not kinds & {torch.float16, torch.bfloat16}
+    apart = np.abs(rows - given.vectors)
+    largest = float(np.abs(given.vectors).max())
+    # Not `>`: NaN is no match.
+    if not apart.max() <= (CLOSE if fine else COARSE) * largest:
+        row, neuron = np.unravel_index(np.argmax(apart), apart.shape)
+        raise ValueError(
+            "the model does not answer as it did when the activations were captured: sample "
+            f"{given.index[row]}, neuron {neuron} of layer {given.acts.layer!r} is "
+            f"{rows[row, neuron]:.4g} now and was {given.vectors[row, neuron]:.4g}, the largest "
+            "difference. Pass the model and the data that they are from, in the same order, with "
+            "the same tokenizer, transform, max_length, neuron_axis and call."
+        )

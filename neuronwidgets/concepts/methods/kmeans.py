@@ -1,0 +1,38 @@
+"""k-means with a fixed number of clusters: PRISM's rule (arXiv 2506.15538)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuronwidgets.concepts.methods.method import Clustering, TopSamples, whole
+from neuronwidgets.concepts.methods.nested import nested
+
+
+def kmeans(given: TopSamples, *, k: int = 5, n_init: int = 10, seed: int = 0) -> Clustering:
+    """`k` clusters of the layer's own vectors, whatever the data looks like.
+
+    PRISM has `k = 5`, on embeddings of the texts by another model. The tree is `nested`'s.
+
+    Args:
+        k: how many clusters; fewer where there are fewer distinct samples.
+        n_init: initialisations, of which the one with the least sum of squares is taken.
+        seed: of the initialisations.
+    """
+    return clusters(given.vectors, k, n_init, seed)
+
+
+def clusters(points: np.ndarray, k: int, n_init: int = 10, seed: int = 0) -> Clustering:
+    """`n x P` points by k-means."""
+    from sklearn.cluster import KMeans
+
+    k, n_init = whole("k", k, 1), whole("n_init", n_init, 1)
+    seed = whole("seed", seed, 0)
+    points = points.astype(np.float64)
+    # A power of two: exact, and no square overflows or vanishes.
+    scale = 2.0 ** np.frexp(np.abs(points).max())[1]
+    points = points / scale
+    k = min(k, len(np.unique(points, axis=0)))
+    labels = KMeans(k, n_init=n_init, random_state=seed).fit(points).labels_
+    Z, chosen = nested(points, labels)
+    Z[:, 2] *= scale
+    return Clustering(Z, chosen=float(chosen * scale))
