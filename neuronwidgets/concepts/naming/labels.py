@@ -26,7 +26,7 @@ def by_labels(
     attribute_names: Sequence[str] | None = None,
     length: int = 3,
     beam: int = 10,
-    gain: float = 0.01,
+    gain: float = 0.02,
     min_share: float = 0.0035,
     max_share: float = 0.5,
     min_auc: float = 0.7,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 23
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def projections(concepts: Concepts, rows: np.ndarray) -> np.ndarray:
     """Some rows of the dataset on every concept vector: `R x K`."""
     acts = concepts._require_split("projections").acts
@@ -21,6 +22,7 @@ def projections(concepts: Concepts, rows: np.ndarray) -> np.ndarray:
     return _finite(np.concatenate(parts), acts)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def cosines(concepts: Concepts, rows: np.ndarray) -> np.ndarray:
     """The cosine of `x - m` and `c - m`: float64 `R x K`.
 
@@ -39,7 +41,8 @@ def cosines(concepts: Concepts, rows: np.ndarray) -> np.ndarray:
     out = np.empty((len(rows), len(concepts)))
     for at, part in _parts(acts, rows):
         centred = part - mean
-        out[at] = _divided(centred @ centres.T, np.linalg.norm(centred, axis=1, keepdims=True))
+        length = _finite(np.linalg.norm(centred, axis=1, keepdims=True), acts)
+        out[at] = _divided(centred @ centres.T, length)
     return _finite(out, acts)
 
 

@@ -47,8 +47,8 @@ def by_text(
     hold it.
 
     Scripts without spaces (Han, kana, Thai, Lao, Khmer, Burmese) are read in n-grams of two to four
-    characters. Where a sample is a token of a text, its n-grams are those that hold the token,
-    and the token itself if it is a piece of a word ("…ing").
+    characters. Where a sample is a token of a text, its n-grams are those that hold the token
+    (whatever their first and last word), and the token itself if it is a piece of a word ("…ing").
 
     Args:
         terms: terms in a name, at most.
@@ -182,12 +182,14 @@ def _stand_out(
     z = z_dataset
     if others is not None:
         z = np.where((z_others > 0) & (z_dataset > 0), (z_others + z_dataset) / np.sqrt(2), 0)
-    strong = {terms[i][0]: True for i in np.flatnonzero(z >= min_z) if len(terms[i]) == 1}
+    strong = {terms[i][0] for i in np.flatnonzero(z >= min_z) if len(terms[i]) == 1}
+    # Around a token its neighbours are not seen alone.
+    any_edge = any(at is not None for _, at in own.faces)
     return [
         (terms[i], float(z[i]), float(z_others[i]), float(z_dataset[i]), float(delta[i]))
         for i in np.argsort(-z, kind="stable")
         if z[i] >= min_z
-        and (unspaced(terms[i]) or (terms[i][0] in strong and terms[i][-1] in strong))
+        and (any_edge or unspaced(terms[i]) or {terms[i][0], terms[i][-1]} <= strong)
     ]
 
 

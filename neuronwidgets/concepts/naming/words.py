@@ -48,10 +48,15 @@ def occurrences(
 
     Args:
         around: only n-grams that share a character with this part of the text, the part itself
-            where it is a piece of a word ("…ing"), and characters alone too.
+            where it is a piece of a word ("…ing"), and characters alone too. Of a part without
+            characters (a special token) nothing.
     """
-    start, text = 0, text if around is not None else text[:CHARACTERS]
-    if around is not None:
+    start = 0
+    if around is None:
+        text = text[:CHARACTERS]
+    elif around[0] >= around[1]:
+        return
+    else:
         start = max(0, around[0] - _AROUND)
         text, around = text[start : around[1] + _AROUND], (around[0] - start, around[1] - start)
     for run, spaced in _runs(text):
