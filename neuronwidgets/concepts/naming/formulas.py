@@ -99,28 +99,21 @@ def search(
     marks = np.random.default_rng(0).integers(1, 2**52 // many, many).astype(np.float64)
     ones = np.ones(many)
     sums = _sums(np.vstack([ones, marks, ranks.T]), attributes)
-    walks = []
+    out = []
     for k in range(wanted):
         alone = np.stack([sums[0], sums[2 + k], sums[1]])
         total = np.array([many, ranks[:, k].sum(), marks.sum()])
-        walks.append(_Walk(alone, total, beam, least, most))
-    for _ in range(1, length):
-        weights = []
-        for k, walk in enumerate(walks):
-            for formula in walk.beam:
-                holds = formula.holds(attributes)
-                weights += [holds * ones, holds * ranks[:, k], holds * marks]
-        if not weights:
-            break
-        products = _sums(np.stack(weights), attributes).reshape(-1, 3, kinds)
-        for walk in walks:
-            count = len(walk.beam)
-            walk.step(products[:count])
-            products = products[count:]
-    return [
-        [Best(formula, value, samples, len(walk.seen)) for formula, value, samples in walk.best]
-        for walk in walks
-    ]
+        walk = _Walk(alone, total, beam, least, most)
+        each = np.stack([ones, ranks[:, k], marks])
+        for _ in range(1, length):
+            if not walk.beam:
+                break
+            holds = np.stack([formula.holds(attributes) for formula in walk.beam])
+            weights = (holds[:, None] * each).reshape(-1, many)
+            walk.step(_sums(weights, attributes).reshape(-1, 3, kinds))
+        tried = len(walk.seen)
+        out.append([Best(formula, value, inside, tried) for formula, value, inside in walk.best])
+    return out
 
 
 class _Walk:

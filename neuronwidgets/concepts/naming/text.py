@@ -35,11 +35,12 @@ def by_text(
     """Name each concept by the words and n-grams that set its texts apart.
 
     Log-odds with an informative Dirichlet prior (Monroe, Colaresi, Quinn 2008, *Fightin' Words*),
-    of texts that hold a term, so that no long or repetitive text counts for more than one; equal
-    texts count once. The prior is the share of all texts looked at that hold the term. A
-    concept's texts are compared with the neuron's other top samples (`z_others`) and with an even
-    choice of the dataset's texts (`z_dataset`); `z` is their sum divided by the square root of 2,
-    or `z_dataset` alone for a single concept. Both must be above zero, `z` at least `min_z`, and
+    of texts that hold a term (in their first 20,000 characters), so that no long or repetitive text
+    counts for more than one; equal texts count once. The prior is the share of all texts looked at
+    that hold the term. A concept's texts are compared with the neuron's other top samples
+    (`z_others`) and with an even choice of the dataset's texts (`z_dataset`); `z` is their sum
+    divided by the square root of 2, or `z_dataset` alone for a single concept. Both must be above
+    zero, `z` at least `min_z`, and
     two of the concept's texts at least must hold the term. (Of random groups of 8 to 50 texts of
     AG-News and DBpedia about one in twenty had any term above 3.3.) An n-gram's first and last
     word must stand out so by themselves: there is no list of stop words. Of terms that share half
