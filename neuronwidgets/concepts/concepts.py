@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from neuronwidgets.concepts.tree import identities
 from neuronwidgets.palette import COLORS
 
 if TYPE_CHECKING:
+    from neuronwidgets.concepts.naming import Naming, Plan
     from neuronwidgets.concepts.refine import Refinement
 
 
@@ -44,6 +45,8 @@ class Concepts:
         moved, left: bool `n` after `refine`: samples that changed their concept, and lost it.
         points: `n x P`, what the tree clusters; `None`: `top_vectors`.
         split: the `Split` they are from; `None` when loaded from disk.
+        by_hand: the concepts whose name a person gave; `named` and `ask` leave these alone.
+        naming: what `named` or `ask` found last, and why; not saved.
     """
 
     layer: str
@@ -63,6 +66,8 @@ class Concepts:
     left: np.ndarray | None = None
     points: np.ndarray | None = None
     split: Split | None = None
+    by_hand: tuple[int, ...] = ()
+    naming: Naming | None = None
 
     @classmethod
     def at(cls, split: Split, threshold: float, names: Mapping[int, str] | None = None) -> Concepts:
@@ -119,6 +124,7 @@ class Concepts:
             split.metric,
             points=split.points,
             split=split,
+            by_hand=tuple(k for k, name in enumerate(given) if name),
         )
 
     def refine(
@@ -155,6 +161,33 @@ class Concepts:
         split = self._require_split("regrouped")
         made = Concepts._of(split, self.threshold, members.labels, members.nodes, names or {})
         return replace(made, moved=members.moved, left=members.left)
+
+    def named(self, how: str = "labels", **options: Any) -> Concepts:
+        """These concepts with other names; `naming` on the result has the evidence.
+
+        Names given by hand stay, and so does a name where nothing better is found.
+
+        Args:
+            how: "labels": the AND/OR/NOT formula of labels with the best AUC (options: see
+                `neuronwidgets.concepts.naming.labels.by_labels`); "text": the words that set the
+                concept's texts apart (`neuronwidgets.concepts.naming.text.by_text`).
+
+        Raises:
+            ValueError, TypeError: no labels, no texts, an unknown option, loaded from disk.
+        """
+        from neuronwidgets.concepts.naming import named
+
+        return named(self, how, options)
+
+    def ask(self, call: Callable[[list[Any]], str], samples: int = 8, **options: Any) -> Plan:
+        """A plan to have each concept named by `call(samples)`, with what it would cost.
+
+        Nothing is called before `plan.run()`. What is passed: see
+        `neuronwidgets.concepts.naming.plan.plan`.
+        """
+        from neuronwidgets.concepts.naming import plan
+
+        return plan(self, call, samples, **options)
 
     def labelled(self) -> Activations:
         """The top samples as activations whose labels are these concepts, for `nw.ranges`."""

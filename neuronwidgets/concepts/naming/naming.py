@@ -1,0 +1,120 @@
+"""What a way of naming found, and how it becomes names."""
+
+from __future__ import annotations
+
+import html
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.concepts import Concepts
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Naming:
+    """The names that were found for `K` concepts, and why.
+
+    Attributes:
+        how: the way of naming: "labels", "text" or "ask".
+        names: one for each concept; `None` where nothing was found that says enough.
+        evidence: columns of equal length; `concept` (from 0) says whose row it is.
+        notes: what was left out, or failed.
+    """
+
+    how: str
+    names: tuple[str | None, ...]
+    evidence: Mapping[str, Sequence[Any]]
+    notes: tuple[str, ...] = ()
+
+    def to_frame(self) -> Any:
+        """The evidence as a `pandas.DataFrame`; the columns are those of the way of naming."""
+        import pandas as pd
+
+        return pd.DataFrame(dict(self.evidence))
+
+    def applied(self, concepts: Concepts) -> Concepts:
+        """`concepts` with the names found; where none was found, and of those named by hand, the
+        name stays."""
+        names = tuple(
+            old if new is None or k in concepts.by_hand else new
+            for k, (old, new) in enumerate(zip(concepts.names, self.names, strict=True))
+        )
+        return replace(concepts, names=names, naming=self)
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{k + 1}. {n}" for k, n in enumerate(self.names) if n is not None)
+        notes = "".join(f"; {note}" for note in self.notes)
+        return f"Naming(by {self.how}: {found or 'nothing found'}{notes})"
+
+    def _repr_html_(self) -> str:
+        found = sum(name is not None for name in self.names)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.evidence)
+        rows = "".join(
+            "<tr>"
+            + "".join(
+                f"<td style='text-align:left'>{html.escape(_cell(name, value))}</td>"
+                for name, value in zip(self.evidence, row, strict=True)
+            )
+            + "</tr>"
+            for row in zip(*self.evidence.values(), strict=True)
+        )
+        return (
+            f"<p>{found} of {len(self.names)} concepts named by {html.escape(self.how)}</p>{notes}"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+def named(concepts: Concepts, how: str, options: Mapping[str, Any]) -> Concepts:
+    """`concepts` named by one of the ways, with its own options.
+
+    Raises:
+        ValueError, TypeError: an unknown way or option; what the way itself refuses.
+    """
+    from neuronwidgets.concepts.naming.labels import by_labels
+    from neuronwidgets.concepts.naming.text import by_text
+
+    ways: dict[str, Callable[..., Naming]] = {"labels": by_labels, "text": by_text}
+    if not isinstance(how, str) or how not in ways:
+        raise ValueError(
+            f"named({how!r}): {' or '.join(map(repr, ways))} is needed; a model or any other "
+            "callable names by concepts.ask(callable)."
+        )
+    known = list(inspect.signature(ways[how]).parameters)[1:]
+    for option in options:
+        if option not in known:
+            raise TypeError(f"named({how!r}) has no {option!r}; it has {', '.join(known)}.")
+    return ways[how](concepts, **options).applied(concepts)
+
+
+def _cell(column: str, value: Any) -> str:
+    if column == "concept":
+        return str(value + 1)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """`value` as an int, refused if it is no whole number of at least `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        raise ValueError(f"{name}={value!r}; a whole number of at least {least} is needed.")
+    return int(value)
+
+
+def number(name: str, value: Any, low: float, high: float) -> float:
+    """`value` as a float, refused if it is no number from `low` to `high`."""
+    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+        raise ValueError(f"{name}={value!r}; a number from {low:g} to {high:g} is needed.")
+    if not low <= float(value) <= high:
+        raise ValueError(f"{name}={value!r}; a number from {low:g} to {high:g} is needed.")
+    return float(value)
+
+
+def evenly(rows: Any, most: int) -> Any:
+    """At most `most` of the rows, evenly spaced: the same ones each time."""
+    import numpy as np
+
+    if len(rows) <= most:
+        return rows
+    return rows[np.arange(most) * len(rows) // most]
