@@ -14,7 +14,9 @@ from neuronwidgets.concepts.concepts import check_threshold
 from neuronwidgets.concepts.layer.disk import Folder
 from neuronwidgets.concepts.layer.result import LayerSplit
 from neuronwidgets.concepts.layer.settings import Settings
+from neuronwidgets.concepts.linkage import METRICS as LINKAGES
 from neuronwidgets.concepts.linkage import check_method
+from neuronwidgets.concepts.methods import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.concepts.split import check_count, check_min_size, smallest
 
@@ -106,6 +108,11 @@ def split_layer(
             than the data; fewer than two samples.
     """
     acts = Activations.of(acts)
+    if method in METHODS and method not in LINKAGES:
+        raise ValueError(
+            f"method={method!r} splits one neuron at a time: nw.split(acts, neuron, "
+            f"method={method!r}). A whole layer takes {', '.join(map(repr, LINKAGES))}."
+        )
     method, metric = check_method(method, metric)
     count = check_count(acts, top)
     least = smallest(count) if min_size is None else check_min_size(min_size)

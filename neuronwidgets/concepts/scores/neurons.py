@@ -26,7 +26,7 @@ class Neurons:
         gram: float64 `N x n x n`, dot products of what was clustered (see `gram`).
         Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format.
         members: int64 `N x n`, the concept of each top sample at the cut, -1 for none.
-        method, metric: how `Z` was made.
+        method, metric: the linkage whose heights `Z` has.
         min_size: smaller clusters are no concept.
     """
 
@@ -65,10 +65,10 @@ class Neurons:
             split.acts,
             along[None],
             split.index[None],
-            gram(split.vectors[None], split.metric),
+            gram(split.clustered[None], split.metric),
             split.Z[None],
             concepts.labels[None],
-            split.method,
+            split.linkage or split.method,
             split.metric,
             split.min_size,
         )
