@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import neuronwidgets as nw
+from neuronwidgets.concepts import METHODS
 from neuronwidgets.concepts.methods.contributions import contributions
 from neuronwidgets.models import batches, selected
 
@@ -295,6 +297,22 @@ def test_a_layer_that_returns_numbers_or_is_not_needed_is_refused() -> None:
     acts = captured(model, x, "top")
     refused("'whole' returns torch.int64", acts=acts, model=model, data=x, below="whole")
     refused("no gradient comes from layer 'top'", acts=acts, model=model, data=x, below="aside")
+
+
+def test_the_guide_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "methods.md"
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 4
+    model, data = Circuits(), inputs(200)[0]
+    names = {"nw": nw, "model": model, "data": data, "acts": captured(model, data, "top")}
+    names["embeddings"] = np.random.default_rng(0).normal(size=(200, 3))
+    monkeypatch.setitem(METHODS, "by_text", METHODS["ward"])  # taken away again afterwards
+    for block in blocks:
+        exec(block, names)
+    unique: Any = names["unique"]
+    assert unique.shape[1] == 5
+    np.fill_diagonal(near := unique @ unique.T, 0)
+    assert near.max() < 0.95
 
 
 def test_selected_batches_hold_what_was_asked_for_in_any_order(bert_tokenizer: Any) -> None:

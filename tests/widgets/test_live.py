@@ -143,7 +143,7 @@ def test_opens_with_the_first_samples_and_grows(model: Stepped, running: Any) ->
     explorer.close()
 
 
-@pytest.mark.parametrize("method", ["ward", "average"])
+@pytest.mark.parametrize("method", ["ward", "average", "kmeans"])
 def test_the_end_is_as_if_it_had_been_opened_there(
     model: Stepped, running: Any, method: str
 ) -> None:
