@@ -65,23 +65,23 @@ def test_p_is_uniform_without_structure(dims: int) -> None:
 
 def test_p_is_uniform_for_top_samples_without_structure() -> None:
     rng = np.random.default_rng(2)
-    layers = (cloud(rng, 240, 10) for _ in range(500))
+    layers = (cloud(rng, 240, 10) for _ in range(300))
     found = polysemanticity(batch(x[np.argsort(-x[:, 3])[:24]] for x in layers), draws=19)
     assert uniform(found["geometry_p"], 19) > 0.01
 
 
 def test_p_is_not_too_small_for_heavy_tails() -> None:
     rng = np.random.default_rng(3)
-    found = polysemanticity(batch(tail(rng, 30, 20) for _ in range(300)), draws=19)
+    found = polysemanticity(batch(tail(rng, 30, 20) for _ in range(200)), draws=19)
     # A rotation alone, without the distances from the mean, gives 0.6 here.
     assert (found["geometry_p"] <= 0.05).mean() < 0.08
 
 
 def test_p_of_labels_is_uniform_when_they_mean_nothing() -> None:
     rng = np.random.default_rng(4)
-    members = rng.integers(-1, 3, (500, 30))
+    members = rng.integers(-1, 3, (200, 30))
     found = polysemanticity(
-        batch(np.zeros((500, 30, 1)), members, rng.integers(0, 4, 30).tolist()), draws=19
+        batch(np.zeros((200, 30, 1)), members, rng.integers(0, 4, 30).tolist()), draws=19
     )
     # Equal values count as at least as large, so p is a little too large.
     assert 0.5 < found["alignment_p"].mean() < 0.6
@@ -157,6 +157,20 @@ def test_labels() -> None:
     assert p[2:4].tolist() == [1, 1]
     assert z[2:4].tolist() == [0, 0]
     assert np.isnan([p[4], z[4]]).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 20, 100])
+def test_chance_is_that_of_scikit_learn(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for most in (1, 2, 5, n):
+        one, other = (rng.integers(0, most, n).tolist() for _ in range(2))
+        neurons = batch([np.zeros((n, 1))], np.array([one]), other)
+        expected = max(0, adjusted_mutual_info_score(other, one))
+        # scikit-learn has 1 for what cannot be told from chance.
+        if {len(set(one)), len(set(other))} <= {1, n}:
+            expected = 0
+        found = polysemanticity(neurons, draws=0)["alignment"]
+        np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
 def test_the_same_seed_gives_the_same() -> None:

@@ -115,8 +115,6 @@ def _alignment(
     neurons: Neurons, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Value, z and p of the label part: float64 `N` each."""
-    from sklearn.metrics import adjusted_mutual_info_score
-
     value, z, p = np.full((3, len(neurons)), np.nan)
     if neurons.labels is None:
         return value, z, p
@@ -128,18 +126,39 @@ def _alignment(
             continue
         kinds, label = np.unique(label[both], return_inverse=True)
         groups, concept = np.unique(concept[both], return_inverse=True)
-        value[i] = 0
-        if len(kinds) > 1 and len(groups) > 1:
-            value[i] = max(0.0, float(adjusted_mutual_info_score(label, concept)))
-        # The marginals stay, so all that differs of the mutual information is the joint entropy.
         order = np.concatenate([np.arange(len(label))[None], shuffles[:, both].argsort(axis=1)])
-        cell = concept * len(kinds) + label[order]
         cells = len(groups) * len(kinds)
-        cell += cells * np.arange(1 + draws)[:, None]
+        cell = concept * len(kinds) + label[order] + cells * np.arange(1 + draws)[:, None]
         counts = np.bincount(cell.ravel(), minlength=cells * (1 + draws)).reshape(-1, cells)
-        mutual = -entropy(counts)
+        sides = np.bincount(concept), np.bincount(label)
+        apart = entropy(sides[0]) + entropy(sides[1])
+        mutual = apart - entropy(counts)
+        chance = expected_mutual(*sides)
+        # 0 where there is nothing to gain: one concept, one label, or each sample for itself.
+        room = apart / 2 - chance
+        value[i] = max(0.0, (mutual[0] - chance) / room) if room > TIE else 0
         z[i : i + 1], p[i : i + 1] = _against(mutual[:1], mutual[None, 1:])
     return value, z, p
+
+
+def expected_mutual(a: np.ndarray, b: np.ndarray) -> float:
+    """Mutual information, in bits, that `K` and `L` clusters of these sizes have by chance.
+
+    Vinh, Epps & Bailey 2010, eq. 24a: over the hypergeometric distribution of each cell.
+    """
+    from scipy.special import gammaln
+
+    n = int(a.sum())
+    log = gammaln(np.arange(n + 1) + 1.0)
+    one, other = a[:, None, None], b[:, None]
+    both = np.arange(1, min(a.max(), b.max()) + 1)
+    rest = n - one - other + both
+    possible = (both <= one) & (both <= other) & (rest >= 0)
+    log_share = (log[one] + log[other] + log[n - one] + log[n - other] - log[n] - log[both]) - (
+        log[np.maximum(one - both, 0)] + log[np.maximum(other - both, 0)] + log[rest.clip(0, n)]
+    )
+    share = np.exp(np.where(possible, log_share, -np.inf))
+    return float((share * both / n * np.log2(n * both / (one * other))).sum())
 
 
 def _against(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
