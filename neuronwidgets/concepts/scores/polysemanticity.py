@@ -11,7 +11,9 @@ from neuronwidgets.concepts.scores.neurons import Neurons
 from neuronwidgets.concepts.scores.registry import Column, score
 from neuronwidgets.concepts.scores.rotation import distances, rotations, separation, separations
 
-DRAWS = 99
+DRAWS, FEWEST = 99, 9
+SOON, LATE = 200, 2000
+"""Up to 200 top samples take all 99 draws; above 2,000 a single one takes many seconds."""
 TIE = 1e-9
 """Values that differ by less are equal: what rounding does."""
 
@@ -47,7 +49,9 @@ def concepts(neurons: Neurons) -> np.ndarray:
         "alignment_p": Column("p of labels", 0, 1, "chance alone does as well"),
     },
 )
-def polysemanticity(neurons: Neurons, draws: int = DRAWS, seed: int = 0) -> dict[str, np.ndarray]:
+def polysemanticity(
+    neurons: Neurons, draws: int | None = None, seed: int = 0
+) -> dict[str, np.ndarray]:
     """An index in the manner of PSI (Gupta & Kumar 2025, arXiv 2508.16950).
 
     PSI multiplies parts of 0 to 1, each calibrated against its null: how well the top samples
@@ -69,10 +73,11 @@ def polysemanticity(neurons: Neurons, draws: int = DRAWS, seed: int = 0) -> dict
     0 to 1; higher: more polysemantic. docs/scores.md says where p holds and where it does not.
 
     Args:
-        draws: of each null; 0 for none: then all but `silhouette` and `alignment` is NaN.
+        draws: of each null; 0 for none: then all but `silhouette` and `alignment` is NaN. 99 if
+            not given; for more than 200 top samples fewer, for more than 2,000 none.
         seed: of the draws.
     """
-    draws = check_draws(draws)
+    draws = check_draws(draws, neurons.index.shape[1])
     out = {"silhouette": _observed(neurons)}
     out["geometry"], out["geometry_z"], out["geometry_p"] = _geometry(
         neurons, out["silhouette"], draws, seed
@@ -82,8 +87,11 @@ def polysemanticity(neurons: Neurons, draws: int = DRAWS, seed: int = 0) -> dict
     return {"polysemanticity": out["geometry"] * labelled, **out}
 
 
-def check_draws(draws: Any) -> int:
-    """`draws` as an int, refused if it is not a whole number of at least 0."""
+def check_draws(draws: Any, n: int) -> int:
+    """`draws` as an int, refused if it is not a whole number of at least 0; `None`: by `n`."""
+    if draws is None:
+        # A draw costs n cubed.
+        return 0 if n > LATE else max(FEWEST, min(DRAWS, int(DRAWS * (SOON / n) ** 3)))
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 0:
         raise ValueError(f"draws={draws!r}; a whole number of at least 0 is needed.")
     return int(draws)
