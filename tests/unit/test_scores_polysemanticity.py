@@ -12,8 +12,8 @@ from sklearn.metrics import adjusted_mutual_info_score, roc_auc_score
 
 import neuronwidgets as nw
 from neuronwidgets.concepts.scores import Neurons, gram
-from neuronwidgets.concepts.scores.polysemanticity import polysemanticity
-from neuronwidgets.concepts.scores.rotation import rotated, rotations
+from neuronwidgets.concepts.scores.polysemanticity import check_draws, polysemanticity
+from neuronwidgets.concepts.scores.rotation import TAILS, heavy, rotated, rotations
 
 
 def batch(
@@ -22,6 +22,7 @@ def batch(
     labels: list[int] | None = None,
     min_size: int = 2,
     method: str = "ward",
+    metric: str = "euclidean",
 ) -> Neurons:
     """Neurons whose top samples are `points`, `N x n x D`."""
     vectors = np.stack(list(points))
@@ -31,11 +32,12 @@ def batch(
         acts,
         np.zeros((count, n)),
         np.tile(np.arange(n), (count, 1)),
-        gram(vectors, "euclidean"),
-        np.stack([linkage(x, method) for x in vectors]),
+        gram(vectors, metric),
+        np.stack([linkage(x, method, metric) for x in vectors]),
         np.zeros((count, n), np.int64) if members is None else members,
         method,
-        min_size=min_size,
+        metric,
+        min_size,
     )
 
 
@@ -65,23 +67,31 @@ def test_p_is_uniform_without_structure(dims: int) -> None:
 
 def test_p_is_uniform_for_top_samples_without_structure() -> None:
     rng = np.random.default_rng(2)
-    layers = (cloud(rng, 240, 10) for _ in range(500))
+    layers = (cloud(rng, 240, 10) for _ in range(300))
     found = polysemanticity(batch(x[np.argsort(-x[:, 3])[:24]] for x in layers), draws=19)
     assert uniform(found["geometry_p"], 19) > 0.01
 
 
 def test_p_is_not_too_small_for_heavy_tails() -> None:
     rng = np.random.default_rng(3)
-    found = polysemanticity(batch(tail(rng, 30, 20) for _ in range(300)), draws=19)
+    found = polysemanticity(batch(tail(rng, 30, 20) for _ in range(200)), draws=19)
     # A rotation alone, without the distances from the mean, gives 0.6 here.
     assert (found["geometry_p"] <= 0.05).mean() < 0.08
 
 
+def test_p_is_uniform_for_directions() -> None:
+    rng = np.random.default_rng(5)
+    points = rng.normal(size=(200, 24, 6))
+    found = polysemanticity(batch(points, method="average", metric="cosine"), draws=19)
+    # Without bringing the rotated samples to unit length: 1e-47.
+    assert uniform(found["geometry_p"], 19) > 0.01
+
+
 def test_p_of_labels_is_uniform_when_they_mean_nothing() -> None:
     rng = np.random.default_rng(4)
-    members = rng.integers(-1, 3, (500, 30))
+    members = rng.integers(-1, 3, (200, 30))
     found = polysemanticity(
-        batch(np.zeros((500, 30, 1)), members, rng.integers(0, 4, 30).tolist()), draws=19
+        batch(np.zeros((200, 30, 1)), members, rng.integers(0, 4, 30).tolist()), draws=19
     )
     # Equal values count as at least as large, so p is a little too large.
     assert 0.5 < found["alignment_p"].mean() < 0.6
@@ -159,6 +169,20 @@ def test_labels() -> None:
     assert np.isnan([p[4], z[4]]).all()
 
 
+@pytest.mark.parametrize("n", [2, 3, 20, 100])
+def test_chance_is_that_of_scikit_learn(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for most in (1, 2, 5, n):
+        one, other = (rng.integers(0, most, n).tolist() for _ in range(2))
+        neurons = batch([np.zeros((n, 1))], np.array([one]), other)
+        expected = max(0, adjusted_mutual_info_score(other, one))
+        # scikit-learn has 1 for what cannot be told from chance.
+        if {len(set(one)), len(set(other))} <= {1, n}:
+            expected = 0
+        found = polysemanticity(neurons, draws=0)["alignment"]
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
 def test_the_same_seed_gives_the_same() -> None:
     neurons = batch([cloud(np.random.default_rng(0), 30, 5)], np.arange(30)[None] % 3, [0, 1] * 15)
     first, again = (polysemanticity(neurons, draws=9) for _ in range(2))
@@ -168,6 +192,11 @@ def test_the_same_seed_gives_the_same() -> None:
     for name in ("geometry_z", "alignment_z"):
         assert first[name] != other[name]
     assert first["silhouette"] == other["silhouette"]
+
+
+def test_so_many_draws_as_there_is_time_for() -> None:
+    assert [check_draws(None, n) for n in (2, 200, 300, 2000, 2001)] == [99, 99, 29, 9, 0]
+    assert check_draws(np.int64(7), 5000) == 7
 
 
 def test_without_draws_only_what_needs_none() -> None:
@@ -195,12 +224,39 @@ def test_rotations() -> None:
     np.testing.assert_array_equal(next(rotations(5, 3, 0)), turns[:3])
 
 
-def test_what_is_rotated_keeps_its_distances_from_the_mean() -> None:
-    points = cloud(np.random.default_rng(0), 12, 4)
+def test_the_spread_after_a_rotation_is_known() -> None:
+    (one,) = gram(cloud(np.random.default_rng(0), 12, 4)[None], "euclidean")
+    turns = np.concatenate(list(rotations(12, 4000, 0)))
+    spread = np.diagonal(turns @ one @ turns.swapaxes(1, 2), axis1=1, axis2=2).var(axis=1).mean()
+    far = np.diag(np.diag(one))
+    for factor in (0.9, 1.1):
+        # Diagonals that vary by just under and over what `heavy` allows, all else equal.
+        target = np.sqrt(TAILS * factor * spread / np.diag(one).var())
+        moved = one - far + np.diag(one.trace() / 12 + (np.diag(one) - one.trace() / 12) * target)
+        assert heavy(moved) == (factor > 1)
+
+
+def test_what_has_tails_keeps_its_distances_from_the_mean() -> None:
+    points = cloud(np.random.default_rng(1), 12, 4)
+    points[5] *= 9
     (one,) = gram(points[None], "euclidean")
+    assert heavy(one)
     for made in rotated(one, next(rotations(12, 5, 0))):
         np.testing.assert_allclose(np.sort(made.diagonal()), np.sort(one.diagonal()))
         assert np.linalg.matrix_rank(made, tol=1e-9) == 4
+
+
+def test_directions_stay_directions() -> None:
+    points = cloud(np.random.default_rng(0), 12, 4) + 3
+    (one,) = gram(points[None], "cosine")
+    turns = next(rotations(12, 5, 0))
+    made = rotated(one, turns, "cosine")
+    np.testing.assert_allclose(np.diagonal(made, axis1=1, axis2=2), 1)
+    # In coordinates: about the mean, rotated, about the origin, of unit length.
+    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+    moved = turns @ unit + unit.mean(axis=0)
+    moved /= np.linalg.norm(moved, axis=2, keepdims=True)
+    np.testing.assert_allclose(made, moved @ moved.swapaxes(1, 2), atol=1e-12)
 
 
 def test_it_tells_polysemantic_from_monosemantic_neurons_of_a_toy_model() -> None:

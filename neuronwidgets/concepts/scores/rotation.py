@@ -23,8 +23,8 @@ BLOCK = 1 << 18
 """Numbers in a block of rotations: 2 MB."""
 MOST = 10
 """Cuts of more concepts are not looked at."""
-TAILS = 1.2
-"""Chance alone takes the fourth moment this far above what is expected for Gaussian samples."""
+TAILS = 1.5
+"""So many times the variance that Gaussian samples would have: more than chance gives 100."""
 
 
 def rotations(n: int, draws: int, seed: int) -> Iterator[np.ndarray]:
@@ -67,15 +67,15 @@ def rotated(gram: np.ndarray, turns: np.ndarray, metric: str = "euclidean") -> n
 
 
 def heavy(gram: np.ndarray) -> bool:
-    """Whether the fourth moment of the distances from the mean is well above a rotation's.
+    """Whether the squared distances from the mean vary far more than a rotation makes them.
 
     A row `q` of a rotation is uniform on a sphere of `n - 1` dimensions with
     `|q|^2 = (n - 1) / n`, so `E (q' G q)^2 = |q|^4 (tr(G)^2 + 2 tr(G^2)) / ((n - 1) (n + 1))`.
     """
     n = len(gram)
-    total = np.trace(gram) ** 2 + 2 * np.square(gram).sum()
-    expected = total * (n - 1) / (n**2 * (n + 1))
-    return bool(np.square(np.diagonal(gram)).mean() > TAILS * expected)
+    square = np.trace(gram) ** 2
+    fourth = (square + 2 * np.square(gram).sum()) * (n - 1) / (n**2 * (n + 1))
+    return bool(np.diagonal(gram).var() > TAILS * (fourth - square / n**2))
 
 
 def distances(gram: np.ndarray, metric: str) -> np.ndarray:
@@ -104,6 +104,7 @@ def separations(
     from scipy.cluster.hierarchy import linkage
 
     apart = distances(rotated(gram, turns, metric), metric)
-    upper = np.triu_indices(len(gram), 1)
-    trees = np.stack([linkage(d[upper], method) for d in apart])
+    row, column = np.triu_indices(len(gram), 1)
+    upper = apart.reshape(len(apart), -1).take(row * len(gram) + column, axis=1)
+    trees = np.stack([linkage(d, method) for d in upper])
     return separation(apart, trees, min_size)
