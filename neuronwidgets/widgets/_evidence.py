@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from neuronwidgets.concepts import Concepts, Split
 from neuronwidgets.concepts.find import finding, unit
 from neuronwidgets.concepts.refine import refine
+from neuronwidgets.concepts.suggest import suggesting
 from neuronwidgets.palette import COLORS
 from neuronwidgets.widgets._faces import Text, cut_text, pack_faces
 from neuronwidgets.widgets._jobs import Progress, Steps
@@ -26,6 +28,12 @@ ALL_FACES = 1000
 PREFETCH = 256
 """Trees with at most so many possible concepts have all of them looked up ahead."""
 CHUNK = 16
+PATIENCE = 0.3
+"""Seconds of work that nobody needs to be told of."""
+
+
+def later() -> None:
+    """Among steps: what follows can wait until the first picture is on the screen."""
 
 
 class Evidence:
@@ -44,6 +52,8 @@ class Evidence:
         self._extra: set[int] = set()
         tree = split.tree
         self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
+        self._suggested = split.suggest("gap")
+        self._compared = False
 
     # What the views get
 
@@ -51,7 +61,6 @@ class Evidence:
         """The `tree` message."""
         split, acts, tree = self.split, self.split.acts, self.split.tree
         along = acts.along(split.direction if split.neuron is None else split.neuron)
-        suggested = split.suggest()
         faces, about = pack_faces(acts.samples, sorted(self._sent), self._texts)
         tensors = {
             "merge": tree.children,
@@ -60,7 +69,6 @@ class Evidence:
             "activation": split.activations.astype(np.float32),
             "map": split.map,
             "color": split.colors,
-            "tick": np.array([(s.threshold, s.concepts) for s in suggested]).reshape(-1, 2),
             **faces,
         }
         if split.labels is not None:
@@ -88,6 +96,18 @@ class Evidence:
                 **about,
             },
         )
+
+    def suggestions(self) -> list[dict[str, Any]]:
+        """The suggested cuts, as the trait has them: gaps at first, all kinds when compared."""
+        return [
+            {
+                "threshold": s.threshold,
+                "concepts": s.concepts,
+                "best": [r.kind for r in s.reasons if r.best],
+                "reasons": [r.text for r in s.reasons],
+            }
+            for s in self._suggested
+        ]
 
     def pack_evidence(self) -> bytes:
         """The `evidence` message."""
@@ -140,7 +160,8 @@ class Evidence:
 
     def lacks(self, nodes: Sequence[int]) -> bool:
         """Whether there is anything left to gather for `nodes`."""
-        return any(n not in self._found for n in nodes) or bool(self._unread(nodes))
+        found = all(n in self._found for n in nodes)
+        return not (found and self._compared) or bool(self._unread(nodes))
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         """Gather what `nodes` find, then what any other possible concept would, and publish."""
@@ -153,8 +174,25 @@ class Evidence:
             self._extra |= self._exemplars(nodes) - self._sent
             yield publish
         yield from self._read(self._unread(nodes), publish)
+        if not self._compared:
+            yield from self._compare(publish)
         if len(self._possible) <= PREFETCH:
             yield from self._read(self._unread([int(n) for n in self._possible]), publish)
+
+    def _compare(self, publish: Callable[[], None]) -> Steps:
+        """Find the cuts that the data suggests, without a word if that takes no time."""
+        yield later
+        began, steps = time.perf_counter(), suggesting(self.split)
+        while True:
+            try:
+                share = next(steps)
+            except StopIteration as done:
+                self._suggested = done.value
+                break
+            slow = time.perf_counter() - began > PATIENCE
+            yield Progress(share, "comparing the cuts") if slow else later
+        self._compared = True
+        yield publish
 
     def find(self, vectors: np.ndarray) -> Any:
         """Steps that return `(rows, projections, cosine)` for each of `K x D` unit vectors."""

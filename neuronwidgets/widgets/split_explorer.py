@@ -19,7 +19,7 @@ from neuronwidgets.concepts.refine import Refinement
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import TOP, split
 from neuronwidgets.widgets._base import IDLE, Whole, front_end
-from neuronwidgets.widgets._evidence import Evidence
+from neuronwidgets.widgets._evidence import Evidence, later
 from neuronwidgets.widgets._feed import Feed
 from neuronwidgets.widgets._jobs import Progress, Steps, take
 from neuronwidgets.widgets._live import REFRESHING, REST, Live, Prepared, silently
@@ -69,6 +69,7 @@ class SplitExplorer(Live):
     _moved: bool
     """Whether somebody chose the threshold; else it is the one that the data suggests."""
     _tree = t.Bytes().tag(sync=True)
+    _suggestions = t.List().tag(sync=True)
     _evidence = t.Bytes().tag(sync=True)
     _refinement = t.Bytes().tag(sync=True)
 
@@ -376,6 +377,7 @@ class SplitExplorer(Live):
                 self.selection = []
                 self._refinement = b""
                 self._evidence = b""
+                self._suggestions = evidence.suggestions()
                 self._tree = tree
                 if self.status["state"] == "error":
                     self.status = IDLE
@@ -406,8 +408,8 @@ class SplitExplorer(Live):
         if delay == 0:
             end = time.perf_counter() + INLINE
             try:
-                while time.perf_counter() < end:
-                    take(next(steps))
+                while time.perf_counter() < end and (step := next(steps)) is not later:
+                    take(step)
             except StopIteration:
                 return
             except Exception as error:
@@ -421,10 +423,10 @@ class SplitExplorer(Live):
         nodes = self._nodes(made, threshold)
 
         def publish() -> None:
-            packed = proof.pack_evidence()
+            packed, suggested = proof.pack_evidence(), proof.suggestions()
             with self._together():
                 if self._split is made:
-                    self._evidence = packed
+                    self._evidence, self._suggestions = packed, suggested
 
         if self.refined and (self._members is None or self._members[0] != threshold):
             packed, done = yield from proof.regroup(threshold)

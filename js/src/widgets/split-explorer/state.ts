@@ -14,6 +14,7 @@ import {
   readEvidence,
   readRefinement,
   readTree,
+  type Suggestion,
   type TreeMessage,
 } from "../../protocol/split";
 import type { Status } from "../../protocol/status";
@@ -48,6 +49,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const names = trait<Names>("names");
   const status = trait<Status>("status", "always");
   const reading = trait<Reading | Record<string, never>>("reading", "always");
+  const suggestions = trait<Suggestion[]>("_suggestions");
   const treeBytes = trait<DataView>("_tree");
   const evidenceBytes = trait<DataView>("_evidence");
   const refinementBytes = trait<DataView>("_refinement");
@@ -143,6 +145,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     refined,
     selection,
     names,
+    suggestions,
     data,
     evidence,
     refining,
