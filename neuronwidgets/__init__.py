@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts import label_entropy as label_entropy
     from neuronwidgets.concepts import linkage as linkage
     from neuronwidgets.concepts import split as split
+    from neuronwidgets.concepts.scores import SCORES as SCORES
+    from neuronwidgets.concepts.scores import Neurons as Neurons
+    from neuronwidgets.concepts.scores import score as score
+    from neuronwidgets.concepts.scores import scores as scores
     from neuronwidgets.interventions import MaskReport as MaskReport
     from neuronwidgets.interventions import ablate as ablate
     from neuronwidgets.interventions import applied as applied
@@ -61,10 +65,12 @@ _HOME = {
     "Histogram": "neuronwidgets.capture",
     "MaskReport": "neuronwidgets.interventions",
     "Moments": "neuronwidgets.capture",
+    "Neurons": "neuronwidgets.concepts.scores",
     "RangeExplorer": "neuronwidgets.widgets.range_explorer",
     "Ranges": "neuronwidgets.ranges",
     "Reservoir": "neuronwidgets.capture",
     "Rows": "neuronwidgets.capture",
+    "SCORES": "neuronwidgets.concepts.scores",
     "Samples": "neuronwidgets.activations",
     "Split": "neuronwidgets.concepts",
     "StoreError": "neuronwidgets.activations",
@@ -85,6 +91,8 @@ _HOME = {
     "salient": "neuronwidgets.ranges",
     "salient_overlap": "neuronwidgets.ranges",
     "save_intervention": "neuronwidgets.interventions",
+    "score": "neuronwidgets.concepts.scores",
+    "scores": "neuronwidgets.concepts.scores",
     "split": "neuronwidgets.concepts",
     "steer": "neuronwidgets.interventions",
 }

@@ -138,6 +138,23 @@ class Split:
 
         return Concepts.at(self, self.suggested if threshold is None else threshold)
 
+    def scores(
+        self,
+        threshold: float | None = None,
+        which: str | Sequence[str] | None = None,
+        **settings: Any,
+    ) -> dict[str, float]:
+        """What `nw.SCORES` has to say of it (docs/scores.md): a number for each name.
+
+        Args:
+            threshold: of the cut, for scores that look at the concepts; `suggested` if not given.
+            which, settings: see `neuronwidgets.scores`.
+        """
+        from neuronwidgets.concepts.scores import Neurons, scores
+
+        found = scores(Neurons.of(self.cut(threshold)), which, **settings)
+        return {name: float(column[0]) for name, column in found.items()}
+
     def __repr__(self) -> str:
         return (
             f"Split({self.name} of layer {self.acts.layer!r}, top {len(self.index):,}, "

@@ -1,10 +1,12 @@
-"""Scores of neurons and concepts."""
+"""Scores by labels."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.concepts.scores.neurons import Neurons
+from neuronwidgets.concepts.scores.registry import score
 
 MOST_RANKED = 1 << 28
 """In more numbers than this, no neuron is looked for."""
@@ -64,6 +66,30 @@ def label_entropy(acts: Activations, top: int = 100) -> np.ndarray:
         active = best & (values > values.amin(dim=1, keepdim=True))
         counts[start : start + step] = (active.float() @ kinds.T).numpy()
     return entropy(counts)
+
+
+@score(
+    name="label_entropy",
+    title="label entropy",
+    source="Shannon 1948",
+    low=0,
+    higher="the top samples are of more labels: rather polysemantic",
+    labels=True,
+)
+def top_entropy(neurons: Neurons) -> np.ndarray:
+    """`label_entropy` of a batch: entropy in bits of the labels of each one's top samples.
+
+    0 (one label) to `log2(L)`; higher: more mixed. Needs labels. Samples without a label, and
+    those on which the neuron is at its minimum, are not counted; NaN where none is left.
+    """
+    along, labels = neurons.along, neurons.labels
+    assert labels is not None
+    values = np.take_along_axis(along, neurons.index, 1)
+    counted = (labels >= 0) & (values > along.min(axis=1, keepdims=True))
+    row, place = np.nonzero(counted)
+    kinds = len(neurons.acts.label_names)
+    cell = row * kinds + labels[row, place]
+    return entropy(np.bincount(cell, minlength=len(along) * kinds).reshape(-1, kinds))
 
 
 def most_mixed(acts: Activations, top: int | None) -> int:

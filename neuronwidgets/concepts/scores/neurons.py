@@ -1,0 +1,109 @@
+"""What a score sees: a batch of neurons, each with its top samples, their tree and its cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuronwidgets.activations import Activations
+
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.concepts import Concepts
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Neurons:
+    """`N` neurons (or directions) of a layer that was read on `S` samples.
+
+    Attributes:
+        acts: where they came from.
+        along: float32 or float64 `N x S`, each one's activation on every sample (or the sample's
+            projection on the direction).
+        index: int64 `N x n`, its top samples, strongest first.
+        gram: float64 `N x n x n`, dot products of what was clustered (see `gram`).
+        Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format.
+        members: int64 `N x n`, the concept of each top sample at the cut, -1 for none.
+        method, metric: how `Z` was made.
+        min_size: smaller clusters are no concept.
+    """
+
+    acts: Activations
+    along: np.ndarray
+    index: np.ndarray
+    gram: np.ndarray
+    Z: np.ndarray
+    members: np.ndarray
+    method: str = "ward"
+    metric: str = "euclidean"
+    min_size: int = 5
+
+    def __post_init__(self) -> None:
+        count, n = self.index.shape
+        needed = {
+            "along": (count, len(self.acts)),
+            "gram": (count, n, n),
+            "Z": (count, n - 1, 4),
+            "members": (count, n),
+        }
+        for name, shape in needed.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise ValueError(
+                    f"{name} has shape {found}; {shape} is needed for {count} neurons with {n} "
+                    f"top samples each, of a layer that was read on {len(self.acts):,}."
+                )
+
+    @classmethod
+    def of(cls, concepts: Concepts) -> Neurons:
+        """One neuron, at one cut of its split."""
+        split = concepts._require_split("a score")
+        along = split.acts.along(split.direction if split.neuron is None else split.neuron)
+        return cls(
+            split.acts,
+            along[None],
+            split.index[None],
+            gram(split.vectors[None], split.metric),
+            split.Z[None],
+            concepts.labels[None],
+            split.method,
+            split.metric,
+            split.min_size,
+        )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """int64 `N x n`: the top samples' labels, -1 for none; `None` where the data has none."""
+        return None if self.acts.labels is None else self.acts.labels[self.index]
+
+    @cached_property
+    def concepts(self) -> np.ndarray:
+        """int64 `N`: how many concepts each has at its cut."""
+        most: np.ndarray = self.members.max(axis=1) + 1
+        return most
+
+    def __repr__(self) -> str:
+        return (
+            f"Neurons({len(self)} of layer {self.acts.layer!r}, top {self.index.shape[1]}, "
+            f"{self.method}/{self.metric})"
+        )
+
+
+def gram(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Dot products of samples less their mean: float64 `... x n x n` from `... x n x D`.
+
+    Under cosine the samples are brought to unit length first. The squared distance of two samples
+    is `g_ii + g_jj - 2 g_ij`.
+    """
+    points = np.asarray(vectors, np.float64)
+    if metric == "cosine":
+        points = points / np.abs(points).max(axis=-1, keepdims=True)
+        points /= np.linalg.norm(points, axis=-1, keepdims=True)
+    points = points - points.mean(axis=-2, keepdims=True)
+    out: np.ndarray = points @ points.swapaxes(-1, -2)
+    return out

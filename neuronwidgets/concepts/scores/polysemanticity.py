@@ -1,0 +1,154 @@
+"""How clearly a neuron's top samples fall into several concepts, calibrated against chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.concepts.scores.labels import entropy
+from neuronwidgets.concepts.scores.neurons import Neurons
+from neuronwidgets.concepts.scores.registry import Column, score
+from neuronwidgets.concepts.scores.rotation import distances, rotations, separation, separations
+
+DRAWS = 99
+TIE = 1e-9
+"""Values that differ by less are equal: what rounding does."""
+
+
+@score(
+    title="concepts",
+    source="arXiv 2304.09707",
+    low=0,
+    higher="more concepts at the cut",
+)
+def concepts(neurons: Neurons) -> np.ndarray:
+    """How many clusters of at least `min_size` samples the cut has (O'Mahony et al. 2023).
+
+    0 to `n / min_size`; higher: more polysemantic, if the clusters are real (see
+    `polysemanticity`).
+    """
+    return neurons.concepts.astype(np.float64)
+
+
+@score(
+    title="polysemanticity",
+    source="after arXiv 2508.16950",
+    low=0,
+    high=1,
+    higher="the top samples fall apart into concepts more clearly than chance: polysemantic",
+    columns={
+        "silhouette": Column("silhouette", 0, 1, "the best cut's concepts are further apart"),
+        "geometry": Column("geometric part", 0, 1, "further apart than without clusters"),
+        "geometry_z": Column("z of geometry", -np.inf, np.inf, "further above chance"),
+        "geometry_p": Column("p of geometry", 0, 1, "chance alone does as well"),
+        "alignment": Column("label part", 0, 1, "concepts are of different labels"),
+        "alignment_z": Column("z of labels", -np.inf, np.inf, "further above chance"),
+        "alignment_p": Column("p of labels", 0, 1, "chance alone does as well"),
+    },
+)
+def polysemanticity(neurons: Neurons, draws: int = DRAWS, seed: int = 0) -> dict[str, np.ndarray]:
+    """An index in the manner of PSI (Gupta & Kumar 2025, arXiv 2508.16950).
+
+    PSI multiplies parts of 0 to 1, each calibrated against its null: how well the top samples
+    cluster, how the clusters agree with labels, and how distinct they are for CLIP. The parts here
+    are our own; the third is left out.
+
+    *Geometric part.* `silhouette` is the largest mean silhouette of the tree's cuts with 2 to 10
+    concepts (0 if none is positive). The null: as many samples with the same mean and covariance,
+    and no clusters, from a rotation test (see `rotation`), each with its own tree. `geometry` is
+    `max(0, (s - mean) / (1 - mean))`, adjusted for chance as the adjusted Rand index is,
+    `geometry_z` is `(s - mean) / deviation`, `geometry_p` is `(1 + #{null >= s}) / (1 + draws)`.
+    It does not depend on the cut.
+
+    *Label part.* `alignment` is the adjusted mutual information (Vinh, Epps & Bailey 2010, JMLR 11)
+    of the concepts at the cut and the labels, over the samples that have both; at least 0; 0 for
+    one concept or one label. z and p by permuting the labels. NaN where fewer than two samples
+    have both: then the index is the geometric part alone.
+
+    0 to 1; higher: more polysemantic. docs/scores.md says where p holds and where it does not.
+
+    Args:
+        draws: of each null; 0 for none: then all but `silhouette` and `alignment` is NaN.
+        seed: of the draws.
+    """
+    draws = check_draws(draws)
+    out = {"silhouette": _observed(neurons)}
+    out["geometry"], out["geometry_z"], out["geometry_p"] = _geometry(
+        neurons, out["silhouette"], draws, seed
+    )
+    out["alignment"], out["alignment_z"], out["alignment_p"] = _alignment(neurons, draws, seed)
+    labelled = np.where(np.isnan(out["alignment"]), 1, out["alignment"])
+    return {"polysemanticity": out["geometry"] * labelled, **out}
+
+
+def check_draws(draws: Any) -> int:
+    """`draws` as an int, refused if it is not a whole number of at least 0."""
+    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 0:
+        raise ValueError(f"draws={draws!r}; a whole number of at least 0 is needed.")
+    return int(draws)
+
+
+def _observed(neurons: Neurons) -> np.ndarray:
+    return separation(distances(neurons.gram, neurons.metric), neurons.Z, neurons.min_size)
+
+
+def _geometry(
+    neurons: Neurons, observed: np.ndarray, draws: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Value, z and p of the geometric part: float64 `N` each."""
+    null = np.empty((len(neurons), draws))
+    begin = 0
+    for turns in rotations(neurons.index.shape[1], draws, seed):
+        part = slice(begin, begin + len(turns))
+        for i, gram in enumerate(neurons.gram):
+            null[i, part] = separations(
+                gram, neurons.method, neurons.metric, neurons.min_size, turns
+            )
+        begin += len(turns)
+    mean = null.mean(axis=1) if draws else np.full(len(null), np.nan)
+    value = np.maximum((observed - mean) / (1 - mean), 0)
+    return value, *_against(observed, null)
+
+
+def _alignment(
+    neurons: Neurons, draws: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Value, z and p of the label part: float64 `N` each."""
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    value, z, p = np.full((3, len(neurons)), np.nan)
+    if neurons.labels is None:
+        return value, z, p
+    n = neurons.index.shape[1]
+    shuffles = np.random.default_rng((seed, 1)).random((draws, n))
+    for i, (concept, label) in enumerate(zip(neurons.members, neurons.labels, strict=True)):
+        both = (concept >= 0) & (label >= 0)
+        if both.sum() < 2:
+            continue
+        kinds, label = np.unique(label[both], return_inverse=True)
+        groups, concept = np.unique(concept[both], return_inverse=True)
+        value[i] = 0
+        if len(kinds) > 1 and len(groups) > 1:
+            value[i] = max(0.0, float(adjusted_mutual_info_score(label, concept)))
+        # The marginals stay, so all that differs of the mutual information is the joint entropy.
+        order = np.concatenate([np.arange(len(label))[None], shuffles[:, both].argsort(axis=1)])
+        cell = concept * len(kinds) + label[order]
+        cells = len(groups) * len(kinds)
+        cell += cells * np.arange(1 + draws)[:, None]
+        counts = np.bincount(cell.ravel(), minlength=cells * (1 + draws)).reshape(-1, cells)
+        mutual = -entropy(counts)
+        z[i : i + 1], p[i : i + 1] = _against(mutual[:1], mutual[None, 1:])
+    return value, z, p
+
+
+def _against(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """z and p of `N` observed values against `N x draws`; z is 0 where the null never differs."""
+    draws = null.shape[1]
+    if draws == 0:
+        return np.full(len(observed), np.nan), np.full(len(observed), np.nan)
+    above = observed - null.mean(axis=1)
+    spread = null.std(axis=1)
+    z = np.divide(above, spread, out=np.zeros_like(above), where=spread > TIE)
+    p = (1 + (null >= observed[:, None] - TIE).sum(axis=1)) / (1 + draws)
+    return z, p

@@ -1,0 +1,89 @@
+"""Trees of as many samples, of the same shape, that have no clusters: a rotation test.
+
+Wedderburn 1975, *Random rotations and multivariate normal simulation*; Langsrud 2005, *Rotation
+tests*, Statistics and Computing 15: for centred samples `X` (`n x D`) and a Haar-random rotation
+`Q` about the mean, `Q X` has the mean and covariance of `X`, and if the rows are Gaussian with any
+covariance, its distribution. Only dot products are needed: `Q G Q'`.
+
+Activations are not Gaussian: a few samples lie far out, and those make clusters of their own in
+the silhouette. So the rotated samples are moved along their directions to the distances from the
+mean that the samples have, the nearest to the nearest (docs/scores.md has what it does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from neuronwidgets.concepts.silhouette import silhouettes
+
+BLOCK = 1 << 18
+"""Numbers in a block of rotations: 2 MB."""
+MOST = 10
+"""Cuts of more concepts are not looked at."""
+
+
+def rotations(n: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Haar-random rotations of `n` samples about their mean: blocks of float64 `B x n x n`.
+
+    Each maps the vector of ones to zero and is orthogonal on what is left.
+    """
+    from scipy.linalg import helmert
+
+    rng = np.random.default_rng(seed)
+    basis = helmert(n)
+    step = max(1, BLOCK // n**2)
+    for begin in range(0, draws, step):
+        normal = rng.standard_normal((min(step, draws - begin), n - 1, n - 1))
+        q, r = np.linalg.qr(normal)
+        # Mezzadri 2007, How to generate random matrices from the classical compact groups.
+        q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
+        yield basis.T @ (q @ basis)
+
+
+def rotated(gram: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Gram matrices of samples about their mean (`n x n`) after `B` rotations: `B x n x n`.
+
+    The distances from the mean are those of the samples, in the order that the rotation gave.
+    """
+    made = (turns.reshape(-1, len(gram)) @ gram).reshape(turns.shape) @ turns.swapaxes(1, 2)
+    norms = np.sqrt(np.maximum(np.diagonal(made, axis1=1, axis2=2), 0))
+    given = np.sqrt(np.maximum(np.diagonal(gram), 0))
+    given.sort()
+    wanted = given[norms.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")]
+    scale = np.divide(wanted, norms, out=np.zeros_like(norms), where=norms > 0)
+    made *= scale[:, :, None]
+    made *= scale[:, None, :]
+    return made
+
+
+def distances(gram: np.ndarray, metric: str) -> np.ndarray:
+    """float64 `... x n x n`: distances of samples with Gram matrices `... x n x n`.
+
+    Euclidean, or squared Euclidean where `metric` is "sqeuclidean", or "cosine" (then the samples
+    are of unit length and this is twice the cosine distance).
+    """
+    own = np.diagonal(gram, axis1=-2, axis2=-1)
+    squares = own[..., :, None] + own[..., None, :] - 2 * gram
+    np.maximum(squares, 0, out=squares)
+    out: np.ndarray = np.sqrt(squares, out=squares) if metric == "euclidean" else squares
+    return out
+
+
+def separation(distances: np.ndarray, Z: np.ndarray, min_size: int) -> np.ndarray:
+    """The largest silhouette of the cuts with 2 to 10 concepts, at least 0: float64 `B`."""
+    found = silhouettes(distances, Z, min_size, MOST)
+    return np.fmax.reduce(found, axis=1, initial=0)
+
+
+def separations(
+    gram: np.ndarray, method: str, metric: str, min_size: int, turns: np.ndarray
+) -> np.ndarray:
+    """`separation` of samples after each of `B` rotations, as their own trees have it: `B`."""
+    from scipy.cluster.hierarchy import linkage
+
+    apart = distances(rotated(gram, turns), metric)
+    upper = np.triu_indices(len(gram), 1)
+    trees = np.stack([linkage(d[upper], method) for d in apart])
+    return separation(apart, trees, min_size)
