@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ import numpy as np
 from neuronwidgets.concepts import Concepts, Split
 from neuronwidgets.concepts.find import finding, unit
 from neuronwidgets.concepts.refine import refine
-from neuronwidgets.concepts.suggest import suggesting
 from neuronwidgets.palette import COLORS
+from neuronwidgets.widgets._assessment import Assessment
 from neuronwidgets.widgets._faces import Text, cut_text, pack_faces
 from neuronwidgets.widgets._jobs import Progress, Steps
 from neuronwidgets.widgets._protocol import pack
@@ -28,12 +27,6 @@ ALL_FACES = 1000
 PREFETCH = 256
 """Trees with at most so many possible concepts have all of them looked up ahead."""
 CHUNK = 16
-PATIENCE = 0.3
-"""Seconds of work that nobody needs to be told of."""
-
-
-def later() -> None:
-    """Among steps: what follows can wait until the first picture is on the screen."""
 
 
 class Evidence:
@@ -52,8 +45,7 @@ class Evidence:
         self._extra: set[int] = set()
         tree = split.tree
         self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
-        self._suggested = split.suggest("gap")
-        self._compared = False
+        self.assessment = Assessment(split)
 
     # What the views get
 
@@ -96,18 +88,6 @@ class Evidence:
                 **about,
             },
         )
-
-    def suggestions(self) -> list[dict[str, Any]]:
-        """The suggested cuts, as the trait has them: gaps at first, all kinds when compared."""
-        return [
-            {
-                "threshold": s.threshold,
-                "concepts": s.concepts,
-                "best": [r.kind for r in s.reasons if r.best],
-                "reasons": [r.text for r in s.reasons],
-            }
-            for s in self._suggested
-        ]
 
     def pack_evidence(self) -> bytes:
         """The `evidence` message."""
@@ -161,7 +141,7 @@ class Evidence:
     def lacks(self, nodes: Sequence[int]) -> bool:
         """Whether there is anything left to gather for `nodes`."""
         found = all(n in self._found for n in nodes)
-        return not (found and self._compared) or bool(self._unread(nodes))
+        return not (found and self.assessment.done) or bool(self._unread(nodes))
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         """Gather what `nodes` find, then what any other possible concept would, and publish."""
@@ -174,25 +154,9 @@ class Evidence:
             self._extra |= self._exemplars(nodes) - self._sent
             yield publish
         yield from self._read(self._unread(nodes), publish)
-        if not self._compared:
-            yield from self._compare(publish)
+        yield from self.assessment.steps(publish)
         if len(self._possible) <= PREFETCH:
             yield from self._read(self._unread([int(n) for n in self._possible]), publish)
-
-    def _compare(self, publish: Callable[[], None]) -> Steps:
-        """Find the cuts that the data suggests, without a word if that takes no time."""
-        yield later
-        began, steps = time.perf_counter(), suggesting(self.split)
-        while True:
-            try:
-                share = next(steps)
-            except StopIteration as done:
-                self._suggested = done.value
-                break
-            slow = time.perf_counter() - began > PATIENCE
-            yield Progress(share, "comparing the cuts") if slow else later
-        self._compared = True
-        yield publish
 
     def find(self, vectors: np.ndarray) -> Any:
         """Steps that return `(rows, projections, cosine)` for each of `K x D` unit vectors."""

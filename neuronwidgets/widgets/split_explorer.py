@@ -18,8 +18,9 @@ from neuronwidgets.concepts.linkage import check_method
 from neuronwidgets.concepts.refine import Refinement
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import TOP, split
+from neuronwidgets.widgets._assessment import later
 from neuronwidgets.widgets._base import IDLE, Whole, front_end
-from neuronwidgets.widgets._evidence import Evidence, later
+from neuronwidgets.widgets._evidence import Evidence
 from neuronwidgets.widgets._feed import Feed
 from neuronwidgets.widgets._jobs import Progress, Steps, take
 from neuronwidgets.widgets._live import REFRESHING, REST, Live, Prepared, silently
@@ -70,6 +71,7 @@ class SplitExplorer(Live):
     """Whether somebody chose the threshold; else it is the one that the data suggests."""
     _tree = t.Bytes().tag(sync=True)
     _suggestions = t.List().tag(sync=True)
+    _scores = t.List().tag(sync=True)
     _evidence = t.Bytes().tag(sync=True)
     _refinement = t.Bytes().tag(sync=True)
 
@@ -377,7 +379,8 @@ class SplitExplorer(Live):
                 self.selection = []
                 self._refinement = b""
                 self._evidence = b""
-                self._suggestions = evidence.suggestions()
+                self._suggestions = evidence.assessment.suggestions()
+                self._scores = evidence.assessment.scores()
                 self._tree = tree
                 if self.status["state"] == "error":
                     self.status = IDLE
@@ -423,10 +426,11 @@ class SplitExplorer(Live):
         nodes = self._nodes(made, threshold)
 
         def publish() -> None:
-            packed, suggested = proof.pack_evidence(), proof.suggestions()
+            packed, said = proof.pack_evidence(), proof.assessment
             with self._together():
                 if self._split is made:
-                    self._evidence, self._suggestions = packed, suggested
+                    self._evidence = packed
+                    self._suggestions, self._scores = said.suggestions(), said.scores()
 
         if self.refined and (self._members is None or self._members[0] != threshold):
             packed, done = yield from proof.regroup(threshold)

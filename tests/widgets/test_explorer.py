@@ -381,16 +381,16 @@ def kinds(explorer: Any) -> set[str]:
 def test_suggestions_beyond_gaps_come_after_the_first_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from neuronwidgets.widgets import _evidence
+    from neuronwidgets.widgets import _assessment
 
-    compare, free = _evidence.suggesting, threading.Event()
+    compare, free = _assessment.suggesting, threading.Event()
 
     def slow(split: nw.Split) -> Any:
         yield 0.0
         assert free.wait(30)
         return (yield from compare(split))
 
-    monkeypatch.setattr(_evidence, "suggesting", slow)
+    monkeypatch.setattr(_assessment, "suggesting", slow)
     explorer = nw.SplitExplorer(activations(), neuron=0)
     assert kinds(explorer) == {"gap"}
     # Neither the cards nor a drag wait for them.

@@ -39,6 +39,18 @@ export interface Suggestion {
   reasons: string[];
 }
 
+/** A number about the neuron as a whole, from the registry: the trait `_scores` holds some. */
+export interface Score {
+  name: string;
+  title: string;
+  /** null where it failed: `about` says why. */
+  value: number | null;
+  /** Its range, what a higher value means, and where it is from. */
+  about: string;
+  /** Whether it stands for itself, and not for a part of another. */
+  main: boolean;
+}
+
 /** The true features that drive the neuron, and how near each node's vector is to them. */
 export interface TruthOfTree {
   names: string[];

@@ -14,6 +14,7 @@ import {
   readEvidence,
   readRefinement,
   readTree,
+  type Score,
   type Suggestion,
   type TreeMessage,
 } from "../../protocol/split";
@@ -50,6 +51,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const status = trait<Status>("status", "always");
   const reading = trait<Reading | Record<string, never>>("reading", "always");
   const suggestions = trait<Suggestion[]>("_suggestions");
+  const scores = trait<Score[]>("_scores");
   const treeBytes = trait<DataView>("_tree");
   const evidenceBytes = trait<DataView>("_evidence");
   const refinementBytes = trait<DataView>("_refinement");
@@ -146,6 +148,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     selection,
     names,
     suggestions,
+    scores,
     data,
     evidence,
     refining,
