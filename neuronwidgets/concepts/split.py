@@ -19,7 +19,7 @@ from neuronwidgets.activations import Activations
 from neuronwidgets.activations.activations import largest
 from neuronwidgets.concepts.methods import TopSamples, check_settings, clustered
 from neuronwidgets.concepts.methods.method import whole
-from neuronwidgets.concepts.suggest import Suggestion, default_threshold, stretch, suggestions
+from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
 from neuronwidgets.concepts.tree import Tree
 
 if TYPE_CHECKING:
@@ -117,20 +117,33 @@ class Split:
         peak = plane[np.abs(plane).argmax(axis=0), np.arange(2)]
         return (plane * np.where(peak < 0, -1, 1)).astype(np.float32)
 
-    def suggest(self) -> list[Suggestion]:
-        """Thresholds at the natural gaps of the merge heights, fewest concepts first.
+    def suggest(self, kinds: Sequence[str] | None = None) -> list[Suggestion]:
+        """Thresholds that the data suggests, each with its reasons; fewest concepts first.
 
-        Before them the one that the method itself chose, where it did.
+        - "method": the cut that the method itself chose, where it says how many concepts.
+        - "gap": for each number of concepts up to ten, its widest gap between merge heights: the
+          widest stretch of heights over which the concepts stay as many.
+        - "silhouette": the cut with the largest mean silhouette (Rousseeuw 1987) of the samples
+          in concepts.
+        - "stable": of the cuts whose concepts recur most when half of the samples are clustered
+          (Hennig 2007), the one with most concepts.
+
+        A cut that is suggested for several reasons is there once, with all of them.
+
+        Args:
+            kinds: which of these; all if not given, of more than 2,000 samples gaps only.
+
+        Raises:
+            ValueError: an unknown kind, or one that takes too long for so many samples.
         """
-        found = suggestions(self.tree, self.min_size)
-        if self.chosen is None:
-            return found
-        own = stretch(self.tree, self.min_size, self.chosen)
-        return [own, *(s for s in found if s.concepts != own.concepts)]
+        return suggest(self, kinds)
 
     @cached_property
     def suggested(self) -> float:
-        """The threshold that `cut()` takes when none is given."""
+        """The threshold that `cut()` takes when none is given: the gap between merge heights
+        with the largest width times the square root of the number of concepts, of at least two;
+        or the threshold that the method itself chose.
+        """
         if self.chosen is not None:
             return self.chosen
         return default_threshold(self.tree, self.min_size)
@@ -172,12 +185,12 @@ class Split:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{s.concepts}</td><td>{s.threshold:.4g}</td><td>{s.gap:.0%}</td></tr>"
+            f"<tr><td>{s.concepts}</td><td>{s.threshold:.4g}</td><td>{s.reason}</td></tr>"
             for s in self.suggest()
         )
         return (
             f"<p>{html.escape(repr(self))}</p><table><thead><tr><th>concepts</th>"
-            f"<th>threshold</th><th>gap</th></tr></thead><tbody>{rows}</tbody></table>"
+            f"<th>threshold</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table>"
         )
 
 

@@ -1,84 +1,288 @@
-"""Where to cut: the natural gaps of a tree's merge heights."""
+"""Where to cut: gaps of the merge heights, silhouettes of the cuts, stability of the concepts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuronwidgets.concepts.tree import Tree
 
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.split import Split
+
+KINDS = ("method", "gap", "silhouette", "stable")
+QUICK = KINDS[:2]
+"""Those that take no time."""
 MOST = 10
+"""Cuts into more concepts are not suggested."""
+MOST_SAMPLES = 2_000
+"""Of more samples, only gaps are looked for: the others need all distances."""
+WORK = 5_000_000
+"""Distances that are linked again, in all resamples together."""
+RESAMPLES = 10, 50
+"""The least and the most of them."""
+AS_STABLE = 0.03
+"""Shares of resamples this close count as the same: about what the number of resamples leaves."""
+NARROW = 0.01
+"""A narrower gap, as a share of the scale, is none that a hand could find."""
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Suggestion:
-    """A threshold, the number of concepts that it gives, and how wide its gap is.
+class Reason:
+    """Why a cut is suggested.
 
-    `gap` is the gap's width on the square-root scale of the heights, as a share of that scale:
-    how far the line can move and give the same concepts.
+    Attributes:
+        kind: one of `KINDS`.
+        value: how good it is. "method": 1; "gap": the gap's width as a share of the scale;
+            "silhouette": the mean silhouette, -1 to 1; "stable": the share of resamples in which
+            its concepts recur, 0 to 1.
+        best: whether no other cut is better by this kind.
+        text: the reason in words.
+    """
+
+    kind: str
+    value: float
+    best: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A threshold, the number of concepts that it gives, and why it is suggested.
+
+    `gap` is how far the line can move and give the same concepts: the width of this stretch of
+    heights on their square-root scale, as a share of that scale. `reasons`, at least one, are in
+    the order of `KINDS`.
     """
 
     threshold: float
     concepts: int
     gap: float
+    reasons: tuple[Reason, ...]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of its reasons: "gap", "silhouette", "stable"."""
+        return tuple(reason.kind for reason in self.reasons)
+
+    @property
+    def reason(self) -> str:
+        """All its reasons in words."""
+        return "; ".join(reason.text for reason in self.reasons)
 
 
-def suggestions(tree: Tree, min_size: int) -> list[Suggestion]:
-    """For each number of concepts up to ten, the middle of its widest gap; fewest concepts first.
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of heights over which the concepts stay as many; small clusters may join them."""
 
-    A gap is a stretch of heights over which the concepts (clusters of at least `min_size`) stay
-    the same in number and hold at least half of the samples. Heights that differ by rounding only
-    have no gap between them. A tree of fewer samples than `min_size` has no concepts and no
-    suggestions.
+    threshold: float
+    """Its middle, on the square-root scale."""
+    concepts: int
+    gap: float
+    low: float
+    """Where it begins: a height, or 0."""
+
+    @property
+    def rank(self) -> float:
+        """By which the default is chosen: gaps narrow as concepts become more."""
+        return self.gap * math.sqrt(self.concepts)
+
+
+def stretches(tree: Tree, min_size: int) -> list[Stretch]:
+    """All stretches of up to ten concepts that hold at least half of the samples, from the top.
+
+    Concepts are clusters of at least `min_size`. Heights that differ by rounding only have no
+    stretch between them. A tree of fewer samples than `min_size` has none.
     """
-    heights = tree.merge_heights
-    if tree.n < min_size:
+    heights, n = tree.merge_heights, tree.n
+    if n < min_size:
         return []
-    if len(heights) == 0 or tree.top == 0:
-        return [Suggestion(tree.top, 1, 1.0)]
-    # Walking down the tree, a split changes concepts and members by what its parts have.
-    n = tree.n
+    if n == 1 or tree.top == 0:
+        return [Stretch(tree.top, 1, 1.0, 0.0)]
 
     def walk(of_node: np.ndarray) -> np.ndarray:
+        # Walking down the tree, a split changes concepts and members by what its parts have.
         change = of_node[tree.children].sum(axis=1) - of_node[n:]
         return np.asarray(np.cumsum(np.concatenate([of_node[-1:], change[::-1]])))
 
     big = tree.size >= min_size
     count = np.where(2 * walk(big * tree.size) >= n, walk(big.astype(np.int64)), 0)
-    edge = np.concatenate([[tree.top * 1.02], heights[::-1], [0.0]])
-    root = np.sqrt(edge) / np.sqrt(tree.top)
-    # Merge equal neighbours: a small cluster splitting off leaves the concepts as many.
-    widest: dict[int, Suggestion] = {}
-    first = 0
-    for i in range(1, len(count) + 1):
-        if i < len(count) and count[i] == count[first]:
-            continue
-        k, gap = int(count[first]), float(root[first] - root[i])
-        if 1 <= k <= MOST and gap > ROUNDING and (k not in widest or gap > widest[k].gap):
-            middle = float(((root[first] + root[i]) / 2) ** 2 * tree.top)
-            widest[k] = Suggestion(middle, k, gap)
-        first = i
-    return [widest[k] for k in sorted(widest)]
-
-
-def stretch(tree: Tree, min_size: int, threshold: float) -> Suggestion:
-    """A threshold that was chosen otherwise, and the gap around it: between two merges."""
-    heights = tree.merge_heights
-    concepts = int((tree.size[tree.cut(threshold)] >= min_size).sum())
-    if tree.top == 0:
-        return Suggestion(threshold, concepts, 1.0)
-    place = int(np.searchsorted(heights, threshold, side="right"))
-    edge = np.concatenate([[0.0], heights, [tree.top * 1.02]])[place : place + 2]
-    low, high = np.sqrt(edge / tree.top)
-    return Suggestion(threshold, concepts, float(high - low))
+    root = np.sqrt(np.concatenate([[tree.top * 1.02], heights[::-1], [0.0]]) / tree.top)
+    # Equal neighbours are one: a small cluster splitting off leaves the concepts as many.
+    first = np.flatnonzero(np.diff(count, prepend=-1))
+    found = []
+    for i, j in zip(first, np.append(first[1:], len(count)), strict=True):
+        k, gap = int(count[i]), float(root[i] - root[j])
+        if 1 <= k <= MOST and gap > ROUNDING:
+            middle = float(((root[i] + root[j]) / 2) ** 2 * tree.top)
+            found.append(Stretch(middle, k, gap, float(root[j] ** 2 * tree.top)))
+    return found
 
 
 def default_threshold(tree: Tree, min_size: int) -> float:
-    """The cut to begin with: the widest gap that gives at least two concepts, if there is one."""
-    found = suggestions(tree, min_size)
+    """The cut to begin with: the gap with the largest `width * sqrt(concepts)` of all cuts into
+    at least two concepts, if there is one. It looks at heights only and takes no time.
+
+    The square root is ours: gaps narrow as concepts become more, and the widest alone stops too
+    early (docs/split-explorer.md has what was measured).
+    """
+    leader = _leader(stretches(tree, min_size))
+    return tree.top if leader is None else leader.threshold
+
+
+def _leader(found: list[Stretch]) -> Stretch | None:
     several = [s for s in found if s.concepts > 1]
-    if not several:
-        return found[0].threshold if found else tree.top
-    return max(several, key=lambda s: s.gap).threshold
+    return max(several or found, key=lambda s: s.rank, default=None)
+
+
+def suggest(split: Split, kinds: Sequence[str] | None = None) -> list[Suggestion]:
+    """`suggesting` in one go."""
+    steps = suggesting(split, kinds)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: list[Suggestion] = done.value
+            return found
+
+
+def suggesting(
+    split: Split, kinds: Sequence[str] | None = None
+) -> Generator[float, None, list[Suggestion]]:
+    """`Split.suggest`, as a generator: yields the share done, returns the suggestions."""
+    kinds = check_kinds(kinds, len(split.index))
+    tree = split.tree
+    found = stretches(tree, split.min_size)
+    reasons: dict[Stretch, list[Reason]] = {}
+    if split.chosen is not None and "method" in kinds:
+        own = _own(split, found)
+        found = [own, *(s for s in found if s.low != own.low)]
+        text = f"what {split.method} found: {_concepts(own)}"
+        reasons[own] = [Reason("method", 1.0, True, text)]
+    several = [s for s in found if s.concepts > 1]
+    if "gap" in kinds:
+        leader = _leader(found)
+        widest = {s.concepts: s for s in sorted(found, key=lambda s: s.gap)}
+        for s in widest.values():
+            if s.gap < NARROW and s is not leader:
+                continue
+            what = "widest gap (times √concepts)" if s is leader else "gap"
+            text = f"{what}: {_concepts(s)} over {s.gap:.0%} of the scale"
+            reasons.setdefault(s, []).append(Reason("gap", s.gap, s is leader, text))
+    if several and set(kinds) & {"silhouette", "stable"}:
+        distances = _distances(split)
+        yield 0.1
+        if "silhouette" in kinds:
+            mean = _silhouettes(split, distances, several)
+            best = int(mean.argmax())
+            if mean[best] > 0:
+                text = f"best silhouette: {mean[best]:.2f}"
+                reason = Reason("silhouette", float(mean[best]), True, text)
+                reasons.setdefault(several[best], []).append(reason)
+        if "stable" in kinds:
+            share, resamples = yield from _stability(split, distances, several)
+            best = _finest(several, share)
+            if best >= 0:
+                text = f"its concepts recur in {share[best]:.0%} of {resamples} resamples"
+                reason = Reason("stable", float(share[best]), True, text)
+                reasons.setdefault(several[best], []).append(reason)
+    order = sorted(reasons, key=lambda s: (s.concepts, -s.threshold))
+    return [Suggestion(s.threshold, s.concepts, s.gap, tuple(reasons[s])) for s in order]
+
+
+def _own(split: Split, found: list[Stretch]) -> Stretch:
+    """The stretch around the threshold that the method chose, with that threshold."""
+    chosen, tree = float(split.chosen or 0), split.tree
+    at = [s for s in found if s.low <= chosen]
+    concepts = int((tree.size[tree.cut(chosen)] >= split.min_size).sum())
+    # From the top, so the last that begins below it; beyond ten concepts there is none.
+    if at and max(at, key=lambda s: s.low).concepts == concepts:
+        return replace(max(at, key=lambda s: s.low), threshold=chosen)
+    heights = np.concatenate([[0.0], tree.merge_heights, [tree.top * 1.02]])
+    place = int(np.searchsorted(heights, chosen, side="right"))
+    low, high = np.sqrt(heights[place - 1 : place + 1] / (tree.top or 1))
+    return Stretch(chosen, concepts, float(high - low), float(heights[place - 1]))
+
+
+def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
+    """The kinds to look for among so many samples; refused where they would take too long."""
+    if kinds is None:
+        return KINDS if samples <= MOST_SAMPLES else QUICK
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ValueError(f"kind {kind!r}; one of {', '.join(map(repr, KINDS))} is needed.")
+        if kind not in QUICK and samples > MOST_SAMPLES:
+            raise ValueError(
+                f"{kind!r} looks at the distances of all pairs, which for {samples:,} samples "
+                f"takes too long: split with top={MOST_SAMPLES:,} or less."
+            )
+    return kinds
+
+
+def _distances(split: Split) -> np.ndarray:
+    from scipy.spatial.distance import pdist, squareform
+
+    return np.asarray(squareform(pdist(split.clustered.astype(np.float64), split.metric)))
+
+
+def _silhouettes(split: Split, distances: np.ndarray, found: list[Stretch]) -> np.ndarray:
+    """The mean silhouette in the middle of each stretch: -1 to 1, samples in no concept count 0.
+
+    Were they left out, cuts so low that most samples are set aside would win.
+    """
+    from neuronwidgets.concepts.silhouette import silhouettes
+
+    every = silhouettes(distances[None], split.Z[None], split.min_size, MOST)[0]
+    below = np.searchsorted(split.tree.merge_heights, [s.threshold for s in found], side="right")
+    return np.nan_to_num(every[below] * [_held(split, s) for s in found], nan=-1)
+
+
+def _stability(
+    split: Split, distances: np.ndarray, found: list[Stretch]
+) -> Generator[float, None, tuple[np.ndarray, int]]:
+    """The mean over its concepts of how often each recurs, in the middle of each stretch."""
+    from neuronwidgets.concepts.stability import recurring
+
+    tree = split.tree
+    nodes = [_nodes(split, s) for s in found]
+    every = np.unique(np.concatenate(nodes))
+    groups = np.zeros((len(every), tree.n), bool)
+    for group, node in zip(groups, every, strict=True):
+        group[tree.members(int(node))] = True
+    least, most = RESAMPLES
+    resamples = int(np.clip(4 * WORK // tree.n**2, least, most))
+    share = yield from recurring(distances, split.linkage or split.method, groups, resamples)
+    means = [share[np.searchsorted(every, own)] for own in nodes]
+    return np.array([m[~np.isnan(m)].mean() if (m >= 0).any() else 0 for m in means]), resamples
+
+
+def _finest(found: list[Stretch], share: np.ndarray) -> int:
+    """Of the stablest cuts the one with most concepts; -1 where none recurs more often than not.
+
+    Few concepts recur more easily than many, so the largest share alone would stop too early.
+    """
+    if share.max() <= 0.5:
+        return -1
+    same = np.flatnonzero(share >= share.max() - AS_STABLE)
+    return int(max(same, key=lambda i: (found[i].concepts, found[i].gap)))
+
+
+def _nodes(split: Split, s: Stretch) -> np.ndarray:
+    """The concepts in the middle of a stretch."""
+    cut = split.tree.cut(s.threshold)
+    return cut[split.tree.size[cut] >= split.min_size]
+
+
+def _held(split: Split, s: Stretch) -> float:
+    """The share of the samples that are in concepts there."""
+    return float(split.tree.size[_nodes(split, s)].sum() / split.tree.n)
+
+
+def _concepts(s: Stretch) -> str:
+    return f"{s.concepts} concept{'' if s.concepts == 1 else 's'}"

@@ -11,6 +11,7 @@ from neuronwidgets.concepts import Concepts, Split
 from neuronwidgets.concepts.find import finding, unit
 from neuronwidgets.concepts.refine import refine
 from neuronwidgets.palette import COLORS
+from neuronwidgets.widgets._assessment import Assessment
 from neuronwidgets.widgets._faces import Text, cut_text, pack_faces
 from neuronwidgets.widgets._jobs import Progress, Steps
 from neuronwidgets.widgets._protocol import pack
@@ -44,6 +45,7 @@ class Evidence:
         self._extra: set[int] = set()
         tree = split.tree
         self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
+        self.assessment = Assessment(split)
 
     # What the views get
 
@@ -51,7 +53,6 @@ class Evidence:
         """The `tree` message."""
         split, acts, tree = self.split, self.split.acts, self.split.tree
         along = acts.along(split.direction if split.neuron is None else split.neuron)
-        suggested = split.suggest()
         faces, about = pack_faces(acts.samples, sorted(self._sent), self._texts)
         tensors = {
             "merge": tree.children,
@@ -60,7 +61,6 @@ class Evidence:
             "activation": split.activations.astype(np.float32),
             "map": split.map,
             "color": split.colors,
-            "tick": np.array([(s.threshold, s.concepts) for s in suggested]).reshape(-1, 2),
             **faces,
         }
         if split.points is not None:
@@ -142,7 +142,8 @@ class Evidence:
 
     def lacks(self, nodes: Sequence[int]) -> bool:
         """Whether there is anything left to gather for `nodes`."""
-        return any(n not in self._found for n in nodes) or bool(self._unread(nodes))
+        found = all(n in self._found for n in nodes)
+        return not (found and self.assessment.done) or bool(self._unread(nodes))
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         """Gather what `nodes` find, then what any other possible concept would, and publish."""
@@ -155,6 +156,7 @@ class Evidence:
             self._extra |= self._exemplars(nodes) - self._sent
             yield publish
         yield from self._read(self._unread(nodes), publish)
+        yield from self.assessment.steps(publish)
         if len(self._possible) <= PREFETCH:
             yield from self._read(self._unread([int(n) for n in self._possible]), publish)
 

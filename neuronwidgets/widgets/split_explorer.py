@@ -19,6 +19,7 @@ from neuronwidgets.concepts.methods import METHODS, ready
 from neuronwidgets.concepts.refine import Refinement
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import TOP, smallest, split
+from neuronwidgets.widgets._assessment import later
 from neuronwidgets.widgets._base import IDLE, Whole, front_end
 from neuronwidgets.widgets._evidence import Evidence
 from neuronwidgets.widgets._feed import Feed
@@ -72,6 +73,8 @@ class SplitExplorer(Live):
     _methods = t.List(t.Unicode()).tag(sync=True)
     """The methods that can be chosen: those that need nothing that was not given."""
     _tree = t.Bytes().tag(sync=True)
+    _suggestions = t.List().tag(sync=True)
+    _scores = t.List().tag(sync=True)
     _evidence = t.Bytes().tag(sync=True)
     _refinement = t.Bytes().tag(sync=True)
 
@@ -400,6 +403,8 @@ class SplitExplorer(Live):
                 self.selection = []
                 self._refinement = b""
                 self._evidence = b""
+                self._suggestions = evidence.assessment.suggestions()
+                self._scores = evidence.assessment.scores()
                 self._tree = tree
                 if self.status["state"] == "error":
                     self.status = IDLE
@@ -430,8 +435,8 @@ class SplitExplorer(Live):
         if delay == 0:
             end = time.perf_counter() + INLINE
             try:
-                while time.perf_counter() < end:
-                    take(next(steps))
+                while time.perf_counter() < end and (step := next(steps)) is not later:
+                    take(step)
             except StopIteration:
                 return
             except Exception as error:
@@ -445,10 +450,11 @@ class SplitExplorer(Live):
         nodes = self._nodes(made, threshold)
 
         def publish() -> None:
-            packed = proof.pack_evidence()
+            packed, said = proof.pack_evidence(), proof.assessment
             with self._together():
                 if self._split is made:
                     self._evidence = packed
+                    self._suggestions, self._scores = said.suggestions(), said.scores()
 
         if self.refined and (self._members is None or self._members[0] != threshold):
             packed, done = yield from proof.regroup(threshold)

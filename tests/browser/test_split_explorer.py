@@ -158,6 +158,34 @@ def test_slider_number_keys_ticks(notebook: Any) -> None:
     assert low < shown_threshold(notebook)
 
 
+def test_suggestions_and_scores(notebook: Any) -> None:
+    frame, page = notebook.frame(), notebook.page
+    best = frame.locator(".nw-ticks button.nw-best")
+    expect(best).to_have_count(1)
+    expect(best.locator(".nw-words span")).to_have_text(["gap", "silhouette", "stable"])
+    expect(best).to_have_attribute("aria-pressed", "true")
+    expect(best).to_have_attribute("aria-label", re.compile("into 2 .* best silhouette: 0.7"))
+    frame.locator(".nw-slider input[type=range]").fill("0.35")
+    expect(best).to_have_attribute("aria-pressed", "false")
+    # By keyboard: the reasons are said, and Enter moves the line.
+    reasons = frame.locator(".nw-ticks li", has=page.locator(".nw-best")).locator(".nw-tip")
+    expect(reasons).to_be_hidden()
+    best.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    expect(best).to_be_focused()
+    expect(reasons).to_contain_text("its concepts recur in 100% of 50 resamples")
+    page.keyboard.press("Enter")
+    expect(best).to_have_attribute("aria-pressed", "true")
+    notebook.follows("explorer.threshold == explorer.split.suggested", "True")
+    scores = frame.locator(".nw-scores")
+    expect(scores.locator("summary")).to_contain_text("concepts 2")
+    scores.locator("summary").click()
+    expect(scores.locator("li", has_text="polysemanticity").first).to_be_visible()
+    expect(scores.locator("li").first).to_have_attribute("title", re.compile("higher: "))
+    scores.locator("summary").click()
+
+
 def test_click_a_subtree(notebook: Any) -> None:
     frame = notebook.frame()
     canvas = frame.locator(".nw-dendrogram canvas")
@@ -197,11 +225,11 @@ def test_hover_lights_up_the_same_samples_everywhere(notebook: Any) -> None:
     hit = False
     for i in range(2, 38):
         page.mouse.move(box["x"] + box["width"] * i / 40, box["y"] + box["height"] / 2)
-        if frame.locator(".nw-tip").count():
+        if frame.locator(".nw-plane .nw-tip").count():
             hit = True
             break
     assert hit
-    expect(frame.locator(".nw-tip")).to_contain_text("activation")
+    expect(frame.locator(".nw-plane .nw-tip")).to_contain_text("activation")
 
 
 def test_names_stay_with_their_concepts(notebook: Any, shots: Path) -> None:
@@ -490,9 +518,10 @@ def test_known_features_are_counted_during_the_drag(lab: Any, shots: Path) -> No
         seen.add(now[0])
     assert len(seen) > 2
     assert any(line.startswith("4 of 4 features") for line in seen)
-    notebook.python("explorer.threshold = explorer.split.suggested")
+    notebook.python("explorer.threshold = explorer.split.tree.top * 0.9")
     expect(frame.locator(".nw-truth")).to_contain_text("missed: ")
     frame.screenshot(path=shots / "known.png")
+    notebook.python("explorer.threshold = explorer.split.suggested")
     notebook.python("explorer.refined = True; explorer.wait(30)")
     notebook.follows("explorer.concepts.refined", "True")
     expect(frame.locator(".nw-switches")).to_contain_text("left out")
@@ -542,7 +571,7 @@ def test_text_progress_and_cancel(lab: Any, shots: Path) -> None:
     expect(frame.locator(".nw-text").first).to_contain_text("🙂 <i>x</i>")
     frame.screenshot(path=shots / "text.png")
     # A reading that takes its time: the notebook stays free, and the button stops it.
-    notebook.python("go.clear(); import threading")
+    notebook.python("explorer.wait(60); go.clear(); import threading")
     neuron = frame.locator(".nw-neuron")
     neuron.fill("1")
     neuron.press("Enter")

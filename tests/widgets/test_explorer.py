@@ -372,3 +372,45 @@ def test_an_error_stays_while_a_job_that_ran_already_goes_on(explorer: Any) -> N
     explorer._start(work("clustering"))
     assert explorer.wait(30)
     assert seen == ["clustering", "clustering", ""]
+
+
+def kinds(explorer: Any) -> set[str]:
+    return {kind for one in explorer._suggestions for kind in one["best"]}
+
+
+def test_suggestions_beyond_gaps_come_after_the_first_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from neuronwidgets.widgets import _assessment
+
+    compare, free = _assessment.suggesting, threading.Event()
+
+    def slow(split: nw.Split) -> Any:
+        yield 0.0
+        assert free.wait(30)
+        return (yield from compare(split))
+
+    monkeypatch.setattr(_assessment, "suggesting", slow)
+    explorer = nw.SplitExplorer(activations(), neuron=0)
+    assert kinds(explorer) == {"gap"}
+    # Neither the cards nor a drag wait for them.
+    assert unpack(explorer._evidence)[0]["node"].size > 0
+    explorer.threshold = 1.5
+    assert explorer.concepts.threshold == 1.5
+    free.set()
+    assert explorer.wait(30)
+    assert kinds(explorer) == {"gap", "silhouette", "stable"}
+    for shown, one in zip(explorer._suggestions, explorer.split.suggest(), strict=True):
+        assert (shown["threshold"], shown["concepts"]) == (one.threshold, one.concepts)
+        assert "; ".join(shown["reasons"]) == one.reason
+        assert set(shown["best"]) <= set(one.kinds)
+    explorer.close()
+
+
+def test_suggestions_are_those_of_the_neuron_on_the_screen(explorer: Any) -> None:
+    before = explorer._suggestions
+    explorer.neuron = 2
+    assert explorer._suggestions != before
+    explorer.neuron = 0
+    assert explorer.wait(30)
+    assert explorer._suggestions == before

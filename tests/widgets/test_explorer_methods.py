@@ -34,8 +34,8 @@ def test_settings_go_with_their_method() -> None:
     assert explorer._methods == PLAIN
     assert explorer.method == "kmeans"
     assert len(explorer.concepts) == 4
-    ticks = unpack(explorer._tree)[0]["tick"]
-    assert ticks[0].tolist() == [explorer.threshold, 4]
+    (own,) = [s for s in explorer._suggestions if "method" in s["best"]]
+    assert (own["threshold"], own["concepts"]) == (explorer.threshold, 4)
     explorer.neuron = 1
     assert (explorer.split.settings, len(explorer.concepts)) == ({"k": 4}, 4)
     explorer.method = "ward"

@@ -331,6 +331,7 @@ def test_opens_on_what_there_is_when_the_data_ends_early(model: Stepped) -> None
 def test_closing_ends_the_watch_and_not_the_capture(model: Stepped, running: Any) -> None:
     explorer = opened(model, running)
     follower = explorer._follower
+    assert explorer.wait(SOON)
     explorer.close()
     assert follower is not None
     follower.join(SOON)

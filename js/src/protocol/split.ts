@@ -14,7 +14,6 @@ export interface TreeMessage {
   /** Each node's slot in `palette`, -1 for nodes too small to be a concept. */
   color: Int16Array;
   palette: string[];
-  ticks: { threshold: number; concepts: number }[];
   /** null where nothing is known. */
   truth: TruthOfTree | null;
   faces: Faces;
@@ -30,6 +29,28 @@ export interface TreeMessage {
   labels: string[];
   range: [number, number];
   suggested: number;
+}
+
+/** A cut that the data suggests: the trait `_suggestions` holds some, fewest concepts first. */
+export interface Suggestion {
+  threshold: number;
+  concepts: number;
+  /** By which kinds ("gap", "silhouette", "stable") no other cut is better; often by none. */
+  best: string[];
+  /** Why, in words. */
+  reasons: string[];
+}
+
+/** A number about the neuron as a whole, from the registry: the trait `_scores` holds some. */
+export interface Score {
+  name: string;
+  title: string;
+  /** null where it failed: `about` says why. */
+  value: number | null;
+  /** Its range, what a higher value means, and where it is from. */
+  about: string;
+  /** Whether it stands for itself, and not for a part of another. */
+  main: boolean;
 }
 
 /** The true features that drive the neuron, and how near each node's vector is to them. */
@@ -102,7 +123,6 @@ function truthOf(packed: Packed): TruthOfTree | null {
 export function readTree(view: DataView | null): TreeMessage | null {
   const packed = unpack(view);
   if (!packed) return null;
-  const tick = packed.tensor("tick", Float64Array);
   const meta = packed.meta as unknown as Omit<TreeMessage, "tree">;
   return {
     ...meta,
@@ -112,10 +132,6 @@ export function readTree(view: DataView | null): TreeMessage | null {
     label: packed.has("label") ? packed.tensor("label", Int32Array) : null,
     map: packed.tensor("map", Float32Array),
     color: packed.tensor("color", Int16Array),
-    ticks: Array.from({ length: tick.length / 2 }, (_, i) => ({
-      threshold: tick[2 * i],
-      concepts: tick[2 * i + 1],
-    })),
     truth: truthOf(packed),
     faces: facesOf(packed),
   };

@@ -7,6 +7,7 @@ import type { Found, TreeMessage } from "../../protocol/split";
 import { type Face, RestingFace } from "../../view/faces";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
+import { Scores } from "./scores";
 import type { State } from "./state";
 import { type Nearest, nearestOf } from "./truth";
 
@@ -69,6 +70,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         </span>
       </header>
       <Shares cut={cut} total={data.tree.n} />
+      <Scores scores={state.scores.value} />
       <p class="nw-caption">its strongest, of {data.samples.toLocaleString("en")}</p>
       <Strip
         faces={rows.map((row) => state.face(row))}

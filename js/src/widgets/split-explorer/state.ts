@@ -14,6 +14,8 @@ import {
   readEvidence,
   readRefinement,
   readTree,
+  type Score,
+  type Suggestion,
   type TreeMessage,
 } from "../../protocol/split";
 import type { Status } from "../../protocol/status";
@@ -49,6 +51,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const names = trait<Names>("names");
   const status = trait<Status>("status", "always");
   const reading = trait<Reading | Record<string, never>>("reading", "always");
+  const suggestions = trait<Suggestion[]>("_suggestions");
+  const scores = trait<Score[]>("_scores");
   const treeBytes = trait<DataView>("_tree");
   const evidenceBytes = trait<DataView>("_evidence");
   const refinementBytes = trait<DataView>("_refinement");
@@ -145,6 +149,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
     refined,
     selection,
     names,
+    suggestions,
+    scores,
     data,
     evidence,
     refining,

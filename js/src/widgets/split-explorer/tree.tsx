@@ -1,5 +1,5 @@
 /** The dendrogram with the threshold line on it, the slider and the number below. */
-import { computed, type Signal } from "@preact/signals";
+import type { Signal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
 import { branches, trace, yOf } from "../../core/dendrogram";
 import { fromUnit, keyed, short, toUnit, typed } from "../../core/scale";
@@ -10,13 +10,14 @@ import { Canvas, type Size } from "../../view/canvas";
 import { taken } from "../../view/drag";
 import { useTyped } from "../../view/field";
 import type { State } from "./state";
+import { Suggestions } from "./suggestions";
 import { Truth } from "./truth";
 
-/** Room above the ground for the concepts' numbers, and left of the tree for the ticks. */
+/** Room above the ground for the concepts' numbers, and left of the tree for the suggestions. */
 const FOOT = 26;
-const SIDE = 34;
-/** Ticks closer than this many pixels would overlap. */
-const CLOSE = 13;
+const SIDE = 88;
+/** Left of what stands below the tree. */
+const INDENT = 34;
 
 interface Props {
   state: State;
@@ -101,7 +102,11 @@ export function ThresholdTree({ state, theme }: Props) {
             if (node >= tree.n) state.isolate(node);
           }}
         />
-        <Ticks state={state} data={data} box={box} />
+        <Suggestions
+          state={state}
+          top={top}
+          tall={() => (box.current?.clientHeight ?? 330) - FOOT}
+        />
         <div
           class="nw-line"
           role="slider"
@@ -120,7 +125,7 @@ export function ThresholdTree({ state, theme }: Props) {
           <span class="nw-knob" />
         </div>
       </div>
-      <div class="nw-slider" style={{ paddingLeft: `${SIDE}px` }}>
+      <div class="nw-slider" style={{ paddingLeft: `${INDENT}px` }}>
         <span class="nw-quiet">finer</span>
         <input
           type="range"
@@ -145,7 +150,7 @@ export function ThresholdTree({ state, theme }: Props) {
         />
       </div>
       <Truth state={state} data={data} />
-      <div class="nw-switches" style={{ paddingLeft: `${SIDE}px` }}>
+      <div class="nw-switches" style={{ paddingLeft: `${INDENT}px` }}>
         <label class="nw-switch">
           <input
             type="checkbox"
@@ -187,47 +192,6 @@ function RefinedNote({ state }: { state: State }) {
       {moved} moved <i class="nw-sign nw-sign-moved" />, {left} left out{" "}
       <i class="nw-sign nw-sign-left" />
     </span>
-  );
-}
-
-function Ticks({
-  state,
-  data,
-  box,
-}: {
-  state: State;
-  data: TreeMessage;
-  box: { current: HTMLElement | null };
-}) {
-  const top = topOf(data.tree);
-  const shown = useMemo(
-    () =>
-      computed(() => {
-        const tall = (box.current?.clientHeight || 330) - FOOT;
-        const kept: { threshold: number; concepts: number; y: number }[] = [];
-        for (const tick of data.ticks) {
-          const y = yOf(tick.threshold, top, tall);
-          if (kept.every((other) => Math.abs(other.y - y) >= CLOSE)) kept.push({ ...tick, y });
-        }
-        return kept;
-      }),
-    [data],
-  );
-  return (
-    <div class="nw-ticks" style={{ bottom: `${FOOT}px` }}>
-      {shown.value.map(({ threshold, concepts }) => (
-        <button
-          type="button"
-          key={concepts}
-          title={`a natural gap: ${concepts} ${concepts === 1 ? "concept" : "concepts"} at ${short(threshold)}`}
-          aria-label={`cut at ${short(threshold)}: ${concepts} ${concepts === 1 ? "concept" : "concepts"}`}
-          style={{ top: `${(1 - toUnit(threshold, top)) * 100}%`, width: `${SIDE - 6}px` }}
-          onClick={() => state.setThreshold(threshold)}
-        >
-          {concepts}
-        </button>
-      ))}
-    </div>
   );
 }
 

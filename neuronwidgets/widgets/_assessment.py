@@ -1,0 +1,102 @@
+"""What the data says of a neuron as a whole: where to cut it, and its scores."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from neuronwidgets.concepts import Split
+from neuronwidgets.concepts.scores import SCORES, Column, Neurons
+from neuronwidgets.concepts.suggest import QUICK, suggesting
+from neuronwidgets.widgets._jobs import Progress, Steps
+
+PATIENCE = 0.3
+"""Seconds of work that nobody needs to be told of."""
+MOST_DRAWN = 200
+"""With more top samples no null is drawn: it would take many seconds, which nothing could stop."""
+
+
+def later() -> None:
+    """Among steps: what follows can wait until the first picture is on the screen."""
+
+
+class Assessment:
+    """Suggested cuts and scores of one split: the gaps at once, the others in steps."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+        self._suggested = split.suggest(QUICK)
+        self._scores: list[dict[str, Any]] = []
+        self.done = False
+
+    def suggestions(self) -> list[dict[str, Any]]:
+        """The suggested cuts, as the trait has them."""
+        return [
+            {
+                "threshold": s.threshold,
+                "concepts": s.concepts,
+                "best": [r.kind for r in s.reasons if r.best],
+                "reasons": [r.text for r in s.reasons],
+            }
+            for s in self._suggested
+        ]
+
+    def scores(self) -> list[dict[str, Any]]:
+        """The scores at the suggested cut, as the trait has them; at first none."""
+        return list(self._scores)
+
+    def steps(self, publish: Callable[[], None]) -> Steps:
+        """Compare the cuts, then score the neuron, without a word if that takes no time."""
+        if self.done:
+            return
+        yield later
+        began = time.perf_counter()
+
+        def said(share: float, text: str) -> Progress | Callable[[], None]:
+            return Progress(share, text) if time.perf_counter() - began > PATIENCE else later
+
+        steps = suggesting(self.split)
+        while True:
+            try:
+                yield said(next(steps), "comparing the cuts")
+            except StopIteration as end:
+                self._suggested = end.value
+                break
+        yield publish
+        found: list[dict[str, Any]] = []
+        neurons = Neurons.of(self.split.cut())
+        for i, name in enumerate(list(SCORES)):
+            yield said(i / len(SCORES), "scoring the neuron")
+            found += _scored(neurons, name)
+        self._scores, self.done = found, True
+        yield publish
+
+
+def _scored(neurons: Neurons, name: str) -> list[dict[str, Any]]:
+    """What one score has to say, but for what is not a number."""
+    score = SCORES[name]
+    if score.labels and neurons.acts.labels is None:
+        return []
+    few = neurons.index.shape[1] <= MOST_DRAWN or "draws" not in score.settings
+    try:
+        values = score(neurons, **({} if few else {"draws": 0}))
+    except (RuntimeError, ValueError) as error:
+        # Somebody's own score must not take the others with it.
+        return [_row(name, score.columns[name], None, str(error), True)]
+    return [
+        _row(key, column, float(values[key][0]), _about(column, score.source), key == name)
+        for key, column in score.columns.items()
+        if math.isfinite(values[key][0])
+    ]
+
+
+def _row(name: str, column: Column, value: float | None, about: str, main: bool) -> dict[str, Any]:
+    return {"name": name, "title": column.title, "value": value, "about": about, "main": main}
+
+
+def _about(column: Column, source: str) -> str:
+    low, high = (f"{x:.4g}" if math.isfinite(x) else "" for x in (column.low, column.high))
+    span = f"{low} to {high}; " if low and high else f"from {low}; " if low else ""
+    return f"{span}higher: {column.higher} ({source})"

@@ -1,0 +1,72 @@
+"""Whether groups recur, against the definition taken word by word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import pdist, squareform
+
+from neuronwidgets.concepts.stability import recurring
+
+
+def shares(*arguments: Any, **more: Any) -> np.ndarray:
+    steps = recurring(*arguments, **more)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return np.asarray(done.value)
+
+
+def by_definition(
+    distances: np.ndarray, method: str, groups: np.ndarray, resamples: int, seed: int
+) -> list[float]:
+    """The Jaccard index with every branch, as sets."""
+    rng = np.random.default_rng(seed)
+    n = len(distances)
+    hits: list[list[bool]] = [[] for _ in groups]
+    for _ in range(resamples):
+        some = np.sort(rng.choice(n, max(2, (n + 1) // 2), replace=False))
+        Z = hierarchy.linkage(squareform(distances[np.ix_(some, some)]), method)
+        branches = [
+            {int(some[leaf]) for leaf in node.pre_order()}
+            for node in hierarchy.to_tree(Z, rd=True)[1]
+        ]
+        for group, hit in zip(groups, hits, strict=True):
+            own = set(np.flatnonzero(group).tolist()) & set(some.tolist())
+            if len(own) >= 2:
+                best = max(len(own & branch) / len(own | branch) for branch in branches)
+                hit.append(best >= 0.75)
+    return [float(np.mean(hit)) if hit else np.nan for hit in hits]
+
+
+@pytest.mark.parametrize("method", ["ward", "average", "complete", "single"])
+@pytest.mark.parametrize("n", [2, 3, 7, 30])
+def test_as_defined(method: str, n: int) -> None:
+    rng = np.random.default_rng(n)
+    distances = squareform(pdist(rng.normal(size=(n, 3))))
+    groups = rng.random((6, n)) < np.array([0.0, 0.1, 0.3, 0.5, 0.8, 1.0])[:, None]
+    found = shares(distances, method, groups, 12, seed=3)
+    np.testing.assert_allclose(found, by_definition(distances, method, groups, 12, 3))
+    assert np.isnan(found[0])
+    assert found[-1] == 1
+
+
+def test_clusters_recur_and_their_halves_do_not() -> None:
+    rng = np.random.default_rng(0)
+    kind = np.repeat([0, 1, 2], 30)
+    points = 12 * np.eye(6)[kind] + rng.normal(size=(90, 6))
+    half = (kind == 0) & (np.arange(90) % 2 == 0)
+    groups = np.stack([kind == 0, kind == 1, kind == 2, half])
+    found = shares(squareform(pdist(points)), "ward", groups, 40)
+    assert found[:3].tolist() == [1, 1, 1]
+    assert found[3] < 0.1
+    np.testing.assert_array_equal(found, shares(squareform(pdist(points)), "ward", groups, 40))
+
+
+def test_equal_samples() -> None:
+    found = shares(np.zeros((10, 10)), "ward", np.ones((1, 10), bool), 5)
+    assert found.tolist() == [1]

@@ -1,0 +1,13 @@
+"""What all widgets' tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_nulls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Explorers opened by the dozen draw no nulls: a quarter of a second each."""
+    from neuronwidgets.widgets import _assessment
+
+    monkeypatch.setattr(_assessment, "MOST_DRAWN", 0)
