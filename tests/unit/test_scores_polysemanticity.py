@@ -133,6 +133,14 @@ def test_too_little_to_split(points: np.ndarray) -> None:
     assert found["geometry_z"] == 0
 
 
+@pytest.mark.parametrize("scale", [1e-60, 1e60, 1e120])
+def test_the_scale_does_not_matter(scale: float) -> None:
+    points = tail(np.random.default_rng(0), 30, 4)
+    one, other = (polysemanticity(batch([points * s]), draws=9) for s in (1, scale))
+    for name in ("silhouette", "geometry", "geometry_z", "geometry_p"):
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-6)
+
+
 def test_duplicates_and_chains() -> None:
     rng = np.random.default_rng(0)
     crowd = np.concatenate([np.zeros((20, 4)), rng.normal(size=(10, 4))])

@@ -73,6 +73,8 @@ def heavy(gram: np.ndarray) -> bool:
     `|q|^2 = (n - 1) / n`, so `E (q' G q)^2 = |q|^4 (tr(G)^2 + 2 tr(G^2)) / ((n - 1) (n + 1))`.
     """
     n = len(gram)
+    # So that squares fit whatever the scale.
+    gram = gram / (np.abs(gram).max() or 1)
     square = np.trace(gram) ** 2
     fourth = (square + 2 * np.square(gram).sum()) * (n - 1) / (n**2 * (n + 1))
     return bool(np.diagonal(gram).var() > TAILS * (fourth - square / n**2))
