@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+import torch
 from scipy.cluster.hierarchy import linkage
 from scipy.stats import kstest
 from sklearn.metrics import adjusted_mutual_info_score, roc_auc_score
 
 import neuronwidgets as nw
-from neuronwidgets.concepts.scores import Neurons, gram
+from neuronwidgets.concepts.gram import gram
+from neuronwidgets.concepts.scores import Neurons
 from neuronwidgets.concepts.scores.polysemanticity import check_draws, polysemanticity
 from neuronwidgets.concepts.scores.rotation import TAILS, heavy, rotated, rotations
 
@@ -32,7 +34,7 @@ def batch(
         acts,
         np.zeros((count, n)),
         np.tile(np.arange(n), (count, 1)),
-        gram(vectors, metric),
+        np.stack([gram(torch.from_numpy(x.astype(np.float64)), metric)[0] for x in vectors]),
         np.stack([linkage(x, method, metric) for x in vectors]),
         np.zeros((count, n), np.int64) if members is None else members,
         method,
@@ -233,7 +235,7 @@ def test_rotations() -> None:
 
 
 def test_the_spread_after_a_rotation_is_known() -> None:
-    (one,) = gram(cloud(np.random.default_rng(0), 12, 4)[None], "euclidean")
+    one, _ = gram(torch.from_numpy(cloud(np.random.default_rng(0), 12, 4)))
     turns = np.concatenate(list(rotations(12, 4000, 0)))
     spread = np.diagonal(turns @ one @ turns.swapaxes(1, 2), axis1=1, axis2=2).var(axis=1).mean()
     far = np.diag(np.diag(one))
@@ -247,7 +249,7 @@ def test_the_spread_after_a_rotation_is_known() -> None:
 def test_what_has_tails_keeps_its_distances_from_the_mean() -> None:
     points = cloud(np.random.default_rng(1), 12, 4)
     points[5] *= 9
-    (one,) = gram(points[None], "euclidean")
+    one, _ = gram(torch.from_numpy(points.copy()))
     assert heavy(one)
     for made in rotated(one, next(rotations(12, 5, 0))):
         np.testing.assert_allclose(np.sort(made.diagonal()), np.sort(one.diagonal()))
@@ -256,7 +258,7 @@ def test_what_has_tails_keeps_its_distances_from_the_mean() -> None:
 
 def test_directions_stay_directions() -> None:
     points = cloud(np.random.default_rng(0), 12, 4) + 3
-    (one,) = gram(points[None], "cosine")
+    one, _ = gram(torch.from_numpy(points.copy()), "cosine")
     turns = next(rotations(12, 5, 0))
     made = rotated(one, turns, "cosine")
     np.testing.assert_allclose(np.diagonal(made, axis1=1, axis2=2), 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
-from neuronwidgets.concepts.scores import SCORES, Column, Neurons, gram, score, scores
+from neuronwidgets.concepts.scores import SCORES, Column, Neurons, score, scores
 
 
 @pytest.fixture
@@ -164,17 +164,3 @@ def test_the_label_entropy_is_that_of_the_layer(neurons: Neurons) -> None:
     for j in range(2):
         found = nw.split(acts, j, top=10).scores(which="label_entropy")["label_entropy"]
         np.testing.assert_equal(found, nw.label_entropy(acts, 10)[j])
-
-
-@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_the_gram_matrix_has_the_distances(metric: str) -> None:
-    points = np.random.default_rng(0).normal(size=(5, 12, 6)).astype(np.float32)
-    points[0] *= 1e30 if metric == "cosine" else 1
-    found = gram(points, metric)
-    own = np.diagonal(found, axis1=1, axis2=2)
-    wide = points.astype(np.float64)
-    if metric == "cosine":
-        wide /= np.linalg.norm(wide, axis=2, keepdims=True)
-    expected = np.square(wide[:, :, None] - wide[:, None]).sum(axis=-1)
-    np.testing.assert_allclose(own[:, :, None] + own[:, None] - 2 * found, expected, atol=1e-9)
-    np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-9)

@@ -7,7 +7,6 @@ from neuronwidgets.concepts.scores.labels import label_entropy as label_entropy
 from neuronwidgets.concepts.scores.labels import majority as majority
 from neuronwidgets.concepts.scores.labels import most_mixed as most_mixed
 from neuronwidgets.concepts.scores.neurons import Neurons as Neurons
-from neuronwidgets.concepts.scores.neurons import gram as gram
 from neuronwidgets.concepts.scores.registry import SCORES as SCORES
 from neuronwidgets.concepts.scores.registry import Column as Column
 from neuronwidgets.concepts.scores.registry import score as score

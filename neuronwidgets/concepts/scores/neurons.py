@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.concepts.gram import gram
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -23,7 +24,7 @@ class Neurons:
         along: float32 or float64 `N x S`, each one's activation on every sample (or the sample's
             projection on the direction).
         index: int64 `N x n`, its top samples, strongest first.
-        gram: float64 `N x n x n`, dot products of what was clustered (see `gram`).
+        gram: float64 `N x n x n`, dot products of what was clustered less their mean.
         Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format.
         members: int64 `N x n`, the concept of each top sample at the cut, -1 for none.
         method, metric: the linkage whose heights `Z` has.
@@ -59,13 +60,15 @@ class Neurons:
     @classmethod
     def of(cls, concepts: Concepts) -> Neurons:
         """One neuron, at one cut of its split."""
+        import torch
+
         split = concepts._require_split("a score")
         along = split.acts.along(split.direction if split.neuron is None else split.neuron)
         return cls(
             split.acts,
             along[None],
             split.index[None],
-            gram(split.clustered[None], split.metric),
+            gram(torch.from_numpy(split.clustered.astype(np.float64)), split.metric)[0][None],
             split.Z[None],
             concepts.labels[None],
             split.linkage or split.method,
@@ -92,18 +95,3 @@ class Neurons:
             f"Neurons({len(self)} of layer {self.acts.layer!r}, top {self.index.shape[1]}, "
             f"{self.method}/{self.metric})"
         )
-
-
-def gram(vectors: np.ndarray, metric: str) -> np.ndarray:
-    """Dot products of samples less their mean: float64 `... x n x n` from `... x n x D`.
-
-    Under cosine the samples are brought to unit length first. The squared distance of two samples
-    is `g_ii + g_jj - 2 g_ij`.
-    """
-    points = np.asarray(vectors, np.float64)
-    if metric == "cosine":
-        points = points / np.abs(points).max(axis=-1, keepdims=True)
-        points /= np.linalg.norm(points, axis=-1, keepdims=True)
-    points = points - points.mean(axis=-2, keepdims=True)
-    out: np.ndarray = points @ points.swapaxes(-1, -2)
-    return out
