@@ -11,7 +11,9 @@ from neuronwidgets.concepts.scores.neurons import Neurons
 from neuronwidgets.concepts.scores.registry import Column, score
 from neuronwidgets.concepts.scores.rotation import distances, rotations, separation, separations
 
-DRAWS = 99
+DRAWS, FEWEST = 99, 9
+SOON, LATE = 200, 2000
+"""Up to 200 top samples take all 99 draws; above 2,000 a single one takes many seconds."""
 TIE = 1e-9
 """Values that differ by less are equal: what rounding does."""
 
@@ -47,7 +49,9 @@ def concepts(neurons: Neurons) -> np.ndarray:
         "alignment_p": Column("p of labels", 0, 1, "chance alone does as well"),
     },
 )
-def polysemanticity(neurons: Neurons, draws: int = DRAWS, seed: int = 0) -> dict[str, np.ndarray]:
+def polysemanticity(
+    neurons: Neurons, draws: int | None = None, seed: int = 0
+) -> dict[str, np.ndarray]:
     """An index in the manner of PSI (Gupta & Kumar 2025, arXiv 2508.16950).
 
     PSI multiplies parts of 0 to 1, each calibrated against its null: how well the top samples
@@ -69,10 +73,11 @@ def polysemanticity(neurons: Neurons, draws: int = DRAWS, seed: int = 0) -> dict
     0 to 1; higher: more polysemantic. docs/scores.md says where p holds and where it does not.
 
     Args:
-        draws: of each null; 0 for none: then all but `silhouette` and `alignment` is NaN.
+        draws: of each null; 0 for none: then all but `silhouette` and `alignment` is NaN. 99 if
+            not given; for more than 200 top samples fewer, for more than 2,000 none.
         seed: of the draws.
     """
-    draws = check_draws(draws)
+    draws = check_draws(draws, neurons.index.shape[1])
     out = {"silhouette": _observed(neurons)}
     out["geometry"], out["geometry_z"], out["geometry_p"] = _geometry(
         neurons, out["silhouette"], draws, seed
@@ -82,8 +87,11 @@ def polysemanticity(neurons: Neurons, draws: int = DRAWS, seed: int = 0) -> dict
     return {"polysemanticity": out["geometry"] * labelled, **out}
 
 
-def check_draws(draws: Any) -> int:
-    """`draws` as an int, refused if it is not a whole number of at least 0."""
+def check_draws(draws: Any, n: int) -> int:
+    """`draws` as an int, refused if it is not a whole number of at least 0; `None`: by `n`."""
+    if draws is None:
+        # A draw costs n cubed.
+        return 0 if n > LATE else max(FEWEST, min(DRAWS, int(DRAWS * (SOON / n) ** 3)))
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 0:
         raise ValueError(f"draws={draws!r}; a whole number of at least 0 is needed.")
     return int(draws)
@@ -115,8 +123,6 @@ def _alignment(
     neurons: Neurons, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Value, z and p of the label part: float64 `N` each."""
-    from sklearn.metrics import adjusted_mutual_info_score
-
     value, z, p = np.full((3, len(neurons)), np.nan)
     if neurons.labels is None:
         return value, z, p
@@ -128,18 +134,39 @@ def _alignment(
             continue
         kinds, label = np.unique(label[both], return_inverse=True)
         groups, concept = np.unique(concept[both], return_inverse=True)
-        value[i] = 0
-        if len(kinds) > 1 and len(groups) > 1:
-            value[i] = max(0.0, float(adjusted_mutual_info_score(label, concept)))
-        # The marginals stay, so all that differs of the mutual information is the joint entropy.
         order = np.concatenate([np.arange(len(label))[None], shuffles[:, both].argsort(axis=1)])
-        cell = concept * len(kinds) + label[order]
         cells = len(groups) * len(kinds)
-        cell += cells * np.arange(1 + draws)[:, None]
+        cell = concept * len(kinds) + label[order] + cells * np.arange(1 + draws)[:, None]
         counts = np.bincount(cell.ravel(), minlength=cells * (1 + draws)).reshape(-1, cells)
-        mutual = -entropy(counts)
+        sides = np.bincount(concept), np.bincount(label)
+        apart = entropy(sides[0]) + entropy(sides[1])
+        mutual = apart - entropy(counts)
+        chance = expected_mutual(*sides)
+        # 0 where there is nothing to gain: one concept, one label, or each sample for itself.
+        room = apart / 2 - chance
+        value[i] = max(0.0, (mutual[0] - chance) / room) if room > TIE else 0
         z[i : i + 1], p[i : i + 1] = _against(mutual[:1], mutual[None, 1:])
     return value, z, p
+
+
+def expected_mutual(a: np.ndarray, b: np.ndarray) -> float:
+    """Mutual information, in bits, that `K` and `L` clusters of these sizes have by chance.
+
+    Vinh, Epps & Bailey 2010, eq. 24a: over the hypergeometric distribution of each cell.
+    """
+    from scipy.special import gammaln
+
+    n = int(a.sum())
+    log = gammaln(np.arange(n + 1) + 1.0)
+    one, other = a[:, None, None], b[:, None]
+    both = np.arange(1, min(a.max(), b.max()) + 1)
+    rest = n - one - other + both
+    possible = (both <= one) & (both <= other) & (rest >= 0)
+    log_share = (log[one] + log[other] + log[n - one] + log[n - other] - log[n] - log[both]) - (
+        log[np.maximum(one - both, 0)] + log[np.maximum(other - both, 0)] + log[rest.clip(0, n)]
+    )
+    share = np.exp(np.where(possible, log_share, -np.inf))
+    return float((share * both / n * np.log2(n * both / (one * other))).sum())
 
 
 def _against(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

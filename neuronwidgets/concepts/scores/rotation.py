@@ -5,9 +5,10 @@ tests*, Statistics and Computing 15: for centred samples `X` (`n x D`) and a Haa
 `Q` about the mean, `Q X` has the mean and covariance of `X`, and if the rows are Gaussian with any
 covariance, its distribution. Only dot products are needed: `Q G Q'`.
 
-Activations are not Gaussian: a few samples lie far out, and those make clusters of their own in
-the silhouette. So the rotated samples are moved along their directions to the distances from the
-mean that the samples have, the nearest to the nearest (docs/scores.md has what it does).
+Two amendments for what activations are (docs/scores.md says what they do). Samples further out
+than Gaussian ones would be make clusters of their own: where there are such tails, the rotated
+samples are moved along their directions to the distances from the mean that the samples have, the
+nearest to the nearest. And where the samples are of unit length (cosine), so are the rotated ones.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ BLOCK = 1 << 18
 """Numbers in a block of rotations: 2 MB."""
 MOST = 10
 """Cuts of more concepts are not looked at."""
+TAILS = 1.5
+"""So many times the variance that Gaussian samples would have: more than chance gives 100."""
 
 
 def rotations(n: int, draws: int, seed: int) -> Iterator[np.ndarray]:
@@ -42,20 +45,37 @@ def rotations(n: int, draws: int, seed: int) -> Iterator[np.ndarray]:
         yield basis.T @ (q @ basis)
 
 
-def rotated(gram: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """Gram matrices of samples about their mean (`n x n`) after `B` rotations: `B x n x n`.
-
-    The distances from the mean are those of the samples, in the order that the rotation gave.
-    """
+def rotated(gram: np.ndarray, turns: np.ndarray, metric: str = "euclidean") -> np.ndarray:
+    """Gram matrices of samples about their mean (`n x n`) after `B` rotations: `B x n x n`."""
     made = (turns.reshape(-1, len(gram)) @ gram).reshape(turns.shape) @ turns.swapaxes(1, 2)
+    own = np.diagonal(gram)
+    if metric == "cosine":
+        # About the origin again: of `|c + m| = 1` with mean `c` of 0 follow `|m|^2` and `c . m`.
+        toward = turns @ ((own.mean() - own) / 2)
+        made += toward[:, :, None] + toward[:, None, :] + max(0.0, 1 - own.mean())
+        wanted = np.ones(len(gram))
+    elif heavy(gram):
+        wanted = np.sqrt(np.sort(np.maximum(own, 0)))
+    else:
+        return made
     norms = np.sqrt(np.maximum(np.diagonal(made, axis1=1, axis2=2), 0))
-    given = np.sqrt(np.maximum(np.diagonal(gram), 0))
-    given.sort()
-    wanted = given[norms.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")]
-    scale = np.divide(wanted, norms, out=np.zeros_like(norms), where=norms > 0)
+    rank = norms.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+    scale = np.divide(wanted[rank], norms, out=np.zeros_like(norms), where=norms > 0)
     made *= scale[:, :, None]
     made *= scale[:, None, :]
     return made
+
+
+def heavy(gram: np.ndarray) -> bool:
+    """Whether the squared distances from the mean vary far more than a rotation makes them.
+
+    A row `q` of a rotation is uniform on a sphere of `n - 1` dimensions with
+    `|q|^2 = (n - 1) / n`, so `E (q' G q)^2 = |q|^4 (tr(G)^2 + 2 tr(G^2)) / ((n - 1) (n + 1))`.
+    """
+    n = len(gram)
+    square = np.trace(gram) ** 2
+    fourth = (square + 2 * np.square(gram).sum()) * (n - 1) / (n**2 * (n + 1))
+    return bool(np.diagonal(gram).var() > TAILS * (fourth - square / n**2))
 
 
 def distances(gram: np.ndarray, metric: str) -> np.ndarray:
@@ -83,7 +103,8 @@ def separations(
     """`separation` of samples after each of `B` rotations, as their own trees have it: `B`."""
     from scipy.cluster.hierarchy import linkage
 
-    apart = distances(rotated(gram, turns), metric)
-    upper = np.triu_indices(len(gram), 1)
-    trees = np.stack([linkage(d[upper], method) for d in apart])
+    apart = distances(rotated(gram, turns, metric), metric)
+    row, column = np.triu_indices(len(gram), 1)
+    upper = apart.reshape(len(apart), -1).take(row * len(gram) + column, axis=1)
+    trees = np.stack([linkage(d, method) for d in upper])
     return separation(apart, trees, min_size)
