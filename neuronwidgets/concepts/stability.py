@@ -9,7 +9,7 @@ import numpy as np
 from neuronwidgets.concepts.tree import Tree
 
 RECURS = 0.75
-"""The Jaccard index from which on a group has come back (Hennig 2007, section 5)."""
+"""The Jaccard index from which on a group has come back (Hennig 2007)."""
 
 
 def recurring(

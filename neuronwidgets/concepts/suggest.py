@@ -21,8 +21,8 @@ MOST = 10
 """Cuts into more concepts are not suggested."""
 MOST_SAMPLES = 2_000
 """Of more samples, only gaps are looked for: the others need all distances."""
-WORK = 5_000_000
-"""Distances that are linked again, in all resamples together."""
+WORK = 20_000_000
+"""Samples squared, times resamples: more are not drawn, beyond the least."""
 RESAMPLES = 10, 50
 """The least and the most of them."""
 AS_STABLE = 0.03
@@ -256,7 +256,7 @@ def _stability(
     for group, node in zip(groups, every, strict=True):
         group[tree.members(int(node))] = True
     least, most = RESAMPLES
-    resamples = int(np.clip(4 * WORK // tree.n**2, least, most))
+    resamples = int(np.clip(WORK // tree.n**2, least, most))
     share = yield from recurring(distances, split.linkage or split.method, groups, resamples)
     means = [share[np.searchsorted(every, own)] for own in nodes]
     return np.array([m[~np.isnan(m)].mean() if (m >= 0).any() else 0 for m in means]), resamples

@@ -14,8 +14,8 @@ from neuronwidgets.widgets._jobs import Progress, Steps
 
 PATIENCE = 0.3
 """Seconds of work that nobody needs to be told of."""
-MOST_DRAWN = 200
-"""With more top samples no null is drawn: it would take many seconds, which nothing could stop."""
+MOST_DRAWN = 500
+"""With more top samples no null is drawn: it would take seconds, which nothing could stop."""
 
 
 def later() -> None:
