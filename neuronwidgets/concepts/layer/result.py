@@ -16,6 +16,7 @@ from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.disk import Folder
 from neuronwidgets.concepts.layer.settings import Settings
+from neuronwidgets.concepts.scores import SCORES
 from neuronwidgets.concepts.split import Split
 
 SHOWN = 10
@@ -146,14 +147,15 @@ class LayerSplit:
     def to_frame(self) -> Any:
         """A `pandas.DataFrame` with a row per neuron, the most polysemantic first.
 
-        Columns: `neuron` (or `direction`), `concepts` (how many), every score, `threshold` (of
-        the cut), `unassigned` (top samples in no concept), `largest` and `smallest` (the
-        activation on the first and the last of the top samples), `names` (with labels).
+        Columns: `neuron` (or `direction`), `concepts` (how many), `names` (with labels: what they
+        are), every score, `threshold` (of the cut), `unassigned` (top samples in no concept),
+        `largest` and `smallest` (the activation on the first and the last of the top samples).
         """
         import pandas as pd
 
-        order = self.ranked
         columns: dict[str, Any] = {self.kind: self.neurons, "concepts": self.counts}
+        if self.acts is not None and self.acts.labels is not None:
+            columns["names"] = [self.names(i) for i in range(len(self))]
         columns |= {name: values for name, values in self.scores.items() if name != "concepts"}
         columns |= {
             "threshold": self.threshold,
@@ -161,10 +163,7 @@ class LayerSplit:
             "largest": self.activations[:, 0],
             "smallest": self.activations[:, -1],
         }
-        frame = pd.DataFrame(columns).iloc[order].reset_index(drop=True)
-        if self.acts is not None and self.acts.labels is not None:
-            frame["names"] = [self.names(int(i)) for i in order]
-        return frame
+        return pd.DataFrame(columns).iloc[self.ranked].reset_index(drop=True)
 
     def save(self, path: str | Path) -> Path:
         """Write a folder that `load` opens. Returns it.
@@ -216,9 +215,15 @@ class LayerSplit:
     def _repr_html_(self) -> str:
         if not self.blocks:
             return f"<p>{html.escape(repr(self))}</p>"
-        table = self.to_frame().head(SHOWN)
-        shown = table.to_html(index=False, border=0, float_format="{:.3g}".format, na_rep="")
-        return f"<p>{html.escape(repr(self))}</p>{shown}"
+        table = self.to_frame()
+        # A score's own column, and how far to trust the one that ranks; the rest is too wide.
+        parts = {name for one in SCORES.values() for name in one.columns} - set(SCORES)
+        table = table.drop(columns=[c for c in table if c in parts and not c.endswith("_p")])
+        shown = table.head(SHOWN).to_html(
+            index=False, border=0, float_format="{:.3g}".format, na_rep="", justify="left"
+        )
+        rest = f"the first {SHOWN} of {len(self):,}; all columns: <code>to_frame()</code>"
+        return f"<p>{html.escape(repr(self))}</p>{shown}<p>{rest}</p>"
 
 
 _COLUMNS = {f.name for f in fields(Block)} - {"scores"}

@@ -11,3 +11,15 @@ from neuronwidgets.concepts.scores.registry import SCORES as SCORES
 from neuronwidgets.concepts.scores.registry import Column as Column
 from neuronwidgets.concepts.scores.registry import score as score
 from neuronwidgets.concepts.scores.registry import scores as scores
+
+# In a table what most look for comes first.
+for _name in (
+    "polysemanticity",
+    "concepts",
+    "label_entropy",
+    "wasserstein",
+    "kurtosis",
+    "sparsity",
+    "monosemantic_scale",
+):
+    SCORES[_name] = SCORES.pop(_name)
