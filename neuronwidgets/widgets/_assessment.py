@@ -62,16 +62,26 @@ class Assessment:
             try:
                 yield said(next(steps), "comparing the cuts")
             except StopIteration as end:
-                self._suggested = end.value
+                compared = end.value
                 break
-        yield publish
+
+        # Kept as it is published: a job whose place was taken publishes nothing.
+        def show_cuts() -> None:
+            self._suggested = compared
+            publish()
+
+        yield show_cuts
         found: list[dict[str, Any]] = []
         neurons = Neurons.of(self.split.cut())
         for i, name in enumerate(list(SCORES)):
             yield said(i / len(SCORES), "scoring the neuron")
             found += _scored(neurons, name)
-        self._scores, self.done = found, True
-        yield publish
+
+        def show_scores() -> None:
+            self._scores, self.done = found, True
+            publish()
+
+        yield show_scores
 
 
 def _scored(neurons: Neurons, name: str) -> list[dict[str, Any]]:

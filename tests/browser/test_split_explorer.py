@@ -160,6 +160,7 @@ def test_slider_number_keys_ticks(notebook: Any) -> None:
 
 def test_suggestions_and_scores(notebook: Any) -> None:
     frame, page = notebook.frame(), notebook.page
+    page.mouse.move(0, 0)
     best = frame.locator(".nw-ticks button.nw-best")
     expect(best).to_have_count(1)
     expect(best.locator(".nw-words span")).to_have_text(["gap", "silhouette", "stable"])

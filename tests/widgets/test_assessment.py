@@ -12,7 +12,7 @@ import neuronwidgets as nw
 from neuronwidgets.concepts.scores import SCORES, score
 from neuronwidgets.widgets import _assessment
 from neuronwidgets.widgets._assessment import Assessment, later
-from neuronwidgets.widgets._jobs import Progress
+from neuronwidgets.widgets._jobs import Progress, take
 
 
 def made(labels: bool = True) -> nw.Split:
@@ -22,9 +22,11 @@ def made(labels: bool = True) -> nw.Split:
     return nw.split(nw.Activations.from_arrays(values, labels=kind if labels else None), 5)
 
 
-def assessed(split: nw.Split) -> tuple[list[dict[str, Any]], list[Any]]:
+def assessed(split: nw.Split) -> tuple[list[dict[str, Any]], list[Progress]]:
     one = Assessment(split)
-    said = [step for step in one.steps(lambda: None) if isinstance(step, Progress)]
+    said: list[Progress] = []
+    for step in one.steps(lambda: None):
+        take(step, said.append)
     assert one.done
     assert list(one.steps(lambda: None)) == []
     return one.scores(), said
@@ -75,6 +77,19 @@ def test_a_score_of_ones_own_is_picked_up_and_may_fail(monkeypatch: pytest.Monke
     }  # fmt: skip
     assert rows[2]["value"] is None
     assert "no such thing" in rows[2]["about"]
+
+
+def test_what_was_not_published_is_done_again() -> None:
+    one = Assessment(made())
+    assert len(list(one.steps(lambda: None))) > 2
+    assert not one.done
+    assert one.scores() == []
+    published = []
+    for step in one.steps(lambda: published.append(len(one.scores()))):
+        take(step)
+    assert one.done
+    assert published == [0, len(one.scores())]
+    assert published[1] > 0
 
 
 def test_slow_work_says_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
