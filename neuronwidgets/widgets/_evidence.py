@@ -152,9 +152,14 @@ class Evidence:
             wanted += [int(n) for n in self._possible if n not in self._found and n not in nodes]
         if wanted:
             gathered = yield from self.find(self._vectors(wanted))
-            self._found.update(zip(wanted, gathered, strict=True))
-            self._extra |= self._exemplars(nodes) - self._sent
-            yield publish
+
+            # Kept as it is published: a job whose place was taken publishes nothing.
+            def show() -> None:
+                self._found.update(zip(wanted, gathered, strict=True))
+                self._extra |= self._exemplars(nodes) - self._sent
+                publish()
+
+            yield show
         yield from self._read(self._unread(nodes), publish)
         yield from self.assessment.steps(publish)
         if len(self._possible) <= PREFETCH:

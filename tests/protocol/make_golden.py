@@ -19,6 +19,7 @@ from neuronwidgets.concepts.refine import refine
 from neuronwidgets.ranges.rules import RULES
 from neuronwidgets.toy import Calibration
 from neuronwidgets.widgets._evidence import Evidence
+from neuronwidgets.widgets._jobs import take
 from neuronwidgets.widgets._range_picture import Pictures
 from neuronwidgets.widgets._truth import Truth
 
@@ -60,8 +61,8 @@ def evidence(kind: str) -> tuple[Evidence, list[int]]:
     made = nw.split(activations(kind), 0, top=60)
     proof = Evidence(made)
     nodes = [int(n) for n in made.cut().nodes]
-    for _ in proof.steps(nodes, lambda: None):
-        pass
+    for step in proof.steps(nodes, lambda: None):
+        take(step)
     return proof, nodes
 
 
