@@ -24,7 +24,9 @@ def chain(
     """
     np.fill_diagonal(D, np.inf)
     weight, place = weight.copy(), np.arange(len(D))
-    merges: tuple[list[int], list[int], list[float]] = [], [], []
+    one: list[int] = []
+    other: list[int] = []
+    height: list[float] = []
     path: list[int] = []
     left = len(D)
     while left > 1:
@@ -41,8 +43,9 @@ def chain(
             path.append(near)
         b, a = sorted([path.pop(), path.pop()], reverse=True)
         n, m, value = weight[a], weight[b], D[a, b]
-        for out, item in zip(merges, (int(place[a]), int(place[b]), float(value)), strict=True):
-            out.append(item)
+        one.append(int(place[a]))
+        other.append(int(place[b]))
+        height.append(float(value))
         # Lance and Williams 1967.
         if criterion == "ward":
             new = (weight + n) * D[a]
@@ -57,4 +60,4 @@ def chain(
         weight[a] += m
         weight[b] = 0
         left -= 1
-    return merges
+    return one, other, height

@@ -113,9 +113,8 @@ def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
             while left > (SOME if slow else FEW):
                 one, other = clusters.pairs()
                 value = clusters.exact(one, other)
-                record.merge(
-                    *(clusters.name[x].cpu().numpy() for x in (one, other)), value.cpu().numpy()
-                )
+                first_names, second_names = (clusters.name[x].cpu().numpy() for x in (one, other))
+                record.merge(first_names, second_names, value.cpu().numpy())
                 left -= len(one)
                 slow = len(one) * SLOW < left
                 clusters.merge(one, other, value)
