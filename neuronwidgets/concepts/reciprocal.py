@@ -17,8 +17,21 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from neuronwidgets.concepts.chain import chain
 from neuronwidgets.concepts.clusters import ROOM, Criterion, Every, each
+from neuronwidgets.concepts.distances import between
 from neuronwidgets.concepts.neighbours import Neighbours
+from neuronwidgets.concepts.order import axes, halves
+
+TILE = 512
+"""Clusters in a tile, at least (on a CPU: a block of products fits in the second-level cache)."""
+MOST_TILES = 64
+"""Tiles, about: so the bounds take memory linear in the number of points."""
+FEW = 3000
+"""So few clusters go on with the matrix of their criteria (72 MB)."""
+SOME = 5000
+"""So few go on with it (200 MB) where rounds merge less than 1 in `SLOW`, or from the start."""
+SLOW = 100
 
 
 def duplicates(points: torch.Tensor) -> torch.Tensor:
@@ -87,17 +100,37 @@ def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
     weight = torch.bincount(first, minlength=count)[names].double()
     left = len(names)
     with torch.inference_mode(False), whole_float32(), threads(points.device) as every:
-        some = points if left == count else points[names]
-        clusters = Neighbours(some, weight, names, criterion, every)
-        while left > 1:
-            one, other = clusters.pairs()
-            record.merge(
-                clusters.name[one].cpu().numpy(),
-                clusters.name[other].cpu().numpy(),
-                clusters.exact(one, other).cpu().numpy(),
-            )
-            left -= len(one)
-            clusters.merge(one, other)
+        centre = points if left == count else points[names]
+        order, edges = halves(
+            (centre @ axes(centre)).cpu().numpy(), max(TILE, -(-left // MOST_TILES))
+        )
+        some = torch.from_numpy(order).to(points.device)
+        centre, weight, names = centre[some], weight[some], names[some]
+        spread = torch.zeros_like(weight)
+        if left > SOME:
+            clusters = Neighbours(centre, weight, names, edges, criterion, every)
+            slow = False
+            while left > (SOME if slow else FEW):
+                one, other = clusters.pairs()
+                value = clusters.exact(one, other)
+                first_names, second_names = (clusters.name[x].cpu().numpy() for x in (one, other))
+                record.merge(first_names, second_names, value.cpu().numpy())
+                left -= len(one)
+                slow = len(one) * SLOW < left
+                clusters.merge(one, other, value)
+            rows = clusters.alive.nonzero()[:, 0]
+            columns = clusters.centre, clusters.weight, clusters.spread, clusters.name
+            centre, weight, spread, names = (x[rows] for x in columns)
+        if left > 1:
+            square = between(centre)
+            if criterion == "ward":
+                square /= 0.5 / weight[:, None] + 0.5 / weight
+            else:
+                square += spread + spread[:, None]
+            # By name: ties go by index.
+            some = names.argsort()
+            D = square[some][:, some].cpu().numpy()
+            record.chain(names[some].tolist(), *chain(D, weight[some].cpu().numpy(), criterion))
     return record.linkage()
 
 
@@ -134,6 +167,11 @@ class Record:
         self.height[one], self.size[one] = height, size
         self.made[one] = self.done + np.arange(len(one))
         self.done += len(one)
+
+    def chain(self, names: list[int], one: list[int], other: list[int], at: list[float]) -> None:
+        """Merges one after the other, of places in the list of smallest points `names`."""
+        for a, b, height in zip(one, other, at, strict=True):
+            self.merge(np.array(names[a : a + 1]), np.array(names[b : b + 1]), np.array([height]))
 
     def linkage(self) -> np.ndarray:
         """float64 `(S - 1) x 4`, by height; equal heights in the order of the merges."""

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 
-from neuronwidgets.concepts import clusters, distances, neighbours, reciprocal
+from neuronwidgets.concepts import bounds, clusters, distances, neighbours, reciprocal
 from neuronwidgets.concepts import linkage as entry
 from neuronwidgets.concepts.linkage import LINEAR, METRICS
 
@@ -27,8 +27,10 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     monkeypatch.setitem(entry.__globals__, "LARGE", 0)
-    monkeypatch.setattr(clusters, "TILE", 5)
-    monkeypatch.setattr(clusters, "SPAN", 12)
+    monkeypatch.setattr(reciprocal, "FEW", 1)
+    monkeypatch.setattr(reciprocal, "SOME", 1)
+    monkeypatch.setattr(reciprocal, "TILE", 5)
+    monkeypatch.setattr(bounds, "SPAN", 12)
     monkeypatch.setattr(clusters, "ROOM", 64)
     monkeypatch.setattr(reciprocal, "ROOM", 64)
     yield
