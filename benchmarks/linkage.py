@@ -11,7 +11,8 @@ where SciPy was left out. Rivals that are not installed are left out. `--data`: 
 
     python benchmarks/linkage.py --growth linkage-growth.html
 
-prints and draws (Altair: .html or .json) our time for each doubling of samples and of neurons.
+prints and draws (Altair: .html or .json) our time for 1,000 to 50,000 samples and for each doubling
+of neurons.
 """
 
 from __future__ import annotations
@@ -128,12 +129,12 @@ def race(options: argparse.Namespace) -> None:
 
 
 def growth(options: argparse.Namespace) -> None:
-    """Our time for each doubling of samples, and of neurons."""
+    """Our time for 1,000 to 50,000 samples, and for each doubling of neurons."""
     import altair as alt
     import pandas as pd
 
     rows = []
-    sizes = [(2500 * 2**i, 768, "samples") for i in range(4)]
+    sizes = [(count, 768, "samples") for count in (1000, 2000, 5000, 10_000, 20_000, 50_000)]
     sizes += [(10_000, 96 * 2**i, "neurons") for i in range(6)]
     with tempfile.TemporaryDirectory() as folder:
         for options.samples, options.neurons, doubled in sizes:

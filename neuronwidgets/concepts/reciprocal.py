@@ -27,8 +27,8 @@ TILE = 512
 """Clusters in a tile, at least (on a CPU: a block of products fits in the second-level cache)."""
 MOST_TILES = 64
 """Tiles, about: so the bounds take memory linear in the number of points."""
-FEW = 3000
-"""So few clusters go on with the matrix of their criteria (72 MB)."""
+FEW = 2000
+"""So few clusters go on with the matrix of their criteria (32 MB)."""
 SOME = 5000
 """So few go on with it (200 MB) where rounds merge less than 1 in `SLOW`, or from the start."""
 SLOW = 100

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.cluster import hierarchy
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 
 from neuronwidgets.concepts import bounds, clusters, distances, neighbours, reciprocal
 from neuronwidgets.concepts import linkage as entry
@@ -307,3 +307,31 @@ def test_bad_input_is_refused_as_for_few_samples(method: str, metric: str) -> No
     if metric == "cosine":
         with pytest.raises(ValueError, match="sample 1 is all zeros"):
             entry(torch.tensor([[1.0, 2], [0, 0]]), method, metric)
+
+
+@pytest.mark.parametrize(("method", "metric"), METHODS)
+def test_the_last_clusters_by_a_chain_give_scipys_tree(
+    monkeypatch: pytest.MonkeyPatch, method: str, metric: str
+) -> None:
+    monkeypatch.setattr(reciprocal, "FEW", 40)
+    rng = np.random.default_rng(19)
+    assert_same_tree(rng.normal(size=(90, 5)), method, metric)
+    assert_greedy(rng.integers(1, 3, (50, 4)), method, metric)
+    # From the start, with tight clouds.
+    monkeypatch.setattr(reciprocal, "SOME", 90)
+    X = rng.normal(size=(90, 5)) * 1e-3
+    X[::2] += 1e3
+    assert_same_tree(X, *(method, metric) if metric != "cosine" else ("ward", "euclidean"))
+    assert_greedy(np.eye(20), method, metric)
+
+
+def test_squared_distances_of_tight_clouds_keep_their_digits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(distances, "ROWS", 16)
+    rng = np.random.default_rng(20)
+    X = rng.normal(size=(70, 4)) * 1e-6
+    X[35:] += 1
+    made = distances.between(torch.tensor(X)).numpy()
+    np.testing.assert_allclose(made, squareform(pdist(X, "sqeuclidean")), rtol=1e-8)
+    np.testing.assert_array_equal(made, made.T)
