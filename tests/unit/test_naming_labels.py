@@ -282,6 +282,13 @@ def test_too_rare_labels_are_said(concepts: Concepts) -> None:
     assert naming.notes[0].startswith("no label is true for 160 to 200 of 400 samples")
 
 
+def test_too_few_samples_are_said() -> None:
+    acts = Activations.from_arrays(np.eye(8), labels=["a", "b"] * 4)
+    naming = split(acts, 0, min_size=2).cut(9.0).named("labels").naming
+    assert naming is not None
+    assert naming.notes == ("8 labelled samples are too few to name by",)
+
+
 # Attributes
 
 

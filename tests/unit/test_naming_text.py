@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,6 +163,19 @@ def test_planted_words_name_the_concepts() -> None:
     assert named.naming is not None
     assert named.naming.how == "text"
     assert named.naming.to_frame()["chosen"].all()
+
+
+def test_a_store_on_disk_is_named_alike(tmp_path: Path) -> None:
+    concepts = corpus("Granit", "Überfluss")
+    acts = concepts.split.acts  # type: ignore[union-attr]
+    labels = np.repeat(["a", "b", "c"], [30, 30, 340])
+    whole = Activations.from_arrays(acts.values, acts.samples, labels)
+    whole.save(tmp_path / "acts")
+    made = [split(a, 0, 60, min_size=5) for a in (whole, Activations.load(tmp_path / "acts"))]
+    for options in ({"how": "text"}, {}, {"centred": False}, {"most": 100}):
+        memory, disk = (s.cut(5.0).named(**options) for s in made)  # type: ignore[arg-type]
+        assert memory.names == disk.names
+    assert set(disk.names) == {"a", "b"}
 
 
 def test_a_longer_term_stands_for_its_parts() -> None:

@@ -108,7 +108,9 @@ def by_labels(
         notes.append(f"on {len(rows):,} of {len(rows_all):,} labelled samples, evenly spaced")
     if len(rows_all) < len(split.acts):
         notes.append(f"{len(split.acts) - len(rows_all):,} unlabelled samples left out")
-    if concepts.names and not any(found):
+    if largest < least:
+        notes.append(f"{len(rows):,} labelled samples are too few to name by")
+    elif concepts.names and not any(found):
         notes.append(
             f"no label is true for {least:,} to {largest:,} of {len(rows):,} samples: see "
             "min_share, max_share"

@@ -40,12 +40,11 @@ def by_text(
     that hold the term. A concept's texts are compared with the neuron's other top samples
     (`z_others`) and with an even choice of the dataset's texts (`z_dataset`); `z` is their sum
     divided by the square root of 2, or `z_dataset` alone for a single concept. Both must be above
-    zero, `z` at least `min_z`, and
-    two of the concept's texts at least must hold the term. (Of random groups of 8 to 50 texts of
-    AG-News and DBpedia about one in twenty had any term above 3.3.) An n-gram's first and last
-    word must stand out so by themselves: there is no list of stop words. Of terms that share half
-    their words one is kept, the longer one if three quarters of the texts with the shorter one
-    hold it.
+    zero, `z` at least `min_z` (of random groups of 8 to 40 texts of AG-News and DBpedia about one
+    in twenty had any term above 3.3), and two of the concept's texts at least must hold the term.
+    An n-gram's first and last word must stand out so by themselves: there is no list of stop
+    words. Of terms that share half their words one is kept, the longer one if three quarters of
+    the texts with the shorter one hold it.
 
     Scripts without spaces (Han, kana, Thai, Lao, Khmer, Burmese) are read in n-grams of two to four
     characters. Where a sample is a token of a text, its n-grams are those that hold the token
