@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from neuronwidgets.concepts.methods.attribution import attribution
 from neuronwidgets.concepts.methods.kmeans import kmeans
 from neuronwidgets.concepts.methods.linkages import average, complete, single, ward
@@ -60,7 +62,7 @@ def ready(method: str) -> bool:
 def clustered(given: TopSamples, method: str, settings: Mapping[str, Any]) -> Clustering:
     """The top samples as a method clusters them."""
     made = METHODS[method](given, **settings)
-    if not isinstance(made, Clustering) or made.Z.shape != (len(given.index) - 1, 4):
+    if not isinstance(made, Clustering) or np.shape(made.Z) != (len(given.index) - 1, 4):
         raise TypeError(
             f"method={method!r} returned a {type(made).__name__} that is no Clustering of "
             f"{len(given.index)} samples: Clustering(Z) with a linkage of {len(given.index) - 1} "

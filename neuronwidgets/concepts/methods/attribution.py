@@ -29,10 +29,10 @@ def attribution(
     """Samples that fire a neuron for the same reason are together, however they look in its layer.
 
     Dreyer, Purelku, Vielhaben, Samek, Lapuschkin, *PURE: Turning Polysemantic Neurons Into Pure
-    Features by Identifying Relevant Circuits* (2024). `neuronwidgets.concepts.methods.
-    contributions` has what is measured. Here each sample's contributions are brought to length 1
-    (PURE: to a sum of absolute values of 1) and clustered by Ward's linkage, so that the threshold
-    can be dragged; with `k=2` by k-means, as in PURE.
+    Features by Identifying Relevant Circuits* (2024). What is measured: `contributions`, in the
+    file of that name. Here each sample's are brought to length 1 (PURE: to a sum of absolute values
+    of 1) and clustered by Ward's linkage, so that the threshold can be dragged; with `k=2` by
+    k-means, as in PURE.
 
     Args:
         model: that the activations were captured from.
