@@ -30,7 +30,7 @@ MOST_TILES = 64
 FEW = 2000
 """So few clusters go on with the matrix of their criteria (32 MB)."""
 SOME = 5000
-"""So few go on with it (200 MB) where rounds merge less than 1 in `SLOW`, or from the start."""
+"""So few go on with it (200 MB) where rounds merge less than 1 in `SLOW`."""
 SLOW = 100
 
 
@@ -107,7 +107,7 @@ def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
         some = torch.from_numpy(order).to(points.device)
         centre, weight, names = centre[some], weight[some], names[some]
         spread = torch.zeros_like(weight)
-        if left > SOME:
+        if left > FEW:
             clusters = Neighbours(centre, weight, names, edges, criterion, every)
             slow = False
             while left > (SOME if slow else FEW):

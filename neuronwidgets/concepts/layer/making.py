@@ -28,7 +28,7 @@ from neuronwidgets.concepts.tree import Trees
 
 BLOCK = 64
 """Neurons in a block."""
-GROUP = 16
+GROUP = 32
 """Neurons whose samples are gathered at once; they stay in the processor's cache."""
 READ = 1 << 26
 """Activations read from a disk at once: 256 MB."""
