@@ -11,8 +11,8 @@ where SciPy was left out. Rivals that are not installed are left out. `--data`: 
 
     python benchmarks/linkage.py --growth linkage-growth.html
 
-prints and draws (Altair: .html or .json) our time for 1,000 to 50,000 samples and for each doubling
-of neurons.
+prints and draws (Altair: .html or .json; .svg with vl-convert-python) our time for 1,000 to 50,000
+samples and for each doubling of neurons.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,9 +131,6 @@ def race(options: argparse.Namespace) -> None:
 
 def growth(options: argparse.Namespace) -> None:
     """Our time for 1,000 to 50,000 samples, and for each doubling of neurons."""
-    import altair as alt
-    import pandas as pd
-
     rows = []
     sizes = [(count, 768, "samples") for count in (1000, 2000, 5000, 10_000, 20_000, 50_000)]
     sizes += [(10_000, 96 * 2**i, "neurons") for i in range(6)]
@@ -146,11 +144,24 @@ def growth(options: argparse.Namespace) -> None:
                 f"{options.samples:8,} x {options.neurons:5,}{took:8.2f} s{memory:7.2f} GB {factor}"
             )
             rows.append({"doubled": doubled, "size": size, "seconds": took})
-    chart = alt.Chart(pd.DataFrame(rows)).mark_line(point=True)
-    chart = chart.encode(
-        alt.X("size").scale(type="log"), alt.Y("seconds").scale(type="log"), column="doubled"
-    )
-    chart.resolve_scale(x="independent").save(options.growth)
+    draw(rows).save(options.growth)
+
+
+def draw(rows: list[dict[str, Any]]) -> Any:
+    """Seconds over samples, and over neurons (Altair)."""
+    import altair as alt
+    import pandas as pd
+
+    titles = {"samples": "samples (of 768 neurons)", "neurons": "neurons (10,000 samples)"}
+    charts = []
+    for doubled, title in titles.items():
+        some = pd.DataFrame([row for row in rows if row["doubled"] == doubled])
+        sizes = some["size"].tolist()
+        x = alt.X("size").scale(type="log", domain=[sizes[0] / 1.2, sizes[-1] * 1.2])
+        y = alt.Y("seconds").scale(type="log").axis(values=[0.1, 0.3, 1, 3, 10, 30], format="~g")
+        chart = alt.Chart(some, width=330, height=240).mark_line(point=True, color="#4477aa")
+        charts.append(chart.encode(x.title(title).axis(values=sizes, labelAngle=-40), y))
+    return alt.hconcat(*charts).resolve_scale(y="shared")
 
 
 def main() -> None:
