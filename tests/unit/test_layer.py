@@ -263,6 +263,18 @@ def test_refused_in_words(acts: nw.Activations, options, error, words) -> None:
         quietly(acts, **options)
 
 
+def test_many_top_samples_have_no_matrix_of_pairs() -> None:
+    values = np.random.default_rng(0).normal(size=(2100, 2))
+    found = nw.split(values, 0, top=2001).scores()
+    layer = nw.split_layer(values, 2001, progress=False)
+    for scores in (found, {name: column[0] for name, column in layer.scores.items()}):
+        assert np.isnan([scores["polysemanticity"], scores["silhouette"]]).all()
+        assert np.isfinite([scores["concepts"], scores["kurtosis"]]).all()
+    assert nw.split_layer(values, 1000, progress=False, scores=()).Z.shape == (2, 999, 4)
+    with pytest.raises(ValueError, match="up to 5,000 top samples"):
+        nw.split_layer(np.zeros((5002, 2)), 5001)
+
+
 def test_degenerate_layers() -> None:
     two = quietly(np.array([[1.0, 0.0], [0.0, 1.0]]), top=None)
     np.testing.assert_allclose(two.Z[:, 0, 2], np.sqrt(2))

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 DRAWS = 19
 """Draws of the null for each neuron: p down to 0.05."""
+MOST_TOP = 5_000
+"""Top samples of each neuron: a matrix of all pairs takes 200 MB."""
 MOST = 4e9
 """Bytes of concept vectors, about, that are kept in memory."""
 EACH = 3
@@ -115,6 +117,11 @@ def split_layer(
         )
     method, metric = check_method(method, metric)
     count = check_count(acts, top)
+    if count > MOST_TOP:
+        raise ValueError(
+            f"top={count:,}; a whole layer takes up to {MOST_TOP:,} top samples each. nw.split "
+            "takes more, of one neuron."
+        )
     least = smallest(count) if min_size is None else check_min_size(min_size)
     units = _units(acts, neurons)
     names = tuple(one.name for one in chosen(acts, scores))

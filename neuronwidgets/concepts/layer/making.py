@@ -23,13 +23,18 @@ from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.linkage import from_distances, require_directions
 from neuronwidgets.concepts.refine import outlier_distance, settle
 from neuronwidgets.concepts.scores import SCORES, Neurons
+from neuronwidgets.concepts.scores.neurons import MOST
 from neuronwidgets.concepts.suggest import default_threshold
 from neuronwidgets.concepts.tree import Trees
 
 BLOCK = 64
-"""Neurons in a block."""
+"""Neurons in a block, at most."""
+PAIRS = 1 << 25
+"""Pairs of top samples in a block, about: 256 MB."""
 GROUP = 32
-"""Neurons whose samples are gathered at once; they stay in the processor's cache."""
+"""Neurons whose samples are gathered at once, at most; they stay in the processor's cache."""
+GATHERED = 1 << 23
+"""Numbers gathered at once, about: 32 MB."""
 READ = 1 << 26
 """Activations read from a disk at once: 256 MB."""
 
@@ -38,6 +43,7 @@ class Maker:
     """Makes the blocks of one layer, on as many threads as torch has.
 
     Attributes:
+        size, group: how many neurons are in a block, and gathered at once.
         values: the layer as a tensor on `device`; `None` where it is on a disk.
     """
 
@@ -48,8 +54,11 @@ class Maker:
         self.values: torch.Tensor | None = None
         if not isinstance(acts.values, Stored):
             self.values = torch.as_tensor(acts.values, device=device)
-        one, other = np.triu_indices(settings.top, 1)
-        self.pairs = one * settings.top + other
+        n = settings.top
+        self.size = max(1, min(BLOCK, PAIRS // n**2))
+        self.group = max(1, min(GROUP, GATHERED // (n * acts.shape[1])))
+        one, other = np.triu_indices(n, 1)
+        self.pairs = one * n + other
 
     def blocks(self, first: int = 0) -> Iterator[Block]:
         """The blocks from the `first` on, in order, each as soon as it is there."""
@@ -78,17 +87,18 @@ class Maker:
     def _parts(self, first: int) -> Iterator[tuple[slice, np.ndarray | None]]:
         """Which neurons are in each block, and their activations if they are on a disk."""
         count = len(self.units)
-        starts = range(first * BLOCK, count, BLOCK)
+        size = self.size
+        starts = range(first * size, count, size)
         if self.values is not None:
-            yield from ((slice(i, min(i + BLOCK, count)), None) for i in starts)
+            yield from ((slice(i, min(i + size, count)), None) for i in starts)
             return
         # A disk gives whole rows: it is read as few times as there is room for.
-        step = max(1, READ // (len(self.acts) * BLOCK))
+        step = max(1, READ // (len(self.acts) * size))
         for k in range(0, len(starts), step):
-            many = slice(starts[k], min(starts[k] + step * BLOCK, count))
+            many = slice(starts[k], min(starts[k] + step * size, count))
             along = self._along(many)
             for i in starts[k : k + step]:
-                part = slice(i, min(i + BLOCK, count))
+                part = slice(i, min(i + size, count))
                 yield part, along[i - many.start : part.stop - many.start]
 
     def _along(self, part: slice) -> np.ndarray:
@@ -113,10 +123,10 @@ class Maker:
         threshold = np.empty(count)
         members = np.empty((count, n), np.int32)
         vectors = []
-        room = values.new_empty(min(count, GROUP) * n, values.shape[1])
+        room = values.new_empty(min(count, self.group) * n, values.shape[1])
         wide = values.new_empty(n, values.shape[1], dtype=torch.float64)
-        for begin in range(0, count, GROUP):
-            some = slice(begin, min(begin + GROUP, count))
+        for begin in range(0, count, self.group):
+            some = slice(begin, min(begin + self.group, count))
             many = some.stop - begin
             rows = torch.index_select(values, 0, taken[some].ravel(), out=room[: many * n])
             rows = rows.view(many, n, -1)
@@ -134,7 +144,7 @@ class Maker:
                 self.acts,
                 along,
                 index,
-                centred(products),
+                centred(products) if n <= MOST else None,
                 Z,
                 members,
                 s.method,

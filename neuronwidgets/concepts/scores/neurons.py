@@ -14,6 +14,9 @@ from neuronwidgets.concepts.gram import gram
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
+MOST = 2000
+"""With more top samples there is no matrix of all pairs (32 MB)."""
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Neurons:
@@ -24,7 +27,8 @@ class Neurons:
         along: float32 or float64 `N x S`, each one's activation on every sample (or the sample's
             projection on the direction).
         index: int64 `N x n`, its top samples, strongest first.
-        gram: float64 `N x n x n`, dot products of what was clustered less their mean.
+        gram: float64 `N x n x n`, dot products of what was clustered less their mean; `None`
+            with more than 2,000 top samples: what needs it is NaN then.
         Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format.
         members: int64 `N x n`, the concept of each top sample at the cut, -1 for none.
         method, metric: the linkage whose heights `Z` has.
@@ -34,7 +38,7 @@ class Neurons:
     acts: Activations
     along: np.ndarray
     index: np.ndarray
-    gram: np.ndarray
+    gram: np.ndarray | None
     Z: np.ndarray
     members: np.ndarray
     method: str = "ward"
@@ -50,7 +54,8 @@ class Neurons:
             "members": (count, n),
         }
         for name, shape in needed.items():
-            found = getattr(self, name).shape
+            values = getattr(self, name)
+            found = shape if values is None else values.shape
             if found != shape:
                 raise ValueError(
                     f"{name} has shape {found}; {shape} is needed for {count} neurons with {n} "
@@ -63,12 +68,16 @@ class Neurons:
         import torch
 
         split = concepts._require_split("a score")
+        products = None
+        if len(split.index) <= MOST:
+            points = torch.from_numpy(split.clustered.astype(np.float64))
+            products = gram(points, split.metric)[0][None]
         along = split.acts.along(split.direction if split.neuron is None else split.neuron)
         return cls(
             split.acts,
             along[None],
             split.index[None],
-            gram(torch.from_numpy(split.clustered.astype(np.float64)), split.metric)[0][None],
+            products,
             split.Z[None],
             concepts.labels[None],
             split.linkage or split.method,

@@ -98,6 +98,8 @@ def check_draws(draws: Any, n: int) -> int:
 
 
 def _observed(neurons: Neurons) -> np.ndarray:
+    if neurons.gram is None:
+        return np.full(len(neurons), np.nan)
     return separation(distances(neurons.gram, neurons.metric), neurons.Z, neurons.min_size)
 
 
@@ -105,6 +107,9 @@ def _geometry(
     neurons: Neurons, observed: np.ndarray, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Value, z and p of the geometric part: float64 `N` each."""
+    if neurons.gram is None:
+        value, z, p = np.full((3, len(neurons)), np.nan)
+        return value, z, p
     null = np.empty((len(neurons), draws))
     begin = 0
     for turns in rotations(neurons.index.shape[1], draws, seed):
