@@ -131,6 +131,7 @@ class Lab:
 
     def __init__(self, root: Path, url: str, browser: Browser) -> None:
         self.root, self.url, self.browser = root, url, browser
+        self.opened: list[Notebook] = []
 
     def notebook(
         self, name: str, cells: Sequence[str], width: int = 1500, height: int = 1150
@@ -140,11 +141,23 @@ class Lab:
         return self.page(path, width, height)
 
     def page(self, path: Path, width: int = 1500, height: int = 1150) -> Notebook:
+        self._end_kernels(path)
         page = self.browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(30_000)
         made = Notebook(page, self.url, path)
+        self.opened.append(made)
         made.open()
         return made
+
+    def _end_kernels(self, path: Path) -> None:
+        """Those of closed pages, which take memory and may still be busy; not that of `path`."""
+        used = {n.path.name for n in self.opened if not n.page.is_closed()} | {path.name}
+        with urllib.request.urlopen(f"{self.url}/api/sessions") as answer:
+            sessions = json.load(answer)
+        for session in sessions:
+            if session["path"] not in used:
+                end = f"{self.url}/api/sessions/{session['id']}"
+                urllib.request.urlopen(urllib.request.Request(end, method="DELETE")).close()
 
 
 def document(cells: Sequence[str]) -> dict[str, Any]:
