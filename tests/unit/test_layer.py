@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -261,6 +262,33 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
 def test_refused_in_words(acts: nw.Activations, options, error, words) -> None:
     with pytest.raises(error, match=words):
         quietly(acts, **options)
+
+
+def test_neurons_at_rest_do_not_lead_the_table(acts: nw.Activations) -> None:
+    values = acts.values.copy()
+    values[:, 0] = 0
+    values[:, 1] = np.arange(300) % 50 == 0
+    layer = nw.split_layer(
+        nw.Activations.from_arrays(values, labels=acts.labels), 40, progress=False, draws=9
+    )
+    frame = layer.to_frame()
+    assert set(frame["neuron"][:2]).isdisjoint({0, 1})
+    for neuron, share in ((0, 0), (1, 6 / 40)):
+        row = frame[frame["neuron"] == neuron].iloc[0]
+        assert np.isnan(row["polysemanticity"])
+        assert row["active"] == share
+    first = frame.iloc[0]
+    assert first["polysemanticity"] > 0.2
+    assert first["active"] >= 0.9
+
+
+def test_a_folder_without_a_block_says_so(acts: nw.Activations, tmp_path: Path) -> None:
+    quietly(acts, stream=True, out=tmp_path / "begun")
+    begun = nw.LayerSplit.load(tmp_path / "begun", acts)
+    assert "0 neurons of 70 so far" in repr(begun)
+    assert "0 neurons" in begun._repr_html_()
+    with pytest.raises(ValueError, match="none of the 70 neurons is done yet"):
+        begun.to_frame()
 
 
 def test_many_top_samples_have_no_matrix_of_pairs() -> None:

@@ -32,7 +32,7 @@ def batch(
     acts = nw.Activations.from_arrays(np.zeros((n, 1)), labels=labels)
     return Neurons(
         acts,
-        np.zeros((count, n)),
+        np.tile(np.arange(n, 0.0, -1), (count, 1)),
         np.tile(np.arange(n), (count, 1)),
         np.stack([gram(torch.from_numpy(x.astype(np.float64)), metric)[0] for x in vectors]),
         np.stack([linkage(x, method, metric) for x in vectors]),

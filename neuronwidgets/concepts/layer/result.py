@@ -16,7 +16,7 @@ from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.disk import Folder
 from neuronwidgets.concepts.layer.settings import Settings
-from neuronwidgets.concepts.scores import SCORES
+from neuronwidgets.concepts.scores import SCORES, majority
 from neuronwidgets.concepts.split import Split
 
 SHOWN = 10
@@ -60,6 +60,8 @@ class LayerSplit:
     def __getattr__(self, name: str) -> np.ndarray:
         if name not in _COLUMNS:
             raise AttributeError(f"a LayerSplit has no {name!r}")
+        if not self.blocks:
+            raise ValueError(f"none of the {len(self.units):,} {self.kind}s is done yet.")
         parts = [getattr(block, name) for block in self.blocks]
         # Kept: `__getattr__` is asked only for what is not there.
         found: np.ndarray = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -139,8 +141,11 @@ class LayerSplit:
         own = acts.labels[self.index[i]]
         found: Counter[str] = Counter()
         for concept in range(int(self.counts[i])):
-            label, share = _majority(own[self.members[i] == concept])
-            found[acts.label_titles[label] if share > 0.5 else "mixed"] += 1
+            labels = own[self.members[i] == concept]
+            label, _ = majority(labels)
+            # Of all samples, the unlabelled ones included, as `Concepts` names them.
+            most = label >= 0 and (labels == label).mean() > 0.5
+            found[acts.label_titles[label] if most else "mixed"] += 1
         parts = sorted(found.items(), key=lambda one: (one[0] == "mixed", -one[1], one[0]))
         return ", ".join(f"{name} x{many}" if many > 1 else name for name, many in parts)
 
@@ -227,11 +232,3 @@ class LayerSplit:
 
 
 _COLUMNS = {f.name for f in fields(Block)} - {"scores"}
-
-
-def _majority(labels: np.ndarray) -> tuple[int, float]:
-    """The most frequent label and its share among all, the unlabelled included."""
-    counts = np.bincount(labels + 1)
-    counts[0] = 0
-    best = int(counts.argmax())
-    return best - 1, float(counts[best] / max(1, len(labels)))

@@ -16,6 +16,7 @@ from neuronwidgets.concepts.scores.registry import scores as scores
 for _name in (
     "polysemanticity",
     "concepts",
+    "active",
     "label_entropy",
     "wasserstein",
     "kurtosis",

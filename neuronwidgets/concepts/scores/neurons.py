@@ -94,6 +94,18 @@ class Neurons:
         return None if self.acts.labels is None else self.acts.labels[self.index]
 
     @cached_property
+    def active(self) -> np.ndarray:
+        """float64 `N`: the share of its top samples on which each does not rest.
+
+        It rests where it is at its minimum over the dataset, if several samples share that.
+        """
+        least = self.along.min(axis=1, keepdims=True)
+        rests = (self.along == least).sum(axis=1, keepdims=True) > 1
+        above = np.take_along_axis(self.along, self.index, 1) > least
+        share: np.ndarray = (above | ~rests).mean(axis=1)
+        return share
+
+    @cached_property
     def concepts(self) -> np.ndarray:
         """int64 `N`: how many concepts each has at its cut."""
         most: np.ndarray = self.members.max(axis=1) + 1

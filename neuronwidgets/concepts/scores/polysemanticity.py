@@ -14,6 +14,7 @@ from neuronwidgets.concepts.scores.rotation import distances, rotations, separat
 DRAWS, FEWEST = 99, 9
 SOON, LATE = 200, 2000
 """Up to 200 top samples take all 99 draws; above 2,000 a single one takes many seconds."""
+ACTIVE = 0.9
 TIE = 1e-9
 """Values that differ by less are equal: what rounding does."""
 
@@ -70,6 +71,9 @@ def polysemanticity(
     one concept or one label. z and p by permuting the labels. NaN where fewer than two samples
     have both: then the index is the geometric part alone.
 
+    All are NaN for a neuron that rests on more than a tenth of its top samples (`active`): these
+    are samples like any, of many kinds, and would make a dead neuron the most polysemantic.
+
     0 to 1; higher: more polysemantic. docs/scores.md says where p holds and where it does not.
 
     Args:
@@ -84,7 +88,25 @@ def polysemanticity(
     )
     out["alignment"], out["alignment_z"], out["alignment_p"] = _alignment(neurons, draws, seed)
     labelled = np.where(np.isnan(out["alignment"]), 1, out["alignment"])
-    return {"polysemanticity": out["geometry"] * labelled, **out}
+    out = {"polysemanticity": out["geometry"] * labelled, **out}
+    resting = neurons.active < ACTIVE
+    return {name: np.where(resting, np.nan, column) for name, column in out.items()}
+
+
+@score(
+    title="active",
+    source="ours",
+    low=0,
+    high=1,
+    higher="it fires on more of its top samples; below 0.9 they say little of it",
+)
+def active(neurons: Neurons) -> np.ndarray:
+    """The share of a neuron's top samples on which it does not rest (see `Neurons.active`).
+
+    0 (a dead or constant neuron) to 1; higher: its top samples are its own. The others are samples
+    like any, of many kinds: below 0.9 `polysemanticity` is NaN.
+    """
+    return neurons.active
 
 
 def check_draws(draws: Any, n: int) -> int:
