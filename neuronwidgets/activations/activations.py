@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.activations.largest import largest
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.matrix import Stored
 
@@ -239,33 +240,6 @@ class Activations:
             for k, v in rows.items()
         )
         return f"<table><caption>Activations</caption>{cells}</table>"
-
-
-def largest(values: np.ndarray, k: int) -> np.ndarray:
-    """Indices of the `k` largest of `S` values, largest first, ties to the smaller index: int64."""
-    if k < 1 or k >= len(values):
-        return np.argsort(-values, kind="stable")[:k]
-    # Every so many values say where to look: a few more than `k` reach what is `rank` of these.
-    step = max(1, k // 8)
-    rank = -(-2 * k // step)
-    if rank * step < len(values):
-        guess = np.sort(values[::step])[-rank]
-        index = np.flatnonzero(values > guess)
-        if len(index) >= k:
-            return index[_largest(values[index], k)]
-        level = np.flatnonzero(values == guess)[: k - len(index)]
-        if len(index) + len(level) == k:
-            index = np.concatenate([index, level])
-            return index[np.lexsort((index, -values[index]))]
-    return _largest(values, k)
-
-
-def _largest(values: np.ndarray, k: int) -> np.ndarray:
-    bound = np.partition(values, len(values) - k)[len(values) - k]
-    above = np.flatnonzero(values > bound)
-    level = np.flatnonzero(values == bound)[: k - len(above)]
-    index = np.concatenate([above, level])
-    return index[np.lexsort((index, -values[index]))]
 
 
 def _matrix(values: Any) -> np.ndarray:

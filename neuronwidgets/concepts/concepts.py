@@ -383,12 +383,6 @@ def concept_vectors(vectors: np.ndarray, labels: np.ndarray, count: int) -> np.n
     Returns:
         float32 `K x D`.
     """
-    return unit(means(vectors, labels, count))
-
-
-def means(vectors: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """`K x D`, the mean of each of `K` concepts' vectors; see `concept_vectors`."""
     member = (labels == np.arange(count)[:, None]).astype(vectors.dtype)
     member /= np.maximum(member.sum(axis=1, keepdims=True), 1)
-    found: np.ndarray = member @ vectors
-    return found
+    return unit(member @ vectors)

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import numpy as np
 
 from neuronwidgets.activations import Activations
-from neuronwidgets.activations.activations import largest
+from neuronwidgets.activations.largest import largest
 
 _CHUNK = 1 << 23
 
@@ -15,7 +15,8 @@ _CHUNK = 1 << 23
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows divided by their L2 norm, float32; a zero row stays zero."""
     # To about one first: squares of very large or small numbers do not fit.
-    peak = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
+    high, low = (f(axis=1, keepdims=True, initial=0) for f in (vectors.max, vectors.min))
+    peak = np.maximum(high, -low)
     scaled = vectors / np.where(peak > 0, peak, 1)
     norm = np.sqrt(np.einsum("kd,kd->k", scaled, scaled))[:, None]
     scaled /= np.where(norm > 0, norm, 1)
@@ -42,7 +43,7 @@ def finding(
     vectors = vectors.astype(acts.values.dtype)
     for start in range(0, count, step):
         part = (acts.values[start : start + step] @ vectors.T).T.astype(np.float32)
-        best = np.stack([largest(row, k) for row in part])
+        best = largest(part, k)
         rows = np.concatenate([rows, best + start], axis=1)
         scores = np.concatenate([scores, np.take_along_axis(part, best, 1)], axis=1)
         keep = np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -40,19 +40,19 @@ def gram(points: Any, metric: str = "euclidean") -> tuple[np.ndarray, np.ndarray
 
 
 def normalize(points: Any, metric: str) -> None:
-    """Bring points to unit length, in place, if the metric is "cosine"."""
+    """Bring points (`... x D`) to unit length, in place, if the metric is "cosine"."""
     if metric == "cosine":
-        points /= points.abs().amax(1, keepdim=True)
-        points /= points.norm(dim=1, keepdim=True)
+        points /= points.abs().amax(-1, keepdim=True)
+        points /= points.norm(dim=-1, keepdim=True)
 
 
 def products(points: Any, out: np.ndarray | None = None) -> np.ndarray:
-    """Dot products of the rows of a float64 `n x D` tensor: `n x n`, into `out` if given."""
+    """Dot products of the rows of a float64 `... x n x D` tensor: `... x n x n`, into `out`."""
     if points.device.type == "cpu":
         # A matrix times itself: NumPy computes one half of it.
         array = points.numpy()
-        return np.dot(array, array.T, out=out)
-    found = (points @ points.T).cpu().numpy()
+        return np.matmul(array, array.swapaxes(-1, -2), out=out)
+    found: np.ndarray = (points @ points.mT).cpu().numpy()
     if out is None:
         return found
     out[...] = found

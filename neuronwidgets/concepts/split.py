@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
-from neuronwidgets.activations.activations import largest
+from neuronwidgets.activations.largest import largest
 from neuronwidgets.concepts.methods import TopSamples, check_settings, clustered
 from neuronwidgets.concepts.methods.method import whole
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest

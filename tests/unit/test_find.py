@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuronwidgets import Activations
-from neuronwidgets.activations.activations import largest
+from neuronwidgets.activations.largest import largest
 from neuronwidgets.concepts.find import find, finding, unit
 
 
@@ -58,3 +58,30 @@ def test_the_largest_values_are_a_stable_argsort(k: int) -> None:
     for seed in range(20):
         values = np.random.default_rng(seed).integers(0, 5, 40).astype(float)
         assert largest(values, k).tolist() == np.argsort(-values, kind="stable")[:k].tolist()
+
+
+@pytest.mark.parametrize("k", [1, 7, 100, 2400])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_of_rows_of_every_kind(k: int, dtype: type) -> None:
+    rng = np.random.default_rng(k)
+    size = 5000
+    rows = np.stack(
+        [
+            rng.normal(size=size),
+            rng.integers(0, 9, size),
+            np.maximum(rng.normal(size=size) - 2, 0),
+            np.maximum(rng.normal(size=size) - 9, 0),
+            np.arange(size),
+            np.arange(size)[::-1],
+            np.tile(np.arange(50), 100),
+            # All large values where the others' guess looks, and none.
+            np.where(np.arange(size) % max(1, k // 8) == 0, 5, rng.random(size)),
+            np.where(np.arange(size) % max(1, k // 8) == 0, -5, rng.random(size)),
+            rng.choice([-np.inf, 0, 1, np.inf], size),
+            rng.standard_cauchy(size),
+        ]
+    ).astype(dtype)
+    wanted = np.argsort(-rows, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(largest(rows, k), wanted)
+    for row, index in zip(rows, wanted, strict=True):
+        np.testing.assert_array_equal(largest(row, k), index)

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 
 from neuronwidgets.activations import Activations
-from neuronwidgets.activations.activations import largest
+from neuronwidgets.activations.largest import largest
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.concepts.concepts import means
 from neuronwidgets.concepts.find import unit
 from neuronwidgets.concepts.gram import centred, gram, normalize, products, squares
 from neuronwidgets.concepts.kmeans import kmeans
@@ -31,10 +30,8 @@ BLOCK = 64
 """Neurons in a block, at most."""
 PAIRS = 1 << 25
 """Pairs of top samples in a block, about: 256 MB."""
-GROUP = 32
-"""Neurons whose samples are gathered at once, at most; they stay in the processor's cache."""
-GATHERED = 1 << 23
-"""Numbers gathered at once, about: 32 MB."""
+GATHERED, NEAR = 1 << 23, 1 << 19
+"""Numbers gathered at once, about: 64 MB in float64; 4 MB, about what a core has to itself."""
 READ = 1 << 26
 """Activations read from a disk at once: 256 MB."""
 
@@ -43,7 +40,7 @@ class Maker:
     """Makes the blocks of one layer, on as many threads as torch has.
 
     Attributes:
-        size, group: how many neurons are in a block, and gathered at once.
+        size, group: how many neurons are in a block, and are multiplied at once.
         values: the layer as a tensor on `device`; `None` where it is on a disk.
     """
 
@@ -56,7 +53,8 @@ class Maker:
             self.values = torch.as_tensor(acts.values, device=device)
         n = settings.top
         self.size = max(1, min(BLOCK, PAIRS // n**2))
-        self.group = max(1, min(GROUP, GATHERED // (n * acts.shape[1])))
+        room = NEAR if device.type == "cpu" else GATHERED
+        self.group = max(1, min(self.size, room // (n * acts.shape[1])))
         one, other = np.triu_indices(n, 1)
         self.pairs = one * n + other
 
@@ -105,39 +103,27 @@ class Maker:
         """`N x S`, the activation of each neuron (or direction) on all samples."""
         units = self.units[part]
         if units.ndim == 2:
-            return np.ascontiguousarray(self.acts.project(units).T)
-        run = len(units) == units[-1] - units[0] + 1
-        columns: Any = slice(units[0], units[-1] + 1) if run else units
-        # Side by side first, which takes a quarter of the time of turning them where they lie.
-        return np.ascontiguousarray(np.ascontiguousarray(self.acts.values[:, columns]).T)
+            columns = self.acts.project(units)
+        else:
+            run = len(units) == units[-1] - units[0] + 1
+            chosen: Any = slice(units[0], units[-1] + 1) if run else units
+            columns = self.acts.values[:, chosen]
+        # Side by side first: torch turns such a matrix by tiles, four times as fast as NumPy.
+        side_by_side = torch.from_numpy(np.array(columns, order="C"))
+        turned: np.ndarray = side_by_side.T.contiguous().numpy()
+        return turned
 
     def block(self, part: slice, along: np.ndarray | None) -> Block:
         """One block; `along` is `_along(part)` where it was read already."""
         s = self.settings
         along = self._along(part) if along is None else along
-        index = np.stack([largest(values, s.top) for values in along])
+        index = largest(along, s.top)
         count, n = index.shape
         values, taken = self._values(index)
-        products = np.empty((count, n, n))
-        Z = np.empty((count, n - 1, 4))
-        threshold = np.empty(count)
-        members = np.empty((count, n), np.int32)
-        vectors = []
-        room = values.new_empty(min(count, self.group) * n, values.shape[1])
-        wide = values.new_empty(n, values.shape[1], dtype=torch.float64)
-        for begin in range(0, count, self.group):
-            some = slice(begin, min(begin + self.group, count))
-            many = some.stop - begin
-            rows = torch.index_select(values, 0, taken[some].ravel(), out=room[: many * n])
-            rows = rows.view(many, n, -1)
-            squares = self._products(rows, index[some], wide, products[some])
-            for i, square in enumerate(squares, begin):
-                Z[i] = from_distances(_distances(square.ravel()[self.pairs], s.metric), s.method)
-            threshold[some], members[some] = self._cut(Z[some], squares)
-            plain = rows.cpu().numpy()
-            for i in range(many):
-                own = members[begin + i]
-                vectors.append(means(plain[i], own, own.max() + 1))
+        products, squares = self._products(values, taken, index)
+        upper = squares.reshape(count, n * n).take(self.pairs, axis=1)
+        Z = np.stack([from_distances(apart, s.method) for apart in _distances(upper, s.metric)])
+        threshold, members = self._cut(Z, squares)
         found: dict[str, np.ndarray] = {}
         if s.scores:
             batch = Neurons(
@@ -161,7 +147,7 @@ class Maker:
             threshold,
             members,
             members.max(axis=1) + 1,
-            unit(np.concatenate(vectors)),
+            unit(_means(values, taken, members)),
             found,
         )
 
@@ -176,19 +162,30 @@ class Maker:
         return values, torch.from_numpy(at.reshape(index.shape)).to(self.device)
 
     def _products(
-        self, rows: torch.Tensor, index: np.ndarray, wide: torch.Tensor, out: np.ndarray
-    ) -> np.ndarray:
-        """Dot products of each neuron's samples (`g x n x D`), into `out`; squared distances."""
-        metric = self.settings.metric
-        for points, own, into in zip(rows, index, out, strict=True):
+        self, values: torch.Tensor, taken: torch.Tensor, index: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Dot products and squared distances of each neuron's samples: float64 `N x n x n`."""
+        metric, (count, n) = self.settings.metric, index.shape
+        found = np.empty((count, n, n))
+        narrow = values.new_empty(self.group * n, values.shape[1])
+        wide = values.new_empty(self.group, n, values.shape[1], dtype=torch.float64)
+
+        def gathered(begin: int, end: int) -> torch.Tensor:
+            rows = narrow[: (end - begin) * n]
+            torch.index_select(values, 0, taken[begin:end].ravel(), out=rows)
             if metric == "cosine":
-                require_directions(points, own)
-            normalize(wide.copy_(points), metric)
-            products(wide, into)
-        found, again = squares(out, wide.shape[1])
-        for i in np.flatnonzero(again):
-            out[i], found[i] = gram(wide.copy_(rows[i]), metric)
-        return found
+                require_directions(rows, index[begin:end].ravel())
+            return wide[: end - begin].copy_(rows.view(-1, n, rows.shape[1]))
+
+        for begin in range(0, count, self.group):
+            end = min(begin + self.group, count)
+            points = gathered(begin, end)
+            normalize(points, metric)
+            products(points, found[begin:end])
+        square, again = squares(found, values.shape[1])
+        for i in np.flatnonzero(again).tolist():
+            found[i], square[i] = gram(gathered(i, i + 1)[0], metric)
+        return found, square
 
     def _cut(self, Z: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """float64 `g`, thresholds, and int `g x n`, each top sample's concept."""
@@ -220,3 +217,25 @@ def _distances(square: np.ndarray, metric: str) -> np.ndarray:
     if metric == "euclidean":
         return np.sqrt(square)
     return square / 2 if metric == "cosine" else square
+
+
+def _means(values: torch.Tensor, taken: torch.Tensor, members: np.ndarray) -> np.ndarray:
+    """`C x D`: the mean of the rows of each concept, neuron after neuron.
+
+    Args:
+        values: `S x D`.
+        taken: int64 `N x n`, the rows of each neuron.
+        members: `N x n`, the concept of each of them, -1 for none.
+    """
+    counts = members.max(axis=1) + 1
+    concept = np.where(members < 0, -1, members + (np.cumsum(counts) - counts)[:, None]).ravel()
+    order = np.argsort(concept, kind="stable")
+    sizes = np.bincount(concept[concept >= 0], minlength=counts.sum())
+    order = order[len(order) - sizes.sum() :]
+    # Gathers and adds in one: rows that are gathered first pass through the memory three times.
+    rows, starts = (
+        torch.from_numpy(part).to(values.device) for part in (order, np.cumsum(sizes) - sizes)
+    )
+    made = torch.nn.functional.embedding_bag(taken.ravel()[rows], values, starts, mode="mean")
+    found: np.ndarray = made.cpu().numpy()
+    return found
