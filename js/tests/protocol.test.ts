@@ -65,6 +65,18 @@ describe("evidence", () => {
   });
 });
 
+describe("words", () => {
+  it("reads what sets texts apart, and that of images nothing can be said", () => {
+    const words = readEvidence(golden("text-evidence.safetensors"))?.words;
+    expect(tree("text").words).toBe(true);
+    expect(Array.from(words?.values() ?? [])).toContainEqual(["dog"]);
+    expect(Array.from(words?.values() ?? [])).toContainEqual([]);
+    const none = readEvidence(golden("image-evidence.safetensors"))?.words;
+    expect(tree("image").words).toBe(false);
+    expect(new Set(none?.values())).toEqual(new Set([null]));
+  });
+});
+
 describe("cuts", () => {
   const { names, cuts } = JSON.parse(
     readFileSync(new URL("../../tests/protocol/cuts.json", import.meta.url), "utf-8"),

@@ -127,11 +127,14 @@ class Split:
           in concepts.
         - "stable": of the cuts whose concepts recur most when half of the samples are clustered
           (Hennig 2007), the one with most concepts.
+        - "chance": one concept, where samples of the same shape without clusters are parted as
+          well (p of the geometric part of `polysemanticity` above 0.05).
 
         A cut that is suggested for several reasons is there once, with all of them.
 
         Args:
-            kinds: which of these; all if not given, of more than 2,000 samples gaps only.
+            kinds: which of these; all if not given; of more than 500 samples all but "chance", of
+                more than 2,000 gaps only.
 
         Raises:
             ValueError: an unknown kind, or one that takes too long for so many samples.

@@ -1,4 +1,4 @@
-"""Where to cut: gaps of the merge heights, silhouettes of the cuts, stability of the concepts."""
+"""Where to cut: gaps of the merge heights, silhouettes, stability of the concepts, and chance."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from neuronwidgets.concepts.tree import Tree
 if TYPE_CHECKING:
     from neuronwidgets.concepts.split import Split
 
-KINDS = ("method", "gap", "silhouette", "stable")
+KINDS = ("method", "gap", "silhouette", "stable", "chance")
 QUICK = KINDS[:2]
 """Those that take no time."""
 MOST = 10
 """Cuts into more concepts are not suggested."""
 MOST_SAMPLES = 2_000
 """Of more samples, only gaps are looked for: the others need all distances."""
+MOST_DRAWN = 500
+"""Of more samples, chance is only asked on request: a draw takes their number cubed."""
+DRAWS, LIKELY = 39, 0.05
+"""Sets of samples without clusters, and what p says that they would do as well."""
 WORK = 20_000_000
 """Samples squared, times resamples: more are not drawn, beyond the least."""
 RESAMPLES = 10, 50
@@ -40,7 +44,7 @@ class Reason:
         kind: one of `KINDS`.
         value: how good it is. "method": 1; "gap": the gap's width as a share of the scale;
             "silhouette": the mean silhouette, -1 to 1; "stable": the share of resamples in which
-            its concepts recur, 0 to 1.
+            its concepts recur, 0 to 1; "chance": p of the geometric part of `polysemanticity`.
         best: whether no other cut is better by this kind.
         text: the reason in words.
     """
@@ -67,7 +71,7 @@ class Suggestion:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Of its reasons: "gap", "silhouette", "stable"."""
+        """Of its reasons, in the order of `KINDS`."""
         return tuple(reason.kind for reason in self.reasons)
 
     @property
@@ -191,6 +195,12 @@ def suggesting(
                 text = f"its concepts recur in {share[best]:.0%} of {resamples} resamples"
                 reason = Reason("stable", float(share[best]), True, text)
                 reasons.setdefault(several[best], []).append(reason)
+    if several and "chance" in kinds and found[0].concepts == 1:
+        yield 0.9
+        p = _chance(split)
+        if p > LIKELY:
+            text = f"one concept: chance alone parts samples as well (p = {p:.2f})"
+            reasons.setdefault(found[0], []).append(Reason("chance", p, True, text))
     order = sorted(reasons, key=lambda s: (s.concepts, -s.threshold))
     return [Suggestion(s.threshold, s.concepts, s.gap, tuple(reasons[s])) for s in order]
 
@@ -212,7 +222,8 @@ def _own(split: Split, found: list[Stretch]) -> Stretch:
 def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
     """The kinds to look for among so many samples; refused where they would take too long."""
     if kinds is None:
-        return KINDS if samples <= MOST_SAMPLES else QUICK
+        usual = KINDS if samples <= MOST_DRAWN else KINDS[:-1]
+        return usual if samples <= MOST_SAMPLES else QUICK
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     for kind in kinds:
         if kind not in KINDS:
@@ -260,6 +271,16 @@ def _stability(
     share = yield from recurring(distances, split.linkage or split.method, groups, resamples)
     means = [share[np.searchsorted(every, own)] for own in nodes]
     return np.array([m[~np.isnan(m)].mean() if (m >= 0).any() else 0 for m in means]), resamples
+
+
+def _chance(split: Split) -> float:
+    """p that samples of the same shape without clusters are parted as well; NaN where the neuron
+    rests on many of them."""
+    from neuronwidgets.concepts.scores.neurons import Neurons
+    from neuronwidgets.concepts.scores.polysemanticity import polysemanticity
+
+    found = polysemanticity(Neurons.of(split.cut()), draws=DRAWS)
+    return float(found["geometry_p"][0])
 
 
 def _finest(found: list[Stretch], share: np.ndarray) -> int:

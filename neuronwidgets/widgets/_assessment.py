@@ -9,13 +9,11 @@ from typing import Any
 
 from neuronwidgets.concepts import Split
 from neuronwidgets.concepts.scores import SCORES, Column, Neurons
-from neuronwidgets.concepts.suggest import QUICK, suggesting
+from neuronwidgets.concepts.suggest import MOST_DRAWN, QUICK, suggesting
 from neuronwidgets.widgets._jobs import Progress, Steps
 
 PATIENCE = 0.3
 """Seconds of work that nobody needs to be told of."""
-MOST_DRAWN = 500
-"""With more top samples no null is drawn: it would take seconds, which nothing could stop."""
 
 
 def later() -> None:
@@ -89,6 +87,7 @@ def _scored(neurons: Neurons, name: str) -> list[dict[str, Any]]:
     score = SCORES[name]
     if score.labels and neurons.acts.labels is None:
         return []
+    # Of more no null is drawn: it would take seconds, which nothing could stop.
     few = neurons.index.shape[1] <= MOST_DRAWN or "draws" not in score.settings
     try:
         values = score(neurons, **({} if few else {"draws": 0}))

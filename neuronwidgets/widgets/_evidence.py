@@ -15,6 +15,7 @@ from neuronwidgets.widgets._assessment import Assessment
 from neuronwidgets.widgets._faces import Text, cut_text, pack_faces
 from neuronwidgets.widgets._jobs import Progress, Steps
 from neuronwidgets.widgets._protocol import pack
+from neuronwidgets.widgets._words import Words
 
 if TYPE_CHECKING:
     from neuronwidgets.widgets._truth import Truth
@@ -46,6 +47,7 @@ class Evidence:
         tree = split.tree
         self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
         self.assessment = Assessment(split)
+        self.words = Words(split)
 
     # What the views get
 
@@ -87,6 +89,7 @@ class Evidence:
                 "range": [float(along.min()), float(along.max())],
                 "suggested": split.suggested,
                 "palette": list(COLORS),
+                "words": self.words.able,
                 **about,
             },
         )
@@ -96,7 +99,8 @@ class Evidence:
         nodes = list(self._found)
         rows = [row for n in nodes for row in self._found[n][0][:SHOWN].tolist()]
         tensors, about = self._pack_found([self._found[n] for n in nodes], rows)
-        return pack({"node": np.asarray(nodes, np.int32), **tensors}, about)
+        words = [self.words.of(n) for n in nodes]
+        return pack({"node": np.asarray(nodes, np.int32), **tensors}, {"words": words, **about})
 
     def pack_refinement(
         self,
@@ -143,7 +147,8 @@ class Evidence:
     def lacks(self, nodes: Sequence[int]) -> bool:
         """Whether there is anything left to gather for `nodes`."""
         found = all(n in self._found for n in nodes)
-        return not (found and self.assessment.done) or bool(self._unread(nodes))
+        said = found and self.assessment.done and not (self.reads and self.words.lacks(nodes))
+        return not said or bool(self._unread(nodes))
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         """Gather what `nodes` find, then what any other possible concept would, and publish."""
@@ -162,8 +167,13 @@ class Evidence:
             yield show
         yield from self._read(self._unread(nodes), publish)
         yield from self.assessment.steps(publish)
+        if self.reads:
+            yield from self.words.steps(nodes, publish)
         if len(self._possible) <= PREFETCH:
-            yield from self._read(self._unread([int(n) for n in self._possible]), publish)
+            possible = self._possible.tolist()
+            if self.reads:
+                yield from self.words.steps(possible, publish)
+            yield from self._read(self._unread(possible), publish)
 
     def find(self, vectors: np.ndarray) -> Any:
         """Steps that return `(rows, projections, cosine)` for each of `K x D` unit vectors."""

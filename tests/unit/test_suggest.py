@@ -15,7 +15,13 @@ from sklearn.metrics import silhouette_score
 import neuronwidgets as nw
 from neuronwidgets.concepts import Split, Tree, linkage
 from neuronwidgets.concepts.stability import recurring
-from neuronwidgets.concepts.suggest import KINDS, MOST_SAMPLES, default_threshold, stretches
+from neuronwidgets.concepts.suggest import (
+    KINDS,
+    MOST_DRAWN,
+    MOST_SAMPLES,
+    default_threshold,
+    stretches,
+)
 
 POINTS = st.integers(1, 40).flatmap(
     lambda n: arrays(np.float64, (n, 3), elements=st.integers(-9, 9).map(lambda x: x / 3))
@@ -87,7 +93,7 @@ def test_all_kinds_agree_on_the_clusters_that_are_there(clusters: int) -> None:
     made = planted(clusters)
     assert len(made.cut()) == clusters
     (best,) = [s for s in made.suggest() if any(r.best for r in s.reasons)]
-    assert best.kinds == KINDS[1:]
+    assert best.kinds == KINDS[1:-1]
     assert best.threshold == made.suggested
     assert best.reasons[2].value == 1
     assert re.fullmatch(
@@ -153,11 +159,43 @@ def test_nothing_is_stable_in_noise() -> None:
     assert nw.split(values, 0).suggest("stable") == []
 
 
+@pytest.mark.parametrize(("method", "metric"), [("ward", "euclidean"), ("average", "cosine")])
+def test_a_cloud_is_one_concept(method: str, metric: str) -> None:
+    values = np.random.default_rng(1).normal(size=(100, 24)) + 3
+    made = nw.split(values, 0, top=100, method=method, metric=metric)
+    (one,) = [s for s in made.suggest() if "chance" in s.kinds]
+    assert one.concepts == len(made.cut(one.threshold)) == 1
+    (reason,) = [r for r in one.reasons if r.kind == "chance"]
+    assert (
+        reason.text == f"one concept: chance alone parts samples as well (p = {reason.value:.2f})"
+    )
+    p = made.scores(which="polysemanticity", draws=39)["geometry_p"]
+    assert reason.value == p > 0.05
+    assert [s.kinds for s in made.suggest("chance")] == [("chance",)]
+
+
+def test_clusters_are_not_one_concept() -> None:
+    assert planted(3).suggest("chance") == []
+
+
+def test_a_dead_neuron_is_not_called_one_concept() -> None:
+    values = np.random.default_rng(0).normal(size=(200, 24))
+    values[:, 0] = 0
+    assert nw.split(values, 0, top=100).suggest("chance") == []
+
+
+def test_chance_is_asked_on_request_of_more_samples() -> None:
+    values = np.random.default_rng(0).normal(size=(MOST_DRAWN + 1, 3))
+    made = nw.split(values, 0, top=len(values))
+    assert all("chance" not in s.kinds for s in made.suggest())
+    assert [s.kinds for s in made.suggest("chance")] == [("chance",)]
+
+
 def test_of_many_samples_gaps_only_and_the_others_say_why_not() -> None:
     values = np.random.default_rng(0).normal(size=(MOST_SAMPLES + 1, 2))
     made = nw.split(values, 0, top=len(values))
     assert {kind for s in made.suggest() for kind in s.kinds} == {"gap"}
-    for kind in ("silhouette", "stable"):
+    for kind in KINDS[2:]:
         with pytest.raises(ValueError, match="2,001 samples takes too long: split with top=2,000"):
             made.suggest(kind)
 

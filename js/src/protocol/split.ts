@@ -26,6 +26,8 @@ export interface TreeMessage {
   minSize: number;
   /** Whether the tree and the map are of other points than the layer's own vectors. */
   elsewhere?: boolean;
+  /** Whether its samples are texts, of which words can be said. */
+  words?: boolean;
   labels: string[];
   range: [number, number];
   suggested: number;
@@ -35,7 +37,7 @@ export interface TreeMessage {
 export interface Suggestion {
   threshold: number;
   concepts: number;
-  /** By which kinds ("gap", "silhouette", "stable") no other cut is better; often by none. */
+  /** By which kinds ("gap", "silhouette", "stable", "chance") no other cut is better; often by none. */
   best: string[];
   /** Why, in words. */
   reasons: string[];
@@ -71,6 +73,8 @@ export interface Found {
 
 export interface EvidenceMessage {
   found: Map<number, Found>;
+  /** The words that set each node's texts apart; null where they were not looked for yet. */
+  words: Map<number, string[] | null>;
   faces: Faces;
 }
 
@@ -142,8 +146,11 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
   if (!packed) return null;
   const found = foundOf(packed);
   const nodes = packed.tensor("node", Int32Array);
+  // A notebook that was saved before cards had words has none.
+  const words = (packed.meta.words ?? []) as (string[] | null)[];
   return {
     found: new Map(Array.from(nodes, (node, i) => [node, found[i]] as const)),
+    words: new Map(Array.from(nodes, (node, i) => [node, words[i] ?? null] as const)),
     faces: facesOf(packed),
   };
 }

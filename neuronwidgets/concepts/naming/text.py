@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuronwidgets.concepts.naming.naming import Naming, evenly, number, whole
 from neuronwidgets.concepts.naming.odds import log_odds
-from neuronwidgets.concepts.naming.words import Term, inside, occurrences, overlap, unspaced
+from neuronwidgets.concepts.naming.words import (
+    CHARACTERS,
+    Term,
+    inside,
+    occurrences,
+    overlap,
+    unspaced,
+)
 
 if TYPE_CHECKING:
     from neuronwidgets.activations import Samples
     from neuronwidgets.concepts.concepts import Concepts
+    from neuronwidgets.concepts.split import Split
 
 SHOWN = 10
 """Terms of each concept in the evidence."""
@@ -67,35 +76,31 @@ def by_text(
     terms, words, most = whole("terms", terms), whole("words", words), whole("most", most)
     min_z, strength = number("min_z", min_z, 0, 100), number("strength", strength, 1e-6, 1e9)
     split = concepts._require_split("named('text')")
-    samples = split.acts.samples
-    require_texts(samples, split.acts.layer)
-    rest = np.setdiff1d(np.arange(len(split.acts)), concepts.index)
-    dataset = _Texts(samples, evenly(rest, most), words)
+    reader = Reader(split, words, min_z, strength, most)
+    for _ in reader.reading():
+        pass
     evidence: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     names: list[str | None] = []
     notes = []
     for k in range(len(concepts)):
-        mine = concepts.labels == k
-        own = _Texts(samples, concepts.index[mine], words)
-        others = _Texts(samples, concepts.index[~mine], words)
-        found = _stand_out(own, others if len(concepts) > 1 else None, dataset, min_z, strength)
-        picked = _picked(found, own.count, SHOWN)
+        own, others = (reader.group(concepts.labels == k), reader.group(concepts.labels != k))
+        picked = reader.apart(own, others if len(concepts) > 1 else None, SHOWN)
         chosen = picked[:terms]
-        surface = own.surfaces([term for term, *_ in picked], words)
         for term, z, z_others, z_dataset, delta in picked:
             row = (
-                k, surface[term], z, z_others, z_dataset, delta, own.count[term], len(own),
-                others.count[term], len(others), dataset.count[term], len(dataset),
+                k, reader.written[term], z, z_others, z_dataset, delta, own.count[term], len(own),
+                others.count[term], len(others), reader.dataset.count[term], len(reader.dataset),
                 any(term == one[0] for one in chosen),
             )  # fmt: skip
             for column, value in zip(_COLUMNS, row, strict=True):
                 evidence[column].append(value)
-        names.append(", ".join(surface[term] for term, *_ in chosen) or None)
-        if not own.count:
+        names.append(", ".join(reader.written[term] for term, *_ in chosen) or None)
+        if not own.words:
             notes.append(f"concept {k + 1}: its texts hold no words")
-    if len(rest) > most:
+    if reader.others > most:
         notes.append(
-            f"compared with {most:,} of the dataset's {len(rest):,} other samples, evenly spaced"
+            f"compared with {most:,} of the dataset's {reader.others:,} other samples, evenly "
+            "spaced"
         )
     return Naming("text", tuple(names), evidence, tuple(notes))
 
@@ -130,67 +135,148 @@ def face(samples: Samples, row: int) -> Face:
     return text, (int(start), int(end))
 
 
-class _Texts:
-    """Some different texts: `count` says for each term how many of them hold it."""
+@dataclass
+class Group:
+    """Some different texts: `count` says for each term how many of them hold it.
 
-    def __init__(self, samples: Samples, rows: Iterable[int], words: int) -> None:
-        self.faces = list(dict.fromkeys(face(samples, int(row)) for row in rows))
-        self.count: Counter[Term] = Counter()
-        for text, at in self.faces:
-            self.count.update({term for term, _, _ in occurrences(text, words, at)})
+    Attributes:
+        size: how many.
+        words: whether any of them holds a word.
+        count: of the terms that at least two of the neuron's top texts hold.
+    """
+
+    size: int
+    words: bool
+    count: Counter[Term]
 
     def __len__(self) -> int:
-        return len(self.faces)
-
-    def surfaces(self, terms: list[Term], words: int) -> dict[Term, str]:
-        """How each term is written most often (ties: first)."""
-        seen: dict[Term, Counter[str]] = {term: Counter() for term in terms}
-        for text, at in self.faces:
-            for term, start, end in occurrences(text, words, at):
-                if term in seen:
-                    written = re.sub(r"\s+", " ", text[start:end])
-                    folded = term[0]
-                    if at is not None and len(term) == 1:
-                        before, after = folded.startswith("…"), folded.endswith("…")
-                        written = "…" * before + written + "…" * after
-                    seen[term][written] += 1
-        return {term: count.most_common(1)[0][0] for term, count in seen.items()}
+        return self.size
 
 
 Scored = tuple[Term, float, float, float, float]
+"""A term, its z, z against the others, z against the dataset, and log-odds."""
 
 
-def _stand_out(
-    own: _Texts, others: _Texts | None, dataset: _Texts, min_z: float, strength: float
-) -> list[Scored]:
-    """Terms that stand out, the strongest first, ties by their letters."""
-    terms = sorted(term for term, count in own.count.items() if count >= 2)
-    if not terms:
-        return []
-    groups = [group for group in (own, others, dataset) if group is not None]
-    total = sum(map(len, groups))
-    count = np.array([[group.count[term] for term in terms] for group in groups], np.float64)
-    # Half a text, so that a term of all texts is not certain.
-    prior = count.sum(axis=0) / (total + 0.5)
-    y, n = count[0], len(own)
-    pairs = [
-        log_odds(y, n, there, len(group), prior, strength)
-        for there, group in zip(count[1:], groups[1:], strict=True)
-    ]
-    delta, z_dataset = pairs[-1]
-    z_others = pairs[0][1] if others is not None else np.full(len(terms), np.nan)
-    z = z_dataset
-    if others is not None:
-        z = np.where((z_others > 0) & (z_dataset > 0), (z_others + z_dataset) / np.sqrt(2), 0)
-    strong = {terms[i][0] for i in np.flatnonzero(z >= min_z) if len(terms[i]) == 1}
-    # Around a token its neighbours are not seen alone.
-    any_edge = any(at is not None for _, at in own.faces)
-    return [
-        (terms[i], float(z[i]), float(z_others[i]), float(z_dataset[i]), float(delta[i]))
-        for i in np.argsort(-z, kind="stable")
-        if z[i] >= min_z
-        and (any_edge or unspaced(terms[i]) or {terms[i][0], terms[i][-1]} <= strong)
-    ]
+class Reader:
+    """Reads a neuron's top texts and some of the dataset's others, once for all its cuts.
+
+    Attributes:
+        others: how many samples of the dataset are not among the top.
+        written: how the top texts write each term most often (ties: first).
+        dataset: an even choice of the others.
+
+    Raises:
+        ValueError: the samples are no texts.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        words: int = 3,
+        min_z: float = 3.3,
+        strength: float = 100.0,
+        most: int = 2_000,
+        characters: int = CHARACTERS,
+    ) -> None:
+        self._samples, self._index = split.acts.samples, split.index
+        require_texts(self._samples, split.acts.layer)
+        self._words, self._min_z, self._strength = words, min_z, strength
+        self._characters = characters
+        rest = np.setdiff1d(np.arange(len(split.acts)), split.index)
+        self.others, self._rest = len(rest), evenly(rest, most)
+        self._faces: list[Face] = []
+        self._held: dict[Face, set[Term]] = {}
+        self._blank: set[Face] = set()
+        self.written: dict[Term, str] = {}
+        self.dataset = Group(0, False, Counter())
+
+    def reading(self) -> Iterator[float]:
+        """Read them; yields the share done."""
+        total = 2 * len(self._index) + len(self._rest)
+        seen: Counter[Term] = Counter()
+        for i, row in enumerate(self._index.tolist()):
+            one = face(self._samples, row)
+            self._faces.append(one)
+            if one not in self._held:
+                self._held[one] = terms = {term for term, _, _ in self._terms(one)}
+                seen.update(terms)
+                if not terms:
+                    self._blank.add(one)
+            yield i / total
+        # What one text alone holds sets nothing apart, and is most of what texts hold.
+        known = {term for term, count in seen.items() if count >= 2}
+        ways: dict[Term, Counter[str]] = {term: Counter() for term in known}
+        for i, (one, terms) in enumerate(self._held.items()):
+            terms &= known
+            for term, start, end in self._terms(one):
+                if term in known:
+                    ways[term][_surface(one, term, start, end)] += 1
+            yield (len(self._index) + i) / total
+        self.written = {term: count.most_common(1)[0][0] for term, count in ways.items()}
+        read: set[Face] = set()
+        for i, row in enumerate(self._rest.tolist()):
+            one = face(self._samples, row)
+            if one not in read:
+                read.add(one)
+                self.dataset.count.update({t for t, _, _ in self._terms(one) if t in known})
+            yield (2 * len(self._index) + i) / total
+        self.dataset.size = len(read)
+
+    def _terms(self, one: Face) -> Iterator[tuple[Term, int, int]]:
+        text, at = one
+        return occurrences(text if at else text[: self._characters], self._words, at)
+
+    def group(self, mine: np.ndarray) -> Group:
+        """Some of the top samples; `mine` is bool `n`."""
+        faces = dict.fromkeys(self._faces[i] for i in np.flatnonzero(mine))
+        count: Counter[Term] = Counter()
+        for one in faces:
+            count.update(self._held[one])
+        return Group(len(faces), any(one not in self._blank for one in faces), count)
+
+    def apart(self, own: Group, others: Group | None, most: int) -> list[Scored]:
+        """The terms that set `own` apart from the others and from the dataset, strongest first."""
+        found = self._stand_out(own, others)
+        return _picked(found, own.count, most)
+
+    def _stand_out(self, own: Group, others: Group | None) -> list[Scored]:
+        """Terms that stand out, ties by their letters."""
+        terms = sorted(term for term, count in own.count.items() if count >= 2)
+        if not terms:
+            return []
+        groups = [group for group in (own, others, self.dataset) if group is not None]
+        total = sum(map(len, groups))
+        count = np.array([[group.count[term] for term in terms] for group in groups], np.float64)
+        # Half a text, so that a term of all texts is not certain.
+        prior = count.sum(axis=0) / (total + 0.5)
+        y, n = count[0], len(own)
+        pairs = [
+            log_odds(y, n, there, len(group), prior, self._strength)
+            for there, group in zip(count[1:], groups[1:], strict=True)
+        ]
+        delta, z_dataset = pairs[-1]
+        z_others = pairs[0][1] if others is not None else np.full(len(terms), np.nan)
+        z = z_dataset
+        if others is not None:
+            z = np.where((z_others > 0) & (z_dataset > 0), (z_others + z_dataset) / np.sqrt(2), 0)
+        strong = {terms[i][0] for i in np.flatnonzero(z >= self._min_z) if len(terms[i]) == 1}
+        # Around a token its neighbours are not seen alone.
+        any_edge = self._samples.token is not None
+        return [
+            (terms[i], float(z[i]), float(z_others[i]), float(z_dataset[i]), float(delta[i]))
+            for i in np.argsort(-z, kind="stable")
+            if z[i] >= self._min_z
+            and (any_edge or unspaced(terms[i]) or {terms[i][0], terms[i][-1]} <= strong)
+        ]
+
+
+def _surface(one: Face, term: Term, start: int, end: int) -> str:
+    text, at = one
+    written = re.sub(r"\s+", " ", text[start:end])
+    if at is not None and len(term) == 1:
+        before, after = term[0].startswith("…"), term[0].endswith("…")
+        written = "…" * before + written + "…" * after
+    return written
 
 
 def _picked(found: list[Scored], count: Counter[Term], most: int) -> list[Scored]:

@@ -139,6 +139,9 @@ const Card = memo(({ state, data, concept, index, lit, feature, matched }: CardP
         />
         <span class="nw-quiet">{facts.join(" · ")}</span>
       </header>
+      {data.words && !concept.refined && (
+        <Apart state={state} words={state.wordsOf(concept.node)} />
+      )}
       <Strip
         mine={concept.key}
         faces={concept.exemplars.map((sample) => state.face(data.row[sample]))}
@@ -196,6 +199,26 @@ function NameField({
   );
 }
 
+/** The words that set its texts apart. */
+function Apart({ state, words }: { state: State; words: string[] | null }) {
+  const busy = state.busy.value;
+  const said = words?.length
+    ? words.join(" · ")
+    : words
+      ? "no word"
+      : busy
+        ? "…"
+        : "(needs the kernel)";
+  return (
+    <p
+      class={`nw-caption nw-apart ${words ? "" : "nw-pending"}`}
+      title="words that more of its texts hold than of the neuron's other top samples, and of the dataset"
+    >
+      <span>set apart by {words?.length ? <span class="nw-terms">{said}</span> : said}</span>
+    </p>
+  );
+}
+
 interface FoundProps {
   state: State;
   data: TreeMessage;
@@ -207,7 +230,7 @@ interface FoundProps {
 
 function FoundStrip({ state, data, found, color, label }: FoundProps) {
   const all = data.samples.toLocaleString("en");
-  const busy = state.status.value.state === "running" || state.reading.value?.state === "running";
+  const busy = state.busy.value;
   if (!found) {
     return (
       <p class="nw-caption nw-pending">

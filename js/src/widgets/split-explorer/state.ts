@@ -163,6 +163,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
     /** How far the capture is; null where there is none. */
     reading: computed(() => ("state" in reading.value ? (reading.value as Reading) : null)),
 
+    /** Whether the kernel is at work: what is not there yet may come. */
+    busy: computed(
+      () =>
+        status.value.state === "running" ||
+        ("state" in reading.value && reading.value.state === "running"),
+    ),
+
     /** A hand takes the line: until it lets go, nothing that the kernel makes anew moves it. */
     hold,
 
@@ -233,6 +240,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
     },
 
     ...requestsOf<Request>(model, status, lifetime),
+
+    /** What sets a concept's texts apart; null where it was not looked for. */
+    wordsOf(node: number): string[] | null {
+      return evidence.value?.words.get(node) ?? null;
+    },
 
     /** What a concept's vector finds; null where it was not looked up. */
     foundOf(node: number): Found | null {
