@@ -36,7 +36,7 @@ describe("numbers", () => {
   it.each([
     [21.2837, "21.28"],
     [0, "0"],
-    [0.00012345, "1.23e-4"],
+    [0.00012345, "1.23e−4"],
     [123456.7, "123,457"],
     [Number.NaN, "–"],
   ])("%d is %s", (value, text) => expect(short(value)).toBe(text));

@@ -76,7 +76,7 @@ class Activations:
         """`acts` itself, or an `S x D` array as activations.
 
         Raises:
-            TypeError: a capture that still runs.
+            TypeError: a capture that still runs, a layer that is split.
         """
         if isinstance(acts, cls):
             return acts
@@ -84,6 +84,11 @@ class Activations:
             raise TypeError(
                 f"acts is {acts!r}: pass what it has, acts.so_far(), or what it will have, "
                 "acts.result()."
+            )
+        if hasattr(acts, "concept_vectors"):
+            raise TypeError(
+                f"acts is {acts!r}: pass one neuron of it, layer.split(neuron), or its "
+                "activations, layer.acts."
             )
         return cls.from_arrays(acts)
 
@@ -293,7 +298,8 @@ def _require_finite(values: np.ndarray, layer: str) -> None:
 def encode_labels(
     labels: Any, count: int, names: Sequence[str] | Mapping[int, str] | None = None
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Labels as users have them -> int64 codes (`-1`: unlabelled) and the names of the codes."""
+    """Labels as users have them -> int64 codes (`-1`: unlabelled) and the names of the codes;
+    `None` where no sample has one."""
     if labels is None:
         return None, ()
     rows = labels.tolist() if hasattr(labels, "tolist") else list(labels)
@@ -330,6 +336,8 @@ def encode_labels(
     else:
         distinct = sorted({str(row) for row in known})
         code = {value: i for i, value in enumerate(distinct)}
+    if not distinct:
+        return None, ()
     key = int if numeric else str
     codes = [-1 if gone else code[key(row)] for row, gone in zip(rows, missing, strict=True)]
     return np.array(codes, np.int64), tuple(map(str, distinct))

@@ -570,6 +570,9 @@ def test_text_progress_and_cancel(lab: Any, shots: Path) -> None:
     frame = notebook.frame()
     expect(frame.locator(".nw-peak").first).to_have_text(re.compile(" (dog|castle)"))
     expect(frame.locator(".nw-text").first).to_contain_text("🙂 <i>x</i>")
+    apart = frame.locator(".nw-terms").all_inner_texts
+    expect(frame.locator(".nw-terms")).to_have_count(2)
+    assert sorted(apart()) == ["castle", "dog"]
     frame.screenshot(path=shots / "text.png")
     # A reading that takes its time: the notebook stays free, and the button stops it.
     notebook.python("explorer.wait(60); go.clear(); import threading")

@@ -528,3 +528,18 @@ def test_shards_end_where_they_are_large(
     found = read(bert, TEXTS, out=tmp_path, **options)
     same(found, read(bert, TEXTS, **options))
     assert len(json.loads((tmp_path / "manifest.json").read_text())["shards"]) > 10
+
+
+def test_a_state_that_a_killed_capture_left_behind_goes(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(12, 4), nn.ReLU())
+    data = np.random.default_rng(0).normal(size=(40, 12)).astype("f4")
+
+    def captured(folder: Path) -> dict[str, bytes]:
+        nw.capture(model, data, "1", out=folder, collect=[nw.Top(5)], progress=False)
+        return files(folder)
+
+    expected = captured(tmp_path / "whole")
+    assert sum(name.startswith("state-") for name in expected) == 1
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / "state-00000001.pickle").write_bytes(b"old")
+    assert captured(tmp_path / "killed") == expected

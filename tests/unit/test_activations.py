@@ -107,7 +107,6 @@ def test_numbers_whose_sum_overflows_are_accepted() -> None:
         ([True, False, True], [1, 0, 1], ("0", "1")),
         ([0.5, 0.25, 0.5], [1, 0, 1], ("0.25", "0.5")),
         (["a", 1, "a"], [1, 0, 1], ("1", "a")),
-        ([None, None, None], [-1, -1, -1], ()),
         ((c for c in "aba"), [0, 1, 0], ("a", "b")),
     ],
 )
@@ -119,6 +118,13 @@ def test_labels_become_codes_and_names(
     assert acts.labels.dtype == np.int64
     assert acts.labels.tolist() == codes
     assert acts.label_names == names
+
+
+@pytest.mark.parametrize("labels", [[None, None, None], [-1, -1, -1], [np.nan] * 3])
+def test_labels_of_no_sample_are_none(labels: object) -> None:
+    acts = Activations.from_arrays(VALUES, labels=labels)
+    assert acts.labels is None
+    assert acts.label_names == ()
 
 
 def test_numbers_with_names_are_indices_into_them() -> None:

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import cdist, pdist
@@ -149,7 +150,10 @@ def test_it_comes_bit_by_bit(acts: nw.Activations) -> None:
     first = next(quietly(acts, stream=True))
     assert not first.done
     assert "64 neurons of 70 so far" in repr(first)
-    with pytest.raises(IndexError, match="neuron 69 is not in this split of 'planted'; 64 of 70"):
+    with pytest.raises(
+        IndexError,
+        match=r"neuron 69 is not in .* 0, 1, .*; 64 of 70",
+    ):
         first.split(69)
 
 
@@ -193,11 +197,11 @@ def test_on_disk_and_again(acts: nw.Activations, tmp_path, monkeypatch) -> None:
 def test_a_folder_of_something_else_is_refused(acts: nw.Activations, tmp_path) -> None:
     folder = tmp_path / "layer"
     quietly(acts, out=folder, neurons=[1, 2])
-    with pytest.raises(ValueError, match="with another top: take a new folder"):
+    with pytest.raises(ValueError, match="with other top: take a new folder"):
         quietly(acts, out=folder, neurons=[1, 2], top=30)
-    with pytest.raises(ValueError, match="with another neurons"):
+    with pytest.raises(ValueError, match="with other neurons"):
         quietly(acts, out=folder)
-    with pytest.raises(ValueError, match="with another activations"):
+    with pytest.raises(ValueError, match="with other activations"):
         nw.LayerSplit.load(folder, planted(seed=1))
     (folder / "00000000.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match=r"is not whole: .*Delete it"):
@@ -353,3 +357,55 @@ def test_on_a_gpu(acts: nw.Activations) -> None:
     there, here = quietly(acts, device="cuda"), quietly(acts, device="cpu")
     np.testing.assert_allclose(there.Z, here.Z, rtol=1e-9)
     np.testing.assert_array_equal(there.members, here.members)
+
+
+def test_labels_count_where_scores_were_computed(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(60, 4))
+    plain = nw.Activations.from_arrays(values)
+    named = nw.Activations.from_arrays(values, labels=["a", "b"] * 30)
+    nw.split_layer(plain, 20, scores=(), out=tmp_path / "bare", progress=False)
+    opened = nw.LayerSplit.load(tmp_path / "bare", named)
+    assert (opened.to_frame()["names"] != "").all()
+    nw.split_layer(named, 20, scores=["kurtosis"], out=tmp_path / "scored", progress=False)
+    with pytest.raises(nw.StoreError, match="with other labels: take a new folder"):
+        nw.LayerSplit.load(tmp_path / "scored", plain)
+
+
+def test_a_table_is_the_same_from_a_folder_and_for_plain_arrays(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(60, 4))
+    made = nw.split_layer(values, 20, draws=1, progress=False)
+    written = nw.split_layer(values, 20, draws=1, out=tmp_path / "layer", progress=False)
+    loaded = nw.LayerSplit.load(tmp_path / "layer", values)
+    for other in (written, loaded):
+        pd.testing.assert_frame_equal(other.to_frame(), made.to_frame())
+    assert len(loaded.concepts(2)) == made.counts[2]
+
+
+def test_views_and_read_only_arrays_are_split_as_they_are() -> None:
+    values = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
+    for view in (values[::-1], values[:, ::-1], values[::2], np.asfortranarray(values)):
+        made = nw.split_layer(view, 20, scores=(), progress=False)
+        for neuron in (0, 5):
+            np.testing.assert_array_equal(made.index[neuron], nw.split(view, neuron, 20).index)
+    values.flags.writeable = False
+    assert nw.split_layer(values, 20, scores=(), progress=False).done
+
+
+def test_labels_that_are_all_missing_are_none() -> None:
+    values = np.random.default_rng(0).normal(size=(60, 4))
+    acts = nw.Activations.from_arrays(values, labels=[None] * 60)
+    assert acts.labels is None
+    assert "label_entropy" not in nw.split_layer(acts, 20, draws=1, progress=False).scores
+
+
+def test_what_is_no_folder_or_no_layer_is_said() -> None:
+    values = np.random.default_rng(0).normal(size=(60, 4))
+    with pytest.raises(TypeError, match="3 is no folder: a path is needed"):
+        nw.split_layer(values, 20, out=3, progress=False)  # type: ignore[call-overload]
+    made = nw.split_layer(values, 20, neurons=[1, 2], scores=(), progress=False)
+    with pytest.raises(TypeError, match=r"layer\.split\(neuron\), or its activations"):
+        nw.split(made, 0)
+    with pytest.raises(
+        IndexError, match="neuron 0 is not in this split of 'values', which has 1, 2"
+    ):
+        made.split(0)

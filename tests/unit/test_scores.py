@@ -89,7 +89,7 @@ def test_without_labels_there_is_no_entropy() -> None:
     acts = Activations.from_arrays(np.arange(6.0).reshape(3, 2))
     with pytest.raises(ValueError, match="has no labels: give capture"):
         label_entropy(acts, 2)
-    nothing = Activations.from_arrays(acts.values, labels=[None] * 3)
+    nothing = Activations.from_arrays(acts.values, labels=[-1] * 3, label_names=["a", "b"])
     assert np.isnan(label_entropy(nothing, 2)).all()
 
 

@@ -54,13 +54,17 @@ export function typed(value: number): string {
   return String(Number(value.toPrecision(4)));
 }
 
-/** A number in at most four significant digits, as people write it. */
+/** A number in at most four significant digits, as people write it, with true minus signs. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (size >= 10000) return value.toLocaleString("en", { maximumFractionDigits: 0 });
-  if (size !== 0 && size < 0.001) return value.toExponential(2);
-  return String(Number(value.toPrecision(4)));
+  const plain =
+    size >= 1e9 || (size !== 0 && size < 0.001)
+      ? value.toExponential(2).replace("e+", "e")
+      : size >= 10000
+        ? value.toLocaleString("en", { maximumFractionDigits: 0 })
+        : String(Number(value.toPrecision(4)));
+  return plain.replace("-", "−").replace("e-", "e−");
 }
 
 /** A share as a whole percentage that is 0% or 100% only where it is none or all. */

@@ -107,7 +107,10 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
 
 def place_of(folder: str | Path) -> Path:
     """`folder` where it is, whatever the working directory becomes; `~` is the user's own."""
-    return Path(folder).expanduser().absolute()
+    try:
+        return Path(folder).expanduser().absolute()
+    except TypeError:
+        raise TypeError(f"{folder!r} is no folder: a path is needed.") from None
 
 
 def sync(file: Any) -> None:

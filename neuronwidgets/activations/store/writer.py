@@ -226,6 +226,10 @@ class Writer:
         """Nothing more comes."""
         if not self.manifest["complete"]:
             with said(self.folder, self.manifest["samples"]):
+                # One that was killed between naming a state and deleting the one before left it.
+                for path in self.folder.glob("state-*.pickle"):
+                    if path.name != self.manifest.get("state"):
+                        path.unlink(missing_ok=True)
                 self._write({**self.manifest, "complete": True})
 
     def state(self) -> bytes | None:

@@ -47,7 +47,7 @@ class Folder:
         changed = [key for key in about if found.get(key) != about[key]]
         if changed:
             raise StoreError(
-                f"{self.path} holds a layer that was split with another {' and '.join(changed)}: "
+                f"{self.path} holds a layer that was split with other {', '.join(changed)}: "
                 "take a new folder, or delete it."
             )
 
@@ -107,12 +107,13 @@ class Folder:
 def describe(acts: Activations, units: np.ndarray, settings: Settings) -> dict[str, Any]:
     """What makes two split layers the same."""
     look = np.unique(np.linspace(0, len(acts) - 1, LOOKED_AT).astype(np.int64))
-    seen = [acts.rows(look), *([] if acts.labels is None else [acts.labels])]
+    labels = acts.labels if settings.scores else None
     return {
         "format": FORMAT,
         "layer": acts.layer,
         "shape": list(acts.shape),
-        "activations": _digest(*seen),
+        "activations": _digest(acts.rows(look)),
+        "labels": None if labels is None else _digest(labels),
         "neurons": _digest(units),
         **settings.about(),
     }

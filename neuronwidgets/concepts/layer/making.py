@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -50,7 +51,7 @@ class Maker:
         self.acts, self.units, self.settings, self.device = acts, units, settings, device
         self.values: torch.Tensor | None = None
         if not isinstance(acts.values, Stored):
-            self.values = torch.as_tensor(acts.values, device=device)
+            self.values = _tensor(acts.values, device)
         n = settings.top
         self.size = max(1, min(BLOCK, PAIRS // n**2))
         room = NEAR if device.type == "cpu" else GATHERED
@@ -217,6 +218,15 @@ def _distances(square: np.ndarray, metric: str) -> np.ndarray:
     if metric == "euclidean":
         return np.sqrt(square)
     return square / 2 if metric == "cosine" else square
+
+
+def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    if any(step < 0 for step in values.strides):
+        values = np.ascontiguousarray(values)
+    with warnings.catch_warnings():
+        # It is only read.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.as_tensor(values, device=device)
 
 
 def _means(values: torch.Tensor, taken: torch.Tensor, members: np.ndarray) -> np.ndarray:

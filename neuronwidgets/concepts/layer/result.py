@@ -70,7 +70,12 @@ class LayerSplit:
 
     @cached_property
     def scores(self) -> dict[str, np.ndarray]:
-        names = self.blocks[0].scores if self.blocks else {}
+        # In the registry's order, which a file does not keep.
+        order = [name for one in SCORES.values() for name in one.columns]
+        names = sorted(
+            self.blocks[0].scores if self.blocks else {},
+            key=lambda name: order.index(name) if name in order else len(order),
+        )
         return {name: np.concatenate([b.scores[name] for b in self.blocks]) for name in names}
 
     @cached_property
@@ -90,8 +95,13 @@ class LayerSplit:
         """
         found = np.flatnonzero(self.neurons == neuron)
         if len(found) == 0:
+            there = ", ".join(map(str, self.neurons[:SHOWN].tolist()))
+            more = ", ..." if len(self) > SHOWN else ""
             of = "" if self.done else f"; {len(self):,} of {len(self.units):,} are done"
-            raise IndexError(f"{self.kind} {neuron!r} is not in this split of {self.layer!r}{of}.")
+            raise IndexError(
+                f"{self.kind} {neuron!r} is not in this split of {self.layer!r}, which has "
+                f"{there}{more}{of}."
+            )
         return int(found[0])
 
     def split(self, neuron: int) -> Split:
@@ -186,12 +196,13 @@ class LayerSplit:
         return folder.path
 
     @classmethod
-    def load(cls, path: str | Path, acts: Activations | None = None) -> LayerSplit:
+    def load(cls, path: str | Path, acts: Any = None) -> LayerSplit:
         """Open what `save` or `split_layer(..., out=...)` wrote, also while it is written.
 
         Args:
             path: the folder.
-            acts: the activations that were split, for `split`, `concepts` and the labels' names.
+            acts: the activations (or plain array) that were split, for `split`, `concepts` and the
+                labels' names.
 
         Raises:
             StoreError: nothing of the kind is there, or it is damaged.
@@ -203,6 +214,7 @@ class LayerSplit:
         settings = Settings.of({k: v for k, v in about.items() if k in wanted})
         units = np.asarray(folder.units())
         if acts is not None:
+            acts = Activations.of(acts)
             folder.open(acts, units, settings)
         return cls(acts, about["layer"], units, settings, tuple(folder.blocks()))
 

@@ -161,7 +161,7 @@ def plan(
     acts = split.acts
     pictures = acts.samples.kind == "image"
     if not pictures:
-        require_texts(acts.samples, acts.layer)
+        require_texts(acts.samples, acts.layer, "Name by labels, named('labels').")
     inputs: dict[int, list[Any]] = {}
     for k in range(len(concepts)):
         if k in concepts.by_hand:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
     from neuronwidgets.concepts.split import Split
 
+INSTEAD = "Name by labels, named('labels'), or by a callable, ask(callable)."
 SHOWN = 10
 """Terms of each concept in the evidence."""
 
@@ -111,13 +112,10 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def require_texts(samples: Samples, layer: str) -> None:
+def require_texts(samples: Samples, layer: str, instead: str = INSTEAD) -> None:
     if samples.kind != "text":
         what = "images" if samples.kind == "image" else "nothing that can be read"
-        raise ValueError(
-            f"no texts: the samples of layer {layer!r} are {what}. Name by labels, "
-            "named('labels'), or by a callable, ask(callable)."
-        )
+        raise ValueError(f"no texts: the samples of layer {layer!r} are {what}. {instead}")
     if samples.token is not None and not len(samples.spans):
         raise ValueError(
             f"no texts: the samples of layer {layer!r} are tokens, and where they stand in their "

@@ -65,7 +65,8 @@ class Score:
         except Exception as error:
             kind = type(error).__name__
             raise RuntimeError(
-                f"the score {self.name!r} failed on {neurons!r}: {kind}: {error}"
+                f"the score {self.name!r} failed on {neurons!r}: {kind}: {error}. To do without: "
+                f"name the others, or del nw.SCORES[{self.name!r}]."
             ) from error
         if not isinstance(found, Mapping):
             if len(self.columns) > 1:

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
-import { short } from "../../core/scale";
+import { fixed, short } from "../../core/scale";
 import type { Found, TreeMessage } from "../../protocol/split";
 import { type Face, RestingFace } from "../../view/faces";
 import { useTyped } from "../../view/field";
@@ -70,7 +70,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         </span>
       </header>
       <Shares cut={cut} total={data.tree.n} />
-      <Scores scores={state.scores.value} />
+      <Scores scores={state.scores.value} moved={state.threshold.value !== data.suggested} />
       <p class="nw-caption">its strongest, of {data.samples.toLocaleString("en")}</p>
       <Strip
         faces={rows.map((row) => state.face(row))}
@@ -139,9 +139,7 @@ const Card = memo(({ state, data, concept, index, lit, feature, matched }: CardP
         />
         <span class="nw-quiet">{facts.join(" · ")}</span>
       </header>
-      {data.words && !concept.refined && (
-        <Apart state={state} words={state.wordsOf(concept.node)} />
-      )}
+      {data.words && !concept.refined && <Apart words={state.wordsOf(concept.node)} />}
       <Strip
         mine={concept.key}
         faces={concept.exemplars.map((sample) => state.face(data.row[sample]))}
@@ -152,7 +150,7 @@ const Card = memo(({ state, data, concept, index, lit, feature, matched }: CardP
       <FoundStrip state={state} data={data} found={found} color={color} label={label} />
       <footer>
         <RangeStrip data={data} range={range} color={color} />
-        {found && <span class="nw-quiet">cos to neuron {found.cosine.toFixed(2)}</span>}
+        {found && <span class="nw-quiet">cos to neuron {fixed(found.cosine, 2)}</span>}
         {feature && (
           <span class="nw-feature" title={matched}>
             {feature}
@@ -187,7 +185,7 @@ function NameField({
       title="type a name"
       {...typing}
       size={Math.max(4, name.length)}
-      maxLength={80}
+      maxLength={200}
       spellcheck={false}
       onKeyDown={(event) => {
         // JupyterLab has its own meaning for keys outside of fields.
@@ -199,22 +197,18 @@ function NameField({
   );
 }
 
-/** The words that set its texts apart. */
-function Apart({ state, words }: { state: State; words: string[] | null }) {
-  const busy = state.busy.value;
-  const said = words?.length
-    ? words.join(" · ")
-    : words
-      ? "no word"
-      : busy
-        ? "…"
-        : "(needs the kernel)";
+/** The words that set its texts apart; null where they were not looked for yet. */
+function Apart({ words }: { words: string[] | null }) {
   return (
     <p
       class={`nw-caption nw-apart ${words ? "" : "nw-pending"}`}
       title="words that more of its texts hold than of the neuron's other top samples, and of the dataset"
     >
-      <span>set apart by {words?.length ? <span class="nw-terms">{said}</span> : said}</span>
+      {words?.length === 0 ? (
+        "no word sets it apart"
+      ) : (
+        <span>set apart by {words ? <span class="nw-terms">{words.join(" · ")}</span> : "…"}</span>
+      )}
     </p>
   );
 }
@@ -230,7 +224,7 @@ interface FoundProps {
 
 function FoundStrip({ state, data, found, color, label }: FoundProps) {
   const all = data.samples.toLocaleString("en");
-  const busy = state.busy.value;
+  const busy = state.status.value.state === "running" || state.reading.value?.state === "running";
   if (!found) {
     return (
       <p class="nw-caption nw-pending">

@@ -2,14 +2,18 @@
 import { short } from "../../core/scale";
 import type { Score } from "../../protocol/split";
 
-const said = (value: number | null) => (value === null ? "–" : short(value).replace("-", "−"));
+const said = (value: number | null) => (value === null ? "–" : short(value));
 
-export function Scores({ scores }: { scores: Score[] }) {
+/** `moved`: whether the line is elsewhere than at the suggested cut, of which the scores are. */
+export function Scores({ scores, moved }: { scores: Score[]; moved: boolean }) {
   const brief = scores.filter(({ main }) => main).map((s) => `${s.title} ${said(s.value)}`);
   return (
     <details class="nw-scores">
       <summary title="at the suggested cut">
-        scores<span class="nw-brief">: {brief.join(" · ") || "…"}</span>
+        <span class="nw-brief">
+          scores{moved ? " at the suggested cut" : ""}
+          <span class="nw-list">: {brief.join(" · ") || "…"}</span>
+        </span>
       </summary>
       <ul>
         {scores.map(({ name, title, value, about, main }) => (

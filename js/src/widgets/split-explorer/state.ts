@@ -163,13 +163,6 @@ export function createState(model: Model, lifetime: AbortSignal) {
     /** How far the capture is; null where there is none. */
     reading: computed(() => ("state" in reading.value ? (reading.value as Reading) : null)),
 
-    /** Whether the kernel is at work: what is not there yet may come. */
-    busy: computed(
-      () =>
-        status.value.state === "running" ||
-        ("state" in reading.value && reading.value.state === "running"),
-    ),
-
     /** A hand takes the line: until it lets go, nothing that the kernel makes anew moves it. */
     hold,
 
