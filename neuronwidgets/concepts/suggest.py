@@ -23,8 +23,10 @@ MOST_SAMPLES = 2_000
 """Of more samples, only gaps are looked for: the others need all distances."""
 MOST_DRAWN = 500
 """Of more samples, chance is only asked on request: a draw takes their number cubed."""
-DRAWS, LIKELY = 39, 0.05
-"""Sets of samples without clusters, and what p says that they would do as well."""
+DRAWS, FEWER, SOON = 39, 19, 200
+"""Sets of samples without clusters: of up to 200 samples, and of more."""
+LIKELY = 0.05
+"""A larger p says that samples without clusters would do as well."""
 WORK = 20_000_000
 """Samples squared, times resamples: more are not drawn, beyond the least."""
 RESAMPLES = 10, 50
@@ -279,7 +281,8 @@ def _chance(split: Split) -> float:
     from neuronwidgets.concepts.scores.neurons import Neurons
     from neuronwidgets.concepts.scores.polysemanticity import polysemanticity
 
-    found = polysemanticity(Neurons.of(split.cut()), draws=DRAWS)
+    draws = DRAWS if len(split.index) <= SOON else FEWER
+    found = polysemanticity(Neurons.of(split.cut()), draws=draws)
     return float(found["geometry_p"][0])
 
 
