@@ -10,6 +10,7 @@ from typing import Any
 from neuronwidgets.concepts import Split
 from neuronwidgets.concepts.scores import SCORES, Column, Neurons
 from neuronwidgets.concepts.scores.polysemanticity import check_draws
+from neuronwidgets.concepts.scores.registry import Score
 from neuronwidgets.concepts.suggest import MOST_DRAWN, QUICK, suggesting
 from neuronwidgets.widgets._jobs import Progress, Steps
 
@@ -97,7 +98,7 @@ def _scored(neurons: Neurons, name: str) -> list[dict[str, Any]]:
         # Somebody's own score must not take the others with it.
         return [_row(name, score.columns[name], None, str(error), True)]
     return [
-        _row(key, column, float(values[key][0]), _about(column, score.source, n), key == name)
+        _row(key, column, float(values[key][0]), _about(column, score, n), key == name)
         for key, column in score.columns.items()
         if math.isfinite(values[key][0])
     ]
@@ -107,10 +108,10 @@ def _row(name: str, column: Column, value: float | None, about: str, main: bool)
     return {"name": name, "title": column.title, "value": value, "about": about, "main": main}
 
 
-def _about(column: Column, source: str, n: int) -> str:
+def _about(column: Column, score: Score, n: int) -> str:
     low, high = (f"{x:.4g}" if math.isfinite(x) else "" for x in (column.low, column.high))
     span = f"{low} to {high}; " if low and high else f"from {low}; " if low else ""
-    if column.title.startswith("p of "):
+    if "draws" in score.settings and column.title.startswith("p of "):
         draws = check_draws(None, n)
         span = f"{1 / (1 + draws):.2g} to 1, of {draws} draws; "
-    return f"{span}higher: {column.higher} ({source})"
+    return f"{span}higher: {column.higher} ({score.source})"

@@ -48,7 +48,12 @@ class Words:
             return
         if not self._read:
             yield from self._reading()
-        found = {node: self._apart(node) for node in nodes if node not in self._of}
+        found = {}
+        for node in nodes:
+            if node not in self._of:
+                found[node] = self._apart(node)
+                # Of a thousand long texts, all nodes take seconds.
+                yield later
 
         # Kept as it is published: a job whose place was taken publishes nothing.
         def show() -> None:
