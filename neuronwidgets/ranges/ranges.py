@@ -48,6 +48,7 @@ class Ranges:
             the same for all labels; what lies beyond is counted in the first and last.
         seen: marks of the samples they are from (`Samples.marks`), so that what a mask costs is
             not measured on them.
+        call: which of the layer's answers in a pass they are from; `None` where that is unknown.
     """
 
     layer: str
@@ -64,6 +65,7 @@ class Ranges:
     edges: np.ndarray
     histogram: np.ndarray
     seen: frozenset[int] = frozenset()
+    call: int | None = None
 
     @property
     def neurons(self) -> int:
@@ -289,6 +291,7 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
         edges=edges,
         histogram=counts,
         seen=frozenset(acts.samples.marks()),
+        call=acts.call,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.models import (
+    Answers,
     batches,
     call,
     class_names,
@@ -20,12 +22,13 @@ from neuronwidgets.models import (
     hooked,
     logits_of,
     move,
-    neuron_axis,
     positions,
     read_at,
     replaced,
+    surveyed,
     tensor_of,
 )  # fmt: skip
+from neuronwidgets.models.outputs import unclear
 
 
 @dataclass(frozen=True)
@@ -74,31 +77,37 @@ def attributed(
     with evaluating(source.model), torch.enable_grad():
         for batch in found.batches:
             inputs = move(source.model, batch.inputs)
+            layer = {acts.layer: module}
             for scale, weight in scales:
-                total += weight * _one(source, acts, module, batch, inputs, number, scale)
+                with surveyed(layer, inputs, batch.size, source.neuron_axis) as answers:
+                    part = _one(source, acts, module, answers, batch, inputs, number, scale)
+                total += weight * part
             count += batch.size
     return total / count
 
 
 def _one(
-    source: Answering, acts: Activations, module: nn.Module, batch: Any, inputs: Any, number: int,
-    scale: float,
+    source: Answering, acts: Activations, module: nn.Module, answers: Mapping[str, Answers],
+    batch: Any, inputs: Any, number: int, scale: float,
 ) -> np.ndarray:  # fmt: skip
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+    calls = itertools.count()
 
     def edit(output: Any) -> Any:
-        if kept:  # as `capture`: the first call is what is read
+        if next(calls) != (acts.call or 0):
             return None
         tensor = tensor_of(output, acts.layer)
-        axis = neuron_axis(module, tensor, acts.layer, source.neuron_axis)
-        values = tensor.detach().movedim(axis, -1)
-        flat = values.flatten(1, -2) if values.ndim > 2 else values[:, None]
+        layout = answers[acts.layer].layout(acts.call or 0)
+        if layout is None:
+            raise ValueError(unclear(acts.layer, tuple(tensor.shape), batch.size))
+        values = layout.rows(tensor.detach(), batch.size)
+        flat = values if values.ndim == 3 else values[:, None]
         read = read_at(acts.unit, batch.mask, batch.content, flat).to(flat.device)[..., None]
-        read = read.to(flat.device).reshape(*values.shape[:-1], 1)
+        read = read.reshape(*values.shape[:-1], 1)
         leaf = torch.where(read, values * scale, values).requires_grad_()
         kept.append((leaf, torch.where(read, values, 0)))
         # A copy: what comes next may work in place.
-        return replaced(output, leaf.clone().movedim(-1, axis))
+        return replaced(output, layout.output(leaf.clone(), tensor.shape, batch.size))
 
     with hooked(module, edit):
         logits = logits_of(call(source.model, inputs), source.predict)
