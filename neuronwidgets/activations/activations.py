@@ -13,6 +13,7 @@ import numpy as np
 from neuronwidgets.activations.largest import largest
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.matrix import Stored
+from neuronwidgets.text import well_formed
 
 _CHUNK = 1 << 24
 
@@ -336,10 +337,10 @@ def encode_labels(
         distinct: list[Any] = sorted({int(row) for row in known} - {-1})
         code = {-1: -1} | {value: i for i, value in enumerate(distinct)}
     else:
-        distinct = sorted({str(row) for row in known})
+        distinct = sorted({well_formed(str(row)) for row in known})
         code = {value: i for i, value in enumerate(distinct)}
     if not distinct:
         return None, ()
-    key = int if numeric else str
+    key = int if numeric else lambda row: well_formed(str(row))
     codes = [-1 if gone else code[key(row)] for row, gone in zip(rows, missing, strict=True)]
     return np.array(codes, np.int64), tuple(map(str, distinct))

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "neuronwidgets"
 FLOORS = {
     "palette": -1,
     "picture": -1,
+    "text": -1,
     "vega": -1,
     "models": 0,
     "activations": 0,
