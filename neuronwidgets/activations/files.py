@@ -28,12 +28,11 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
     """A layer of a store, as the fields of `Activations`."""
     store = Store(path)
     layer = store.layer(layer)
-    values, sample, position, excluded = store.rows(layer)
+    values, sample, position, excluded, label = store.rows(layer)
     faces = store.faces
     item: np.ndarray | None = np.searchsorted(faces.sample, sample)
-    codes, names = _labels(faces.label, store.manifest["labels"])
-    if codes is not None:
-        codes = codes[item]
+    label = faces.label[item] if label is None else label
+    codes, names = in_order(label, store.manifest["labels"])
     if position is None and len(sample) == len(faces.sample):
         item = None
     return {
@@ -62,8 +61,9 @@ def gaps(place: np.ndarray) -> np.ndarray | None:
     return None if (place == np.arange(len(place))).all() else place
 
 
-def _labels(codes: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The samples' codes, in the order of the names: as `encode_labels` would have given them."""
+def in_order(codes: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Codes of labels in the order in which they came -> those of the names' own order: as
+    `encode_labels` would have given them."""
     names = about["names"]
     if not names:
         return None, ()
@@ -93,10 +93,12 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
     try:
         if writer.batches:
             raise StoreError(f"{path} holds activations: take another folder, or delete it.")
-        labels = None
+        labels, of_words = None, False
         if acts.labels is not None:
             labels = np.full(items, -1)
             labels[item] = acts.labels
+            of_words = bool((labels[item] != acts.labels).any())
+            labels = None if of_words else labels
         shard = writer.shard()
         for start in range(0, items, _ROWS):
             part = slice(start, min(start + _ROWS, items))
@@ -119,6 +121,8 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
                 )
             encoded = {k: as_array(v) for k, v in encode(torch.from_numpy(values), dtype).items()}
             columns = {"sample": place[item[rows]].astype(np.int64)}
+            if of_words and acts.labels is not None:
+                columns["label"] = acts.labels[rows].astype(np.int64)
             if samples.token is not None:
                 columns["position"] = samples.token[rows].astype(np.int32)
             if start == 0 and len(acts.excluded):

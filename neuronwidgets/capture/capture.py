@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -18,7 +19,8 @@ from neuronwidgets.capture.collectors.collector import whole
 from neuronwidgets.capture.passes import CaptureError
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.run import Reading, Run, Wanted
-from neuronwidgets.models import batches, find_layer, positions
+from neuronwidgets.capture.word_codes import nested
+from neuronwidgets.models import batches, find_layer
 from neuronwidgets.models.units import UNITS
 
 if TYPE_CHECKING:
@@ -104,16 +106,20 @@ def capture(
 
     Args:
         model: any `torch.nn.Module`.
-        data: a list of strings; an array or list of images (uint8 images become float in [0, 1],
+        data: a list of strings, of lists of words, of conversations (written as texts by the
+            tokenizer's chat template) or of lists of token ids, each alone, with its label as a
+            pair, or in a mapping; an array or list of images (uint8 images become float in [0, 1],
             channels first, unless `tokenizer` or `transform` prepares them); an array of vectors
-            or token ids; a torch or Hugging Face `Dataset`, streaming or not; or any iterable of
-            batches that the model accepts (tensors, `(input, label)` pairs, mappings).
+            or token ids; a torch or Hugging Face `Dataset` of such, streaming or not; or any
+            iterable of batches that the model accepts (tensors, `(input, label)` pairs, mappings),
+            such as a `DataLoader`. Empty texts are left out, with a warning.
         layer: a name from `named_modules()`, or several, read in one pass;
             `neuronwidgets.layers(model)` lists them.
         unit: what one sample is: each "token" (or map position), or a sequence or map reduced by
             "mean", "max", "last" or "cls" token. Padding never counts; special tokens count for
             "last" and "cls" only.
-        labels: one per text, image or row; taken from the data where it has them.
+        labels: one per text, image or row, in the data's order; with unit="token" also a list for
+            each text, of a label for each of its words. Taken from the data where it has them.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         batch_size: samples per forward pass.
         out: a folder in which the rows are written to disk instead of kept in memory
@@ -128,7 +134,7 @@ def capture(
             which `SplitExplorer` opens while it runs.
         label_names: the names of whole-number labels.
         transform: a list of images (or rows of the array) -> the model's input.
-        max_length: how many tokens a text may have (default: what the model takes).
+        max_length: how many tokens a text may have (default: what tokenizer and model take).
         long: what becomes of longer texts: "cut", or "windows" that each are a sample with their
             text's label (`samples.origin` says which text).
         overlap: how many tokens a window shares with the one before.
@@ -158,7 +164,8 @@ def capture(
         StoreError: `out` holds something else (other model, layer, data or settings; it says what
             differs), is being written by another capture, cannot be written, or is full.
         ValueError: unknown layer (with near matches), text without tokenizer, empty data, labels
-            of the wrong length, an output without neurons, NaN or infinite activations.
+            of the wrong length, or given apart from data that is shuffled, token ids whose padding
+            cannot be told, an output without neurons, NaN or infinite activations.
     """
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r}; one of {', '.join(map(repr, UNITS))} is needed.")
@@ -181,22 +188,35 @@ def capture(
         raise ValueError(f"dtype={dtype!r} is of a folder: pass out=..., too.")
     layers = _layers(layer)
     modules = {name: find_layer(model, name) for name in layers}
+    if labels is not None:
+        labels = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    of_words = nested(labels)
+    if of_words and unit != "token":
+        raise ValueError(
+            "labels has several values per sample; one label per sample is needed (with "
+            "unit='token', one for each of its words)."
+        )
     source = batches(
         data,
+        model=model,
         processor=tokenizer,
         transform=transform,
         batch_size=batch_size,
-        max_length=positions(model) if max_length is None else max_length,
+        max_length=max_length,
         by_length=True,
         windows=overlap if long == "windows" else None,
+        labels=labels if of_words else None,
+        per_word=unit == "token",
     )
     if labels is not None:
-        labels = labels.tolist() if hasattr(labels, "tolist") else list(labels)
-        if source.total is not None and len(labels) != source.total:
-            raise ValueError(
-                f"labels has {len(labels):,} entries and data has {source.total:,} "
-                "samples: one per sample is needed."
-            )
+        source.keep_order("labels= are")
+        if of_words:
+            labels, source = None, replace(source, label_names=None)
+    if labels is not None and source.total not in (None, len(labels)):
+        raise ValueError(
+            f"labels has {len(labels):,} entries and data has {source.total:,} "
+            "samples: one per sample is needed."
+        )
     wanted = Wanted(
         layers,
         unit,
@@ -276,4 +296,5 @@ def _bar(run: Run, show: bool) -> Any:
 def _show(bar: Any, reading: Reading) -> None:
     if reading.tokens and reading.seconds:
         bar.set_postfix_str(f"{reading.tokens / reading.seconds:,.0f} tokens/s", refresh=False)
+    bar.total = reading.total
     bar.update(reading.samples - bar.n)

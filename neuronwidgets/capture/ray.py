@@ -27,6 +27,7 @@ from neuronwidgets.capture.disk import Filling
 from neuronwidgets.capture.passes import Passes
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.rows import ToHost
+from neuronwidgets.capture.word_codes import Coded
 from neuronwidgets.models import Batch, Raw, evaluating, find_layer
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Task:
     mark: str
     rows: Raw | Batch
     first: int
-    code: np.ndarray | None
+    code: Coded
 
 
 @dataclass(frozen=True)

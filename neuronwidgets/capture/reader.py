@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.models import Answers, Batch, Reader, evaluating, move, surveyed, tensor_of
+from neuronwidgets.models import (
+    Answers,
+    Batch,
+    LeftPadding,
+    Reader,
+    evaluating,
+    move,
+    surveyed,
+    tensor_of,
+)
 from neuronwidgets.models.outputs import check_axes, checked, rows_of
 
 
@@ -40,10 +49,12 @@ class LayerReader:
         self.axes = neuron_axis, batch_axis
         self._warns = call is None
         self._answers: dict[str, Answers] | None = None
+        self._padding = LeftPadding(model, self._all)
 
     def __call__(self, batch: Batch, take: Callable[[str, torch.Tensor], None]) -> None:
         """Call `take(name, values)` as each layer answers. With several layers, `values` is the
         model's own, which layers above may change: copy what is kept."""
+        batch = self._padding(batch)
         inputs = move(self.model, batch.inputs)
         if self._answers is not None:
             self._pass(inputs, batch, take, self._answers)
@@ -54,6 +65,17 @@ class LayerReader:
         # Where there is one of each, axes that are merged do not show.
         if batch.size > 1 and (batch.mask is None or batch.mask.shape[1] > 1):
             self._answers = answers
+
+    def _all(self, batch: Batch) -> list[torch.Tensor]:
+        """What all layers give, for a look at it."""
+        found: list[torch.Tensor] = []
+        inputs = move(self.model, batch.inputs)
+        with (
+            evaluating(self.model),
+            surveyed(self._modules, inputs, batch.size, *self.axes) as answers,
+        ):
+            self._pass(inputs, batch, lambda _name, rows: found.append(rows.clone()), answers)
+        return found
 
     def _pass(
         self,

@@ -24,6 +24,7 @@ from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.rows import ToHost
 from neuronwidgets.capture.tokens import TokenReader
 from neuronwidgets.capture.uninterrupted import uninterrupted
+from neuronwidgets.capture.word_codes import Coded, coded
 from neuronwidgets.models import Batch, Raw, Source, evaluating
 from neuronwidgets.models.compiled import plain
 from neuronwidgets.models.hooks import foreign_hooks
@@ -86,13 +87,14 @@ class Run:
 
     def __init__(self, reader: LayerReader, source: Source, wanted: Wanted) -> None:
         self.reader, self.wanted, self.make, self.told = reader, wanted, source.make, source.told
+        self._source = source
         self.at: np.ndarray | None = None
         first = next(source.raw, None)
         self._raw = itertools.chain([] if first is None else [first], source.raw)
         self._first = None if first is None else source.make(first)
         inputs = None if self._first is None else self._first.inputs
         self._masked = isinstance(inputs, dict) and "attention_mask" in inputs
-        self.total, self.layers = source.total, wanted.layers
+        self.layers = wanted.layers
         names = wanted.label_names
         if wanted.labels is None and names is None:
             names = source.label_names
@@ -104,14 +106,14 @@ class Run:
         self._memory: Memory | None = None
         self.disk: Disk | None = None
         self.lock = threading.RLock()
-        self.count = self._texts = self._tokens = 0
+        self.count = self._tokens = 0
         self._began = time.perf_counter()
         if wanted.out is not None:
             self.disk = self._open(wanted.out, others)
             self.count = self.disk.count
         elif self.keeps:
             self._memory = Memory(
-                wanted.layers, wanted.unit, wanted.labels, names, self._token_reader
+                wanted.layers, wanted.unit, wanted.labels, names, self._codes, self._token_reader
             )
         self._stored = self._next = self.count
         dtype = "float32" if self.disk is None else wanted.dtype
@@ -193,8 +195,6 @@ class Run:
     def fresh(self) -> Iterator[tuple[Raw, Batch | None]]:
         """The rows of the batches that are not in the store, the first with what was made of it."""
         for raw in self._raw:
-            if raw.origin is not None:
-                self._texts = max(self._texts, int(raw.origin.max()) + 1)
             made, self._first = self._first, None
             if self.disk is None or not self.disk.holds(raw):
                 yield raw, made
@@ -231,9 +231,9 @@ class Run:
         self._next += size
         return np.arange(self._next - size, self._next) if place is None else place
 
-    def codes(self, place: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
+    def codes(self, place: np.ndarray, batch: Batch | Raw) -> Coded:
         """The labels' codes; those that cannot be any are refused before all data is read."""
-        return self._codes.of(place, batch)
+        return coded(self._codes, place, batch)
 
     def take(self, entries: list[dict[str, Any]], sinks: dict[str, list[Collector]],
              samples: int, tokens: int) -> None:  # fmt: skip
@@ -243,6 +243,11 @@ class Run:
             if self.disk is not None:
                 self.disk.commit(entries)
             self.count, self._tokens = self.count + samples, self._tokens + tokens
+
+    @property
+    def total(self) -> int | None:
+        """How many samples are to be read, where that is known."""
+        return self._source.expected
 
     @property
     def reading(self) -> Reading:
@@ -276,8 +281,8 @@ class Run:
             self._tokens += 0 if batch.mask is None else int(batch.mask.sum())
 
     def _check_labels(self) -> None:
-        labels = self.wanted.labels
-        count = self._texts or self.count
+        labels, tally = self.wanted.labels, self._source.tally
+        count = self.count if tally is None else tally.seen
         if labels is not None and len(labels) != count:
             self.stop()
             raise ValueError(

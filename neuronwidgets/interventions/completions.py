@@ -12,7 +12,14 @@ from torch import nn
 
 from neuronwidgets.interventions.intervention import Intervention, editing
 from neuronwidgets.interventions.perplexity import check_causal
-from neuronwidgets.models import evaluating, find_layer, logits_of, move, positions
+from neuronwidgets.models import (
+    evaluating,
+    find_layer,
+    logits_of,
+    move,
+    positions,
+    prompt_ids,
+)
 
 TOKENS = 40
 TEMPERATURE = 0.7
@@ -44,7 +51,7 @@ def completing(
         ValueError: the model does not predict the next token, the prompt is empty or too long.
     """
     check_causal(model)
-    ids = tokenizer(prompt, return_tensors="pt")["input_ids"] if prompt.strip() else None
+    ids = prompt_ids(tokenizer, prompt) if prompt.strip() else None
     if ids is not None and ids.shape[1] and ids[0, -1] == getattr(tokenizer, "eos_token_id", None):
         ids = ids[:, :-1]
     if ids is None or ids.shape[1] == 0:

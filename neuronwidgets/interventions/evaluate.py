@@ -14,7 +14,7 @@ from neuronwidgets.interventions.masks import HasRanges, NeuronEdit, To, range_e
 from neuronwidgets.interventions.passes import Passes
 from neuronwidgets.interventions.perplexity import check_causal, losses
 from neuronwidgets.interventions.report import NEURON, MaskReport, Setting
-from neuronwidgets.models import batches, class_names, evaluating, find_layer, move, positions
+from neuronwidgets.models import LeftPadding, batches, class_names, evaluating, find_layer, move
 
 INFINITE = float("inf")
 Neurons = Mapping[str, Sequence[int] | np.ndarray]
@@ -169,12 +169,13 @@ def _perplexity(
     batch_size: int, max_length: int | None, axis: int | None, resume: bool, progress: bool,
 ) -> tuple[np.ndarray, np.ndarray, str | None]:  # fmt: skip
     """Nats of each text under each pass, `V x T`, the tokens predicted, `T`, and `Passes.note`."""
-    source = batches(texts, processor=tokenizer, batch_size=batch_size,
-                     max_length=max_length or positions(model))  # fmt: skip
+    source = batches(
+        texts, model=model, processor=tokenizer, batch_size=batch_size, max_length=max_length
+    )
     passes = Passes(model, find_layer(model, layer), axis, resume)
     nats, tokens = [], []
     with evaluating(model), _bar(source.total, "perplexity", progress) as bar:
-        for batch in source.batches:
+        for batch in map(LeftPadding.of_output(model), source.batches):
             inputs = move(model, batch.inputs)
             made = [losses(o, inputs, batch.mask) for o in passes.on(inputs).all(edits)]
             nats.append(torch.stack([each for each, _ in made]).numpy())

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.models import batches, class_codes, logits_of, move, positions
+from neuronwidgets.models import LeftPadding, batches, class_codes, logits_of, move
 
 
 @dataclass(frozen=True)
@@ -36,32 +36,51 @@ class HeldOut:
         batch_size: int = 64, max_length: int | None = None,
     ) -> None:  # fmt: skip
         self._source = batches(
-            data, processor=tokenizer, transform=transform, batch_size=batch_size,
-            max_length=max_length or positions(model),
+            data, model=model, processor=tokenizer, transform=transform, batch_size=batch_size,
+            max_length=max_length,
         )  # fmt: skip
         self._model, self._names, self._seen = model, names, seen
         self._labels = None if labels is None else list(np.asarray(labels, object))
-        self.total = self._source.total
-        if self._labels is not None and self.total not in (None, len(self._labels)):
-            raise ValueError(
-                f"labels has {len(self._labels):,} entries and data has {self.total:,} "
-                "samples: one per sample is needed."
-            )
+        if self._labels is not None:
+            self._source.keep_order("labels= are")
+        if self._labels is not None and self._source.total not in (None, len(self._labels)):
+            raise self._unequal(self._source.total)
+
+    @property
+    def total(self) -> int | None:
+        return self._source.expected
 
     def __iter__(self) -> Iterator[Labelled]:
         done = 0
-        for batch in self._source.batches:
+        for batch in map(LeftPadding.of_output(self._model), self._source.batches):
+            place = batch.place
+            if place is None:
+                place = np.arange(done, done + batch.size)
+            done = int(place.max()) + 1
             rows: Any = batch.labels
             if self._labels is not None:
-                rows = self._labels[done : done + batch.size]
+                if done > len(self._labels):
+                    raise self._unequal(None)
+                rows = [self._labels[i] for i in place.tolist()]
             elif rows is None:
                 raise ValueError("the data has no labels: pass labels=, one per sample.")
-            self._refuse_seen(batch, done)
-            done += batch.size
+            self._refuse_seen(batch, place)
             codes = class_codes(list(rows), self._names, self._source.label_names)
             yield Labelled(move(self._model, batch.inputs), codes)
+        if self._source.tally is not None:
+            done = self._source.tally.seen
+        if self._labels is not None and done != len(self._labels):
+            raise self._unequal(done)
 
-    def _refuse_seen(self, batch: Any, first: int) -> None:
+    def _unequal(self, count: int | None) -> ValueError:
+        assert self._labels is not None
+        many = "more" if count is None else f"{count:,}"
+        return ValueError(
+            f"labels has {len(self._labels):,} entries and data has {many} samples: one per "
+            "sample is needed."
+        )
+
+    def _refuse_seen(self, batch: Any, place: np.ndarray) -> None:
         if not self._seen:
             return
         from neuronwidgets.activations import Samples
@@ -70,7 +89,7 @@ class HeldOut:
         for i, mark in enumerate(faces.marks()):
             if mark in self._seen:
                 raise ValueError(
-                    f"sample {first + i} is one of those that the ranges were made from: what a "
+                    f"sample {place[i]} is one of those that the ranges were made from: what a "
                     "mask costs is measured on held-out data only."
                 )
 

@@ -3,6 +3,7 @@
 from neuronwidgets.models.batch import Batch as Batch
 from neuronwidgets.models.batch import Raw as Raw
 from neuronwidgets.models.batch import Source as Source
+from neuronwidgets.models.batch import WordLabels as WordLabels
 from neuronwidgets.models.batches import batches as batches
 from neuronwidgets.models.classes import class_codes as class_codes
 from neuronwidgets.models.classes import class_names as class_names
@@ -15,16 +16,18 @@ from neuronwidgets.models.layers import Layer as Layer
 from neuronwidgets.models.layers import Layers as Layers
 from neuronwidgets.models.layers import find_layer as find_layer
 from neuronwidgets.models.layers import layers as layers
+from neuronwidgets.models.left_padding import LeftPadding as LeftPadding
 from neuronwidgets.models.outputs import replaced as replaced
 from neuronwidgets.models.outputs import rows_of as rows_of
 from neuronwidgets.models.outputs import tensor_of as tensor_of
+from neuronwidgets.models.position_limit import positions as positions
 from neuronwidgets.models.resume import Resume as Resume
 from neuronwidgets.models.run import call as call
 from neuronwidgets.models.run import move as move
-from neuronwidgets.models.run import positions as positions
 from neuronwidgets.models.selected import selected as selected
 from neuronwidgets.models.survey import Answers as Answers
 from neuronwidgets.models.survey import surveyed as surveyed
+from neuronwidgets.models.texts import prompt_ids as prompt_ids
 from neuronwidgets.models.units import UNITS as UNITS
 from neuronwidgets.models.units import Unit as Unit
 from neuronwidgets.models.units import read_at as read_at

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
+
+from neuronwidgets.models.compiled import plain
+
+_KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
+_USUAL = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
@@ -14,12 +20,41 @@ def call(model: nn.Module, inputs: Any) -> Any:
 
     An encoder-decoder that is given a text only decodes that text: its position `j` holds the
     state from which token `j` is predicted.
+
+    Raises:
+        ValueError: texts alone (or images) for a model that takes both, with the part to read.
     """
-    if isinstance(inputs, Mapping):
-        return model(**_decoding(model, inputs))
     if isinstance(inputs, tuple):
         return model(*inputs)
-    return model(inputs)
+    if not isinstance(inputs, Mapping):
+        return model(inputs)
+    try:
+        return model(**_decoding(model, inputs))
+    except Exception as error:
+        alone = _alone(model, inputs)
+        if alone is None:
+            raise
+        given, missing, part = alone
+        raise ValueError(
+            f"{type(model).__name__} could not run on {given} without {missing} ({error}): read "
+            f"the part of it that takes them, model.{part}; nw.layers(model.{part}) lists its "
+            "layers."
+        ) from error
+
+
+def _alone(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """What the model was given and what was missing, of texts, images and sounds, and the part of
+    it that takes the one without the other, if there is one."""
+    takes = taken(model)
+    given = [name for name in _KINDS if name in inputs]
+    missing = [name for name in _KINDS if name not in inputs and takes(name)]
+    if not given or not missing:
+        return None
+    for name, part in model.named_modules():
+        takes = taken(part)
+        if name and all(map(takes, given)) and not any(map(takes, missing)):
+            return given[0], missing[0], name
+    return None
 
 
 def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -67,13 +102,12 @@ def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     return inputs
 
 
-def positions(model: nn.Module) -> int | None:
-    """How many tokens a transformers model takes, as its config says."""
-    config = getattr(model, "config", None)
-    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
-        value = getattr(config, name, None)
-        if isinstance(value, int) and value > 0:
-            # RoBERTa and its kin start counting positions after the padding index.
-            padded = getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert")
-            return value - 2 if padded else value
-    return None
+def taken(model: nn.Module | None) -> Callable[[str], bool]:
+    """Whether a model's `forward` names an input; of one that does not name any, whether texts
+    usually come with it."""
+    names: list[str] = []
+    if model is not None:
+        forward = inspect.signature(plain(model).forward)
+        variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        names = [name for name, p in forward.parameters.items() if p.kind not in variable]
+    return frozenset(names or _USUAL).__contains__

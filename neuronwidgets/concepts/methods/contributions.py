@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from torch import nn
 from neuronwidgets.concepts.methods.method import TopSamples
 from neuronwidgets.models import (
     Batch,
+    LeftPadding,
     Reader,
     batches,
     evaluating,
     find_layer,
     hooked,
     move,
-    positions,
     reduce,
     replaced,
     rows_of,
@@ -66,15 +67,17 @@ def contributions(
         raise ValueError(f"below={below!r} is the neuron's own layer: choose one below it.")
     data, places = _wanted(given, data)
     source = batches(
-        data, processor=processor, transform=transform, batch_size=batch_size,
-        max_length=positions(model) if max_length is None else max_length,
+        data, model=model, processor=processor, transform=transform, batch_size=batch_size,
+        max_length=max_length,
     )  # fmt: skip
     found: list[np.ndarray] = []
     rows: list[np.ndarray] = []
     at: list[np.ndarray] = []
     call = (acts.call or 0) if call is None else call
     with torch.inference_mode(False), evaluating(model), torch.enable_grad():
+        padding = LeftPadding(model, partial(_read, model, module, acts.layer, axis, call))
         for batch, which in selected(source, places[:, 0], batch_size):
+            batch = padding(batch)
             inputs = move(model, batch.inputs)
             with (
                 surveyed({below: lower}, inputs, batch.size) as first,
@@ -128,6 +131,23 @@ def _wanted(given: TopSamples, data: Any) -> tuple[Any, np.ndarray]:
         )
     own = [faces[samples.item_of(int(row))] for row in given.index]
     return own, np.stack([np.arange(len(own)), places[:, 1]], axis=1)
+
+
+def _read(
+    model: nn.Module, module: nn.Module, layer: str, axis: int | None, call: int, batch: Batch
+) -> list[torch.Tensor]:
+    """What the neuron's layer answers."""
+    found: list[torch.Tensor] = []
+    inputs = move(model, batch.inputs)
+    with surveyed({layer: module}, inputs, batch.size, axis) as answers:
+
+        def answer(_name: str, output: Any) -> None:
+            layout = answers[layer].layout(call)
+            rows = rows_of(tensor_of(output, layer), layer, layout, batch)
+            found.append(rows.detach().clone())
+
+        Reader(model, {layer: module}, call)(inputs, answer)
+    return found
 
 
 def _ran(

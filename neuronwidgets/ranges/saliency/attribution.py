@@ -14,6 +14,7 @@ from torch import nn
 from neuronwidgets.activations import Activations
 from neuronwidgets.models import (
     Answers,
+    LeftPadding,
     batches,
     call,
     class_names,
@@ -22,9 +23,9 @@ from neuronwidgets.models import (
     hooked,
     logits_of,
     move,
-    positions,
     read_at,
     replaced,
+    selected,
     surveyed,
     tensor_of,
 )  # fmt: skip
@@ -69,13 +70,19 @@ def attributed(
     name = acts.label_names[label]
     number = class_names(source.model, [name], source.classes).index(name)
     module = find_layer(source.model, acts.layer)
+    data, places = _wanted(acts, label, source)
     found = batches(
-        _rows(acts, label, source), processor=source.tokenizer, transform=source.transform,
-        batch_size=source.batch_size, max_length=source.max_length or positions(source.model),
+        data, model=source.model, processor=source.tokenizer, transform=source.transform,
+        batch_size=source.batch_size, max_length=source.max_length,
     )  # fmt: skip
+    if source.data is not None and found.tally is None and found.total not in (None, len(acts)):
+        raise ValueError(f"data must be what the {len(acts):,} activations were captured from, one "
+                         "sample for each.")  # fmt: skip
     total, count = np.zeros(acts.shape[1]), 0
+    padding = LeftPadding.of_output(source.model)
     with evaluating(source.model), torch.enable_grad():
-        for batch in found.batches:
+        for batch, _ in selected(found, places, source.batch_size):
+            batch = padding(batch)
             inputs = move(source.model, batch.inputs)
             layer = {acts.layer: module}
             for scale, weight in scales:
@@ -128,23 +135,18 @@ def _one(
     return np.asarray(torch.stack(parts).sum(0).cpu().numpy())
 
 
-def _rows(acts: Activations, label: int, source: Answering) -> Any:
-    """The data of the label's samples."""
+def _wanted(acts: Activations, label: int, source: Answering) -> tuple[Any, np.ndarray]:
+    """The data, and where in it the label's samples stand."""
     assert acts.labels is not None
-    data = source.data
-    if data is None:
-        if acts.samples.kind != "text" or acts.samples.token is not None:
-            raise ValueError("pass data=, the data that the activations were captured from.")
-        data = list(acts.samples.texts)
-    if acts.samples.token is not None:
+    samples, rows = acts.samples, np.flatnonzero(acts.labels == label)
+    if samples.token is not None:
         raise ValueError("gradients of single tokens are not supported: capture with unit='mean', "
                          "'last' or 'cls'.")  # fmt: skip
-    if not hasattr(data, "__len__") or len(data) != len(acts):
-        raise ValueError(f"data must be what the {len(acts):,} activations were captured from, one "
-                         "sample for each.")  # fmt: skip
-    rows = np.flatnonzero(acts.labels == label)
-    if hasattr(data, "select"):
-        return data.select(rows.tolist())
-    if isinstance(data, np.ndarray | torch.Tensor):
-        return data[rows]
-    return [data[int(row)] for row in rows]
+    if source.data is None:
+        if samples.kind != "text":
+            raise ValueError("pass data=, the data that the activations were captured from.")
+        return [samples.texts[samples.item_of(int(row))] for row in rows], np.arange(len(rows))
+    if samples.origin is not None:
+        raise ValueError("the activations are of windows of texts, which they hold themselves: "
+                         "leave data out.")  # fmt: skip
+    return source.data, samples.places(rows)[:, 0]
