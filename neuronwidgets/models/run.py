@@ -62,6 +62,8 @@ def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     given = any(name.startswith("decoder_") or name == "labels" for name in inputs)
     if given or ids is None or not getattr(config, "is_encoder_decoder", False):
         return inputs
+    if not taken(model)("decoder_input_ids"):  # the encoder alone
+        return inputs
     known = (getattr(config, f"{name}_token_id", None) for name in ("decoder_start", "bos", "pad"))
     start = next((token for token in known if token is not None), 0)
     first = torch.full_like(ids[:, :1], start)

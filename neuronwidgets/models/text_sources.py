@@ -56,7 +56,7 @@ class TextSources:
             make: Callable[[Raw], Batch] = self.ids.of_rows
         else:
             added = found.kind != "chat"
-            make = text_maker(self.processor, self._vocabulary, self._limit, added)
+            make = text_maker(self.processor, self._vocabulary, self.takes, self._limit, added)
         split = None
         if found.kind != "ids" and self._windows is not None:
             split, total = Splitter(self.processor, self._limit, self._windows), None

@@ -30,13 +30,15 @@ def check_tokenizer(processor: Any) -> None:
 
 
 def text_maker(
-    processor: Any, vocabulary: Vocabulary, limit: int | None, added: bool = True
-) -> Callable[[Raw], Batch]:
+    processor: Any, vocabulary: Vocabulary, takes: Callable[[str], bool], limit: int | None,
+    added: bool = True,
+) -> Callable[[Raw], Batch]:  # fmt: skip
     """A function from texts to a batch.
 
     Args:
         processor: a tokenizer, or a processor that has one.
         vocabulary: what it says of its token ids.
+        takes: whether the model takes an input of that name.
         limit: how many tokens a text may have; `None` for any number.
         added: whether the tokenizer adds its special tokens. Those that a text begins or ends with
             already are not added.
@@ -66,6 +68,9 @@ def text_maker(
             return_offsets_mapping=fast,
         )
         fields = dict(made)
+        if not takes("token_type_ids"):
+            # Some tokenizers give them to every model.
+            fields.pop("token_type_ids", None)
         mask = fields["attention_mask"].bool()
         bare = (~mask.any(dim=1)).nonzero().flatten().tolist()
         if bare:
