@@ -209,7 +209,7 @@ def capture(
         per_word=unit == "token",
     )
     if labels is not None:
-        source.keep_order("labels= are")
+        source.keep_order("labels= are", ", or data that carries its labels")
         if of_words:
             labels, source = None, replace(source, label_names=None)
     if labels is not None and source.total not in (None, len(labels)):

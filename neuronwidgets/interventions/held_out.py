@@ -42,7 +42,7 @@ class HeldOut:
         self._model, self._names, self._seen = model, names, seen
         self._labels = None if labels is None else list(np.asarray(labels, object))
         if self._labels is not None:
-            self._source.keep_order("labels= are")
+            self._source.keep_order("labels= are", ", or data that carries its labels")
         if self._labels is not None and self._source.total not in (None, len(self._labels)):
             raise self._unequal(self._source.total)
 

@@ -152,11 +152,11 @@ class Source:
         left_out = 0 if self.tally is None else len(self.tally.left_out)
         return None if self.total is None else self.total - left_out
 
-    def keep_order(self, what: str) -> None:
+    def keep_order(self, what: str, instead: str = "") -> None:
         """Refuse data whose samples come in another order than its data set has them; `what` says
-        what needs that order."""
+        what needs that order, and `instead` what else would do."""
         if self.disorder is not None:
             raise ValueError(
                 f"{what} in the order of the data set, and data comes in another: {self.disorder}. "
-                "Pass shuffle=False, or data that carries its labels."
+                f"Pass shuffle=False{instead}."
             )
