@@ -16,6 +16,7 @@ from neuronwidgets.activations.activations import encode_labels
 from neuronwidgets.capture.collectors import Collector
 from neuronwidgets.capture.rows import LayerRows
 from neuronwidgets.models import Batch, Raw
+from neuronwidgets.text import well_formed
 
 _MEASURED = 50
 """Labels that are no whole numbers and more than these are no classes."""
@@ -172,7 +173,8 @@ class Codes:
             return self._named(label)
         number = not isinstance(label, str) and float(label).is_integer()
         self._numeric = self._numeric and number
-        code = self._code.setdefault(str(int(label) if number else label), len(self._code))
+        name = well_formed(str(int(label) if number else label))
+        code = self._code.setdefault(name, len(self._code))
         if code >= _MEASURED and not isinstance(label, str) and not self._numeric:
             raise ValueError(
                 f"labels are measurements ({', '.join([*self._code][:2])}, ...), not classes: cut "

@@ -11,6 +11,8 @@ def disorder(data: Any) -> str | None:
     """Why samples come in another order than the data set has them, in words; `None` where
     nothing says so."""
     data = getattr(data, "iterable", data)  # tqdm's
+    if isinstance(data, set | frozenset):
+        return "a set has none"
     if not isinstance(data, DataLoader):
         return "it is a stream that shuffles" if _shuffled_stream(data) else None
     if isinstance(data.dataset, IterableDataset):

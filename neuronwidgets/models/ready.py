@@ -24,7 +24,7 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
     labels: Any = None
     check_packed(batch)
     if isinstance(batch, tuple | list):
-        batch = tuple(torch.from_numpy(x) if isinstance(x, np.ndarray) else x for x in batch)
+        batch = tuple(map(_tensor, batch))
         if len(batch) in (2, 3) and _is_mask(batch[1], batch[0]) and ids.takes("attention_mask"):
             labels = batch[2] if len(batch) == 3 else None
             batch = {"input_ids": batch[0], "attention_mask": batch[1]}
@@ -32,7 +32,7 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
             batch, labels = batch
     if isinstance(batch, Mapping):
         # Texts beside what was made of them are no input.
-        fields = {name: value for name, value in batch.items() if not _are_texts(value)}
+        fields = {k: _tensor(v) for k, v in batch.items() if not _are_texts(v)}
         labels = next((batch[name] for name in LABEL_COLUMNS if name in batch), labels)
         for key in LABEL_COLUMNS:
             fields.pop(key, None)
@@ -51,7 +51,7 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
     lead = batch[0] if isinstance(batch, tuple) else batch
     check_packed(lead)
     if isinstance(lead, np.ndarray):
-        batch = lead = torch.from_numpy(lead)
+        batch = lead = _tensor(lead)
     if not isinstance(lead, torch.Tensor) or lead.ndim == 0:
         raise TypeError(
             f"data holds a {type(lead).__name__}: strings, images, tensors of batches, "
@@ -94,6 +94,11 @@ def _of_ids(fields: dict[str, Any], labels: Any, ids: IdMaker, per_word: bool) -
 def _are_ids(values: Any) -> bool:
     kinds = (torch.int16, torch.int32, torch.int64)
     return isinstance(values, torch.Tensor) and values.ndim == 2 and values.dtype in kinds
+
+
+def _tensor(values: Any) -> Any:
+    number = isinstance(values, np.ndarray) and values.dtype.kind in "biufc"
+    return torch.from_numpy(values) if number else values
 
 
 def _are_texts(values: Any) -> bool:

@@ -108,14 +108,18 @@ def kind_of(item: Any) -> Kind | None:
         # As older versions of Hugging Face's datasets give a list of mappings.
         lists = all(isinstance(value, list | tuple) for value in item.values())
         return "chat" if lists and _is_message(item) else None
-    if not isinstance(item, list | np.ndarray) or not len(item):
+    if not isinstance(item, list | tuple | np.ndarray):
+        return None
+    ids = all(isinstance(plain(i), int) and not isinstance(plain(i), bool) for i in item)
+    if isinstance(item, tuple):
+        return "ids" if ids and len(item) > 2 else None
+    if not len(item):
         return None
     if all(isinstance(part, str) for part in item):
         # With spaces in them they are texts.
         return None if any(re.search(r"\S\s+\S", part) for part in item) else "words"
     if all(_is_message(part) for part in item):
         return "chat"
-    ids = all(isinstance(plain(i), int) and not isinstance(plain(i), bool) for i in item)
     return "ids" if ids else None
 
 

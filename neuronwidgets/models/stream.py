@@ -132,6 +132,7 @@ class Stream:
                 content = {"input_ids": content}
             part = content["input_ids"] if kind == "ids" else content
             # Words may hold spaces; strings are looked at where their place is known.
+            part = list(part) if isinstance(part, tuple) else part
             same = kind == "text" or len(part) == 0 or kind_of(part) == kind
             if not same and (kind != "words" or isinstance(part, str)):
                 raise TypeError(f"it is not of {kind}")

@@ -161,6 +161,9 @@ def test_lone_surrogates_reach_no_library(
     acts = read(bert, texts, tokenizer=bert_tokenizer, labels=labels, out=tmp_path / "acts")
     assert list(acts.samples.texts) == ["the cat", "mat \ufffd", "sat"]
     assert acts.label_names == ("a", "b\ufffd")
+    ready = [{"input_ids": torch.tensor([[2, 4, 3]]), "label": labels[i : i + 1]} for i in range(3)]
+    found = read(bert, ready, tokenizer=bert_tokenizer, out=tmp_path / "ready")
+    assert found.label_names == acts.label_names
     again = nw.Activations.from_arrays(np.eye(3), texts, labels)
     assert again.label_names == acts.label_names
     assert list(nw.Activations.load(again.save(tmp_path / "saved")).samples.texts) == list(

@@ -57,6 +57,7 @@ class Counting(IterableDataset):
         (DataLoader(DATA, batch_sampler=BatchSampler(RandomSampler(DATA), 2, False)), "a Random"),
         (tqdm(DataLoader(DATA, 2, shuffle=True), disable=True), "a RandomSampler"),
         (DataLoader(Counting(), 2, num_workers=2), "its 2 workers take turns"),
+        ({"the cat", "sat"}, "a set has none"),
         (STREAM.shuffle(seed=0), "a stream that shuffles"),
         (DataLoader(STREAM.shuffle(seed=0).map(lambda row: row), 2), "a stream that shuffles"),
     ],

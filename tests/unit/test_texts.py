@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -387,37 +386,3 @@ def test_a_stream_without_features(bert_tokenizer: PreTrainedTokenizerBase) -> N
     made = all_of(data, processor=bert_tokenizer)
     assert texts_of(made) == TEXTS
     assert labels_of(made) == []
-
-
-# Order
-
-
-def test_texts_of_like_length_come_together_within_a_window(
-    bert_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.modules["neuronwidgets.models.stream"], "WINDOW", 3)
-    texts = ["the cat " * n for n in (1, 9, 2, 8, 3, 7, 4, 6, 5, 1, 9)]
-    for data, labels in ((texts, None), (iter(texts), None), (streamed(texts), range(11))):
-        made = list(batches(data, processor=bert_tokenizer, batch_size=2, by_length=True).batches)
-        places = [batch.place.tolist() for batch in made if batch.place is not None]
-        assert places == [[1, 3], [5, 4], [2, 0], [10, 7], [8, 6], [9]]
-        assert texts_of(made) == [texts[i] for place in places for i in place]
-        if labels is not None:
-            assert labels_of(made) == [i for place in places for i in place]
-        widths = [batch.inputs["input_ids"].shape[1] for batch in made]
-        assert widths[:3] == sorted(widths[:3], reverse=True)
-    in_order = list(batches(texts, processor=bert_tokenizer, batch_size=2).batches)
-    assert all(batch.place is None for batch in in_order)
-
-
-def streamed(texts: list[str]) -> Any:
-    rows = {"text": texts, "label": list(range(len(texts)))}
-    return hf.Dataset.from_dict(rows).to_iterable_dataset()
-
-
-def test_a_bad_text_is_named_by_its_place_in_the_data(
-    bert_tokenizer: PreTrainedTokenizerBase,
-) -> None:
-    texts = ["cat", "the cat sat", 7, "the cat", "mat"]
-    with pytest.raises(TypeError, match=r"holds a int among its texts \(7, sample 2\)"):
-        list(batches(texts, processor=bert_tokenizer, batch_size=2, by_length=True).batches)

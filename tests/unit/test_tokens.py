@@ -236,10 +236,15 @@ def test_the_mask_of_ids_is_where_they_are_not_padding(
     bert_tokenizer: PreTrainedTokenizerBase, ids: list[list[int]], expected: list[list[int]]
 ) -> None:
     rows = [torch.tensor(row) for row in ids]
-    kinds: list[Any] = [ids, rows, [{"input_ids": row, "label": 1} for row in ids]]
+    kinds: list[Any] = [
+        ids,
+        rows,
+        [tuple(row) for row in ids],
+        [{"input_ids": row, "label": 1} for row in ids],
+    ]
     if len(ids[0]) == len(ids[1]):
         kinds += [np.array(ids), torch.tensor(ids), [torch.tensor(ids)]]
-        kinds += [[{"input_ids": torch.tensor(ids)}]]
+        kinds += [[{"input_ids": torch.tensor(ids)}], [{"input_ids": np.array(ids)}]]
     padded = len(expected[0]) < len(expected[1])
     for data in kinds:
         (made,) = all_of(data, processor=bert_tokenizer)
