@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -18,18 +18,21 @@ from neuronwidgets.capture.collectors.collector import whole
 from neuronwidgets.capture.passes import CaptureError
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.run import Reading, Run, Wanted
-from neuronwidgets.models import batches, find_layer, positions
+from neuronwidgets.labels import plain_labels, plain_names
+from neuronwidgets.models import batches, find_layer, layer_name, positions
 from neuronwidgets.models.units import UNITS
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
+
+    LayerName = str | nn.Module
 
     class Options(TypedDict, total=False):
         """What the ways of calling `capture` have in common."""
 
         out: str | Path | None
         dtype: str
-        label_names: Sequence[str] | None
+        label_names: Sequence[str] | Mapping[Any, str] | None
         transform: Callable[[Any], Any] | None
         max_length: int | None
         long: str
@@ -44,35 +47,35 @@ if TYPE_CHECKING:
 
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str, unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: None = ..., background: Literal[False] = ..., **options: Unpack[Options],
 ) -> Activations: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str, unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector], background: Literal[False] = ...,
     **options: Unpack[Options],
 ) -> Collected: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: Sequence[str], unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: Sequence[LayerName], unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[False] = ...,
     **options: Unpack[Options],
 ) -> dict[str, Any]: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str | Sequence[str], unit: str = ..., labels: Any = ...,
-    tokenizer: Any = ..., batch_size: int = ..., *,
+    model: nn.Module, data: Any, layer: LayerName | Sequence[LayerName], unit: str = ...,
+    labels: Any = ..., tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[True],
     **options: Unpack[Options],
 ) -> Capturing: ...  # fmt: skip
 def capture(
     model: nn.Module,
     data: Any,
-    layer: str | Sequence[str],
+    layer: LayerName | Sequence[LayerName],
     unit: str = "mean",
     labels: Any = None,
     tokenizer: Any = None,
@@ -82,7 +85,7 @@ def capture(
     dtype: str = "float32",
     collect: Collector | Sequence[Collector] | None = None,
     background: bool = False,
-    label_names: Sequence[str] | None = None,
+    label_names: Sequence[str] | Mapping[Any, str] | None = None,
     transform: Callable[[Any], Any] | None = None,
     max_length: int | None = None,
     long: str = "cut",
@@ -106,7 +109,7 @@ def capture(
             channels first, unless `tokenizer` or `transform` prepares them); an array of vectors
             or token ids; a torch or Hugging Face `Dataset`, streaming or not; or any iterable of
             batches that the model accepts (tensors, `(input, label)` pairs, mappings).
-        layer: a name from `named_modules()`, or several, read in one pass;
+        layer: a name from `named_modules()` (or the module), or several, read in one pass;
             `neuronwidgets.layers(model)` lists them.
         unit: what one sample is: each "token" (or map position), or a sequence or map reduced by
             "mean", "max", "last" or "cls" token. Padding never counts; special tokens count for
@@ -124,7 +127,7 @@ def capture(
             among them keeps every row as well; with `out`, their states are kept in the folder.
         background: return at once with a `Capturing`, which reads on a thread of its own and
             which `SplitExplorer` opens while it runs.
-        label_names: the names of whole-number labels.
+        label_names: the names of whole-number labels: a list, or a dict such as `id2label`.
         transform: a list of images (or rows of the array) -> the model's input.
         max_length: how many tokens a text may have (default: what the model takes).
         long: what becomes of longer texts: "cut", or "windows" that each are a sample with their
@@ -173,7 +176,7 @@ def capture(
     check_dtype(dtype)
     if dtype != "float32" and out is None:
         raise ValueError(f"dtype={dtype!r} is of a folder: pass out=..., too.")
-    layers = _layers(layer)
+    layers = _layers(model, layer)
     modules = {name: find_layer(model, name) for name in layers}
     source = batches(
         data,
@@ -185,7 +188,7 @@ def capture(
         windows=overlap if long == "windows" else None,
     )
     if labels is not None:
-        labels = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+        labels = plain_labels(labels)
         if source.total is not None and len(labels) != source.total:
             raise ValueError(
                 f"labels has {len(labels):,} entries and data has {source.total:,} "
@@ -196,7 +199,7 @@ def capture(
         unit,
         _collectors(collect),
         labels,
-        label_names,
+        plain_names(label_names),
         nonfinite,
         None if out is None else Path(out),
         dtype,
@@ -217,7 +220,7 @@ def capture(
             "without Rows."
         )
     run = Run(LayerReader(model, modules, neuron_axis, call), source, wanted)
-    alone = layer if isinstance(layer, str) else None
+    alone = layers[0] if isinstance(layer, str | nn.Module) else None
     if background:
         return Capturing(run, alone)
     with _bar(run, progress) as bar:
@@ -238,8 +241,9 @@ def capture(
     return given(alone, run.result())
 
 
-def _layers(layer: Any) -> list[str]:
-    names = [layer] if isinstance(layer, str) else list(layer)
+def _layers(model: nn.Module, layer: Any) -> list[str]:
+    several = isinstance(layer, Iterable) and not isinstance(layer, str | nn.Module)
+    names = [layer_name(model, one) for one in (layer if several else [layer])]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"layer={layer!r}; one layer, or several different ones, are needed.")
     return names

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.arrays import dense, number_array
+
 METRICS = {
     "ward": ("euclidean",),
     "average": ("cosine", "euclidean", "sqeuclidean"),
@@ -93,15 +95,13 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
 
 def _matrix(X: Any) -> Any:
     """`X` as a finite float64 matrix: a tensor on its device, all else as an array."""
+    X = dense(X, "X")
     if hasattr(X, "detach"):
         # Apple's GPUs have no float64.
         points = (X.cpu() if X.device.type == "mps" else X).detach().double()
         finite = points.isfinite()
     else:
-        try:
-            points = np.asarray(X, np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"X is not a matrix of numbers (samples x neurons): {error}") from None
+        points = number_array(X, "X").astype(np.float64, copy=False)
         finite = np.isfinite(points)
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(

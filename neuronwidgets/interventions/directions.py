@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.interventions.intervention import applied
+from neuronwidgets.models import layer_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,23 +65,24 @@ class DirectionEdit:
 
 @contextmanager
 def ablate(
-    model: nn.Module, layer: str, direction: Any, *, positions: Sequence[int] | None = None,
-    neuron_axis: int | None = None,
+    model: nn.Module, layer: str | nn.Module, direction: Any, *,
+    positions: Sequence[int] | None = None, neuron_axis: int | None = None,
 ) -> Iterator[DirectionEdit]:  # fmt: skip
     """Take a direction (`D`), such as a concept vector, out of a layer while the `with` lasts."""
     places = None if positions is None else tuple(positions)
-    edit = DirectionEdit(layer, direction, remove=1.0, positions=places)
+    edit = DirectionEdit(layer_name(model, layer), direction, remove=1.0, positions=places)
     with applied(model, edit, neuron_axis):
         yield edit
 
 
 @contextmanager
 def steer(
-    model: nn.Module, layer: str, direction: Any, strength: float, *,
+    model: nn.Module, layer: str | nn.Module, direction: Any, strength: float, *,
     positions: Sequence[int] | None = None, neuron_axis: int | None = None,
 ) -> Iterator[DirectionEdit]:  # fmt: skip
     """Add `strength` times the unit direction to a layer while the `with` lasts."""
     places = None if positions is None else tuple(positions)
-    edit = DirectionEdit(layer, direction, strength=float(strength), positions=places)
+    name = layer_name(model, layer)
+    edit = DirectionEdit(name, direction, strength=float(strength), positions=places)
     with applied(model, edit, neuron_axis):
         yield edit

@@ -5,8 +5,11 @@ from neuronwidgets.models.batch import Raw as Raw
 from neuronwidgets.models.batch import Source as Source
 from neuronwidgets.models.batches import batches as batches
 from neuronwidgets.models.classes import class_codes as class_codes
+from neuronwidgets.models.classes import class_logits as class_logits
 from neuronwidgets.models.classes import class_names as class_names
+from neuronwidgets.models.classes import is_binary as is_binary
 from neuronwidgets.models.classes import logits_of as logits_of
+from neuronwidgets.models.classes import two_logits as two_logits
 from neuronwidgets.models.hooks import Reader as Reader
 from neuronwidgets.models.hooks import evaluating as evaluating
 from neuronwidgets.models.hooks import hooked as hooked
@@ -14,6 +17,7 @@ from neuronwidgets.models.hooks import undisturbed as undisturbed
 from neuronwidgets.models.layers import Layer as Layer
 from neuronwidgets.models.layers import Layers as Layers
 from neuronwidgets.models.layers import find_layer as find_layer
+from neuronwidgets.models.layers import layer_name as layer_name
 from neuronwidgets.models.layers import layers as layers
 from neuronwidgets.models.outputs import laid as laid
 from neuronwidgets.models.outputs import neuron_axis as neuron_axis

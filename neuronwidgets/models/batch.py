@@ -65,6 +65,11 @@ def pick(inputs: Any, index: torch.Tensor, size: int) -> Any:
     return inputs
 
 
+def which(place: np.ndarray | None, i: int) -> str:
+    """What messages call row `i` of a batch whose rows are at `place` in the data."""
+    return f"row {i} of its batch" if place is None else f"sample {int(place[i]):,}"
+
+
 @dataclass(frozen=True)
 class Raw:
     """The rows of one batch before anything is made of them: small to send, quick to skip."""

@@ -11,11 +11,21 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
+from neuronwidgets.arrays import is_sparse
+from neuronwidgets.labels import plain_labels
 from neuronwidgets.models.batch import Batch, Raw, Source
-from neuronwidgets.models.images import is_picture, looks_like_images, of_images, pictures
-from neuronwidgets.models.texts import content_of, decoded, of_ids, text_maker
+from neuronwidgets.models.images import in_colour, is_picture, pictures
+from neuronwidgets.models.rows import (
+    as_array,
+    chunked,
+    is_sample,
+    of_rows,
+    of_samples,
+    of_sparse,
+    raw_of,
+)
+from neuronwidgets.models.texts import content_of, decoded, text_maker
 from neuronwidgets.models.windows import Splitter
-from neuronwidgets.picture import picture
 
 _TEXT_COLUMNS = ("text", "sentence", "content", "document", "prompt")
 _IMAGE_COLUMNS = ("image", "img", "pixel_values")
@@ -38,7 +48,8 @@ def batches(
     """Cut `data` into batches.
 
     Args:
-        data: a list of strings; an array or list of images; an array of vectors or token ids; a
+        data: a list of strings; an array or list of images (PIL, or uint8, uint16 or bool arrays:
+            see `of_images`); an array of vectors or token ids, or a sparse matrix of vectors; a
             torch or Hugging Face `Dataset` or `IterableDataset`; or any iterable of ready batches
             (tensors, `(input, label)` pairs, mappings), such as a `DataLoader`.
         processor: a Hugging Face tokenizer, image processor or processor.
@@ -53,6 +64,8 @@ def batches(
     _check_size("batch_size", batch_size)
     if max_length is not None:
         _check_size("max_length", max_length)
+    if is_sparse(data) and not isinstance(data, torch.Tensor):
+        return of_sparse(data, transform, batch_size)
     _refuse(data)
 
     def texts(rows: Iterator[tuple[Any, Any]], total: int | None) -> Source:
@@ -66,7 +79,7 @@ def batches(
     if hasattr(data, "column_names") and hasattr(data, "features"):
         return _from_dataset(data, processor, transform, batch_size, texts)
     if isinstance(data, torch.Tensor):
-        data = _array(data)
+        data = as_array(data)
     if isinstance(data, np.ndarray):
         if data.ndim == 0 or len(data) == 0:
             raise ValueError(_EMPTY)
@@ -75,12 +88,14 @@ def batches(
         elif data.dtype == object:
             data = list(data)
         else:
-            chunks = (Raw(data[i : i + batch_size]) for i in range(0, len(data), batch_size))
-
-            def of_rows(raw: Raw) -> Batch:
-                return _of_rows(raw.rows, processor, transform)
-
-            return Source(chunks, of_rows, len(data), told=True)
+            starts = range(0, len(data), batch_size)
+            chunks = (raw_of(data[i : i + batch_size], i) for i in starts)
+            return Source(
+                chunks,
+                lambda raw: of_rows(raw.rows, processor, transform, raw.place),
+                len(data),
+                told=True,
+            )
     rows, sized = _rows(data)
     first = next(rows, None)
     if first is None:
@@ -95,14 +110,15 @@ def batches(
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
     if single and isinstance(first, Mapping):
         return Source(
-            _chunks(rows, batch_size),
+            chunked(rows, batch_size),
             lambda raw: _ready(default_collate(raw.rows), processor),
             sized,
         )
-    if single or is_picture(first) or _is_sample(first):
+    if single or is_picture(first) or is_sample(first):
+        colour = in_colour(data)
         return Source(
-            _chunks(rows, batch_size),
-            lambda raw: _of_samples(raw.rows, processor, transform),
+            chunked(rows, batch_size),
+            lambda raw: of_samples(raw.rows, processor, transform, raw.place, colour),
             sized,
         )
     return Source(*ready, None)
@@ -150,18 +166,6 @@ def _length(data: Any) -> int | None:
         return None
 
 
-def _array(values: Any) -> np.ndarray:
-    if not isinstance(values, torch.Tensor):
-        return np.asarray(values)
-    values = values.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-
-
-def _chunks(rows: Iterator[Any], size: int) -> Iterator[Raw]:
-    while chunk := list(itertools.islice(rows, size)):
-        yield Raw(chunk)
-
-
 def _texts(
     rows: Iterator[tuple[Any, Any, int | None]], size: int, by_length: bool
 ) -> Iterator[Raw]:
@@ -185,52 +189,6 @@ def _texts(
                 None if origin[0] is None else np.array(origin),
             )
         first += len(window)
-
-
-def _is_sample(item: Any) -> bool:
-    """One sample of a list or stream, as opposed to a ready batch."""
-    if isinstance(item, tuple) and len(item) == 2:
-        held = is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray)
-        return held and _is_scalar(item[1])
-    shape = tuple(getattr(item, "shape", ()))
-    return len(shape) == 1 or (len(shape) == 3 and shape[0] in (1, 3))
-
-
-def _is_scalar(label: Any) -> bool:
-    plain = label is None or isinstance(label, int | float | str | np.generic)
-    return plain or getattr(label, "ndim", 1) == 0
-
-
-def _of_samples(rows: list[Any], processor: Any, transform: Callable[[Any], Any] | None) -> Batch:
-    labels: list[Any] | None = None
-    if isinstance(rows[0], tuple) and rows[0]:
-        if len(rows[0]) == 2 and _is_scalar(rows[0][1]):
-            labels = [row[1] for row in rows]
-        rows = [row[0] for row in rows]
-    if is_picture(rows[0]):
-        return replace(of_images(rows, processor, transform), labels=labels)
-    arrays = [_array(row) for row in rows]
-    shapes = sorted({array.shape for array in arrays})
-    if len(shapes) > 1:
-        raise ValueError(
-            f"the samples have different shapes ({', '.join(map(str, shapes[:3]))}): bring them "
-            "to one, or pass ready batches with an attention_mask."
-        )
-    return replace(_of_rows(np.stack(arrays), processor, transform), labels=labels)
-
-
-def _of_rows(rows: np.ndarray, processor: Any, transform: Callable[[Any], Any] | None) -> Batch:
-    if rows.dtype == np.uint8 and rows.ndim in (3, 4):
-        return of_images([picture(row) for row in rows], processor, transform)
-    images = [picture(row) for row in rows] if looks_like_images(rows.shape) else []
-    if transform is not None:
-        return Batch(transform(rows), len(rows), images=images)
-    if rows.dtype.kind not in "fiub":
-        raise TypeError(f"data is an array of {rows.dtype}; numbers or texts are needed.")
-    if rows.dtype.kind in "iu":
-        return of_ids(torch.from_numpy(rows.astype(np.int64)), None, processor)
-    kept = np.float16 if rows.dtype == np.float16 else np.float32
-    return Batch(torch.from_numpy(rows.astype(kept)), len(rows), images=images)
 
 
 def _ready(batch: Any, tokenizer: Any) -> Batch:
@@ -274,10 +232,12 @@ def _ready(batch: Any, tokenizer: Any) -> Batch:
 
 
 def _as_labels(values: Any, size: int | None) -> Sequence[Any] | None:
-    rows = values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else values
-    if not isinstance(rows, list | tuple) or (size is not None and len(rows) != size):
+    """A batch's labels; `None` where these are no labels of its samples."""
+    try:
+        rows = plain_labels(values)
+    except (TypeError, ValueError):
         return None
-    return None if any(isinstance(row, list) for row in rows) else rows
+    return None if size is not None and len(rows) != size else rows
 
 
 def _from_dataset(
@@ -320,11 +280,12 @@ def _from_dataset(
         return replace(texts(told, _length(data)), label_names=class_names)
 
     def pieces() -> Iterator[Raw]:
-        while chunk := list(itertools.islice(told, batch_size)):
-            images, labels = zip(*chunk, strict=True)
-            yield Raw(list(images), list(labels) if label else None)
+        for raw in chunked(told, batch_size):
+            images, labels = zip(*raw.rows, strict=True)
+            yield Raw(list(images), list(labels) if label else None, raw.place)
 
     def make(raw: Raw) -> Batch:
-        return replace(_of_samples(list(raw.rows), processor, transform), labels=raw.labels)
+        made = of_samples(list(raw.rows), processor, transform, raw.place)
+        return replace(made, labels=raw.labels)
 
     return Source(pieces(), make, _length(data), class_names, told=True)

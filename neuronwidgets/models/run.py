@@ -8,18 +8,32 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuronwidgets.models.misfit import misfit
+
 
 def call(model: nn.Module, inputs: Any) -> Any:
     """`inputs`: a mapping (keywords), a tuple (positional) or a single argument.
 
     An encoder-decoder that is given a text only decodes that text: its position `j` holds the
     state from which token `j` is predicted.
+
+    Raises:
+        RuntimeError: the inputs do not fit the model's first layer, see `misfit`; what else goes
+            wrong is raised as it is.
     """
-    if isinstance(inputs, Mapping):
-        return model(**_decoding(model, inputs))
-    if isinstance(inputs, tuple):
-        return model(*inputs)
-    return model(inputs)
+    try:
+        if isinstance(inputs, Mapping):
+            return model(**_decoding(model, inputs))
+        if isinstance(inputs, tuple):
+            return model(*inputs)
+        return model(inputs)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError) as error:
+        why = misfit(model, inputs)
+        if why is None:
+            raise
+        raise RuntimeError(why) from error
 
 
 def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:

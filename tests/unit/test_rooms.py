@@ -10,6 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "neuronwidgets"
 FLOORS = {
+    "labels": -2,
+    "arrays": -1,
     "palette": -1,
     "picture": -1,
     "vega": -1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from neuronwidgets.models import (
     evaluating,
     find_layer,
     hooked,
+    is_binary,
     logits_of,
     move,
     neuron_axis,
@@ -25,6 +26,7 @@ from neuronwidgets.models import (
     read_at,
     replaced,
     tensor_of,
+    two_logits,
 )  # fmt: skip
 
 
@@ -46,8 +48,8 @@ class Answering:
     batch_size: int = 64
     max_length: int | None = None
     neuron_axis: int | None = None
-    classes: Sequence[str] | None = None
-    predict: Callable[[Any], torch.Tensor] | None = None
+    classes: Sequence[str] | Mapping[Any, str] | None = None
+    predict: Callable[[Any], Any] | None = None
 
 
 def attributed(
@@ -64,7 +66,8 @@ def attributed(
                          "data that the activations were captured from).")  # fmt: skip
     assert acts.labels is not None
     name = acts.label_names[label]
-    number = class_names(source.model, [name], source.classes).index(name)
+    names = class_names(source.model, [name], source.classes)
+    number, classes = names.index(name), max(len(names), len(acts.label_names))
     module = find_layer(source.model, acts.layer)
     found = batches(
         _rows(acts, label, source), processor=source.tokenizer, transform=source.transform,
@@ -75,15 +78,18 @@ def attributed(
         for batch in found.batches:
             inputs = move(source.model, batch.inputs)
             for scale, weight in scales:
-                total += weight * _one(source, acts, module, batch, inputs, number, scale)
+                answer = _one(source, acts, module, batch, inputs, (number, classes), scale)
+                total += weight * answer
             count += batch.size
     return total / count
 
 
 def _one(
-    source: Answering, acts: Activations, module: nn.Module, batch: Any, inputs: Any, number: int,
-    scale: float,
+    source: Answering, acts: Activations, module: nn.Module, batch: Any, inputs: Any,
+    which: tuple[int, int], scale: float,
 ) -> np.ndarray:  # fmt: skip
+    """Of class `which[0]` of `which[1]`."""
+    number, classes = which
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def edit(output: Any) -> Any:
@@ -102,11 +108,17 @@ def _one(
 
     with hooked(module, edit):
         logits = logits_of(call(source.model, inputs), source.predict)
+    if is_binary(logits, batch.size, classes):
+        logits = two_logits(logits)
     if logits.ndim != 2 or not number < logits.shape[1]:
         raise ValueError(f"the logits have shape {tuple(logits.shape)}: samples x classes are "
                          "needed: pass predict= or classes=.")  # fmt: skip
     if not kept:
         raise ValueError(f"layer {acts.layer!r} was never called while the model ran.")
+    if not logits.requires_grad:
+        raise ValueError("the answer does not require grad, so nothing can be said of layer "
+                         f"{acts.layer!r}: predict= and the model must not leave torch's "
+                         "gradients.")  # fmt: skip
     leaves = [leaf for leaf, _ in kept]
     gradients = torch.autograd.grad(logits[:, number].sum(), leaves, allow_unused=True)
     parts = [
