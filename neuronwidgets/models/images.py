@@ -21,14 +21,12 @@ _KINDS = ("u1", "u2", "b1")
 
 
 def is_picture(item: Any) -> bool:
-    """A PIL image, or a uint8, uint16 or bool array of one image."""
+    """A PIL image, or a uint8, uint16 or bool array or tensor of one image."""
     if is_pil(item):
         return True
     if isinstance(item, torch.Tensor):
-        # B x H x W is a ready batch, as loaders of one's own give it.
-        fits = item.ndim == 2 or (
-            item.ndim == 3 and (item.shape[0] in (1, 3) or item.shape[2] in (1, 3, 4))
-        )
+        # B x D and B x H x W are ready batches, as loaders of one's own give them.
+        fits = item.ndim == 3 and (item.shape[0] in (1, 3) or item.shape[2] in (1, 3, 4))
         return fits and item.dtype in (torch.uint8, torch.uint16, torch.bool)
     return isinstance(item, np.ndarray) and item.ndim in (2, 3) and _kind(item) in _KINDS
 

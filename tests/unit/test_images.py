@@ -45,7 +45,7 @@ def shares(values: np.ndarray, most: float) -> torch.Tensor:
         DEEP.astype(">u2"),
         list(DEEP),
         torch.tensor(DEEP),
-        list(torch.tensor(DEEP)),
+        list(torch.tensor(DEEP)[:, None]),
         DEEP[:, None],
         DEEP[..., None],
         TensorDataset(torch.tensor(DEEP)),
@@ -226,5 +226,6 @@ def test_sixteen_bit_ids_are_still_ids() -> None:
 
 
 def test_bytes_that_come_in_ready_batches_stay_batches() -> None:
-    ready = [torch.zeros(4, 6, 5, dtype=torch.uint8)] * 2
-    assert [b.size for b in batches(ready).batches] == [4, 4]
+    for shape in ((4, 6, 5), (4, 6)):
+        ready = [torch.zeros(*shape, dtype=torch.uint8)] * 2
+        assert [b.size for b in batches(ready).batches] == [4, 4]
