@@ -15,6 +15,7 @@ from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.matrix import Stored
 from neuronwidgets.arrays import number_array
 from neuronwidgets.labels import encode_labels
+from neuronwidgets.modes import own_modes
 
 _CHUNK = 1 << 24
 
@@ -47,6 +48,7 @@ class Activations:
     excluded: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
     @classmethod
+    @own_modes()
     def from_arrays(
         cls,
         values: Any,
@@ -171,6 +173,7 @@ class Activations:
             return self.neuron(neuron)
         return self.project(self.check_direction(neuron)[None])[:, 0]
 
+    @own_modes()
     def project(self, vectors: np.ndarray) -> np.ndarray:
         """Dot products of every sample with `K x D` vectors: `S x K`, float32 or wider."""
         vectors = np.asarray(vectors).astype(self.values.dtype, copy=False)
@@ -194,6 +197,7 @@ class Activations:
             )
         return int(neuron)
 
+    @own_modes()
     def check_direction(self, direction: Any) -> np.ndarray:
         """`direction` as a unit vector `D`, refused if it is of another length, or zero."""
         given = number_array(direction, "the direction", form="a list of numbers")

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.models import Batch, Reader, evaluating, laid, move
+from neuronwidgets.modes import own_modes
 
 
 class LayerReader:
@@ -29,6 +30,7 @@ class LayerReader:
         """Call `take(name, values)` as each layer answers. With several layers, `values` is the
         model's own, which layers above may change: copy what is kept."""
 
+        @own_modes()
         def answer(name: str, output: Any) -> None:
             take(name, laid(self._modules[name], output, name, batch, self.axis))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.arrays import dense, number_array
+from neuronwidgets.modes import own_modes
 
 METRICS = {
     "ward": ("euclidean",),
@@ -77,20 +78,21 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
         ValueError: not a finite matrix, an unknown method, or a zero vector under cosine.
     """
     method, metric = check_method(method, metric)
-    points = _matrix(X)
-    count, width = points.shape
-    if metric == "cosine":
-        require_directions(points, np.arange(count))
-    if count == 1:
-        return np.zeros((0, 4))
-    large = count * count * (width + 64) >= LARGE
-    if count > MOST and not (large and (method, metric) in LINEAR):
-        gigabytes = count**2 * 8 / 1e9
-        raise ValueError(
-            f"{count:,} samples need {gigabytes:.0f} GB for their distances: use top="
-            f"{MOST:,} or less, or method='ward', which needs none."
-        )
-    return (_by_torch if large else _by_scipy)(points, method, metric)
+    with own_modes():
+        points = _matrix(X)
+        count, width = points.shape
+        if metric == "cosine":
+            require_directions(points, np.arange(count))
+        if count == 1:
+            return np.zeros((0, 4))
+        large = count * count * (width + 64) >= LARGE
+        if count > MOST and not (large and (method, metric) in LINEAR):
+            gigabytes = count**2 * 8 / 1e9
+            raise ValueError(
+                f"{count:,} samples need {gigabytes:.0f} GB for their distances: use top="
+                f"{MOST:,} or less, or method='ward', which needs none."
+            )
+        return (_by_torch if large else _by_scipy)(points, method, metric)
 
 
 def _matrix(X: Any) -> Any:

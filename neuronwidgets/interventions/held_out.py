@@ -20,6 +20,7 @@ from neuronwidgets.models import (
     move,
     positions,
 )
+from neuronwidgets.modes import own_modes
 
 LIKE_SHARES = 4
 """So many log-odds are not all between 0 and 1 by chance."""
@@ -101,6 +102,7 @@ class Answers:
         self._classes, self._predict = classes, predict
         self._probabilities: bool | None = None
 
+    @own_modes()
     def __call__(self, output: Any, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Whether each sample's class was predicted, bool `B`, and its probability, float32 `B`;
         `codes` are the samples' classes, int64 `B`."""

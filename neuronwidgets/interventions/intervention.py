@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.models import find_layer, hooked, neuron_axis, replaced, tensor_of
+from neuronwidgets.modes import own_modes
 
 
 class Intervention(Protocol):
@@ -63,6 +64,7 @@ def editor(
     """`edit` as a function of the raw output of `module`, which it may overwrite if `in_place`."""
     ready: dict[tuple[Any, ...], Callable[..., torch.Tensor]] = {}
 
+    @own_modes()
     def changed(output: Any) -> Any:
         tensor = tensor_of(output, edit.layer)
         place = neuron_axis(module, tensor, edit.layer, axis)

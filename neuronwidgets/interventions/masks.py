@@ -13,6 +13,7 @@ from torch import nn
 
 from neuronwidgets.activations import how_many
 from neuronwidgets.interventions.intervention import applied
+from neuronwidgets.modes import own_modes
 
 To = Literal["zero", "mean", "soft", "factor"]
 TO: tuple[str, ...] = ("zero", "mean", "soft", "factor")
@@ -101,6 +102,7 @@ class NeuronEdit:
     def width(self) -> int | None:
         return self.neurons_in_layer
 
+    @own_modes()
     def prepared(self, like: torch.Tensor) -> Callable[..., torch.Tensor]:
         """The edit, with its constants on the device and in the dtype of `like`."""
 
@@ -190,6 +192,7 @@ def _chosen(ranges: HasRanges, c: int, neurons: Any, top: float) -> np.ndarray:
     return np.asarray(list(neurons), np.int64).reshape(-1)
 
 
+@own_modes()
 def overall_mean(ranges: HasRanges) -> np.ndarray:
     """Each neuron's mean over all labels' samples."""
     return (ranges.count[:, None] * ranges.mean).sum(axis=0) / ranges.count.sum()
@@ -241,6 +244,7 @@ def mask_range(
         yield edit
 
 
+@own_modes()
 def range_edit(
     ranges: HasRanges, label: Any, tau: float = 2.0, top: float = 0.3, *, rule: str = "gaussian",
     neurons: Sequence[int] | np.ndarray | None = None, to: To = "zero", factor: float = 0.0,

@@ -27,6 +27,7 @@ from neuronwidgets.models.resume import Resume as Resume
 from neuronwidgets.models.run import call as call
 from neuronwidgets.models.run import move as move
 from neuronwidgets.models.run import positions as positions
+from neuronwidgets.models.run import trainable as trainable
 from neuronwidgets.models.selected import selected as selected
 from neuronwidgets.models.units import UNITS as UNITS
 from neuronwidgets.models.units import Unit as Unit

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuronwidgets.modes import own_modes
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -91,6 +93,10 @@ class Source:
     total: int | None
     label_names: tuple[str, ...] | None = None
     told: bool = False
+
+    def __post_init__(self) -> None:
+        # Tokenizers and image processors make tensors where the notebook says, if it does.
+        object.__setattr__(self, "make", own_modes()(self.make))
 
     @property
     def batches(self) -> Iterator[Batch]:

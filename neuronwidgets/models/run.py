@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.models.misfit import misfit
+from neuronwidgets.modes import own_modes
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
@@ -70,9 +72,19 @@ def move(model: nn.Module, inputs: Any) -> Any:
     return _move(inputs, device, dtype)
 
 
+@own_modes()
+def trainable(model: nn.Module) -> nn.Module:
+    """The model, or a copy of it if its weights were made in `torch.inference_mode`, in which they
+    stay without gradients for good."""
+    weights = (*model.parameters(), *model.buffers())
+    return copy.deepcopy(model) if any(w.is_inference() for w in weights) else model
+
+
 def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     if isinstance(inputs, torch.Tensor):
         moved = inputs.to(device)
+        if moved.is_inference() and not torch.is_inference_mode_enabled():
+            moved = moved.clone()  # else no gradient goes by it, and nothing changes it in place
         return moved.to(dtype) if dtype is not None and moved.is_floating_point() else moved
     if isinstance(inputs, Mapping):
         return {key: _move(value, device, dtype) for key, value in inputs.items()}

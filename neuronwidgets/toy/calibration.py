@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.modes import own_modes
+
 COSINE = 0.9
 """A true direction counts as recovered from this cosine on, unless told otherwise."""
 
@@ -61,6 +63,7 @@ class Calibration:
         )
 
 
+@own_modes()
 def calibrate(found: Any, true: Any, threshold: float = COSINE) -> Calibration:
     """Match found directions to true ones and score them.
 
@@ -87,6 +90,7 @@ def calibrate(found: Any, true: Any, threshold: float = COSINE) -> Calibration:
     return Calibration.of(cosines_of(made, truth), threshold)
 
 
+@own_modes()
 def cosines_of(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     """float64 `K x N`, between the rows of `K x D` and `N x D`; 0 where a row is zero."""
 

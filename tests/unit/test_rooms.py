@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "neuronwidgets"
 FLOORS = {
     "labels": -2,
+    "modes": -2,
     "arrays": -1,
     "palette": -1,
     "picture": -1,

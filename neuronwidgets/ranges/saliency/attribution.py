@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.arrays import dense, is_sparse
 from neuronwidgets.models import (
     batches,
     call,
@@ -26,6 +27,7 @@ from neuronwidgets.models import (
     read_at,
     replaced,
     tensor_of,
+    trainable,
     two_logits,
 )  # fmt: skip
 
@@ -68,6 +70,7 @@ def attributed(
     name = acts.label_names[label]
     names = class_names(source.model, [name], source.classes)
     number, classes = names.index(name), max(len(names), len(acts.label_names))
+    source = replace(source, model=trainable(source.model))
     module = find_layer(source.model, acts.layer)
     found = batches(
         _rows(acts, label, source), processor=source.tokenizer, transform=source.transform,
@@ -142,12 +145,19 @@ def _rows(acts: Activations, label: int, source: Answering) -> Any:
     if acts.samples.token is not None:
         raise ValueError("gradients of single tokens are not supported: capture with unit='mean', "
                          "'last' or 'cls'.")  # fmt: skip
-    if not hasattr(data, "__len__") or len(data) != len(acts):
+    if is_sparse(data) and not isinstance(data, torch.Tensor):
+        data = data.tocsr()
+    many = data.shape[0] if is_sparse(data) else len(data) if hasattr(data, "__len__") else None
+    if many != len(acts):
         raise ValueError(f"data must be what the {len(acts):,} activations were captured from, one "
                          "sample for each.")  # fmt: skip
     rows = np.flatnonzero(acts.labels == label)
+    if isinstance(data, torch.Tensor):
+        return dense(data, "data")[rows]
+    if isinstance(data, np.ndarray) or is_sparse(data):
+        return data[rows]
     if hasattr(data, "select"):
         return data.select(rows.tolist())
-    if isinstance(data, np.ndarray | torch.Tensor):
-        return data[rows]
+    if hasattr(data, "iloc"):  # of pandas, whose [] goes by names
+        return data.iloc[rows].tolist()
     return [data[int(row)] for row in rows]
