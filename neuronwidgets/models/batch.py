@@ -83,6 +83,17 @@ class Raw:
 
 
 @dataclass(frozen=True)
+class _Make:
+    """Tokenizers and image processors make tensors where the notebook says; here, on the CPU."""
+
+    make: Callable[[Raw], Batch]
+
+    def __call__(self, raw: Raw) -> Batch:
+        with own_modes():
+            return self.make(raw)
+
+
+@dataclass(frozen=True)
 class Source:
     """What to read once: the rows of each batch, what makes a batch of them, the number of samples
     where known, and the labels' names. `told` if a batch's rows alone say how many samples it has
@@ -95,8 +106,7 @@ class Source:
     told: bool = False
 
     def __post_init__(self) -> None:
-        # Tokenizers and image processors make tensors where the notebook says, if it does.
-        object.__setattr__(self, "make", own_modes()(self.make))
+        object.__setattr__(self, "make", _Make(self.make))
 
     @property
     def batches(self) -> Iterator[Batch]:
