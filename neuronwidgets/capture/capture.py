@@ -105,16 +105,18 @@ def capture(
 
     Args:
         model: any `torch.nn.Module`.
-        data: a list of strings; an array or list of images (uint8 images become float in [0, 1],
-            channels first, unless `tokenizer` or `transform` prepares them); an array of vectors
-            or token ids; a torch or Hugging Face `Dataset`, streaming or not; or any iterable of
-            batches that the model accepts (tensors, `(input, label)` pairs, mappings).
+        data: a list of strings; an array or list of images (of 8 or 16 bits they become float in
+            [0, 1], channels first, unless `tokenizer` or `transform` prepares them; floats are
+            given as they are); an array or sparse matrix of vectors, or token ids; a torch or
+            Hugging Face `Dataset`, streaming or not; or any iterable of batches that the model
+            accepts (tensors, `(input, label)` pairs, mappings). docs/capture.md has a table.
         layer: a name from `named_modules()` (or the module), or several, read in one pass;
             `neuronwidgets.layers(model)` lists them.
         unit: what one sample is: each "token" (or map position), or a sequence or map reduced by
             "mean", "max", "last" or "cls" token. Padding never counts; special tokens count for
             "last" and "cls" only.
-        labels: one per text, image or row; taken from the data where it has them.
+        labels: one per text, image or row (`None`, -1, NaN and other libraries' missing values:
+            none); taken from the data where it has them.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         batch_size: samples per forward pass.
         out: a folder in which the rows are written to disk instead of kept in memory

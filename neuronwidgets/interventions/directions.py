@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.arrays import number_array
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.models import layer_name
+from neuronwidgets.modes import own_modes
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +35,10 @@ class DirectionEdit:
     strength: float = 0.0
     positions: tuple[int, ...] | None = None
 
+    @own_modes()
     def __post_init__(self) -> None:
-        vector = self.direction
-        if hasattr(vector, "detach"):
-            vector = vector.detach().cpu().double().numpy()
-        vector = np.asarray(vector, np.float64)
+        found = number_array(self.direction, "the direction", form="a list of numbers")
+        vector = found.astype(np.float64)
         norm = float(np.linalg.norm(vector)) if vector.ndim == 1 else 0.0
         if vector.ndim != 1 or not np.isfinite(norm) or norm == 0:
             raise ValueError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.arrays import number_array
 from neuronwidgets.modes import own_modes
 
 COSINE = 0.9
@@ -103,7 +104,7 @@ def cosines_of(found: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def _rows(name: str, values: Any) -> np.ndarray:
-    array = np.asarray(values, np.float64)
+    array = number_array(values, name).astype(np.float64)
     if array.ndim != 2:
         raise ValueError(
             f"{name} has the shape {array.shape}; a matrix with a direction in each row is needed."

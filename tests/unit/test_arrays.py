@@ -12,9 +12,12 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from neuronwidgets import Activations, linkage
+from neuronwidgets import Activations, linkage, split
 from neuronwidgets.arrays import dense, number_array, require_unmasked
+from neuronwidgets.interventions import DirectionEdit
 from neuronwidgets.models import batches
+from neuronwidgets.toy import calibrate
+from neuronwidgets.widgets._truth import Truth
 
 VALUES = [[0.0, 1.0], [2.0, 0.0], [4.0, 5.0]]
 MASKED = np.ma.array(VALUES, mask=[[0, 0], [0, 1], [0, 0]])
@@ -85,6 +88,22 @@ def test_what_is_missing_or_no_number_is_named(values: Any, message: str) -> Non
 def test_missing_values_that_are_nan_are_refused_as_nan(values: Any) -> None:
     with pytest.raises(ValueError, match="sample 0, neuron 1 is NaN"):
         Activations.from_arrays(values)
+
+
+def test_a_mask_is_never_dropped() -> None:
+    """Wherever an array comes in."""
+    masked = np.ma.array(np.eye(2), mask=[[0, 1], [0, 0]])
+    row = masked[0]
+    concepts = split(np.random.default_rng(0).normal(size=(30, 2)), 0, top=20).cut()
+    for ask in (
+        lambda: DirectionEdit("layer", row),
+        lambda: calibrate(masked, np.eye(2)),
+        lambda: concepts.project(masked),
+        lambda: concepts.named("labels", attributes=np.ma.array(np.ones((30, 2), bool), mask=True)),
+        lambda: Truth.of(masked, None, 2),
+    ):
+        with pytest.raises(ValueError, match="is masked at"):
+            ask()
 
 
 def test_directions_may_be_masked_no_more_than_values() -> None:
