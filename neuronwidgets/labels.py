@@ -12,6 +12,8 @@ import numpy as np
 
 Label: TypeAlias = str | int | float | None
 
+_PLAIN = frozenset((str, bool, int, float, type(None)))
+
 MEASURED = 50
 """More distinct labels that are not whole numbers are measurements, not classes."""
 
@@ -25,8 +27,13 @@ def plain_label(value: Any) -> Label:
     Raises:
         ValueError: several values.
     """
-    if value is np.ma.masked or value is None:
+    kind = type(value)
+    if kind in _PLAIN:  # most labels: quickly
+        return None if kind in (int, float) and (value == -1 or value != value) else value
+    if value is np.ma.masked:
         return None
+    if isinstance(value, np.integer):
+        return None if value == -1 else int(value)
     if isinstance(value, str):
         return str.__str__(value)  # of an enumeration, its value
     if hasattr(value, "as_py"):  # a scalar of Arrow
@@ -109,8 +116,12 @@ def plain_labels(labels: Any) -> list[Label]:
         labels = (labels.float() if labels.is_floating_point() else labels).numpy()
     if getattr(labels, "ndim", 1) == 0:
         raise TypeError("labels is a single value; one label per sample is needed.")
-    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iubU":
-        labels = labels.tolist()
+    if type(labels) is np.ndarray and labels.ndim == 1 and labels.dtype.kind != "O":
+        distinct, place = np.unique(labels, return_inverse=True)
+        plain = [plain_label(label) for label in distinct]
+        return [plain[i] for i in place.tolist()]
+    if hasattr(labels, "tolist") and not isinstance(labels, np.ndarray):
+        labels = labels.tolist()  # pandas and Arrow, which are slow to iterate
     return [plain_label(label) for label in labels]
 
 
@@ -202,14 +213,15 @@ def encode_labels(
     given = plain_names(names)
     if given is not None:
         return np.array([number_of(row, given) for row in rows], np.int64), tuple(given)
-    known = [row for row in rows if row is not None]
-    numeric = all(map(is_whole, known))
-    measured = not numeric and not any(isinstance(row, str) for row in known)
-    if measured and len(set(known)) > MEASURED:
-        refuse_measurements(known)
-    distinct = sorted({titled(row) for row in known}, key=int if numeric else str)
-    if not distinct:
+    # 1, 1.0 and True are one key, and have one name.
+    title = {row: titled(row) for row in dict.fromkeys(rows) if row is not None}
+    numeric = all(map(is_whole, title))
+    measured = not numeric and not any(isinstance(row, str) for row in title)
+    if measured and len(title) > MEASURED:
+        refuse_measurements(list(title))
+    names = sorted(set(title.values()), key=int if numeric else str)
+    if not names:
         return None, ()
-    code = {name: i for i, name in enumerate(distinct)}
-    codes = [-1 if row is None else code[titled(row)] for row in rows]
-    return np.array(codes, np.int64), tuple(distinct)
+    number = {name: i for i, name in enumerate(names)}
+    code = {row: number[name] for row, name in title.items()} | {None: -1}
+    return np.array([code[row] for row in rows], np.int64), tuple(names)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.labels import plain_labels
+from neuronwidgets.labels import plain_label, plain_labels
 from neuronwidgets.models import (
     batches,
     class_codes,
@@ -70,6 +70,12 @@ class HeldOut:
             elif rows is None:
                 raise ValueError("the data has no labels: pass labels=, one per sample.")
             self._refuse_seen(batch, done)
+            bare = [i for i, row in enumerate(rows) if plain_label(row) is None]
+            if bare:
+                raise ValueError(
+                    f"sample {done + bare[0]} has no label: what a mask costs is measured on "
+                    "labelled samples. Leave the others out."
+                )
             done += batch.size
             codes = class_codes(list(rows), self._names, self._source.label_names)
             yield Labelled(move(self._model, batch.inputs), codes)

@@ -104,10 +104,7 @@ def class_codes(
 
 def _code(label: Label, names: Sequence[str], given: Sequence[str] | None) -> int:
     if label is None:
-        raise ValueError(
-            "the data has a sample without a label: what a mask costs is measured on labelled "
-            "samples only. Leave the others out."
-        )
+        raise ValueError("the data has a sample without a label: leave it out.")
     if isinstance(label, str | bool) and str(label) in names:
         return names.index(str(label))
     if not isinstance(label, str) and is_whole(label):

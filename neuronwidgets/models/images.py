@@ -77,7 +77,7 @@ def of_images(
     faces = [face(picture(image)) for image in images]
     if transform is not None:
         return Batch(transform(images), len(images), images=faces)
-    found = [_pixels(image, which(place, i)) for i, image in enumerate(images)]
+    found = [_pixels(image, place, i) for i, image in enumerate(images)]
     if processor is not None or colour or len({pixels.ndim for pixels in found}) > 1:
         found = [p[..., None].repeat(3, 2) if p.ndim == 2 else p for p in found]
     if processor is not None:
@@ -90,7 +90,8 @@ def of_images(
             f"the images have different shapes ({', '.join(map(str, sorted(shapes)[:3]))}): pass "
             "tokenizer=<an image processor> or transform=<a function> that brings them to one size."
         )
-    stack = np.stack([_shares(pixels) for pixels in found])
+    same = len({pixels.dtype for pixels in found}) == 1
+    stack = _shares(np.stack(found)) if same else np.stack([_shares(pixels) for pixels in found])
     stack = stack[:, None] if stack.ndim == 3 else np.moveaxis(stack, -1, 1)
     return Batch(torch.from_numpy(np.ascontiguousarray(stack)), len(images), images=faces)
 
@@ -99,22 +100,24 @@ def _is_grey(image: Any) -> bool:
     return image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16")
 
 
-def _pixels(image: Any, name: str) -> np.ndarray:
-    """An image as `H x W` or `H x W x 3`: uint8, uint16, bool, or float32 in [0, 1]."""
+def _pixels(image: Any, place: np.ndarray | None, i: int) -> np.ndarray:
+    """Image `i` of a batch as `H x W` or `H x W x 3`: uint8, uint16, bool, or float32 in [0, 1]."""
     if is_pil(image):
         mode = image.mode
         out = np.asarray(image if _is_grey(image) else image.convert("RGB"))
         if mode == "F":
-            return _within(out, 1, f"{name} is a picture of floats (mode F)")
+            return _within(out, 1, f"{which(place, i)} is a picture of floats (mode F)")
         if mode == "I":
-            return _within(out, 65535, f"{name} is a picture of 32 bits (mode I)").astype(np.uint16)
+            what = f"{which(place, i)} is a picture of 32 bits (mode I)"
+            return _within(out, 65535, what).astype(np.uint16)
         return out
-    require_unmasked(image, name, "pixel")
+    if isinstance(image, np.ma.MaskedArray):
+        require_unmasked(image, which(place, i), "pixel")
     out = laid_out(image)
     if _kind(out) not in _KINDS:
         raise TypeError(
-            f"{name} is an array of {out.dtype} among images of 8 or 16 bits: bring them to one "
-            "dtype."
+            f"{which(place, i)} is an array of {out.dtype} among images of 8 or 16 bits: bring "
+            "them to one dtype."
         )
     return out
 

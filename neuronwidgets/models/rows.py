@@ -75,6 +75,7 @@ def is_sample(item: Any) -> bool:
 
 def _is_scalar(label: Any) -> bool:
     plain = isinstance(label, numbers.Number | str | bytes | np.generic | datetime.date)
+    plain = plain or hasattr(label, "as_py")  # of Arrow
     return plain or is_missing(label) or getattr(label, "ndim", 1) == 0
 
 

@@ -6,6 +6,8 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -231,3 +233,17 @@ def test_labels_of_held_out_samples_in_every_form() -> None:
     for missing in (None, float("nan"), -1, np.ma.masked):
         with pytest.raises(ValueError, match="a sample without a label"):
             class_codes([0, missing], names)
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), -1, pd.NA, pd.NaT])
+def test_held_out_samples_without_a_label_are_named(case: dict[str, Any], gap: Any) -> None:
+    labels = [*case["names"][:40], gap, *case["names"][41:]]
+    with pytest.raises(ValueError, match="sample 40 has no label"):
+        evaluated(case, Net(case["body"], case["one"], 1), labels=labels)
+
+
+@pytest.mark.parametrize("made", [pd.Series, pd.Categorical, pa.array, list])
+def test_held_out_labels_of_every_library(case: dict[str, Any], made: Any) -> None:
+    model = Net(case["body"], case["one"], 1)
+    found = evaluated(case, model, labels=made(case["names"].tolist()))
+    np.testing.assert_array_equal(found.right, evaluated(case, model).right)
