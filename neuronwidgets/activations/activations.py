@@ -36,6 +36,7 @@ class Activations:
             each token's activation (float32 `T`) along `direction` (`D`); `None` without a model.
         excluded: int64 `E x 2`, the sample and position of rows that were left out because they
             held NaN or infinite values (position -1 where a row is a whole sample).
+        call: which of the layer's answers in a pass these are, from 0; `None` if not captured here.
     """
 
     layer: str
@@ -46,6 +47,7 @@ class Activations:
     unit: str = ""
     tokens: Callable[[Sequence[int], np.ndarray], list[np.ndarray]] | None = field(default=None)
     excluded: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    call: int | None = None
 
     @classmethod
     @own_modes()

@@ -54,6 +54,7 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
         "label_names": names,
         "unit": store.manifest["about"].get("unit", ""),
         "excluded": excluded,
+        "call": store.manifest["about"].get("call"),
     }
 
 
@@ -87,7 +88,9 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
     item = np.arange(many) if samples.item is None else samples.item
     items = max(len(samples.texts), len(samples.images), int(item.max(initial=-1)) + 1)
     place = np.arange(items) if samples.place is None else samples.place
-    writer = Writer(path, [acts.layer], dtype, {"unit": acts.unit, "saved": True})
+    writer = Writer(
+        path, [acts.layer], dtype, {"unit": acts.unit, "call": acts.call, "saved": True}
+    )
     shard = None
     try:
         if writer.batches:

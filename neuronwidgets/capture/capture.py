@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         long: str
         overlap: int
         neuron_axis: int | None
-        call: int
+        batch_axis: int | None
+        call: int | None
         nonfinite: str | None
         engine: str
         workers: int | None
@@ -91,7 +92,8 @@ def capture(
     long: str = "cut",
     overlap: int = 0,
     neuron_axis: int | None = None,
-    call: int = 0,
+    batch_axis: int | None = None,
+    call: int | None = None,
     nonfinite: str | None = None,
     engine: str = "local",
     workers: int | None = None,
@@ -135,8 +137,11 @@ def capture(
         long: what becomes of longer texts: "cut", or "windows" that each are a sample with their
             text's label (`samples.origin` says which text).
         overlap: how many tokens a window shares with the one before.
-        neuron_axis: which axis of the layer's output holds the neurons, if not the usual one.
-        call: which of its calls counts, from 0, of a layer that is called more than once in a pass.
+        neuron_axis, batch_axis: which axes of the layer's output hold the neurons and the batch.
+            Not given: found out by following the inputs' axes through a pass of two samples; where
+            that stays unclear, the layer is refused.
+        call: which answer is read, from 0, of a layer that answers more than once in a pass (a
+            module that is used twice). Not given: the first, with a warning if there are more.
         nonfinite: "refuse" rows with NaN or infinite values, or "exclude" them (`acts.excluded`
             says which). Not given: rows are refused, and collectors count such values themselves.
         engine: "local", or "ray" for many machines (docs/cluster.md; the extra `ray`): an actor for
@@ -174,7 +179,8 @@ def capture(
             raise ValueError("workers is of engine='ray'.")
     if overlap and long == "cut":
         raise ValueError("overlap is of long='windows'.")
-    whole(call, "call", 0)
+    if call is not None:
+        whole(call, "call", 0)
     check_dtype(dtype)
     if dtype != "float32" and out is None:
         raise ValueError(f"dtype={dtype!r} is of a folder: pass out=..., too.")
@@ -212,7 +218,8 @@ def capture(
             "long": long,
             "overlap": overlap,
             "neuron_axis": neuron_axis,
-            "call": call,
+            "batch_axis": batch_axis,
+            "call": call or 0,
         },
     )
     rows = wanted.collect is None or any(type(c) is Rows for c in wanted.collect)
@@ -221,7 +228,7 @@ def capture(
             "engine='ray' keeps rows in a folder that all machines see: pass out=..., or collect= "
             "without Rows."
         )
-    run = Run(LayerReader(model, modules, neuron_axis, call), source, wanted)
+    run = Run(LayerReader(model, modules, neuron_axis, batch_axis, call), source, wanted)
     alone = layers[0] if isinstance(layer, str | nn.Module) else None
     if background:
         return Capturing(run, alone)

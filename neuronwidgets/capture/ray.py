@@ -56,7 +56,7 @@ class Plan:
 
     layers: list[str]
     unit: str
-    neuron_axis: int | None
+    axes: tuple[int | None, int | None]
     call: int
     make: Callable[[Raw], Batch]
     nonfinite: str | None
@@ -88,7 +88,7 @@ class Worker:
         model = model.to(self.device)
         modules = {name: find_layer(model, name) for name in plan.layers}
         self._model, self._plan = model, plan
-        reader = LayerReader(model, modules, plan.neuron_axis, plan.call)
+        reader = LayerReader(model, modules, *plan.axes, plan.call)
         self._passes = Passes(reader, plan.unit, len(plan.layers))
 
     def read(self, number: int, tasks: list[Task]) -> Found:
@@ -208,7 +208,7 @@ def _plan(run: Run) -> Plan:
     return Plan(
         wanted.layers,
         wanted.unit,
-        run.reader.axis,
+        run.reader.axes,
         run.reader.call,
         run.make,
         wanted.nonfinite,

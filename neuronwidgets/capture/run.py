@@ -303,7 +303,8 @@ class Run:
                 raise ValueError("data is empty: at least one sample is needed.")
             rows: dict[str, Any] = {}
             if self._memory is not None:
-                rows = self._memory.result(last)
+                found = self._memory.result(last)
+                rows = {name: replace(a, call=self.reader.call) for name, a in found.items()}
             elif self.keeps:
                 rows = {name: self._loaded(name) for name in self.layers}
             if self.wanted.collect is None:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.interventions.intervention import Intervention, editor
+from neuronwidgets.interventions.intervention import Intervention, editing
 from neuronwidgets.interventions.perplexity import check_causal
-from neuronwidgets.models import evaluating, find_layer, hooked, logits_of, move, positions
+from neuronwidgets.models import evaluating, find_layer, logits_of, move, positions
 from neuronwidgets.modes import own_modes
 
 TOKENS = 40
@@ -91,7 +91,7 @@ def _next(model: nn.Module, voice: _Voice, axis: int | None) -> torch.Tensor:
     module = None if voice.edit is None else find_layer(model, voice.edit.layer)
     inside: Any = nullcontext()
     if module is not None and voice.edit is not None:
-        inside = hooked(module, editor(module, voice.edit, axis))
+        inside = editing(model, module, voice.edit, axis)
     with inside:
         if hasattr(model, "config"):
             output = model(input_ids=voice.fresh, past_key_values=voice.past, use_cache=True)

@@ -19,9 +19,8 @@ from neuronwidgets.models.layers import Layers as Layers
 from neuronwidgets.models.layers import find_layer as find_layer
 from neuronwidgets.models.layers import layer_name as layer_name
 from neuronwidgets.models.layers import layers as layers
-from neuronwidgets.models.outputs import laid as laid
-from neuronwidgets.models.outputs import neuron_axis as neuron_axis
 from neuronwidgets.models.outputs import replaced as replaced
+from neuronwidgets.models.outputs import rows_of as rows_of
 from neuronwidgets.models.outputs import tensor_of as tensor_of
 from neuronwidgets.models.resume import Resume as Resume
 from neuronwidgets.models.run import call as call
@@ -29,6 +28,8 @@ from neuronwidgets.models.run import move as move
 from neuronwidgets.models.run import positions as positions
 from neuronwidgets.models.run import trainable as trainable
 from neuronwidgets.models.selected import selected as selected
+from neuronwidgets.models.survey import Answers as Answers
+from neuronwidgets.models.survey import surveyed as surveyed
 from neuronwidgets.models.units import UNITS as UNITS
 from neuronwidgets.models.units import Unit as Unit
 from neuronwidgets.models.units import read_at as read_at

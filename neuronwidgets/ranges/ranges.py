@@ -49,6 +49,7 @@ class Ranges:
             the same for all labels; what lies beyond is counted in the first and last.
         seen: marks of the samples they are from (`Samples.marks`), so that what a mask costs is
             not measured on them.
+        call: which of the layer's answers in a pass they are from; `None` where that is unknown.
     """
 
     layer: str
@@ -65,6 +66,7 @@ class Ranges:
     edges: np.ndarray
     histogram: np.ndarray
     seen: frozenset[int] = frozenset()
+    call: int | None = None
 
     @property
     def neurons(self) -> int:
@@ -299,6 +301,7 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
         edges=edges,
         histogram=counts,
         seen=frozenset(acts.samples.marks()),
+        call=acts.call,
     )
 
 

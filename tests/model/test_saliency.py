@@ -98,16 +98,17 @@ def test_the_gradient_is_the_finite_difference() -> None:
         assert scores[j] == pytest.approx(float((slope * h[:, j]).mean()), abs=1e-6)
 
 
-def test_of_a_layer_called_twice_the_first_call_is_read() -> None:
+def test_of_a_layer_called_twice_the_captured_call_counts() -> None:
     torch.manual_seed(0)
     shared, head = nn.Linear(4, 4), nn.Linear(4, 2)
     model = nn.Sequential(shared, nn.Tanh(), shared, head)
     x = torch.randn(6, 4).numpy()
-    acts = nw.capture(model, x, "0", labels=[0] * 6, progress=False)
-    found = nw.salient(acts, 0, "gradient", model=model, data=x).scores
-    h = torch.tensor(acts.values).requires_grad_()
-    (gradient,) = torch.autograd.grad(head(shared(torch.tanh(h)))[:, 0].sum(), h)
-    np.testing.assert_allclose(found, (gradient * h).detach().mean(0), atol=1e-6)
+    for call, above in ((0, lambda h: head(shared(torch.tanh(h)))), (1, head)):
+        acts = nw.capture(model, x, "0", labels=[0] * 6, call=call, progress=False)
+        found = nw.salient(acts, 0, "gradient", model=model, data=x).scores
+        h = torch.tensor(acts.values).requires_grad_()
+        (gradient,) = torch.autograd.grad(above(h)[:, 0].sum(), h)
+        np.testing.assert_allclose(found, (gradient * h).detach().mean(0), atol=1e-6)
 
 
 def test_channels_of_a_convolution() -> None:

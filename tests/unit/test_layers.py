@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 from torch import nn
 from transformers.activations import ACT2FN
 
@@ -37,7 +38,8 @@ def test_repr_and_html_list_all_and_escape() -> None:
     lines = repr(found).splitlines()
     assert lines[0] == "Net: 7 layers"
     assert len(lines) == 10
-    assert lines[3].split() == ["stem.0", "Conv2d", "8", "*"]
+    assert lines[3].split() == ["stem.0", "Conv2d", "8"]
+    assert lines[5].split() == ["stem.2", "ReLU", "–", "*"]
     kind = type("<b>Odd</b>", (nn.Module,), {})
     model = nn.Sequential(kind())
     model.add_module("<i>", kind())
@@ -106,11 +108,55 @@ def test_neurons_are_marked() -> None:
             self.head, self.soft = nn.Linear(4, 2), nn.Softmax(-1)
 
     found = layers(Block())
-    assert found.neurons == ("conv", "act")
+    assert found.neurons == ("act",)
     assert [line.endswith(" *") for line in repr(found).splitlines()[2:-1]] == [
-        True, False, True, False, False,
+        False, False, True, False, False,
     ]  # fmt: skip
-    assert found._repr_html_().count("●") == 2
-    assert found.to_frame()["neurons"].tolist() == [True, False, True, False, False]
+    assert found._repr_html_().count("●") == 1
+    assert found.to_frame()["neurons"].tolist() == [False, False, True, False, False]
     act = ACT2FN["gelu_new"]
     assert layers(nn.Sequential(nn.Linear(2, 2), act)).neurons == ("1",)
+
+
+class Reused(nn.Module):
+    """One activation function for two convolutions, as in torchvision's ResNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1, self.relu = nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU()
+        self.conv2, self.bn2 = nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
+        self.downsample = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+
+
+class Applied(nn.Module):
+    """An activation function without a module, as in Inception."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.relu(self.bn(self.conv(x)))
+
+
+class Projected(Applied):
+    """None at all, as in MobileNet's last convolutions."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.bn(self.conv(x))
+
+
+def test_blocks_are_marked_where_no_layer_has_their_activations() -> None:
+    model = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3)),
+        nn.Sequential(Reused(), Reused()), Applied(), Projected(),
+    )  # fmt: skip
+    assert layers(model).neurons == ("0.2", "0.3", "1.0", "1.1", "2")
+    # A model that is such a block has no layer around it: its activation function is left.
+    assert layers(Reused()).neurons == ("relu",)
+
+
+def test_a_module_that_has_two_names_is_found_by_both() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    model.add_module("again", model[0])
+    assert find_layer(model, "again") is find_layer(model, "0") is model[0]

@@ -133,8 +133,9 @@ def split_layer(
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise ValueError(f"{name}={value!r}; a whole number of at least 0 is needed.")
     settings = Settings(
-        count, threshold, method, metric, least, bool(refined), names, int(draws), int(seed)
-    )
+        count, threshold, method, metric, least, bool(refined), names, int(draws), int(seed),
+        min_size is None,
+    )  # fmt: skip
     about = len(units) * acts.shape[1] * 4 * EACH
     if out is None and about > MOST:
         raise ValueError(

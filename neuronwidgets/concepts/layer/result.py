@@ -15,6 +15,7 @@ from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.disk import Folder
+from neuronwidgets.concepts.layer.partial import unpadded
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.scores import SCORES, majority
 from neuronwidgets.concepts.split import Split
@@ -135,14 +136,15 @@ class LayerSplit:
                 "this needs the activations, and the layer was loaded without: "
                 "LayerSplit.load(folder, acts)."
             )
-        index = np.asarray(self.index[i])
+        m = int(self.tops[i])
+        index = np.asarray(self.index[i, :m])
         return self.settings.split(
             self.acts,
             self.units[i],
             index,
-            np.asarray(self.activations[i]),
+            np.asarray(self.activations[i, :m]),
             self.acts.rows(index),
-            np.asarray(self.Z[i]),
+            unpadded(self.Z[i], m),
         )
 
     def names(self, i: int) -> str:
@@ -169,8 +171,9 @@ class LayerSplit:
         """A `pandas.DataFrame` with a row per neuron, the most polysemantic first.
 
         Columns: `neuron` (or `direction`), `concepts` (how many), `names` (with labels: what they
-        are), every score, `threshold` (of the cut), `unassigned` (top samples in no concept),
-        `largest` and `smallest` (the activation on the first and the last of the top samples).
+        are), every score, `threshold` (of the cut), `top` (how many top samples it has),
+        `unassigned` (those in no concept), `largest` and `smallest` (the activation on the first
+        and the last of them).
         """
         import pandas as pd
 
@@ -180,9 +183,10 @@ class LayerSplit:
         columns |= {name: values for name, values in self.scores.items() if name != "concepts"}
         columns |= {
             "threshold": self.threshold,
-            "unassigned": (self.members < 0).sum(axis=1),
+            "top": self.tops,
+            "unassigned": self.tops - (self.members >= 0).sum(axis=1),
             "largest": self.activations[:, 0],
-            "smallest": self.activations[:, -1],
+            "smallest": self.activations[np.arange(len(self)), np.maximum(self.tops, 1) - 1],
         }
         return pd.DataFrame(columns).iloc[self.ranked].reset_index(drop=True)
 

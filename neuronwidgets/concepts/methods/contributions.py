@@ -16,12 +16,13 @@ from neuronwidgets.models import (
     evaluating,
     find_layer,
     hooked,
-    laid,
     move,
     positions,
     reduce,
     replaced,
+    rows_of,
     selected,
+    surveyed,
     tensor_of,
     trainable,
 )
@@ -44,7 +45,7 @@ def contributions(
     batch_size: int = 64,
     max_length: int | None = None,
     axis: int | None = None,
-    call: int = 0,
+    call: int | None = None,
 ) -> np.ndarray:
     """`sum_p h_pu * da / dh_pu` for every unit `u` of the layer `below`: float64 `n x D_below`.
 
@@ -74,11 +75,22 @@ def contributions(
     found: list[np.ndarray] = []
     rows: list[np.ndarray] = []
     at: list[np.ndarray] = []
+    call = (acts.call or 0) if call is None else call
     with evaluating(model), torch.enable_grad():
         for batch, which in selected(source, places[:, 0], batch_size):
-            leaf, output = _ran(model, batch, below, lower, acts.layer, module, call)
+            inputs = move(model, batch.inputs)
+            with (
+                surveyed({below: lower}, inputs, batch.size) as first,
+                surveyed({acts.layer: module}, inputs, batch.size, axis) as second,
+            ):
+                leaf, output = _ran(model, inputs, below, lower, acts.layer, module, call)
             with own_modes():
-                values = laid(module, output, acts.layer, batch, axis)
+                values = rows_of(
+                    tensor_of(output, acts.layer),
+                    acts.layer,
+                    second[acts.layer].layout(call),
+                    batch,
+                )
                 answers = _answers(values, batch, acts.unit, places[which, 1], acts.layer)
                 along = torch.as_tensor(given.direction, dtype=answers.dtype, device=answers.device)
                 if answers.shape[1] != len(along):
@@ -89,7 +101,7 @@ def contributions(
                 gradient = _gradient((answers @ along).sum(), leaf, acts.layer, below)
                 # Padding may hold NaN, which zero does not take away.
                 product = torch.where(gradient == 0, 0, gradient * leaf.detach())
-                part = laid(lower, product, below, batch).double()
+                part = rows_of(product, below, first[below].layout(0), batch).double()
                 found.append((part.sum(1) if part.ndim == 3 else part).cpu().numpy())
                 rows.append(answers.detach().cpu().numpy())
                 at.append(which)
@@ -126,7 +138,7 @@ def _wanted(given: TopSamples, data: Any) -> tuple[Any, np.ndarray]:
 
 
 def _ran(
-    model: nn.Module, batch: Batch, below: str, lower: nn.Module, layer: str, module: nn.Module,
+    model: nn.Module, inputs: Any, below: str, lower: nn.Module, layer: str, module: nn.Module,
     call: int,
 ) -> tuple[torch.Tensor, Any]:  # fmt: skip
     """The output of the layer below, as the start of a graph, and what the neuron's layer made."""
@@ -145,7 +157,7 @@ def _ran(
 
     with hooked(lower, begin):
         read = Reader(model, {layer: module}, call)
-        read(move(model, batch.inputs), lambda _name, output: answers.append(output))
+        read(inputs, lambda _name, output: answers.append(output))
     if not leaves:
         raise ValueError(
             f"below={below!r} did not answer before layer {layer!r} did: choose a layer below it."

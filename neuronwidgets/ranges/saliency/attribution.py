@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 from neuronwidgets.activations import Activations
 from neuronwidgets.arrays import dense, is_sparse
 from neuronwidgets.models import (
+    Answers,
     batches,
     call,
     class_names,
@@ -22,14 +24,15 @@ from neuronwidgets.models import (
     is_binary,
     logits_of,
     move,
-    neuron_axis,
     positions,
     read_at,
     replaced,
+    surveyed,
     tensor_of,
     trainable,
     two_logits,
 )  # fmt: skip
+from neuronwidgets.models.outputs import unclear
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def attributed(
     assert acts.labels is not None
     name = acts.label_names[label]
     names = class_names(source.model, [name], source.classes)
-    number, classes = names.index(name), max(len(names), len(acts.label_names))
+    which = names.index(name), max(len(names), len(acts.label_names))
     source = replace(source, model=trainable(source.model))
     module = find_layer(source.model, acts.layer)
     found = batches(
@@ -80,34 +83,39 @@ def attributed(
     with evaluating(source.model), torch.enable_grad():
         for batch in found.batches:
             inputs = move(source.model, batch.inputs)
+            layer = {acts.layer: module}
             for scale, weight in scales:
-                answer = _one(source, acts, module, batch, inputs, (number, classes), scale)
-                total += weight * answer
+                with surveyed(layer, inputs, batch.size, source.neuron_axis) as answers:
+                    part = _one(source, acts, module, answers, batch, inputs, which, scale)
+                total += weight * part
             count += batch.size
     return total / count
 
 
 def _one(
-    source: Answering, acts: Activations, module: nn.Module, batch: Any, inputs: Any,
-    which: tuple[int, int], scale: float,
+    source: Answering, acts: Activations, module: nn.Module, answers: Mapping[str, Answers],
+    batch: Any, inputs: Any, which: tuple[int, int], scale: float,
 ) -> np.ndarray:  # fmt: skip
     """Of class `which[0]` of `which[1]`."""
     number, classes = which
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+    calls = itertools.count()
 
     def edit(output: Any) -> Any:
-        if kept:  # as `capture`: the first call is what is read
+        if next(calls) != (acts.call or 0):
             return None
         tensor = tensor_of(output, acts.layer)
-        axis = neuron_axis(module, tensor, acts.layer, source.neuron_axis)
-        values = tensor.detach().movedim(axis, -1)
-        flat = values.flatten(1, -2) if values.ndim > 2 else values[:, None]
+        layout = answers[acts.layer].layout(acts.call or 0)
+        if layout is None:
+            raise ValueError(unclear(acts.layer, tuple(tensor.shape), batch.size))
+        values = layout.rows(tensor.detach(), batch.size)
+        flat = values if values.ndim == 3 else values[:, None]
         read = read_at(acts.unit, batch.mask, batch.content, flat).to(flat.device)[..., None]
-        read = read.to(flat.device).reshape(*values.shape[:-1], 1)
+        read = read.reshape(*values.shape[:-1], 1)
         leaf = torch.where(read, values * scale, values).requires_grad_()
         kept.append((leaf, torch.where(read, values, 0)))
         # A copy: what comes next may work in place.
-        return replaced(output, leaf.clone().movedim(-1, axis))
+        return replaced(output, layout.output(leaf.clone(), tensor.shape, batch.size))
 
     with hooked(module, edit):
         logits = logits_of(call(source.model, inputs), source.predict)
