@@ -9,6 +9,7 @@ import numpy as np
 
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store import DTYPES, Store, StoreError, Writer, as_array, encode
+from neuronwidgets.modes import own_modes
 
 if TYPE_CHECKING:
     from neuronwidgets.activations.activations import Activations
@@ -76,6 +77,7 @@ def in_order(codes: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray | Non
     return codes, tuple(names)
 
 
+@own_modes()
 def save(acts: Activations, path: str | Path, dtype: str) -> Path:
     """Write `acts` to a new store."""
     import torch

@@ -148,7 +148,7 @@ class Samples:
         if not isinstance(samples, Samples):
             if isinstance(samples, str) or not hasattr(samples, "__iter__"):
                 raise TypeError(f"samples is a {type(samples).__name__}; {_NEEDED}.")
-            samples = list(samples)
+            samples = samples.to_pylist() if hasattr(samples, "to_pylist") else list(samples)
         found = len(samples)
         if found != count:
             raise ValueError(

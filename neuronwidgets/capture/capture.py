@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -19,19 +19,22 @@ from neuronwidgets.capture.collectors.collector import whole
 from neuronwidgets.capture.passes import CaptureError
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.run import Reading, Run, Wanted
-from neuronwidgets.capture.word_codes import nested
-from neuronwidgets.models import batches, find_layer
+from neuronwidgets.capture.word_codes import labels_of_samples, nested
+from neuronwidgets.labels import plain_names
+from neuronwidgets.models import batches, find_layer, layer_name
 from neuronwidgets.models.units import UNITS
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
+
+    LayerName = str | nn.Module
 
     class Options(TypedDict, total=False):
         """What the ways of calling `capture` have in common."""
 
         out: str | Path | None
         dtype: str
-        label_names: Sequence[str] | None
+        label_names: Sequence[str] | Mapping[Any, str] | None
         transform: Callable[[Any], Any] | None
         max_length: int | None
         long: str
@@ -47,35 +50,35 @@ if TYPE_CHECKING:
 
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str, unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: None = ..., background: Literal[False] = ..., **options: Unpack[Options],
 ) -> Activations: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str, unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector], background: Literal[False] = ...,
     **options: Unpack[Options],
 ) -> Collected: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: Sequence[str], unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: Sequence[LayerName], unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[False] = ...,
     **options: Unpack[Options],
 ) -> dict[str, Any]: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str | Sequence[str], unit: str = ..., labels: Any = ...,
-    tokenizer: Any = ..., batch_size: int = ..., *,
+    model: nn.Module, data: Any, layer: LayerName | Sequence[LayerName], unit: str = ...,
+    labels: Any = ..., tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[True],
     **options: Unpack[Options],
 ) -> Capturing: ...  # fmt: skip
 def capture(
     model: nn.Module,
     data: Any,
-    layer: str | Sequence[str],
+    layer: LayerName | Sequence[LayerName],
     unit: str = "mean",
     labels: Any = None,
     tokenizer: Any = None,
@@ -85,7 +88,7 @@ def capture(
     dtype: str = "float32",
     collect: Collector | Sequence[Collector] | None = None,
     background: bool = False,
-    label_names: Sequence[str] | None = None,
+    label_names: Sequence[str] | Mapping[Any, str] | None = None,
     transform: Callable[[Any], Any] | None = None,
     max_length: int | None = None,
     long: str = "cut",
@@ -108,18 +111,19 @@ def capture(
         model: any `torch.nn.Module`.
         data: a list of strings, of lists of words, of conversations (written as texts by the
             tokenizer's chat template) or of lists of token ids, each alone, with its label as a
-            pair, or in a mapping; an array or list of images (uint8 images become float in [0, 1],
-            channels first, unless `tokenizer` or `transform` prepares them); an array of vectors
-            or token ids; a torch or Hugging Face `Dataset` of such, streaming or not; or any
-            iterable of batches that the model accepts (tensors, `(input, label)` pairs, mappings),
-            such as a `DataLoader`. Empty texts are left out, with a warning.
-        layer: a name from `named_modules()`, or several, read in one pass;
+            pair, or in a mapping; an array or list of images (of 8 or 16 bits they become float in
+            [0, 1], channels first, unless `tokenizer` or `transform` prepares them; floats are
+            given as they are); an array or sparse matrix of vectors, or token ids; a torch or
+            Hugging Face `Dataset` of such, streaming or not; or any iterable of batches that the
+            model accepts (tensors, `(input, label)` pairs, mappings), such as a `DataLoader`.
+            Empty texts are left out, with a warning. docs/capture.md has a table.
             `neuronwidgets.layers(model)` lists them.
         unit: what one sample is: each "token" (or map position), or a sequence or map reduced by
             "mean", "max", "last" or "cls" token. Padding never counts; special tokens count for
             "last" and "cls" only.
-        labels: one per text, image or row, in the data's order; with unit="token" also a list for
-            each text, of a label for each of its words. Taken from the data where it has them.
+        labels: one per text, image or row, in the data's order (`None`, -1, NaN and other
+            libraries' missing values: none); with unit="token" also a list for each text, of a
+            label for each of its words. Taken from the data where it has them.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         batch_size: samples per forward pass.
         out: a folder in which the rows are written to disk instead of kept in memory
@@ -132,7 +136,7 @@ def capture(
             among them keeps every row as well; with `out`, their states are kept in the folder.
         background: return at once with a `Capturing`, which reads on a thread of its own and
             which `SplitExplorer` opens while it runs.
-        label_names: the names of whole-number labels.
+        label_names: the names of whole-number labels: a list, or a dict such as `id2label`.
         transform: a list of images (or rows of the array) -> the model's input.
         max_length: how many tokens a text may have (default: what tokenizer and model take).
         long: what becomes of longer texts: "cut", or "windows" that each are a sample with their
@@ -186,16 +190,11 @@ def capture(
     check_dtype(dtype)
     if dtype != "float32" and out is None:
         raise ValueError(f"dtype={dtype!r} is of a folder: pass out=..., too.")
-    layers = _layers(layer)
+    layers = _layers(model, layer)
     modules = {name: find_layer(model, name) for name in layers}
-    if labels is not None:
-        labels = labels.tolist() if hasattr(labels, "tolist") else list(labels)
-    of_words = nested(labels)
-    if of_words and unit != "token":
-        raise ValueError(
-            "labels has several values per sample; one label per sample is needed (with "
-            "unit='token', one for each of its words)."
-        )
+    of_words = unit == "token" and nested(labels)
+    if not of_words:
+        labels = labels_of_samples(labels)
     source = batches(
         data,
         model=model,
@@ -205,7 +204,7 @@ def capture(
         max_length=max_length,
         by_length=True,
         windows=overlap if long == "windows" else None,
-        labels=labels if of_words else None,
+        labels=list(labels) if of_words else None,
         per_word=unit == "token",
     )
     if labels is not None:
@@ -222,7 +221,7 @@ def capture(
         unit,
         _collectors(collect),
         labels,
-        label_names,
+        plain_names(label_names),
         nonfinite,
         None if out is None else Path(out),
         dtype,
@@ -244,7 +243,7 @@ def capture(
             "without Rows."
         )
     run = Run(LayerReader(model, modules, neuron_axis, batch_axis, call), source, wanted)
-    alone = layer if isinstance(layer, str) else None
+    alone = layers[0] if isinstance(layer, str | nn.Module) else None
     if background:
         return Capturing(run, alone)
     with _bar(run, progress) as bar:
@@ -265,8 +264,9 @@ def capture(
     return given(alone, run.result())
 
 
-def _layers(layer: Any) -> list[str]:
-    names = [layer] if isinstance(layer, str) else list(layer)
+def _layers(model: nn.Module, layer: Any) -> list[str]:
+    several = isinstance(layer, Iterable) and not isinstance(layer, str | nn.Module)
+    names = [layer_name(model, one) for one in (layer if several else [layer])]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"layer={layer!r}; one layer, or several different ones, are needed.")
     return names

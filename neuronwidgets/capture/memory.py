@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations import Activations, Samples
-from neuronwidgets.activations.activations import encode_labels
 from neuronwidgets.activations.files import gaps, in_order
 from neuronwidgets.capture.collecting import Codes
 from neuronwidgets.capture.rows import HostRows, LayerRows
 from neuronwidgets.capture.tokens import TokenReader, token_ids
+from neuronwidgets.labels import encode_labels
 from neuronwidgets.models import Batch
 
 Tokens = Callable[[str, Sequence[np.ndarray], Sequence[int], Samples], TokenReader | None]

@@ -21,6 +21,7 @@ from neuronwidgets.models import (
     tensor_of,
 )
 from neuronwidgets.models.outputs import check_axes, checked, rows_of
+from neuronwidgets.modes import own_modes
 
 
 class LayerReader:
@@ -85,6 +86,7 @@ class LayerReader:
         answers: Mapping[str, Answers],
         go_on: bool = False,
     ) -> None:
+        @own_modes()
         def answer(name: str, output: Any) -> None:
             tensor = checked(tensor_of(output, name), name)
             check_axes(tensor.shape, name, *self.axes)

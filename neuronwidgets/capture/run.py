@@ -29,6 +29,7 @@ from neuronwidgets.models import Batch, Raw, Source, evaluating
 from neuronwidgets.models.compiled import plain
 from neuronwidgets.models.hooks import foreign_hooks
 from neuronwidgets.models.marks import Mark, parts_mark, weights_mark
+from neuronwidgets.modes import own_modes
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ class Run:
                         "the model was set to training while it was read, so that dropout and "
                         "batch norm would act on it: call train() when the capture has ended."
                     )
-                with uninterrupted(), self.lock:
+                with uninterrupted(), self.lock, own_modes():
                     # What is on its way from a GPU arrives first: a shard that it fills is kept
                     # with the collectors' state of its own batches, and of no batch after it.
                     self._arrived(self._host.rest())
@@ -223,7 +224,7 @@ class Run:
                 del rows, about, arrived, batch, made, raw
                 self.at = None
                 yield self.reading
-            with uninterrupted(), self.lock:
+            with uninterrupted(), self.lock, own_modes():
                 self._arrived(self._host.rest())
 
     def place(self, place: np.ndarray | None, size: int) -> np.ndarray:
@@ -300,6 +301,7 @@ class Run:
         """The same while more may come."""
         return self._found(last=False)
 
+    @own_modes()
     def _found(self, last: bool) -> dict[str, Any]:
         with self.lock:
             if not self.count:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from neuronwidgets.capture.collecting import Codes
+from neuronwidgets.labels import Label, plain_labels
 from neuronwidgets.models import Batch, Raw, WordLabels
 
 Coded = np.ndarray | Sequence[np.ndarray] | None
@@ -16,9 +17,24 @@ Coded = np.ndarray | Sequence[np.ndarray] | None
 
 def nested(labels: Any) -> bool:
     """Whether these are labels of words: a list for each sample."""
-    rows = (row for row in labels if row is not None) if labels is not None else iter(())
-    first = next(rows, None)
+    if isinstance(labels, str | bytes | Mapping | Set) or not isinstance(labels, Iterable):
+        return False
+    if getattr(labels, "ndim", 1) == 0 or hasattr(labels, "columns"):
+        return False
+    first = next((row for row in labels if row is not None), None)
     return isinstance(first, list | tuple) or getattr(first, "ndim", 0) == 1
+
+
+def labels_of_samples(labels: Any) -> list[Label] | None:
+    """Each sample's label, see `plain_labels`."""
+    if labels is None:
+        return None
+    if nested(labels) and len({len(row) for row in labels if row is not None}) > 1:
+        raise ValueError(
+            "labels has lists of different lengths, as labels of words are: those go with "
+            "unit='token'. One label per sample is needed."
+        )
+    return plain_labels(labels)
 
 
 def coded(codes: Codes, place: np.ndarray, batch: Batch | Raw) -> Coded:

@@ -21,6 +21,7 @@ from neuronwidgets.concepts.methods.method import whole
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
 from neuronwidgets.concepts.top import check_distinct, top_samples
 from neuronwidgets.concepts.tree import Tree
+from neuronwidgets.modes import own_modes
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -102,6 +103,7 @@ class Split:
         return self.vectors if self.points is None else self.points
 
     @cached_property
+    @own_modes()
     def map(self) -> np.ndarray:
         """float32 `n x 2`: what was clustered, in the plane of its two largest principal
         components."""
@@ -120,6 +122,7 @@ class Split:
         peak = plane[np.abs(plane).argmax(axis=0), np.arange(2)]
         return (plane * np.where(peak < 0, -1, 1)).astype(np.float32)
 
+    @own_modes()
     def suggest(self, kinds: Sequence[str] | None = None) -> list[Suggestion]:
         """Thresholds that the data suggests, each with its reasons; fewest concepts first.
 
@@ -146,6 +149,7 @@ class Split:
         return suggest(self, kinds)
 
     @cached_property
+    @own_modes()
     def suggested(self) -> float:
         """The threshold that `cut()` takes when none is given: the gap between merge heights
         with the largest width times the square root of the number of concepts, of at least two;
@@ -155,6 +159,7 @@ class Split:
             return self.chosen
         return default_threshold(self.tree, self.min_size)
 
+    @own_modes()
     def cut(self, threshold: float | None = None) -> Concepts:
         """The tree's clusters at or below `threshold`; those under `min_size` are set aside.
 
@@ -166,6 +171,7 @@ class Split:
 
         return Concepts.at(self, self.suggested if threshold is None else threshold)
 
+    @own_modes()
     def scores(
         self,
         threshold: float | None = None,

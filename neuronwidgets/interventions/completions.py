@@ -63,7 +63,7 @@ def completing(
     count = tokens if limit is None else min(tokens, limit - ids.shape[1])
     ids = move(model, ids)
     voices = {name: _Voice(edit, ids, ids) for name, edit in edits.items()}
-    random = torch.Generator().manual_seed(seed)
+    random = torch.Generator("cpu").manual_seed(seed)
     for _ in range(count):
         noise: torch.Tensor | None = None
         for voice in voices.values():
@@ -72,7 +72,8 @@ def completing(
             with evaluating(model):
                 logits = _next(model, voice, neuron_axis)
             if noise is None:
-                noise = -torch.log(-torch.log(torch.rand(len(logits), generator=random)))
+                uniform = logits.new_empty(len(logits)).uniform_(generator=random)
+                noise = -torch.log(-torch.log(uniform))
             token = _drawn(logits, noise, temperature)
             voice.done = token in _ends(model, tokenizer)
             if not voice.done:

@@ -12,8 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.arrays import number_array
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
+from neuronwidgets.models import layer_name
+from neuronwidgets.modes import own_modes
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +39,10 @@ class DirectionEdit:
     positions: Positions = None
     call: int | None = None
 
+    @own_modes()
     def __post_init__(self) -> None:
-        vector = self.direction
-        if hasattr(vector, "detach"):
-            vector = vector.detach().cpu().double().numpy()
-        vector = np.asarray(vector, np.float64)
+        found = number_array(self.direction, "the direction", form="a list of numbers")
+        vector = found.astype(np.float64)
         norm = float(np.linalg.norm(vector)) if vector.ndim == 1 else 0.0
         if vector.ndim != 1 or not np.isfinite(norm) or norm == 0:
             raise ValueError(
@@ -71,7 +73,7 @@ class DirectionEdit:
 
 @contextmanager
 def ablate(
-    model: nn.Module, layer: str, direction: Any, *, positions: Any = None,
+    model: nn.Module, layer: str | nn.Module, direction: Any, *, positions: Any = None,
     neuron_axis: int | None = None, call: int | None = None,
 ) -> Iterator[DirectionEdit]:  # fmt: skip
     """Take a direction (`D`), such as a concept vector, out of a layer while the `with` lasts.
@@ -79,21 +81,23 @@ def ablate(
     `positions`: the tokens to edit, one or several, negative from the end, or a slice; not given:
     all. `call`: which of the layer's answers in a pass, from 0; not given: every one.
     """
-    edit = DirectionEdit(layer, direction, remove=1.0, positions=positions, call=call)
+    name = layer_name(model, layer)
+    edit = DirectionEdit(name, direction, remove=1.0, positions=positions, call=call)
     with applied(model, edit, neuron_axis):
         yield edit
 
 
 @contextmanager
 def steer(
-    model: nn.Module, layer: str, direction: Any, strength: float, *,
+    model: nn.Module, layer: str | nn.Module, direction: Any, strength: float, *,
     positions: Any = None, neuron_axis: int | None = None, call: int | None = None,
 ) -> Iterator[DirectionEdit]:  # fmt: skip
     """Add `strength` times the unit direction to a layer while the `with` lasts.
 
     `positions` and `call` as in `ablate`.
     """
-    edit = DirectionEdit(layer, direction, strength=strength, positions=positions, call=call)
+    name = layer_name(model, layer)
+    edit = DirectionEdit(name, direction, strength=strength, positions=positions, call=call)
     with applied(model, edit, neuron_axis):
         yield edit
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.interventions.held_out import HeldOut, answers
+from neuronwidgets.interventions.held_out import Answers, HeldOut
 from neuronwidgets.interventions.masks import HasRanges, NeuronEdit, To, range_edit
 from neuronwidgets.interventions.passes import Passes
 from neuronwidgets.interventions.perplexity import check_causal, losses
@@ -35,9 +35,9 @@ def evaluate_masks(
     transform: Callable[[Any], Any] | None = None,
     batch_size: int = 64,
     max_length: int | None = None,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | Mapping[Any, str] | None = None,
     to: To = "zero",
-    predict: Callable[[Any], torch.Tensor] | None = None,
+    predict: Callable[[Any], Any] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     texts: Any = None,
     language_model: nn.Module | None = None,
@@ -64,10 +64,12 @@ def evaluate_masks(
             method -> label -> neurons.
         labels: one name per sample (or numbers, then the class's index); from the data if there.
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
-        classes: the names of the model's outputs, in order; not needed where `config.id2label`
-            tells, or where the labels are the outputs' numbers.
+        classes: the names of the model's outputs, in order, or an `id2label`; not needed where
+            `config.id2label` tells, or where the labels are the outputs' numbers.
         to: what masked activations become, see `NeuronEdit`.
-        predict: the model's output -> logits `B x classes`; not given: `.logits`, or the output.
+        predict: the model's output -> logits or probabilities `B x classes`, a tensor or array;
+            of two classes also the log-odds of the second, `B` or `B x 1`. Not given: `.logits`,
+            or the output.
         metrics: name -> `f(output, classes)`, which returns one number per sample (`B`); `classes`
             is int64 `B`.
         texts: also measure perplexity on these texts, of `language_model`, or of `model` itself.
@@ -93,12 +95,13 @@ def evaluate_masks(
         batch_size, max_length,
     )  # fmt: skip
     passes = Passes(model, module, neuron_axis, resume)
+    answers = Answers(len(names), predict)
     kept: list[tuple[np.ndarray, ...]] = []
     with evaluating(model), _bar(held_out.total, "masking", progress) as bar:
         for batch in held_out:
             rows = []
             for output in passes.on(batch.inputs).all(edits):
-                found = answers(output, batch.codes, len(names), predict)
+                found = answers(output, batch.codes)
                 extra = [_measured(n, f, output, batch.codes) for n, f in measures.items()]
                 rows.append((*found, *extra))
             columns = [np.stack(column) for column in zip(*rows, strict=True)]

@@ -19,6 +19,7 @@ from neuronwidgets.models.axes.layout import own_axis
 from neuronwidgets.models.axes.tracker import tensors_of
 from neuronwidgets.models.outputs import check_axes, checked, unclear
 from neuronwidgets.models.visits import Visits
+from neuronwidgets.modes import own_modes
 
 
 class Intervention(Protocol):
@@ -168,6 +169,7 @@ class Editor:
         if tracker is not None:
             tracker.stop()
 
+    @own_modes()
     def __call__(self, output: Any) -> Any:
         """The edited output; `None` where this call's output stays as it is."""
         here = threading.get_ident()

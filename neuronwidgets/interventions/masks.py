@@ -15,6 +15,7 @@ from neuronwidgets.activations import how_many
 from neuronwidgets.interventions.directions import finite
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
+from neuronwidgets.modes import own_modes
 
 To = Literal["zero", "mean", "soft", "factor"]
 TO: tuple[str, ...] = ("zero", "mean", "soft", "factor")
@@ -109,6 +110,7 @@ class NeuronEdit:
     def width(self) -> int | None:
         return self.neurons_in_layer
 
+    @own_modes()
     def prepared(self, like: torch.Tensor) -> Callable[..., torch.Tensor]:
         """The edit, with its constants on the device and in the dtype of `like`."""
 
@@ -225,6 +227,7 @@ def neuron_numbers(neurons: Any, width: int | None = None) -> np.ndarray:
     return given.astype(np.int64)
 
 
+@own_modes()
 def overall_mean(ranges: HasRanges) -> np.ndarray:
     """Each neuron's mean over all labels' samples."""
     return (ranges.count[:, None] * ranges.mean).sum(axis=0) / ranges.count.sum()
@@ -281,6 +284,7 @@ def mask_range(
         yield edit
 
 
+@own_modes()
 def range_edit(
     ranges: HasRanges, label: Any, tau: float = 2.0, top: float = 0.3, *, rule: str = "gaussian",
     neurons: Sequence[int] | np.ndarray | None = None, to: To = "zero", factor: float = 0.0,

@@ -6,8 +6,11 @@ from neuronwidgets.models.batch import Source as Source
 from neuronwidgets.models.batch import WordLabels as WordLabels
 from neuronwidgets.models.batches import batches as batches
 from neuronwidgets.models.classes import class_codes as class_codes
+from neuronwidgets.models.classes import class_logits as class_logits
 from neuronwidgets.models.classes import class_names as class_names
+from neuronwidgets.models.classes import is_binary as is_binary
 from neuronwidgets.models.classes import logits_of as logits_of
+from neuronwidgets.models.classes import two_logits as two_logits
 from neuronwidgets.models.hooks import Reader as Reader
 from neuronwidgets.models.hooks import evaluating as evaluating
 from neuronwidgets.models.hooks import hooked as hooked
@@ -15,6 +18,7 @@ from neuronwidgets.models.hooks import undisturbed as undisturbed
 from neuronwidgets.models.layers import Layer as Layer
 from neuronwidgets.models.layers import Layers as Layers
 from neuronwidgets.models.layers import find_layer as find_layer
+from neuronwidgets.models.layers import layer_name as layer_name
 from neuronwidgets.models.layers import layers as layers
 from neuronwidgets.models.left_padding import LeftPadding as LeftPadding
 from neuronwidgets.models.outputs import replaced as replaced
@@ -24,6 +28,7 @@ from neuronwidgets.models.position_limit import positions as positions
 from neuronwidgets.models.resume import Resume as Resume
 from neuronwidgets.models.run import call as call
 from neuronwidgets.models.run import move as move
+from neuronwidgets.models.run import trainable as trainable
 from neuronwidgets.models.selected import selected as selected
 from neuronwidgets.models.survey import Answers as Answers
 from neuronwidgets.models.survey import surveyed as surveyed

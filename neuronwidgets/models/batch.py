@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuronwidgets.modes import own_modes
+
 
 @dataclass(frozen=True, eq=False)
 class WordLabels:
@@ -69,7 +71,7 @@ class Batch:
 
     def part(self, rows: Sequence[int]) -> Batch:
         """Some of the rows."""
-        index = torch.as_tensor(list(rows), dtype=torch.int64)
+        index = torch.tensor(list(rows), dtype=torch.int64, device="cpu")
 
         def some(column: Any) -> Any:
             return [column[i] for i in rows] if column is not None and len(column) else column
@@ -100,6 +102,11 @@ def pick(inputs: Any, index: torch.Tensor, size: int) -> Any:
     return inputs
 
 
+def which(place: np.ndarray | None, i: int) -> str:
+    """What messages call row `i` of a batch whose rows are at `place` in the data."""
+    return f"row {i} of its batch" if place is None else f"sample {int(place[i]):,}"
+
+
 @dataclass(frozen=True)
 class Raw:
     """The rows of one batch before anything is made of them: small to send, quick to skip."""
@@ -116,6 +123,17 @@ class Tally:
 
     seen: int = 0
     left_out: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Make:
+    """Tokenizers and image processors make tensors where the notebook says; here, on the CPU."""
+
+    make: Callable[[Raw], Batch]
+
+    def __call__(self, raw: Raw) -> Batch:
+        with own_modes():
+            return self.make(raw)
 
 
 @dataclass(frozen=True)
@@ -140,6 +158,9 @@ class Source:
     told: bool = False
     disorder: str | None = None
     tally: Tally | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "make", _Make(self.make))
 
     @property
     def batches(self) -> Iterator[Batch]:

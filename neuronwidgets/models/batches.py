@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,8 +11,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
+from neuronwidgets.arrays import is_sparse
 from neuronwidgets.models.batch import Batch, Raw, Source
-from neuronwidgets.models.images import is_picture, looks_like_images, of_images
+from neuronwidgets.models.images import in_colour, is_picture
 from neuronwidgets.models.order import disorder
 from neuronwidgets.models.ready import check_packed
 from neuronwidgets.models.records import (
@@ -21,13 +21,20 @@ from neuronwidgets.models.records import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     TEXT_COLUMNS,
-    is_label,
     telling,
     unbatched,
 )
+from neuronwidgets.models.rows import (
+    as_array,
+    chunked,
+    is_sample,
+    of_rows,
+    of_samples,
+    of_sparse,
+    raw_of,
+)
 from neuronwidgets.models.text_sources import TextSources
 from neuronwidgets.models.texts import check_tokenizer
-from neuronwidgets.picture import picture
 
 
 def batches(
@@ -47,9 +54,10 @@ def batches(
 
     Args:
         data: a list of strings, of lists of words, of conversations, or of lists of token ids,
-            each alone or with its label, as a pair or a mapping; an array or list of images; an
-            array of vectors or token ids; a torch or Hugging Face `Dataset` or `IterableDataset`
-            of such; or any iterable of ready batches (tensors, `(input, label)` pairs, mappings),
+            each alone or with its label, as a pair or a mapping; an array or list of images (PIL,
+            or uint8, uint16 or bool arrays: see `of_images`); an array of vectors or token ids, or
+            a sparse matrix of vectors; a torch or Hugging Face `Dataset` or `IterableDataset` of
+            such; or any iterable of ready batches (tensors, `(input, label)` pairs, mappings),
             such as a `DataLoader`.
         model: says how many tokens a text may have, what is padding, and which inputs it takes.
         processor: a Hugging Face tokenizer, image processor or processor.
@@ -68,10 +76,12 @@ def batches(
     if max_length is not None:
         _check_size("max_length", max_length)
     check_tokenizer(processor)
-    _refuse(data)
     made = TextSources(
         model, processor, batch_size, max_length, by_length, windows, labels, per_word
     )
+    if is_sparse(data) and not isinstance(data, torch.Tensor):
+        return of_sparse(data, made, transform)
+    _refuse(data)
     found = _source(data, made, transform)
     if labels is not None and found.tally is None:
         raise ValueError("labels of words or tokens are for texts and token ids.")
@@ -82,7 +92,7 @@ def _source(data: Any, made: TextSources, transform: Callable[[Any], Any] | None
     if hasattr(data, "column_names") and hasattr(data, "features"):
         return _from_dataset(data, made, transform)
     if isinstance(data, torch.Tensor):
-        data = _array(data)
+        data = as_array(data)
     if isinstance(data, np.ndarray):
         if data.ndim == 0 or len(data) == 0:
             raise ValueError(EMPTY)
@@ -92,12 +102,11 @@ def _source(data: Any, made: TextSources, transform: Callable[[Any], Any] | None
             data = list(data)
         else:
             size = made.batch_size
-            parts = (Raw(data[i : i + size]) for i in range(0, len(data), size))
-
-            def of_rows(raw: Raw) -> Batch:
-                return _of_rows(raw.rows, made, transform)
-
-            return Source(parts, of_rows, len(data), told=True)
+            parts = (raw_of(data[i : i + size], i) for i in range(0, len(data), size))
+            return Source(
+                parts, lambda raw: of_rows(raw.rows, made, transform, raw.place), len(data),
+                told=True,
+            )  # fmt: skip
     rows, sized = _rows(data)
     first, rows = telling(rows)
     check_packed(first)
@@ -107,11 +116,14 @@ def _source(data: Any, made: TextSources, transform: Callable[[Any], Any] | None
     if found is not None and (transform is None or found.kind != "ids"):
         return made.source(found, rows, sized)
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
-    chunks = _chunks(rows, made.batch_size)
+    chunks = chunked(rows, made.batch_size)
     if single and isinstance(first, Mapping):
         return Source(chunks, lambda raw: made.ready(default_collate(raw.rows)), sized)
-    if single or is_picture(first) or _is_sample(first):
-        return Source(chunks, lambda raw: _of_samples(raw.rows, made, transform), sized)
+    if single or is_picture(first) or is_sample(first):
+        colour = in_colour(data)
+        return Source(
+            chunks, lambda raw: of_samples(raw.rows, made, transform, raw.place, colour), sized
+        )
     if isinstance(first, Mapping | tuple | list) and (samples := unbatched(first, False)):
         found = made.known(samples[0])
         if found is not None:
@@ -178,61 +190,6 @@ def _length(data: Any) -> int | None:
         return None
 
 
-def _array(values: Any) -> np.ndarray:
-    if not isinstance(values, torch.Tensor):
-        return np.asarray(values)
-    values = values.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-
-
-def _chunks(rows: Iterator[Any], size: int) -> Iterator[Raw]:
-    while chunk := list(itertools.islice(rows, size)):
-        yield Raw(chunk)
-
-
-def _is_sample(item: Any) -> bool:
-    """One sample of a list or stream, as opposed to a ready batch."""
-    if isinstance(item, tuple) and len(item) == 2:
-        held = is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray)
-        return held and is_label(item[1])
-    shape = tuple(getattr(item, "shape", ()))
-    return len(shape) == 1 or (len(shape) == 3 and shape[0] in (1, 3))
-
-
-def _of_samples(
-    rows: list[Any], made: TextSources, transform: Callable[[Any], Any] | None
-) -> Batch:
-    labels: list[Any] | None = None
-    if isinstance(rows[0], tuple) and rows[0]:
-        if len(rows[0]) == 2 and is_label(rows[0][1]):
-            labels = [row[1] for row in rows]
-        rows = [row[0] for row in rows]
-    if is_picture(rows[0]):
-        return replace(of_images(rows, made.processor, transform), labels=labels)
-    arrays = [_array(row) for row in rows]
-    shapes = sorted({array.shape for array in arrays})
-    if len(shapes) > 1:
-        raise ValueError(
-            f"the samples have different shapes ({', '.join(map(str, shapes[:3]))}): bring them "
-            "to one, or pass ready batches with an attention_mask."
-        )
-    return replace(_of_rows(np.stack(arrays), made, transform), labels=labels)
-
-
-def _of_rows(rows: np.ndarray, made: TextSources, transform: Callable[[Any], Any] | None) -> Batch:
-    if rows.dtype == np.uint8 and rows.ndim in (3, 4):
-        return of_images([picture(row) for row in rows], made.processor, transform)
-    images = [picture(row) for row in rows] if looks_like_images(rows.shape) else []
-    if transform is not None:
-        return Batch(transform(rows), len(rows), images=images)
-    if rows.dtype.kind not in "fiub":
-        raise TypeError(f"data is an array of {rows.dtype}; numbers or texts are needed.")
-    if rows.dtype.kind in "iu":
-        return made.ids({"input_ids": torch.from_numpy(rows.astype(np.int64))})
-    kept = np.float16 if rows.dtype == np.float16 else np.float32
-    return Batch(torch.from_numpy(rows.astype(kept)), len(rows), images=images)
-
-
 def _from_dataset(data: Any, made: TextSources, transform: Callable[[Any], Any] | None) -> Source:
     """A Hugging Face `Dataset` or `IterableDataset`: its texts, token ids or images, its labels."""
     first, rows = telling(iter(data))
@@ -252,11 +209,12 @@ def _from_dataset(data: Any, made: TextSources, transform: Callable[[Any], Any] 
     told = ((r[image], r[label] if label else None) for r in rows)
 
     def pieces() -> Iterator[Raw]:
-        while chunk := list(itertools.islice(told, made.batch_size)):
-            images, labels = zip(*chunk, strict=True)
-            yield Raw(list(images), list(labels) if label else None)
+        for raw in chunked(told, made.batch_size):
+            images, labels = zip(*raw.rows, strict=True)
+            yield Raw(list(images), list(labels) if label else None, raw.place)
 
     def make(raw: Raw) -> Batch:
-        return replace(_of_samples(list(raw.rows), made, transform), labels=raw.labels)
+        found = of_samples(list(raw.rows), made, transform, raw.place)
+        return replace(found, labels=raw.labels)
 
     return Source(pieces(), make, _length(data), tuple(names) if names else None, told=True)

@@ -131,8 +131,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     """`model.eval()` without gradients; each module's own mode is restored on every way out, when
     the last thread that needs the model so has left.
 
-    Not `torch.inference_mode`: a tensor that the model keeps from such a pass (a cache of rotary
-    positions, say) could never be trained through again.
+    Not `torch.inference_mode`, and not in the notebook's own either: a tensor that the model keeps
+    from such a pass (a cache of rotary positions, say) could never be trained through again.
     """
     with _lock:
         users, training = _modes.get(model, (0, []))
@@ -141,7 +141,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         if any(module.training for module in model.modules()):
             model.eval()
     try:
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():
             yield
     finally:
         with _lock:

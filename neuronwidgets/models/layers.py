@@ -121,22 +121,44 @@ def layers(model: nn.Module) -> Layers:
     return Layers(type(model).__name__, rows)
 
 
-def find_layer(model: nn.Module, name: str) -> nn.Module:
-    """The module called `name` in `model.named_modules()`.
+def find_layer(model: nn.Module, name: str | nn.Module) -> nn.Module:
+    """The module called `name` in `model.named_modules()`; a module of the model is itself.
 
     Raises:
         ValueError: no such layer; the message lists the nearest names.
+        TypeError: no name.
     """
     model = plain(_require_module(model))
     # A module that has several names is found by each.
     modules = dict(model.named_modules(remove_duplicate=False))
     if isinstance(name, str) and name.removeprefix(COMPILED) in modules:
         return modules[name.removeprefix(COMPILED)]
+    if isinstance(name, nn.Module) and any(name is module for module in modules.values()):
+        return name
     names = [n for n in modules if n]
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
-    near += [n for n in names if n.endswith(f".{name}") and n not in near][:3]
+    what = str(name) if isinstance(name, str | int) else type(name).__name__
+    near = difflib.get_close_matches(what, names, n=3, cutoff=0.5)
+    near += [n for n in names if n.endswith(f".{what}") and n not in near][:3]
     hint = f" Near it: {', '.join(map(repr, near))}." if near else ""
-    raise ValueError(
-        f"layer {name!r} is not in {type(model).__name__}.{hint} "
-        f"neuronwidgets.layers(model) lists all {len(names)} names."
+    everything = f"neuronwidgets.layers(model) lists all {len(names)} names."
+    if isinstance(name, str):
+        raise ValueError(f"layer {name!r} is not in {type(model).__name__}.{hint} {everything}")
+    if isinstance(name, nn.Module):
+        raise ValueError(
+            f"layer is a {what} that is not in {type(model).__name__}.{hint} {everything}"
+        )
+    raise TypeError(
+        f"layer must be a name, got {name!r:.40} ({type(name).__name__}).{hint} {everything}"
     )
+
+
+def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
+    """The name of a layer that is given by its name or is a module of the model itself.
+
+    Raises:
+        ValueError, TypeError: see `find_layer`.
+    """
+    module = find_layer(model, layer)
+    if isinstance(layer, str):
+        return layer
+    return next(name for name, part in plain(model).named_modules() if part is module)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
+from neuronwidgets.labels import plain_labels
 from neuronwidgets.models.batch import Batch, WordLabels
 from neuronwidgets.models.images import pictures
 from neuronwidgets.models.records import LABEL_COLUMNS, is_target
@@ -73,11 +74,12 @@ def check_packed(data: Any) -> None:
 
 
 def as_labels(values: Any, size: int | None) -> Sequence[Any] | None:
-    """A label for each sample, if these are that."""
-    rows = values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else values
-    if not isinstance(rows, list | tuple) or (size is not None and len(rows) != size):
+    """A batch's labels; `None` where these are no labels of its samples."""
+    try:
+        rows = plain_labels(values)
+    except (TypeError, ValueError):
         return None
-    return None if any(isinstance(row, list) for row in rows) else rows
+    return None if size is not None and len(rows) != size else rows
 
 
 def _of_ids(fields: dict[str, Any], labels: Any, ids: IdMaker, per_word: bool) -> Batch:

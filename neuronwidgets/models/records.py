@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
+import numbers
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from neuronwidgets.labels import is_missing
 from neuronwidgets.models.images import is_picture
 
 Kind = Literal["text", "words", "chat", "ids"]
@@ -151,8 +154,9 @@ def is_label(label: Any, kind: Kind | None = None) -> bool:
     """One label of a sample; of a sample of some kind, also one for each of its parts."""
     if kind is not None and isinstance(label, list | tuple | np.ndarray | torch.Tensor):
         return True
-    scalar = label is None or isinstance(label, int | float | str | bytes | np.generic)
-    return scalar or getattr(label, "ndim", 1) == 0
+    scalar = isinstance(label, numbers.Number | str | bytes | np.generic | datetime.date)
+    scalar = scalar or hasattr(label, "as_py")  # of Arrow
+    return scalar or is_missing(label) or getattr(label, "ndim", 1) == 0
 
 
 def is_target(labels: Any, ids: Any) -> bool:

@@ -49,8 +49,6 @@ class Resume:
                 return f"{name or 'the model'} has hooks of its own, which would act twice"
         if module is model:
             return "the layer is the whole model"
-        if torch.is_inference_mode_enabled():
-            return "torch.inference_mode does not count changes in place"
         return None
 
     def record(self, run: Callable[[], Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +11,8 @@ import torch
 from torch import nn
 
 from neuronwidgets.models.compiled import plain
+from neuronwidgets.models.misfit import misfit
+from neuronwidgets.modes import own_modes
 
 _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
 _USUAL = ("input_ids", "attention_mask", "token_type_ids")
@@ -23,28 +26,36 @@ def call(model: nn.Module, inputs: Any) -> Any:
 
     Raises:
         ValueError: texts alone (or images) for a model that takes both, with the part to read.
+        RuntimeError: the inputs do not fit the model's first layer, see `misfit`; what else goes
+            wrong is raised as it is.
     """
-    if isinstance(inputs, tuple):
-        return model(*inputs)
-    if not isinstance(inputs, Mapping):
-        return model(inputs)
     try:
-        return model(**_decoding(model, inputs))
+        if isinstance(inputs, Mapping):
+            return model(**_decoding(model, inputs))
+        if isinstance(inputs, tuple):
+            return model(*inputs)
+        return model(inputs)
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:
-        alone = _alone(model, inputs)
-        if alone is None:
+        if alone := _alone(model, inputs):
+            given, missing, part = alone
+            raise ValueError(
+                f"{type(model).__name__} could not run on {given} without {missing} ({error}): "
+                f"read the part of it that takes them, model.{part}; nw.layers(model.{part}) lists "
+                "its layers."
+            ) from error
+        why = misfit(model, inputs) if isinstance(error, RuntimeError | IndexError) else None
+        if why is None:
             raise
-        given, missing, part = alone
-        raise ValueError(
-            f"{type(model).__name__} could not run on {given} without {missing} ({error}): read "
-            f"the part of it that takes them, model.{part}; nw.layers(model.{part}) lists its "
-            "layers."
-        ) from error
+        raise RuntimeError(why) from error
 
 
-def _alone(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def _alone(model: nn.Module, inputs: Any) -> tuple[str, str, str] | None:
     """What the model was given and what was missing, of texts, images and sounds, and the part of
     it that takes the one without the other, if there is one."""
+    if not isinstance(inputs, Mapping):
+        return None
     takes = taken(model)
     given = [name for name in _KINDS if name in inputs]
     missing = [name for name in _KINDS if name not in inputs and takes(name)]
@@ -93,9 +104,19 @@ def move(model: nn.Module, inputs: Any) -> Any:
     return _move(inputs, device, dtype)
 
 
+@own_modes()
+def trainable(model: nn.Module) -> nn.Module:
+    """The model, or a copy of it if its weights were made in `torch.inference_mode`, in which they
+    stay without gradients for good."""
+    weights = (*model.parameters(), *model.buffers())
+    return copy.deepcopy(model) if any(w.is_inference() for w in weights) else model
+
+
 def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     if isinstance(inputs, torch.Tensor):
         moved = inputs.to(device)
+        if moved.is_inference() and not torch.is_inference_mode_enabled():
+            moved = moved.clone()  # else no gradient goes by it, and nothing changes it in place
         return moved.to(dtype) if dtype is not None and moved.is_floating_point() else moved
     if isinstance(inputs, Mapping):
         return {key: _move(value, device, dtype) for key, value in inputs.items()}

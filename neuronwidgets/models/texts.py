@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from neuronwidgets.models.batch import Batch, Raw, WordLabels
+from neuronwidgets.models.batch import Batch, Raw, WordLabels, which
 from neuronwidgets.models.token_ids import decoded
 from neuronwidgets.models.vocabulary import Vocabulary, undoubled
+from neuronwidgets.modes import own_modes
 from neuronwidgets.text import well_formed
 
 
@@ -49,14 +50,11 @@ def text_maker(
     def make(raw: Raw) -> Batch:
         texts, place = raw.rows, raw.place
 
-        def which(i: int) -> str:
-            return f"row {i} of its batch" if place is None else f"sample {int(place[i]):,}"
-
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise TypeError(
                     f"data holds a {type(text).__name__} among its texts ({text!r:.60}"
-                    f", {which(i)}): every sample must be a string."
+                    f", {which(place, i)}): every sample must be a string."
                 )
         made = tokenizer(
             texts,
@@ -76,7 +74,7 @@ def text_maker(
         if bare:
             raise ValueError(
                 f"data holds a text of which the tokenizer leaves nothing ({texts[bare[0]]!r:.60}, "
-                f"{which(bare[0])}): there is no token to run on. Leave such texts out."
+                f"{which(place, bare[0])}): there is no token to run on. Leave such texts out."
             )
         if added:
             fields, mask, _ = undoubled(vocabulary, fields, mask, every=False)
@@ -104,6 +102,7 @@ def text_maker(
     return make
 
 
+@own_modes()
 def prompt_ids(tokenizer: Any, prompt: str) -> torch.Tensor:
     """The token ids of one text, `1 x T`: what the tokenizer adds is there once."""
     ids = tokenizer(well_formed(prompt), return_tensors="pt")["input_ids"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.interventions import HeldOut, Meter, Passes, answers, check_causal, losses
+from neuronwidgets.interventions import Answers, HeldOut, Meter, Passes, check_causal, losses
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
 from neuronwidgets.models import LeftPadding, batches, class_names, find_layer, move
 
@@ -31,9 +31,10 @@ class MaskCost:
         )
         self._held_out = held_out
         self._passes = Passes(model, find_layer(model, layer), neuron_axis)
+        answers = Answers(len(names), predict)
 
         def score(output: Any, _inputs: Any, codes: Any) -> tuple[np.ndarray, ...]:
-            right, _ = answers(output, codes, len(names), predict)
+            right, _ = answers(output, codes)
             return right, codes.numpy()
 
         source = ((batch.inputs, batch.codes) for batch in held_out)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.modes import own_modes
 from neuronwidgets.ranges import Ranges
 from neuronwidgets.ranges.rules import SCORES
 from neuronwidgets.widgets._faces import pack_faces
@@ -32,6 +33,7 @@ class Pictures:
         self._members = [np.flatnonzero(acts.labels == c) for c in codes]
         self._titles = [acts.label_titles[c] for c in codes]
 
+    @own_modes()
     def pack(self, neuron: int) -> bytes:
         """The `_picture` message."""
         acts, found = self._acts, self._ranges.of_neuron(neuron)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 from torch import nn
 from transformers import GPT2Config, GPT2ForSequenceClassification
@@ -139,3 +141,21 @@ def test_bad_input(case: dict[str, Any], more: dict[str, Any], words: str) -> No
         more["data"] = case["x"]
     with pytest.raises((ValueError, RuntimeError), match=words):
         nw.salient(case["acts"], 0, "integrated", **more)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: x,
+        torch.tensor,
+        list,
+        sp.csr_matrix,
+        sp.coo_matrix,
+        lambda x: torch.tensor(x).to_sparse(),
+        lambda x: pd.Series(list(x), index=range(len(x), 0, -1)),
+    ],
+)
+def test_data_in_every_form(case: dict[str, Any], made: Any) -> None:
+    plain = nw.salient(case["acts"], 1, "gradient", model=case["model"], data=case["x"])
+    found = nw.salient(case["acts"], 1, "gradient", model=case["model"], data=made(case["x"]))
+    np.testing.assert_allclose(found.scores, plain.scores, atol=1e-7)

@@ -272,7 +272,7 @@ def test_ready_batches_keep_their_masks_and_shape() -> None:
         (np.array(TEXTS), ValueError, "there is no tokenizer"),
         (pd.Series(TEXTS), ValueError, "there is no tokenizer"),
         (hf.Dataset.from_dict({"a": [1]}), ValueError, r"columns \['a'\]; one of texts"),
-        ([RGB[0], GREY[0]], ValueError, "the images have different shapes"),
+        ([RGB[0], GREY[0, 1:]], ValueError, "the images have different shapes"),
         ([torch.zeros(3), torch.zeros(4)], ValueError, r"different shapes \(\(3,\), \(4,\)\)"),
         (np.zeros((2, 3, 4), int), ValueError, "token ids are B x T; images are uint8"),
         (np.zeros((2, 3), complex), TypeError, "an array of complex128"),

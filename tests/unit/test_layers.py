@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
 from transformers.activations import ACT2FN
 
-from neuronwidgets.models import find_layer, layers
+from neuronwidgets.models import find_layer, layer_name, layers
 
 
 class Net(nn.Module):
@@ -64,10 +66,31 @@ def test_near_misses_are_in_the_error(name: str, near: str) -> None:
         find_layer(Net(), name)
 
 
-@pytest.mark.parametrize("name", ["zzz", 3, None, nn.ReLU()])
-def test_no_name_at_all_is_told_where_to_look(name: object) -> None:
-    with pytest.raises(ValueError, match=r"is not in Net\. .*layers\(model\) lists all 8 names"):
+@pytest.mark.parametrize("name", ["zzz", nn.ReLU()])
+def test_no_layer_of_the_model_is_told_where_to_look(name: object) -> None:
+    with pytest.raises(ValueError, match=r"is not in Net\..* .*layers\(model\) lists all 8 names"):
         find_layer(Net(), name)
+
+
+@pytest.mark.parametrize("name", [4, None, 1.5, ["stem"], b"stem", nn.ReLU])
+def test_no_name_at_all_is_told_where_to_look(name: object) -> None:
+    shown = re.escape(f"layer must be a name, got {name!r:.40} ({type(name).__name__}).")
+    with pytest.raises(TypeError, match=rf"{shown}.*layers\(model\) lists all 8 names"):
+        find_layer(Net(), name)
+
+
+def test_a_number_is_told_which_names_end_with_it() -> None:
+    with pytest.raises(TypeError, match=r"got 1 \(int\)\. Near it: 'stem\.1', 'blocks\.1'\."):
+        find_layer(Net(), 1)
+
+
+def test_a_module_of_the_model_is_a_layer_too() -> None:
+    model = Net()
+    assert find_layer(model, model.stem[1]) is model.stem[1]
+    assert layer_name(model, model.stem[1]) == "stem.1"
+    assert layer_name(model, "stem.1") == "stem.1"
+    with pytest.raises(ValueError, match=r"layer is a Conv2d that is not in Net\."):
+        find_layer(model, nn.Conv2d(3, 8, 3))
 
 
 @pytest.mark.parametrize("model", ["gpt2", None, Net, [nn.ReLU()]])

@@ -10,9 +10,12 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "neuronwidgets"
 FLOORS = {
+    "text": -3,
+    "labels": -2,
+    "modes": -2,
+    "arrays": -1,
     "palette": -1,
     "picture": -1,
-    "text": -1,
     "vega": -1,
     "models": 0,
     "activations": 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -72,6 +73,7 @@ def test_texts_images_and_nothing() -> None:
     texts = Samples.of(["a", "日本🧠"], 2)
     assert (texts.kind, texts.texts, len(texts)) == ("text", ["a", "日本🧠"], 2)
     assert Samples.of(np.array(["a", "b"]), 2).texts == ["a", "b"]
+    assert Samples.of(pa.chunked_array([["a"], ["b"]]), 2).texts == ["a", "b"]
     assert Samples.of(RGB[None], 1).kind == "image"
     assert Samples.of([Image.fromarray(RGB), GREY], 2).kind == "image"
     assert Samples.of((t for t in ["a", "b"]), 2).texts == ["a", "b"]

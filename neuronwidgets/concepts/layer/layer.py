@@ -19,6 +19,7 @@ from neuronwidgets.concepts.linkage import check_method
 from neuronwidgets.concepts.methods import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.concepts.split import check_count, check_min_size, smallest
+from neuronwidgets.modes import own_modes
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
@@ -57,6 +58,7 @@ def split_layer(
     acts: Any, top: int | None = ..., threshold: float | None = ..., method: str = ...,
     metric: str | None = ..., *, stream: Literal[True], **options: Unpack[Options],
 ) -> Iterator[LayerSplit]: ...  # fmt: skip
+@own_modes()
 def split_layer(
     acts: Any,
     top: int | None = None,

@@ -19,6 +19,7 @@ from neuronwidgets.concepts.layer.partial import unpadded
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.scores import SCORES, majority
 from neuronwidgets.concepts.split import Split
+from neuronwidgets.modes import own_modes
 
 SHOWN = 10
 RANK = "polysemanticity"
@@ -70,6 +71,7 @@ class LayerSplit:
         return found
 
     @cached_property
+    @own_modes()
     def scores(self) -> dict[str, np.ndarray]:
         # In the registry's order, which a file does not keep.
         order = [name for one in SCORES.values() for name in one.columns]
@@ -105,16 +107,19 @@ class LayerSplit:
             )
         return int(found[0])
 
+    @own_modes()
     def split(self, neuron: int) -> Split:
         """One neuron (or direction) as `neuronwidgets.split` gives it: nothing is clustered."""
         return self._split(self.place(neuron))
 
+    @own_modes()
     def concepts(self, neuron: int) -> Concepts:
         """One neuron's concepts at its cut, with k-means if the layer was split with it."""
         i = self.place(neuron)
         cut = self._split(i).cut(float(self.threshold[i]))
         return cut.refine(seed=self.settings.seed) if self.settings.refined else cut
 
+    @own_modes()
     def concept_vectors(self, neuron: int) -> np.ndarray:
         """float32 `K x D`: one neuron's concept vectors."""
         i = self.place(neuron)
@@ -161,6 +166,7 @@ class LayerSplit:
         parts = sorted(found.items(), key=lambda one: (one[0] == "mixed", -one[1], one[0]))
         return ", ".join(f"{name} x{many}" if many > 1 else name for name, many in parts)
 
+    @own_modes()
     def to_frame(self) -> Any:
         """A `pandas.DataFrame` with a row per neuron, the most polysemantic first.
 
@@ -200,6 +206,7 @@ class LayerSplit:
         return folder.path
 
     @classmethod
+    @own_modes()
     def load(cls, path: str | Path, acts: Any = None) -> LayerSplit:
         """Open what `save` or `split_layer(..., out=...)` wrote, also while it is written.
 

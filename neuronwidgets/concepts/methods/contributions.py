@@ -25,7 +25,9 @@ from neuronwidgets.models import (
     selected,
     surveyed,
     tensor_of,
+    trainable,
 )
+from neuronwidgets.modes import own_modes
 
 CLOSE = 1e-3
 """How far activations may be from the captured ones, as a share of the largest; `COARSE` where
@@ -62,6 +64,7 @@ def contributions(
     acts = given.acts
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}; a torch.nn.Module is needed.")
+    model = trainable(model)
     module, lower = find_layer(model, acts.layer), find_layer(model, below)
     if module is lower:
         raise ValueError(f"below={below!r} is the neuron's own layer: choose one below it.")
@@ -74,7 +77,7 @@ def contributions(
     rows: list[np.ndarray] = []
     at: list[np.ndarray] = []
     call = (acts.call or 0) if call is None else call
-    with torch.inference_mode(False), evaluating(model), torch.enable_grad():
+    with evaluating(model), torch.enable_grad():
         padding = LeftPadding(model, partial(_read, model, module, acts.layer, axis, call))
         for batch, which in selected(source, places[:, 0], batch_size):
             batch = padding(batch)
@@ -84,23 +87,27 @@ def contributions(
                 surveyed({acts.layer: module}, inputs, batch.size, axis) as second,
             ):
                 leaf, output = _ran(model, inputs, below, lower, acts.layer, module, call)
-            values = rows_of(
-                tensor_of(output, acts.layer), acts.layer, second[acts.layer].layout(call), batch
-            )
-            answers = _answers(values, batch, acts.unit, places[which, 1], acts.layer)
-            along = torch.as_tensor(given.direction, dtype=answers.dtype, device=answers.device)
-            if answers.shape[1] != len(along):
-                raise ValueError(
-                    f"layer {acts.layer!r} of this model has {answers.shape[1]:,} neurons, and the "
-                    f"activations have {len(along):,}: they are from another model."
+            with own_modes():
+                values = rows_of(
+                    tensor_of(output, acts.layer),
+                    acts.layer,
+                    second[acts.layer].layout(call),
+                    batch,
                 )
-            gradient = _gradient((answers @ along).sum(), leaf, acts.layer, below)
-            # Padding may hold NaN, which zero does not take away.
-            product = torch.where(gradient == 0, 0, gradient * leaf.detach())
-            part = rows_of(product, below, first[below].layout(0), batch).double()
-            found.append((part.sum(1) if part.ndim == 3 else part).cpu().numpy())
-            rows.append(answers.detach().cpu().numpy())
-            at.append(which)
+                answers = _answers(values, batch, acts.unit, places[which, 1], acts.layer)
+                along = torch.as_tensor(given.direction, dtype=answers.dtype, device=answers.device)
+                if answers.shape[1] != len(along):
+                    raise ValueError(
+                        f"layer {acts.layer!r} of this model has {answers.shape[1]:,} neurons, and "
+                        f"the activations have {len(along):,}: they are from another model."
+                    )
+                gradient = _gradient((answers @ along).sum(), leaf, acts.layer, below)
+                # Padding may hold NaN, which zero does not take away.
+                product = torch.where(gradient == 0, 0, gradient * leaf.detach())
+                part = rows_of(product, below, first[below].layout(0), batch).double()
+                found.append((part.sum(1) if part.ndim == 3 else part).cpu().numpy())
+                rows.append(answers.detach().cpu().numpy())
+                at.append(which)
     order = np.argsort(np.concatenate(at))
     _compare(np.concatenate(rows)[order], given, model)
     out: np.ndarray = np.concatenate(found)[order]
@@ -215,7 +222,10 @@ def _compare(rows: np.ndarray, given: TopSamples, model: nn.Module) -> None:
     """Refuse a model or data that gives other activations than those that were captured."""
     stored = getattr(given.acts.values, "stored_dtype", "float32")
     kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
-    fine = stored == "float32" and not kinds & {torch.float16, torch.bfloat16}
+    half = kinds & {torch.float16, torch.bfloat16} or any(
+        torch.is_autocast_enabled(p.device.type) for p in model.parameters()
+    )
+    fine = stored == "float32" and not half
     apart = np.abs(rows - given.vectors)
     largest = float(np.abs(given.vectors).max())
     # Not `>`: NaN is no match.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from neuronwidgets.models import (
     evaluating,
     find_layer,
     hooked,
+    is_binary,
     logits_of,
     move,
     read_at,
@@ -28,6 +29,8 @@ from neuronwidgets.models import (
     selected,
     surveyed,
     tensor_of,
+    trainable,
+    two_logits,
 )  # fmt: skip
 from neuronwidgets.models.outputs import unclear
 
@@ -50,8 +53,8 @@ class Answering:
     batch_size: int = 64
     max_length: int | None = None
     neuron_axis: int | None = None
-    classes: Sequence[str] | None = None
-    predict: Callable[[Any], torch.Tensor] | None = None
+    classes: Sequence[str] | Mapping[Any, str] | None = None
+    predict: Callable[[Any], Any] | None = None
 
 
 def attributed(
@@ -68,7 +71,9 @@ def attributed(
                          "data that the activations were captured from).")  # fmt: skip
     assert acts.labels is not None
     name = acts.label_names[label]
-    number = class_names(source.model, [name], source.classes).index(name)
+    names = class_names(source.model, [name], source.classes)
+    which = names.index(name), max(len(names), len(acts.label_names))
+    source = replace(source, model=trainable(source.model))
     module = find_layer(source.model, acts.layer)
     data, places = _wanted(acts, label, source)
     found = batches(
@@ -87,7 +92,7 @@ def attributed(
             layer = {acts.layer: module}
             for scale, weight in scales:
                 with surveyed(layer, inputs, batch.size, source.neuron_axis) as answers:
-                    part = _one(source, acts, module, answers, batch, inputs, number, scale)
+                    part = _one(source, acts, module, answers, batch, inputs, which, scale)
                 total += weight * part
             count += batch.size
     return total / count
@@ -95,8 +100,10 @@ def attributed(
 
 def _one(
     source: Answering, acts: Activations, module: nn.Module, answers: Mapping[str, Answers],
-    batch: Any, inputs: Any, number: int, scale: float,
+    batch: Any, inputs: Any, which: tuple[int, int], scale: float,
 ) -> np.ndarray:  # fmt: skip
+    """Of class `which[0]` of `which[1]`."""
+    number, classes = which
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
     calls = itertools.count()
 
@@ -118,11 +125,17 @@ def _one(
 
     with hooked(module, edit):
         logits = logits_of(call(source.model, inputs), source.predict)
+    if is_binary(logits, batch.size, classes):
+        logits = two_logits(logits)
     if logits.ndim != 2 or not number < logits.shape[1]:
         raise ValueError(f"the logits have shape {tuple(logits.shape)}: samples x classes are "
                          "needed: pass predict= or classes=.")  # fmt: skip
     if not kept:
         raise ValueError(f"layer {acts.layer!r} was never called while the model ran.")
+    if not logits.requires_grad:
+        raise ValueError("the answer does not require grad, so nothing can be said of layer "
+                         f"{acts.layer!r}: predict= and the model must not leave torch's "
+                         "gradients.")  # fmt: skip
     leaves = [leaf for leaf, _ in kept]
     gradients = torch.autograd.grad(logits[:, number].sum(), leaves, allow_unused=True)
     parts = [
