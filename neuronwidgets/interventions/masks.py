@@ -15,6 +15,7 @@ from neuronwidgets.activations import how_many
 from neuronwidgets.interventions.directions import finite
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
+from neuronwidgets.models import layer_name
 from neuronwidgets.modes import own_modes
 
 To = Literal["zero", "mean", "soft", "factor"]
@@ -315,7 +316,7 @@ def range_edit(
 @contextmanager
 def mask_neurons(
     model: nn.Module,
-    ranges: HasRanges | str,
+    ranges: HasRanges | str | nn.Module,
     label: Any,
     top: float = 0.3,
     *,
@@ -332,10 +333,13 @@ def mask_neurons(
     `tau = inf`, with its arguments. `mask_neurons(model, layer, [3, 5])` masks these neurons of a
     layer; it has no means, so `to` is "zero" or "factor".
     """
-    if isinstance(ranges, str):
+    if isinstance(ranges, str | nn.Module) or not hasattr(ranges, "intervals"):
         if neurons is not None:
             raise ValueError("neurons are given twice: mask_neurons(model, layer, [3, 5]).")
-        edit = _whole_neurons(ranges, neuron_numbers(label), to, factor, positions, call)
+        layer: Any = ranges
+        edit = _whole_neurons(
+            layer_name(model, layer), neuron_numbers(label), to, factor, positions, call
+        )
     else:
         edit = range_edit(
             ranges, label, float("inf"), top, neurons=neurons, to=to, factor=factor,

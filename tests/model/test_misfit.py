@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 
 
 def floats(*shape: int) -> np.ndarray:
-    return RNG.random(shape, dtype=np.float32)
+    return np.random.default_rng(1).random(shape, dtype=np.float32)
 
 
 def convolving(channels: int) -> nn.Module:
@@ -91,7 +91,8 @@ def test_other_failures_are_the_models_own() -> None:
 
 
 def test_masks_and_gradients_say_it_too() -> None:
-    model = nn.Sequential(nn.Linear(64, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 4), nn.Tanh(), nn.Linear(4, 2)).eval()
     acts = nw.capture(model, floats(8, 64), "1", labels=[0, 1] * 4, progress=False)
     wrong = floats(8, 63)
     with pytest.raises(RuntimeError, match="takes 64 numbers on the last axis"):
@@ -118,6 +119,10 @@ def test_a_layer_may_be_the_module_itself() -> None:
         assert edit.layer == "1"
     with nw.steer(LINEAR, LINEAR[1], np.ones(4), 2.0) as edit:
         assert edit.layer == "1"
+    with nw.mask_neurons(LINEAR, LINEAR[1], [1, 3]) as masked:
+        assert masked.layer == "1"
+    with pytest.raises(TypeError, match=r"layer must be a name, got 1 \(int\)"):
+        nw.mask_neurons(LINEAR, 1, [3]).__enter__()
     with pytest.raises(ValueError, match="layer is a ReLU that is not in Sequential"):
         nw.capture(LINEAR, data, nn.ReLU(), progress=False)
     with pytest.raises(ValueError, match="one layer, or several different ones"):

@@ -23,6 +23,8 @@ from neuronwidgets.modes import own_modes
 
 SHOWN = 10
 RANK = "polysemanticity"
+FEW = 10
+"""Fewer top samples than this do not rank a neuron: chance parts them as well."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -83,12 +85,14 @@ class LayerSplit:
 
     @cached_property
     def ranked(self) -> np.ndarray:
-        """int64 `N`: places, the most polysemantic first; what has no score comes last.
+        """int64 `N`: places, the most polysemantic first; what has no score, or fewer than 10 top
+        samples to tell it from, comes last.
 
         By the score "polysemanticity" where it was computed, else by the number of concepts.
         """
         by = self.scores.get(RANK, self.counts.astype(np.float64))
-        return np.lexsort((np.arange(len(by)), -self.counts, np.where(np.isnan(by), np.inf, -by)))
+        told = ~np.isnan(by) & (self.tops >= min(FEW, self.settings.top))
+        return np.lexsort((np.arange(len(by)), -self.counts, np.where(told, -by, np.inf)))
 
     def place(self, neuron: int) -> int:
         """Where a neuron (or the direction of this number) stands in the arrays.

@@ -15,8 +15,6 @@ DRAWS, FEWEST = 99, 9
 SOON, LATE = 200, 2000
 """Up to 200 top samples take all 99 draws; above 2,000 a single one takes many seconds."""
 ACTIVE = 0.9
-FEW_SAMPLES = 10
-"""Fewer top samples than this say nothing of clusters."""
 TIE = 1e-9
 """Values that differ by less are equal: what rounding does."""
 
@@ -74,8 +72,7 @@ def polysemanticity(
     have both: then the index is the geometric part alone.
 
     All are NaN for a neuron that rests on more than a tenth of its top samples (`active`): these
-    are samples like any, of many kinds, and would make a dead neuron the most polysemantic. So they
-    are for fewer than 10 top samples.
+    are samples like any, of many kinds, and would make a dead neuron the most polysemantic.
 
     0 to 1; higher: more polysemantic. docs/scores.md says where p holds and where it does not.
 
@@ -93,8 +90,6 @@ def polysemanticity(
     labelled = np.where(np.isnan(out["alignment"]), 1, out["alignment"])
     out = {"polysemanticity": out["geometry"] * labelled, **out}
     resting = neurons.active < ACTIVE
-    if neurons.index.shape[1] < FEW_SAMPLES:
-        resting[:] = True
     return {name: np.where(resting, np.nan, column) for name, column in out.items()}
 
 
