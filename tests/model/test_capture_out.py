@@ -179,7 +179,7 @@ def test_a_cut_off_capture_keeps_what_it_has_and_goes_on(
 
 KILLED = """
 import os, sys
-import numpy as np, torch
+import cloudpickle, numpy as np, pandas, pyarrow.parquet, torch
 from torch import nn
 import neuronwidgets as nw
 from neuronwidgets.capture import disk
@@ -197,7 +197,7 @@ def run(out):
         np.save(out + f"-mean-{name}.npy", found[name][2].mean)
 
 torch.set_num_threads(1)
-# One process imports; each capture is a child of it, so that twenty of them take seconds.
+# One process imports, also what a capture imports late; each of twenty captures is its child.
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
