@@ -22,13 +22,6 @@ CHROMIUM = """--no-sandbox --disable-gpu --disable-quic --no-first-run
 expect.set_options(timeout=30_000)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-
-
 class Notebook:
     """A notebook open in JupyterLab."""
 

@@ -7,6 +7,7 @@ run here has `<!-- not run: REASON -->` on the line above it, which readers do n
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +70,15 @@ first, second = nw.toy.Config(**size), nw.toy.Config.negative_bias(**size)
 }
 
 
+SMALL = {
+    "ranges.md": {
+        "slice(0, 1500), slice(1500, 2000)": "slice(0, 200), slice(200, 240)",
+        "topics.texts[2000:2100]": "topics.texts[2000:2010]",
+    },
+}
+"""What a page has -> what is run, unless `NEURONWIDGETS_BUDGET=full`."""
+
+
 class Block(NamedTuple):
     heading: str
     line: int
@@ -92,20 +102,27 @@ def blocks(page: Path) -> list[Block]:
 
 
 @pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page)])
-def test_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_run(
+    name: str,
+    small: Callable[[list[str], dict[str, str]], list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
+    every = blocks(PAGES[name])
+    code = small([block.code for block in every], SMALL.get(name, {}))
     space: dict[str, Any] = {"__name__": "__main__"}
     run(PRELUDES.get(name, ""), space, f"prelude of {name}")
     heading = ""
     try:
-        for block in blocks(PAGES[name]):
+        for block, source in zip(every, code, strict=True):
             if block.heading != heading:
                 heading = block.heading
                 key = f"{name}#{heading}"
                 run(PRELUDES.get(key, ""), space, f"prelude of {key}")
             if block.reason is None:
                 # Blank lines before it, so that a traceback names the page's line.
-                run("\n" * block.line + block.code, space, str(PAGES[name]))
+                run("\n" * block.line + source, space, str(PAGES[name]))
     finally:
         ipywidgets.Widget.close_all()
 
@@ -125,7 +142,7 @@ def test_few_blocks_are_not_run() -> None:
 
 def test_preludes_are_of_pages_and_headings() -> None:
     pages = {name: {block.heading for block in blocks(page)} for name, page in PAGES.items()}
-    for key in PRELUDES:
+    for key in [*PRELUDES, *SMALL]:
         name, _, heading = key.partition("#")
         assert not heading or heading in pages[name]
         assert pages[name]
