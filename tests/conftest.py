@@ -32,6 +32,7 @@ MARKS = {
     "docs/*": "slow",
     "model/*": "model",
     "model/*_ray.py": "ray",
+    "model/test_datasets.py": "slow",
     "notebooks/*": "notebook",
 }
 """Files -> marker of all tests in them."""
@@ -63,11 +64,10 @@ class ByGroup(LoadScopeScheduling):
     no longer allows.)"""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0]
-        marks = marks_of(file.removeprefix(f"{HERE.name}/"))
-        if "notebook" in marks or "slow" in marks:
+        file = nodeid.split("::")[0].removeprefix(f"{HERE.name}/")
+        if file.startswith(("docs/", "notebooks/")):
             return nodeid
-        return next((mark for mark in ("browser", "ray") if mark in marks), file)
+        return next((mark for mark in marks_of(file) if mark in ("browser", "ray")), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:

@@ -208,6 +208,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_capture_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
