@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -93,21 +95,22 @@ def small() -> Callable[[list[str], dict[str, str]], list[str]]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
     """A Ray cluster of two workers on this machine, for all tests."""
-    import warnings
-
     import torch
 
+    # As each actor has: sums over threads are rounded differently.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import ray
 
-        # As each actor has: sums over threads are rounded differently.
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         ray.shutdown()
-        torch.set_num_threads(threads)
+        gc.collect()  # handles of processes that have not ended warn as they go
+    torch.set_num_threads(threads)
 
 
 CORPUS = ["the cat sat on the mat", "playing players play", "naïve 日本 🧠 straße"] * 3
