@@ -104,7 +104,14 @@ def cluster() -> Iterator[None]:
         warnings.simplefilter("ignore")
         import ray
 
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        for again in (True, True, False):
+            try:
+                ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+                break
+            except Exception:  # its node has 30 seconds to start: few on a busy machine
+                ray.shutdown()
+                if not again:
+                    raise
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 import ipywidgets
 import pytest
 
+from neuronwidgets.concepts import METHODS
+from neuronwidgets.concepts.scores import SCORES
+
 ROOT = Path(__file__).parents[2]
 PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 
@@ -109,6 +112,7 @@ def test_blocks_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    registries = [(registry, dict(registry)) for registry in (METHODS, SCORES)]
     every = blocks(PAGES[name])
     code = small([block.code for block in every], SMALL.get(name, {}))
     space: dict[str, Any] = {"__name__": "__main__"}
@@ -125,6 +129,9 @@ def test_blocks_run(
                 run("\n" * block.line + source, space, str(PAGES[name]))
     finally:
         ipywidgets.Widget.close_all()
+        for registry, before in registries:
+            registry.clear()
+            registry.update(before)
 
 
 def run(code: str, space: dict[str, Any], name: str) -> None:
