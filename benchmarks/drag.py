@@ -18,7 +18,7 @@ FRAME = 1000 / 60
 
 
 def main() -> int:
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "tests/browser", "-k", "drag_with"]
+    command = [sys.executable, "-m", "pytest", "-n0", "-qs", "tests/browser", "-k", "drag_with"]
     home = Path(__file__).parent.parent
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
     lines = re.findall(r"script time per step: .* p95 ([\d.]+) ms.*", done.stdout)

@@ -26,13 +26,16 @@ TEMPERATURE = 0.7
 CHOICES = 40
 """Of so many most likely tokens one is drawn."""
 
+CACHES = "cache", "past_key_values"
+"""What models call their key-value cache: transformers from 5.24 on, and before."""
+
 
 @dataclass
 class _Voice:
     edit: Intervention | None
     fresh: torch.Tensor
     whole: torch.Tensor
-    past: Any = None
+    past: dict[str, Any] = field(default_factory=dict)
     made: list[int] = field(default_factory=list)
     done: bool = False
 
@@ -93,14 +96,20 @@ def _next(model: nn.Module, voice: _Voice, axis: int | None) -> torch.Tensor:
         inside = editing(model, module, voice.edit, axis)
     with inside:
         if hasattr(model, "config"):
-            output = model(input_ids=voice.fresh, past_key_values=voice.past, use_cache=True)
-            voice.past = getattr(output, "past_key_values", None)
-            if voice.past is None and voice.fresh.shape != voice.whole.shape:
+            output = model(input_ids=voice.fresh, use_cache=True, **voice.past)
+            voice.past = _past(output)
+            if not voice.past and voice.fresh.shape != voice.whole.shape:
                 output = model(input_ids=voice.whole)
         else:
             output = model(voice.whole)
     logits: torch.Tensor = logits_of(output)[0, -1].float().cpu()
     return logits
+
+
+def _past(output: Any) -> dict[str, Any]:
+    """The cache in `output` under the name it has there: a model takes it by the same name."""
+    names = output.keys() if isinstance(output, Mapping) else ()
+    return {name: output[name] for name in CACHES if name in names}
 
 
 def _drawn(logits: torch.Tensor, noise: torch.Tensor, temperature: float) -> int:

@@ -19,14 +19,9 @@ from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 CHROMIUM = """--no-sandbox --disable-gpu --disable-quic --no-first-run
 --disable-background-networking --disable-component-update --disable-sync""".split()  # noqa: SIM905
-expect.set_options(timeout=30_000)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.browser)
+WAIT = 90_000
+"""Milliseconds after which something will not come, on a busy machine neither."""
+expect.set_options(timeout=WAIT)
 
 
 class Notebook:
@@ -50,7 +45,7 @@ class Notebook:
         self.page.wait_for_function(
             """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status
             === 'idle'""",
-            timeout=60_000,
+            timeout=WAIT,
         )
 
     def command(self, name: str) -> None:
@@ -80,7 +75,7 @@ class Notebook:
     def frame(self, index: int = 0) -> Any:
         """One of the explorers on the page."""
         found = self.page.locator(".nw-frame").nth(index)
-        found.wait_for(timeout=60_000)
+        found.wait_for(timeout=WAIT)
         return found
 
     def follows(self, expression: str, value: str) -> None:
@@ -143,7 +138,7 @@ class Lab:
     def page(self, path: Path, width: int = 1500, height: int = 1150) -> Notebook:
         self._end_kernels(path)
         page = self.browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(WAIT)
         made = Notebook(page, self.url, path)
         self.opened.append(made)
         made.open()
@@ -219,7 +214,7 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
 def _await_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     import time
 
-    end = time.monotonic() + 60
+    end = time.monotonic() + WAIT / 1000
     while time.monotonic() < end:
         if server.poll() is not None:
             break

@@ -226,8 +226,8 @@ class Broken(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out = x.clone()
-        out[x[..., 0] == 7, 2] = torch.nan
-        out[x[..., 0] == 8, 1] = -torch.inf
+        out[..., 2][x[..., 0] == 7] = torch.nan
+        out[..., 1][x[..., 0] == 8] = -torch.inf
         return self.last(out)
 
 

@@ -226,7 +226,7 @@ def test_every_kind_of_texts_is_the_same_in_a_folder_in_parts_and_in_the_backgro
 
 KILLED = """
 import os, sys
-import numpy as np, torch
+import cloudpickle, numpy as np, pandas, pyarrow.parquet, torch
 from torch import nn
 import neuronwidgets as nw
 from neuronwidgets.capture import disk
@@ -244,7 +244,7 @@ def run(out):
         np.save(out + f"-mean-{name}.npy", found[name][2].mean)
 
 torch.set_num_threads(1)
-# One process imports; each capture is a child of it, so that twenty of them take seconds.
+# One process imports, also what a capture imports late; each of twenty captures is its child.
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
@@ -255,6 +255,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_capture_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +23,7 @@ LABELS = [str(RNG.choice(["a", "b", "c"])) for _ in TEXTS]
 LAYERS = ["encoder.layer.0.intermediate", "encoder.layer.1"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import ray
-
-        # As each actor has: sums over threads are rounded differently.
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield
-        ray.shutdown()
-        torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("cluster")
 
 
 @pytest.fixture(autouse=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import neuronwidgets as nw
 from neuronwidgets.concepts.scores import majority
 
 
+@pytest.mark.slow
 def test_concept_vectors_are_purer_than_polysemantic_neurons() -> None:
     fashion = nw.datasets.fashion()
     acts = nw.capture(

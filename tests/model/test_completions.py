@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import BertConfig, BertForMaskedLM
 
 import neuronwidgets as nw
@@ -64,6 +66,42 @@ def test_the_same_numbers_are_drawn_for_all(stories: Any, found: nw.Ranges) -> N
     other = last(stories.model, stories.tokenizer, "Lily", {"base": None}, 20, seed=4)
     assert other["base"] != steps[-1]["base"]
     assert not any(m._forward_hooks for m in stories.model.modules())
+
+
+class Answer(dict):  # type: ignore[type-arg]
+    """A model's output, as transformers': a mapping with attributes."""
+
+    @property
+    def logits(self) -> torch.Tensor:
+        logits: torch.Tensor = self["logits"]
+        return logits
+
+
+class Summing(nn.Module):
+    """The next token is the sum of all tokens so far; the sum is the cache, if that has a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.config, self.name, self.lengths = SimpleNamespace(), name, []
+
+    def forward(self, input_ids: torch.Tensor, use_cache: bool = False, **cache: Any) -> Answer:
+        assert set(cache) <= {self.name}
+        self.lengths.append(input_ids.shape[1])
+        total = int(input_ids.sum() + cache.get(self.name, 0)) % 500
+        logits = torch.nn.functional.one_hot(torch.tensor(total), 512).expand(1, 1, 512)
+        return Answer(logits=logits, **({self.name: torch.tensor(total)} if use_cache else {}))
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_a_cache_is_given_back_under_the_name_it_came_by(stories: Any, name: str) -> None:
+    prompt = "Once upon a time"
+    model, without = Summing(name), Summing("other")
+    made = last(model, stories.tokenizer, prompt, {"base": None}, 6, 0)
+    assert made == last(without, stories.tokenizer, prompt, {"base": None}, 6, 0)
+    assert len(made["base"]) > 6
+    assert model.lengths[1:] == [1] * 5
+    # Without a cache that we know of, the whole text is read again.
+    assert max(without.lengths) == model.lengths[0] + 5
 
 
 def test_topics_writes_on_after_its_end_token(stories: Any) -> None:

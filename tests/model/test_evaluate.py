@@ -263,8 +263,9 @@ def speaking() -> dict[str, Any]:
     inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
     inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", model_max_length=16
-    )
+        tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", model_max_length=16,
+        model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
     config = GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=12, n_positions=16, num_labels=2,
                         pad_token_id=0, id2label={0: "cats", 1: "dogs"},
                         label2id={"cats": 0, "dogs": 1}, bos_token_id=1,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -223,7 +223,6 @@ class Boom(Exception):
     pass
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(["steer", "ablate", "edit"]), min_size=1, max_size=4),
        st.booleans())  # fmt: skip
 def test_hooks_are_gone_on_every_way_out(kinds: list[str], crash: bool) -> None:

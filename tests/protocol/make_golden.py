@@ -143,7 +143,8 @@ def intervals() -> list[dict[str, object]]:
     acts = activations("image")
     assert acts.labels is not None
     found = nw.ranges(acts).of_neuron(1)
-    values = acts.values[:, 1].astype(np.float32)
+    # Compared as the view does, in float64; NumPy 1 would round the edges to float32.
+    values = acts.values[:, 1].astype(np.float32).astype(np.float64)
     rows: list[dict[str, object]] = []
     for label in range(3):
         for rule in RULES:

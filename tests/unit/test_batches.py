@@ -13,7 +13,11 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
-from transformers import CLIPImageProcessor, CLIPProcessor, PreTrainedTokenizerBase
+from transformers import (
+    CLIPImageProcessor,
+    PreTrainedTokenizerBase,
+    VisionTextDualEncoderProcessor,
+)
 
 from neuronwidgets.models import Batch, batches
 
@@ -124,7 +128,7 @@ def test_an_image_processor_makes_the_input() -> None:
 
 
 def test_a_processors_tokenizer_makes_texts(bert_tokenizer: PreTrainedTokenizerBase) -> None:
-    processor = CLIPProcessor(CLIPImageProcessor(), bert_tokenizer)
+    processor = VisionTextDualEncoderProcessor(CLIPImageProcessor(), bert_tokenizer)
     (made,) = all_of(["the cat"], processor=processor)
     assert made.inputs["input_ids"].tolist() == [[2, 4, 5, 3]]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronwidgets.capture.collectors import (
@@ -74,7 +74,6 @@ def chunk(count: int = 5, neurons: int = 3, **columns: Any) -> Chunk:
 
 
 @every
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**9), cut=st.integers(0, 10**9))
 def test_batches_order_and_merging_do_not_matter(
     make: Make, rows_of: Any, tear: Any, seed: int, cut: int

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronwidgets.capture.collectors import Chunk, Histogram, Histograms
@@ -44,7 +44,6 @@ def seen(rows: np.ndarray, bins: int, batch: int) -> Histograms:
     return histogram.result()
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     seed=st.integers(0, 10**9), cut=st.integers(0, 10**9), bins=st.sampled_from([16, 17, 100, 256])
 )
@@ -53,7 +52,6 @@ def test_as_numpy_in_any_batches(rows_of: Any, tear: Any, seed: int, cut: int, b
     check(tear(lambda: Histogram(bins), chunk, cut).result(), chunk.rows.numpy(), bins)
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     values=st.lists(
         st.floats(-(2.0**60), 2.0**60, width=32).filter(lambda x: x == 0 or abs(x) > 2.0**-60),

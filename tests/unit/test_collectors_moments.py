@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -42,7 +42,6 @@ def check(table: MomentTable, rows: np.ndarray, rtol: float = 1e-9) -> None:
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
 
 
-@settings(max_examples=200, deadline=None)
 @given(seed=st.integers(0, 10**9), cut=st.integers(0, 10**9), by_label=st.booleans())
 def test_as_scipy_in_any_batches(
     rows_of: Any, tear: Any, seed: int, cut: int, by_label: bool

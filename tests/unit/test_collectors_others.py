@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -17,7 +17,6 @@ from neuronwidgets.capture.collectors.reservoir import mixed, priority
 MASK = (1 << 64) - 1
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**9), cut=st.integers(0, 10**9))
 def test_rows_come_back_in_order(rows_of: Any, tear: Any, seed: int, cut: int) -> None:
     chunk = rows_of(seed)
@@ -29,7 +28,6 @@ def test_rows_come_back_in_order(rows_of: Any, tear: Any, seed: int, cut: int) -
     assert found.seen == len(chunk)
 
 
-@settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 10**9), cut=st.integers(0, 10**9), size=st.integers(1, 100))
 def test_a_reservoir_keeps_the_first_priorities(
     rows_of: Any, tear: Any, seed: int, cut: int, size: int
@@ -81,7 +79,6 @@ def test_the_hash_is_splitmix64() -> None:
     assert [w & MASK for w in mixed(torch.tensor(words)).tolist()] == [step(w) for w in words]
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 10**9),
     cut=st.integers(0, 10**9),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronwidgets.capture.collectors import Chunk, Top, Tops
@@ -49,7 +49,6 @@ def whole(rows: np.ndarray) -> Chunk:
     return Chunk(torch.from_numpy(rows), index // 7, index % 7)
 
 
-@settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 10**9), cut=st.integers(0, 10**9), k=st.integers(1, 30))
 def test_as_sorting_in_any_batches(rows_of: Any, tear: Any, seed: int, cut: int, k: int) -> None:
     rows = rows_of(seed)

@@ -283,6 +283,7 @@ def test_damaged_arrays_are_refused(made: Split, tmp_path: Path) -> None:
         Concepts.load(path)
 
 
+@pytest.mark.slow
 def test_a_chart_of_more_rows_than_altairs_limit() -> None:
     values = np.random.default_rng(0).normal(size=(5500, 3))
     concepts = split(Activations.from_arrays(values), 0, top=5500).cut()

@@ -59,6 +59,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         exec("from neuronwidgets import splitt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first",
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from sklearn.cluster import KMeans
@@ -154,7 +154,6 @@ def test_where_they_cannot_all_of_those_between_are_raised_alike() -> None:
     assert expected[0] < inside[-1]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.integers(2, 30),
     st.integers(1, 4),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import linalg
 
 import neuronwidgets as nw
 from neuronwidgets.activations.store.matrix import Stored
@@ -18,25 +19,7 @@ def values(samples: int, neurons: int, seed: int = 0) -> np.ndarray:
     return (rng.normal(size=(samples, neurons)) * strength + 0.3).astype(np.float32)
 
 
-@pytest.mark.parametrize("center", [False, True])
-@pytest.mark.parametrize("shape", [(200, 12), (12, 200), (30, 30), (1, 5), (7, 1)])
-@pytest.mark.parametrize("way", ["all at once", "in blocks", "Lanczos", "Lanczos without products"])
-def test_they_are_numpys(
-    shape: tuple[int, int], center: bool, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if center and shape[0] == 1:
-        return
-    if way != "all at once":
-        monkeypatch.setattr(singular, "BLOCK", 50)
-    k = min(5, *shape)
-    if way.startswith("Lanczos"):
-        if min(shape) < 10:
-            return
-        k = min(shape) // 10
-        monkeypatch.setattr(singular, "FULL", 1)
-        if way != "Lanczos":
-            monkeypatch.setattr(singular, "GRAM", 1)
-    X = values(*shape)
+def check(X: np.ndarray, k: int, center: bool) -> None:
     found = nw.singular_directions(X, k, center)
     wide = X.astype(np.float64) - (X.mean(axis=0, dtype=np.float64) if center else 0)
     _, expected, right = np.linalg.svd(wide, full_matrices=False)
@@ -48,6 +31,41 @@ def test_they_are_numpys(
     assert (found.directions[np.arange(k), np.abs(found.directions).argmax(axis=1)] > 0).all()
     assert found.centered is center
     assert len(found) == k
+
+
+@pytest.mark.parametrize("block", [singular.BLOCK, 50], ids=["all at once", "in blocks"])
+@pytest.mark.parametrize(
+    ("shape", "center"),
+    [((200, 12), False), ((200, 12), True), ((12, 200), False), ((12, 200), True),
+     ((30, 30), False), ((30, 30), True), ((7, 1), False), ((7, 1), True), ((1, 5), False)],
+)  # fmt: skip
+def test_they_are_numpys(
+    shape: tuple[int, int], center: bool, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(singular, "BLOCK", block)
+    check(values(*shape), min(5, *shape), center)
+
+
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize("shape", [(200, 12), (12, 200), (30, 30), (10, 400), (400, 10)])
+@pytest.mark.parametrize("gram", [singular.GRAM, 1], ids=["Lanczos", "Lanczos without products"])
+def test_lanczos_finds_the_same(
+    shape: tuple[int, int], center: bool, gram: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(singular, "BLOCK", 50)
+    monkeypatch.setattr(singular, "FULL", 1)
+    monkeypatch.setattr(singular, "GRAM", gram)
+    used: list[int] = []
+    eigsh = linalg.eigsh
+
+    def watched(products: object, k: int, **options: object) -> object:
+        used.append(k)
+        return eigsh(products, k, **options)
+
+    monkeypatch.setattr(linalg, "eigsh", watched)
+    k = min(shape) // 10
+    check(values(*shape), k, center)
+    assert used == [k]
 
 
 def test_activations_on_disk_are_read_in_blocks(
@@ -108,6 +126,7 @@ def test_they_show_themselves() -> None:
         (np.ones((5, 3)), {"k": 1.0}, "k=1.0"),
         (np.zeros((5, 3)), {"k": 1}, "is zero: it has no singular directions"),
         (np.full((7, 3), 0.1), {"k": 1, "center": True}, "the same on every sample"),
+        (np.ones((1, 5)), {"k": 1, "center": True}, "the same on every sample"),
         (np.full((5, 3), 1e200), {"k": 1}, "whose squares do not fit"),
     ],
 )

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
@@ -42,7 +42,6 @@ def concepts() -> Concepts:
 # The statistic
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=4, max_size=60).filter(
         lambda rows: len({row[1] for row in rows}) == 2 and len({row[0] for row in rows}) > 1

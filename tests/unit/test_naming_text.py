@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neuronwidgets import Activations, Concepts, Samples, split
@@ -91,7 +91,6 @@ def test_ngrams_around_a_token() -> None:
     assert at == (("needle",), 1001, 1007)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=40), st.integers(1, 3))
 def test_terms_stand_where_they_say(text: str, words: int) -> None:
     for term, start, end in occurrences(text, words):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.cluster import hierarchy
@@ -170,7 +170,6 @@ def test_every_merge_is_of_a_nearest_pair(X: np.ndarray, method: str, metric: st
     assert_greedy(X, method, metric)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     X=arrays(
         np.float64,

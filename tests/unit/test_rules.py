@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import erf
@@ -130,7 +130,6 @@ def test_a_discriminative_range_beats_the_gaussian_on_new_data() -> None:
             assert best >= own - 0.02
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.floats(0, 5), st.sampled_from(rules.RULES))
 def test_ranges_are_whole_whatever_the_data(seed: int, classes: int, tau: float, rule: str) -> None:
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -100,7 +100,6 @@ def test_blocks_do_not_matter(name: str) -> None:
 numbers = st.floats(-1e300, 1e300, allow_subnormal=False)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(numbers, min_size=2, max_size=30).filter(lambda x: len(set(x)) > 1))
 def test_ranges_at_any_scale(values: list[float]) -> None:
     along = np.array([values])

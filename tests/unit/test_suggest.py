@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import pdist, squareform
@@ -40,7 +40,6 @@ def planted(clusters: int, apart: float = 20, seed: int = 0) -> Split:
     return nw.split(points, 7, top=len(points), min_size=5)
 
 
-@settings(max_examples=150, deadline=None)
 @given(POINTS, st.integers(1, 8))
 # Heights that differ by rounding only.
 @example(np.arange(10)[:, None] * np.array([[0.1, 0.1, 0.1]]), 1)
@@ -56,7 +55,6 @@ def test_each_stretch_gives_its_number_of_concepts(points: np.ndarray, min_size:
         assert concepts(tree, s.threshold, min_size) == s.concepts
 
 
-@settings(max_examples=60, deadline=None)
 @given(POINTS, st.integers(1, 8))
 def test_the_default_is_in_range_and_gives_concepts_where_there_are_any(
     points: np.ndarray, min_size: int
@@ -68,7 +66,6 @@ def test_the_default_is_in_range_and_gives_concepts_where_there_are_any(
         assert concepts(tree, threshold, min_size) >= 1
 
 
-@settings(max_examples=30, deadline=None)
 @given(POINTS.filter(lambda points: len(points) > 1), st.integers(1, 8))
 def test_each_suggestion_gives_its_number_of_concepts(points: np.ndarray, min_size: int) -> None:
     made = nw.split(points, 0, top=len(points), min_size=min_size)

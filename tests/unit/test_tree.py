@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -32,7 +32,6 @@ def thresholds(tree: Tree) -> list[float]:
     return [*heights.tolist(), *middles.tolist(), tree.top + 1]
 
 
-@settings(max_examples=60, deadline=None)
 @given(POINTS)
 def test_size_start_order_and_children_agree(points: np.ndarray) -> None:
     tree = Tree.of(linkage(points))
@@ -52,7 +51,6 @@ def test_size_start_order_and_children_agree(points: np.ndarray) -> None:
         assert tree.height[node] >= max(tree.height[left], tree.height[right])
 
 
-@settings(max_examples=60, deadline=None)
 @given(POINTS)
 def test_every_cut_is_a_partition_from_left_to_right(points: np.ndarray) -> None:
     tree = Tree.of(linkage(points))
@@ -64,7 +62,6 @@ def test_every_cut_is_a_partition_from_left_to_right(points: np.ndarray) -> None
     assert len(tree.cut(tree.top)) == len(tree.cut(float("inf"))) == 1
 
 
-@settings(max_examples=60, deadline=None)
 @given(POINTS, MIN_SIZES)
 def test_concepts_on_the_screen_never_share_a_colour(points: np.ndarray, min_size: int) -> None:
     tree = Tree.of(linkage(points))
@@ -79,7 +76,6 @@ def test_concepts_on_the_screen_never_share_a_colour(points: np.ndarray, min_siz
     assert colors.max() < max(most, len(COLORS))
 
 
-@settings(max_examples=60, deadline=None)
 @given(POINTS, MIN_SIZES)
 def test_the_bigger_child_keeps_the_colour(points: np.ndarray, min_size: int) -> None:
     tree = Tree.of(linkage(points))
@@ -116,7 +112,6 @@ def test_ties_go_to_the_smaller_anchor() -> None:
     assert tree.inherit([4], [5, 6]) == [0]
 
 
-@settings(max_examples=60, deadline=None)
 @given(POINTS, st.data())
 def test_names_are_one_to_one_and_do_not_depend_on_the_way(
     points: np.ndarray, data: st.DataObject

@@ -103,7 +103,7 @@ class Collector(ABC):
                 self.above, self.seen = self.above + other.above, self.seen + other.seen
 
             def result(self):
-                return (self.above / self.seen).cpu().numpy()
+                return (self.above.cpu() / self.seen).numpy()
 
     One collector collects one layer. Chunks come in any order and of any size, some of them empty.
     """
