@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,18 @@ class Activations:
     def label_titles(self) -> tuple[str, ...]:
         """The labels' names as headings: "label 7" where the name is a bare number."""
         return tuple(f"label {n}" if n.isdecimal() else n for n in self.label_names)
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """float64 `D`: the mean of all samples, about which concepts are compared."""
+        stored = getattr(self.values, "mean_vector", None)
+        if stored is not None:
+            return np.asarray(stored)
+        total = np.zeros(self.shape[1])
+        step = max(1, _CHUNK // max(1, self.shape[1]))
+        for start in range(0, len(self), step):
+            total += self.values[start : start + step].sum(axis=0, dtype=np.float64)
+        return total / len(self)
 
     def neuron(self, neuron: int) -> np.ndarray:
         """The activation of one neuron on every sample: `S`."""

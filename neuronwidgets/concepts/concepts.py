@@ -13,12 +13,23 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts import files, show
-from neuronwidgets.concepts.find import find, unit
+from neuronwidgets.concepts.control import DRAWS, chance_shares, jaccard, label_of
+from neuronwidgets.concepts.retrieval import (
+    CHUNK,
+    DEFAULT,
+    directions,
+    retrieve,
+    scored,
+    unit,
+)
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.concepts.split import Split
+from neuronwidgets.concepts.stability import recurring
+from neuronwidgets.concepts.suggest import MOST_SAMPLES
 from neuronwidgets.concepts.tree import identities
 from neuronwidgets.modes import own_modes
 from neuronwidgets.palette import COLORS
+from neuronwidgets.renamed import renamed
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.naming import Naming, Plan
@@ -48,6 +59,8 @@ class Concepts:
         split: the `Split` they are from; `None` when loaded from disk.
         by_hand: the concepts whose name a person gave; `named` and `ask` leave these alone.
         naming: what `named` or `ask` found last, and why; not saved.
+        mean: float64 `D`, the mean of the whole layer over the data that was captured, about which
+            cosines are taken; `None` in files of earlier versions.
     """
 
     layer: str
@@ -69,6 +82,7 @@ class Concepts:
     split: Split | None = None
     by_hand: tuple[int, ...] = ()
     naming: Naming | None = None
+    mean: np.ndarray | None = None
 
     @classmethod
     def at(cls, split: Split, threshold: float, names: Mapping[int, str] | None = None) -> Concepts:
@@ -126,6 +140,7 @@ class Concepts:
             points=split.points,
             split=split,
             by_hand=tuple(k for k, name in enumerate(given) if name),
+            mean=split.acts.mean,
         )
 
     @own_modes()
@@ -232,13 +247,16 @@ class Concepts:
         Returns:
             float32 or wider, `S x K`.
         """
+        return self._same_layer(values).project(self.vectors)
+
+    def _same_layer(self, values: Any) -> Activations:
         acts = Activations.of(values)
         if acts.shape[1] != self.vectors.shape[1]:
             raise ValueError(
                 f"values has {acts.shape[1]:,} neurons and the concept vectors "
-                f"{self.vectors.shape[1]:,}: the same layer is needed."
+                f"{self.vectors.shape[1]:,}: pass activations of the same layer."
             )
-        return acts.project(self.vectors)
+        return acts
 
     @cached_property
     @own_modes()
@@ -246,12 +264,49 @@ class Concepts:
         """Every sample of the dataset on every concept vector: `S x K`."""
         return self.project(self._require_split("projections").acts)
 
-    def found(self, k: int = 20) -> np.ndarray:
-        """What each concept vector finds in the whole dataset: the `k` rows of highest projection.
+    @cached_property
+    def groups(self) -> list[np.ndarray]:
+        """For each concept its samples: int64, places among the top samples, strongest first."""
+        return [np.flatnonzero(self.labels == k) for k in range(len(self))]
 
-        int64 `K x k`, highest first, ties to the smaller row.
+    def retrieve(self, acts: Any = None, k: int = 20, by: str = DEFAULT) -> np.ndarray:
+        """The samples that each concept retrieves: int64 `K x k`, rows of `acts`, best first.
+
+        Args:
+            acts: `Activations` or an `S x D` array of the same layer; not given: those that were
+                split.
+            k: how many; all samples if there are fewer.
+            by: "cosine": of the sample's difference from the layer's mean with that of the
+                concept's median sample; "cosine-origin": of the sample with the concept vector;
+                "dot": the dot product of
+                the two (arXiv 2304.09707, step 5), under which samples with long vectors come
+                first whatever the concept. Ties go to the smaller row.
+
+        Raises:
+            ValueError: an unknown `by`, `k` below 1, activations of another width.
         """
-        return find(self._require_split("found").acts, self.vectors, k)[0]
+        acts = self._require_split("retrieve").acts if acts is None else self._same_layer(acts)
+        return retrieve(acts, *self._read_by(acts, by), k=k, by=by)[0]
+
+    def scores_of(self, acts: Any = None, by: str = DEFAULT) -> np.ndarray:
+        """How well every sample fits every concept: float32 `S x K`, by the measures of
+        `retrieve`."""
+        acts = self._require_split("scores_of").acts if acts is None else self._same_layer(acts)
+        vectors, mean = self._read_by(acts, by)
+        step = max(1, CHUNK // max(1, acts.shape[1]))
+        parts = [
+            scored(acts.values[i : i + step], vectors, mean, by) for i in range(0, len(acts), step)
+        ]
+        return np.concatenate(parts)
+
+    def _read_by(self, acts: Activations, by: str) -> tuple[np.ndarray, np.ndarray]:
+        mean = acts.mean if self.mean is None else self.mean
+        return directions([self.top_vectors[g] for g in self.groups], mean, by), mean
+
+    def found(self, k: int = 20) -> np.ndarray:
+        """`retrieve(k=k, by="dot")`, by its former name."""
+        renamed("Concepts.found(k)", "Concepts.retrieve(k=k, by='dot')")
+        return self.retrieve(k=k, by="dot")
 
     @cached_property
     @own_modes()
@@ -277,12 +332,18 @@ class Concepts:
         from scipy.spatial.distance import cdist
 
         points = self.top_vectors if self.points is None else self.points
+        metric = self.metric
+        if self.split is not None:
+            points = self.split.clustered
+            # Ward's distances are Euclidean, of unit vectors too.
+            ward = (self.split.linkage or self.split.method) == "ward"
+            metric = "euclidean" if ward else metric
         members = [points[self.labels == k] for k in range(len(self))]
         out = np.full((len(self), len(self)), np.nan)
         for a, one in enumerate(members):
             for b, other in enumerate(members[: a + 1]):
                 total = sum(
-                    float(cdist(one[i : i + 1024], other, self.metric).sum())
+                    float(cdist(one[i : i + 1024], other, metric).sum())
                     for i in range(0, len(one), 1024)
                 )
                 pairs = len(one) * (len(one) - 1) if a == b else len(one) * len(other)
@@ -304,11 +365,74 @@ class Concepts:
     @cached_property
     def purity(self) -> np.ndarray:
         """float64 `K`: the share of a concept's most frequent label; NaN without labels."""
-        return self._purity([self.index[self.labels == k] for k in range(len(self))])
+        return self._purity([self.index[group] for group in self.groups])
+
+    def retrieved_purity(self, k: int = 20, by: str = DEFAULT) -> np.ndarray:
+        """float64 `K`: the share of the most frequent label among the samples that each concept
+        retrieves. Say beside it what random groups of the same samples have: it may be as much."""
+        return self._purity(list(self.retrieve(k=k, by=by)))
+
+    def precision(self, k: int = 20, by: str = DEFAULT) -> np.ndarray:
+        """float64 `K`: of what each concept retrieves, the share with the label that more than half
+        of its own samples carry; NaN where no label is carried by so many. Compare with
+        `chance`."""
+        rows = self.retrieve(k=k, by=by)
+        acts = self._require_split("precision").acts
+        own = self._own_labels
+        if acts.labels is None:
+            return np.full(len(self), np.nan)
+        share = (acts.labels[rows] == own[:, None]).mean(axis=1)
+        return np.where(own < 0, np.nan, share)
+
+    def chance(
+        self, k: int = 20, by: str = DEFAULT, draws: int = DRAWS, seed: int = 0
+    ) -> np.ndarray:
+        """float64 `K`: the `precision` that random groups of the top samples, of each concept's
+        size, have for its label: the mean of `draws` groups."""
+        split = self._require_split("chance")
+        own = self._own_labels
+        if split.acts.labels is None or not len(self):
+            return np.full(len(self), np.nan)
+        shares = chance_shares(
+            split.acts, self.index, self.sizes.tolist(), by, k, draws, seed, self.mean
+        )
+        return np.where(own < 0, np.nan, shares[np.arange(len(self)), np.maximum(own, 0)])
+
+    def overlap(self, k: int = 20, by: str = DEFAULT) -> np.ndarray:
+        """float64 `K x K`: the Jaccard index of what two concepts retrieve."""
+        return jaccard(self.retrieve(k=k, by=by))
+
+    @property
+    def _own_labels(self) -> np.ndarray:
+        """int64 `K`: the label that more than half of a concept's samples carry, -1 for none."""
+        labels = self._require_split("labels").labels
+        if labels is None:
+            return np.full(len(self), -1)
+        return np.array([label_of(labels[group]) for group in self.groups], np.int64)
+
+    def stability(self, resamples: int = 50, seed: int = 0) -> np.ndarray:
+        """float64 `K`: how often each concept comes back when half of the top samples are clustered
+        again (Hennig 2007; `concepts.stability`): 0 to 1; NaN where no draw says anything.
+
+        Raises:
+            ValueError: more than 2,000 top samples.
+        """
+        split = self._require_split("stability")
+        if len(self.index) > MOST_SAMPLES:
+            raise ValueError(
+                f"stability links half of the samples {resamples} times, which takes too long for "
+                f"{len(self.index):,}: split with top={MOST_SAMPLES:,} or less."
+            )
+        groups = np.zeros((len(self), len(self.index)), bool)
+        for row, group in zip(groups, self.groups, strict=True):
+            row[group] = True
+        method = split.linkage or split.method
+        return drained(recurring(split.distances, method, groups, resamples, seed))
 
     def found_purity(self, k: int = 20) -> np.ndarray:
-        """float64 `K`: the share of the most frequent label among what each vector finds."""
-        return self._purity(list(self.found(k)))
+        """`retrieved_purity(k, by="dot")`, by its former name."""
+        renamed("Concepts.found_purity(k)", "Concepts.retrieved_purity(k, by='dot')")
+        return self.retrieved_purity(k, by="dot")
 
     def _purity(self, rows: list[np.ndarray]) -> np.ndarray:
         acts = self.split.acts if self.split is not None else None

@@ -36,6 +36,8 @@ def save(concepts: Concepts, path: str | Path) -> Path:
     arrays = {name: np.ascontiguousarray(getattr(concepts, name)) for name in _ARRAYS}
     if concepts.moved is not None and concepts.left is not None:
         arrays |= {"moved": concepts.moved, "left": concepts.left}
+    if concepts.mean is not None:
+        arrays["mean"] = np.ascontiguousarray(concepts.mean)
     if concepts.points is not None:
         arrays["points"] = np.ascontiguousarray(concepts.points)
     about = {

@@ -42,8 +42,9 @@ def gram(points: Any, metric: str = "euclidean") -> tuple[np.ndarray, np.ndarray
 def normalize(points: Any, metric: str) -> None:
     """Bring points (`... x D`) to unit length, in place, if the metric is "cosine"."""
     if metric == "cosine":
-        points /= points.abs().amax(-1, keepdim=True)
-        points /= points.norm(dim=-1, keepdim=True)
+        for length in (points.abs().amax(-1, keepdim=True), None):
+            length = points.norm(dim=-1, keepdim=True) if length is None else length
+            points /= length.masked_fill_(length == 0, 1)
 
 
 def products(points: Any, out: np.ndarray | None = None) -> np.ndarray:

@@ -10,14 +10,19 @@ from neuronwidgets.arrays import dense, number_array
 from neuronwidgets.modes import own_modes
 
 METRICS = {
-    "ward": ("euclidean",),
+    "ward": ("euclidean", "cosine"),
     "average": ("cosine", "euclidean", "sqeuclidean"),
     "complete": ("euclidean", "cosine"),
     "single": ("euclidean", "cosine"),
 }
 """Each method and the metrics it takes; the first is its default."""
 
-LINEAR = {("ward", "euclidean"), ("average", "cosine"), ("average", "sqeuclidean")}
+LINEAR = {
+    ("ward", "euclidean"),
+    ("ward", "cosine"),
+    ("average", "cosine"),
+    ("average", "sqeuclidean"),
+}
 """What centroids can say, so that no matrix of distances is needed."""
 
 MOST = 25_000
@@ -65,7 +70,8 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
         X: `S x D` array or tensor, finite.
         method: "ward" (Ward 1963), "average" (UPGMA), "complete" or "single".
         metric: "euclidean", "cosine", or for average "sqeuclidean"; the method's own if not given
-            (average: cosine, others: Euclidean).
+            (average: cosine, others: Euclidean). Ward with "cosine" is Ward's linkage, Euclidean,
+            of the vectors at unit length (a zero vector stays at the origin).
 
     Returns:
         `Z`, float64 `(S - 1) x 4`, as `scipy.cluster.hierarchy.linkage` gives it: the two nodes
@@ -75,13 +81,14 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
         but not as in SciPy. One sample gives an empty `Z`.
 
     Raises:
-        ValueError: not a finite matrix, an unknown method, or a zero vector under cosine.
+        ValueError: not a finite matrix, an unknown method, or a zero vector under cosine (which
+            Ward takes).
     """
     method, metric = check_method(method, metric)
     with own_modes():
         points = _matrix(X)
         count, width = points.shape
-        if metric == "cosine":
+        if metric == "cosine" and method != "ward":
             require_directions(points, np.arange(count))
         if count == 1:
             return np.zeros((0, 4))
@@ -93,6 +100,29 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
                 f"{MOST:,} or less, or method='ward', which needs none."
             )
         return (_by_torch if large else _by_scipy)(points, method, metric)
+
+
+def at_unit_length(points: Any) -> Any:
+    """Rows of an `... x n x D` array or tensor divided by their L2 norm; zero rows stay zero."""
+    library = np if isinstance(points, np.ndarray) else _torch()
+    peak = abs(points).max(-1, keepdims=True) if library is np else points.abs().amax(-1, True)
+    points = points / library.where(peak > 0, peak, library.ones_like(peak))
+    norm = library.linalg.norm(points, axis=-1, keepdims=True)
+    return points / library.where(norm > 0, norm, library.ones_like(norm))
+
+
+def _torch() -> Any:
+    import torch
+
+    return torch
+
+
+def distances_of(squares: Any, method: str, metric: str) -> Any:
+    """Distances in the unit of a linkage's heights, from squared Euclidean distances of what it
+    clusters (vectors, at unit length if the metric is "cosine")."""
+    if method == "ward" or metric == "euclidean":
+        return np.sqrt(squares)
+    return squares / 2 if metric == "cosine" else squares
 
 
 def _matrix(X: Any) -> Any:
@@ -125,6 +155,8 @@ def _by_scipy(points: Any, method: str, metric: str) -> np.ndarray:
 
     if hasattr(points, "detach"):
         points = points.cpu().numpy()
+    if (method, metric) == ("ward", "cosine"):
+        points, metric = at_unit_length(points), "euclidean"
     distances = pdist(points, metric)
     if not np.isfinite(distances).all():
         raise _too_large(points)
@@ -152,8 +184,7 @@ def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
     if not np.isfinite(4 * peak * peak * points.shape[1]):
         raise _too_large(points)
     if metric == "cosine":
-        points = points / points.abs().amax(1, keepdim=True)
-        points /= torch.linalg.vector_norm(points, dim=1, keepdim=True)
+        points = at_unit_length(points)
     # Not the mean: one sample far out would take the others away from the origin.
     points = points - points[:: -(-len(points) // 1000)].median(0).values
     # A power of two: exact, and the squares of float32 stay in range.
@@ -165,6 +196,7 @@ def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
         Z = from_distances(condensed(points, squared=metric == "cosine"), method)
     if method == "ward":
         Z[:, 2] = np.sqrt(Z[:, 2])
+        metric = "euclidean"
     # 1 - cos is half the squared distance of unit vectors.
     Z[:, 2] *= {"euclidean": scale, "sqeuclidean": scale**2, "cosine": scale**2 / 2}[metric]
     return Z

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuronwidgets.concepts.find import unit
 from neuronwidgets.concepts.gram import gram
 from neuronwidgets.concepts.kmeans import kmeans
 from neuronwidgets.concepts.split import Split, check_min_size
@@ -44,11 +43,11 @@ def outlier_distance(threshold: float, method: str, metric: str) -> float:
     cosine the vectors have unit length and a squared distance is twice the cosine distance; for
     the other linkages the threshold itself is a distance, or a squared one.
     """
+    if method == "ward":
+        return threshold**2 / PAPER_THRESHOLD
     if metric == "sqeuclidean":
         return threshold
-    if metric == "cosine":
-        return 2 * threshold
-    return threshold**2 / (PAPER_THRESHOLD if method == "ward" else 1)
+    return 2 * threshold if metric == "cosine" else threshold**2
 
 
 def refine(
@@ -77,8 +76,6 @@ def refine(
     elif isinstance(outlier, str) or not outlier >= 0:
         raise ValueError(f"outlier={outlier!r}; a squared distance, 0 or more, is needed.")
     points = split.clustered.astype(np.float64)
-    if split.metric == "cosine":
-        points = unit(points).astype(np.float64)
     cut = tree.cut(threshold)
     if len(cut) * points.size > MOST_WORK and len(cut) > 1:
         raise ValueError(

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.concepts.gram import gram
+from neuronwidgets.concepts.linkage import at_unit_length, distances_of
 from neuronwidgets.concepts.methods import Clustering, TopSamples, check_settings, clustered
 from neuronwidgets.concepts.methods.method import whole
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
 TOP = 100
+FEWEST_TOP = 20
+SHARE = 0.05
+"""Of few samples a hundred are not the top: the strongest, but samples like any."""
 SMALLEST = 20
 """A concept has at least one in so many of the top samples."""
 
@@ -97,10 +102,22 @@ class Split:
         """int64 `n x 2`: which of the data the top samples are (see `Samples.places`)."""
         return self.acts.samples.places(self.index)
 
-    @property
+    @cached_property
     def clustered(self) -> np.ndarray:
-        """`n x P`: the points in whose space the tree is: `points`, or the layer's own vectors."""
-        return self.vectors if self.points is None else self.points
+        """`n x P`: the points in whose space the tree is: `points`, or the layer's own vectors; at
+        unit length where the metric is "cosine"."""
+        points = self.vectors if self.points is None else self.points
+        return at_unit_length(points) if self.metric == "cosine" else points
+
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """float64 `n x n`: the distances that the linkage began with."""
+        import torch
+
+        points = torch.from_numpy(self.clustered.astype(np.float64))
+        squares = gram(points)[1]
+        found: np.ndarray = distances_of(squares, self.linkage or self.method, self.metric)
+        return found
 
     @cached_property
     @own_modes()
@@ -127,10 +144,10 @@ class Split:
         """Thresholds that the data suggests, each with its reasons; fewest concepts first.
 
         - "method": the cut that the method itself chose, where it says how many concepts.
+        - "compact": the cut that `cut()` takes: the largest mean silhouette (Rousseeuw 1987),
+          samples in no concept counting 0, times the fourth root of the number of concepts.
         - "gap": for each number of concepts up to ten, its widest gap between merge heights: the
           widest stretch of heights over which the concepts stay as many.
-        - "silhouette": the cut with the largest mean silhouette (Rousseeuw 1987) of the samples
-          in concepts.
         - "stable": of the cuts whose concepts recur most when half of the samples are clustered
           (Hennig 2007), the one with most concepts.
         - "rest": the neuron is at rest on all samples: there is nothing to cut.
@@ -141,7 +158,7 @@ class Split:
 
         Args:
             kinds: which of these; all if not given; of more than 500 samples all but "chance", of
-                more than 2,000 gaps only.
+                more than 2,000 neither "compact" nor "stable".
 
         Raises:
             ValueError: an unknown kind, or one that takes too long for so many samples.
@@ -151,13 +168,13 @@ class Split:
     @cached_property
     @own_modes()
     def suggested(self) -> float:
-        """The threshold that `cut()` takes when none is given: the gap between merge heights
-        with the largest width times the square root of the number of concepts, of at least two;
-        or the threshold that the method itself chose.
+        """The threshold that `cut()` takes when none is given: of all cuts into at least two
+        concepts the most compact one (see `suggest`), of more than 2,000 samples the one in the
+        widest gap for its number of concepts; or the threshold that the method itself chose.
         """
         if self.chosen is not None:
             return self.chosen
-        return default_threshold(self.tree, self.min_size)
+        return default_threshold(self)
 
     @own_modes()
     def cut(self, threshold: float | None = None) -> Concepts:
@@ -225,12 +242,15 @@ def split(
     Args:
         acts: the layer's activations, or a plain `S x D` array.
         neuron: the neuron's number, or a vector of `D` numbers (a direction).
-        top: how many of the samples that activate it most; 100 if not given (the paper's number).
-            Fewer where it is active on fewer: samples on which it is at rest do not count.
+        top: how many of the samples that activate it most. Not given: 100 (the paper's number), of
+            fewer than 2,000 samples 5% and at least 20. Fewer where it is active on fewer: samples
+            on which it is at rest do not count.
         method: how they are clustered (docs/methods.md compares): by the layer's own vectors with
-            "ward" (the paper's), "average", "complete" or "single" (see `linkage`) or "kmeans"; or
+            "ward", "average", "complete" or "single" (see `linkage`) or "kmeans"; or
             with "attribution" by what a lower layer contributed.
-        metric: of the linkage, see there.
+        metric: of the linkage, see there; for "ward" "cosine" if not given (by direction: Ward's
+            linkage of the vectors at unit length), or "euclidean", the paper's, whose heights are
+            those of SciPy and scikit-learn.
         min_size: clusters of fewer samples are no concept; 5 in 100 if not given, at least 2, or
             the smallest cluster of a method that says how many there are.
         distinct: "vector": of samples with equal vectors the first counts; "text": also at most one
@@ -293,16 +313,22 @@ def split(
 
 
 def check_count(acts: Activations, top: Any) -> int:
-    """How many top samples are clustered: `top`, or `TOP`; at least two."""
+    """How many top samples are clustered: `top`, or `usual_top`; at least two."""
     if len(acts) < 2:
         raise ValueError(
             f"layer {acts.layer!r} was read on {len(acts)} sample: at least two are "
             "needed to split a neuron."
         )
-    count = acts.check_top(min(TOP, len(acts)) if top is None else top)
+    count = acts.check_top(usual_top(len(acts)) if top is None else top)
     if count < 2:
         raise ValueError("top=1; at least two samples are needed to split a neuron.")
     return count
+
+
+def usual_top(samples: int) -> int:
+    """How many top samples are clustered unless chosen: 100 (the paper's number), but no more than
+    5% of the data, as long as that leaves 20; or all."""
+    return min(samples, TOP, max(FEWEST_TOP, math.ceil(SHARE * samples)))
 
 
 def smallest(count: int) -> int:

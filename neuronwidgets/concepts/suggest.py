@@ -1,22 +1,28 @@
-"""Where to cut: gaps of the merge heights, silhouettes, stability of the concepts, and chance."""
+"""Where to cut: compactness of the concepts, gaps between heights, stability, and chance."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.concepts.tree import Tree
+from neuronwidgets.concepts.silhouette import silhouettes
+from neuronwidgets.concepts.tree import Tree, Trees
+from neuronwidgets.steps import drained
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.split import Split
 
-KINDS = ("rest", "method", "gap", "silhouette", "stable", "chance")
-QUICK = KINDS[:3]
-"""Those that take no time."""
+KINDS = ("rest", "method", "compact", "gap", "stable", "chance")
+QUICK = KINDS[:4]
+"""Those that take no time; of very many samples "compact" is left out."""
+POWER = 0.25
+"""The default cut has the largest mean silhouette times the number of concepts to this power.
+
+Without it the cut stops too early: two concepts far apart have the best silhouette of all. Powers
+from 0.2 to 0.35 are alike (docs/decisions.md says on what)."""
 MOST = 10
 """Cuts into more concepts are not suggested."""
 MOST_SAMPLES = 2_000
@@ -44,9 +50,9 @@ class Reason:
 
     Attributes:
         kind: one of `KINDS`.
-        value: how good it is. "rest", "method": 1; "gap": the gap's width as a share of the scale;
-            "silhouette": the mean silhouette, -1 to 1; "stable": the share of resamples in which
-            its concepts recur, 0 to 1; "chance": p of the geometric part of `polysemanticity`.
+        value: how good it is. "rest", "method": 1; "compact": the mean silhouette, up to 1; "gap":
+            the gap's width as a share of the scale; "stable": the share of resamples in which its
+            concepts recur, 0 to 1; "chance": p of the geometric part of `polysemanticity`.
         best: whether no other cut is better by this kind.
         text: the reason in words.
     """
@@ -95,8 +101,8 @@ class Stretch:
 
     @property
     def rank(self) -> float:
-        """By which the default is chosen: gaps narrow as concepts become more."""
-        return self.gap * math.sqrt(self.concepts)
+        """How wide it is for its number of concepts: gaps narrow as concepts become more."""
+        return self.gap * self.concepts
 
 
 def stretches(tree: Tree, min_size: int) -> list[Stretch]:
@@ -130,31 +136,82 @@ def stretches(tree: Tree, min_size: int) -> list[Stretch]:
     return found
 
 
-def default_threshold(tree: Tree, min_size: int) -> float:
-    """The cut to begin with: the gap with the largest `width * sqrt(concepts)` of all cuts into
-    at least two concepts, if there is one. It looks at heights only and takes no time.
+def default_threshold(split: Split) -> float:
+    """The cut to begin with: of all cuts into at least two concepts the one with the largest
+    `silhouette * concepts ** 0.25`; the widest gap for its number of concepts where there are too
+    many samples for a matrix of distances."""
+    found = stretches(split.tree, split.min_size)
+    return _threshold(split.tree, _leader(found, _compactness(split, found)))
 
-    The square root is ours: gaps narrow as concepts become more, and the widest alone stops too
-    early (docs/split-explorer.md has what was measured).
+
+def default_thresholds(
+    trees: Trees, Z: np.ndarray, distances: np.ndarray, min_size: int
+) -> np.ndarray:
+    """`default_threshold` of `B` trees at once: float64 `B`.
+
+    Args:
+        trees, Z: the trees, and their linkages, `B x (n - 1) x 4`.
+        distances: float64 `B x n x n`.
+        min_size: smaller clusters are no concept.
     """
-    leader = _leader(stretches(tree, min_size))
+    every = silhouettes(distances, Z, min_size, MOST)
+    out = np.empty(len(trees))
+    for i in range(len(trees)):
+        tree = trees[i]
+        found = stretches(tree, min_size)
+        out[i] = _threshold(tree, _leader(found, _in_stretches(every[i], tree, found, min_size)))
+    return out
+
+
+def _threshold(tree: Tree, leader: Stretch | None) -> float:
     return tree.top if leader is None else leader.threshold
 
 
-def _leader(found: list[Stretch]) -> Stretch | None:
-    several = [s for s in found if s.concepts > 1]
-    return max(several or found, key=lambda s: s.rank, default=None)
+def _leader(found: list[Stretch], compact: np.ndarray | None) -> Stretch | None:
+    """The stretch that the default cuts; `compact` holds their silhouettes, if there are any."""
+    several = [i for i, s in enumerate(found) if s.concepts > 1]
+    if not several:
+        return max(found, key=lambda s: s.rank, default=None)
+    if compact is None:
+        return found[max(several, key=lambda i: found[i].rank)]
+    rank = [_compact_rank(float(value), s) for value, s in zip(compact, found, strict=True)]
+    return found[max(several, key=rank.__getitem__)]
+
+
+def _compact_rank(silhouette: float, stretch: Stretch) -> tuple[float, float]:
+    # Of cuts that are as compact the widest.
+    return max(silhouette, 0.0) * stretch.concepts**POWER, stretch.rank
+
+
+def _compactness(split: Split, found: list[Stretch]) -> np.ndarray | None:
+    """The mean silhouette in each stretch; `None` of too many samples."""
+    if len(split.index) > MOST_SAMPLES:
+        return None
+    every = silhouettes(split.distances[None], split.Z[None], split.min_size, MOST)[0]
+    return _in_stretches(every, split.tree, found, split.min_size)
+
+
+def _in_stretches(every: np.ndarray, tree: Tree, found: list[Stretch], min_size: int) -> np.ndarray:
+    """The mean silhouette in the middle of each stretch: -1 to 1, samples in no concept count 0.
+
+    Were they left out, cuts so low that most samples are set aside would win.
+
+    Args:
+        every: float64 `n - 1`, those of all cuts, see `silhouettes`.
+    """
+    if not found or not len(every):
+        return np.full(len(found), -1.0)
+    at = [s.threshold for s in found]
+    below = np.minimum(np.searchsorted(tree.merge_heights, at, side="right"), len(every) - 1)
+    held = [_held(tree, s, min_size) for s in found]
+    # Above the last merge there is one cluster.
+    one = np.array([s.concepts < 2 for s in found])
+    return np.where(one, -1.0, np.nan_to_num(every[below] * held, nan=-1.0))
 
 
 def suggest(split: Split, kinds: Sequence[str] | None = None) -> list[Suggestion]:
     """`suggesting` in one go."""
-    steps = suggesting(split, kinds)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            found: list[Suggestion] = done.value
-            return found
+    return drained(suggesting(split, kinds))
 
 
 def suggesting(
@@ -174,32 +231,32 @@ def suggesting(
         text = f"what {split.method} found: {_concepts(own)}"
         reasons[own] = [Reason("method", 1.0, True, text)]
     several = [s for s in found if s.concepts > 1]
+    compact = None
+    if "compact" in kinds and len(split.index) <= MOST_SAMPLES:
+        compact = _compactness(split, found)
+    leader = _leader(found, compact)
+    if "compact" in kinds and compact is not None and leader is not None and several:
+        value = float(compact[found.index(leader)])
+        if value > 0:
+            text = f"most compact: {_concepts(leader)}, mean silhouette {value:.2f}"
+            reasons.setdefault(leader, []).append(Reason("compact", value, True, text))
     if "gap" in kinds:
-        leader = _leader(found)
+        first = _leader(found, None)
         widest = {s.concepts: s for s in sorted(found, key=lambda s: s.gap)}
         for s in widest.values():
-            if s.gap < NARROW and s is not leader:
+            if s.gap < NARROW and s is not first:
                 continue
-            what = "widest gap (times √concepts)" if s is leader else "gap"
+            what = "widest gap for its number" if s is first else "gap"
             text = f"{what}: {_concepts(s)} over {s.gap:.0%} of the scale"
-            reasons.setdefault(s, []).append(Reason("gap", s.gap, s is leader, text))
-    if several and set(kinds) & {"silhouette", "stable"}:
-        distances = _distances(split)
+            reasons.setdefault(s, []).append(Reason("gap", s.gap, s is first, text))
+    if several and "stable" in kinds:
         yield 0.1
-        if "silhouette" in kinds:
-            mean = _silhouettes(split, distances, several)
-            best = int(mean.argmax())
-            if mean[best] > 0:
-                text = f"best silhouette: {mean[best]:.2f}"
-                reason = Reason("silhouette", float(mean[best]), True, text)
-                reasons.setdefault(several[best], []).append(reason)
-        if "stable" in kinds:
-            share, resamples = yield from _stability(split, distances, several)
-            best = _finest(several, share)
-            if best >= 0:
-                text = f"its concepts recur in {share[best]:.0%} of {resamples} resamples"
-                reason = Reason("stable", float(share[best]), True, text)
-                reasons.setdefault(several[best], []).append(reason)
+        share, resamples = yield from _stability(split, several)
+        best = _finest(several, share)
+        if best >= 0:
+            text = f"its concepts recur in {share[best]:.0%} of {resamples} resamples"
+            reason = Reason("stable", float(share[best]), True, text)
+            reasons.setdefault(several[best], []).append(reason)
     if several and "chance" in kinds and found[0].concepts == 1:
         yield 0.9
         p = _chance(split)
@@ -241,26 +298,8 @@ def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
     return kinds
 
 
-def _distances(split: Split) -> np.ndarray:
-    from scipy.spatial.distance import pdist, squareform
-
-    return np.asarray(squareform(pdist(split.clustered.astype(np.float64), split.metric)))
-
-
-def _silhouettes(split: Split, distances: np.ndarray, found: list[Stretch]) -> np.ndarray:
-    """The mean silhouette in the middle of each stretch: -1 to 1, samples in no concept count 0.
-
-    Were they left out, cuts so low that most samples are set aside would win.
-    """
-    from neuronwidgets.concepts.silhouette import silhouettes
-
-    every = silhouettes(distances[None], split.Z[None], split.min_size, MOST)[0]
-    below = np.searchsorted(split.tree.merge_heights, [s.threshold for s in found], side="right")
-    return np.nan_to_num(every[below] * [_held(split, s) for s in found], nan=-1)
-
-
 def _stability(
-    split: Split, distances: np.ndarray, found: list[Stretch]
+    split: Split, found: list[Stretch]
 ) -> Generator[float, None, tuple[np.ndarray, int]]:
     """The mean over its concepts of how often each recurs, in the middle of each stretch."""
     from neuronwidgets.concepts.stability import recurring
@@ -273,7 +312,7 @@ def _stability(
         group[tree.members(int(node))] = True
     least, most = RESAMPLES
     resamples = int(np.clip(WORK // tree.n**2, least, most))
-    share = yield from recurring(distances, split.linkage or split.method, groups, resamples)
+    share = yield from recurring(split.distances, split.linkage or split.method, groups, resamples)
     means = [share[np.searchsorted(every, own)] for own in nodes]
     return np.array([m[~np.isnan(m)].mean() if (m >= 0).any() else 0 for m in means]), resamples
 
@@ -306,9 +345,10 @@ def _nodes(split: Split, s: Stretch) -> np.ndarray:
     return cut[split.tree.size[cut] >= split.min_size]
 
 
-def _held(split: Split, s: Stretch) -> float:
+def _held(tree: Tree, s: Stretch, min_size: int) -> float:
     """The share of the samples that are in concepts there."""
-    return float(split.tree.size[_nodes(split, s)].sum() / split.tree.n)
+    cut = tree.cut(s.threshold)
+    return float(tree.size[cut][tree.size[cut] >= min_size].sum() / tree.n)
 
 
 def _concepts(s: Stretch) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.concepts import Concepts, Split
-from neuronwidgets.concepts.find import finding, unit
 from neuronwidgets.concepts.refine import refine
+from neuronwidgets.concepts.retrieval import unit
 from neuronwidgets.palette import COLORS
 from neuronwidgets.widgets._assessment import Assessment
 from neuronwidgets.widgets._faces import Text, cut_text, pack_faces

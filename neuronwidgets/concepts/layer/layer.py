@@ -83,11 +83,10 @@ def split_layer(
 
     Args:
         acts: the layer's activations, or a plain `S x D` array.
-        top: how many of the samples that activate each neuron most; 100 if not given (the
-            paper's number), or all where there are fewer.
-        threshold: the height of every cut (the paper: 15); each tree's own suggestion if not
-            given.
-        method, metric: a linkage, see `linkage`.
+        top: how many of the samples that activate each neuron most; see `neuronwidgets.split`.
+        threshold: the height of every cut (the paper: 15, with `metric="euclidean"`); each tree's
+            own suggestion if not given.
+        method, metric: a linkage, see `neuronwidgets.split`.
         neurons: the neurons' numbers, a bool for each, or directions (`N x D` numbers; of
             `singular_directions`, say); all neurons if not given.
         min_size: clusters of fewer samples are no concept; 5 in 100 if not given, at least 2.
@@ -117,6 +116,8 @@ def split_layer(
             f"method={method!r} splits one neuron at a time: nw.split(acts, neuron, "
             f"method={method!r}). A whole layer takes {', '.join(map(repr, LINKAGES))}."
         )
+    # As of one neuron.
+    metric = "cosine" if metric is None and method == "ward" else metric
     method, metric = check_method(method, metric)
     count = check_count(acts, top)
     if count > MOST_TOP:

@@ -14,17 +14,17 @@ import torch
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.concepts.find import unit
 from neuronwidgets.concepts.gram import centred, gram, normalize, products, squares
 from neuronwidgets.concepts.kmeans import kmeans
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.partial import padded, partial
 from neuronwidgets.concepts.layer.settings import Settings
-from neuronwidgets.concepts.linkage import from_distances, require_directions
+from neuronwidgets.concepts.linkage import distances_of, from_distances, require_directions
 from neuronwidgets.concepts.refine import outlier_distance, settle
+from neuronwidgets.concepts.retrieval import unit
 from neuronwidgets.concepts.scores import SCORES, Neurons
 from neuronwidgets.concepts.scores.neurons import MOST
-from neuronwidgets.concepts.suggest import default_threshold
+from neuronwidgets.concepts.suggest import default_thresholds
 from neuronwidgets.concepts.top import top_samples
 from neuronwidgets.concepts.tree import Trees
 
@@ -136,7 +136,9 @@ class Maker:
         values, taken = self._values(index)
         products, squares = self._products(values, taken, index)
         upper = squares.reshape(count, n * n).take(self.pairs, axis=1)
-        Z = np.stack([from_distances(apart, s.method) for apart in _distances(upper, s.metric)])
+        Z = np.stack(
+            [from_distances(apart, s.method) for apart in distances_of(upper, s.method, s.metric)]
+        )
         threshold, members = self._cut(Z, squares)
         found: dict[str, np.ndarray] = {}
         if s.scores:
@@ -227,7 +229,7 @@ class Maker:
         def gathered(begin: int, end: int) -> torch.Tensor:
             rows = narrow[: (end - begin) * n]
             torch.index_select(values, 0, taken[begin:end].ravel(), out=rows)
-            if metric == "cosine":
+            if metric == "cosine" and self.settings.method != "ward":
                 require_directions(rows, index[begin:end].ravel())
             return wide[: end - begin].copy_(rows.view(-1, n, rows.shape[1]))
 
@@ -246,7 +248,8 @@ class Maker:
         s = self.settings
         trees = Trees.of(Z)
         if s.threshold is None:
-            threshold = np.array([default_threshold(trees[i], s.min_size) for i in range(len(Z))])
+            apart = distances_of(squares, s.method, s.metric)
+            threshold = default_thresholds(trees, Z, apart, s.min_size)
         else:
             threshold = np.full(len(Z), s.threshold)
         if s.refined:
@@ -264,13 +267,6 @@ class Maker:
             settled = settle(trees[i], height, member[i], far[i], outlier, s.min_size, s.min_size)
             out[i] = settled.labels
         return out
-
-
-def _distances(square: np.ndarray, metric: str) -> np.ndarray:
-    """Squared Euclidean distances as those of the metric."""
-    if metric == "euclidean":
-        return np.sqrt(square)
-    return square / 2 if metric == "cosine" else square
 
 
 def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:

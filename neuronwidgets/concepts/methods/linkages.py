@@ -7,8 +7,12 @@ from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.modes import own_modes
 
 
-def ward(given: TopSamples, *, metric: str | None = None) -> Clustering:
-    """Ward linkage, Euclidean: each merge adds the least to the sum of squares."""
+def ward(given: TopSamples, *, metric: str = "cosine") -> Clustering:
+    """Ward linkage: each merge adds the least to the sum of squares.
+
+    Of the vectors at unit length, so that samples are told apart by direction; with
+    `metric="euclidean"` of the vectors as they are (the paper).
+    """
     return _linked(given, "ward", metric)
 
 
@@ -30,6 +34,6 @@ def single(given: TopSamples, *, metric: str | None = None) -> Clustering:
 @own_modes()
 def _linked(given: TopSamples, method: str, metric: str | None) -> Clustering:
     method, metric = check_method(method, metric)
-    if metric == "cosine":
+    if metric == "cosine" and method != "ward":
         require_directions(given.vectors, given.index)
     return Clustering(linkage(given.vectors, method, metric), metric=metric, linkage=method)

@@ -122,7 +122,9 @@ def check_draws(draws: Any, n: int) -> int:
 def _observed(neurons: Neurons) -> np.ndarray:
     if neurons.gram is None:
         return np.full(len(neurons), np.nan)
-    return separation(distances(neurons.gram, neurons.metric), neurons.Z, neurons.min_size)
+    return separation(
+        distances(neurons.gram, neurons.method, neurons.metric), neurons.Z, neurons.min_size
+    )
 
 
 def _geometry(

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from neuronwidgets.concepts.linkage import distances_of
 from neuronwidgets.concepts.silhouette import silhouettes
 
 BLOCK = 1 << 18
@@ -80,16 +81,13 @@ def heavy(gram: np.ndarray) -> bool:
     return bool(np.diagonal(gram).var() > TAILS * (fourth - square / n**2))
 
 
-def distances(gram: np.ndarray, metric: str) -> np.ndarray:
-    """float64 `... x n x n`: distances of samples with Gram matrices `... x n x n`.
-
-    Euclidean, or squared Euclidean where `metric` is "sqeuclidean", or "cosine" (then the samples
-    are of unit length and this is twice the cosine distance).
-    """
+def distances(gram: np.ndarray, method: str, metric: str) -> np.ndarray:
+    """float64 `... x n x n`: distances of samples with Gram matrices `... x n x n`, as a linkage
+    has them; of "cosine" the samples are at unit length."""
     own = np.diagonal(gram, axis1=-2, axis2=-1)
     squares = own[..., :, None] + own[..., None, :] - 2 * gram
     np.maximum(squares, 0, out=squares)
-    out: np.ndarray = np.sqrt(squares, out=squares) if metric == "euclidean" else squares
+    out: np.ndarray = distances_of(squares, method, metric)
     return out
 
 
@@ -105,7 +103,7 @@ def separations(
     """`separation` of samples after each of `B` rotations, as their own trees have it: `B`."""
     from scipy.cluster.hierarchy import linkage
 
-    apart = distances(rotated(gram, turns, metric), metric)
+    apart = distances(rotated(gram, turns, metric), method, metric)
     row, column = np.triu_indices(len(gram), 1)
     upper = apart.reshape(len(apart), -1).take(row * len(gram) + column, axis=1)
     trees = np.stack([linkage(d, method) for d in upper])

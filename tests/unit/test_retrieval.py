@@ -7,7 +7,7 @@ import pytest
 
 from neuronwidgets import Activations
 from neuronwidgets.activations.largest import largest
-from neuronwidgets.concepts.find import find, finding, unit
+from neuronwidgets.concepts.retrieval import find, finding, unit
 
 
 @pytest.mark.parametrize("chunk", [1, 40, 1 << 23])

@@ -1,0 +1,119 @@
+"""The samples that a concept retrieves from a dataset: those nearest to it in direction."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations import Activations
+from neuronwidgets.activations.largest import largest
+from neuronwidgets.modes import own_modes
+from neuronwidgets.steps import drained
+
+BY = ("cosine", "cosine-origin", "dot")
+DEFAULT = "cosine"
+CHUNK = 1 << 23
+"""Numbers that are looked through at once: 32 MB."""
+
+
+@own_modes()
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows divided by their L2 norm, float32; a zero row stays zero."""
+    # To about one first: squares of very large or small numbers do not fit.
+    high, low = (f(axis=1, keepdims=True, initial=0) for f in (vectors.max, vectors.min))
+    peak = np.maximum(high, -low)
+    scaled = vectors / np.where(peak > 0, peak, 1)
+    norm = np.sqrt(np.einsum("kd,kd->k", scaled, scaled))[:, None]
+    scaled /= np.where(norm > 0, norm, 1)
+    return scaled.astype(np.float32, copy=False)
+
+
+def check_by(by: Any) -> str:
+    """`by`, refused if samples cannot be read so."""
+    if by not in BY:
+        raise ValueError(f"by must be one of {', '.join(map(repr, BY))}, got {by!r:.40}.")
+    return str(by)
+
+
+@own_modes()
+def directions(groups: Sequence[np.ndarray], mean: np.ndarray, by: str) -> np.ndarray:
+    """What samples are compared with: unit vectors, float32 `K x D`.
+
+    Args:
+        groups: each concept's samples, `n_k x D`.
+        mean: `D`, the layer's mean.
+        by: "cosine": the difference of the median sample (each neuron's median: a mean follows the
+            few longest samples) from the layer's mean; else the mean sample (arXiv 2304.09707).
+    """
+    if not groups:
+        return np.zeros((0, len(mean)), np.float32)
+    if check_by(by) == "cosine":
+        return unit(np.stack([np.median(group, axis=0) - mean for group in groups]))
+    return unit(np.stack([group.mean(axis=0, dtype=np.float64) for group in groups]))
+
+
+@own_modes()
+def scored(values: np.ndarray, vectors: np.ndarray, mean: np.ndarray, by: str) -> np.ndarray:
+    """How well samples fit each of `K` directions (see `directions`): float32 `S x K`.
+
+    Args:
+        values: `S x D`.
+        vectors: `K x D`, of unit length.
+        mean: `D`, the layer's mean.
+        by: "cosine": of the samples' differences from the layer's mean with the directions;
+            "cosine-origin": of the samples themselves; "dot": the dot product, by which samples
+            with long vectors come first whatever the direction (arXiv 2304.09707).
+
+    A sample at the origin of its cosine scores 0.
+    """
+    if by == "dot":
+        return np.asarray(values @ vectors.T.astype(values.dtype), np.float32)
+    if by == "cosine":
+        values = values - mean.astype(values.dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        length = np.sqrt(np.einsum("sd,sd->s", values, values))[:, None]
+    if not (np.isfinite(length) & (length > 0)).all():
+        # Squares that do not fit, or zeros.
+        values, length = unit(values), np.ones((1, 1), values.dtype)
+    return np.asarray((values @ vectors.T.astype(values.dtype)) / length, np.float32)
+
+
+def retrieving(
+    acts: Activations, vectors: np.ndarray, mean: Any = None, *, k: int, by: str = "dot"
+) -> Generator[float, None, tuple[np.ndarray, np.ndarray]]:
+    """The `k` samples that score highest on each of `K x D` directions (see `scored`).
+
+    A generator: yields the share done, returns `(rows, scores)`, int64 and float32, both `K x k`,
+    highest first, ties to the smaller row. `mean`: the layer's, if not that of `acts`.
+    """
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1, got {k!r}.")
+    check_by(by)
+    count, k = len(acts), min(int(k), len(acts))
+    wanted = len(vectors)
+    if wanted == 0:
+        return np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)
+    if by == "cosine" and mean is None:
+        mean = acts.mean
+    rows = np.zeros((wanted, 0), np.int64)
+    scores = np.zeros((wanted, 0), np.float32)
+    step = max(k, CHUNK // max(1, acts.shape[1] + wanted))
+    for start in range(0, count, step):
+        part = scored(acts.values[start : start + step], vectors, mean, by).T
+        best = largest(part, k)
+        rows = np.concatenate([rows, best + start], axis=1)
+        scores = np.concatenate([scores, np.take_along_axis(part, best, 1)], axis=1)
+        keep = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        rows = np.take_along_axis(rows, keep, 1)
+        scores = np.take_along_axis(scores, keep, 1)
+        yield min(1.0, (start + step) / count)
+    return rows, scores
+
+
+def retrieve(
+    acts: Activations, vectors: np.ndarray, mean: Any = None, *, k: int = 20, by: str = "dot"
+) -> tuple[np.ndarray, np.ndarray]:
+    """`retrieving` in one go: `(rows, scores)`, both `K x k`."""
+    return drained(retrieving(acts, vectors, mean, k=k, by=by))
