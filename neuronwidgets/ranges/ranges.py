@@ -17,6 +17,7 @@ from neuronwidgets.ranges.rules import (
     SCORES,
     STEPS,
     discriminative,
+    first_widths,
     gaussian,
     least_shares,
     quantile,
@@ -161,6 +162,13 @@ class Ranges:
         2`, see `rules.least_shares`."""
         every = range(len(self.label_names))
         return np.stack([least_shares(self.densities[c], self._others(c)) for c in every])
+
+    def first_widths(self, neuron: int) -> np.ndarray:
+        """The narrowest discriminative range of each label that each bin is in: uint16 `C x B`,
+        see `rules.first_widths`."""
+        own = self.densities[:, self._neuron(neuron)]
+        others = (self._sum[neuron] - own) / max(1, len(own) - 1)
+        return first_widths(own, others, self.least)
 
     def of_neuron(self, neuron: int) -> Ranges:
         """The ranges of one neuron alone, `D` = 1; its discriminative ones are as among all."""

@@ -30,12 +30,14 @@ picture     activation float32 N    of one neuron, class after class, ascending 
             mean, std float64 C     of each class
             quantile float64 C x L  at the normal scores meta.scores, the ends for the extremes
             edges float64 B+1       the neuron's equal bins; what lies beyond is in the end bins
-            density float32 C x B   smoothed share of each class in each bin
-            least float64 C x 401 x 2   share, and at just that density, which a discriminative
-                                    range asks of a bin, by hundredths of tau, 0 to 4
-            overlap float32 C x C   share of two classes' distributions that coincides
+            density uint8 C x B     smoothed share of each class in each bin: the root of the share,
+                                    255 where it is the class's largest
+            first uint16 C x B      the narrowest discriminative range that has the bin, in
+                                    hundredths of tau; 401 where none has
+            bar uint8 C x 81        how dense a discriminative range is at least, against the mean
+                                    of the others, by 0.05 of tau: 40 log10(ratio) + 120
             rank int32 C            how salient the neuron is for each class, 1 = most
-            face_value float32 F    activation of each face's sample
+examples    face_value float32 F    activation of each face's sample
             face_label int32 F      its class
             + faces
 toys        of run r, suffix r:     one or two toy models, `k` neurons and `N` features each

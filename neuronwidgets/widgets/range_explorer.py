@@ -63,6 +63,7 @@ class RangeExplorer(Widget):
     completions = t.Dict().tag(sync=True)
     """How the language model goes on from `prompt`: without mask, range mask, neuron mask."""
     _picture = t.Bytes().tag(sync=True)
+    _examples = t.Bytes().tag(sync=True)
 
     _LATE = ("edges", "selection")
 
@@ -159,6 +160,7 @@ class RangeExplorer(Widget):
         self._show(first)
         self._applying = None
         self.label = chosen
+        self._exemplify()
         self.tau, self.rule, self.top = tau, rule, top
         self._quiet = False
         if prompt:
@@ -289,6 +291,8 @@ class RangeExplorer(Widget):
     def _moved(self, change: Any) -> None:
         if self._quiet:
             return
+        if change["name"] == "label" and self._pictures.many:
+            self._exemplify()
         if change["name"] in ("label", "tau", "rule"):
             # A range drawn by hand is one label's, at one width.
             self.edges = []
@@ -320,8 +324,12 @@ class RangeExplorer(Widget):
             self.neuron = neuron
             self.edges, self.selection = [], []
             self._picture = self._pictures.pack(neuron)
+            self._exemplify()
             if self.status["state"] == "error":
                 self.status = IDLE
+
+    def _exemplify(self) -> None:
+        self._examples = self._pictures.pack_examples(self.neuron, int(self.label))
 
     @contextmanager
     def _applied(self) -> Iterator[None]:

@@ -73,6 +73,7 @@ def messages() -> dict[str, bytes]:
         out[f"{kind}-tree"] = proof.pack_tree()
         out[f"{kind}-evidence"] = proof.pack_evidence()
         out[f"{kind}-range"] = pictures(kind).pack(1)
+        out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
     return out
 
 
@@ -159,6 +160,12 @@ def intervals() -> list[dict[str, object]]:
     return rows
 
 
+def overlap() -> list[list[float]]:
+    """How much of each two labels' distributions coincides."""
+    found: list[list[float]] = nw.ranges(activations("image")).overlap(1).round(6).tolist()
+    return found
+
+
 def cuts() -> dict[str, object]:
     """What the tree says at many thresholds, with and without names: both languages must agree."""
     made = nw.split(activations("image"), 0, top=60)
@@ -186,6 +193,7 @@ if __name__ == "__main__":
     with_truth, recovery = truths()
     for name, data in {**messages(), **with_truth}.items():
         (HERE / f"{name}.safetensors").write_bytes(data)
-    for name, made in (("cuts", cuts()), ("intervals", intervals()), ("recovery", recovery)):
+    for name, made in (("cuts", cuts()), ("intervals", intervals()), ("overlap", overlap()),
+                       ("recovery", recovery)):  # fmt: skip
         text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
         (HERE / f"{name}.json").write_text(text, "utf-8")
