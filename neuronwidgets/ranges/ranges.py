@@ -226,7 +226,7 @@ class Ranges:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{count:,}</td>"
+            f"<tr><td style='text-align:left' dir='auto'>{html.escape(name)}</td><td>{count:,}</td>"
             f"<td>{np.nanmedian(skew):.2f}</td><td>{np.nanmedian(kurt):.2f}</td>"
             f"<td>{np.nanmedian(ks):.3f}</td></tr>"
             for name, count, skew, kurt, ks in zip(

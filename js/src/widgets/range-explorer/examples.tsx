@@ -1,5 +1,6 @@
 /** Samples inside the range, which the mask would hit, and outside, which it would spare. */
 
+import { isolated } from "../../core/direction";
 import { colorOf, standsFor } from "../../core/ranges";
 import type { ExamplesMessage, RangesMessage } from "../../protocol/ranges";
 import { RestingFace } from "../../view/faces";
@@ -13,7 +14,7 @@ interface Props {
 
 export function Examples({ state, data }: Props) {
   const { inside, outside } = state.examples.value;
-  const name = data.labels[state.label.value];
+  const name = isolated(data.labels[state.label.value]);
   const group = useUnique();
   const samples = state.samples.value;
   if (!samples?.faceRow.length) return null;
@@ -107,7 +108,7 @@ function Strip({
             onClick={() => state.toggleRow(face.row)}
           >
             {text && (
-              <span class="nw-tag" title={data.labels[label]}>
+              <span class="nw-tag" dir="auto" title={data.labels[label]}>
                 {data.labels[label]}
               </span>
             )}

@@ -1,6 +1,7 @@
 /** How much of two classes' distributions coincides, for all pairs. */
 import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
+import { directionOf, isolated } from "../../core/direction";
 import { ALL, cellAt, type Grid, gridOf, type Overlaps, pixels } from "../../core/overlap";
 import type { Theme } from "../../model/theme";
 import type { RangesMessage } from "../../protocol/ranges";
@@ -53,7 +54,7 @@ export function Overlap({ state, data, theme }: Props) {
       <div class="nw-heading">
         <h3>
           {many
-            ? `What overlaps ${data.labels[state.label.value]} most?`
+            ? `What overlaps ${isolated(data.labels[state.label.value])} most?`
             : `How much do the ${data.what}s overlap?`}
         </h3>
         {many && (
@@ -95,7 +96,7 @@ function Tip({
   y,
   wide,
 }: Under & { data: RangesMessage; shown: Overlaps }) {
-  const [a, b] = [data.labels[rows[row]], data.labels[rows[column]]];
+  const [a, b] = [row, column].map((at) => isolated(data.labels[rows[at]] ?? ""));
   const share = overlap[row * rows.length + column];
   const said =
     column < 0 || column === row
@@ -199,6 +200,7 @@ function drawOverlap(
 /** A name cut to its room. */
 function fitted(pen: CanvasRenderingContext2D, text: string, room: number, end = "…"): string {
   if (pen.measureText(text).width <= room) return text;
+  pen.direction = directionOf(text);
   let cut = text;
   while (cut.length > 1 && pen.measureText(cut + end).width > room) cut = cut.slice(0, -1);
   return cut + end;

@@ -3,6 +3,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ticks } from "../../core/axis";
+import { isolated } from "../../core/direction";
 import { unitOf } from "../../core/edges";
 import { standsFor } from "../../core/ranges";
 import { domainOf, rowHeight } from "../../core/ridges";
@@ -142,10 +143,10 @@ const Names = memo(({ state, data, row, head, chosen }: ColumnProps & { chosen: 
           aria-pressed={c === chosen}
           tabIndex={c === chosen ? 0 : -1}
           class={data.why[c] ? "nw-greyed" : undefined}
-          title={`${name}: ${data.count[c].toLocaleString("en")} samples`}
+          title={`${isolated(name)}: ${data.count[c].toLocaleString("en")} samples`}
           onClick={() => state.select(c)}
         >
-          <span>{name}</span>
+          <span dir="auto">{name}</span>
         </button>
       ))}
     </div>
@@ -178,7 +179,7 @@ function Shares({
           <span
             key={c}
             class={c === chosen ? "nw-chosen" : undefined}
-            title={`${Math.round(inside).toLocaleString("en")} of ${all.toLocaleString("en")} ${name}`}
+            title={`${Math.round(inside).toLocaleString("en")} of ${all.toLocaleString("en")} ${isolated(name)}`}
           >
             <b>{percent(share)}</b>
             <i style={{ "--nw-share": share || 0 }} />

@@ -1,5 +1,6 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
+import { isolated } from "../../core/direction";
 import { edgesOf, moved, piecesOf } from "../../core/edges";
 import { type Examples, pick, spread } from "../../core/examples";
 import { ALL, matrixOf, type Overlaps, shownWith } from "../../core/overlap";
@@ -132,7 +133,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const why = now.why[chosen.value];
     if (why) return why;
     const [own, others] = sharesOf(now, counts.value, chosen.value);
-    const name = now.labels[chosen.value];
+    const name = isolated(now.labels[chosen.value]);
     const dense = rule.value === "discriminative" && !custom.value;
     const least = dense ? denser(barAt(now, chosen.value, tau.value)) : "";
     const what = custom.value ? "Your range" : `τ ${tau.value.toFixed(2)}${least}`;
@@ -148,7 +149,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const rank = now.rank[chosen.value];
     const place = rank === 1 ? "the most" : `the ${ordinal(rank)} most`;
     const of = now.neurons.toLocaleString("en");
-    return `${now.name} is ${place} salient of ${of} for ${now.labels[chosen.value]}`;
+    return `${now.name} is ${place} salient of ${of} for ${isolated(now.labels[chosen.value])}`;
   });
 
   /** A rule, a width or another class takes the user's own edges back. */
