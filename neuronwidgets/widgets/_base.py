@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import anywidget
 import numpy as np
@@ -15,6 +16,7 @@ import traitlets as t
 
 from neuronwidgets.widgets._jobs import Jobs, Progress, Steps
 from neuronwidgets.widgets._page import page, write
+from neuronwidgets.widgets._presence import Presence
 
 STATIC = Path(__file__).parent.parent / "static"
 log = logging.getLogger("neuronwidgets")
@@ -59,12 +61,16 @@ class Widget(anywidget.AnyWidget):
     _serial = t.Int(0).tag(sync=True)
     """Counts what was put on the screen; a view says with `_seen` which it has seen."""
     _seen = t.Int(0).tag(sync=True, echo_update=False)
+    _key = t.Unicode().tag(sync=True)
+    """What a page counts its views by."""
 
     status = t.Dict(IDLE).tag(sync=True)
     """`{"state": "idle" | "running" | "error", "text": str, "progress": 0 to 1}`."""
 
     def __init__(self, **traits: Any) -> None:
-        super().__init__(**traits)
+        self._presence = Presence(self, str(front_end("asleep.js")))
+        super().__init__(_key=uuid4().hex, **traits)
+        self._own_layout = self.layout
         self._jobs = Jobs(self._report)
         self._failed_beside: object = None
         # `_handle_custom_msg` is ipywidgets' own: a method of that name would silence on_msg.
@@ -93,7 +99,22 @@ class Widget(anywidget.AnyWidget):
 
     def _messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
         """Each message that a view may send, `noun.verb`, and what answers it."""
-        return {"job.cancel": lambda _: self._jobs.cancel()}
+        return {
+            "job.cancel": lambda _: self._jobs.cancel(),
+            "views.count": lambda message: self._on_views(int(message["count"])),
+        }
+
+    def _on_views(self, count: int) -> None:
+        with self._jobs.lock:
+            self._presence.seen(count)
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """What pages get: not all of it while none shows the widget."""
+        return self._presence.masked(super().get_state(key, drop_defaults))
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        self._presence.displayed()
+        return super()._repr_mimebundle_(**kwargs)
 
     def _on_view_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         kind = str(content.get("type")) if isinstance(content, dict) else ""
@@ -167,7 +188,9 @@ class Widget(anywidget.AnyWidget):
         return {name for c in ours for name in vars(c) if name in cls.class_trait_names(sync=True)}
 
     def close(self) -> None:
-        jobs = getattr(self, "_jobs", None)
+        jobs, layout = getattr(self, "_jobs", None), getattr(self, "_own_layout", None)
         if jobs is not None:
             jobs.close()
         super().close()
+        if layout is not None:
+            layout.close()

@@ -458,6 +458,7 @@ def _opened(run: Run, which: int, neuron: int) -> tuple[SplitExplorer, str]:
             "there is nothing to split."
         )
     made = SplitExplorer(acts, neuron, min(100, active), truth=run)
+    made._presence.released()
     return made, f"Neuron {neuron} of {NAMES[which]} after {run.step:,} steps"
 
 
