@@ -13,18 +13,18 @@ tree        merge int32 (n-1) x 2   children of each merge, the larger first
             truth_node int32 p      the nodes that can be concepts (absent without truth)
             truth float64 p x f     cosines of their vectors with the true features that drive the
                                     neuron, meta.truth.names (absent without truth)
-            + faces
+            + faces, of texts none: theirs are in the evidence
 evidence    node int32 m            tree nodes whose vectors were looked up in the whole dataset
             found int32 m x f       dataset rows of highest projection, highest first
             projection float32 m x f
             found_label int32 m x f
             cosine float32 m        of the node's vector with the neuron's axis
-            + faces
+            + faces that the tree has not
 refinement  concept int32 n         the k-means concept of each sample, -1 none
             mark int8 n             0 stayed, 1 moved, 2 left
             node int32 k            the tree node each concept goes with, -1 none
             truth float64 k x f     as in the tree, of each concept (absent without truth)
-            + the evidence arrays without `node`, one row per concept, + faces
+            + the evidence arrays without `node` and faces, one row per concept
 picture     activation float32 N    of one neuron, class after class, ascending in each
             start int32 C+1         where each class begins
             mean, std float64 C     of each class

@@ -346,8 +346,8 @@ class SplitExplorer(Live):
         # With all that the cards show, so that none of them is blank meanwhile.
         proof = ready[1]
         yield from silently(proof.steps(self._nodes(made, threshold), lambda: None))
-        found = proof.pack_evidence()
         packed = (yield from silently(proof.regroup(threshold))) if refined else None
+        found = proof.pack_evidence()
 
         def show() -> None:
             with self._together(), self._quietly(), self.hold_trait_notifications():
@@ -402,7 +402,7 @@ class SplitExplorer(Live):
                 self.threshold = made.suggested if threshold is None else threshold
                 self.selection = []
                 self._refinement = b""
-                self._evidence = b""
+                self._evidence = evidence.pack_evidence()
                 self._suggestions = evidence.assessment.suggestions()
                 self._scores = evidence.assessment.scores()
                 self._tree = tree
@@ -462,7 +462,7 @@ class SplitExplorer(Live):
             def regroup() -> None:
                 with self._together():
                     if self._split is made:
-                        self._refinement = packed
+                        self._refinement, self._evidence = packed, proof.pack_evidence()
                         self._members = threshold, done
 
             yield regroup
