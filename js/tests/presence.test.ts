@@ -34,7 +34,7 @@ it("says how many views there are, and that there are none only when that has la
   expect(sent).toEqual(counts(1, 2, 1));
   // A cell that is moved: its view is gone for a moment.
   second.abort();
-  vi.advanceTimersByTime(500);
+  vi.advanceTimersByTime(200);
   const third = view(fake("a", sent));
   vi.advanceTimersByTime(2000);
   expect(sent.slice(3)).toEqual(counts(1, 1));

@@ -1,5 +1,5 @@
-"""Where a widget is seen. A notebook keeps all models of its kernel; so a widget that is nowhere on
-the page sends next to nothing of itself, and one whose cell made another is closed."""
+"""Where a widget is seen. A notebook keeps all widgets of its kernel; so one that is nowhere on the
+page sends next to nothing of itself, and one whose cell is run again leaves the kernel's list."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
 
 class Presence:
-    """What is known of a widget's views.
+    """What is known of a widget's views. Pages and cells may speak at the same time.
 
     Attributes:
         asleep: whether views get a stand-in that asks for the rest as soon as it is shown.
+        parked: whether it is on no page and not in the kernel's list of widgets. It lives as long
+            as somebody holds it, and comes back where it is shown.
         views: how many views a page has, as far as pages have said.
     """
 
     def __init__(self, widget: Widget, stand_in: str) -> None:
         self._widget, self._stand_in = widget, stand_in
-        self.asleep, self.views = False, 0
+        self.asleep, self.parked, self.views = False, False, 0
         self._replaced = False
         self._displays: Counter[str | None] = Counter()
         self._cell = current_cell()
@@ -39,36 +41,46 @@ class Presence:
 
     def displayed(self) -> None:
         """A cell shows it."""
-        self._displays[current_cell()] += 1
-        self.wake()
+        with self._lock:
+            self._displays[current_cell()] += 1
+            self.wake()
 
     def seen(self, views: int) -> None:
         """A page has so many views of it."""
-        self.views = views
-        if views:
-            self.wake()
-        elif self._replaced:
-            self._close()
-        else:
-            self.sleep()
+        with self._lock:
+            self.views = views
+            if views:
+                self.wake()
+            elif self._replaced:
+                self.park()
+            else:
+                self.sleep()
 
     def made_again(self) -> None:
         """The cell that made it begins again. What stood below that cell is gone, and with it the
-        widget, unless it was shown elsewhere: then it is closed when that is gone, too."""
-        home = self._displays[self._cell]
-        if home and set(self._displays) == {self._cell} and self.views <= home:
-            self._close()
-        elif self.views:
-            self._replaced = True
-        else:
-            # Never shown: somebody may still want to.
-            self.sleep()
+        widget, unless it is shown elsewhere: then it goes when that is gone, too."""
+        with self._lock:
+            alone = set(self._displays) <= {self._cell}
+            if alone and self.views <= self._displays[self._cell]:
+                self.park()
+            else:
+                self._replaced = True
 
-    def _close(self) -> None:
-        words = f"{self._widget!r} is closed: the cell that made it was run again."
-        self._widget.close()
-        # In place of a view, wherever somebody still holds it.
-        self._widget.__dict__["_repr_mimebundle_"] = lambda **_: {"text/plain": words}
+    def park(self) -> None:
+        """End what it does, and take it from all pages and from the kernel's list."""
+        if self._widget.comm is not None:
+            self._widget._leave()
+            self.parked, self.views, self._replaced = True, 0, False
+
+    def unpark(self) -> None:
+        """Put it back into the list: somebody shows it."""
+        if not self.parked:
+            return
+        with self._lock:
+            self.parked = self.asleep = False
+            self._displays.clear()
+            self._widget.open()
+            self._widget._go_on()
 
     def sleep(self) -> None:
         """Take what is large from the page; the widget itself has it."""
@@ -94,8 +106,11 @@ class Presence:
         return {**blank, "_esm": self._stand_in, "_css": ""}
 
     def _send(self) -> None:
-        with self._widget._jobs.lock:
-            self._widget.send_state([*self._blank()])
+        self._widget.send_state([*self._blank()])
+
+    @property
+    def _lock(self) -> Any:
+        return self._widget._jobs.lock
 
 
 class Cells:

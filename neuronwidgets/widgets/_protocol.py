@@ -46,6 +46,8 @@ toys        of run r, suffix r:     one or two toy models, `k` neurons and `N` f
             neurons int32 k         the neuron in each row
             features int32 N        the feature in each column
             bias, share float32 k   by neuron: bias; largest response over the sum, 0 = dead
+                                    (these five not where meta.runs[r].kept: the run's last still
+                                    in the checkpoints is meant)
             log_step, log_mono int32 L      steps done, monosemantic neurons
             log_loss, log_bias float64 L    loss as a share of the best linear map's; mean bias
 checkpoints of run r, suffix r:     C stills: A C x k x N, neurons, features, bias, share as above,

@@ -303,6 +303,9 @@ class RangeExplorer(Widget):
             self.status = IDLE
         self._refresh(REST)
 
+    def _go_on(self) -> None:
+        self._refresh()
+
     # Asked for by a view
 
     def _messages(self) -> dict[str, Any]:

@@ -304,6 +304,9 @@ class SplitExplorer(Live):
                 self.status = IDLE
             self._gather(REST)
 
+    def _go_on(self) -> None:
+        self._gather(REST)
+
     # Asked for by a view
 
     def _messages(self) -> dict[str, Any]:

@@ -181,8 +181,6 @@ class ToyLab(Widget):
         if hasattr(self, "_bench"):
             self._hush(False)
         super().close()
-        if self._explorer is not None:
-            self._explorer.close()
 
     def __repr__(self) -> str:
         if not hasattr(self, "_bench"):

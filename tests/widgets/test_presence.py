@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from ipywidgets import VBox
 from ipywidgets.widgets.widget import _instances
 
 import neuronwidgets as nw
@@ -64,19 +67,68 @@ def size(made: Any) -> int:
     return sum(len(str(value)) for value in made.get_state().values())
 
 
-def test_a_cell_that_is_run_again_closes_what_it_showed(shell: Shell) -> None:
-    count, made = len(_instances), []
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_cell_that_is_run_again_closes_what_it_made(shell: Shell, shown: bool) -> None:
+    count, alive = len(_instances), weakref.WeakSet[Any]()
     for _ in range(8):
         shell.cell("a")
-        made.append(explorer())
-        made[-1]._repr_mimebundle_()
-    assert [one.comm is None for one in made] == [True] * 7 + [False]
-    # With its layout.
-    assert len(_instances) == count + 2
-    words = made[0]._repr_mimebundle_(include=None)["text/plain"]
-    assert words.endswith("is closed: the cell that made it was run again.")
-    # What it found is still there for whoever holds it.
-    assert len(made[0].concepts) > 0
+        made = explorer()
+        alive.add(made)
+        if shown:
+            made._repr_mimebundle_()
+        assert made.wait(30)
+        # With its layout.
+        assert len(_instances) == count + 2
+    gc.collect()
+    assert list(alive) == [made]
+
+
+def test_what_somebody_still_holds_is_there_and_comes_back(shell: Shell) -> None:
+    shell.cell("a")
+    made = explorer()
+    made._repr_mimebundle_()
+    assert made.wait(30)
+    state = made.get_state()
+    shell.cell("a")
+    assert made.comm is None
+    assert made.layout.comm is None
+    # What it found is still there.
+    assert len(made.concepts) > 0
+    made.threshold = made.threshold / 2
+    shell.cell("b")
+    (bundle, _) = made._repr_mimebundle_()
+    view = bundle["application/vnd.jupyter.widget-view+json"]
+    assert view["model_id"] == made.comm.comm_id
+    assert made.layout.comm is not None
+    assert made.wait(30)
+    assert made.status["state"] == "idle"
+    again = made.get_state()
+    assert again.pop("threshold") < state.pop("threshold")
+    assert again == state
+    # Another cell has it now.
+    shell.cell("a")
+    assert made.comm is not None
+
+
+def test_what_is_put_into_a_box_comes_back_too(shell: Shell) -> None:
+    shell.cell("a")
+    made = explorer()
+    shell.cell("a")
+    assert made.comm is None
+    box = VBox([made])
+    assert made.comm is not None
+    assert box.get_state()["children"] == [f"IPY_MODEL_{made.comm.comm_id}"]
+
+
+def test_what_was_closed_by_hand_stays_closed(shell: Shell) -> None:
+    shell.cell("a")
+    one, other = explorer(), explorer()
+    one.close()
+    shell.cell("a")
+    other.close()
+    for made in (one, other):
+        assert made.comm is None
+        assert made._repr_mimebundle_ is None
 
 
 def test_another_cell_closes_nothing(shell: Shell) -> None:
@@ -134,18 +186,6 @@ def test_what_a_box_in_another_cell_shows_stays(shell: Shell) -> None:
     assert made.comm is None
 
 
-def test_what_was_never_shown_sleeps_until_it_is(shell: Shell) -> None:
-    shell.cell("a")
-    kept = [explorer()]
-    shell.cell("a")
-    kept.append(explorer())
-    assert kept[0].comm is not None
-    assert size(kept[0]) < 10_000 < size(kept[1])
-    shell.cell("b")
-    kept[0]._repr_mimebundle_()
-    assert size(kept[0]) > 50_000
-
-
 def test_what_no_page_shows_is_not_sent(shell: Shell) -> None:
     shell.cell("a")
     made = explorer()
@@ -200,6 +240,15 @@ def test_the_explorer_inside_of_a_lab_is_the_labs(shell: Shell) -> None:
     shell.cell("b")
     assert inner.comm is not None
     assert not inner._presence.asleep
+    lab.run()
     shell.cell("a")
     assert lab.comm is None
+    assert inner.comm is None
+    assert not lab.running
+    # The one comes back with the other.
+    shell.cell("c")
+    lab._repr_mimebundle_()
+    assert lab.explorer is inner
+    assert lab.get_state()["_explorer"] == f"IPY_MODEL_{inner.comm.comm_id}"
+    lab.close()
     assert inner.comm is None

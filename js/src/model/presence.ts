@@ -2,7 +2,7 @@
 import type { Model } from "./model";
 
 /** Milliseconds in which a cell that was moved has its view again. */
-const GRACE = 1000;
+const GRACE = 300;
 
 /** By widget; every widget of a page has a module of its own, so it is the page's. */
 const SHARED = Symbol.for("neuronwidgets.views");
