@@ -74,6 +74,16 @@ class Widget(anywidget.AnyWidget):
         self._failed_beside: object = None
         # `_handle_custom_msg` is ipywidgets' own: a method of that name would silence on_msg.
         self.on_msg(self._on_view_message)
+        self._presence.made()
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """What could not be opened leaves nothing in the kernel's list of widgets."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Traits change one at a time: jobs, views and cells set them from threads of their own."""

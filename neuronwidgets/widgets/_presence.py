@@ -30,6 +30,10 @@ class Presence:
         self.asleep, self.parked, self.views = False, False, 0
         self._replaced = False
         self._displays: Counter[str | None] = Counter()
+        self._cell: str | None = None
+
+    def made(self) -> None:
+        """The cell that is running has made it."""
         self._cell = current_cell()
         if self._cell is not None:
             cells().made(self._cell, self)

@@ -145,28 +145,30 @@ class RangeExplorer(Widget):
         self._applying: int | None = threading.get_ident()
         self._quiet = True
         super().__init__()
-        self.can = {
-            "measure": model is not None and data is not None,
-            "perplexity": texts is not None,
-            "complete": self._speaker is not None and tokenizer is not None,
-        }
-        if self.can["measure"]:
-            self._cost = MaskCost(
-                model, data, acts.layer, self._label_names, self.ranges.seen, labels=labels,
-                texts=texts, language_model=language_model, tokenizer=tokenizer, classes=classes,
-                predict=predict, transform=transform, batch_size=batch_size,
-                max_length=max_length, neuron_axis=neuron_axis,
-            )  # fmt: skip
-        self._show(first)
-        self._applying = None
-        self.label = chosen
-        self._exemplify()
-        self.tau, self.rule, self.top = tau, rule, top
-        self._quiet = False
-        if prompt:
-            self.complete(prompt)
-        else:
-            self._refresh()
+        with self._opening():
+            self.can = {
+                "measure": model is not None and data is not None,
+                "perplexity": texts is not None,
+                "complete": self._speaker is not None and tokenizer is not None,
+            }
+            if self.can["measure"]:
+                self._cost = MaskCost(
+                    model, data, acts.layer, self._label_names, self.ranges.seen, labels=labels,
+                    texts=texts, language_model=language_model, tokenizer=tokenizer,
+                    classes=classes, predict=predict, transform=transform,
+                    batch_size=batch_size, max_length=max_length, neuron_axis=neuron_axis,
+                )  # fmt: skip
+            self._show(first)
+            self._applying = None
+            self.label = chosen
+            if self._pictures.many:
+                self._exemplify()
+            self.tau, self.rule, self.top = tau, rule, top
+            self._quiet = False
+            if prompt:
+                self.complete(prompt)
+            else:
+                self._refresh()
 
     # What a user reads
 

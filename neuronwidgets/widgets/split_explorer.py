@@ -146,14 +146,15 @@ class SplitExplorer(Live):
         else:
             first = given
         super().__init__()
-        able = [name for name in METHODS if name != first.method and ready(name)]
-        self._methods = sorted([first.method, *able], key=[*METHODS, first.method].index)
-        if threshold is not None:
-            self._memory.keep(first, float(threshold), {})
-        self._show(*self._ready(first))
-        self.refined = bool(refined)
-        self._gather()
-        self._follow()
+        with self._opening():
+            able = [name for name in METHODS if name != first.method and ready(name)]
+            self._methods = sorted([first.method, *able], key=[*METHODS, first.method].index)
+            if threshold is not None:
+                self._memory.keep(first, float(threshold), {})
+            self._show(*self._ready(first))
+            self.refined = bool(refined)
+            self._gather()
+            self._follow()
 
     # What a user reads
 

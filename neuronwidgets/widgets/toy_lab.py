@@ -85,7 +85,8 @@ class ToyLab(Widget):
         self._narrow: dict[int, int] = {}
         self._bench = Bench.fresh(checked(configs), device)
         super().__init__()
-        self._show(self._bench)
+        with self._opening():
+            self._show(self._bench)
 
     # What a user reads
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import traitlets as t
 from ipywidgets import VBox
 from ipywidgets.widgets.widget import _instances
 
@@ -18,6 +20,7 @@ from neuronwidgets.widgets._base import STATIC
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.random((60, 6))
+LABELLED = nw.Activations.from_arrays(VALUES, labels=np.arange(60) % 3)
 LARGE = ("_tree", "_evidence", "_esm", "_css")
 
 
@@ -252,3 +255,23 @@ def test_the_explorer_inside_of_a_lab_is_the_labs(shell: Shell) -> None:
     assert lab.get_state()["_explorer"] == f"IPY_MODEL_{inner.comm.comm_id}"
     lab.close()
     assert inner.comm is None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nw.SplitExplorer(VALUES, 1, threshold=-1),
+        lambda: nw.SplitExplorer(VALUES, 99),
+        lambda: nw.RangeExplorer(LABELLED, 1, tau=9),
+        lambda: nw.RangeExplorer(LABELLED, 1, rule="best"),
+        lambda: nw.RangeExplorer(LABELLED, 1, prompt="x"),
+        lambda: nw.RangeExplorer(LABELLED, 1, model=torch.nn.Linear(2, 2), data=VALUES),
+        lambda: nw.ToyLab([]),
+    ],
+)
+def test_what_cannot_be_opened_leaves_nothing(make: Any) -> None:
+    before = set(_instances)
+    with pytest.raises((ValueError, IndexError, t.TraitError)):
+        make()
+    gc.collect()
+    assert set(_instances) == before
