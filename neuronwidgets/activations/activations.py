@@ -13,6 +13,9 @@ import numpy as np
 from neuronwidgets.activations.largest import largest
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.matrix import Stored
+from neuronwidgets.arrays import number_array
+from neuronwidgets.labels import encode_labels
+from neuronwidgets.modes import own_modes
 
 _CHUNK = 1 << 24
 
@@ -33,6 +36,7 @@ class Activations:
             each token's activation (float32 `T`) along `direction` (`D`); `None` without a model.
         excluded: int64 `E x 2`, the sample and position of rows that were left out because they
             held NaN or infinite values (position -1 where a row is a whole sample).
+        call: which of the layer's answers in a pass these are, from 0; `None` if not captured here.
     """
 
     layer: str
@@ -43,15 +47,17 @@ class Activations:
     unit: str = ""
     tokens: Callable[[Sequence[int], np.ndarray], list[np.ndarray]] | None = field(default=None)
     excluded: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    call: int | None = None
 
     @classmethod
+    @own_modes()
     def from_arrays(
         cls,
         values: Any,
         samples: Any = None,
         labels: Any = None,
         layer: str = "values",
-        label_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | Mapping[Any, str] | None = None,
     ) -> Activations:
         """Make `Activations` from plain arrays: no model needed.
 
@@ -60,13 +66,17 @@ class Activations:
                 float64, everything else becomes float32.
             samples: `S` texts or images (uint8 `H x W [x 3]`, `3 x H x W` or PIL), or `None`.
             labels: `S` strings, or whole numbers (indices into `label_names` if those are given);
-                `None` or -1 marks an unlabelled sample.
+                `None`, -1 and the missing values of NumPy, pandas and Arrow mark an unlabelled
+                sample.
             layer: a name to show.
-            label_names: the names of numeric labels.
+            label_names: the names of numeric labels: a list, or a dict such as `id2label`.
 
         Raises:
             ValueError: not two-dimensional, empty, NaN or infinite, or of unequal lengths.
         """
+        if not isinstance(layer, str):
+            kind = type(layer).__name__
+            raise TypeError(f"layer must be a name to show, got {layer!r:.40} ({kind}).")
         matrix = _matrix(values)
         codes, names = encode_labels(labels, len(matrix), label_names)
         return cls(layer, matrix, Samples.of(samples, len(matrix)), codes, names)
@@ -165,6 +175,7 @@ class Activations:
             return self.neuron(neuron)
         return self.project(self.check_direction(neuron)[None])[:, 0]
 
+    @own_modes()
     def project(self, vectors: np.ndarray) -> np.ndarray:
         """Dot products of every sample with `K x D` vectors: `S x K`, float32 or wider."""
         vectors = np.asarray(vectors).astype(self.values.dtype, copy=False)
@@ -188,17 +199,14 @@ class Activations:
             )
         return int(neuron)
 
+    @own_modes()
     def check_direction(self, direction: Any) -> np.ndarray:
         """`direction` as a unit vector `D`, refused if it is of another length, or zero."""
-        if hasattr(direction, "detach"):
-            direction = direction.detach().cpu().double().numpy()
-        try:
-            vector = np.asarray(direction, np.float64).ravel()
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"the direction is not a list of numbers: {error}") from None
-        if vector.shape != (self.shape[1],) or np.ndim(direction) != 1:
+        given = number_array(direction, "the direction", form="a list of numbers")
+        vector = given.astype(np.float64).ravel()
+        if given.shape != (self.shape[1],):
             raise ValueError(
-                f"the direction has shape {np.shape(direction)}; layer {self.layer!r} needs one "
+                f"the direction has shape {given.shape}; layer {self.layer!r} needs one "
                 f"number for each of its {self.shape[1]:,} neurons."
             )
         norm = float(np.linalg.norm(vector))
@@ -249,22 +257,9 @@ class Activations:
 
 
 def _matrix(values: Any) -> np.ndarray:
-    if hasattr(values, "detach"):
-        import torch
-
-        values = values.detach().cpu()
-        narrow = values.dtype in (torch.bfloat16, torch.float16)
-        values = (values.float() if narrow else values).numpy()
-    try:
-        matrix = np.asarray(values)
-        if matrix.dtype.kind not in "biufO":
-            raise TypeError(f"it holds {matrix.dtype}")
-        if matrix.dtype not in (np.float32, np.float64):
-            matrix = matrix.astype(np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"values is not a matrix of numbers (samples x neurons): {error}"
-        ) from None
+    matrix = number_array(values, "values", np.float32)
+    if matrix.dtype not in (np.float32, np.float64):
+        matrix = matrix.astype(np.float32)
     if matrix.ndim != 2:
         raise ValueError(
             f"values has shape {matrix.shape}: samples x neurons is needed. Average or pick over "
@@ -294,51 +289,3 @@ def _require_finite(values: np.ndarray, layer: str) -> None:
             "values[np.isfinite(values).all(axis=1)]; for a model in float16, try bfloat16 or "
             "float32."
         )
-
-
-def encode_labels(
-    labels: Any, count: int, names: Sequence[str] | Mapping[int, str] | None = None
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Labels as users have them -> int64 codes (`-1`: unlabelled) and the names of the codes;
-    `None` where no sample has one."""
-    if labels is None:
-        return None, ()
-    rows = labels.tolist() if hasattr(labels, "tolist") else list(labels)
-    # Numbers of NumPy and torch in a list -> Python's own.
-    rows = [row.item() if getattr(row, "ndim", None) == 0 else row for row in rows]
-    if len(rows) != count:
-        raise ValueError(
-            f"labels has {len(rows):,} entries and there are {count:,} samples: one "
-            "per sample is needed (None where there is no label)."
-        )
-    missing = [row is None or (isinstance(row, float) and np.isnan(row)) for row in rows]
-    known = [row for row, gone in zip(rows, missing, strict=True) if not gone]
-    if any(isinstance(row, list | tuple | dict | np.ndarray) for row in known):
-        raise ValueError("labels has several values per sample; one label per sample is needed.")
-    numeric = all(isinstance(row, int | float) and float(row).is_integer() for row in known)
-    if isinstance(names, Mapping):  # a model's id2label
-        names = [names[i] for i in range(len(names))]
-    if not numeric and all(isinstance(row, float) for row in known) and len(set(known)) > 50:
-        raise ValueError(
-            f"labels are measurements ({known[0]:.4g}, {known[1]:.4g}, ...), not classes: cut them "
-            "into classes first, e.g. labels = values > threshold."
-        )
-    if names is not None:
-        if not numeric or any(not -1 <= row < len(names) for row in known):
-            raise ValueError(
-                f"labels must be whole numbers from 0 to {len(names) - 1}, indices into the "
-                f"{len(names)} label_names."
-            )
-        codes = [-1 if gone else int(row) for row, gone in zip(rows, missing, strict=True)]
-        return np.array(codes, np.int64), tuple(map(str, names))
-    if numeric:
-        distinct: list[Any] = sorted({int(row) for row in known} - {-1})
-        code = {-1: -1} | {value: i for i, value in enumerate(distinct)}
-    else:
-        distinct = sorted({str(row) for row in known})
-        code = {value: i for i, value in enumerate(distinct)}
-    if not distinct:
-        return None, ()
-    key = int if numeric else str
-    codes = [-1 if gone else code[key(row)] for row, gone in zip(rows, missing, strict=True)]
-    return np.array(codes, np.int64), tuple(map(str, distinct))

@@ -9,6 +9,7 @@ import numpy as np
 
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store import DTYPES, Store, StoreError, Writer, as_array, encode
+from neuronwidgets.modes import own_modes
 
 if TYPE_CHECKING:
     from neuronwidgets.activations.activations import Activations
@@ -28,12 +29,11 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
     """A layer of a store, as the fields of `Activations`."""
     store = Store(path)
     layer = store.layer(layer)
-    values, sample, position, excluded = store.rows(layer)
+    values, sample, position, excluded, label = store.rows(layer)
     faces = store.faces
     item: np.ndarray | None = np.searchsorted(faces.sample, sample)
-    codes, names = _labels(faces.label, store.manifest["labels"])
-    if codes is not None:
-        codes = codes[item]
+    label = faces.label[item] if label is None else label
+    codes, names = in_order(label, store.manifest["labels"])
     if position is None and len(sample) == len(faces.sample):
         item = None
     return {
@@ -53,6 +53,7 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
         "label_names": names,
         "unit": store.manifest["about"].get("unit", ""),
         "excluded": excluded,
+        "call": store.manifest["about"].get("call"),
     }
 
 
@@ -61,8 +62,9 @@ def gaps(place: np.ndarray) -> np.ndarray | None:
     return None if (place == np.arange(len(place))).all() else place
 
 
-def _labels(codes: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The samples' codes, in the order of the names: as `encode_labels` would have given them."""
+def in_order(codes: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Codes of labels in the order in which they came -> those of the names' own order: as
+    `encode_labels` would have given them."""
     names = about["names"]
     if not names:
         return None, ()
@@ -75,6 +77,7 @@ def _labels(codes: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray | None
     return codes, tuple(names)
 
 
+@own_modes()
 def save(acts: Activations, path: str | Path, dtype: str) -> Path:
     """Write `acts` to a new store."""
     import torch
@@ -85,15 +88,19 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
     item = np.arange(many) if samples.item is None else samples.item
     items = max(len(samples.texts), len(samples.images), int(item.max(initial=-1)) + 1)
     place = np.arange(items) if samples.place is None else samples.place
-    writer = Writer(path, [acts.layer], dtype, {"unit": acts.unit, "saved": True})
+    writer = Writer(
+        path, [acts.layer], dtype, {"unit": acts.unit, "call": acts.call, "saved": True}
+    )
     shard = None
     try:
         if writer.batches:
             raise StoreError(f"{path} holds activations: take another folder, or delete it.")
-        labels = None
+        labels, of_words = None, False
         if acts.labels is not None:
             labels = np.full(items, -1)
             labels[item] = acts.labels
+            of_words = bool((labels[item] != acts.labels).any())
+            labels = None if of_words else labels
         shard = writer.shard()
         for start in range(0, items, _ROWS):
             part = slice(start, min(start + _ROWS, items))
@@ -116,6 +123,8 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
                 )
             encoded = {k: as_array(v) for k, v in encode(torch.from_numpy(values), dtype).items()}
             columns = {"sample": place[item[rows]].astype(np.int64)}
+            if of_words and acts.labels is not None:
+                columns["label"] = acts.labels[rows].astype(np.int64)
             if samples.token is not None:
                 columns["position"] = samples.token[rows].astype(np.int32)
             if start == 0 and len(acts.excluded):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from neuronwidgets.picture import is_ink, picture
+from neuronwidgets.text import well_formed
 
 _NEEDED = "texts or images (arrays or PIL) are what can be shown"
 
@@ -26,7 +27,7 @@ class Samples:
     Attributes:
         count: `S`.
         images: one uint8 array per item, `H x W` or `H x W x 3`.
-        texts: one string per item.
+        texts: one string per item; lone surrogates become U+FFFD.
         spans: for each text an int32 array `T x 2`: where in the text each token stands.
         item: int64 `S`, the text or image that a sample belongs to; `None` when it is one each.
         token: int32 `S`, which of the text's tokens a sample is; `None` for whole texts.
@@ -44,6 +45,11 @@ class Samples:
     token: np.ndarray | None = None
     origin: np.ndarray | None = None
     place: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        # What a file holds is well formed, and is read when it is asked for.
+        if isinstance(self.texts, list | tuple):
+            object.__setattr__(self, "texts", [well_formed(text) for text in self.texts])
 
     @property
     def kind(self) -> Literal["image", "text", "none"]:
@@ -145,7 +151,7 @@ class Samples:
         if not isinstance(samples, Samples):
             if isinstance(samples, str) or not hasattr(samples, "__iter__"):
                 raise TypeError(f"samples is a {type(samples).__name__}; {_NEEDED}.")
-            samples = list(samples)
+            samples = samples.to_pylist() if hasattr(samples, "to_pylist") else list(samples)
         found = len(samples)
         if found != count:
             raise ValueError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -18,24 +19,29 @@ from neuronwidgets.capture.collectors.collector import whole
 from neuronwidgets.capture.passes import CaptureError
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.run import Reading, Run, Wanted
-from neuronwidgets.models import batches, find_layer, positions
+from neuronwidgets.capture.word_codes import labels_of_samples, nested
+from neuronwidgets.labels import plain_names
+from neuronwidgets.models import batches, find_layer, layer_name
 from neuronwidgets.models.units import UNITS
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
+
+    LayerName = str | nn.Module
 
     class Options(TypedDict, total=False):
         """What the ways of calling `capture` have in common."""
 
         out: str | Path | None
         dtype: str
-        label_names: Sequence[str] | None
+        label_names: Sequence[str] | Mapping[Any, str] | None
         transform: Callable[[Any], Any] | None
         max_length: int | None
         long: str
         overlap: int
         neuron_axis: int | None
-        call: int
+        batch_axis: int | None
+        call: int | None
         nonfinite: str | None
         engine: str
         workers: int | None
@@ -44,35 +50,35 @@ if TYPE_CHECKING:
 
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str, unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: None = ..., background: Literal[False] = ..., **options: Unpack[Options],
 ) -> Activations: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str, unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector], background: Literal[False] = ...,
     **options: Unpack[Options],
 ) -> Collected: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: Sequence[str], unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: Sequence[LayerName], unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[False] = ...,
     **options: Unpack[Options],
 ) -> dict[str, Any]: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: str | Sequence[str], unit: str = ..., labels: Any = ...,
-    tokenizer: Any = ..., batch_size: int = ..., *,
+    model: nn.Module, data: Any, layer: LayerName | Sequence[LayerName], unit: str = ...,
+    labels: Any = ..., tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[True],
     **options: Unpack[Options],
 ) -> Capturing: ...  # fmt: skip
 def capture(
     model: nn.Module,
     data: Any,
-    layer: str | Sequence[str],
+    layer: LayerName | Sequence[LayerName],
     unit: str = "mean",
     labels: Any = None,
     tokenizer: Any = None,
@@ -82,13 +88,14 @@ def capture(
     dtype: str = "float32",
     collect: Collector | Sequence[Collector] | None = None,
     background: bool = False,
-    label_names: Sequence[str] | None = None,
+    label_names: Sequence[str] | Mapping[Any, str] | None = None,
     transform: Callable[[Any], Any] | None = None,
     max_length: int | None = None,
     long: str = "cut",
     overlap: int = 0,
     neuron_axis: int | None = None,
-    call: int = 0,
+    batch_axis: int | None = None,
+    call: int | None = None,
     nonfinite: str | None = None,
     engine: str = "local",
     workers: int | None = None,
@@ -102,16 +109,21 @@ def capture(
 
     Args:
         model: any `torch.nn.Module`.
-        data: a list of strings; an array or list of images (uint8 images become float in [0, 1],
-            channels first, unless `tokenizer` or `transform` prepares them); an array of vectors
-            or token ids; a torch or Hugging Face `Dataset`, streaming or not; or any iterable of
-            batches that the model accepts (tensors, `(input, label)` pairs, mappings).
-        layer: a name from `named_modules()`, or several, read in one pass;
+        data: a list of strings, of lists of words, of conversations (written as texts by the
+            tokenizer's chat template) or of lists of token ids, each alone, with its label as a
+            pair, or in a mapping; an array or list of images (of 8 or 16 bits they become float in
+            [0, 1], channels first, unless `tokenizer` or `transform` prepares them; floats are
+            given as they are); an array or sparse matrix of vectors, or token ids; a torch or
+            Hugging Face `Dataset` of such, streaming or not; or any iterable of batches that the
+            model accepts (tensors, `(input, label)` pairs, mappings), such as a `DataLoader`.
+            Empty texts are left out, with a warning. docs/capture.md has a table.
             `neuronwidgets.layers(model)` lists them.
         unit: what one sample is: each "token" (or map position), or a sequence or map reduced by
             "mean", "max", "last" or "cls" token. Padding never counts; special tokens count for
             "last" and "cls" only.
-        labels: one per text, image or row; taken from the data where it has them.
+        labels: one per text, image or row, in the data's order (`None`, -1, NaN and other
+            libraries' missing values: none); with unit="token" also a list for each text, of a
+            label for each of its words. Taken from the data where it has them.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         batch_size: samples per forward pass.
         out: a folder in which the rows are written to disk instead of kept in memory
@@ -124,14 +136,17 @@ def capture(
             among them keeps every row as well; with `out`, their states are kept in the folder.
         background: return at once with a `Capturing`, which reads on a thread of its own and
             which `SplitExplorer` opens while it runs.
-        label_names: the names of whole-number labels.
+        label_names: the names of whole-number labels: a list, or a dict such as `id2label`.
         transform: a list of images (or rows of the array) -> the model's input.
-        max_length: how many tokens a text may have (default: what the model takes).
+        max_length: how many tokens a text may have (default: what tokenizer and model take).
         long: what becomes of longer texts: "cut", or "windows" that each are a sample with their
             text's label (`samples.origin` says which text).
         overlap: how many tokens a window shares with the one before.
-        neuron_axis: which axis of the layer's output holds the neurons, if not the usual one.
-        call: which of its calls counts, from 0, of a layer that is called more than once in a pass.
+        neuron_axis, batch_axis: which axes of the layer's output hold the neurons and the batch.
+            Not given: found out by following the inputs' axes through a pass of two samples; where
+            that stays unclear, the layer is refused.
+        call: which answer is read, from 0, of a layer that answers more than once in a pass (a
+            module that is used twice). Not given: the first, with a warning if there are more.
         nonfinite: "refuse" rows with NaN or infinite values, or "exclude" them (`acts.excluded`
             says which). Not given: rows are refused, and collectors count such values themselves.
         engine: "local", or "ray" for many machines (docs/cluster.md; the extra `ray`): an actor for
@@ -153,7 +168,8 @@ def capture(
         StoreError: `out` holds something else (other model, layer, data or settings; it says what
             differs), is being written by another capture, cannot be written, or is full.
         ValueError: unknown layer (with near matches), text without tokenizer, empty data, labels
-            of the wrong length, an output without neurons, NaN or infinite activations.
+            of the wrong length, or given apart from data that is shuffled, token ids whose padding
+            cannot be told, an output without neurons, NaN or infinite activations.
     """
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r}; one of {', '.join(map(repr, UNITS))} is needed.")
@@ -169,34 +185,43 @@ def capture(
             raise ValueError("workers is of engine='ray'.")
     if overlap and long == "cut":
         raise ValueError("overlap is of long='windows'.")
-    whole(call, "call", 0)
+    if call is not None:
+        whole(call, "call", 0)
     check_dtype(dtype)
     if dtype != "float32" and out is None:
         raise ValueError(f"dtype={dtype!r} is of a folder: pass out=..., too.")
-    layers = _layers(layer)
+    layers = _layers(model, layer)
     modules = {name: find_layer(model, name) for name in layers}
+    of_words = unit == "token" and nested(labels)
+    if not of_words:
+        labels = labels_of_samples(labels)
     source = batches(
         data,
+        model=model,
         processor=tokenizer,
         transform=transform,
         batch_size=batch_size,
-        max_length=positions(model) if max_length is None else max_length,
+        max_length=max_length,
         by_length=True,
         windows=overlap if long == "windows" else None,
+        labels=list(labels) if of_words else None,
+        per_word=unit == "token",
     )
     if labels is not None:
-        labels = labels.tolist() if hasattr(labels, "tolist") else list(labels)
-        if source.total is not None and len(labels) != source.total:
-            raise ValueError(
-                f"labels has {len(labels):,} entries and data has {source.total:,} "
-                "samples: one per sample is needed."
-            )
+        source.keep_order("labels= are", ", or data that carries its labels")
+        if of_words:
+            labels, source = None, replace(source, label_names=None)
+    if labels is not None and source.total not in (None, len(labels)):
+        raise ValueError(
+            f"labels has {len(labels):,} entries and data has {source.total:,} "
+            "samples: one per sample is needed."
+        )
     wanted = Wanted(
         layers,
         unit,
         _collectors(collect),
         labels,
-        label_names,
+        plain_names(label_names),
         nonfinite,
         None if out is None else Path(out),
         dtype,
@@ -207,7 +232,8 @@ def capture(
             "long": long,
             "overlap": overlap,
             "neuron_axis": neuron_axis,
-            "call": call,
+            "batch_axis": batch_axis,
+            "call": call or 0,
         },
     )
     rows = wanted.collect is None or any(type(c) is Rows for c in wanted.collect)
@@ -216,8 +242,8 @@ def capture(
             "engine='ray' keeps rows in a folder that all machines see: pass out=..., or collect= "
             "without Rows."
         )
-    run = Run(LayerReader(model, modules, neuron_axis, call), source, wanted)
-    alone = layer if isinstance(layer, str) else None
+    run = Run(LayerReader(model, modules, neuron_axis, batch_axis, call), source, wanted)
+    alone = layers[0] if isinstance(layer, str | nn.Module) else None
     if background:
         return Capturing(run, alone)
     with _bar(run, progress) as bar:
@@ -238,8 +264,9 @@ def capture(
     return given(alone, run.result())
 
 
-def _layers(layer: Any) -> list[str]:
-    names = [layer] if isinstance(layer, str) else list(layer)
+def _layers(model: nn.Module, layer: Any) -> list[str]:
+    several = isinstance(layer, Iterable) and not isinstance(layer, str | nn.Module)
+    names = [layer_name(model, one) for one in (layer if several else [layer])]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"layer={layer!r}; one layer, or several different ones, are needed.")
     return names
@@ -269,4 +296,5 @@ def _bar(run: Run, show: bool) -> Any:
 def _show(bar: Any, reading: Reading) -> None:
     if reading.tokens and reading.seconds:
         bar.set_postfix_str(f"{reading.tokens / reading.seconds:,.0f} tokens/s", refresh=False)
+    bar.total = reading.total
     bar.update(reading.samples - bar.n)

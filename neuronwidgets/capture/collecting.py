@@ -12,13 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from neuronwidgets.activations.activations import encode_labels
 from neuronwidgets.capture.collectors import Collector
 from neuronwidgets.capture.rows import LayerRows
+from neuronwidgets.labels import (
+    MEASURED,
+    encode_labels,
+    is_whole,
+    number_of,
+    plain_label,
+    plain_names,
+    refuse_measurements,
+    titled,
+)
 from neuronwidgets.models import Batch, Raw
-
-_MEASURED = 50
-"""Labels that are no whole numbers and more than these are no classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +128,10 @@ class Codes:
 
     def __init__(self, labels: list[Any] | None, names: Sequence[str] | None) -> None:
         self._given: np.ndarray | None = None
-        self._names: tuple[str, ...] | None = None if names is None else tuple(names)
+        given = plain_names(names)
+        self._names: tuple[str, ...] | None = None if given is None else tuple(given)
         self._code: dict[str, int] = {}
-        self._some, self._numeric = False, True
+        self._some, self._numeric, self._text = False, True, False
         if labels is not None:
             self._given, self._names = encode_labels(labels, len(labels), names)
 
@@ -164,28 +171,14 @@ class Codes:
         return np.array([self._of(label) for label in labels], np.int64)
 
     def _of(self, label: Any) -> int:
-        if isinstance(label, list | tuple | dict) or np.ndim(label):
-            raise ValueError("labels has several values per sample; one per sample is needed.")
-        if label is None or label == -1 or label != label:
-            return -1
+        plain = plain_label(label)
         if self._names is not None:
-            return self._named(label)
-        number = not isinstance(label, str) and float(label).is_integer()
-        self._numeric = self._numeric and number
-        code = self._code.setdefault(str(int(label) if number else label), len(self._code))
-        if code >= _MEASURED and not isinstance(label, str) and not self._numeric:
-            raise ValueError(
-                f"labels are measurements ({', '.join([*self._code][:2])}, ...), not classes: cut "
-                "them into classes first, and pass labels=."
-            )
+            return number_of(plain, self._names)
+        if plain is None:
+            return -1
+        self._numeric = self._numeric and is_whole(plain)
+        self._text = self._text or isinstance(plain, str)
+        code = self._code.setdefault(titled(plain), len(self._code))
+        if code >= MEASURED and not self._text and not self._numeric:
+            refuse_measurements([*self._code])
         return code
-
-    def _named(self, label: Any) -> int:
-        assert self._names is not None
-        number = not isinstance(label, str) and float(label).is_integer()
-        if not number or not 0 <= label < len(self._names):
-            raise ValueError(
-                f"labels must be whole numbers from 0 to {len(self._names) - 1}, indices into the "
-                f"{len(self._names)} label_names; {label!r:.40} is none."
-            )
-        return int(label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy as np
 from neuronwidgets.activations.store import Shard, Store, StoreError, Writer
 from neuronwidgets.activations.store.faces import Faces
 from neuronwidgets.capture.collecting import Codes
-from neuronwidgets.capture.rows import HostRows
+from neuronwidgets.capture.rows import HostRows, LayerRows
 from neuronwidgets.capture.tokens import token_ids
-from neuronwidgets.models import Batch, Raw
+from neuronwidgets.capture.word_codes import Coded
+from neuronwidgets.models import Batch, Raw, WordLabels
 from neuronwidgets.models.marks import Mark
 
 SHARD = 64
@@ -38,7 +40,8 @@ class Pace:
 
 def mark(raw: Raw) -> str:
     """What a batch's rows and labels are known by."""
-    return Mark().add([raw.rows, raw.labels]).hex()
+    labels = [row.labels if isinstance(row, WordLabels) else row for row in raw.labels or ()]
+    return Mark().add([raw.rows, labels or raw.labels]).hex()
 
 
 class Filling:
@@ -57,6 +60,8 @@ class Filling:
         self._pace = pace
         self._shard: Shard | None = None
         self._marks: list[str] = []
+        self._bare = Counter[str]()
+        self._labelled: set[str] = set()
         self.begin()
 
     def begin(self) -> None:
@@ -68,18 +73,23 @@ class Filling:
         mark: str,
         batch: Batch,
         place: np.ndarray,
-        code: np.ndarray | None,
+        code: Coded,
         rows: list[HostRows],
     ) -> dict[str, Any] | None:
         """A batch. Returns the shard's entry when it is full, or was open for long enough."""
         if self._shard is None:
             self._shard = Shard(*self._about, self._next)
+            self._bare, self._labelled = Counter(), set()
         for part in rows:
             columns = {"sample": part.rows.sample}
             if part.rows.position is not None:
                 columns["position"] = part.rows.position
             if len(part.rows.excluded):
                 columns["excluded"] = part.rows.excluded
+            if batch.words or part.rows.layer in self._labelled:
+                columns["label"] = self._labels(part.rows)
+            else:
+                self._bare[part.rows.layer] += len(part.rows.sample)
             if part.scale is not None:
                 columns["scale"] = part.scale
             self._shard.add(part.rows.layer, part.values, **columns)
@@ -89,12 +99,19 @@ class Filling:
             "images": batch.images,
             "origin": batch.origin,
         } | token_ids(batch)
-        self._shard.describe(place, label=code, **faces)
+        each = code if isinstance(code, np.ndarray) else None
+        self._shard.describe(place, label=each, **faces)
         self._marks.append(mark)
         self._next += 1
         late = self._pace.clock() - self._since >= self._pace.seconds
         full = self._next % self._every == 0 or self._shard.full
         return self.finish() if full or late else None
+
+    def _labels(self, rows: LayerRows) -> np.ndarray:
+        """The codes of rows that have their own, after those of the rows before that had none."""
+        before = np.full(self._bare.pop(rows.layer, 0), -1)
+        self._labelled.add(rows.layer)
+        return np.append(before, np.full(len(rows.sample), -1) if rows.code is None else rows.code)
 
     def finish(self) -> dict[str, Any] | None:
         """Close the shard in flight; `None` if there is none."""

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations import Activations, Samples
-from neuronwidgets.activations.activations import encode_labels
-from neuronwidgets.activations.files import gaps
-from neuronwidgets.capture.rows import HostRows
+from neuronwidgets.activations.files import gaps, in_order
+from neuronwidgets.capture.collecting import Codes
+from neuronwidgets.capture.rows import HostRows, LayerRows
 from neuronwidgets.capture.tokens import TokenReader, token_ids
+from neuronwidgets.labels import encode_labels
 from neuronwidgets.models import Batch
 
 Tokens = Callable[[str, Sequence[np.ndarray], Sequence[int], Samples], TokenReader | None]
@@ -22,9 +23,11 @@ class Memory:
     """Keeps all rows of some layers, and what the samples were, which the layers share."""
 
     def __init__(
-        self, layers: list[str], unit: str, labels: Any, names: Sequence[str] | None, tokens: Tokens
-    ) -> None:
+        self, layers: list[str], unit: str, labels: Any, names: Sequence[str] | None,
+        codes: Codes, tokens: Tokens,
+    ) -> None:  # fmt: skip
         self._unit, self._given, self._names, self._tokens = unit, labels, names, tokens
+        self._codes, self._of_words = codes, False
         self._rows: dict[str, list[HostRows]] = {name: [] for name in layers}
         self._place: list[np.ndarray] = []
         self._faces: dict[str, list[Any]] = {
@@ -37,6 +40,7 @@ class Memory:
         for part in rows:
             self._rows[part.rows.layer].append(part)
         self._place.append(place)
+        self._of_words = self._of_words or bool(batch.words)
         found = {
             "labels": batch.labels or [None] * batch.size,
             "images": batch.images,
@@ -66,7 +70,8 @@ class Memory:
             labels = [self._given[i] for i in item.tolist()]
         elif any(label is not None for label in faces["labels"]):
             labels = faces["labels"]
-        coded = encode_labels(labels, self.count, self._names if labels is not None else None)
+        named = self._names if labels is not None else None
+        coded = (None, ()) if self._of_words else encode_labels(labels, self.count, named)
         return {
             name: self._activations(name, rows, there, faces, *coded, last)
             for name, rows in self._rows.items()
@@ -97,11 +102,14 @@ class Memory:
         else:
             order = np.argsort(item, kind="stable")
         item = item[order]
+        if codes is not None:
+            codes = codes[item]
+        elif self._of_words:
+            found = np.concatenate([_codes(part.rows) for part in rows])
+            codes, names = in_order(found[order], self._codes.about())
         values = _laid([part.values for part in rows], order)
         if last:
             rows.clear()
-        if codes is not None:
-            codes = codes[item]
         samples = Samples(
             len(values),
             images=faces["images"],
@@ -114,6 +122,10 @@ class Memory:
         )
         tokens = self._tokens(layer, faces["ids"], faces["padding"], samples)
         return Activations(layer, values, samples, codes, names, self._unit, tokens, excluded)
+
+
+def _codes(rows: LayerRows) -> np.ndarray:
+    return np.full(len(rows.sample), -1) if rows.code is None else rows.code
 
 
 def _laid(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.rows import LayerRows
+from neuronwidgets.capture.word_codes import Coded, of_tokens
 from neuronwidgets.models import Batch
 from neuronwidgets.models.units import reduce
 
@@ -36,9 +37,9 @@ class Passes:
         self._reader, self._unit, self._several = reader, unit, layers > 1
         self._most: int | None = None
 
-    def __call__(self, batch: Batch, place: np.ndarray, code: np.ndarray | None) -> list[LayerRows]:
-        """The rows of every layer, in order; `place` and `code` (int64 `B`) number the batch's
-        samples and their labels."""
+    def __call__(self, batch: Batch, place: np.ndarray, code: Coded) -> list[LayerRows]:
+        """The rows of every layer, in order; `place` and `code` (int64 `B`, or of words) number
+        the batch's samples and their labels."""
         read: list[LayerRows] = []
         most = self._most or batch.size
         waiting = [range(i, min(i + most, batch.size)) for i in range(0, batch.size, most)]
@@ -72,7 +73,7 @@ class Passes:
             read += found
         return read
 
-    def _rows(self, batch: Batch, place: np.ndarray, code: np.ndarray | None) -> list[LayerRows]:
+    def _rows(self, batch: Batch, place: np.ndarray, code: Coded) -> list[LayerRows]:
         found: list[LayerRows] = []
 
         def take(name: str, values: torch.Tensor) -> None:
@@ -81,10 +82,11 @@ class Passes:
             shared = rows.untyped_storage().data_ptr() == values.untyped_storage().data_ptr()
             rows = rows.clone() if self._several and shared else rows
             if where is None:
-                found.append(LayerRows(name, rows, place, None, code))
+                one = code if isinstance(code, np.ndarray) else None
+                found.append(LayerRows(name, rows, place, None, one))
                 return
             row, position = where.cpu().numpy().T
-            codes = None if code is None else code[row]
+            codes = of_tokens(code, batch, row, position)
             found.append(LayerRows(name, rows, place[row], position.astype(np.int32), codes))
 
         self._reader(batch, take)

@@ -30,6 +30,7 @@ from neuronwidgets.capture.disk import Filling, Pace
 from neuronwidgets.capture.passes import Passes
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.rows import ToHost
+from neuronwidgets.capture.word_codes import Coded
 from neuronwidgets.models import Batch, Raw, evaluating, find_layer
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Task:
     mark: str
     rows: Raw | Batch
     first: int
-    code: np.ndarray | None
+    code: Coded
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Plan:
 
     layers: list[str]
     unit: str
-    neuron_axis: int | None
+    axes: tuple[int | None, int | None]
     call: int
     make: Callable[[Raw], Batch]
     nonfinite: str | None
@@ -95,7 +96,7 @@ class Worker:
         model = model.to(self.device)
         modules = {name: find_layer(model, name) for name in plan.layers}
         self._model, self._plan = model, plan
-        reader = LayerReader(model, modules, plan.neuron_axis, plan.call)
+        reader = LayerReader(model, modules, *plan.axes, plan.call)
         self._passes = Passes(reader, plan.unit, len(plan.layers))
 
     def read(self, number: int, tasks: list[Task]) -> Found:
@@ -224,7 +225,7 @@ def _plan(run: Run) -> Plan:
     return Plan(
         wanted.layers,
         wanted.unit,
-        run.reader.axis,
+        run.reader.axes,
         run.reader.call,
         run.make,
         wanted.nonfinite,

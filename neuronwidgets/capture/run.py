@@ -24,10 +24,12 @@ from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.rows import ToHost
 from neuronwidgets.capture.tokens import TokenReader
 from neuronwidgets.capture.uninterrupted import uninterrupted
+from neuronwidgets.capture.word_codes import Coded, coded
 from neuronwidgets.models import Batch, Raw, Source, evaluating
 from neuronwidgets.models.compiled import plain
 from neuronwidgets.models.hooks import foreign_hooks
 from neuronwidgets.models.marks import Mark, parts_mark, weights_mark
+from neuronwidgets.modes import own_modes
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,14 @@ class Run:
     ) -> None:
         self.reader, self.wanted, self.make, self.told = reader, wanted, source.make, source.told
         self.pace = Pace() if pace is None else pace
+        self._source = source
         self.at: np.ndarray | None = None
         first = next(source.raw, None)
         self._raw = itertools.chain([] if first is None else [first], source.raw)
         self._first = None if first is None else source.make(first)
         inputs = None if self._first is None else self._first.inputs
         self._masked = isinstance(inputs, dict) and "attention_mask" in inputs
-        self.total, self.layers = source.total, wanted.layers
+        self.layers = wanted.layers
         names = wanted.label_names
         if wanted.labels is None and names is None:
             names = source.label_names
@@ -107,14 +110,14 @@ class Run:
         self._memory: Memory | None = None
         self.disk: Disk | None = None
         self.lock = threading.RLock()
-        self.count = self._texts = self._tokens = 0
+        self.count = self._tokens = 0
         self._began = time.perf_counter()
         if wanted.out is not None:
             self.disk = self._open(wanted.out, others)
             self.count = self.disk.count
         elif self.keeps:
             self._memory = Memory(
-                wanted.layers, wanted.unit, wanted.labels, names, self._token_reader
+                wanted.layers, wanted.unit, wanted.labels, names, self._codes, self._token_reader
             )
         self._stored = self._next = self.count
         dtype = "float32" if self.disk is None else wanted.dtype
@@ -197,8 +200,6 @@ class Run:
     def fresh(self) -> Iterator[tuple[Raw, Batch | None]]:
         """The rows of the batches that are not in the store, the first with what was made of it."""
         for raw in self._raw:
-            if raw.origin is not None:
-                self._texts = max(self._texts, int(raw.origin.max()) + 1)
             made, self._first = self._first, None
             if self.disk is None or not self.disk.holds(raw):
                 yield raw, made
@@ -215,7 +216,7 @@ class Run:
                         "the model was set to training while it was read, so that dropout and "
                         "batch norm would act on it: call train() when the capture has ended."
                     )
-                with uninterrupted(), self.lock:
+                with uninterrupted(), self.lock, own_modes():
                     # What is on its way from a GPU arrives first: a shard that it fills is kept
                     # with the collectors' state of its own batches, and of no batch after it.
                     self._arrived(self._host.rest())
@@ -227,7 +228,7 @@ class Run:
                 del rows, about, arrived, batch, made, raw
                 self.at = None
                 yield self.reading
-            with uninterrupted(), self.lock:
+            with uninterrupted(), self.lock, own_modes():
                 self._arrived(self._host.rest())
 
     def place(self, place: np.ndarray | None, size: int) -> np.ndarray:
@@ -235,9 +236,9 @@ class Run:
         self._next += size
         return np.arange(self._next - size, self._next) if place is None else place
 
-    def codes(self, place: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
+    def codes(self, place: np.ndarray, batch: Batch | Raw) -> Coded:
         """The labels' codes; those that cannot be any are refused before all data is read."""
-        return self._codes.of(place, batch)
+        return coded(self._codes, place, batch)
 
     def take(self, entries: list[dict[str, Any]], sinks: dict[str, list[Collector]],
              samples: int, tokens: int) -> None:  # fmt: skip
@@ -247,6 +248,11 @@ class Run:
             if self.disk is not None:
                 self.disk.commit(entries)
             self.count, self._tokens = self.count + samples, self._tokens + tokens
+
+    @property
+    def total(self) -> int | None:
+        """How many samples are to be read, where that is known."""
+        return self._source.expected
 
     @property
     def reading(self) -> Reading:
@@ -280,8 +286,8 @@ class Run:
             self._tokens += 0 if batch.mask is None else int(batch.mask.sum())
 
     def _check_labels(self) -> None:
-        labels = self.wanted.labels
-        count = self._texts or self.count
+        labels, tally = self.wanted.labels, self._source.tally
+        count = self.count if tally is None else tally.seen
         if labels is not None and len(labels) != count:
             self.stop()
             raise ValueError(
@@ -299,13 +305,15 @@ class Run:
         """The same while more may come."""
         return self._found(last=False)
 
+    @own_modes()
     def _found(self, last: bool) -> dict[str, Any]:
         with self.lock:
             if not self.count:
                 raise ValueError("data is empty: at least one sample is needed.")
             rows: dict[str, Any] = {}
             if self._memory is not None:
-                rows = self._memory.result(last)
+                found = self._memory.result(last)
+                rows = {name: replace(a, call=self.reader.call) for name, a in found.items()}
             elif self.keeps:
                 rows = {name: self._loaded(name) for name in self.layers}
             if self.wanted.collect is None:

@@ -11,6 +11,7 @@ import torch
 from neuronwidgets.activations import Samples
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.models import Batch
+from neuronwidgets.modes import own_modes
 
 _BATCH = 64
 
@@ -68,6 +69,7 @@ class TokenReader:
         empty = np.zeros(0, np.float32)
         return [found.get(item, empty) for item in items]
 
+    @own_modes()
     def _batch(self, items: list[int]) -> Batch:
         texts = [self._ids[item] for item in items]
         ids = torch.zeros(len(texts), max(map(len, texts)), dtype=torch.int64)

@@ -50,7 +50,7 @@ class Bounds(Clusters):
         """
         end, tiles = self.end, len(self.edges) - 1
         self.work = 0
-        self.bound = torch.full((end, tiles), torch.inf, device=self.low.device)
+        self.bound = self.low.new_full((end, tiles), torch.inf)
         self.least = torch.full_like(self.bound, torch.inf)
         self.guess = torch.zeros_like(self.bound, dtype=torch.int64)
         self.every(self.inside, range(tiles))

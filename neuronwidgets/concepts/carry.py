@@ -10,6 +10,7 @@ import numpy as np
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.tree import Tree
+from neuronwidgets.modes import own_modes
 
 Named = list[tuple[str, np.ndarray]]
 """Names, each with the places (`m x 2`, see `Samples.places`) of the samples that have it."""
@@ -39,6 +40,7 @@ def anchored(split: Split, kept: Named) -> dict[int, str]:
     return {node: kept[i][0] for i, node in sorted(_pairs(overlap))}
 
 
+@own_modes()
 def recolored(
     made: Split, threshold: float | None, before: Concepts, names: Mapping[int, str]
 ) -> Split:

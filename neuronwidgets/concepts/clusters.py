@@ -65,8 +65,8 @@ class Clusters:
         self.coarse = torch.empty(count, width, dtype=torch.float32, device=device)
         self.weight = weight
         self.spread = torch.zeros(count, dtype=torch.float64, device=device)
-        self.low = torch.empty(count, device=device)
-        self.inverse = torch.empty(count, device=device)
+        self.low = torch.empty(count, dtype=torch.float32, device=device)
+        self.inverse = torch.empty(count, dtype=torch.float32, device=device)
         self.name = name
         self.slot = torch.zeros(int(name.max()) + 1, dtype=torch.int64, device=device)
         self.slot[name] = torch.arange(count, device=device)

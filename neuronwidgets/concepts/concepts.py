@@ -17,6 +17,7 @@ from neuronwidgets.concepts.find import find, unit
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.tree import identities
+from neuronwidgets.modes import own_modes
 from neuronwidgets.palette import COLORS
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ class Concepts:
             by_hand=tuple(k for k, name in enumerate(given) if name),
         )
 
+    @own_modes()
     def refine(
         self,
         outlier: float | None = None,
@@ -162,6 +164,7 @@ class Concepts:
         made = Concepts._of(split, self.threshold, members.labels, members.nodes, names or {})
         return replace(made, moved=members.moved, left=members.left)
 
+    @own_modes()
     def named(self, how: str = "labels", **options: Any) -> Concepts:
         """These concepts with other names; `naming` on the result has the evidence.
 
@@ -219,6 +222,7 @@ class Concepts:
         # `index` is sorted by activation.
         return [self.index[self.labels == concept][:k] for concept in range(len(self))]
 
+    @own_modes()
     def project(self, values: Any) -> np.ndarray:
         """Dot products of samples with the concept vectors.
 
@@ -237,6 +241,7 @@ class Concepts:
         return acts.project(self.vectors)
 
     @cached_property
+    @own_modes()
     def projections(self) -> np.ndarray:
         """Every sample of the dataset on every concept vector: `S x K`."""
         return self.project(self._require_split("projections").acts)
@@ -249,17 +254,20 @@ class Concepts:
         return find(self._require_split("found").acts, self.vectors, k)[0]
 
     @cached_property
+    @own_modes()
     def cosines(self) -> np.ndarray:
         """float64 `K x K`: cosine between concept vectors."""
         wide = self.vectors.astype(np.float64)
         return np.clip(wide @ wide.T, -1, 1)
 
     @cached_property
+    @own_modes()
     def cosines_to_neuron(self) -> np.ndarray:
         """float64 `K`: cosine of each concept vector with the neuron's axis (or the direction)."""
         return np.clip(self.vectors.astype(np.float64) @ self.direction, -1, 1)
 
     @cached_property
+    @own_modes()
     def distances(self) -> np.ndarray:
         """float64 `K x K`: mean distance of two concepts' samples, as the tree measures it.
 

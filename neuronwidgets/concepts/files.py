@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuronwidgets.modes import own_modes
+
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
@@ -51,6 +53,7 @@ def save(concepts: Concepts, path: str | Path) -> Path:
     return Path(f"{stem}.safetensors")
 
 
+@own_modes()
 def load(path: str | Path) -> dict[str, Any]:
     """What `save` wrote, as the fields of `Concepts`.
 

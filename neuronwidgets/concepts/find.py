@@ -8,10 +8,12 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.activations.largest import largest
+from neuronwidgets.modes import own_modes
 
 _CHUNK = 1 << 23
 
 
+@own_modes()
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows divided by their L2 norm, float32; a zero row stays zero."""
     # To about one first: squares of very large or small numbers do not fit.
@@ -53,6 +55,7 @@ def finding(
     return rows, scores
 
 
+@own_modes()
 def find(acts: Activations, vectors: np.ndarray, k: int = 20) -> tuple[np.ndarray, np.ndarray]:
     """`finding` in one go: `(rows, projections)`, both `K x k`."""
     steps = finding(acts, vectors, k)

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.arrays import dense, number_array
+from neuronwidgets.modes import own_modes
+
 METRICS = {
     "ward": ("euclidean",),
     "average": ("cosine", "euclidean", "sqeuclidean"),
@@ -75,33 +78,32 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
         ValueError: not a finite matrix, an unknown method, or a zero vector under cosine.
     """
     method, metric = check_method(method, metric)
-    points = _matrix(X)
-    count, width = points.shape
-    if metric == "cosine":
-        require_directions(points, np.arange(count))
-    if count == 1:
-        return np.zeros((0, 4))
-    large = count * count * (width + 64) >= LARGE
-    if count > MOST and not (large and (method, metric) in LINEAR):
-        gigabytes = count**2 * 8 / 1e9
-        raise ValueError(
-            f"{count:,} samples need {gigabytes:.0f} GB for their distances: use top="
-            f"{MOST:,} or less, or method='ward', which needs none."
-        )
-    return (_by_torch if large else _by_scipy)(points, method, metric)
+    with own_modes():
+        points = _matrix(X)
+        count, width = points.shape
+        if metric == "cosine":
+            require_directions(points, np.arange(count))
+        if count == 1:
+            return np.zeros((0, 4))
+        large = count * count * (width + 64) >= LARGE
+        if count > MOST and not (large and (method, metric) in LINEAR):
+            gigabytes = count**2 * 8 / 1e9
+            raise ValueError(
+                f"{count:,} samples need {gigabytes:.0f} GB for their distances: use top="
+                f"{MOST:,} or less, or method='ward', which needs none."
+            )
+        return (_by_torch if large else _by_scipy)(points, method, metric)
 
 
 def _matrix(X: Any) -> Any:
     """`X` as a finite float64 matrix: a tensor on its device, all else as an array."""
+    X = dense(X, "X")
     if hasattr(X, "detach"):
         # Apple's GPUs have no float64.
         points = (X.cpu() if X.device.type == "mps" else X).detach().double()
         finite = points.isfinite()
     else:
-        try:
-            points = np.asarray(X, np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"X is not a matrix of numbers (samples x neurons): {error}") from None
+        points = number_array(X, "X").astype(np.float64, copy=False)
         finite = np.isfinite(points)
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(

@@ -16,7 +16,8 @@ def axes(points: torch.Tensor) -> torch.Tensor:
     """
     count, width = points.shape
     generator = torch.Generator().manual_seed(0)
-    start = torch.randn(width, min(AXES, width, count), generator=generator)
+    shape = width, min(AXES, width, count)
+    start = torch.randn(shape, dtype=torch.float32, generator=generator)
     coarse, found = points.float(), start.to(points.device)
     mean = coarse.mean(0)
     for _ in range(2):

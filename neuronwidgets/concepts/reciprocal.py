@@ -38,7 +38,8 @@ def duplicates(points: torch.Tensor) -> torch.Tensor:
     """int64 `S`: the smallest number of a row that is equal to this one (most equal rows, at
     least; one that is missed costs time, not truth)."""
     count, width = points.shape
-    along = (torch.arange(1, width + 1, device=points.device) * 0.6180339887498949) % 1 + 0.5
+    number = torch.arange(1, width + 1, dtype=torch.float32, device=points.device)
+    along = (number * 0.6180339887498949) % 1 + 0.5
     step = max(1, ROOM // width)
     marks = torch.cat([(x * along.to(x.dtype)).sum(1) for x in torch.split(points, step)])
     marks, order = marks.sort(stable=True)

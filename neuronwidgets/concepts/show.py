@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.concepts.scores import majority
+from neuronwidgets.modes import own_modes
 from neuronwidgets.palette import UNASSIGNED
 from neuronwidgets.vega import offline
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
 
+@own_modes()
 def frame(concepts: Concepts) -> Any:
     """A `pandas.DataFrame` with a row per top sample.
 
@@ -45,6 +47,7 @@ def frame(concepts: Concepts) -> Any:
     return pd.DataFrame(columns)
 
 
+@own_modes()
 def chart(concepts: Concepts) -> Any:
     """An Altair chart: the samples' map by concept, beside each concept's activation range."""
     import altair as alt
@@ -83,6 +86,7 @@ def chart(concepts: Concepts) -> Any:
     return offline(plane | ranges)
 
 
+@own_modes()
 def table(concepts: Concepts) -> str:
     """A row of HTML per concept, below the neuron's own."""
     labelled = concepts.split is not None and concepts.split.labels is not None

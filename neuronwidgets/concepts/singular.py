@@ -14,6 +14,7 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.methods.method import whole
+from neuronwidgets.modes import own_modes
 
 GRAM = 4096
 """Up to so many neurons or samples, the smaller number counts, their products are kept (0.13 GB)
@@ -68,6 +69,7 @@ class SingularDirections:
         )
 
 
+@own_modes()
 def singular_directions(acts: Any, k: int = 10, center: bool = False) -> SingularDirections:
     """The `k` right singular vectors of a layer's activations with the largest singular values.
 

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
-from neuronwidgets.activations.largest import largest
-from neuronwidgets.concepts.methods import TopSamples, check_settings, clustered
+from neuronwidgets.concepts.methods import Clustering, TopSamples, check_settings, clustered
 from neuronwidgets.concepts.methods.method import whole
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
+from neuronwidgets.concepts.top import check_distinct, top_samples
 from neuronwidgets.concepts.tree import Tree
+from neuronwidgets.modes import own_modes
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -51,6 +52,8 @@ class Split:
         linkage: whose heights `Z` has; `None`: those that `method` names.
         chosen: the threshold that the method itself chose; `None` where the data has to say.
         settings: what else the method was given.
+        at_rest: whether the neuron is active on fewer than two samples: it has no top samples and
+            no concepts, and `index` holds two samples only so that there is a tree.
     """
 
     acts: Activations
@@ -68,6 +71,7 @@ class Split:
     linkage: str | None = None
     chosen: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    at_rest: bool = False
 
     @property
     def name(self) -> str:
@@ -99,6 +103,7 @@ class Split:
         return self.vectors if self.points is None else self.points
 
     @cached_property
+    @own_modes()
     def map(self) -> np.ndarray:
         """float32 `n x 2`: what was clustered, in the plane of its two largest principal
         components."""
@@ -117,6 +122,7 @@ class Split:
         peak = plane[np.abs(plane).argmax(axis=0), np.arange(2)]
         return (plane * np.where(peak < 0, -1, 1)).astype(np.float32)
 
+    @own_modes()
     def suggest(self, kinds: Sequence[str] | None = None) -> list[Suggestion]:
         """Thresholds that the data suggests, each with its reasons; fewest concepts first.
 
@@ -127,6 +133,7 @@ class Split:
           in concepts.
         - "stable": of the cuts whose concepts recur most when half of the samples are clustered
           (Hennig 2007), the one with most concepts.
+        - "rest": the neuron is at rest on all samples: there is nothing to cut.
         - "chance": one concept, where samples of the same shape without clusters are parted as
           well (p of the geometric part of `polysemanticity` above 0.05).
 
@@ -142,6 +149,7 @@ class Split:
         return suggest(self, kinds)
 
     @cached_property
+    @own_modes()
     def suggested(self) -> float:
         """The threshold that `cut()` takes when none is given: the gap between merge heights
         with the largest width times the square root of the number of concepts, of at least two;
@@ -151,6 +159,7 @@ class Split:
             return self.chosen
         return default_threshold(self.tree, self.min_size)
 
+    @own_modes()
     def cut(self, threshold: float | None = None) -> Concepts:
         """The tree's clusters at or below `threshold`; those under `min_size` are set aside.
 
@@ -162,6 +171,7 @@ class Split:
 
         return Concepts.at(self, self.suggested if threshold is None else threshold)
 
+    @own_modes()
     def scores(
         self,
         threshold: float | None = None,
@@ -180,6 +190,8 @@ class Split:
         return {name: float(column[0]) for name, column in found.items()}
 
     def __repr__(self) -> str:
+        if self.at_rest:
+            return f"Split({self.name} of layer {self.acts.layer!r}, at rest on all samples)"
         return (
             f"Split({self.name} of layer {self.acts.layer!r}, top {len(self.index):,}, "
             f"{self.method}/{self.metric}, heights to {self.tree.top:.4g}, "
@@ -205,6 +217,7 @@ def split(
     metric: str | None = None,
     *,
     min_size: int | None = None,
+    distinct: str | None = "vector",
     **settings: Any,
 ) -> Split:
     """Cluster the top samples of a neuron, or of any direction.
@@ -212,14 +225,16 @@ def split(
     Args:
         acts: the layer's activations, or a plain `S x D` array.
         neuron: the neuron's number, or a vector of `D` numbers (a direction).
-        top: how many of the samples that activate it most; 100 if not given (the paper's number),
-            or all where there are fewer.
+        top: how many of the samples that activate it most; 100 if not given (the paper's number).
+            Fewer where it is active on fewer: samples on which it is at rest do not count.
         method: how they are clustered (docs/methods.md compares): by the layer's own vectors with
             "ward" (the paper's), "average", "complete" or "single" (see `linkage`) or "kmeans"; or
             with "attribution" by what a lower layer contributed.
         metric: of the linkage, see there.
         min_size: clusters of fewer samples are no concept; 5 in 100 if not given, at least 2, or
             the smallest cluster of a method that says how many there are.
+        distinct: "vector": of samples with equal vectors the first counts; "text": also at most one
+            sample of each text or image; `None`: all count (see `concepts.top.top_samples`).
         settings: of the method: `k=5, n_init=10, seed=0` of "kmeans"; `model=`, `below=`, `data=`
             and more of "attribution" (`neuronwidgets.concepts.methods.attribution`).
 
@@ -231,6 +246,7 @@ def split(
     if metric is not None:
         settings["metric"] = metric
     check_settings(method, settings)
+    distinct = check_distinct(distinct)
     count = check_count(acts, top)
     if min_size is not None:
         min_size = check_min_size(min_size)
@@ -241,13 +257,19 @@ def split(
         direction[int(neuron)] = 1
     else:
         direction = acts.check_direction(neuron)
-    index = largest(along, count)
+    found, counts = top_samples(acts, along[None], count, distinct, projected=not one)
+    index = found[0, : counts[0]]
+    at_rest = len(index) < 2
+    if at_rest:
+        index = np.arange(2)
     given = TopSamples(
         acts, int(neuron) if one else None, direction, index, along[index], acts.rows(index)
     )
-    made = clustered(given, method, settings)
-    if min_size is None:
-        min_size = smallest(count)
+    made = Clustering(np.array([[0.0, 1, 0, 2]])) if at_rest else clustered(given, method, settings)
+    if at_rest:
+        min_size = len(index) + 1
+    elif min_size is None:
+        min_size = smallest(len(index))
         if made.chosen is not None:
             tree = Tree.of(made.Z)
             min_size = min(min_size, int(tree.size[tree.cut(made.chosen)].min()))
@@ -266,6 +288,7 @@ def split(
         linkage=made.linkage,
         chosen=made.chosen,
         settings=settings,
+        at_rest=at_rest,
     )
 
 

@@ -14,8 +14,8 @@ from neuronwidgets.concepts.tree import Tree
 if TYPE_CHECKING:
     from neuronwidgets.concepts.split import Split
 
-KINDS = ("method", "gap", "silhouette", "stable", "chance")
-QUICK = KINDS[:2]
+KINDS = ("rest", "method", "gap", "silhouette", "stable", "chance")
+QUICK = KINDS[:3]
 """Those that take no time."""
 MOST = 10
 """Cuts into more concepts are not suggested."""
@@ -44,7 +44,7 @@ class Reason:
 
     Attributes:
         kind: one of `KINDS`.
-        value: how good it is. "method": 1; "gap": the gap's width as a share of the scale;
+        value: how good it is. "rest", "method": 1; "gap": the gap's width as a share of the scale;
             "silhouette": the mean silhouette, -1 to 1; "stable": the share of resamples in which
             its concepts recur, 0 to 1; "chance": p of the geometric part of `polysemanticity`.
         best: whether no other cut is better by this kind.
@@ -162,6 +162,9 @@ def suggesting(
 ) -> Generator[float, None, list[Suggestion]]:
     """`Split.suggest`, as a generator: yields the share done, returns the suggestions."""
     kinds = check_kinds(kinds, len(split.index))
+    if split.at_rest:
+        text = "one group: the neuron is at rest on all samples"
+        return [Suggestion(0.0, 1, 1.0, (Reason("rest", 1.0, True, text),))]
     tree = split.tree
     found = stretches(tree, split.min_size)
     reasons: dict[Stretch, list[Reason]] = {}

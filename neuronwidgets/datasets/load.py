@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from neuronwidgets.modes import own_modes
+
 if TYPE_CHECKING:
     from torch import nn
     from transformers import (
@@ -115,6 +117,7 @@ def stories() -> Stories:
     return read_stories(_DATA / "stories")
 
 
+@own_modes()
 def read_fashion(folder: Path) -> Fashion:
     import torch
     from safetensors.torch import load_file
@@ -134,6 +137,7 @@ def read_fashion(folder: Path) -> Fashion:
     )
 
 
+@own_modes()
 def read_topics(folder: Path) -> Topics:
     import torch
     from transformers import (
@@ -163,6 +167,7 @@ def read_topics(folder: Path) -> Topics:
     )
 
 
+@own_modes()
 def read_stories(folder: Path) -> Stories:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 

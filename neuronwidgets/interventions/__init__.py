@@ -7,8 +7,8 @@ from neuronwidgets.interventions.directions import steer as steer
 from neuronwidgets.interventions.evaluate import evaluate_masks as evaluate_masks
 from neuronwidgets.interventions.files import load_intervention as load_intervention
 from neuronwidgets.interventions.files import save_intervention as save_intervention
+from neuronwidgets.interventions.held_out import Answers as Answers
 from neuronwidgets.interventions.held_out import HeldOut as HeldOut
-from neuronwidgets.interventions.held_out import answers as answers
 from neuronwidgets.interventions.intervention import Intervention as Intervention
 from neuronwidgets.interventions.intervention import applied as applied
 from neuronwidgets.interventions.masks import NeuronEdit as NeuronEdit

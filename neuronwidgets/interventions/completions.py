@@ -10,9 +10,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.interventions.intervention import Intervention, editor
+from neuronwidgets.interventions.intervention import Intervention, editing
 from neuronwidgets.interventions.perplexity import check_causal
-from neuronwidgets.models import evaluating, find_layer, hooked, logits_of, move, positions
+from neuronwidgets.models import (
+    evaluating,
+    find_layer,
+    logits_of,
+    move,
+    positions,
+    prompt_ids,
+)
 
 TOKENS = 40
 TEMPERATURE = 0.7
@@ -44,7 +51,7 @@ def completing(
         ValueError: the model does not predict the next token, the prompt is empty or too long.
     """
     check_causal(model)
-    ids = tokenizer(prompt, return_tensors="pt")["input_ids"] if prompt.strip() else None
+    ids = prompt_ids(tokenizer, prompt) if prompt.strip() else None
     if ids is not None and ids.shape[1] and ids[0, -1] == getattr(tokenizer, "eos_token_id", None):
         ids = ids[:, :-1]
     if ids is None or ids.shape[1] == 0:
@@ -56,7 +63,7 @@ def completing(
     count = tokens if limit is None else min(tokens, limit - ids.shape[1])
     ids = move(model, ids)
     voices = {name: _Voice(edit, ids, ids) for name, edit in edits.items()}
-    random = torch.Generator().manual_seed(seed)
+    random = torch.Generator("cpu").manual_seed(seed)
     for _ in range(count):
         noise: torch.Tensor | None = None
         for voice in voices.values():
@@ -65,7 +72,8 @@ def completing(
             with evaluating(model):
                 logits = _next(model, voice, neuron_axis)
             if noise is None:
-                noise = -torch.log(-torch.log(torch.rand(len(logits), generator=random)))
+                uniform = logits.new_empty(len(logits)).uniform_(generator=random)
+                noise = -torch.log(-torch.log(uniform))
             token = _drawn(logits, noise, temperature)
             voice.done = token in _ends(model, tokenizer)
             if not voice.done:
@@ -82,7 +90,7 @@ def _next(model: nn.Module, voice: _Voice, axis: int | None) -> torch.Tensor:
     module = None if voice.edit is None else find_layer(model, voice.edit.layer)
     inside: Any = nullcontext()
     if module is not None and voice.edit is not None:
-        inside = hooked(module, editor(module, voice.edit, axis))
+        inside = editing(model, module, voice.edit, axis)
     with inside:
         if hasattr(model, "config"):
             output = model(input_ids=voice.fresh, past_key_values=voice.past, use_cache=True)

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.interventions.held_out import HeldOut, answers
+from neuronwidgets.interventions.held_out import Answers, HeldOut
 from neuronwidgets.interventions.masks import HasRanges, NeuronEdit, To, range_edit
 from neuronwidgets.interventions.passes import Passes
 from neuronwidgets.interventions.perplexity import check_causal, losses
 from neuronwidgets.interventions.report import NEURON, MaskReport, Setting
-from neuronwidgets.models import batches, class_names, evaluating, find_layer, move, positions
+from neuronwidgets.models import LeftPadding, batches, class_names, evaluating, find_layer, move
 
 INFINITE = float("inf")
 Neurons = Mapping[str, Sequence[int] | np.ndarray]
@@ -35,9 +35,9 @@ def evaluate_masks(
     transform: Callable[[Any], Any] | None = None,
     batch_size: int = 64,
     max_length: int | None = None,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | Mapping[Any, str] | None = None,
     to: To = "zero",
-    predict: Callable[[Any], torch.Tensor] | None = None,
+    predict: Callable[[Any], Any] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     texts: Any = None,
     language_model: nn.Module | None = None,
@@ -64,10 +64,12 @@ def evaluate_masks(
             method -> label -> neurons.
         labels: one name per sample (or numbers, then the class's index); from the data if there.
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
-        classes: the names of the model's outputs, in order; not needed where `config.id2label`
-            tells, or where the labels are the outputs' numbers.
+        classes: the names of the model's outputs, in order, or an `id2label`; not needed where
+            `config.id2label` tells, or where the labels are the outputs' numbers.
         to: what masked activations become, see `NeuronEdit`.
-        predict: the model's output -> logits `B x classes`; not given: `.logits`, or the output.
+        predict: the model's output -> logits or probabilities `B x classes`, a tensor or array;
+            of two classes also the log-odds of the second, `B` or `B x 1`. Not given: `.logits`,
+            or the output.
         metrics: name -> `f(output, classes)`, which returns one number per sample (`B`); `classes`
             is int64 `B`.
         texts: also measure perplexity on these texts, of `language_model`, or of `model` itself.
@@ -93,12 +95,13 @@ def evaluate_masks(
         batch_size, max_length,
     )  # fmt: skip
     passes = Passes(model, module, neuron_axis, resume)
+    answers = Answers(len(names), predict)
     kept: list[tuple[np.ndarray, ...]] = []
     with evaluating(model), _bar(held_out.total, "masking", progress) as bar:
         for batch in held_out:
             rows = []
             for output in passes.on(batch.inputs).all(edits):
-                found = answers(output, batch.codes, len(names), predict)
+                found = answers(output, batch.codes)
                 extra = [_measured(n, f, output, batch.codes) for n, f in measures.items()]
                 rows.append((*found, *extra))
             columns = [np.stack(column) for column in zip(*rows, strict=True)]
@@ -169,12 +172,13 @@ def _perplexity(
     batch_size: int, max_length: int | None, axis: int | None, resume: bool, progress: bool,
 ) -> tuple[np.ndarray, np.ndarray, str | None]:  # fmt: skip
     """Nats of each text under each pass, `V x T`, the tokens predicted, `T`, and `Passes.note`."""
-    source = batches(texts, processor=tokenizer, batch_size=batch_size,
-                     max_length=max_length or positions(model))  # fmt: skip
+    source = batches(
+        texts, model=model, processor=tokenizer, batch_size=batch_size, max_length=max_length
+    )
     passes = Passes(model, find_layer(model, layer), axis, resume)
     nats, tokens = [], []
     with evaluating(model), _bar(source.total, "perplexity", progress) as bar:
-        for batch in source.batches:
+        for batch in map(LeftPadding.of_output(model), source.batches):
             inputs = move(model, batch.inputs)
             made = [losses(o, inputs, batch.mask) for o in passes.on(inputs).all(edits)]
             nats.append(torch.stack([each for each, _ in made]).numpy())

@@ -11,6 +11,7 @@ import numpy as np
 
 from neuronwidgets.interventions.directions import DirectionEdit
 from neuronwidgets.interventions.masks import NeuronEdit
+from neuronwidgets.interventions.positions import as_json, from_json
 
 FORMAT = "neuronwidgets.intervention/1"
 KINDS: dict[str, type[NeuronEdit] | type[DirectionEdit]] = {
@@ -34,7 +35,7 @@ def save_intervention(edit: NeuronEdit | DirectionEdit, path: str | Path) -> Pat
         if isinstance(value, np.ndarray):
             arrays[item.name] = np.ascontiguousarray(value)
         else:
-            plain[item.name] = value
+            plain[item.name] = as_json(value) if item.name == "positions" else value
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {"format": FORMAT, "kind": kind, "fields": json.dumps(plain)}
@@ -56,6 +57,5 @@ def load_intervention(path: str | Path) -> NeuronEdit | DirectionEdit:
     if about.get("format") != FORMAT or about.get("kind") not in KINDS:
         raise ValueError(f"{wrong}.")
     plain = json.loads(about["fields"])
-    if plain.get("positions") is not None:
-        plain["positions"] = tuple(plain["positions"])
+    plain["positions"] = from_json(plain.get("positions"))
     return KINDS[about["kind"]](**arrays, **plain)

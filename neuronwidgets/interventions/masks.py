@@ -12,7 +12,11 @@ import torch
 from torch import nn
 
 from neuronwidgets.activations import how_many
+from neuronwidgets.interventions.directions import finite
 from neuronwidgets.interventions.intervention import applied
+from neuronwidgets.interventions.positions import Positions, token_positions
+from neuronwidgets.models import layer_name
+from neuronwidgets.modes import own_modes
 
 To = Literal["zero", "mean", "soft", "factor"]
 TO: tuple[str, ...] = ("zero", "mean", "soft", "factor")
@@ -56,6 +60,7 @@ class NeuronEdit:
         factor: for "factor".
         neurons_in_layer: `D`, to refuse another layer; `None` if unknown.
         positions: which tokens are edited, negative from the end; `None`: all.
+        call: which of the layer's answers in a pass is edited, from 0; `None`: every one.
     """
 
     layer: str
@@ -66,13 +71,18 @@ class NeuronEdit:
     value: np.ndarray | None = None
     factor: float = 0.0
     neurons_in_layer: int | None = None
-    positions: tuple[int, ...] | None = None
+    positions: Positions = None
+    call: int | None = None
 
     def __post_init__(self) -> None:
         if self.to not in TO:
             raise ValueError(f"to={self.to!r}; one of {', '.join(map(repr, TO))} is needed.")
         if self.to == "mean" and self.value is None:
             raise ValueError("to='mean' needs value, the neurons' means.")
+        if self.factor != 0 and self.to != "factor":
+            raise ValueError(f"factor={self.factor} is of to='factor', and to={self.to!r}.")
+        object.__setattr__(self, "factor", finite("factor", self.factor))
+        object.__setattr__(self, "positions", token_positions(self.positions))
         index = np.asarray(self.neurons)
         for name in ("low", "high"):
             ends = np.asarray(getattr(self, name), np.float64)
@@ -101,6 +111,7 @@ class NeuronEdit:
     def width(self) -> int | None:
         return self.neurons_in_layer
 
+    @own_modes()
     def prepared(self, like: torch.Tensor) -> Callable[..., torch.Tensor]:
         """The edit, with its constants on the device and in the dtype of `like`."""
 
@@ -109,6 +120,11 @@ class NeuronEdit:
 
         index = there(np.asarray(self.neurons, np.int64))
         width = like.shape[-1]
+        if len(self.neurons) and self.neurons.max() >= width:
+            raise IndexError(
+                f"neuron {self.neurons.max()} is not in layer {self.layer!r}, which has {width:,} "
+                f"neurons: 0 to {width - 1:,}."
+            )
         # Many neurons: the whole layer is compared, which is cheaper than taking them out.
         whole = self.to != "soft" and len(self.neurons) * DENSE >= width
 
@@ -186,10 +202,33 @@ def _chosen(ranges: HasRanges, c: int, neurons: Any, top: float) -> np.ndarray:
     if neurons is None:
         magnitude = ranges.magnitude[c]
         return np.argsort(-magnitude, kind="stable")[: how_many(top, len(magnitude))]
+    return neuron_numbers(neurons, ranges.mean.shape[1])
+
+
+def neuron_numbers(neurons: Any, width: int | None = None) -> np.ndarray:
+    """Neurons as a user gives them: one, several, what `salient` gives, or a mask of `width`
+    booleans. Returns int64 `k`.
+
+    Raises:
+        ValueError: numbers that are not whole, or a mask of another length.
+    """
     neurons = getattr(neurons, "neurons", neurons)  # a Salient
-    return np.asarray(list(neurons), np.int64).reshape(-1)
+    if hasattr(neurons, "detach"):
+        neurons = neurons.detach().cpu().numpy()
+    given = np.atleast_1d(np.asarray(list(neurons) if np.iterable(neurons) else neurons))
+    if given.dtype == bool and given.shape == (width,):
+        return np.flatnonzero(given)
+    if not given.size:
+        return np.zeros(0, np.int64)
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        of = "" if width is None else f" (or a mask of {width:,} booleans)"
+        raise ValueError(
+            f"neurons must be whole numbers{of}, got {given.dtype} of shape {given.shape}."
+        )
+    return given.astype(np.int64)
 
 
+@own_modes()
 def overall_mean(ranges: HasRanges) -> np.ndarray:
     """Each neuron's mean over all labels' samples."""
     return (ranges.count[:, None] * ranges.mean).sum(axis=0) / ranges.count.sum()
@@ -207,8 +246,9 @@ def mask_range(
     neurons: Sequence[int] | np.ndarray | None = None,
     to: To = "zero",
     factor: float = 0.0,
-    positions: Sequence[int] | None = None,
+    positions: Any = None,
     neuron_axis: int | None = None,
+    call: int | None = None,
 ) -> Iterator[NeuronEdit]:
     """Remove one label's range from the model, while the `with` lasts.
 
@@ -227,26 +267,34 @@ def mask_range(
         rule: "gaussian", "quantile" or "discriminative", see `Ranges.intervals`.
         neurons: these neurons instead, or what `nw.salient(acts, label, "probe")` gives.
         to: "zero", the neuron's "mean" over all labels, "soft" or "factor", see `NeuronEdit`.
-        positions: only these tokens, negative from the end; in `generate`, of each step's input.
-        neuron_axis: which axis of the layer's output holds the neurons, if not the usual one.
+        factor: for to="factor".
+        positions: only these tokens, one or several, negative from the end, or a slice; in
+            `generate`, of each step's input.
+        neuron_axis: which axis of the layer's output holds the neurons, if that cannot be told.
+        call: which of the layer's answers in a pass is masked, from 0; not given: the one that the
+            ranges are from.
 
     Yields:
         the `NeuronEdit`, which can be saved.
     """
     edit = range_edit(
         ranges, label, tau, top, rule=rule, neurons=neurons, to=to, factor=factor,
-        positions=positions,
+        positions=positions, call=call,
     )  # fmt: skip
     with applied(model, edit, neuron_axis):
         yield edit
 
 
+@own_modes()
 def range_edit(
     ranges: HasRanges, label: Any, tau: float = 2.0, top: float = 0.3, *, rule: str = "gaussian",
     neurons: Sequence[int] | np.ndarray | None = None, to: To = "zero", factor: float = 0.0,
-    positions: Sequence[int] | None = None,
+    positions: Any = None, call: int | None = None,
 ) -> NeuronEdit:  # fmt: skip
     """The edit that `mask_range` applies."""
+    if not hasattr(ranges, "intervals"):
+        raise TypeError(f"ranges must be what nw.ranges(acts) gives, got a "
+                        f"{type(ranges).__name__}.")  # fmt: skip
     c = ranges.label(label)
     index = _chosen(ranges, c, neurons, top)
     wide = ranges.mean.shape[1]
@@ -260,27 +308,56 @@ def range_edit(
             f"{ranges.label_names[c]!r}, so none has a range: choose others, or mask_neurons."
         )
     return NeuronEdit(
-        ranges.layer, index, low, high, to, overall_mean(ranges)[index], factor, wide,
-        None if positions is None else tuple(positions),
+        ranges.layer, index, low, high, to, overall_mean(ranges)[index], factor, wide, positions,
+        getattr(ranges, "call", None) if call is None else call,
     )  # fmt: skip
 
 
 @contextmanager
 def mask_neurons(
     model: nn.Module,
-    ranges: HasRanges,
+    ranges: HasRanges | str | nn.Module,
     label: Any,
     top: float = 0.3,
     *,
     neurons: Sequence[int] | np.ndarray | None = None,
     to: To = "zero",
     factor: float = 0.0,
-    positions: Sequence[int] | None = None,
+    positions: Any = None,
     neuron_axis: int | None = None,
+    call: int | None = None,
 ) -> Iterator[NeuronEdit]:
-    """Mask a label's salient neurons whole: the range mask at `tau = inf`."""
-    with mask_range(
-        model, ranges, label, float("inf"), top, neurons=neurons, to=to, factor=factor,
-        positions=positions, neuron_axis=neuron_axis,
-    ) as edit:  # fmt: skip
+    """Mask neurons whole while the `with` lasts.
+
+    `mask_neurons(model, ranges, label)` masks a label's salient neurons: the range mask at
+    `tau = inf`, with its arguments. `mask_neurons(model, layer, [3, 5])` masks these neurons of a
+    layer; it has no means, so `to` is "zero" or "factor".
+    """
+    if isinstance(ranges, str | nn.Module) or not hasattr(ranges, "intervals"):
+        if neurons is not None:
+            raise ValueError("neurons are given twice: mask_neurons(model, layer, [3, 5]).")
+        layer: Any = ranges
+        edit = _whole_neurons(
+            layer_name(model, layer), neuron_numbers(label), to, factor, positions, call
+        )
+    else:
+        edit = range_edit(
+            ranges, label, float("inf"), top, neurons=neurons, to=to, factor=factor,
+            positions=positions, call=call,
+        )  # fmt: skip
+    with applied(model, edit, neuron_axis):
         yield edit
+
+
+def _whole_neurons(
+    layer: str, neurons: np.ndarray, to: To, factor: float, positions: Any, call: int | None
+) -> NeuronEdit:
+    if to == "mean":
+        raise ValueError(
+            f"to='mean' needs the neurons' means: capture layer {layer!r} and pass "
+            "nw.ranges(acts) instead of the layer's name."
+        )
+    ends = np.full(len(neurons), np.inf)
+    return NeuronEdit(
+        layer, neurons, -ends, ends, to, factor=factor, positions=positions, call=call
+    )

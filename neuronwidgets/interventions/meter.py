@@ -116,4 +116,6 @@ class Meter:
 
 def _stamp(model: nn.Module) -> tuple[tuple[int, int], ...]:
     """Which weights a model has: changes when one is replaced, or changed in place."""
-    return tuple((id(part), part._version) for part in (*model.parameters(), *model.buffers()))
+    weights = (*model.parameters(), *model.buffers())
+    # Nothing is counted of those that were made in `torch.inference_mode`.
+    return tuple((id(w), -1 if w.is_inference() else w._version) for w in weights)

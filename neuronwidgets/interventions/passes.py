@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
-from neuronwidgets.interventions.intervention import Intervention, editor
-from neuronwidgets.models import Resume, call, hooked, logits_of
+from neuronwidgets.interventions.intervention import Editor, Intervention
+from neuronwidgets.models import Answers, Resume, call, hooked, logits_of, surveyed
+from neuronwidgets.models.axes import Layout
 
 
 class Passes:
@@ -25,6 +27,7 @@ class Passes:
         self._model, self._module, self._axis = model, module, axis
         self.note = Resume.obstacle(model, module) if resume else "resume=False"
         """Why passes are full ones; `None` where they resume at the layer."""
+        self._answers: Answers | None = None
         self._tried = False
         self._copying = False
 
@@ -37,7 +40,8 @@ class Passes:
         def run() -> Any:
             return call(self._model, inputs)
 
-        base = run() if resumed is None else resumed.record(run)
+        with self._followed(inputs):
+            base = run() if resumed is None else resumed.record(run)
         if resumed is not None and not self._tried:
             self.note = _difference(base, resumed, run)
             self._tried = True
@@ -46,11 +50,28 @@ class Passes:
         return Batched(self, base, run, resumed)
 
     def under(self, edit: Intervention, run: Any, resumed: Resume | None) -> Any:
+        editor = Editor(
+            self._module, edit, self._axis, self._layout(edit.call), in_place=resumed is not None
+        )
         if resumed is not None:
-            return resumed.replay(run, editor(self._module, edit, self._axis, in_place=True))
+            return resumed.replay(run, editor)
         # Passes of other threads are the user's.
-        with hooked(self._module, editor(self._module, edit, self._axis)):
+        with hooked(self._module, editor):
             return run()
+
+    @contextmanager
+    def _followed(self, inputs: Any) -> Iterator[None]:
+        """The first pass tells where the layer's neurons are."""
+        if self._answers is not None:
+            yield
+            return
+        layer = {"": self._module}
+        with surveyed(layer, inputs, neuron_axis=self._axis) as answers:
+            yield
+        self._answers = answers[""]
+
+    def _layout(self, call: int | None) -> Layout | None:
+        return None if self._answers is None else self._answers.layout(call or 0)
 
 
 def _difference(base: Any, resumed: Resume, run: Any) -> str | None:

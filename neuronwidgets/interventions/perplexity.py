@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.models import logits_of
+from neuronwidgets.modes import own_modes
 
 
 def check_causal(model: nn.Module) -> None:
@@ -20,6 +21,7 @@ def check_causal(model: nn.Module) -> None:
         )
 
 
+@own_modes()
 def losses(output: Any, inputs: Any, mask: torch.Tensor | None) -> tuple[torch.Tensor, Any]:
     """Negative log likelihood of each text, in nats, and how many tokens were predicted.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
+from neuronwidgets.modes import own_modes
 
 RESAMPLES = 1000
 NEURON = "neuron"
@@ -60,6 +61,7 @@ class MaskReport:
     resumed: bool = True
     note: str = ""
 
+    @own_modes()
     def to_frame(self, resamples: int = RESAMPLES, seed: int = 0) -> Any:
         """A `pandas.DataFrame` with a row per label and mask, the base first.
 
@@ -91,6 +93,7 @@ class MaskReport:
                         row |= _with_ends(part + measure, exact[i], low[i], high[i])
         return pd.DataFrame(rows)
 
+    @own_modes()
     def frontier(self, resamples: int = RESAMPLES, seed: int = 0) -> Any:
         """A `pandas.DataFrame` with a row per mask: what is lost, averaged over labels.
 

@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
+from neuronwidgets.arrays import is_sparse
 from neuronwidgets.models.batch import Batch, Raw, Source
-from neuronwidgets.models.images import is_picture, looks_like_images, of_images, pictures
-from neuronwidgets.models.texts import content_of, decoded, of_ids, text_maker
-from neuronwidgets.models.windows import Splitter
-from neuronwidgets.picture import picture
-
-_TEXT_COLUMNS = ("text", "sentence", "content", "document", "prompt")
-_IMAGE_COLUMNS = ("image", "img", "pixel_values")
-_LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label")
-WINDOW = 64
-"""Batches within which texts are sorted by length."""
-_EMPTY = "data is empty: at least one sample is needed."
+from neuronwidgets.models.images import in_colour, is_picture
+from neuronwidgets.models.order import disorder
+from neuronwidgets.models.ready import check_packed
+from neuronwidgets.models.records import (
+    EMPTY,
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    TEXT_COLUMNS,
+    telling,
+    unbatched,
+)
+from neuronwidgets.models.rows import (
+    as_array,
+    chunked,
+    is_sample,
+    of_rows,
+    of_samples,
+    of_sparse,
+    raw_of,
+)
+from neuronwidgets.models.text_sources import TextSources
+from neuronwidgets.models.texts import check_tokenizer
 
 
 def batches(
     data: Any,
     *,
+    model: nn.Module | None = None,
     processor: Any = None,
     transform: Callable[[Any], Any] | None = None,
     batch_size: int = 64,
     max_length: int | None = None,
     by_length: bool = False,
     windows: int | None = None,
+    labels: Any = None,
+    per_word: bool = False,
 ) -> Source:
     """Cut `data` into batches.
 
     Args:
-        data: a list of strings; an array or list of images; an array of vectors or token ids; a
-            torch or Hugging Face `Dataset` or `IterableDataset`; or any iterable of ready batches
-            (tensors, `(input, label)` pairs, mappings), such as a `DataLoader`.
+        data: a list of strings, of lists of words, of conversations, or of lists of token ids,
+            each alone or with its label, as a pair or a mapping; an array or list of images (PIL,
+            or uint8, uint16 or bool arrays: see `of_images`); an array of vectors or token ids, or
+            a sparse matrix of vectors; a torch or Hugging Face `Dataset` or `IterableDataset` of
+            such; or any iterable of ready batches (tensors, `(input, label)` pairs, mappings),
+            such as a `DataLoader`.
+        model: says how many tokens a text may have, what is padding, and which inputs it takes.
         processor: a Hugging Face tokenizer, image processor or processor.
         transform: a list of images (or rows of the array) -> the model's input.
         batch_size: samples per batch (ready batches keep their own size).
@@ -49,63 +68,83 @@ def batches(
             then says where in the data it stands.
         windows: longer texts are split, instead, into windows that share so many tokens, each a
             sample of its own.
+        labels: one list for each sample, of a label for each of its words or tokens; not given:
+            those of the data.
+        per_word: whether labels may be of words or tokens.
     """
     _check_size("batch_size", batch_size)
     if max_length is not None:
         _check_size("max_length", max_length)
+    check_tokenizer(processor)
+    made = TextSources(
+        model, processor, batch_size, max_length, by_length, windows, labels, per_word
+    )
+    if is_sparse(data) and not isinstance(data, torch.Tensor):
+        return of_sparse(data, made, transform)
     _refuse(data)
+    found = _source(data, made, transform)
+    if labels is not None and found.tally is None:
+        raise ValueError("labels of words or tokens are for texts and token ids.")
+    return replace(found, disorder=disorder(data))
 
-    def texts(rows: Iterator[tuple[Any, Any]], total: int | None) -> Source:
-        make = text_maker(processor, max_length)
-        told = ((text, label, None) for text, label in rows)
-        if windows is None:
-            return Source(_texts(told, batch_size, by_length), make, total, told=True)
-        split = Splitter(processor, max_length, windows)
-        return Source(_texts(split(rows), batch_size, by_length), make, None, told=True)
 
+def _source(data: Any, made: TextSources, transform: Callable[[Any], Any] | None) -> Source:
     if hasattr(data, "column_names") and hasattr(data, "features"):
-        return _from_dataset(data, processor, transform, batch_size, texts)
+        return _from_dataset(data, made, transform)
     if isinstance(data, torch.Tensor):
-        data = _array(data)
+        data = as_array(data)
     if isinstance(data, np.ndarray):
         if data.ndim == 0 or len(data) == 0:
-            raise ValueError(_EMPTY)
+            raise ValueError(EMPTY)
         if data.dtype.kind in "US":
             data = data.astype(str).tolist()
-        elif data.dtype == object:
+        elif data.dtype == object or (made.labelled and data.dtype.kind in "iu"):
             data = list(data)
         else:
-            chunks = (Raw(data[i : i + batch_size]) for i in range(0, len(data), batch_size))
-
-            def of_rows(raw: Raw) -> Batch:
-                return _of_rows(raw.rows, processor, transform)
-
-            return Source(chunks, of_rows, len(data), told=True)
+            size = made.batch_size
+            parts = (raw_of(data[i : i + size], i) for i in range(0, len(data), size))
+            return Source(
+                parts, lambda raw: of_rows(raw.rows, made, transform, raw.place), len(data),
+                told=True,
+            )  # fmt: skip
     rows, sized = _rows(data)
-    first = next(rows, None)
-    if first is None:
-        raise ValueError(_EMPTY)
-    rows = itertools.chain([first], rows)
-    ready = (Raw(batch) for batch in rows), lambda raw: _ready(raw.rows, processor)
+    first, rows = telling(rows)
+    check_packed(first)
     if isinstance(data, DataLoader) and data.batch_sampler is not None:
-        known = data.batch_size is not None and not data.drop_last
-        return Source(*ready, _length(data.sampler) if known else None)
-    if isinstance(first, str):
-        return texts(((row, None) for row in rows), sized)
+        return _from_loader(data, first, rows, made)
+    found = made.known(first)
+    if found is not None and (transform is None or found.kind != "ids"):
+        return made.source(found, rows, sized)
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
+    chunks = chunked(rows, made.batch_size)
     if single and isinstance(first, Mapping):
+        return Source(chunks, lambda raw: made.ready(default_collate(raw.rows)), sized)
+    if single or is_picture(first) or is_sample(first):
+        colour = in_colour(data)
         return Source(
-            _chunks(rows, batch_size),
-            lambda raw: _ready(default_collate(raw.rows), processor),
-            sized,
+            chunks, lambda raw: of_samples(raw.rows, made, transform, raw.place, colour), sized
         )
-    if single or is_picture(first) or _is_sample(first):
-        return Source(
-            _chunks(rows, batch_size),
-            lambda raw: _of_samples(raw.rows, processor, transform),
-            sized,
-        )
-    return Source(*ready, None)
+    if isinstance(first, Mapping | tuple | list) and (samples := unbatched(first, False)):
+        found = made.known(samples[0])
+        if found is not None:
+            texts = (sample for batch in rows for sample in unbatched(batch, False) or [batch])
+            return made.source(found, texts, None)
+    return Source((Raw(batch) for batch in rows), lambda raw: made.ready(raw.rows), None)
+
+
+def _from_loader(
+    data: DataLoader[Any], first: Any, rows: Iterator[Any], made: TextSources
+) -> Source:
+    """A `DataLoader`: its batches, or of texts its samples."""
+    known = data.batch_size is not None and not data.drop_last
+    total = _length(data.sampler) if known else None
+    collated = data.collate_fn is default_collate
+    samples = unbatched(first, collated)
+    found = made.known(samples[0]) if samples else None
+    if found is None:
+        return Source((Raw(batch) for batch in rows), lambda raw: made.ready(raw.rows), total)
+    texts = (sample for batch in rows for sample in unbatched(batch, collated) or [batch])
+    return made.source(found, texts, total, data.batch_size)
 
 
 def _check_size(name: str, size: Any) -> None:
@@ -115,6 +154,7 @@ def _check_size(name: str, size: Any) -> None:
 
 def _refuse(data: Any) -> None:
     """Refuse what looks like data and would be read as something else."""
+    check_packed(data)
     if isinstance(data, str | bytes):
         raise TypeError("data is a single string; pass a list of strings, one per sample.")
     if hasattr(data, "iloc") and hasattr(data, "columns"):
@@ -150,181 +190,31 @@ def _length(data: Any) -> int | None:
         return None
 
 
-def _array(values: Any) -> np.ndarray:
-    if not isinstance(values, torch.Tensor):
-        return np.asarray(values)
-    values = values.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-
-
-def _chunks(rows: Iterator[Any], size: int) -> Iterator[Raw]:
-    while chunk := list(itertools.islice(rows, size)):
-        yield Raw(chunk)
-
-
-def _texts(
-    rows: Iterator[tuple[Any, Any, int | None]], size: int, by_length: bool
-) -> Iterator[Raw]:
-    """Each batch of rows of text, label, and the text that it is a window of.
-
-    By length within windows, so that streams of any length take little memory; the longest first,
-    so that what does not fit the device's memory shows at once.
-    """
-    first = 0
-    while window := list(itertools.islice(rows, size * WINDOW if by_length else size)):
-        order = list(range(len(window)))
-        if by_length:
-            order.sort(key=lambda i: -len(window[i][0]) if isinstance(window[i][0], str) else 0)
-        for start in range(0, len(order), size):
-            part = order[start : start + size]
-            texts, labels, origin = zip(*(window[i] for i in part), strict=True)
-            yield Raw(
-                list(texts),
-                list(labels) if any(label is not None for label in labels) else None,
-                np.array(part) + first if by_length else None,
-                None if origin[0] is None else np.array(origin),
-            )
-        first += len(window)
-
-
-def _is_sample(item: Any) -> bool:
-    """One sample of a list or stream, as opposed to a ready batch."""
-    if isinstance(item, tuple) and len(item) == 2:
-        held = is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray)
-        return held and _is_scalar(item[1])
-    shape = tuple(getattr(item, "shape", ()))
-    return len(shape) == 1 or (len(shape) == 3 and shape[0] in (1, 3))
-
-
-def _is_scalar(label: Any) -> bool:
-    plain = label is None or isinstance(label, int | float | str | np.generic)
-    return plain or getattr(label, "ndim", 1) == 0
-
-
-def _of_samples(rows: list[Any], processor: Any, transform: Callable[[Any], Any] | None) -> Batch:
-    labels: list[Any] | None = None
-    if isinstance(rows[0], tuple) and rows[0]:
-        if len(rows[0]) == 2 and _is_scalar(rows[0][1]):
-            labels = [row[1] for row in rows]
-        rows = [row[0] for row in rows]
-    if is_picture(rows[0]):
-        return replace(of_images(rows, processor, transform), labels=labels)
-    arrays = [_array(row) for row in rows]
-    shapes = sorted({array.shape for array in arrays})
-    if len(shapes) > 1:
-        raise ValueError(
-            f"the samples have different shapes ({', '.join(map(str, shapes[:3]))}): bring them "
-            "to one, or pass ready batches with an attention_mask."
-        )
-    return replace(_of_rows(np.stack(arrays), processor, transform), labels=labels)
-
-
-def _of_rows(rows: np.ndarray, processor: Any, transform: Callable[[Any], Any] | None) -> Batch:
-    if rows.dtype == np.uint8 and rows.ndim in (3, 4):
-        return of_images([picture(row) for row in rows], processor, transform)
-    images = [picture(row) for row in rows] if looks_like_images(rows.shape) else []
-    if transform is not None:
-        return Batch(transform(rows), len(rows), images=images)
-    if rows.dtype.kind not in "fiub":
-        raise TypeError(f"data is an array of {rows.dtype}; numbers or texts are needed.")
-    if rows.dtype.kind in "iu":
-        return of_ids(torch.from_numpy(rows.astype(np.int64)), None, processor)
-    kept = np.float16 if rows.dtype == np.float16 else np.float32
-    return Batch(torch.from_numpy(rows.astype(kept)), len(rows), images=images)
-
-
-def _ready(batch: Any, tokenizer: Any) -> Batch:
-    """A batch that came ready for the model, as from a `DataLoader`."""
-    labels: Sequence[Any] | None = None
-    if isinstance(batch, tuple | list):
-        batch = tuple(torch.from_numpy(x) if isinstance(x, np.ndarray) else x for x in batch)
-        if len(batch) == 2 and isinstance(batch[0], torch.Tensor):
-            batch, labels = batch[0], _as_labels(batch[1], len(batch[0]))
-    if isinstance(batch, Mapping):
-        fields = dict(batch)
-        for key in _LABEL_COLUMNS:
-            if key in fields:
-                labels = _as_labels(fields.pop(key), None)
-        lead = next((v for v in fields.values() if isinstance(v, torch.Tensor)), None)
-        if lead is None:
-            raise TypeError(
-                "data holds a mapping without a tensor: batches are mappings of names "
-                "to tensors, such as a tokenizer's output with return_tensors='pt'."
-            )
-        mask = fields.get("attention_mask")
-        mask = mask.bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
-        ids = fields.get("input_ids")
-        content = mask
-        if isinstance(ids, torch.Tensor) and ids.ndim == 2 and tokenizer is not None:
-            content = content_of(
-                tokenizer, ids, torch.ones_like(ids).bool() if mask is None else mask
-            )
-        shown, spans = decoded(tokenizer, ids, content) if ids is not None else ([], [])
-        images = pictures(fields.get("pixel_values"))
-        return Batch(fields, len(lead), mask, content, labels, images, shown, spans)
-    lead = batch[0] if isinstance(batch, tuple) else batch
-    if isinstance(lead, np.ndarray):
-        batch = lead = torch.from_numpy(lead)
-    if not isinstance(lead, torch.Tensor) or lead.ndim == 0:
-        raise TypeError(
-            f"data holds a {type(lead).__name__}: strings, images, tensors of batches, "
-            "(input, label) pairs or mappings are needed."
-        )
-    return Batch(batch, len(lead), labels=labels, images=pictures(lead))
-
-
-def _as_labels(values: Any, size: int | None) -> Sequence[Any] | None:
-    rows = values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else values
-    if not isinstance(rows, list | tuple) or (size is not None and len(rows) != size):
-        return None
-    return None if any(isinstance(row, list) for row in rows) else rows
-
-
-def _from_dataset(
-    data: Any,
-    processor: Any,
-    transform: Callable[[Any], Any] | None,
-    batch_size: int,
-    texts: Callable[[Iterator[tuple[Any, Any]], int | None], Source],
-) -> Source:
-    """A Hugging Face `Dataset` or `IterableDataset`: its text or image column, its labels."""
-    rows = iter(data)
-    first = next(rows, None)
-    if first is None:
-        raise ValueError(_EMPTY)
+def _from_dataset(data: Any, made: TextSources, transform: Callable[[Any], Any] | None) -> Source:
+    """A Hugging Face `Dataset` or `IterableDataset`: its texts, token ids or images, its labels."""
+    first, rows = telling(iter(data))
+    if found := made.known(first, data.features):
+        return made.source(found, rows, _length(data))
     columns = list(first)
-    strings = [c for c in columns if isinstance(first[c], str)]
-    text = next((c for c in _TEXT_COLUMNS if c in strings), None)
-    image = next((c for c in _IMAGE_COLUMNS if c in columns), None)
+    image = next((c for c in IMAGE_COLUMNS if c in columns), None)
+    if image is None:
+        raise ValueError(
+            f"data has the columns {columns}; one of texts ({TEXT_COLUMNS[0]!r}), of token ids "
+            f"('input_ids') or images ({IMAGE_COLUMNS[0]!r}) is needed."
+        )
     features = dict(data.features or {})
     classes = [c for c in columns if getattr(features.get(c), "names", None)]
-    label = next((c for c in _LABEL_COLUMNS if c in columns), classes[0] if classes else None)
+    label = next((c for c in LABEL_COLUMNS if c in columns), classes[0] if classes else None)
     names = getattr(features.get(label), "names", None)
-    strings = [c for c in strings if c != label]
-    if image is None and text is None and len(strings) == 1:
-        text = strings[0]
-    if image is None and text is None and strings:
-        raise ValueError(
-            f"data has the text columns {', '.join(map(repr, strings))}, and which one is meant "
-            f"cannot be told: pass data[{strings[0]!r}] (and labels=data[...])."
-        )
-    column = image or text
-    if column is None:
-        raise ValueError(
-            f"data has the columns {columns}; one of texts ({_TEXT_COLUMNS[0]!r}) or "
-            f"images ({_IMAGE_COLUMNS[0]!r}) is needed."
-        )
-    told = ((r[column], r[label] if label else None) for r in itertools.chain([first], rows))
-    class_names = tuple(names) if names else None
-    if image is None:
-        return replace(texts(told, _length(data)), label_names=class_names)
+    told = ((r[image], r[label] if label else None) for r in rows)
 
     def pieces() -> Iterator[Raw]:
-        while chunk := list(itertools.islice(told, batch_size)):
-            images, labels = zip(*chunk, strict=True)
-            yield Raw(list(images), list(labels) if label else None)
+        for raw in chunked(told, made.batch_size):
+            images, labels = zip(*raw.rows, strict=True)
+            yield Raw(list(images), list(labels) if label else None, raw.place)
 
     def make(raw: Raw) -> Batch:
-        return replace(_of_samples(list(raw.rows), processor, transform), labels=raw.labels)
+        found = of_samples(list(raw.rows), made, transform, raw.place)
+        return replace(found, labels=raw.labels)
 
-    return Source(pieces(), make, _length(data), class_names, told=True)
+    return Source(pieces(), make, _length(data), tuple(names) if names else None, told=True)

@@ -1,19 +1,19 @@
-"""Models that went through `torch.compile`."""
+"""Faster paths of torch that pass hooks by: compiled code, and the fused encoder."""
 
 from __future__ import annotations
 
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import nn
 
 COMPILED = "_orig_mod."
 _lock = threading.Lock()
-_users: list[Any] = []
+_users = 0
+_plain_paths = ExitStack()
 
 
 def plain(model: nn.Module) -> nn.Module:
@@ -24,20 +24,26 @@ def plain(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def hooks_seen() -> Iterator[None]:
-    """Compiled code runs as it was written: else it passes by the hooks that came after it."""
-    if "torch._dynamo" not in sys.modules:
-        yield
-        return
+    """Models run as they were written, so that hooks on their parts are called.
+
+    Compiled code runs eagerly. `nn.TransformerEncoder` uses its layers instead of one fused
+    kernel, which also takes padded batches as nested tensors.
+    """
+    global _users
     with _lock:
-        # One for all threads: each would otherwise restore what another had set.
-        if not _users:
-            _users.append(torch.compiler.set_stance("force_eager"))
-            _users[0].__enter__()
-        _users.append(None)
+        # One switch for all threads: each would otherwise restore what another had set.
+        _users += 1
+        if _users == 1:
+            _plain_paths.callback(
+                torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
+            )
+            torch.backends.mha.set_fastpath_enabled(False)
+        if _users == 1 and "torch._dynamo" in sys.modules:
+            _plain_paths.enter_context(torch.compiler.set_stance("force_eager"))
     try:
         yield
     finally:
         with _lock:
-            _users.pop()
-            if len(_users) == 1:
-                _users.pop().__exit__(None, None, None)
+            _users -= 1
+            if _users == 0:
+                _plain_paths.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import html
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -12,13 +11,9 @@ from typing import Any, overload
 from torch import nn
 
 from neuronwidgets.models.compiled import COMPILED, plain
+from neuronwidgets.models.neurons import neuron_layers
 
 _WIDTH_ATTRIBUTES = ("out_features", "out_channels", "num_features", "embedding_dim", "nf")
-_ACTIVATIONS = (
-    nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ReLU6,
-    nn.Mish, nn.Softplus, nn.Hardswish, nn.Tanh, nn.Sigmoid, nn.Hardtanh, nn.Threshold,
-)  # fmt: skip
-_NAMED = re.compile("gelu|relu|silu|swish|mish|Activation$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -30,8 +25,7 @@ class Layer:
     width: int | None
     """Neurons, where the module states it; `None` where only a forward pass can tell."""
     neurons: bool = False
-    """Whether its output is what people mean by "neurons": the outputs of an activation function,
-    as in an MLP, or the channels of a convolution."""
+    """Whether its output is what people mean by "neurons", see `models.neurons.neuron_layers`."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,8 +76,8 @@ class Layers(Sequence[Layer]):
             f"<p>{html.escape(self.model)}: {len(self)} layers</p>"
             "<div style='max-height:24em;overflow:auto'><table><thead><tr>"
             "<th style='text-align:left'>layer</th><th style='text-align:left'>type</th>"
-            "<th>width</th><th title='activation functions, and channels of convolutions'>neurons"
-            f"</th></tr></thead><tbody>{rows}</tbody></table></div>"
+            "<th>width</th><th title='activation functions, blocks and channels of convolutions'>"
+            f"neurons</th></tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
     def to_frame(self) -> Any:
@@ -104,16 +98,6 @@ def _width(module: nn.Module) -> int | None:
     return int(shape[-1]) if shape else None
 
 
-def _is_neurons(name: str, module: nn.Module) -> bool:
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        return True
-    if ".experts." in name:  # whose rows are not in the order of the tokens
-        return False
-    # Those of transformers have no class in common, only their names.
-    named = _NAMED.search(type(module).__name__) and not any(module.children())
-    return bool(named) or isinstance(module, _ACTIVATIONS)
-
-
 def _require_module(model: object) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise TypeError(
@@ -127,8 +111,9 @@ def layers(model: nn.Module) -> Layers:
     """List the layers of `model` that `layer=` accepts: name, type, width where stated, and whether
     its outputs are what people mean by "neurons"; `layers(model).neurons` are those names."""
     model = plain(_require_module(model))
+    neurons = neuron_layers(model)
     rows = tuple(
-        Layer(name, type(module).__name__, _width(module), _is_neurons(name, module))
+        Layer(name, type(module).__name__, _width(module), name in neurons)
         for name, module in model.named_modules()
         # Lists of modules are never called themselves.
         if name and not isinstance(module, nn.ModuleList | nn.ModuleDict)
@@ -136,21 +121,44 @@ def layers(model: nn.Module) -> Layers:
     return Layers(type(model).__name__, rows)
 
 
-def find_layer(model: nn.Module, name: str) -> nn.Module:
-    """The module called `name` in `model.named_modules()`.
+def find_layer(model: nn.Module, name: str | nn.Module) -> nn.Module:
+    """The module called `name` in `model.named_modules()`; a module of the model is itself.
 
     Raises:
         ValueError: no such layer; the message lists the nearest names.
+        TypeError: no name.
     """
     model = plain(_require_module(model))
-    modules = dict(model.named_modules())
+    # A module that has several names is found by each.
+    modules = dict(model.named_modules(remove_duplicate=False))
     if isinstance(name, str) and name.removeprefix(COMPILED) in modules:
         return modules[name.removeprefix(COMPILED)]
+    if isinstance(name, nn.Module) and any(name is module for module in modules.values()):
+        return name
     names = [n for n in modules if n]
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
-    near += [n for n in names if n.endswith(f".{name}") and n not in near][:3]
+    what = str(name) if isinstance(name, str | int) else type(name).__name__
+    near = difflib.get_close_matches(what, names, n=3, cutoff=0.5)
+    near += [n for n in names if n.endswith(f".{what}") and n not in near][:3]
     hint = f" Near it: {', '.join(map(repr, near))}." if near else ""
-    raise ValueError(
-        f"layer {name!r} is not in {type(model).__name__}.{hint} "
-        f"neuronwidgets.layers(model) lists all {len(names)} names."
+    everything = f"neuronwidgets.layers(model) lists all {len(names)} names."
+    if isinstance(name, str):
+        raise ValueError(f"layer {name!r} is not in {type(model).__name__}.{hint} {everything}")
+    if isinstance(name, nn.Module):
+        raise ValueError(
+            f"layer is a {what} that is not in {type(model).__name__}.{hint} {everything}"
+        )
+    raise TypeError(
+        f"layer must be a name, got {name!r:.40} ({type(name).__name__}).{hint} {everything}"
     )
+
+
+def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
+    """The name of a layer that is given by its name or is a module of the model itself.
+
+    Raises:
+        ValueError, TypeError: see `find_layer`.
+    """
+    module = find_layer(model, layer)
+    if isinstance(layer, str):
+        return layer
+    return next(name for name, part in plain(model).named_modules() if part is module)

@@ -1,19 +1,15 @@
-"""What a layer returns: where its tensor is, which axis holds the neurons, how to put one back."""
+"""What a layer returns: where its tensor is, its rows of neurons, how to put a tensor back."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
 
+from neuronwidgets.models.axes import Layout
 from neuronwidgets.models.batch import Batch
 
-_LAST = ("Linear", "LayerNorm", "RMSNorm", "Embedding")
-# Conv2d, ConvTranspose1d, LayerNorm2d, AdaptiveAvgPool2d ... but not ConvBertLayer.
-_FIRST = re.compile(r"(Conv|ConvTranspose|Norm|Pool)\dd|GroupNorm|SyncBatchNorm|ConvLayer$")
 _EXPERTS = ".experts."
 
 
@@ -33,63 +29,70 @@ def tensor_of(output: Any, layer: str) -> torch.Tensor:
     )
 
 
-def neuron_axis(module: nn.Module, output: torch.Tensor, layer: str, axis: int | None) -> int:
-    """Which axis of the output holds the neurons; `axis` if the user says so.
-
-    Convolutions, their norms and pools: 1. Linear layers, layer norms, embeddings: the last.
-    Anything else: the last of two or three axes (tokens x neurons), 1 of four or five (maps).
-    """
-    if output.ndim < 2:
+def checked(tensor: torch.Tensor, layer: str) -> torch.Tensor:
+    """The output of a layer, refused where it cannot hold activations."""
+    if tensor.ndim < 2:
         raise ValueError(
-            f"layer {layer!r} returns shape {tuple(output.shape)}, which has no neuron axis: "
-            "batch x neurons, batch x tokens x neurons or batch x channels x space is needed."
+            f"layer {layer!r} returns shape {tuple(tensor.shape)}: at least a batch axis and a "
+            "neuron axis are needed."
         )
-    if not output.is_floating_point():
-        raise ValueError(f"layer {layer!r} returns {output.dtype}; activations are floating point.")
-    if axis is not None:
-        if axis in (0, -output.ndim) or not -output.ndim <= axis < output.ndim:
+    if not tensor.is_floating_point():
+        raise ValueError(
+            f"layer {layer!r} returns {tensor.dtype}: activations are floating-point numbers."
+        )
+    return tensor
+
+
+def check_axes(
+    shape: Sequence[int], layer: str, neuron_axis: int | None, batch_axis: int | None
+) -> None:
+    """Refuse axes that an output of `shape` does not have, or that are one and the same."""
+    dimensions = len(shape)
+    for name, axis in (("neuron_axis", neuron_axis), ("batch_axis", batch_axis)):
+        if axis is not None and not -dimensions <= axis < dimensions:
             raise ValueError(
-                f"neuron_axis={axis} does not fit layer {layer!r}, whose output has "
-                f"shape {tuple(output.shape)} (axis 0 is the batch)."
+                f"{name}={axis} does not fit layer {layer!r}, whose output has shape "
+                f"{tuple(shape)}: use {-dimensions} to {dimensions - 1}."
             )
-        return axis % output.ndim
-    kind = type(module).__name__
-    if _FIRST.search(kind) or getattr(module, "data_format", "") == "channels_first":
-        return 1
-    if any(kind.startswith(name) or kind.endswith(name) for name in _LAST):
-        return output.ndim - 1
-    return output.ndim - 1 if output.ndim <= 3 else 1
+    batch = 0 if batch_axis is None else batch_axis % dimensions
+    if neuron_axis is not None and neuron_axis % dimensions == batch:
+        raise ValueError(
+            f"neuron_axis={neuron_axis} is the batch axis of layer {layer!r}, whose output has "
+            f"shape {tuple(shape)}: pass batch_axis= as well if the batch is another axis."
+        )
 
 
-def laid(
-    module: nn.Module, output: Any, layer: str, batch: Batch, axis: int | None = None
-) -> torch.Tensor:
-    """What a layer returned for a batch, as `B x D` or `B x positions x D` in float32.
-
-    `axis` says which axis holds the neurons, if not the usual one.
+def rows_of(tensor: torch.Tensor, layer: str, layout: Layout | None, batch: Batch) -> torch.Tensor:
+    """The output of a layer for a batch as `B x D` or `B x positions x D`, in float32.
 
     Raises:
-        ValueError: its first axis is not the batch.
+        ValueError: which axis is the batch, or which holds the neurons, is unclear.
     """
-    tensor = tensor_of(output, layer)
-    if _EXPERTS in f".{layer}." and tensor.shape[:1] != (batch.size,):
-        raise ValueError(
-            f"layer {layer!r} belongs to experts, whose rows are in the order in which tokens "
-            "are sent to them: choose the layer around them."
+    shape = tuple(tensor.shape)
+    if layout is None or len(layout.kinds) != tensor.ndim:
+        raise ValueError(unclear(layer, shape, batch.size))
+    rows = layout.rows(tensor, batch.size)
+    if rows.shape[0] != batch.size:
+        raise ValueError(unclear(layer, shape, batch.size))
+    if rows.ndim == 2 and batch.mask is not None and batch.mask.shape[1] == 1:
+        # One token of each text: with and without an axis of tokens is the same.
+        rows = rows[:, None]
+    return rows.float()
+
+
+def unclear(layer: str, shape: tuple[int, ...], samples: int | None = None) -> str:
+    """Why a layer's axes are not guessed, and what to do."""
+    if f"{_EXPERTS}" in f".{layer}.":
+        return (
+            f"layer {layer!r} belongs to experts, whose rows are in the order in which tokens are "
+            "sent to them: choose the layer around them."
         )
-    if batch.mask is not None and tensor.ndim == 2 and len(tensor) == batch.mask.numel():
-        # All tokens in one row each, as in OPT and around experts.
-        tensor = tensor.reshape(*batch.mask.shape, -1)
-    if not getattr(module, "batch_first", True) and tensor.ndim == 3:
-        # An RNN's own convention: positions x batch x neurons.
-        tensor = tensor.transpose(0, 1)
-    where = neuron_axis(module, tensor, layer, axis)
-    if tensor.shape[0] != batch.size:
-        raise ValueError(
-            f"layer {layer!r} returns {tensor.shape[0]} rows for {batch.size} samples: "
-            "its first axis must be the batch."
-        )
-    return tensor.movedim(where, -1).flatten(1, -2).float() if tensor.ndim > 2 else tensor.float()
+    of = "" if samples is None else f" for a batch of {samples}"
+    return (
+        f"layer {layer!r} returns shape {shape}{of}, and which axis is the batch and which holds "
+        "the neurons cannot be told: pass neuron_axis= (and batch_axis=, if the batch is not the "
+        "first axis)."
+    )
 
 
 def replaced(output: Any, tensor: torch.Tensor) -> Any:

@@ -49,8 +49,6 @@ class Resume:
                 return f"{name or 'the model'} has hooks of its own, which would act twice"
         if module is model:
             return "the layer is the whole model"
-        if torch.is_inference_mode_enabled():
-            return "torch.inference_mode does not count changes in place"
         return None
 
     def record(self, run: Callable[[], Any]) -> Any:
@@ -92,7 +90,8 @@ class Resume:
         return result
 
     def replay(self, run: Callable[[], Any], edit: Callable[[Any], Any]) -> Any:
-        """Run the model again with `edit(output)` for the layer's output, at each of its calls.
+        """Run the model again with `edit(output)` for the layer's output, at each of its calls;
+        where that is `None`, the output stays.
 
         The output is a copy of what the layer gave; the edit may work in place.
         """
@@ -119,6 +118,10 @@ class Resume:
         passed = False
         owner = threading.get_ident()
 
+        def edited(output: Any) -> Any:
+            made = edit(output)
+            return output if made is None else made
+
         def stub(module: nn.Module, outputs: list[Any]) -> None:
             forward = module.forward
             waiting = iter(outputs)
@@ -132,10 +135,10 @@ class Resume:
                         output = next(waiting)
                         if module is self._module:
                             passed = True
-                            return edit(_copied(output))
+                            return edited(_copied(output))
                         return _copied(output) if self.copying else output
                 output = forward(*args, **kwargs)
-                return edit(output) if module is self._module else output
+                return edited(output) if module is self._module else output
 
             object.__setattr__(module, "forward", give)
 

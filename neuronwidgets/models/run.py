@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
+
+from neuronwidgets.models.compiled import plain
+from neuronwidgets.models.misfit import misfit
+from neuronwidgets.modes import own_modes
+
+_KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
+_USUAL = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
@@ -14,18 +23,57 @@ def call(model: nn.Module, inputs: Any) -> Any:
 
     An encoder-decoder that is given a text only decodes that text: its position `j` holds the
     state from which token `j` is predicted.
+
+    Raises:
+        ValueError: texts alone (or images) for a model that takes both, with the part to read.
+        RuntimeError: the inputs do not fit the model's first layer, see `misfit`; what else goes
+            wrong is raised as it is.
     """
-    if isinstance(inputs, Mapping):
-        return model(**_decoding(model, inputs))
-    if isinstance(inputs, tuple):
-        return model(*inputs)
-    return model(inputs)
+    try:
+        if isinstance(inputs, Mapping):
+            return model(**_decoding(model, inputs))
+        if isinstance(inputs, tuple):
+            return model(*inputs)
+        return model(inputs)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        if alone := _alone(model, inputs):
+            given, missing, part = alone
+            raise ValueError(
+                f"{type(model).__name__} could not run on {given} without {missing} ({error}): "
+                f"read the part of it that takes them, model.{part}; nw.layers(model.{part}) lists "
+                "its layers."
+            ) from error
+        why = misfit(model, inputs) if isinstance(error, RuntimeError | IndexError) else None
+        if why is None:
+            raise
+        raise RuntimeError(why) from error
+
+
+def _alone(model: nn.Module, inputs: Any) -> tuple[str, str, str] | None:
+    """What the model was given and what was missing, of texts, images and sounds, and the part of
+    it that takes the one without the other, if there is one."""
+    if not isinstance(inputs, Mapping):
+        return None
+    takes = taken(model)
+    given = [name for name in _KINDS if name in inputs]
+    missing = [name for name in _KINDS if name not in inputs and takes(name)]
+    if not given or not missing:
+        return None
+    for name, part in model.named_modules():
+        takes = taken(part)
+        if name and all(map(takes, given)) and not any(map(takes, missing)):
+            return given[0], missing[0], name
+    return None
 
 
 def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     config, ids = getattr(model, "config", None), inputs.get("input_ids")
     given = any(name.startswith("decoder_") or name == "labels" for name in inputs)
     if given or ids is None or not getattr(config, "is_encoder_decoder", False):
+        return inputs
+    if not taken(model)("decoder_input_ids"):  # the encoder alone
         return inputs
     known = (getattr(config, f"{name}_token_id", None) for name in ("decoder_start", "bos", "pad"))
     start = next((token for token in known if token is not None), 0)
@@ -56,9 +104,19 @@ def move(model: nn.Module, inputs: Any) -> Any:
     return _move(inputs, device, dtype)
 
 
+@own_modes()
+def trainable(model: nn.Module) -> nn.Module:
+    """The model, or a copy of it if its weights were made in `torch.inference_mode`, in which they
+    stay without gradients for good."""
+    weights = (*model.parameters(), *model.buffers())
+    return copy.deepcopy(model) if any(w.is_inference() for w in weights) else model
+
+
 def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     if isinstance(inputs, torch.Tensor):
         moved = inputs.to(device)
+        if moved.is_inference() and not torch.is_inference_mode_enabled():
+            moved = moved.clone()  # else no gradient goes by it, and nothing changes it in place
         return moved.to(dtype) if dtype is not None and moved.is_floating_point() else moved
     if isinstance(inputs, Mapping):
         return {key: _move(value, device, dtype) for key, value in inputs.items()}
@@ -67,13 +125,12 @@ def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     return inputs
 
 
-def positions(model: nn.Module) -> int | None:
-    """How many tokens a transformers model takes, as its config says."""
-    config = getattr(model, "config", None)
-    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
-        value = getattr(config, name, None)
-        if isinstance(value, int) and value > 0:
-            # RoBERTa and its kin start counting positions after the padding index.
-            padded = getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert")
-            return value - 2 if padded else value
-    return None
+def taken(model: nn.Module | None) -> Callable[[str], bool]:
+    """Whether a model's `forward` names an input; of one that does not name any, whether texts
+    usually come with it."""
+    names: list[str] = []
+    if model is not None:
+        forward = inspect.signature(plain(model).forward)
+        variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        names = [name for name, p in forward.parameters.items() if p.kind not in variable]
+    return frozenset(names or _USUAL).__contains__

@@ -18,8 +18,9 @@ def selected(source: Source, places: Any, size: int = 64) -> Iterator[tuple[Batc
     data, batches of `size` are made.
 
     Raises:
-        ValueError: the data ends before.
+        ValueError: the data ends before, has no text there, or comes in another order each time.
     """
+    source.keep_order("samples are looked up")
     places = np.asarray(places, np.int64)
     order = np.argsort(places, kind="stable")
     wanted = places[order]
@@ -31,9 +32,16 @@ def selected(source: Source, places: Any, size: int = 64) -> Iterator[tuple[Batc
             break
         made = None if source.told else source.make(raw)
         count = len(raw.rows) if made is None else made.size
-        low, high = np.searchsorted(wanted, [first, first + count]).tolist()
-        local = (wanted[low:high] - first).tolist()
-        first += count
+        there = np.arange(first, first + count) if raw.place is None else raw.place
+        low, high = np.searchsorted(wanted, [first, int(there[-1]) + 1]).tolist()
+        first = int(there[-1]) + 1
+        local = np.searchsorted(there, wanted[low:high]).tolist()
+        if (there[local] != wanted[low:high]).any():
+            missing = wanted[low:high][there[local] != wanted[low:high]]
+            raise ValueError(
+                f"sample {int(missing[0]):,} of data is empty: pass the data that the activations "
+                "were captured from."
+            )
         if made is not None:
             if local:
                 yield made.part(local), order[low:high]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-from neuronwidgets.models.texts import text_limit
 
 
 class Splitter:
     """Splits texts at tokens where words begin, if there are any, so that a window alone has the
     tokens that it has in the text."""
 
-    def __init__(self, processor: Any, max_length: int | None, overlap: int) -> None:
+    def __init__(self, processor: Any, limit: int | None, overlap: int) -> None:
         self._tokenizer = tokenizer = getattr(processor, "tokenizer", processor)
-        limit = text_limit(tokenizer, max_length)
         if not getattr(tokenizer, "is_fast", False):
             raise ValueError(
                 f"long='windows' needs a fast tokenizer, which says where its tokens stand; a "
@@ -33,29 +29,24 @@ class Splitter:
                 "than a window has."
             )
 
-    def __call__(self, rows: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any, int]]:
-        """Rows of text and label -> rows of window, label, and number of the text."""
-        for number, (text, label) in enumerate(rows):
-            for window in self.windows(text) if isinstance(text, str) else [text]:
-                yield window, label, number
-
-    def windows(self, text: str) -> list[str]:
-        """One text's windows."""
+    def windows(self, text: str) -> list[tuple[int, str]]:
+        """One text's windows, and where in it each begins."""
         # Spaces before it tell nothing of a word that a window begins with.
         found = self._tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )["offset_mapping"]
         if len(found) <= self._room:
-            return [text]
+            return [(0, text)]
         parts, first = [], 0
         while True:
             last = min(first + self._room, len(found))
             if last < len(found):
                 last = self._word(text, found, first, last)
             begin = found[first - 1][1] if first else 0
-            parts.append(text[begin : found[last - 1][1] if last < len(found) else len(text)])
+            end = found[last - 1][1] if last < len(found) else len(text)
+            parts.append((begin, text[begin:end]))
             if last == len(found):
-                return [part for part in parts if part.strip()]
+                return [(begin, part) for begin, part in parts if part.strip()]
             back = max(first + 1, last - self._overlap)
             first = self._word(text, found, first + 1, back) if self._overlap else last
 

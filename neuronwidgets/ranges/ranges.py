@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.modes import own_modes
 from neuronwidgets.ranges.rules import (
     EXTREME,
     LEVELS,
@@ -49,6 +50,7 @@ class Ranges:
             the same for all labels; what lies beyond is counted in the first and last.
         seen: marks of the samples they are from (`Samples.marks`), so that what a mask costs is
             not measured on them.
+        call: which of the layer's answers in a pass they are from; `None` where that is unknown.
     """
 
     layer: str
@@ -65,6 +67,7 @@ class Ranges:
     edges: np.ndarray
     histogram: np.ndarray
     seen: frozenset[int] = frozenset()
+    call: int | None = None
 
     @property
     def neurons(self) -> int:
@@ -88,6 +91,7 @@ class Ranges:
     def _numeric(self) -> bool:
         return all(name.isdecimal() for name in self.label_names)
 
+    @own_modes()
     def intervals(self, label: Any, tau: float = 2.0, rule: str = "gaussian") -> np.ndarray:
         """One label's range on every neuron: float64 `D x P x 2`, `P` pieces `[low, high]`.
 
@@ -138,6 +142,7 @@ class Ranges:
         return found[~np.isnan(found[:, 0])]
 
     @cached_property
+    @own_modes()
     def densities(self) -> np.ndarray:
         """The histograms smoothed: float32 `C x D x B`, each row a share that sums to 1.
 
@@ -157,12 +162,14 @@ class Ranges:
         return made
 
     @cached_property
+    @own_modes()
     def least(self) -> np.ndarray:
         """What share of the density each width of a discriminative range asks for: `C x 401 x
         2`, see `rules.least_shares`."""
         every = range(len(self.label_names))
         return np.stack([least_shares(self.densities[c], self._others(c)) for c in every])
 
+    @own_modes()
     def first_widths(self, neuron: int) -> np.ndarray:
         """The narrowest discriminative range of each label that each bin is in: uint16 `C x B`,
         see `rules.first_widths`."""
@@ -170,6 +177,7 @@ class Ranges:
         others = (self._sum[neuron] - own) / max(1, len(own) - 1)
         return first_widths(own, others, self.least)
 
+    @own_modes()
     def of_neuron(self, neuron: int) -> Ranges:
         """The ranges of one neuron alone, `D` = 1; its discriminative ones are as among all."""
         j = slice(self._neuron(neuron), neuron + 1)
@@ -180,9 +188,11 @@ class Ranges:
         return made
 
     @cached_property
+    @own_modes()
     def _sum(self) -> np.ndarray:
         return np.asarray(self.densities.sum(axis=0, dtype=np.float64))
 
+    @own_modes()
     def others(self, label: Any) -> np.ndarray:
         """The mean density of all labels but one: float64 `D x B`."""
         return self._others(self.label(label))
@@ -190,6 +200,7 @@ class Ranges:
     def _others(self, c: int) -> np.ndarray:
         return np.asarray((self._sum - self.densities[c]) / max(1, len(self.label_names) - 1))
 
+    @own_modes()
     def overlap(self, neuron: int) -> np.ndarray:
         """How much of two labels' distributions coincides: float64 `C x C`, 0 to 1.
 
@@ -199,6 +210,7 @@ class Ranges:
         rows = [np.minimum(row, share).sum(axis=1) for row in share]
         return np.minimum(1, np.stack(rows))
 
+    @own_modes()
     def to_frame(self) -> Any:
         """A `pandas.DataFrame` with a row per label and neuron."""
         import pandas as pd
@@ -246,6 +258,7 @@ def _median_ready(values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values).all(axis=1, keepdims=True), 0, values)
 
 
+@own_modes()
 def ranges(acts: Activations, bins: int = BINS) -> Ranges:
     """Statistics of each label on each neuron.
 
@@ -297,6 +310,7 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
         edges=edges,
         histogram=counts,
         seen=frozenset(acts.samples.marks()),
+        call=acts.call,
     )
 
 

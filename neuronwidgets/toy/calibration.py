@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.arrays import number_array
+from neuronwidgets.modes import own_modes
+
 COSINE = 0.9
 """A true direction counts as recovered from this cosine on, unless told otherwise."""
 
@@ -61,6 +64,7 @@ class Calibration:
         )
 
 
+@own_modes()
 def calibrate(found: Any, true: Any, threshold: float = COSINE) -> Calibration:
     """Match found directions to true ones and score them.
 
@@ -87,6 +91,7 @@ def calibrate(found: Any, true: Any, threshold: float = COSINE) -> Calibration:
     return Calibration.of(cosines_of(made, truth), threshold)
 
 
+@own_modes()
 def cosines_of(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     """float64 `K x N`, between the rows of `K x D` and `N x D`; 0 where a row is zero."""
 
@@ -99,7 +104,7 @@ def cosines_of(found: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def _rows(name: str, values: Any) -> np.ndarray:
-    array = np.asarray(values, np.float64)
+    array = number_array(values, name).astype(np.float64)
     if array.ndim != 2:
         raise ValueError(
             f"{name} has the shape {array.shape}; a matrix with a direction in each row is needed."

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from neuronwidgets.modes import own_modes
 from neuronwidgets.palette import COLORS
 from neuronwidgets.toy.run import Run
 from neuronwidgets.vega import offline
@@ -37,6 +38,7 @@ class Comparison:
     runs: tuple[Run, ...]
     knobs: tuple[str, ...]
 
+    @own_modes()
     def to_frame(self) -> pd.DataFrame:
         """One row for each run: the knobs that differ, its seed, and its measures.
 
@@ -66,6 +68,7 @@ class Comparison:
         frame = self.to_frame()
         return frame.groupby(self._by(), sort=False)[list(MEASURES)].agg(["mean", "std"])
 
+    @own_modes()
     def to_altair(self) -> alt.Chart:
         """Monosemantic neurons against the loss, a point for each run, a colour for each setting.
 
@@ -120,6 +123,7 @@ def _spread(values: pd.Series[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {values.std():.2g}"
 
 
+@own_modes()
 def compare(runs: Any) -> Comparison:
     """Put runs beside each other.
 

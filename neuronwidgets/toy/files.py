@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuronwidgets.modes import own_modes
 from neuronwidgets.toy.config import Config
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def save(run: Run, path: str | Path) -> Path:
     return path
 
 
+@own_modes()
 def load(path: str | Path) -> Run:
     """Read what `save` wrote.
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.modes import own_modes
 from neuronwidgets.toy.network import activate
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class SoLU(nn.Module):
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "solu": SoLU}
 
 
+@own_modes()
 def build(run: Run) -> nn.Sequential:
     """`out(act(hidden(embed(v))))`, in eval mode on the CPU; copies of the run's weights."""
     embed = _linear(run.W_e)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from neuronwidgets.modes import own_modes
 from neuronwidgets.toy import measures
 from neuronwidgets.toy.config import Config, require_whole
 from neuronwidgets.toy.features import Source, probabilities
@@ -98,6 +99,7 @@ class Run:
     def mean_bias(self) -> float:
         return float(self.biases.mean(dtype=np.float64))
 
+    @own_modes()
     def response(self, value: float = 1.0) -> np.ndarray:
         """`A[j, i]`, activation of neuron `j` when feature `i` alone is `value`: float32 `k x N`.
 
@@ -132,6 +134,7 @@ class Run:
         return measures.covered(self.A)
 
     @cached_property
+    @own_modes()
     def selectivity(self) -> float:
         """Monosemanticity without a threshold: `max_i |A| / sum_i |A|`, mean over live neurons.
 
@@ -141,6 +144,7 @@ class Run:
         return float(live.mean(dtype=np.float64)) if len(live) else float("nan")
 
     @cached_property
+    @own_modes()
     def directions(self) -> np.ndarray:
         """Where each feature points in the hidden layer's space: float32 `N x k`, unit rows.
 
@@ -154,6 +158,7 @@ class Run:
         size = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.divide(rows, size, out=np.zeros_like(rows), where=size > 0)
 
+    @own_modes()
     def sorted(self) -> tuple[np.ndarray, np.ndarray]:
         """Neurons (`k`) and features (`N`) in the order of the paper's heatmaps.
 
@@ -162,6 +167,7 @@ class Run:
         """
         return measures.order(self.A)
 
+    @own_modes()
     def sample(self, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Fresh data: features `v`, float32 `count x N`, and inputs `x = W_e v`, `count x m`.
 
@@ -173,10 +179,11 @@ class Run:
         probability = probabilities(config.features, config.eps, config.distribution)
         signed = config.task == "absolute"
         source = Source(probability, signed, (config.seed, 3, seed), torch.device("cpu"))
-        v = torch.empty(count, config.features)
+        v = torch.empty(count, config.features, dtype=torch.float32)
         source.fill(v)
         return v.numpy(), v.numpy() @ self.W_e.T
 
+    @own_modes()
     def evaluate(self, count: int = HELD_OUT, seed: int = 0) -> float:
         """Mean loss on fresh data: squared errors summed over outputs, without the L1 term."""
         v, x = self.sample(count, seed)
@@ -196,6 +203,7 @@ class Run:
         return self.evaluate()
 
     @cached_property
+    @own_modes()
     def linear_loss(self) -> float:
         """Expected loss of the best linear map from `x` to the target, exactly."""
         config = self.config

@@ -14,6 +14,7 @@ from typing import overload
 import numpy as np
 import torch
 
+from neuronwidgets.modes import own_modes
 from neuronwidgets.toy.config import make_plain
 from neuronwidgets.toy.features import Source
 
@@ -113,6 +114,7 @@ class Superposition:
 def superpose(configs: TiedConfig, *, device: str = "cpu") -> Superposition: ...
 @overload
 def superpose(configs: Sequence[TiedConfig], *, device: str = "cpu") -> list[Superposition]: ...
+@own_modes()
 def superpose(
     configs: TiedConfig | Sequence[TiedConfig], *, device: str = "cpu"
 ) -> Superposition | list[Superposition]:
@@ -137,7 +139,7 @@ def _train(configs: list[TiedConfig], device: torch.device) -> list[Superpositio
     N, batch = first.features, first.batch
     # One tensor per run for the optimiser, which has one learning rate for each.
     starts = [torch.as_tensor(_start(c), device=device).requires_grad_() for c in configs]
-    biases = [torch.zeros(1, N, device=device, requires_grad=True) for _ in configs]
+    biases = [W.new_zeros(1, N, requires_grad=True) for W in starts]
     optimizer = torch.optim.Adam(
         [
             {"params": [W, b], "lr": c.learning_rate}
@@ -148,8 +150,8 @@ def _train(configs: list[TiedConfig], device: torch.device) -> list[Superpositio
     weigh = np.stack([c.importance ** np.arange(N) for c in configs])[:, None]
     importance = torch.as_tensor(weigh, device=device).float()
     sources = [Source(np.full(N, 1 - c.sparsity), False, (c.seed, 2), device) for c in configs]
-    x = torch.empty(runs, batch, N, device=device)
-    losses = torch.empty(first.steps, runs, device=device)
+    x = importance.new_empty(runs, batch, N)
+    losses = importance.new_empty(first.steps, runs)
     for step in range(first.steps):
         for source, out in zip(sources, x, strict=True):
             source.fill(out)

@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
+from neuronwidgets.modes import own_modes
 from neuronwidgets.toy.batch import Batch
 from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.run import Log, Run
@@ -43,6 +44,7 @@ class Progress:
     def done(self) -> bool:
         return bool((self.step == self.steps).all())
 
+    @own_modes()
     def run(self, index: int) -> Run:
         """A run as it is now, in the middle of its training or not; later steps leave it as is.
 
@@ -51,6 +53,7 @@ class Progress:
         batch, place = self._places[index]
         return batch.run(place)
 
+    @own_modes()
     def now(self, index: int) -> tuple[np.ndarray, np.ndarray, Log]:
         """What a picture of a run needs, without its weights: `A` float32 `k x N`, biases `k`, log.
 
@@ -76,6 +79,7 @@ class Training:
         device: "cpu", or an accelerator that torch knows, such as "cuda".
     """
 
+    @own_modes()
     def __init__(
         self, configs: Config | Sequence[Config], *, device: str | torch.device = "cpu"
     ) -> None:
@@ -90,6 +94,7 @@ class Training:
         self._places = tuple(where[i] for i in range(len(many)))
         self._steps = np.array([config.steps for config in many])
 
+    @own_modes()
     def advance(self, seconds: float = EVERY, until: int | None = None) -> Progress:
         """Train for `seconds` or to the next checkpoint, at least one step; then where it stands.
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.interventions import HeldOut, Meter, Passes, answers, check_causal, losses
+from neuronwidgets.interventions import Answers, HeldOut, Meter, Passes, check_causal, losses
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
-from neuronwidgets.models import batches, class_names, find_layer, move, positions
+from neuronwidgets.models import LeftPadding, batches, class_names, find_layer, move
 
 RESAMPLES = 300
 MASKS = ("base", "range", "neuron")
@@ -29,11 +29,12 @@ class MaskCost:
         held_out = HeldOut(
             model, data, names, seen, labels, tokenizer, transform, batch_size, max_length
         )
-        self.total = held_out.total
+        self._held_out = held_out
         self._passes = Passes(model, find_layer(model, layer), neuron_axis)
+        answers = Answers(len(names), predict)
 
         def score(output: Any, _inputs: Any, codes: Any) -> tuple[np.ndarray, ...]:
-            right, _ = answers(output, codes, len(names), predict)
+            right, _ = answers(output, codes)
             return right, codes.numpy()
 
         source = ((batch.inputs, batch.codes) for batch in held_out)
@@ -43,11 +44,17 @@ class MaskCost:
         if texts is not None:
             speaker = model if language_model is None else language_model
             check_causal(speaker)
-            read = batches(texts, processor=tokenizer, batch_size=batch_size,
-                           max_length=max_length or positions(speaker))  # fmt: skip
-            spoken = ((move(speaker, b.inputs), b.mask) for b in read.batches)
+            read = batches(texts, model=speaker, processor=tokenizer, batch_size=batch_size,
+                           max_length=max_length)  # fmt: skip
+            made = map(LeftPadding.of_output(speaker), read.batches)
+            spoken = ((move(speaker, b.inputs), b.mask) for b in made)
             self._speaks = Passes(speaker, find_layer(speaker, layer), neuron_axis)
             self._speech = Meter(speaker, self._speaks, spoken, _nats)
+
+    @property
+    def total(self) -> int | None:
+        """How many held-out samples there are, where that is known."""
+        return self._held_out.total
 
     def changed(self) -> bool:
         """Whether a model's weights are others than those that were measured."""

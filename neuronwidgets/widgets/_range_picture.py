@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.modes import own_modes
 from neuronwidgets.ranges import Ranges
 from neuronwidgets.ranges.rules import EXTREME, SCORES, STEPS
 from neuronwidgets.widgets._faces import pack_faces
@@ -48,6 +49,7 @@ class Pictures:
         """Whether the examples are of one class."""
         return len(self._members) > MANY
 
+    @own_modes()
     def pack(self, neuron: int) -> bytes:
         """The `picture` message. What is in it grows with the number of classes, not its square."""
         acts, found = self._acts, self._ranges.of_neuron(neuron)

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.modes import own_modes
 from neuronwidgets.toy import Run
 
 SAMPLES = 4096
 MOST_NAMED = 4
 
 
+@own_modes()
 def activations(run: Run, count: int = SAMPLES) -> Activations:
     """The neurons on `count` fresh samples; each shown as its features, strongest first, and
     labelled with the strongest."""

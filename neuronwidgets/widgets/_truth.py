@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.arrays import require_unmasked
 from neuronwidgets.concepts import Concepts, Split
 from neuronwidgets.toy.calibration import COSINE, Calibration, cosines_of
 from neuronwidgets.toy.run import Run
@@ -80,6 +81,7 @@ def _responses(run: Run) -> np.ndarray:
 def _matrix(truth: Any) -> np.ndarray:
     if hasattr(truth, "detach"):
         truth = truth.detach().cpu().double().numpy()
+    require_unmasked(truth, "truth")
     try:
         rows = np.asarray(truth)
         if rows.dtype.kind not in "fiub":

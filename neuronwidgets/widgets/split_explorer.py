@@ -19,6 +19,7 @@ from neuronwidgets.concepts.methods import METHODS, ready
 from neuronwidgets.concepts.refine import Refinement
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import TOP, smallest, split
+from neuronwidgets.modes import own_modes
 from neuronwidgets.widgets._assessment import later
 from neuronwidgets.widgets._base import IDLE, Whole, front_end
 from neuronwidgets.widgets._evidence import Evidence
@@ -383,6 +384,7 @@ class SplitExplorer(Live):
         acts = self._acts if acts is None else acts
         return split(acts, neuron, top, method, min_size=self._min_size, **settings)
 
+    @own_modes()
     def _ready(self, made: Split, read: bool = True) -> tuple[Split, Evidence, bytes]:
         # While a capture runs, the model is its own.
         evidence = Evidence(made, self._truth, read and not self._feed.running)
@@ -428,6 +430,7 @@ class SplitExplorer(Live):
         cut = made.tree.cut(threshold)
         return [int(node) for node in cut[made.tree.size[cut] >= made.min_size]]
 
+    @own_modes()
     def _gather(self, delay: float = 0.0) -> None:
         """Start gathering evidence; without delay, some of it before returning."""
         if not (self.refined or self._proof.lacks(self._nodes(self._split, self.threshold))):

@@ -93,7 +93,7 @@ def test_a_decoder_holds_the_state_that_predicts_each_token(
 
 def test_rows_of_experts_are_refused(gpt2_tokenizer: PreTrainedTokenizerBase) -> None:
     model = build("Qwen2Moe", {**TEXT, **MOE, "vocab_size": len(gpt2_tokenizer) + 4})
-    layer = "layers.0.mlp.experts"
+    layer = "layers.0.mlp.experts.act_fn"
     assert not any(".experts." in name for name in nw.layers(model).neurons)
     with pytest.raises(ValueError, match="in the order in which tokens are sent"):
         read(model, TEXTS, layer, tokenizer=gpt2_tokenizer)

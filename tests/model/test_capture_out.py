@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,52 @@ def test_a_cut_off_capture_keeps_what_it_has_and_goes_on(
     model.calls = 0
     same(read(model, TEXTS, out=folder, **options)[layers[1]], whole[layers[1]], direction=False)
     assert model.calls == 0
+
+
+EMPTY = [text if i % 9 else "" for i, text in enumerate(TEXTS)]
+KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "words and their labels": ([(t.split(), [w[0] for w in t.split()]) for t in TEXTS], {}),
+    "labels of words, some without": (
+        [(t.split(), [w[0] for w in t.split()] if i > 30 else None) for i, t in enumerate(TEXTS)],
+        {},
+    ),
+    "windows of words": (
+        [t.split() for t in TEXTS],
+        {"labels": [t.split() for t in TEXTS], "long": "windows", "max_length": 6, "overlap": 1},
+    ),
+    "ids and their labels": (
+        [(list(range(4, 5 + i % 9)), list(range(1 + i % 9))) for i in range(70)],
+        {},
+    ),
+    "empty texts": (EMPTY, {"labels": LABELS}),
+    "windows of empty texts": (EMPTY, {"labels": LABELS, "long": "windows", "max_length": 6}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:8 of 70 texts are empty")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_texts_is_the_same_in_a_folder_in_parts_and_in_the_background(
+    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path, kind: str
+) -> None:
+    data, more = KINDS[kind]
+    options = {"unit": "token", "tokenizer": bert_tokenizer, **more}
+    expected = read(bert, data, **options)
+    assert expected.labels is not None
+    same(read(bert, data, out=tmp_path / "whole", **options), expected)
+    same(read(bert, data, background=True, **options).result(), expected)
+    # Broken off and gone on with.
+    model = Faulty(bert)
+    model.at, model.error = 8, Stop("broken")
+    layer = f"model.{LAYERS[1]}"
+    with pytest.raises(nw.CaptureError, match="broken"):
+        read(model, data, layer, out=tmp_path / "parts", **options)
+    model.calls, model.at = 0, 10**9
+    found = read(model, data, layer, out=tmp_path / "parts", **options)
+    same(replace(found, layer=LAYERS[1]), expected)
+    # Written anew, it is the same but for the tokens that are read again.
+    again = nw.Activations.load(expected.save(tmp_path / "saved"))
+    np.testing.assert_array_equal(again.labels, expected.labels)
+    assert again.label_names == expected.label_names
 
 
 KILLED = """

@@ -60,7 +60,10 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-@pytest.mark.parametrize("labels", ["given", "with the data"])
+@pytest.mark.filterwarnings("ignore:8 of 70 texts are empty")
+@pytest.mark.parametrize(
+    "labels", ["given", "with the data", "of words", "of empty texts", "of ids"]
+)
 def test_two_workers_write_what_one_process_writes(
     bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path, labels: str
 ) -> None:
@@ -69,6 +72,13 @@ def test_two_workers_write_what_one_process_writes(
     options: dict[str, Any] = {"tokenizer": bert_tokenizer, "unit": "token"}
     if labels == "given":
         options["labels"] = LABELS
+    elif labels == "of words":
+        data = [(text.split(), text.split()) for text in TEXTS]
+    elif labels == "of empty texts":
+        data = [(text if i % 9 else "", label)
+                for i, (text, label) in enumerate(zip(TEXTS, LABELS, strict=True))]  # fmt: skip
+    elif labels == "of ids":
+        data = [(list(range(4, 5 + i % 9)), label) for i, label in enumerate(LABELS)]
     else:
         # Ready batches: their labels show when they are made.
         ids = [bert_tokenizer(TEXTS[i : i + 4], return_tensors="pt", padding=True)

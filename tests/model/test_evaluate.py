@@ -10,6 +10,7 @@ import pytest
 import tokenizers
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -139,6 +140,24 @@ def test_labels_from_the_data_and_numbers(case: dict[str, Any]) -> None:
                                   progress=False)  # fmt: skip
     given = evaluate(case, tau=2.0, top=0.3)
     np.testing.assert_array_equal(from_data.right, given.right)
+
+
+def test_data_in_another_order_than_labels_given_apart_are_refused(case: dict[str, Any]) -> None:
+    rows, codes = torch.tensor(case["x"]), torch.tensor(case["y"])
+    options: dict[str, Any] = {"classes": CLASSES, "tau": 2.0, "progress": False}
+    loader = DataLoader(TensorDataset(rows), 64, shuffle=True)
+    with pytest.raises(ValueError, match=r"labels= are in the order .* has a RandomSampler"):
+        nw.evaluate_masks(case["model"], loader, case["ranges"], labels=case["names"], **options)
+    expected = evaluate(case, tau=2.0, top=0.3).right.mean(1)
+    for data, labels in (
+        (DataLoader(TensorDataset(rows, codes), 64, shuffle=True), None),
+        (DataLoader(TensorDataset(rows), 64), case["names"]),
+    ):
+        found = nw.evaluate_masks(case["model"], data, case["ranges"], labels=labels, **options)
+        np.testing.assert_allclose(found.right.mean(1), expected, atol=1e-9)
+    for wrong in (case["names"][:299], [*case["names"], "hat"]):
+        with pytest.raises(ValueError, match=f"labels has {len(wrong)} entries and data has"):
+            nw.evaluate_masks(case["model"], iter(rows), case["ranges"], labels=wrong, **options)
 
 
 def test_chosen_neurons_and_a_model_with_hooks(case: dict[str, Any]) -> None:

@@ -103,7 +103,7 @@ def test_a_neuron_mask_replaces_always(gpt2: GPT2LMHeadModel) -> None:
 
 def test_a_soft_mask_fades_towards_the_ends() -> None:
     edit = NeuronEdit("0", np.array([1]), np.array([0.0]), np.array([4.0]), "soft")
-    change = edit.prepared(torch.zeros(1))
+    change = edit.prepared(torch.zeros(2))
     got = change(torch.tensor([[9.0, 0.0], [9.0, 1.0], [9.0, 2.0], [9.0, 4.0], [9.0, 5.0]]))
     # h * 0.125 * |h - 2| / 2 inside [0, 4]
     np.testing.assert_allclose(got[:, 1], [0, 0.0625, 0, 0.5, 5])
@@ -159,7 +159,8 @@ def test_few_neurons_or_many_the_same_mask(to: Any, wide: bool) -> None:
     # Beside 100 idle neurons they are few.
     for more in (0, 100):
         padded = torch.cat([h, torch.full((3, 7, more), 0.7)], dim=-1)
-        edit = NeuronEdit("0", chosen, low, high, to, value, 0.25)
+        factor = 0.25 if to == "factor" else 0.0
+        edit = NeuronEdit("0", chosen, low, high, to, value, factor)
         made = edit.prepared(padded)(padded)
         torch.testing.assert_close(made[..., :16], expected)
         assert (made[..., 16:] == 0.7).all()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 from torch import nn
 from transformers import GPT2Config, GPT2ForSequenceClassification
@@ -96,16 +98,17 @@ def test_the_gradient_is_the_finite_difference() -> None:
         assert scores[j] == pytest.approx(float((slope * h[:, j]).mean()), abs=1e-6)
 
 
-def test_of_a_layer_called_twice_the_first_call_is_read() -> None:
+def test_of_a_layer_called_twice_the_captured_call_counts() -> None:
     torch.manual_seed(0)
     shared, head = nn.Linear(4, 4), nn.Linear(4, 2)
     model = nn.Sequential(shared, nn.Tanh(), shared, head)
     x = torch.randn(6, 4).numpy()
-    acts = nw.capture(model, x, "0", labels=[0] * 6, progress=False)
-    found = nw.salient(acts, 0, "gradient", model=model, data=x).scores
-    h = torch.tensor(acts.values).requires_grad_()
-    (gradient,) = torch.autograd.grad(head(shared(torch.tanh(h)))[:, 0].sum(), h)
-    np.testing.assert_allclose(found, (gradient * h).detach().mean(0), atol=1e-6)
+    for call, above in ((0, lambda h: head(shared(torch.tanh(h)))), (1, head)):
+        acts = nw.capture(model, x, "0", labels=[0] * 6, call=call, progress=False)
+        found = nw.salient(acts, 0, "gradient", model=model, data=x).scores
+        h = torch.tensor(acts.values).requires_grad_()
+        (gradient,) = torch.autograd.grad(above(h)[:, 0].sum(), h)
+        np.testing.assert_allclose(found, (gradient * h).detach().mean(0), atol=1e-6)
 
 
 def test_channels_of_a_convolution() -> None:
@@ -138,3 +141,21 @@ def test_bad_input(case: dict[str, Any], more: dict[str, Any], words: str) -> No
         more["data"] = case["x"]
     with pytest.raises((ValueError, RuntimeError), match=words):
         nw.salient(case["acts"], 0, "integrated", **more)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: x,
+        torch.tensor,
+        list,
+        sp.csr_matrix,
+        sp.coo_matrix,
+        lambda x: torch.tensor(x).to_sparse(),
+        lambda x: pd.Series(list(x), index=range(len(x), 0, -1)),
+    ],
+)
+def test_data_in_every_form(case: dict[str, Any], made: Any) -> None:
+    plain = nw.salient(case["acts"], 1, "gradient", model=case["model"], data=case["x"])
+    found = nw.salient(case["acts"], 1, "gradient", model=case["model"], data=made(case["x"]))
+    np.testing.assert_allclose(found.scores, plain.scores, atol=1e-7)

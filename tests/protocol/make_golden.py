@@ -58,7 +58,7 @@ def activations(kind: str) -> nw.Activations:
 
 
 def evidence(kind: str) -> tuple[Evidence, list[int]]:
-    made = nw.split(activations(kind), 0, top=60)
+    made = nw.split(activations(kind), 0, top=60, distinct=None)
     proof = Evidence(made)
     nodes = [int(n) for n in made.cut().nodes]
     for step in proof.steps(nodes, lambda: None):
@@ -91,7 +91,7 @@ def known() -> Truth:
 
 def truths() -> tuple[dict[str, bytes], dict[str, object]]:
     """The messages with known features, and what Python's calibration says of each cut."""
-    made, truth = nw.split(activations("image"), 0, top=60), known()
+    made, truth = nw.split(activations("image"), 0, top=60, distinct=None), known()
     proof = Evidence(made, truth)
 
     def said(concepts: Concepts) -> dict[str, object]:
@@ -168,7 +168,7 @@ def overlap() -> list[list[float]]:
 
 def cuts() -> dict[str, object]:
     """What the tree says at many thresholds, with and without names: both languages must agree."""
-    made = nw.split(activations("image"), 0, top=60)
+    made = nw.split(activations("image"), 0, top=60, distinct=None)
     tree = made.tree
     coarse = made.cut(tree.top * 0.6)
     fine = made.cut(tree.top * 0.2)

@@ -244,129 +244,6 @@ def test_ready_batches_keep_their_masks_and_shape() -> None:
     assert language.labels is None
 
 
-# Texts
-
-
-def pieces(made: list[Batch]) -> list[list[str]]:
-    return [
-        [text[a:b] for a, b in spans if b > a]
-        for batch in made
-        for text, spans in zip(batch.texts, batch.spans, strict=True)
-    ]
-
-
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_spans_cut_the_right_token_strings(
-    bert_tokenizer: PreTrainedTokenizerBase, batch_size: int
-) -> None:
-    made = all_of(TEXTS, processor=bert_tokenizer, batch_size=batch_size)
-    assert [text for batch in made for text in batch.texts] == TEXTS
-    assert pieces(made) == [
-        ["the", "cat", "sat"],
-        ["play"],
-        ["the", "🧠", "play", "er", "s", ",", "play", "ing", "日本"],
-    ]
-    for batch in made:
-        assert batch.content is not None
-        assert batch.mask is not None
-        # [CLS] and [SEP] are real, and no content.
-        assert (batch.mask.sum(1) - batch.content.sum(1)).tolist() == [2] * batch.size
-
-
-def test_bytes_of_one_character_share_its_span(gpt2_tokenizer: PreTrainedTokenizerBase) -> None:
-    (made,) = all_of(["a 🧠!"], processor=gpt2_tokenizer)
-    cut = [made.texts[0][a:b] for a, b in made.spans[0]]
-    assert "".join(dict.fromkeys(cut)).replace(" ", "") == "a🧠!"
-    assert sum("🧠" in piece for piece in cut) == 4
-
-
-def test_a_tokenizer_without_padding_pads_with_its_end_and_is_left_alone(
-    gpt2_tokenizer: PreTrainedTokenizerBase,
-) -> None:
-    assert gpt2_tokenizer.pad_token is None
-    (made,) = all_of(["the cat sat on", "a"], processor=gpt2_tokenizer)
-    assert gpt2_tokenizer.pad_token is None
-    assert made.mask is not None
-    assert made.mask[1].tolist() == [True] + [False] * (made.mask.shape[1] - 1)
-    assert made.content is not None
-    assert made.content.tolist() == made.mask.tolist()
-
-
-def test_padding_is_on_the_right_so_that_positions_are_the_texts_own(
-    bert_tokenizer: PreTrainedTokenizerBase,
-) -> None:
-    bert_tokenizer.padding_side = "left"
-    try:
-        (made,) = all_of(["the cat sat", "the"], processor=bert_tokenizer)
-        assert bert_tokenizer.padding_side == "left"
-    finally:
-        bert_tokenizer.padding_side = "right"
-    assert made.inputs["input_ids"].tolist() == [[2, 4, 5, 6, 3], [2, 4, 3, 0, 0]]
-
-
-def test_long_texts_are_cut(gpt2_tokenizer: PreTrainedTokenizerBase) -> None:
-    (made,) = all_of(["the cat sat on the mat " * 50], processor=gpt2_tokenizer, max_length=6)
-    assert made.inputs["input_ids"].shape == (1, 6)
-    assert len(made.spans[0]) == 6
-    assert made.texts[0].startswith("the cat")
-
-
-def test_without_offsets_texts_are_put_together_from_tokens(
-    slow_tokenizer: PreTrainedTokenizerBase,
-) -> None:
-    (made,) = all_of(["né 🧠", "a b c d e f g"], processor=slow_tokenizer)
-    assert made.texts == ["né 🧠</s>", "a b c d e f g</s>"]
-    cut = [made.texts[0][a:b] for a, b in made.spans[0]]
-    assert cut == ["n", "é", "é", " ", *["🧠"] * 4, "</s>", *[""] * (len(cut) - 9)]
-    assert made.mask is not None
-    assert made.mask[0].sum() == 9
-
-
-def test_token_ids_are_shown_as_words(
-    bert_tokenizer: PreTrainedTokenizerBase, gpt2_tokenizer: PreTrainedTokenizerBase
-) -> None:
-    ids = torch.tensor([[4, 9, 10, 16, 15], [4, 5, 0, 0, 0]])
-    made = all_of(ids, processor=bert_tokenizer)
-    assert made[0].texts[0] == "the playing , 🧠"
-    assert pieces(made)[0] == ["the", "play", "ing", ",", "🧠"]
-    mask = (ids > 0).long()
-    made = all_of([{"input_ids": ids, "attention_mask": mask}], processor=bert_tokenizer)
-    assert made[0].texts == ["the playing , 🧠", "the cat"]
-    assert pieces(made)[1] == ["the", "cat"]
-    for text in ("the cat 🧠 sat", "a,b", "naïve"):
-        ids = torch.tensor([gpt2_tokenizer(text)["input_ids"]])
-        assert all_of(ids, processor=gpt2_tokenizer)[0].texts == [text]
-
-
-# Hugging Face datasets
-
-
-def test_a_dataset_of_texts_and_named_labels(bert_tokenizer: PreTrainedTokenizerBase) -> None:
-    features = hf.Features(
-        {
-            "id": hf.Value("string"),
-            "text": hf.Value("string"),
-            "label": hf.ClassLabel(names=["n", "p"]),
-        }
-    )
-    rows = {"id": ["x", "y", "z"], "text": TEXTS, "label": [1, 0, 1]}
-    data = hf.Dataset.from_dict(rows, features=features)
-    for kind in (data, data.to_iterable_dataset(), data.with_format("torch")):
-        source = batches(kind, processor=bert_tokenizer, batch_size=2)
-        made = list(source.batches)
-        assert source.label_names == ("n", "p")
-        assert [text for batch in made for text in batch.texts] == TEXTS
-        assert labels(made) == [1, 0, 1]
-        assert source.total == (None if isinstance(kind, hf.IterableDataset) else 3)
-
-
-def test_a_stream_without_features(bert_tokenizer: PreTrainedTokenizerBase) -> None:
-    data = hf.IterableDataset.from_generator(lambda: ({"sentence": text} for text in TEXTS))
-    made = all_of(data, processor=bert_tokenizer)
-    assert [text for batch in made for text in batch.texts] == TEXTS
-    assert labels(made) == []
-
-
 # What is refused
 
 
@@ -395,12 +272,12 @@ def test_a_stream_without_features(bert_tokenizer: PreTrainedTokenizerBase) -> N
         (np.array(TEXTS), ValueError, "there is no tokenizer"),
         (pd.Series(TEXTS), ValueError, "there is no tokenizer"),
         (hf.Dataset.from_dict({"a": [1]}), ValueError, r"columns \['a'\]; one of texts"),
-        ([RGB[0], GREY[0]], ValueError, "the images have different shapes"),
+        ([RGB[0], GREY[0, 1:]], ValueError, "the images have different shapes"),
         ([torch.zeros(3), torch.zeros(4)], ValueError, r"different shapes \(\(3,\), \(4,\)\)"),
         (np.zeros((2, 3, 4), int), ValueError, "token ids are B x T; images are uint8"),
         (np.zeros((2, 3), complex), TypeError, "an array of complex128"),
         ([object()], TypeError, "data holds a object"),
-        ([[1, 2], [3, 4]], TypeError, "data holds a int"),
+        ([[1.0, 2], [3, 4]], TypeError, "data holds a float"),
         ([{"a": 1}], TypeError, "a mapping without a tensor"),
     ],
 )
@@ -416,34 +293,23 @@ def test_sizes_are_whole_numbers(option: str, size: Any) -> None:
         batches(RGB, **{option: size})
 
 
-def test_texts_with_nothing_in_them_are_refused(
-    gpt2_tokenizer: PreTrainedTokenizerBase, bert_tokenizer: PreTrainedTokenizerBase
-) -> None:
-    for data in (["the", ""], [""], ["", ""]):
-        with pytest.raises(ValueError, match=r"an empty text \(''.*Leave such texts out"):
-            all_of(data, processor=gpt2_tokenizer)
-    # Where special tokens are added, something is left.
-    assert all_of(["the", ""], processor=bert_tokenizer)[0].size == 2
-    with pytest.raises(TypeError, match=r"a NoneType among its texts \(None, row 1"):
-        all_of(["the", None], processor=bert_tokenizer)
+# Order
 
 
 def test_texts_of_like_length_come_together_within_a_window(
     bert_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["neuronwidgets.models.batches"], "WINDOW", 3)
+    monkeypatch.setattr(sys.modules["neuronwidgets.models.stream"], "WINDOW", 3)
     texts = ["the cat " * n for n in (1, 9, 2, 8, 3, 7, 4, 6, 5, 1, 9)]
-    for data, labels in ((texts, None), (iter(texts), None), (streamed(texts), range(11))):
+    for data, numbers in ((texts, None), (iter(texts), None), (streamed(texts), range(11))):
         made = list(batches(data, processor=bert_tokenizer, batch_size=2, by_length=True).batches)
         places = [batch.place.tolist() for batch in made if batch.place is not None]
         assert places == [[1, 3], [5, 4], [2, 0], [10, 7], [8, 6], [9]]
         assert [text for batch in made for text in batch.texts] == [
             texts[i] for place in places for i in place
         ]
-        if labels is not None:
-            assert [label for b in made for label in b.labels or ()] == [
-                i for place in places for i in place
-            ]
+        if numbers is not None:
+            assert labels(made) == [i for place in places for i in place]
         widths = [batch.inputs["input_ids"].shape[1] for batch in made]
         assert widths[:3] == sorted(widths[:3], reverse=True)
     in_order = list(batches(texts, processor=bert_tokenizer, batch_size=2).batches)

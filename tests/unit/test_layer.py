@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file, save_file
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import cdist, pdist
+from sklearn.metrics import adjusted_rand_score
 
 import neuronwidgets as nw
 from neuronwidgets.concepts.gram import gram
 from neuronwidgets.concepts.layer import making
+from neuronwidgets.concepts.layer.partial import padded, unpadded
 from neuronwidgets.concepts.tree import Tree, Trees
 
 
@@ -55,12 +59,19 @@ def test_every_neuron_is_split_as_alone(name: str) -> None:
     assert len(layer) == 70
     for neuron in range(0, 70, 7):
         one = nw.split(acts, neuron, top=40)
-        np.testing.assert_array_equal(layer.index[neuron], one.index)
-        np.testing.assert_array_equal(layer.activations[neuron], one.activations)
-        np.testing.assert_allclose(
-            layer.Z[neuron, :, 2], one.Z[:, 2], rtol=1e-7, atol=1e-9 * max(one.tree.top, 1e-300)
-        )
+        tops = int(layer.tops[neuron])
+        assert tops == len(one.index) if not one.at_rest else tops < 2
+        assert (layer.index[neuron, tops:] == -1).all()
+        assert np.isnan(layer.activations[neuron, tops:]).all()
+        assert hierarchy.is_valid_linkage(layer.Z[neuron])
         got = layer.split(neuron)
+        assert (got.at_rest, got.min_size) == (one.at_rest, one.min_size)
+        np.testing.assert_array_equal(got.index, one.index)
+        np.testing.assert_array_equal(got.activations, one.activations)
+        np.testing.assert_allclose(
+            got.Z[:, 2], one.Z[:, 2], rtol=1e-7, atol=1e-9 * max(one.tree.top, 1e-300)
+        )
+        np.testing.assert_array_equal(layer.members[neuron, :tops], one.cut().labels[:tops])
         assert (got.neuron, got.method, got.metric) == (neuron, "ward", "euclidean")
         np.testing.assert_array_equal(got.vectors, one.vectors)
 
@@ -101,7 +112,9 @@ def test_concepts_are_those_of_one_neuron(acts: nw.Activations, refined: bool) -
         alone = nw.split(acts, neuron, top=40).cut()
         alone = alone.refine() if refined else alone
         for concepts in (layer.concepts(neuron), alone):
-            np.testing.assert_array_equal(layer.members[i], concepts.labels)
+            tops = layer.tops[i]
+            np.testing.assert_array_equal(layer.members[i, :tops], concepts.labels)
+            assert (layer.members[i, tops:] == -1).all()
             np.testing.assert_allclose(layer.concept_vectors(neuron), concepts.vectors, atol=1e-6)
             assert concepts.refined == refined
         assert layer.threshold[i] == pytest.approx(alone.threshold)
@@ -277,13 +290,14 @@ def test_neurons_at_rest_do_not_lead_the_table(acts: nw.Activations) -> None:
     )
     frame = layer.to_frame()
     assert set(frame["neuron"][:2]).isdisjoint({0, 1})
-    for neuron, share in ((0, 0), (1, 6 / 40)):
+    for neuron, tops in ((0, 0), (1, 6)):
         row = frame[frame["neuron"] == neuron].iloc[0]
-        assert np.isnan(row["polysemanticity"])
-        assert row["active"] == share
+        assert np.isnan(row["polysemanticity"]) == (tops == 0)
+        assert row["top"] == tops
+        assert row["unassigned"] <= tops
     first = frame.iloc[0]
     assert first["polysemanticity"] > 0.2
-    assert first["active"] >= 0.9
+    assert first["top"] == 40
 
 
 def test_a_folder_without_a_block_says_so(acts: nw.Activations, tmp_path: Path) -> None:
@@ -312,9 +326,11 @@ def test_degenerate_layers() -> None:
     np.testing.assert_allclose(two.Z[:, 0, 2], np.sqrt(2))
     same = quietly(np.ones((10, 3)), top=None)
     assert (same.Z[:, :, 2] == 0).all()
-    assert (same.counts == 1).all()
+    assert (same.counts == 0).all()
+    assert same.split(1).at_rest
+    assert len(same.concepts(2)) == 0
     with pytest.raises(ValueError, match="all zeros"):
-        quietly(np.eye(4) * [0, 1, 1, 1], top=None, method="average")
+        quietly(np.array([[0.0, 0], [-1, -3], [-2, -1]]), top=None, method="average")
     with pytest.raises(ValueError, match="at least two"):
         quietly(np.ones((1, 3)), top=None)
 
@@ -409,3 +425,32 @@ def test_what_is_no_folder_or_no_layer_is_said() -> None:
         IndexError, match="neuron 0 is not in this split of 'values', which has 1, 2"
     ):
         made.split(0)
+
+
+@pytest.mark.parametrize(("m", "n"), [(0, 3), (1, 2), (2, 3), (4, 9), (7, 8), (5, 5)])
+def test_a_linkage_of_few_among_many(m: int, n: int) -> None:
+    points = np.random.default_rng(0).normal(size=(m, 3))
+    Z = hierarchy.linkage(points, "ward") if m > 1 else np.zeros((0, 4))
+    out = padded(Z, n) if m else padded(np.zeros((0, 4)), n)
+    assert hierarchy.is_valid_linkage(out)
+    np.testing.assert_array_equal(unpadded(out, m), Z)
+    if m > 2:
+        height = Z[-1, 2] * 0.99
+        flat = hierarchy.fcluster(out, height, "distance")[:m]
+        assert adjusted_rand_score(flat, hierarchy.fcluster(Z, height, "distance")) == 1
+
+
+def test_a_layer_that_was_split_before_some_neurons_had_fewer_top_samples(
+    acts: nw.Activations, tmp_path: Path
+) -> None:
+    folder = quietly(acts, out=tmp_path / "layer") and tmp_path / "layer"
+    about = json.loads((folder / "layer.json").read_text())
+    del about["own_size"]
+    (folder / "layer.json").write_text(json.dumps(about))
+    for path in folder.glob("0*.safetensors"):
+        arrays = load_file(path)
+        arrays.pop("tops")
+        save_file(arrays, path)
+    opened = nw.LayerSplit.load(folder, acts)
+    assert opened.tops.tolist() == [40] * 70
+    assert len(quietly(acts, out=folder)) == 70

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import torch
 from torch import nn
 from transformers.activations import ACT2FN
 
-from neuronwidgets.models import find_layer, layers
+from neuronwidgets.models import find_layer, layer_name, layers
 
 
 class Net(nn.Module):
@@ -35,7 +38,8 @@ def test_repr_and_html_list_all_and_escape() -> None:
     lines = repr(found).splitlines()
     assert lines[0] == "Net: 7 layers"
     assert len(lines) == 10
-    assert lines[3].split() == ["stem.0", "Conv2d", "8", "*"]
+    assert lines[3].split() == ["stem.0", "Conv2d", "8"]
+    assert lines[5].split() == ["stem.2", "ReLU", "–", "*"]
     kind = type("<b>Odd</b>", (nn.Module,), {})
     model = nn.Sequential(kind())
     model.add_module("<i>", kind())
@@ -62,10 +66,31 @@ def test_near_misses_are_in_the_error(name: str, near: str) -> None:
         find_layer(Net(), name)
 
 
-@pytest.mark.parametrize("name", ["zzz", 3, None, nn.ReLU()])
-def test_no_name_at_all_is_told_where_to_look(name: object) -> None:
-    with pytest.raises(ValueError, match=r"is not in Net\. .*layers\(model\) lists all 8 names"):
+@pytest.mark.parametrize("name", ["zzz", nn.ReLU()])
+def test_no_layer_of_the_model_is_told_where_to_look(name: object) -> None:
+    with pytest.raises(ValueError, match=r"is not in Net\..* .*layers\(model\) lists all 8 names"):
         find_layer(Net(), name)
+
+
+@pytest.mark.parametrize("name", [4, None, 1.5, ["stem"], b"stem", nn.ReLU])
+def test_no_name_at_all_is_told_where_to_look(name: object) -> None:
+    shown = re.escape(f"layer must be a name, got {name!r:.40} ({type(name).__name__}).")
+    with pytest.raises(TypeError, match=rf"{shown}.*layers\(model\) lists all 8 names"):
+        find_layer(Net(), name)
+
+
+def test_a_number_is_told_which_names_end_with_it() -> None:
+    with pytest.raises(TypeError, match=r"got 1 \(int\)\. Near it: 'stem\.1', 'blocks\.1'\."):
+        find_layer(Net(), 1)
+
+
+def test_a_module_of_the_model_is_a_layer_too() -> None:
+    model = Net()
+    assert find_layer(model, model.stem[1]) is model.stem[1]
+    assert layer_name(model, model.stem[1]) == "stem.1"
+    assert layer_name(model, "stem.1") == "stem.1"
+    with pytest.raises(ValueError, match=r"layer is a Conv2d that is not in Net\."):
+        find_layer(model, nn.Conv2d(3, 8, 3))
 
 
 @pytest.mark.parametrize("model", ["gpt2", None, Net, [nn.ReLU()]])
@@ -83,11 +108,55 @@ def test_neurons_are_marked() -> None:
             self.head, self.soft = nn.Linear(4, 2), nn.Softmax(-1)
 
     found = layers(Block())
-    assert found.neurons == ("conv", "act")
+    assert found.neurons == ("act",)
     assert [line.endswith(" *") for line in repr(found).splitlines()[2:-1]] == [
-        True, False, True, False, False,
+        False, False, True, False, False,
     ]  # fmt: skip
-    assert found._repr_html_().count("●") == 2
-    assert found.to_frame()["neurons"].tolist() == [True, False, True, False, False]
+    assert found._repr_html_().count("●") == 1
+    assert found.to_frame()["neurons"].tolist() == [False, False, True, False, False]
     act = ACT2FN["gelu_new"]
     assert layers(nn.Sequential(nn.Linear(2, 2), act)).neurons == ("1",)
+
+
+class Reused(nn.Module):
+    """One activation function for two convolutions, as in torchvision's ResNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1, self.relu = nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU()
+        self.conv2, self.bn2 = nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
+        self.downsample = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+
+
+class Applied(nn.Module):
+    """An activation function without a module, as in Inception."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.relu(self.bn(self.conv(x)))
+
+
+class Projected(Applied):
+    """None at all, as in MobileNet's last convolutions."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.bn(self.conv(x))
+
+
+def test_blocks_are_marked_where_no_layer_has_their_activations() -> None:
+    model = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3)),
+        nn.Sequential(Reused(), Reused()), Applied(), Projected(),
+    )  # fmt: skip
+    assert layers(model).neurons == ("0.2", "0.3", "1.0", "1.1", "2")
+    # A model that is such a block has no layer around it: its activation function is left.
+    assert layers(Reused()).neurons == ("relu",)
+
+
+def test_a_module_that_has_two_names_is_found_by_both() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    model.add_module("again", model[0])
+    assert find_layer(model, "again") is find_layer(model, "0") is model[0]

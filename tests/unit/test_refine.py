@@ -139,8 +139,10 @@ def test_nothing_moves_where_the_clusters_are_far_apart() -> None:
 
 def test_fewer_different_samples_than_clusters() -> None:
     values = np.repeat([[0.0, 1e-9], [3.0, 0.0], [3.0, 4.0]], 6, axis=0)
+    # One that is lower than all: else the first six are at rest.
+    values = np.concatenate([values, [[-1.0, 0.0]]])
     made = split(Activations.from_arrays(values), 0, min_size=2)
-    assert made.cut(1.0).refine().sizes.tolist() == [6, 6, 6]
+    assert made.cut(0.5).refine().sizes.tolist() == [6, 6, 6]
     assert made.cut(0.0).refine(outlier=1).sizes.tolist() == [6, 6, 6]
 
 
@@ -161,7 +163,8 @@ def test_every_sample_its_own_cluster() -> None:
 
 
 def test_equal_samples_stay_one_concept() -> None:
-    made = split(Activations.from_arrays(np.ones((10, 3))), 0)
+    values = np.repeat([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], [10, 2], axis=0)
+    made = split(Activations.from_arrays(values), 0)
     assert made.cut().sizes.tolist() == [10]
     assert made.cut().refine(outlier=15).sizes.tolist() == [10]
 

@@ -10,6 +10,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "neuronwidgets"
 FLOORS = {
+    "text": -3,
+    "labels": -2,
+    "modes": -2,
+    "arrays": -1,
     "palette": -1,
     "picture": -1,
     "vega": -1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -52,6 +53,16 @@ def test_any_range_of_values_is_stretched() -> None:
     assert picture(np.full((4, 4), 7.0)).tolist() == [[0] * 4] * 4
 
 
+def test_lone_surrogates_become_replacement_characters() -> None:
+    samples = Samples(3, texts=["a\ud83d", "\ud83e\udde0", "\ufeffb"])
+    assert samples.texts == ["a\ufffd", "🧠", "\ufeffb"]
+    assert len(set(samples.marks())) == 3
+    acts = Activations.from_arrays(np.eye(3), samples.texts, ["x\ude00", "x\ud83d", "y"])
+    assert acts.label_names == ("x\ufffd", "y")
+    assert acts.labels is not None
+    assert acts.labels.tolist() == [0, 0, 1]
+
+
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4, 5), (6, 5, 2), (0, 5), ()])
 def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"shape \(.*image"):
@@ -62,6 +73,7 @@ def test_texts_images_and_nothing() -> None:
     texts = Samples.of(["a", "日本🧠"], 2)
     assert (texts.kind, texts.texts, len(texts)) == ("text", ["a", "日本🧠"], 2)
     assert Samples.of(np.array(["a", "b"]), 2).texts == ["a", "b"]
+    assert Samples.of(pa.chunked_array([["a"], ["b"]]), 2).texts == ["a", "b"]
     assert Samples.of(RGB[None], 1).kind == "image"
     assert Samples.of([Image.fromarray(RGB), GREY], 2).kind == "image"
     assert Samples.of((t for t in ["a", "b"]), 2).texts == ["a", "b"]

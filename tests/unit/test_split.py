@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from neuronwidgets import Activations, linkage, split
+from neuronwidgets import Activations, Samples, linkage, split
 
 
 def made(samples: int = 150, neurons: int = 6, seed: int = 0) -> Activations:
@@ -20,13 +20,28 @@ def argsort(values: np.ndarray, k: int) -> list[int]:
     return sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
 
 
-@pytest.mark.parametrize("top", [2, 7, 100, 149, 150])
+def distinct(values: np.ndarray, neuron: int) -> list[int]:
+    """All that may be top samples, strongest first: active, each vector once."""
+    seen: set[tuple[float, ...]] = set()
+    kept = []
+    for i in argsort(values[:, neuron], len(values)):
+        vector = tuple(values[i].tolist())
+        if values[i, neuron] > values[:, neuron].min() and vector not in seen:
+            seen.add(vector)
+            kept.append(i)
+    return kept
+
+
+@pytest.mark.parametrize("top", [2, 7, 60, 100, 150])
 def test_the_top_samples_are_a_plain_argsort_with_ties_by_index(top: int) -> None:
     values = np.random.default_rng(1).integers(0, 6, (150, 3)).astype(np.float32)
     acts = Activations.from_arrays(values)
     for neuron in range(3):
         made = split(acts, neuron, top=top)
-        assert made.index.tolist() == argsort(values[:, neuron], top)
+        assert made.index.tolist() == distinct(values, neuron)[:top]
+        every = split(acts, neuron, top=top, distinct=None)
+        active = int((values[:, neuron] > 0).sum())
+        assert every.index.tolist() == argsort(values[:, neuron], min(top, active))
         assert made.index.dtype == np.int64
         np.testing.assert_array_equal(made.activations, values[made.index, neuron])
         np.testing.assert_array_equal(made.vectors, values[made.index])
@@ -105,13 +120,15 @@ def test_the_same_input_gives_the_same_split() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0])
-def test_constant_activations_are_one_concept(value: float) -> None:
+def test_a_constant_neuron_is_at_rest_and_has_no_concepts(value: float) -> None:
     acts = Activations.from_arrays(np.full((30, 4), value))
     made = split(acts, 0)
-    assert made.index.tolist() == list(range(30))
+    assert made.at_rest
     assert made.suggested == 0
-    assert made.cut().sizes.tolist() == [30]
+    assert len(made.cut()) == 0
     assert np.abs(made.map).max() == 0
+    assert repr(made) == "Split(neuron 0 of layer 'values', at rest on all samples)"
+    assert "at rest" in made._repr_html_()
 
 
 def test_rows_of_zeros_have_no_cosine_and_the_message_says_which_row() -> None:
@@ -177,3 +194,82 @@ def test_what_cannot_be_split_is_refused(
 def test_one_sample_cannot_be_split() -> None:
     with pytest.raises(ValueError, match="was read on 1 sample: at least two"):
         split(made(1), 0)
+
+
+# Which samples count
+
+
+def sparse(active: int, samples: int = 1000, width: int = 64) -> np.ndarray:
+    """Neuron 0 fires on a few samples only, in descending order of strength."""
+    rng = np.random.default_rng(0)
+    values = np.abs(rng.normal(size=(samples, width))) * (rng.random((samples, width)) < 0.1)
+    values[:, 0] = 0
+    values[np.arange(active) * 10, 0] = np.arange(active + 3, 3, -1)
+    return values
+
+
+@pytest.mark.parametrize("active", [2, 7, 99, 100])
+def test_samples_at_rest_are_no_top_samples(active: int) -> None:
+    made = split(sparse(active), 0)
+    assert made.index.tolist() == [10 * i for i in range(active)]
+    assert made.min_size == max(2, -(-active // 20))
+    assert not made.at_rest
+    for concept in range(len(made.cut())):
+        assert (made.activations[made.cut().labels == concept] > 0).all()
+
+
+@pytest.mark.parametrize("active", [0, 1])
+def test_a_dead_neuron_has_no_concepts(active: int) -> None:
+    made = split(sparse(active), 0)
+    assert made.at_rest
+    assert len(made.cut()) == len(made.cut(99.0)) == 0
+    (only,) = made.suggest()
+    assert (only.concepts, only.kinds) == (1, ("rest",))
+    assert only.reason == "one group: the neuron is at rest on all samples"
+    assert made.cut().refine().unassigned == 2
+    assert np.isnan(made.scores(which="polysemanticity")["polysemanticity"])
+
+
+def test_a_smallest_value_that_one_sample_has_is_no_rest() -> None:
+    values = np.random.default_rng(0).normal(size=(50, 4))
+    assert len(split(values, 0).index) == 50
+
+
+def test_equal_vectors_count_once_and_others_take_their_places() -> None:
+    """A causal model's first token: 40 vectors, each of many texts, and very long."""
+    rng = np.random.default_rng(0)
+    first = np.repeat(rng.normal(size=(40, 8)) + 9, 30, axis=0)
+    values = np.concatenate([first, rng.normal(size=(300, 8))])
+    made = split(values, 3)
+    assert len(made.index) == 100
+    assert len(np.unique(made.vectors, axis=0)) == 100
+    assert (made.index < len(first)).sum() == 40
+    # The first of each, as the data has them.
+    assert set(made.index[made.index < 1200].tolist()) == set(range(0, 1200, 30))
+    assert len(np.unique(split(values, 3, distinct=None).vectors, axis=0)) < 10
+    # A direction: products of equal vectors may differ by rounding.
+    along = split(values, rng.normal(size=8) + 1)
+    assert len(np.unique(along.vectors, axis=0)) == 100
+
+
+def test_data_of_a_few_kinds_keeps_its_copies() -> None:
+    values = np.repeat(np.eye(4) + 0.5, 25, axis=0)
+    made = split(values, 0, top=100, distinct="vector")
+    assert len(made.index) == 25
+
+
+def test_one_sample_of_each_text() -> None:
+    rng = np.random.default_rng(0)
+    item, token = np.repeat(np.arange(30), 5), np.tile(np.arange(5), 30)
+    samples = Samples(150, texts=[f"text {i}" for i in range(30)], item=item, token=token)
+    acts = Activations("layer", rng.normal(size=(150, 6)).astype("f4"), samples)
+    made = split(acts, 2, top=20, distinct="text")
+    assert len(set(item[made.index].tolist())) == 20
+    best = [int(item[item == i].size and np.argmax(np.where(item == i, acts.values[:, 2], -9)))
+            for i in range(30)]  # fmt: skip
+    order = sorted(best, key=lambda i: -acts.values[i, 2])
+    assert made.index.tolist() == order[:20]
+    assert len(split(acts, 2, distinct="text").index) == 30
+    for wrong in ("token", 3, True):
+        with pytest.raises(ValueError, match="distinct must be 'vector', 'text' or None, got"):
+            split(acts, 2, distinct=wrong)

@@ -75,11 +75,14 @@ def test_each_suggestion_gives_its_number_of_concepts(points: np.ndarray, min_si
     found = made.suggest()
     assert [s.concepts for s in found] == sorted(s.concepts for s in found)
     assert len({s.threshold for s in found}) == len(found)
+    if made.at_rest:
+        assert [s.kinds for s in found] == [("rest",)]
+        return
     for s in found:
         assert len(made.cut(s.threshold)) == s.concepts
         assert set(s.kinds) <= set(KINDS)
         assert s.reason
-    for kind in KINDS[1:]:
+    for kind in KINDS[2:]:
         best = [r.value for s in found for r in s.reasons if r.kind == kind and r.best]
         assert len(best) <= 1
         assert all(0 < value <= 1.0001 for value in best)
@@ -93,7 +96,7 @@ def test_all_kinds_agree_on_the_clusters_that_are_there(clusters: int) -> None:
     made = planted(clusters)
     assert len(made.cut()) == clusters
     (best,) = [s for s in made.suggest() if any(r.best for r in s.reasons)]
-    assert best.kinds == KINDS[1:-1]
+    assert best.kinds == KINDS[2:-1]
     assert best.threshold == made.suggested
     assert best.reasons[2].value == 1
     assert re.fullmatch(
@@ -178,10 +181,11 @@ def test_clusters_are_not_one_concept() -> None:
     assert planted(3).suggest("chance") == []
 
 
-def test_a_dead_neuron_is_not_called_one_concept() -> None:
+def test_a_dead_neuron_is_not_called_one_concept_by_chance() -> None:
     values = np.random.default_rng(0).normal(size=(200, 24))
     values[:, 0] = 0
-    assert nw.split(values, 0, top=100).suggest("chance") == []
+    (only,) = nw.split(values, 0, top=100).suggest("chance")
+    assert only.kinds == ("rest",)
 
 
 def test_chance_is_asked_on_request_of_more_samples() -> None:
@@ -195,14 +199,14 @@ def test_of_many_samples_gaps_only_and_the_others_say_why_not() -> None:
     values = np.random.default_rng(0).normal(size=(MOST_SAMPLES + 1, 2))
     made = nw.split(values, 0, top=len(values))
     assert {kind for s in made.suggest() for kind in s.kinds} == {"gap"}
-    for kind in KINDS[2:]:
+    for kind in KINDS[3:]:
         with pytest.raises(ValueError, match="2,001 samples takes too long: split with top=2,000"):
             made.suggest(kind)
 
 
 def test_unknown_kinds_are_refused() -> None:
     with pytest.raises(
-        ValueError, match="kind 'elbow'; one of 'method', 'gap', 'silhouette', 'stable'"
+        ValueError, match="kind 'elbow'; one of 'rest', 'method', 'gap', 'silhouette', 'stable'"
     ):
         planted(2).suggest(["gap", "elbow"])
 
@@ -214,7 +218,7 @@ def test_samples_fewer_than_a_concept_needs_suggest_nothing() -> None:
 
 
 def test_equal_samples_are_one_concept_at_zero() -> None:
-    made = nw.split(np.ones((6, 2)), 0)
+    made = nw.split(np.repeat([[1.0, 1.0], [0.0, 0.0]], [6, 2], axis=0), 0)
     (only,) = made.suggest()
     assert (only.threshold, only.concepts, only.kinds) == (0.0, 1, ("gap",))
     assert made.suggested == 0.0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from neuronwidgets.models import neuron_axis, tensor_of
+from neuronwidgets.models import tensor_of
 from neuronwidgets.models.units import reduce
 
 LENGTH, WIDTH = 7, 4
@@ -103,75 +102,6 @@ def test_one_vector_per_sample_is_a_row() -> None:
     for unit in ("token", "last", "cls"):
         with pytest.raises(ValueError, match=f"no '{unit}' to pick: use unit='mean'"):
             reduce(values, unit, None, None, "fc")
-
-
-def named(name: str, base: type[nn.Module] = nn.Module, **attributes: object) -> nn.Module:
-    module = type(name, (base,), {"__init__": lambda self: nn.Module.__init__(self)})()
-    for key, value in attributes.items():
-        setattr(module, key, value)
-    return module
-
-
-@pytest.mark.parametrize(
-    ("module", "shape", "axis"),
-    [
-        (nn.Conv2d(3, 8, 3), (2, 8, 5, 5), 1),
-        (nn.Conv1d(3, 8, 3), (2, 8, 5), 1),
-        (nn.ConvTranspose1d(3, 8, 3), (2, 8, 5), 1),
-        (nn.LazyConv1d(8, 3), (2, 8, 5), 1),
-        (nn.Conv3d(3, 8, 3), (2, 8, 4, 4, 4), 1),
-        (nn.BatchNorm1d(8), (2, 8, 5), 1),
-        (nn.GroupNorm(2, 8), (2, 8, 5), 1),
-        (nn.InstanceNorm1d(8), (2, 8, 5), 1),
-        (nn.MaxPool1d(2), (2, 8, 5), 1),
-        (nn.AdaptiveAvgPool1d(2), (2, 8, 2), 1),
-        (nn.Linear(3, 8), (2, 8), 1),
-        (nn.Linear(3, 8), (2, 5, 8), 2),
-        (nn.Linear(3, 8), (2, 5, 5, 8), 3),
-        (nn.LayerNorm(8), (2, 5, 5, 8), 3),
-        (nn.RMSNorm(8), (2, 5, 8), 2),
-        (nn.Embedding(3, 8), (2, 5, 8), 2),
-        (nn.ReLU(), (2, 5, 8), 2),
-        (nn.ReLU(), (2, 8, 5, 5), 1),
-        (nn.Identity(), (2, 8), 1),
-        (named("LlamaRMSNorm"), (2, 5, 8), 2),
-        # Hugging Face's Conv1D is a linear layer, ConvBERT a transformer.
-        (named("Conv1D"), (2, 5, 8), 2),
-        (named("ConvBertLayer"), (2, 5, 8), 2),
-        (named("Wav2Vec2LayerNormConvLayer"), (2, 8, 5), 1),
-        (named("LayerNorm2d", nn.LayerNorm), (2, 8, 5, 5), 1),
-        (named("ConvNextLayerNorm", data_format="channels_first"), (2, 8, 5, 5), 1),
-        (named("ConvNextLayerNorm", data_format="channels_last"), (2, 5, 5, 8), 3),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
-)
-def test_the_usual_neuron_axis(module: nn.Module, shape: tuple[int, ...], axis: int) -> None:
-    assert neuron_axis(module, torch.zeros(shape), "fc", None) == axis
-
-
-def test_the_users_axis_goes_first() -> None:
-    output = torch.zeros(2, 3, 4, 5)
-    for axis, expected in ((1, 1), (2, 2), (-1, 3), (-3, 1)):
-        assert neuron_axis(nn.ReLU(), output, "fc", axis) == expected
-    for axis in (0, -4, 4, 9):
-        with pytest.raises(
-            ValueError, match=f"neuron_axis={axis} does not fit.*axis 0 is the batch"
-        ):
-            neuron_axis(nn.ReLU(), output, "fc", axis)
-
-
-@pytest.mark.parametrize(
-    ("output", "message"),
-    [
-        (torch.zeros(()), r"layer 'fc' returns shape \(\), which has no neuron axis"),
-        (torch.zeros(5), r"returns shape \(5,\), which has no neuron axis"),
-        (torch.zeros(2, 5, dtype=torch.int64), "returns torch.int64; activations are floating"),
-        (torch.zeros(2, 5, dtype=torch.bool), r"returns torch\.bool"),
-    ],
-)
-def test_what_has_no_neurons_is_refused(output: torch.Tensor, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        neuron_axis(nn.ReLU(), output, "fc", None)
 
 
 def test_the_tensor_of_an_output() -> None:

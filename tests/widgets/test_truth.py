@@ -112,8 +112,8 @@ def test_without_truth_there_is_nothing_of_it() -> None:
 
 def test_all_zero_samples_have_no_direction_to_match() -> None:
     made = nw.SplitExplorer(np.zeros((30, NEURONS)), neuron=0, truth=TRUE)
-    assert len(made.concepts) == 1
-    assert made.calibration.matched.tolist() == [0]
+    assert len(made.concepts) == 0
+    assert made.calibration.matched.tolist() == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuronwidgets.modes import own_modes
+
 if TYPE_CHECKING:
     import torch
 
@@ -55,6 +57,7 @@ def as_array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.numpy()
 
 
+@own_modes()
 def decode(values: np.ndarray, scale: np.ndarray | None, columns: np.ndarray | None) -> np.ndarray:
     """Stored rows as float32; `columns` says which neurons they are, `None` for all in order.
 

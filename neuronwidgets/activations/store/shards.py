@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.modes import own_modes
+
 _HEADER = 1024
 """Bytes kept free for the header, which is written last: it says how many rows there are."""
 _NAMES = {
@@ -77,6 +79,7 @@ class ShardFile:
         self._part.unlink(missing_ok=True)
 
 
+@own_modes()
 def read_shard(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a safetensors file, mapped and not read; bfloat16 as uint16."""
     import torch

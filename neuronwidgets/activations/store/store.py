@@ -45,9 +45,12 @@ class Store:
         what = f"layer {name!r} is not in {self.folder}" if name else f"{self.folder} holds several"
         raise StoreError(f"{what}: pass layer=, one of {known or 'none'}.")
 
-    def rows(self, layer: str) -> tuple[Stored, np.ndarray, np.ndarray | None, np.ndarray]:
+    def rows(
+        self, layer: str
+    ) -> tuple[Stored, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]:
         """A layer's values in the data's order, each row's sample (int64), its position (int32, or
-        `None`), and where rows were left out (int64 `E x 2`; position -1 where there is none)."""
+        `None`), where rows were left out (int64 `E x 2`; position -1 where there is none), and
+        each row's label's code, where it is not its sample's (int64, or `None`)."""
         folder = self.folder / self.manifest["layers"][layer]["folder"]
         parts = []
         for shard in self.manifest["shards"]:
@@ -69,12 +72,18 @@ class Store:
         position = None
         if all("position" in part for part in full):
             position = np.concatenate([part["position"] for part in full])
+        label = None
+        if any("label" in part for part in full):
+            none = [np.full(len(part["values"]), -1) for part in full]
+            found = [part.get("label", no) for part, no in zip(full, none, strict=True)]
+            label = np.concatenate(found)
         keys = (sample,) if position is None else (position, sample)
         order = np.lexsort(keys)
         in_order = bool((order == np.arange(len(sample))).all())
         if not in_order:
             sample = sample[order]
             position = None if position is None else position[order]
+            label = None if label is None else label[order]
         left = [part["excluded"] for part in parts if "excluded" in part]
         excluded = np.concatenate(left) if left else np.zeros((0, 2), np.int64)
         return (
@@ -82,6 +91,7 @@ class Store:
             sample,
             position,
             excluded,
+            label,
         )
 
     @cached_property

@@ -119,8 +119,8 @@ class Histogram(Collector):
     def _start(self, neurons: int, device: torch.device) -> None:
         self._counts = torch.zeros(neurons, self.bins, dtype=torch.int64, device=device)
         self._excluded = torch.zeros(neurons, dtype=torch.int64, device=device)
-        self._least = torch.full((neurons,), torch.inf, device=device)
-        self._most = torch.full((neurons,), -torch.inf, device=device)
+        self._least = torch.full((neurons,), torch.inf, dtype=torch.float32, device=device)
+        self._most = torch.full((neurons,), -torch.inf, dtype=torch.float32, device=device)
         self._exponent, self._first = grid(self._least, self._most, self.bins)
 
     def add(self, chunk: Chunk) -> None:

@@ -151,7 +151,7 @@ def summarise(rows: torch.Tensor, member: torch.Tensor, groups: int) -> torch.Te
 
     def extreme(which: str, start: float) -> torch.Tensor:
         values = rows if finite is None else rows.masked_fill(~finite, start)
-        empty = torch.full(shape, start, device=rows.device)
+        empty = torch.full(shape, start, dtype=values.dtype, device=rows.device)
         return empty.scatter_reduce_(0, member[:, None].expand_as(rows), values, which)
 
     size = share.sum(1, keepdim=True).expand(shape)

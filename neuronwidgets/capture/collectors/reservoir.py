@@ -30,7 +30,7 @@ class Reservoir(Collector):
         self.seen = 0
 
     def _start(self, neurons: int, device: torch.device) -> None:
-        self._rows = torch.zeros(self.size, neurons, device=device)
+        self._rows = torch.zeros(self.size, neurons, dtype=torch.float32, device=device)
         self._place, self._priority, self._label = (
             torch.full((self.size,), value, device=device) for value in (EMPTY, EMPTY, -1)
         )

@@ -67,14 +67,14 @@ class Top(Collector):
 
     def _start(self, neurons: int, device: torch.device) -> None:
         shape = (neurons, 3 * self.k)
-        self._values = torch.full(shape, -torch.inf, device=device)
+        self._values = torch.full(shape, -torch.inf, dtype=torch.float32, device=device)
         self._places = torch.full(shape, EMPTY, device=device)
         self._nan = torch.zeros(neurons, dtype=torch.int64, device=device)
         # The first rows all go into the buffers: there are so many free slots for them at the end.
         self._room = 3 * self.k
         self._used = torch.full((neurons,), self.k, device=device)
         # What the k-th row of the last clearing was; NaN (beaten by all) while there are fewer.
-        self._bound = torch.full((neurons,), torch.nan, device=device)
+        self._bound = torch.full((neurons,), torch.nan, dtype=torch.float32, device=device)
         self._bound_place = torch.full((neurons,), EMPTY, device=device)
         self._latest = torch.full((), _FIRST, device=device)
 

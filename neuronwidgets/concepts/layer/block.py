@@ -14,9 +14,12 @@ class Block:
 
     Attributes:
         neurons: int64 `N`, the neurons' numbers (or the directions').
-        index: int64 `N x n`, the top samples of each, strongest first.
-        activations: `N x n`.
-        Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format.
+        index: int64 `N x n`, the top samples of each, strongest first; -1 after the last, of a
+            neuron with fewer.
+        activations: `N x n`; NaN after the last.
+        tops: int64 `N`, how many top samples each has (see `concepts.top.top_samples`).
+        Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format; of a neuron with fewer see
+            `partial.padded`.
         threshold: float64 `N`, the height of each cut.
         members: int32 `N x n`, the concept of each top sample at the cut, -1 for none.
         counts: int64 `N`, how many concepts each has.
@@ -33,6 +36,7 @@ class Block:
     counts: np.ndarray
     vectors: np.ndarray
     scores: dict[str, np.ndarray]
+    tops: np.ndarray
 
     def __len__(self) -> int:
         return len(self.neurons)
@@ -47,4 +51,6 @@ class Block:
         """From what `arrays` gave."""
         scores = {k.removeprefix("score."): v for k, v in arrays.items() if k.startswith("score.")}
         plain = {k: v for k, v in arrays.items() if not k.startswith("score.")}
-        return cls(**plain, scores=scores)
+        # Blocks of earlier versions have none.
+        count, n = plain["index"].shape
+        return cls(**{"tops": np.full(count, n), **plain}, scores=scores)

@@ -16,6 +16,7 @@ from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.settings import Settings
 
 FORMAT = "neuronwidgets.layer/1"
+DEFAULTS = {"own_size": True}
 ABOUT, UNITS = "layer.json", "units.safetensors"
 LOOKED_AT = 64
 """Rows of the activations by which they are known again."""
@@ -44,7 +45,8 @@ class Folder:
         except OSError as error:
             raise _unwritable(self.path, error) from None
         found = self.about()
-        changed = [key for key in about if found.get(key) != about[key]]
+        # What an earlier version did not write down was as it is by default.
+        changed = [key for key in about if found.get(key, DEFAULTS.get(key)) != about[key]]
         if changed:
             raise StoreError(
                 f"{self.path} holds a layer that was split with other {', '.join(changed)}: "

@@ -19,6 +19,7 @@ from neuronwidgets.concepts.linkage import check_method
 from neuronwidgets.concepts.methods import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.concepts.split import check_count, check_min_size, smallest
+from neuronwidgets.modes import own_modes
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
@@ -57,6 +58,7 @@ def split_layer(
     acts: Any, top: int | None = ..., threshold: float | None = ..., method: str = ...,
     metric: str | None = ..., *, stream: Literal[True], **options: Unpack[Options],
 ) -> Iterator[LayerSplit]: ...  # fmt: skip
+@own_modes()
 def split_layer(
     acts: Any,
     top: int | None = None,
@@ -131,8 +133,9 @@ def split_layer(
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise ValueError(f"{name}={value!r}; a whole number of at least 0 is needed.")
     settings = Settings(
-        count, threshold, method, metric, least, bool(refined), names, int(draws), int(seed)
-    )
+        count, threshold, method, metric, least, bool(refined), names, int(draws), int(seed),
+        min_size is None,
+    )  # fmt: skip
     about = len(units) * acts.shape[1] * 4 * EACH
     if out is None and about > MOST:
         raise ValueError(

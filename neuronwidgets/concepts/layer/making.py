@@ -13,18 +13,19 @@ import numpy as np
 import torch
 
 from neuronwidgets.activations import Activations
-from neuronwidgets.activations.largest import largest
 from neuronwidgets.activations.store.matrix import Stored
 from neuronwidgets.concepts.find import unit
 from neuronwidgets.concepts.gram import centred, gram, normalize, products, squares
 from neuronwidgets.concepts.kmeans import kmeans
 from neuronwidgets.concepts.layer.block import Block
+from neuronwidgets.concepts.layer.partial import padded, partial
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.linkage import from_distances, require_directions
 from neuronwidgets.concepts.refine import outlier_distance, settle
 from neuronwidgets.concepts.scores import SCORES, Neurons
 from neuronwidgets.concepts.scores.neurons import MOST
 from neuronwidgets.concepts.suggest import default_threshold
+from neuronwidgets.concepts.top import top_samples
 from neuronwidgets.concepts.tree import Trees
 
 BLOCK = 64
@@ -116,9 +117,21 @@ class Maker:
 
     def block(self, part: slice, along: np.ndarray | None) -> Block:
         """One block; `along` is `_along(part)` where it was read already."""
-        s = self.settings
         along = self._along(part) if along is None else along
-        index = largest(along, s.top)
+        projected = self.units.ndim == 2
+        index, tops = top_samples(self.acts, along, self.settings.top, "vector", projected)
+        activations = np.take_along_axis(along, np.maximum(index, 0), 1)
+        neurons = part.start + np.arange(len(index)) if projected else self.units[part]
+        whole = tops == self.settings.top
+        if whole.all():
+            return self._whole(neurons, along, index, activations)
+        return self._mixed(part, neurons, along, index, np.where(index < 0, np.nan, activations))
+
+    def _whole(
+        self, neurons: np.ndarray, along: np.ndarray, index: np.ndarray, activations: np.ndarray
+    ) -> Block:
+        """Neurons that have as many top samples as were asked for."""
+        s = self.settings
         count, n = index.shape
         values, taken = self._values(index)
         products, squares = self._products(values, taken, index)
@@ -141,16 +154,56 @@ class Maker:
             for name in s.scores:
                 found |= SCORES[name](batch, draws=s.draws, seed=s.seed)
         return Block(
-            part.start + np.arange(count) if self.units.ndim == 2 else self.units[part],
+            neurons,
             index,
-            np.take_along_axis(along, index, 1),
+            activations,
             Z,
             threshold,
             members,
             members.max(axis=1) + 1,
             unit(_means(values, taken, members)),
             found,
+            np.full(count, n),
         )
+
+    def _mixed(
+        self, part: slice, neurons: np.ndarray, along: np.ndarray, index: np.ndarray,
+        activations: np.ndarray,
+    ) -> Block:  # fmt: skip
+        """Neurons of which some have fewer top samples: these one at a time."""
+        tops = (index >= 0).sum(axis=1)
+        n = index.shape[1]
+        few, many = np.flatnonzero(tops < n), np.flatnonzero(tops == n)
+        units = self.units[part]
+        alone = {
+            int(i): partial(
+                self.acts, units[i], index[i, : tops[i]], activations[i, : tops[i]], self.settings
+            )
+            for i in few
+        }
+        members = np.full(index.shape, -1, np.int64)
+        Z = np.empty((len(index), n - 1, 4))
+        threshold = np.empty(len(index))
+        vectors: dict[int, np.ndarray] = {}
+        for i, one in alone.items():
+            members[i, : tops[i]], Z[i], threshold[i] = one.members, padded(one.Z, n), one.threshold
+            vectors[i] = one.vectors
+        scores = {name: np.empty(len(index)) for name in next(iter(alone.values())).scores}
+        for name, column in scores.items():
+            column[few] = [one.scores[name][0] for one in alone.values()]
+        if len(many):
+            rest = self._whole(neurons[many], along[many], index[many], activations[many])
+            members[many], Z[many], threshold[many] = rest.members, rest.Z, rest.threshold
+            ends = np.cumsum(rest.counts)
+            own = np.split(rest.vectors, ends[:-1])
+            vectors |= dict(zip(many.tolist(), own, strict=True))
+            for name, column in scores.items():
+                column[many] = rest.scores[name]
+        joined = np.concatenate([vectors[i] for i in range(len(index))])
+        return Block(
+            neurons, index, activations, Z, threshold, members, members.max(axis=1) + 1, joined,
+            scores, tops,
+        )  # fmt: skip
 
     def _values(self, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """The layer, or as much of it as a block needs, and the rows of it that `index` means."""

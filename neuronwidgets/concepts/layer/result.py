@@ -15,12 +15,16 @@ from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.disk import Folder
+from neuronwidgets.concepts.layer.partial import unpadded
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.scores import SCORES, majority
 from neuronwidgets.concepts.split import Split
+from neuronwidgets.modes import own_modes
 
 SHOWN = 10
 RANK = "polysemanticity"
+FEW = 10
+"""Fewer top samples than this do not rank a neuron: chance parts them as well."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -69,6 +73,7 @@ class LayerSplit:
         return found
 
     @cached_property
+    @own_modes()
     def scores(self) -> dict[str, np.ndarray]:
         # In the registry's order, which a file does not keep.
         order = [name for one in SCORES.values() for name in one.columns]
@@ -80,12 +85,14 @@ class LayerSplit:
 
     @cached_property
     def ranked(self) -> np.ndarray:
-        """int64 `N`: places, the most polysemantic first; what has no score comes last.
+        """int64 `N`: places, the most polysemantic first; what has no score, or fewer than 10 top
+        samples to tell it from, comes last.
 
         By the score "polysemanticity" where it was computed, else by the number of concepts.
         """
         by = self.scores.get(RANK, self.counts.astype(np.float64))
-        return np.lexsort((np.arange(len(by)), -self.counts, np.where(np.isnan(by), np.inf, -by)))
+        told = ~np.isnan(by) & (self.tops >= min(FEW, self.settings.top))
+        return np.lexsort((np.arange(len(by)), -self.counts, np.where(told, -by, np.inf)))
 
     def place(self, neuron: int) -> int:
         """Where a neuron (or the direction of this number) stands in the arrays.
@@ -104,16 +111,19 @@ class LayerSplit:
             )
         return int(found[0])
 
+    @own_modes()
     def split(self, neuron: int) -> Split:
         """One neuron (or direction) as `neuronwidgets.split` gives it: nothing is clustered."""
         return self._split(self.place(neuron))
 
+    @own_modes()
     def concepts(self, neuron: int) -> Concepts:
         """One neuron's concepts at its cut, with k-means if the layer was split with it."""
         i = self.place(neuron)
         cut = self._split(i).cut(float(self.threshold[i]))
         return cut.refine(seed=self.settings.seed) if self.settings.refined else cut
 
+    @own_modes()
     def concept_vectors(self, neuron: int) -> np.ndarray:
         """float32 `K x D`: one neuron's concept vectors."""
         i = self.place(neuron)
@@ -130,14 +140,15 @@ class LayerSplit:
                 "this needs the activations, and the layer was loaded without: "
                 "LayerSplit.load(folder, acts)."
             )
-        index = np.asarray(self.index[i])
+        m = int(self.tops[i])
+        index = np.asarray(self.index[i, :m])
         return self.settings.split(
             self.acts,
             self.units[i],
             index,
-            np.asarray(self.activations[i]),
+            np.asarray(self.activations[i, :m]),
             self.acts.rows(index),
-            np.asarray(self.Z[i]),
+            unpadded(self.Z[i], m),
         )
 
     def names(self, i: int) -> str:
@@ -159,12 +170,14 @@ class LayerSplit:
         parts = sorted(found.items(), key=lambda one: (one[0] == "mixed", -one[1], one[0]))
         return ", ".join(f"{name} x{many}" if many > 1 else name for name, many in parts)
 
+    @own_modes()
     def to_frame(self) -> Any:
         """A `pandas.DataFrame` with a row per neuron, the most polysemantic first.
 
         Columns: `neuron` (or `direction`), `concepts` (how many), `names` (with labels: what they
-        are), every score, `threshold` (of the cut), `unassigned` (top samples in no concept),
-        `largest` and `smallest` (the activation on the first and the last of the top samples).
+        are), every score, `threshold` (of the cut), `top` (how many top samples it has),
+        `unassigned` (those in no concept), `largest` and `smallest` (the activation on the first
+        and the last of them).
         """
         import pandas as pd
 
@@ -174,9 +187,10 @@ class LayerSplit:
         columns |= {name: values for name, values in self.scores.items() if name != "concepts"}
         columns |= {
             "threshold": self.threshold,
-            "unassigned": (self.members < 0).sum(axis=1),
+            "top": self.tops,
+            "unassigned": self.tops - (self.members >= 0).sum(axis=1),
             "largest": self.activations[:, 0],
-            "smallest": self.activations[:, -1],
+            "smallest": self.activations[np.arange(len(self)), np.maximum(self.tops, 1) - 1],
         }
         return pd.DataFrame(columns).iloc[self.ranked].reset_index(drop=True)
 
@@ -196,6 +210,7 @@ class LayerSplit:
         return folder.path
 
     @classmethod
+    @own_modes()
     def load(cls, path: str | Path, acts: Any = None) -> LayerSplit:
         """Open what `save` or `split_layer(..., out=...)` wrote, also while it is written.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
-from neuronwidgets.concepts.split import Split
+from neuronwidgets.concepts.split import Split, smallest
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Settings:
     scores: tuple[str, ...]
     draws: int
     seed: int
+    own_size: bool = True
+    """Whether `min_size` follows the number of top samples."""
 
     def about(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -45,6 +47,15 @@ class Settings:
     ) -> Split:
         """One neuron's `Split` (`unit` is its number, or a direction) of what is known of it."""
         neuron = int(unit) if np.ndim(unit) == 0 else None
+        min_size = self.min_size
+        at_rest = len(index) < 2
+        if at_rest:
+            # As `neuronwidgets.split` has it.
+            index = np.arange(2)
+            activations, vectors = acts.along(unit)[index], acts.rows(index)
+            Z, min_size = np.array([[0.0, 1, 0, 2]]), 3
+        elif self.own_size:
+            min_size = min(min_size, smallest(len(index)))
         if neuron is None:
             direction = np.asarray(unit)
         else:
@@ -60,5 +71,6 @@ class Settings:
             Z,
             self.method,
             self.metric,
-            self.min_size,
+            min_size,
+            at_rest=at_rest,
         )

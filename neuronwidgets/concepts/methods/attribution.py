@@ -23,7 +23,7 @@ def attribution(
     batch_size: int = 64,
     max_length: int | None = None,
     neuron_axis: int | None = None,
-    call: int = 0,
+    call: int | None = None,
     k: int | None = None,
 ) -> Clustering:
     """Samples that fire a neuron for the same reason are together, however they look in its layer.

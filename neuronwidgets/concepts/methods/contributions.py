@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,22 @@ from torch import nn
 from neuronwidgets.concepts.methods.method import TopSamples
 from neuronwidgets.models import (
     Batch,
+    LeftPadding,
     Reader,
     batches,
     evaluating,
     find_layer,
     hooked,
-    laid,
     move,
-    positions,
     reduce,
     replaced,
+    rows_of,
     selected,
+    surveyed,
     tensor_of,
+    trainable,
 )
+from neuronwidgets.modes import own_modes
 
 CLOSE = 1e-3
 """How far activations may be from the captured ones, as a share of the largest; `COARSE` where
@@ -42,7 +46,7 @@ def contributions(
     batch_size: int = 64,
     max_length: int | None = None,
     axis: int | None = None,
-    call: int = 0,
+    call: int | None = None,
 ) -> np.ndarray:
     """`sum_p h_pu * da / dh_pu` for every unit `u` of the layer `below`: float64 `n x D_below`.
 
@@ -60,35 +64,50 @@ def contributions(
     acts = given.acts
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}; a torch.nn.Module is needed.")
+    model = trainable(model)
     module, lower = find_layer(model, acts.layer), find_layer(model, below)
     if module is lower:
         raise ValueError(f"below={below!r} is the neuron's own layer: choose one below it.")
     data, places = _wanted(given, data)
     source = batches(
-        data, processor=processor, transform=transform, batch_size=batch_size,
-        max_length=positions(model) if max_length is None else max_length,
+        data, model=model, processor=processor, transform=transform, batch_size=batch_size,
+        max_length=max_length,
     )  # fmt: skip
     found: list[np.ndarray] = []
     rows: list[np.ndarray] = []
     at: list[np.ndarray] = []
-    with torch.inference_mode(False), evaluating(model), torch.enable_grad():
+    call = (acts.call or 0) if call is None else call
+    with evaluating(model), torch.enable_grad():
+        padding = LeftPadding(model, partial(_read, model, module, acts.layer, axis, call))
         for batch, which in selected(source, places[:, 0], batch_size):
-            leaf, output = _ran(model, batch, below, lower, acts.layer, module, call)
-            values = laid(module, output, acts.layer, batch, axis)
-            answers = _answers(values, batch, acts.unit, places[which, 1], acts.layer)
-            along = torch.as_tensor(given.direction, dtype=answers.dtype, device=answers.device)
-            if answers.shape[1] != len(along):
-                raise ValueError(
-                    f"layer {acts.layer!r} of this model has {answers.shape[1]:,} neurons, and the "
-                    f"activations have {len(along):,}: they are from another model."
+            batch = padding(batch)
+            inputs = move(model, batch.inputs)
+            with (
+                surveyed({below: lower}, inputs, batch.size) as first,
+                surveyed({acts.layer: module}, inputs, batch.size, axis) as second,
+            ):
+                leaf, output = _ran(model, inputs, below, lower, acts.layer, module, call)
+            with own_modes():
+                values = rows_of(
+                    tensor_of(output, acts.layer),
+                    acts.layer,
+                    second[acts.layer].layout(call),
+                    batch,
                 )
-            gradient = _gradient((answers @ along).sum(), leaf, acts.layer, below)
-            # Padding may hold NaN, which zero does not take away.
-            product = torch.where(gradient == 0, 0, gradient * leaf.detach())
-            part = laid(lower, product, below, batch).double()
-            found.append((part.sum(1) if part.ndim == 3 else part).cpu().numpy())
-            rows.append(answers.detach().cpu().numpy())
-            at.append(which)
+                answers = _answers(values, batch, acts.unit, places[which, 1], acts.layer)
+                along = torch.as_tensor(given.direction, dtype=answers.dtype, device=answers.device)
+                if answers.shape[1] != len(along):
+                    raise ValueError(
+                        f"layer {acts.layer!r} of this model has {answers.shape[1]:,} neurons, and "
+                        f"the activations have {len(along):,}: they are from another model."
+                    )
+                gradient = _gradient((answers @ along).sum(), leaf, acts.layer, below)
+                # Padding may hold NaN, which zero does not take away.
+                product = torch.where(gradient == 0, 0, gradient * leaf.detach())
+                part = rows_of(product, below, first[below].layout(0), batch).double()
+                found.append((part.sum(1) if part.ndim == 3 else part).cpu().numpy())
+                rows.append(answers.detach().cpu().numpy())
+                at.append(which)
     order = np.argsort(np.concatenate(at))
     _compare(np.concatenate(rows)[order], given, model)
     out: np.ndarray = np.concatenate(found)[order]
@@ -121,8 +140,25 @@ def _wanted(given: TopSamples, data: Any) -> tuple[Any, np.ndarray]:
     return own, np.stack([np.arange(len(own)), places[:, 1]], axis=1)
 
 
+def _read(
+    model: nn.Module, module: nn.Module, layer: str, axis: int | None, call: int, batch: Batch
+) -> list[torch.Tensor]:
+    """What the neuron's layer answers."""
+    found: list[torch.Tensor] = []
+    inputs = move(model, batch.inputs)
+    with surveyed({layer: module}, inputs, batch.size, axis) as answers:
+
+        def answer(_name: str, output: Any) -> None:
+            layout = answers[layer].layout(call)
+            rows = rows_of(tensor_of(output, layer), layer, layout, batch)
+            found.append(rows.detach().clone())
+
+        Reader(model, {layer: module}, call)(inputs, answer)
+    return found
+
+
 def _ran(
-    model: nn.Module, batch: Batch, below: str, lower: nn.Module, layer: str, module: nn.Module,
+    model: nn.Module, inputs: Any, below: str, lower: nn.Module, layer: str, module: nn.Module,
     call: int,
 ) -> tuple[torch.Tensor, Any]:  # fmt: skip
     """The output of the layer below, as the start of a graph, and what the neuron's layer made."""
@@ -141,7 +177,7 @@ def _ran(
 
     with hooked(lower, begin):
         read = Reader(model, {layer: module}, call)
-        read(move(model, batch.inputs), lambda _name, output: answers.append(output))
+        read(inputs, lambda _name, output: answers.append(output))
     if not leaves:
         raise ValueError(
             f"below={below!r} did not answer before layer {layer!r} did: choose a layer below it."
@@ -186,7 +222,10 @@ def _compare(rows: np.ndarray, given: TopSamples, model: nn.Module) -> None:
     """Refuse a model or data that gives other activations than those that were captured."""
     stored = getattr(given.acts.values, "stored_dtype", "float32")
     kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
-    fine = stored == "float32" and not kinds & {torch.float16, torch.bfloat16}
+    half = kinds & {torch.float16, torch.bfloat16} or any(
+        torch.is_autocast_enabled(p.device.type) for p in model.parameters()
+    )
+    fine = stored == "float32" and not half
     apart = np.abs(rows - given.vectors)
     largest = float(np.abs(given.vectors).max())
     # Not `>`: NaN is no match.

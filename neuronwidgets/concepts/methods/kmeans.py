@@ -6,6 +6,7 @@ import numpy as np
 
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples, whole
 from neuronwidgets.concepts.methods.nested import nested
+from neuronwidgets.modes import own_modes
 
 
 def kmeans(given: TopSamples, *, k: int = 5, n_init: int = 10, seed: int = 0) -> Clustering:
@@ -21,6 +22,7 @@ def kmeans(given: TopSamples, *, k: int = 5, n_init: int = 10, seed: int = 0) ->
     return clusters(given.vectors, k, n_init, seed)
 
 
+@own_modes()
 def clusters(points: np.ndarray, k: int, n_init: int = 10, seed: int = 0) -> Clustering:
     """`n x P` points by k-means."""
     from sklearn.cluster import KMeans

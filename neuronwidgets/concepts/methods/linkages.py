@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neuronwidgets.concepts.linkage import check_method, linkage, require_directions
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
+from neuronwidgets.modes import own_modes
 
 
 def ward(given: TopSamples, *, metric: str | None = None) -> Clustering:
@@ -26,6 +27,7 @@ def single(given: TopSamples, *, metric: str | None = None) -> Clustering:
     return _linked(given, "single", metric)
 
 
+@own_modes()
 def _linked(given: TopSamples, method: str, metric: str | None) -> Clustering:
     method, metric = check_method(method, metric)
     if metric == "cosine":

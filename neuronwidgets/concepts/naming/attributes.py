@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.arrays import require_unmasked
 
 _FORMS = (
     "an S x L array of bools (with attribute_names), a DataFrame or dict of bool columns, or a "
@@ -119,6 +120,7 @@ def _sets(acts: Activations, given: Any) -> tuple[np.ndarray, tuple[str, ...], n
 def _bools(values: Any, what: str) -> np.ndarray:
     if hasattr(values, "detach"):
         values = values.detach().cpu()
+    require_unmasked(values, what)
     array = np.asarray(values)
     if array.dtype == bool:
         return array

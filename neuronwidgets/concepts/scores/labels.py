@@ -7,6 +7,7 @@ import numpy as np
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.scores.neurons import Neurons
 from neuronwidgets.concepts.scores.registry import score
+from neuronwidgets.modes import own_modes
 
 MOST_RANKED = 1 << 28
 """In more numbers than this, no neuron is looked for."""
@@ -31,6 +32,7 @@ def majority(labels: np.ndarray) -> tuple[int, float]:
     return int(counts.argmax()), float(counts.max() / len(known))
 
 
+@own_modes()
 def label_entropy(acts: Activations, top: int = 100) -> np.ndarray:
     """How mixed the labels of each neuron's top samples are: float64 `D`, in bits.
 
@@ -92,6 +94,7 @@ def top_entropy(neurons: Neurons) -> np.ndarray:
     return entropy(np.bincount(cell, minlength=len(along) * kinds).reshape(-1, kinds))
 
 
+@own_modes()
 def most_mixed(acts: Activations, top: int | None) -> int:
     """The neuron to begin with when none is named: the most mixed of those that fire often."""
     if acts.labels is None or acts.values.size > MOST_RANKED:

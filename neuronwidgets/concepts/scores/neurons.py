@@ -10,6 +10,7 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.gram import gram
+from neuronwidgets.modes import own_modes
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -63,6 +64,7 @@ class Neurons:
                 )
 
     @classmethod
+    @own_modes()
     def of(cls, concepts: Concepts) -> Neurons:
         """One neuron, at one cut of its split."""
         import torch
@@ -94,6 +96,7 @@ class Neurons:
         return None if self.acts.labels is None else self.acts.labels[self.index]
 
     @cached_property
+    @own_modes()
     def active(self) -> np.ndarray:
         """float64 `N`: the share of its top samples on which each does not rest.
 
@@ -106,6 +109,7 @@ class Neurons:
         return share
 
     @cached_property
+    @own_modes()
     def concepts(self) -> np.ndarray:
         """int64 `N`: how many concepts each has at its cut."""
         most: np.ndarray = self.members.max(axis=1) + 1

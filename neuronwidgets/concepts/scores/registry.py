@@ -11,6 +11,7 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.scores.neurons import Neurons
+from neuronwidgets.modes import own_modes
 
 Result = np.ndarray | Mapping[str, np.ndarray]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -151,6 +152,7 @@ def score(
     return register
 
 
+@own_modes()
 def scores(
     neurons: Neurons, which: str | Sequence[str] | None = None, **settings: Any
 ) -> dict[str, np.ndarray]:

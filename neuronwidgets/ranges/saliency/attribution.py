@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,26 @@ from torch import nn
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.models import (
+    Answers,
+    LeftPadding,
     batches,
     call,
     class_names,
     evaluating,
     find_layer,
     hooked,
+    is_binary,
     logits_of,
     move,
-    neuron_axis,
-    positions,
     read_at,
     replaced,
+    selected,
+    surveyed,
     tensor_of,
+    trainable,
+    two_logits,
 )  # fmt: skip
+from neuronwidgets.models.outputs import unclear
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ class Answering:
     batch_size: int = 64
     max_length: int | None = None
     neuron_axis: int | None = None
-    classes: Sequence[str] | None = None
-    predict: Callable[[Any], torch.Tensor] | None = None
+    classes: Sequence[str] | Mapping[Any, str] | None = None
+    predict: Callable[[Any], Any] | None = None
 
 
 def attributed(
@@ -64,49 +71,71 @@ def attributed(
                          "data that the activations were captured from).")  # fmt: skip
     assert acts.labels is not None
     name = acts.label_names[label]
-    number = class_names(source.model, [name], source.classes).index(name)
+    names = class_names(source.model, [name], source.classes)
+    which = names.index(name), max(len(names), len(acts.label_names))
+    source = replace(source, model=trainable(source.model))
     module = find_layer(source.model, acts.layer)
+    data, places = _wanted(acts, label, source)
     found = batches(
-        _rows(acts, label, source), processor=source.tokenizer, transform=source.transform,
-        batch_size=source.batch_size, max_length=source.max_length or positions(source.model),
+        data, model=source.model, processor=source.tokenizer, transform=source.transform,
+        batch_size=source.batch_size, max_length=source.max_length,
     )  # fmt: skip
+    if source.data is not None and found.tally is None and found.total not in (None, len(acts)):
+        raise ValueError(f"data must be what the {len(acts):,} activations were captured from, one "
+                         "sample for each.")  # fmt: skip
     total, count = np.zeros(acts.shape[1]), 0
+    padding = LeftPadding.of_output(source.model)
     with evaluating(source.model), torch.enable_grad():
-        for batch in found.batches:
+        for batch, _ in selected(found, places, source.batch_size):
+            batch = padding(batch)
             inputs = move(source.model, batch.inputs)
+            layer = {acts.layer: module}
             for scale, weight in scales:
-                total += weight * _one(source, acts, module, batch, inputs, number, scale)
+                with surveyed(layer, inputs, batch.size, source.neuron_axis) as answers:
+                    part = _one(source, acts, module, answers, batch, inputs, which, scale)
+                total += weight * part
             count += batch.size
     return total / count
 
 
 def _one(
-    source: Answering, acts: Activations, module: nn.Module, batch: Any, inputs: Any, number: int,
-    scale: float,
+    source: Answering, acts: Activations, module: nn.Module, answers: Mapping[str, Answers],
+    batch: Any, inputs: Any, which: tuple[int, int], scale: float,
 ) -> np.ndarray:  # fmt: skip
+    """Of class `which[0]` of `which[1]`."""
+    number, classes = which
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+    calls = itertools.count()
 
     def edit(output: Any) -> Any:
-        if kept:  # as `capture`: the first call is what is read
+        if next(calls) != (acts.call or 0):
             return None
         tensor = tensor_of(output, acts.layer)
-        axis = neuron_axis(module, tensor, acts.layer, source.neuron_axis)
-        values = tensor.detach().movedim(axis, -1)
-        flat = values.flatten(1, -2) if values.ndim > 2 else values[:, None]
+        layout = answers[acts.layer].layout(acts.call or 0)
+        if layout is None:
+            raise ValueError(unclear(acts.layer, tuple(tensor.shape), batch.size))
+        values = layout.rows(tensor.detach(), batch.size)
+        flat = values if values.ndim == 3 else values[:, None]
         read = read_at(acts.unit, batch.mask, batch.content, flat).to(flat.device)[..., None]
-        read = read.to(flat.device).reshape(*values.shape[:-1], 1)
+        read = read.reshape(*values.shape[:-1], 1)
         leaf = torch.where(read, values * scale, values).requires_grad_()
         kept.append((leaf, torch.where(read, values, 0)))
         # A copy: what comes next may work in place.
-        return replaced(output, leaf.clone().movedim(-1, axis))
+        return replaced(output, layout.output(leaf.clone(), tensor.shape, batch.size))
 
     with hooked(module, edit):
         logits = logits_of(call(source.model, inputs), source.predict)
+    if is_binary(logits, batch.size, classes):
+        logits = two_logits(logits)
     if logits.ndim != 2 or not number < logits.shape[1]:
         raise ValueError(f"the logits have shape {tuple(logits.shape)}: samples x classes are "
                          "needed: pass predict= or classes=.")  # fmt: skip
     if not kept:
         raise ValueError(f"layer {acts.layer!r} was never called while the model ran.")
+    if not logits.requires_grad:
+        raise ValueError("the answer does not require grad, so nothing can be said of layer "
+                         f"{acts.layer!r}: predict= and the model must not leave torch's "
+                         "gradients.")  # fmt: skip
     leaves = [leaf for leaf, _ in kept]
     gradients = torch.autograd.grad(logits[:, number].sum(), leaves, allow_unused=True)
     parts = [
@@ -119,23 +148,18 @@ def _one(
     return np.asarray(torch.stack(parts).sum(0).cpu().numpy())
 
 
-def _rows(acts: Activations, label: int, source: Answering) -> Any:
-    """The data of the label's samples."""
+def _wanted(acts: Activations, label: int, source: Answering) -> tuple[Any, np.ndarray]:
+    """The data, and where in it the label's samples stand."""
     assert acts.labels is not None
-    data = source.data
-    if data is None:
-        if acts.samples.kind != "text" or acts.samples.token is not None:
-            raise ValueError("pass data=, the data that the activations were captured from.")
-        data = list(acts.samples.texts)
-    if acts.samples.token is not None:
+    samples, rows = acts.samples, np.flatnonzero(acts.labels == label)
+    if samples.token is not None:
         raise ValueError("gradients of single tokens are not supported: capture with unit='mean', "
                          "'last' or 'cls'.")  # fmt: skip
-    if not hasattr(data, "__len__") or len(data) != len(acts):
-        raise ValueError(f"data must be what the {len(acts):,} activations were captured from, one "
-                         "sample for each.")  # fmt: skip
-    rows = np.flatnonzero(acts.labels == label)
-    if hasattr(data, "select"):
-        return data.select(rows.tolist())
-    if isinstance(data, np.ndarray | torch.Tensor):
-        return data[rows]
-    return [data[int(row)] for row in rows]
+    if source.data is None:
+        if samples.kind != "text":
+            raise ValueError("pass data=, the data that the activations were captured from.")
+        return [samples.texts[samples.item_of(int(row))] for row in rows], np.arange(len(rows))
+    if samples.origin is not None:
+        raise ValueError("the activations are of windows of texts, which they hold themselves: "
+                         "leave data out.")  # fmt: skip
+    return source.data, samples.places(rows)[:, 0]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.modes import own_modes
 
 
+@own_modes()
 def probe(acts: Activations, label: int) -> np.ndarray:
     """`|w_j|` of a probe that tells the label from all others on standardised activations: `D`.
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.modes import own_modes
 
 
+@own_modes()
 def probeless(acts: Activations, label: int) -> np.ndarray:
     """`sum_{c' != c} |mean_c - mean_c'|` for every neuron: float64 `D`."""
     assert acts.labels is not None

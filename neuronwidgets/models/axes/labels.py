@@ -1,0 +1,117 @@
+"""Labels of a tensor's axes, and what reshaping does to them.
+
+The label of one axis is a tuple of parts `(kind, size)`, outermost first, whose sizes multiply to
+the axis's size: an axis that holds texts x tokens is `(("b", 4), ("p", 7))`. So an axis that was
+merged and is split again keeps its kinds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+BATCH = "b"
+NEURON = "n"
+POSITION = "p"
+MIXED = "m"
+"""Units of a linear map over positions (the token-mixing half of an MLP-Mixer)."""
+UNKNOWN = "?"
+
+Part = tuple[str, int]
+Axis = tuple[Part, ...]
+Labels = tuple[Axis, ...]
+
+
+def unknown(shape: Iterable[int]) -> Labels:
+    """The labels of a tensor of which nothing is known."""
+    return tuple(((UNKNOWN, int(size)),) for size in shape)
+
+
+def axis(kind: str, size: int) -> Axis:
+    return ((kind, int(size)),)
+
+
+def kind_of(label: Axis) -> str:
+    """The kinds in an axis, outermost first, equal neighbours once: "b", "bp", "n", "?", ..."""
+    parts = [kind for kind, size in label if size != 1 or kind == BATCH]
+    parts = parts or [kind for kind, _ in label][:1]
+    kept = [kind for i, kind in enumerate(parts) if i == 0 or kind != parts[i - 1]]
+    return "".join(kept) or UNKNOWN
+
+
+def known(label: Axis) -> bool:
+    return UNKNOWN not in kind_of(label)
+
+
+def resized(label: Axis, size: int) -> Axis:
+    """The same axis after a change of its size, as by a slice or a pool."""
+    if math.prod(s for _, s in label) == size:
+        return label
+    kind = kind_of(label)
+    return axis(kind if len(kind) == 1 else UNKNOWN, size)
+
+
+def fitted(labels: Sequence[Axis], shape: Sequence[int]) -> Labels:
+    """`labels` where their sizes multiply to those of `shape`, unknown elsewhere."""
+    if len(labels) != len(shape):
+        return unknown(shape)
+    return tuple(
+        label if label and math.prod(s for _, s in label) == size else axis(UNKNOWN, size)
+        for label, size in zip(labels, shape, strict=True)
+    )
+
+
+def reshaped(labels: Labels, shape: Sequence[int]) -> Labels:
+    """The labels after `reshape(shape)`: parts are merged, or split into outer and inner ones."""
+    if 0 in shape:
+        return unknown(shape)
+    waiting = [part for label in labels for part in label][::-1]
+    made: list[Axis] = []
+    for size in shape:
+        group: list[Part] = []
+        need = int(size)
+        if need == 1:
+            group = [waiting.pop()] if waiting and waiting[-1][1] == 1 else [(UNKNOWN, 1)]
+        while need > 1:
+            if not waiting:
+                return unknown(shape)
+            kind, count = waiting.pop()
+            if need % count == 0:
+                group.append((kind, count))
+                need //= count
+            elif count % need == 0:
+                group.append((kind, need))
+                waiting.append((kind, count // need))
+                need = 1
+            else:
+                return unknown(shape)
+        # A batch of one sample is a batch.
+        kept = tuple(part for part in group if part[1] != 1 or part[0] == BATCH)
+        made.append(kept or tuple(group[:1]))
+    return tuple(made)
+
+
+def joined(first: Axis, second: Axis) -> Axis:
+    """The label of an axis that two tensors of one size share, as in a sum."""
+    kinds = kind_of(first), kind_of(second)
+    if kinds[0] == kinds[1] or not known(second):
+        return first
+    if not known(first):
+        return second
+    # A residual stream and what a map over its positions adds to it.
+    if set(kinds) == {MIXED, POSITION}:
+        return first if kinds[0] == POSITION else second
+    return axis(UNKNOWN, math.prod(size for _, size in first))
+
+
+def broadcast(tensors: Sequence[Labels], shape: Sequence[int]) -> Labels:
+    """The labels of an elementwise result of `shape`; axes align at the end, as in NumPy."""
+    made = list(unknown(shape))
+    for labels in tensors:
+        offset = len(shape) - len(labels)
+        if offset < 0:
+            continue
+        for i, label in enumerate(labels):
+            if math.prod(size for _, size in label) == shape[offset + i]:
+                made[offset + i] = joined(made[offset + i], label)
+    return tuple(made)

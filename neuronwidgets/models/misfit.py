@@ -1,0 +1,113 @@
+"""Why a model could not run on what it was given, where the model's first layer tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+_INPUTS = ("pixel_values", "input_ids", "inputs", "x")
+_CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
+
+
+def misfit(model: nn.Module, inputs: Any) -> str | None:
+    """A sentence about the input's shape or dtype, if it does not fit the model's first layer.
+
+    To be asked after a failure: what a model does before its first layer is not known.
+    """
+    given = _first_tensor(inputs)
+    name, layer = _first_layer(model)
+    if given is None or layer is None or given.ndim == 0:
+        return None
+    what = f"{type(layer).__name__} {name!r}, the model's first layer,"
+    if isinstance(layer, nn.Embedding):
+        return _of_ids(what, layer, given)
+    if not given.is_floating_point():
+        return (
+            f"{what} takes floating point numbers and the data is {_kind(given)} (whole numbers "
+            "are read as token ids): pass data.astype('float32'), of pixels divided by 255."
+        )
+    if isinstance(layer, nn.Linear):
+        return _of_vectors(what, layer, given)
+    return _of_maps(what, layer, given)
+
+
+def _first_tensor(inputs: Any) -> torch.Tensor | None:
+    if isinstance(inputs, Mapping):
+        named = [inputs[name] for name in _INPUTS if name in inputs]
+        inputs = named or list(inputs.values())
+    if isinstance(inputs, tuple | list):
+        inputs = next((value for value in inputs if isinstance(value, torch.Tensor)), None)
+    return inputs if isinstance(inputs, torch.Tensor) else None
+
+
+def _first_layer(model: nn.Module) -> tuple[str, Any]:
+    kinds = (*_CONVOLUTIONS, nn.Linear, nn.Embedding)
+    found = ((name, part) for name, part in model.named_modules() if isinstance(part, kinds))
+    return next(found, ("", None))
+
+
+def _of_ids(what: str, layer: nn.Embedding, given: torch.Tensor) -> str | None:
+    if given.is_floating_point():
+        return f"{what} takes token ids, whole numbers, and the data is {_kind(given)}."
+    low, high = int(given.min()), int(given.max())
+    if low < 0 or high >= layer.num_embeddings:
+        bad = low if low < 0 else high
+        return (
+            f"{what} knows the token ids 0 to {layer.num_embeddings - 1:,} and the data holds "
+            f"{bad:,}: is the tokenizer the model's own?"
+        )
+    return None
+
+
+def _of_vectors(what: str, layer: nn.Linear, given: torch.Tensor) -> str | None:
+    wide, shape = layer.in_features, tuple(given.shape)
+    if shape[-1] == wide:
+        return None
+    if given.ndim > 2 and math.prod(shape[1:]) == wide:
+        return (
+            f"{what} takes {wide:,} numbers for each sample, and each has the shape "
+            f"{_by(shape[1:])}: flatten them, data.reshape(len(data), -1)."
+        )
+    return f"{what} takes {wide:,} numbers on the last axis, and the data has {shape[-1]:,}."
+
+
+def _of_maps(what: str, layer: Any, given: torch.Tensor) -> str | None:
+    """Of channels x space, the space of any number of axes."""
+    space, channels, shape = layer.weight.ndim - 2, layer.in_channels, tuple(given.shape)
+    axes = " x ".join(("T", "HW", "THW")[space - 1])
+    takes = f"{what} takes {channels} channel{'s' * (channels > 1)} on axis 1 (B x C x {axes})"
+    if given.ndim == space + 2 and shape[1] != channels:
+        if shape[-1] == channels:
+            return (
+                f"{takes}, and the data, {_by(shape)}, has them on the last: move them, "
+                "numpy.moveaxis(data, -1, 1)."
+            )
+        if {shape[1], channels} == {1, 3}:
+            mode = "RGB" if channels == 3 else "L"
+            return (
+                f"{takes}, and the data has {shape[1]}: convert the images, "
+                f"image.convert({mode!r})."
+            )
+        return f"{takes}, and the data, {_by(shape)}, has {shape[1]}."
+    if given.ndim == space + 1:
+        if channels in (shape[0], shape[-1]) and channels > 1:
+            return (
+                f"{takes}, and what came as a batch, {_by(shape)}, looks like a single sample: "
+                "stack samples to one array, numpy.stack(samples), channels first."
+            )
+        return f"{takes}, and the data, {_by(shape)}, has no axis of channels: data[:, None] has."
+    if given.ndim != space + 2:
+        return f"{takes}, and the data is {_by(shape)}."
+    return None
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _kind(given: torch.Tensor) -> str:
+    return str(given.dtype).removeprefix("torch.")

@@ -1,0 +1,47 @@
+"""Whether data gives its samples in the order in which its data set has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
+
+
+def disorder(data: Any) -> str | None:
+    """Why samples come in another order than the data set has them, in words; `None` where
+    nothing says so."""
+    data = getattr(data, "iterable", data)  # tqdm's
+    if isinstance(data, set | frozenset):
+        return "a set has none"
+    if not isinstance(data, DataLoader):
+        return "it is a stream that shuffles" if _shuffled_stream(data) else None
+    if isinstance(data.dataset, IterableDataset):
+        if data.num_workers > 1:
+            return f"its {data.num_workers} workers take turns"
+        return disorder(data.dataset)
+    sampler: Any = data.sampler
+    if data.batch_sampler is not None:
+        sampler = data.batch_sampler
+        if type(sampler) is BatchSampler:
+            sampler = sampler.sampler
+        elif isinstance(sampler, list | tuple):
+            sampler = [i for batch in sampler for i in batch]
+    if isinstance(sampler, list | tuple | range):
+        ordered = list(sampler) == list(range(len(sampler)))
+        return None if ordered else "its DataLoader has a sampler of its own"
+    if isinstance(sampler, SequentialSampler):
+        return None
+    kind = type(sampler).__name__
+    return f"its DataLoader has a {kind}"
+
+
+def _shuffled_stream(data: Any) -> bool:
+    """Whether a Hugging Face stream is shuffled, for which there is no public word."""
+    if getattr(data, "_shuffling", None) is not None:  # datasets < 5
+        return True
+    part = getattr(data, "_ex_iterable", None)
+    while part is not None:
+        if "Shuffled" in type(part).__name__:
+            return True
+        part = getattr(part, "ex_iterable", None)
+    return False

@@ -1,0 +1,44 @@
+"""Our arithmetic, whatever a notebook has set."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+
+_QUIET: dict[str, Any] = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+"""As NumPy begins."""
+_SILENT = dict.fromkeys(_QUIET, "ignore")
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+@contextmanager
+def own_modes() -> Iterator[None]:
+    """What a notebook may have set for torch and NumPy does not act on what is inside, nor on what
+    comes out: inference mode, autocast, a default device, and `numpy.seterr` that raises or prints.
+
+    A decorator too. The default dtype is one for all threads, so it is not touched: inside, tensors
+    are made with their dtype. A user's model runs outside.
+    """
+    with ExitStack() as stack:
+        if np.geterr() not in (_QUIET, _SILENT):
+            stack.enter_context(np.errstate(**_QUIET))
+        # Not imported: then nothing of it is set.
+        if "torch" in sys.modules:
+            _enter_torch(stack)
+        yield
+
+
+def _enter_torch(stack: ExitStack) -> None:
+    import torch
+
+    if torch.is_inference_mode_enabled():
+        stack.enter_context(torch.inference_mode(False))
+    for device in _DEVICES:
+        if torch.is_autocast_enabled(device):
+            stack.enter_context(torch.autocast(device, enabled=False))
+    if torch.get_default_device().type != "cpu":
+        stack.enter_context(torch.device("cpu"))

@@ -1,0 +1,131 @@
+"""Data that do not fit a model's first layer, in our words and not in torch's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import neuronwidgets as nw
+
+RNG = np.random.default_rng(0)
+
+
+def floats(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).random(shape, dtype=np.float32)
+
+
+def convolving(channels: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU()).eval()
+
+
+LINEAR = nn.Sequential(nn.Linear(64, 4), nn.ReLU()).eval()
+SERIES = nn.Sequential(nn.Conv1d(5, 4, 3), nn.ReLU()).eval()
+WORDS = nn.Sequential(nn.Embedding(10, 4), nn.ReLU()).eval()
+MOVED = r"has them on the last: move them, numpy\.moveaxis\(data, -1, 1\)"
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "message"),
+    [
+        (convolving(3), floats(6, 8, 8, 3), rf"3 channels on axis 1 \(B x C x H x W\).*{MOVED}"),
+        (convolving(3), torch.tensor(floats(6, 8, 8, 3)), MOVED),
+        (convolving(3), [torch.tensor(floats(6, 8, 8, 3))], MOVED),
+        (convolving(1), floats(6, 8, 8, 1), rf"takes 1 channel on axis 1.*{MOVED}"),
+        (SERIES, floats(6, 9, 5), rf"takes 5 channels on axis 1 \(B x C x T\).*{MOVED}"),
+        (convolving(3), list(floats(6, 8, 8, 3)), r"looks like a single sample.*numpy\.stack"),
+        (convolving(1), floats(6, 8, 8), r"has no axis of channels: data\[:, None\] has"),
+        (convolving(3), [Image.new("L", (8, 8))], r"the data has 1: convert.*convert\('RGB'\)"),
+        (convolving(1), [Image.new("RGB", (8, 8))], r"the data has 3: convert.*convert\('L'\)"),
+        (convolving(4), floats(6, 3, 8, 8), "takes 4 channels.*, 6 x 3 x 8 x 8, has 3"),
+        (convolving(3), floats(6, 64), "takes 3 channels.* and the data is 6 x 64"),
+        (convolving(3), torch.zeros(6, 3, 8, 8, dtype=torch.int64).split(2), "int64.*float32"),
+        (LINEAR, RNG.integers(0, 256, (6, 64), np.uint8), "whole numbers are read as token ids"),
+        (LINEAR, RNG.integers(0, 256, (6, 64)), r"pass data\.astype\('float32'\).*255"),
+        (LINEAR, [torch.zeros(6, 64, dtype=torch.uint8)], r"the data is uint8"),
+        (LINEAR, floats(6, 8, 8), r"64 numbers.*the shape 8 x 8: flatten them, data\.reshape"),
+        (LINEAR, floats(6, 63), "takes 64 numbers on the last axis, and the data has 63"),
+        (WORDS, floats(6, 5), "takes token ids, whole numbers, and the data is float32"),
+        (WORDS, RNG.integers(0, 10, (6, 5)) + 9, r"ids 0 to 9 and the data holds 1\d"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said(model: nn.Module, data: Any, message: str) -> None:
+    layer = rf"{type(model[0]).__name__} '0', the model's first layer,"
+    pattern = rf"Sequential could not run on this data \(.*{layer}.*{message}"
+    with pytest.raises(RuntimeError, match=pattern):
+        nw.capture(model, data, "1", progress=False)
+
+
+def test_a_model_that_moves_the_channels_itself_is_left_alone() -> None:
+    class LastFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = convolving(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x.permute(0, 3, 1, 2))
+
+    images = floats(6, 8, 8, 3)
+    acts = nw.capture(LastFirst(), images, "inner.1", progress=False)
+    assert acts.shape == (6, 4)
+
+
+def test_other_failures_are_the_models_own() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("out of ideas")
+
+    with pytest.raises(RuntimeError, match=r"Odd could not run on this data.*: out of ideas"):
+        nw.capture(Odd(), floats(3, 4), "first", progress=False)
+    without = nn.Sequential(nn.ReLU(), nn.Flatten(5))
+    with pytest.raises(RuntimeError, match=r"Sequential could not run on this data.*Dimension"):
+        nw.capture(without, floats(3, 4), "1", progress=False)
+
+
+def test_masks_and_gradients_say_it_too() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 4), nn.Tanh(), nn.Linear(4, 2)).eval()
+    acts = nw.capture(model, floats(8, 64), "1", labels=[0, 1] * 4, progress=False)
+    wrong = floats(8, 63)
+    with pytest.raises(RuntimeError, match="takes 64 numbers on the last axis"):
+        nw.evaluate_masks(model, wrong, nw.ranges(acts), labels=[0, 1] * 4, progress=False)
+    with pytest.raises(RuntimeError, match="takes 64 numbers on the last axis"):
+        nw.salient(acts, 0, "gradient", model=model, data=wrong)
+
+
+@pytest.mark.parametrize("layer", [4, None, 1.5, ["1", 4], [None], ("0", 2)])
+def test_a_layer_is_a_name(layer: Any) -> None:
+    with pytest.raises(TypeError, match=r"layer must be a name, got .*lists all 2 names"):
+        nw.capture(LINEAR, floats(3, 64), layer, progress=False)
+
+
+def test_a_layer_may_be_the_module_itself() -> None:
+    data = floats(5, 64)
+    named = nw.capture(LINEAR, data, "1", progress=False)
+    given = nw.capture(LINEAR, data, LINEAR[1], progress=False)
+    assert given.layer == "1"
+    np.testing.assert_array_equal(given.values, named.values)
+    several = nw.capture(LINEAR, data, [LINEAR[0], "1"], progress=False)
+    assert list(several) == ["0", "1"]
+    with nw.ablate(LINEAR, LINEAR[1], np.ones(4)) as edit:
+        assert edit.layer == "1"
+    with nw.steer(LINEAR, LINEAR[1], np.ones(4), 2.0) as edit:
+        assert edit.layer == "1"
+    with nw.mask_neurons(LINEAR, LINEAR[1], [1, 3]) as masked:
+        assert masked.layer == "1"
+    with pytest.raises(TypeError, match=r"layer must be a name, got 1 \(int\)"):
+        nw.mask_neurons(LINEAR, 1, [3]).__enter__()
+    with pytest.raises(ValueError, match="layer is a ReLU that is not in Sequential"):
+        nw.capture(LINEAR, data, nn.ReLU(), progress=False)
+    with pytest.raises(ValueError, match="one layer, or several different ones"):
+        nw.capture(LINEAR, data, ["1", LINEAR[1]], progress=False)
+    with pytest.raises(TypeError, match=r"layer must be a name to show, got 4 \(int\)"):
+        nw.Activations.from_arrays(data, layer=4)

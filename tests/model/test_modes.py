@@ -1,0 +1,532 @@
+"""What a notebook's first cell may set changes no result: one list of jobs, run under each."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import tokenizers
+import torch
+from torch import nn
+from transformers import (
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
+
+import neuronwidgets as nw
+from neuronwidgets.concepts.linkage import METRICS
+from neuronwidgets.interventions import completing
+
+WORDS = ["the", "cat", "dog", "sat", "on", "a", "mat", "red", "blue", "ran"]
+BLOCK = "transformer.h.1"
+OPTIONS: dict[str, Any] = {"progress": False}
+
+
+def speaking() -> dict[str, Any]:
+    """A tiny GPT-2 as a classifier and as a language model with the same body, and its texts."""
+    torch.manual_seed(0)
+    vocabulary = {word: i + 1 for i, word in enumerate(WORDS)} | {"[PAD]": 0, "[UNK]": 11}
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", model_max_length=16
+    )
+    config = GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=12, n_positions=16, num_labels=2,
+                        pad_token_id=0, id2label={0: "cats", 1: "dogs"}, bos_token_id=1,
+                        label2id={"cats": 0, "dogs": 1}, eos_token_id=1)  # fmt: skip
+    model = GPT2ForSequenceClassification(config).eval()
+    speaker = GPT2LMHeadModel(config).eval()
+    speaker.transformer = model.transformer
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, rng.integers(3, 12))) for _ in range(90)]
+    texts = list(dict.fromkeys(texts))[:60]
+    labels = ["cats", "dogs"] * 30
+    return {"gpt": model, "speaker": speaker, "tokenizer": tokenizer, "texts": texts,
+            "labels": labels}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world() -> SimpleNamespace:
+    """Models, data and activations, made before anything is set."""
+    rng = np.random.default_rng(1)
+    made = speaking()
+    net = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 3))
+    convolving = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Flatten(),
+        nn.Linear(8 * 36, 2),
+    )  # fmt: skip
+    with torch.no_grad():
+        # Neurons so small that their squares are not.
+        net[0].weight[5:7] *= 1e-25
+        net[0].bias[5:7] = 0
+    rows = rng.normal(size=(120, 6)).astype(np.float32)
+    kinds = np.array(["x", "y", "z"])[rng.integers(0, 3, 120)]
+    rows[kinds == "x", 0] += 3
+    images = rng.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    acts = nw.capture(net.eval(), rows, "1", labels=kinds, **OPTIONS)
+    spoken = nw.capture(made["gpt"], made["texts"], BLOCK, "last", made["labels"],
+                        made["tokenizer"], **OPTIONS)  # fmt: skip
+    return SimpleNamespace(
+        **made, net=net, convolving=convolving.eval(), rows=rows, kinds=kinds, images=images,
+        acts=acts, spoken=spoken,
+    )  # fmt: skip
+
+
+def capture_texts(w: SimpleNamespace, _: Path) -> Any:
+    return {
+        unit: nw.capture(w.gpt, w.texts, [BLOCK, f"{BLOCK}.mlp.act"], unit, w.labels, w.tokenizer,
+                         **OPTIONS)
+        for unit in ("mean", "max", "last", "token")
+    }  # fmt: skip
+
+
+def capture_ids(w: SimpleNamespace, _: Path) -> Any:
+    words = [text.split() for text in w.texts[:9]]
+    ids = [w.tokenizer(text)["input_ids"] for text in w.texts[:9]]
+    width = max(map(len, ids))
+    left = torch.tensor([[0] * (width - len(row)) + row for row in ids], device="cpu")
+    return [nw.capture(w.gpt, data, BLOCK, "token", tokenizer=w.tokenizer, **OPTIONS)
+            for data in (list(zip(words, words, strict=True)), ids, left,
+                         [{"input_ids": left, "attention_mask": (left > 0).long()}])]  # fmt: skip
+
+
+def capture_tokens(w: SimpleNamespace, _: Path) -> Any:
+    acts = nw.capture(w.gpt, w.texts[:9], BLOCK, "mean", tokenizer=w.tokenizer, **OPTIONS)
+    assert acts.tokens is not None
+    return acts.tokens([2, 5], np.eye(16)[3])
+
+
+def capture_images(w: SimpleNamespace, _: Path) -> Any:
+    made = [nw.capture(w.convolving, w.images, layer, "mean", **OPTIONS) for layer in ("0", "2")]
+    running = nw.capture(w.convolving, w.images, "2", background=True, **OPTIONS)
+    return [*made, running.result(30)]
+
+
+def capture_to_disk(w: SimpleNamespace, folder: Path) -> Any:
+    stored = [
+        nw.capture(w.net, w.rows, "3", labels=w.kinds, out=folder / dtype, dtype=dtype, **OPTIONS)
+        for dtype in ("float32", "float16", "bfloat16", "int8")
+    ]
+    saved = nw.Activations.load(w.acts.save(folder / "saved"))
+    return [saved, *stored, [acts.top(2, 9) for acts in stored]]
+
+
+def collect(w: SimpleNamespace, _: Path) -> Any:
+    collectors = [nw.Top(5), nw.Moments(by_label=True), nw.Histogram(16), nw.Reservoir(7),
+                  nw.Coactivation()]  # fmt: skip
+    found = nw.capture(w.gpt, w.texts, BLOCK, "token", w.labels, w.tokenizer, collect=collectors,
+                       batch_size=8, **OPTIONS)  # fmt: skip
+    return [*found.results, found[0].to_frame(), found[1].to_frame(), found[2].to_frame()]
+
+
+def look(w: SimpleNamespace, _: Path) -> Any:
+    acts = w.acts
+    direction = torch.ones(12, device="cpu")
+    return [acts.top(3, 9), acts.along(direction), acts.project(np.eye(12)[:2]), repr(acts),
+            acts._repr_html_(), nw.Activations.from_arrays(torch.ones(3, 2, device="cpu").half()),
+            nw.Activations.from_arrays([[1.5, 2], [3, 4]], samples=w.images[:2])]  # fmt: skip
+
+
+def trees(w: SimpleNamespace, _: Path) -> Any:
+    points = w.acts.values[:60]
+    plain = [nw.linkage(points, method) for method in METRICS]
+    with mock.patch.object(sys.modules["neuronwidgets.concepts.linkage"], "LARGE", 0):
+        large = [nw.linkage(points, method) for method in METRICS]
+    return [*plain, *large, nw.linkage(torch.from_numpy(points))]
+
+
+def splits(w: SimpleNamespace, _: Path) -> Any:
+    methods = ("ward", "average", "complete", "single", "kmeans")
+    made = [nw.split(w.acts, 3, top=40, method=method) for method in methods]
+    return [[m.index, m.Z, m.cut().vectors, m.suggested, m.map] for m in made]
+
+
+def attribution(w: SimpleNamespace, _: Path) -> Any:
+    options: dict[str, Any] = {"model": w.net, "below": "0", "data": w.rows}
+    made = nw.split(w.acts, 3, top=40, method="attribution", **options)
+    return [made.index, made.points, made.cut().vectors]
+
+
+def concepts(w: SimpleNamespace, folder: Path) -> Any:
+    made = nw.split(w.spoken, 3, top=40)
+    cut = made.cut(1.0)
+    cut.save(folder / "concepts")
+    again = type(cut).load(folder / "concepts")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        named = [cut.named("labels").names, cut.named("text").names]
+    return [made.scores(draws=5), made.suggest(["gap", "silhouette"]), cut.vectors,
+            cut.projections, cut.cosines, cut.distances,
+            cut.within, cut.between, cut.found(5), cut.purity, named, again.vectors, cut.to_frame(),
+            cut.to_altair().to_dict()["data"], cut._repr_html_(), made._repr_html_(),
+            cut.refine().vectors]  # fmt: skip
+
+
+def layer(w: SimpleNamespace, folder: Path) -> Any:
+    made = nw.split_layer(w.acts, top=30, progress=False)
+    made.save(folder / "layer")
+    return [made.to_frame(), made.Z, made.index, made.split(2).cut().vectors, made._repr_html_(),
+            nw.LayerSplit.load(folder / "layer").to_frame()]  # fmt: skip
+
+
+def scored(w: SimpleNamespace, _: Path) -> Any:
+    directions = nw.singular_directions(w.acts)
+    batch = nw.Neurons.of(nw.split(w.acts, 2, top=30).cut())
+    return [nw.scores(batch, draws=5), nw.label_entropy(w.acts, top=30), directions]
+
+
+def ranged(w: SimpleNamespace, _: Path) -> Any:
+    made = nw.ranges(w.acts)
+    rules = ("gaussian", "quantile", "discriminative")
+    return [made, made.to_frame(), [made.intervals("x", 1.5, rule) for rule in rules],
+            [made.pieces(3, "y", 1.0, rule) for rule in rules], made.overlap(3), made.densities,
+            made._repr_html_()]  # fmt: skip
+
+
+def salience(w: SimpleNamespace, _: Path) -> Any:
+    plain = [nw.salient(w.acts, "x", method) for method in ("max", "probeless", "probe")]
+    source: dict[str, Any] = {"model": w.net, "data": w.rows, "classes": ["x", "y", "z"]}
+    told = [nw.salient(w.acts, "y", method, **source) for method in ("gradient", "integrated")]
+    texts = nw.salient(w.spoken, "dogs", "integrated", model=w.gpt, tokenizer=w.tokenizer)
+    return [*plain, *told, texts, nw.salient_overlap(w.acts)]
+
+
+def masks(w: SimpleNamespace, _: Path) -> Any:
+    ranges = nw.ranges(nw.capture(w.net, w.rows[:60], "1", labels=w.kinds[:60], **OPTIONS))
+    reports = [
+        nw.evaluate_masks(w.net, w.rows[60:], ranges, [0.5, 2.0], 4, labels=w.kinds[60:],
+                          classes=["x", "y", "z"], to=to, resume=resume, **OPTIONS)
+        for to, resume in (("zero", True), ("mean", False), ("soft", True))
+    ]  # fmt: skip
+    return [[r.right, r.confidence, r.to_frame(resamples=20), r.resumed] for r in reports]
+
+
+def perplexities(w: SimpleNamespace, _: Path) -> Any:
+    seen = nw.capture(w.gpt, w.texts[:40], BLOCK, "last", w.labels[:40], w.tokenizer, **OPTIONS)
+    report = nw.evaluate_masks(w.gpt, w.texts[40:], nw.ranges(seen), 1.0, 5, labels=w.labels[40:],
+                               tokenizer=w.tokenizer, texts=w.texts[40:], language_model=w.speaker,
+                               **OPTIONS)  # fmt: skip
+    return [report.right, report.nats, report.tokens]
+
+
+def edits(w: SimpleNamespace, folder: Path) -> Any:
+    ranges, direction, x = nw.ranges(w.acts), np.arange(12.0), torch.from_numpy(w.rows[:7])
+    found = []
+    made = [
+        nw.ablate(w.net, "1", direction),
+        nw.steer(w.net, "1", torch.ones(12, device="cpu"), 2.0),
+        nw.mask_range(w.net, ranges, "x", 1.0, top=3),
+        nw.mask_range(w.net, ranges, "x", 1.0, top=9, to="soft"),
+        nw.mask_neurons(w.net, ranges, "y", top=9, to="mean"),
+    ]
+    for i, edit in enumerate(made):
+        with edit as applied:
+            found.append(w.net(x).float())
+            nw.save_intervention(applied, folder / f"edit{i}.json")
+        loaded = nw.load_intervention(folder / f"edit{i}.json")
+        with nw.applied(w.net, loaded):
+            found.append(w.net(x).float())
+    return found
+
+
+def completed(w: SimpleNamespace, _: Path) -> Any:
+    ranges = nw.ranges(w.spoken)
+    with nw.mask_neurons(w.gpt, ranges, "dogs", 5) as edit:
+        pass
+    voices = {"base": None, "mask": edit}
+    with warnings.catch_warnings():
+        # transformers 5.24's new name for the cache.
+        warnings.filterwarnings("ignore", ".*past_key_values", FutureWarning)
+        return [*completing(w.speaker, w.tokenizer, "the cat", voices, tokens=6)]
+
+
+def toys(w: SimpleNamespace, folder: Path) -> Any:
+    shape: dict[str, Any] = {"features": 12, "dims": 6, "neurons": 16, "steps": 40, "batch": 64}
+    runs = nw.toy.train([nw.toy.Config(**shape), nw.toy.Config(seed=1, **shape)])
+    run = runs[0]
+    run.save(folder / "run")
+    return [run.W1, run.b, run.W2, run.A, run.loss, run.linear_loss, run.log, run.sorted(),
+            run.sample(32), run.evaluate(64), run.at(1).W1, nw.toy.compare(runs).to_frame(),
+            run._repr_html_(), nw.toy.Run.load(folder / "run").W1,
+            nw.toy.calibrate(run.directions[:3], run.directions).matched]  # fmt: skip
+
+
+def toy_model(w: SimpleNamespace, _: Path) -> Any:
+    run = nw.toy.train(nw.toy.Config(features=12, dims=6, neurons=16, steps=9, batch=64))
+    model = run.model()
+    return nw.capture(model, run.sample(32)[0], "act", **OPTIONS)
+
+
+def superposed(w: SimpleNamespace, _: Path) -> Any:
+    made = nw.toy.superpose(nw.toy.TiedConfig(features=6, dims=2, steps=30))
+    return [made.W, made.b, made.loss, repr(made)]
+
+
+def explored(w: SimpleNamespace, _: Path) -> Any:
+    found = []
+    spoken = nw.capture(w.gpt, w.texts, BLOCK, tokenizer=w.tokenizer, labels=w.labels, **OPTIONS)
+    for acts in (w.acts, spoken):
+        # Nulls take a second; they are in `concepts`.
+        explorer = nw.SplitExplorer(acts, 3)
+        explorer.wait(60)
+        assert explorer.status["state"] != "error", explorer.status
+        found += [explorer.threshold, explorer.split.Z, explorer.concepts.vectors]
+        explorer.close()
+    ranges = nw.RangeExplorer(w.acts, neuron=3, model=w.net, data=w.rows, labels=w.kinds,
+                              classes=["x", "y", "z"])  # fmt: skip
+    ranges.wait(60)
+    assert ranges.status["state"] != "error", ranges.status
+    found += [ranges.interval, ranges.measure]
+    ranges.close()
+    return found
+
+
+def lab(w: SimpleNamespace, _: Path) -> Any:
+    shape: dict[str, Any] = {"features": 12, "dims": 6, "neurons": 16, "steps": 40, "batch": 64}
+    made = nw.ToyLab([nw.toy.Config(**shape)])
+    made.step(40)
+    assert made.wait(30)
+    assert made.status["state"] != "error", made.status
+    opened = made.split(neuron=2, run=0)
+    opened.wait(30)
+    found = [made.runs[0].W1, made.runs[0].log, opened.split.Z, opened.threshold]
+    made.close()
+    return found
+
+
+def bundled(w: SimpleNamespace, _: Path) -> Any:
+    made = nw.datasets.fashion()
+    acts = nw.capture(made.model, made.images[:20], made.layer, labels=made.labels[:20], **OPTIONS)
+    return [acts, {p.dtype for p in made.model.parameters()},
+            [p.is_inference() or p.is_meta for p in made.model.parameters()]]  # fmt: skip
+
+
+JOBS: list[Callable[[SimpleNamespace, Path], Any]] = [
+    capture_texts, capture_ids, capture_tokens, capture_images, capture_to_disk, collect,
+    look, trees, splits,
+    attribution, concepts, layer, scored, ranged, salience, masks, perplexities, edits, completed,
+    toys, toy_model, superposed, explored, lab, bundled,
+]  # fmt: skip
+BY_A_MODEL = {
+    capture_texts, capture_ids, capture_tokens, capture_images, capture_to_disk, collect,
+    attribution, salience,
+    masks, perplexities, edits, completed, toy_model, explored, bundled,
+}  # fmt: skip
+"""Whose numbers are a model's, which runs as the notebook has it."""
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
+def default_device(name: str) -> Iterator[None]:
+    torch.set_default_device(name)
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@contextmanager
+def seeded() -> Iterator[None]:
+    """Other seeds than before; nobody draws from them."""
+    random.seed(7)
+    np.random.seed(7)
+    torch.manual_seed(7)
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    yield
+    assert random.getstate() == before[0]
+    np.testing.assert_equal(np.random.get_state(), before[1])
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+@contextmanager
+def strict_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+MODES: dict[str, Callable[[], Any]] = {
+    "inference_mode": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "no gradients": lambda: torch.set_grad_enabled(False),
+    "float64": lambda: default_dtype(torch.float64),
+    "bfloat16": lambda: default_dtype(torch.bfloat16),
+    "float16": lambda: default_dtype(torch.float16),
+    "on cpu": lambda: default_device("cpu"),
+    "on meta": lambda: default_device("meta"),
+    "errors raise": lambda: np.errstate(all="raise"),
+    "errors warn": lambda: np.errstate(all="warn"),
+    "printoptions": lambda: np.printoptions(precision=1, threshold=3, legacy="1.13"),
+    "deterministic": deterministic,
+    "seeded": seeded,
+    "warnings": strict_warnings,
+}
+
+
+def plain(value: Any) -> Any:
+    """A result as nests of arrays and strings."""
+    if isinstance(value, nw.Activations):
+        return [np.asarray(value.values[:]), value.labels, value.label_names]
+    if isinstance(value, torch.Tensor):
+        assert value.dtype != torch.bfloat16
+        return value.detach().numpy().copy()
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return {str(name): plain(list(value[name])) for name in value.columns}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = (field.name for field in dataclasses.fields(value))
+        return {name: plain(getattr(value, name)) for name in fields if name != "acts"}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(each) for each in value]
+    return value
+
+
+def compare(found: Any, expected: Any, rough: bool, at: str = "") -> None:
+    assert type(found) is type(expected), at
+    if isinstance(expected, dict):
+        assert list(found) == list(expected), at
+        for key in expected:
+            compare(found[key], expected[key], rough, f"{at}.{key}")
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), at
+        for i, (mine, other) in enumerate(zip(found, expected, strict=True)):
+            compare(mine, other, rough, f"{at}[{i}]")
+    elif isinstance(expected, np.ndarray):
+        assert (found.dtype, found.shape) == (expected.dtype, expected.shape), at
+        if not rough:
+            np.testing.assert_array_equal(found, expected, at)
+    elif not rough:
+        np.testing.assert_equal(found, expected, at)
+
+
+@pytest.fixture(scope="module")
+def expected(
+    world: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Any], Any]:
+    """What a job gives when nothing is set."""
+    done: dict[Any, Any] = {}
+
+    def of(job: Any) -> Any:
+        if job not in done:
+            done[job] = plain(job(world, tmp_path_factory.mktemp("plain")))
+        return done[job]
+
+    return of
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.__name__)
+def test_no_result_changes(
+    world: SimpleNamespace, expected: Callable[[Any], Any], tmp_path: Path, job: Any, mode: str
+) -> None:
+    before = expected(job)
+    with MODES[mode]():
+        found = job(world, tmp_path)
+    # A model under autocast computes in bfloat16, as its user wants it to; we do not.
+    compare(plain(found), before, rough=mode == "autocast" and job in BY_A_MODEL)
+
+
+@pytest.mark.parametrize("mode", ["inference_mode", "float64", "bfloat16", "on meta", "autocast"])
+def test_bundled_models_of_texts_load_as_ever(mode: str) -> None:
+    with MODES[mode]():
+        made = [nw.datasets.topics(), nw.datasets.stories()]
+    models = [made[0].model, made[0].lm, made[1].model]
+    for model in models:
+        for tensor in model.parameters():
+            assert (tensor.dtype, tensor.device.type) == (torch.float32, "cpu")
+            assert not tensor.is_inference()
+
+
+def test_activations_under_autocast_are_float32_and_near(world: SimpleNamespace) -> None:
+    data, layer = world.texts, [BLOCK, f"{BLOCK}.mlp.act"]
+    options: dict[str, Any] = {"tokenizer": world.tokenizer, **OPTIONS}
+    plain_acts = nw.capture(world.gpt, data, layer, "token", **options)
+    with MODES["autocast"]():
+        acts = nw.capture(world.gpt, data, layer, "token", **options)
+        assert acts[BLOCK].tokens is not None
+        tokens = acts[BLOCK].tokens([0], np.eye(16)[3])
+    for name in layer:
+        found, expected = acts[name].values, plain_acts[name].values
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
+        assert not np.array_equal(found, expected)
+    assert tokens[0].dtype == np.float32
+
+
+@pytest.fixture(scope="module")
+def made_within() -> SimpleNamespace:
+    """A model and data that were made in inference mode, and the same made outside."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 12), nn.ReLU(inplace=True), nn.BatchNorm1d(12),
+                        nn.Linear(12, 2)).eval()  # fmt: skip
+    rows = torch.randn(40, 6)
+    with torch.inference_mode():
+        within = nn.Sequential(nn.Linear(6, 12), nn.ReLU(inplace=True), nn.BatchNorm1d(12),
+                               nn.Linear(12, 2)).eval()  # fmt: skip
+        within.load_state_dict(net.state_dict())
+        batches = [rows[:25] + 0, rows[25:] + 0]
+    assert all(p.is_inference() for p in within.parameters())
+    return SimpleNamespace(net=net, rows=rows, within=within, batches=batches)
+
+
+def jobs_of(net: nn.Module, data: Any, rows: torch.Tensor) -> Any:
+    labels = ["a", "b"] * 20
+    acts = nw.capture(net, data, "1", labels=labels, **OPTIONS)
+    source: dict[str, Any] = {"model": net, "data": rows, "classes": ["a", "b"]}
+    with nw.mask_neurons(net, nw.ranges(acts), "a", 3), torch.no_grad():
+        masked = net(rows)
+    return [
+        acts, masked,
+        nw.capture(net, data, "1", collect=[nw.Moments(), nw.Top(3)], **OPTIONS).results,
+        [nw.salient(acts, "a", method, **source).scores for method in ("gradient", "integrated")],
+        nw.split(acts, 2, top=20, method="attribution", model=net, below="0", data=rows).points,
+        nw.evaluate_masks(net, rows, nw.ranges(acts), labels=labels, classes=["a", "b"],
+                          **OPTIONS).confidence,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_models_and_data_that_were_made_in_inference_mode(
+    made_within: SimpleNamespace, inside: bool
+) -> None:
+    w = made_within
+    expected = plain(jobs_of(w.net, [w.rows[:25], w.rows[25:]], w.rows))
+    with torch.inference_mode(inside):
+        found = jobs_of(w.within, w.batches, torch.cat(w.batches))
+    compare(plain(found), expected, rough=False)
+    explorer = nw.RangeExplorer(found[0], neuron=2, model=w.within, data=w.rows,
+                                labels=["a", "b"] * 20, classes=["a", "b"])  # fmt: skip
+    explorer.wait(30)
+    assert explorer.status["state"] != "error", explorer.status
+    explorer.close()
