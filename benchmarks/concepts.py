@@ -10,7 +10,7 @@ samples, cut at the default:
 - purity, precision, recall, overlap of what the concepts retrieve: `concepts.control.Measures`.
 
 Beside each way of clustering and reading stand random groups: the same samples, dealt out at random
-to groups of the same sizes. Means over neurons, with 95% bootstrap intervals over neurons. Precision
+to groups of the same sizes. Means over neurons, with 95% bootstrap intervals. Precision
 and purity can be had by chance (random groups all share the neuron's majority label); recall,
 overlap and ARI can't.
 
@@ -113,8 +113,11 @@ def report(name: str, acts: nw.Activations, most: int) -> None:
 
 def layers(minilm: Path | None, texts: Path | None) -> Iterator[tuple[str, nw.Activations]]:
     fashion = nw.datasets.fashion()
-    yield "fashion, last convolution", nw.capture(
-        fashion.model, fashion.images, fashion.layer, labels=fashion.labels, progress=False
+    yield (
+        "fashion, last convolution",
+        nw.capture(
+            fashion.model, fashion.images, fashion.layer, labels=fashion.labels, progress=False
+        ),
     )
     topics = nw.datasets.topics()
     for unit in ("max", "mean"):

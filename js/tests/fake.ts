@@ -16,8 +16,15 @@ export function random(seed: number): () => number {
 export const normal = (next: () => number): number =>
   Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 
-const TYPES = { Float32Array: "F32", Float64Array: "F64", Int32Array: "I32", Int8Array: "I8" };
-type Packable = Float32Array | Float64Array | Int32Array | Int8Array;
+const TYPES = {
+  Float32Array: "F32",
+  Float64Array: "F64",
+  Int32Array: "I32",
+  Int8Array: "I8",
+  Uint16Array: "U16",
+  Uint8Array: "U8",
+};
+type Packable = Float32Array | Float64Array | Int32Array | Int8Array | Uint16Array | Uint8Array;
 
 /** A message in the safetensors format; arrays are flat unless their shape is given. */
 export function pack(
@@ -70,6 +77,18 @@ export function stillOf(rows: number[][], more: Partial<Still> = {}): Still {
   };
 }
 
+/** The narrowest widths of `density`'s bins where a width of 0 asks for all of a bin, one of 4 for
+ * nothing, and in between as it is on the line. */
+export function firstOf(density: Float32Array, bins: number): Uint16Array {
+  const classes = density.length / bins;
+  return Uint16Array.from(density, (own, at) => {
+    let all = 0;
+    for (let c = 0; c < classes; c++) all += density[c * bins + (at % bins)];
+    const share = own / (own + (all - own) / Math.max(1, classes - 1));
+    return own > 1e-9 ? Math.ceil(400 * (1 - share) - 1e-6) : 401;
+  });
+}
+
 /** A picture of these activations, one array per class; `bins` equal bins from low to high. */
 export function pictureOf(classes: number[][], bins = 40, axis?: [number, number]): RangesMessage {
   const sorted = classes.map((values) => Float32Array.from(values).sort());
@@ -88,6 +107,7 @@ export function pictureOf(classes: number[][], bins = 40, axis?: [number, number
       row[Math.min(bins - 1, Math.max(0, Math.floor((x - low) / step)))] += 1 / values.length;
     return row;
   });
+  const flat = Float32Array.from(density.flatMap((row) => Array.from(row)));
   const scores = [-4, -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 4];
   const quantile = sorted.map((values) =>
     scores.map((_, i) => values[Math.round((i / (scores.length - 1)) * (values.length - 1))]),
@@ -99,17 +119,13 @@ export function pictureOf(classes: number[][], bins = 40, axis?: [number, number
     std: Float64Array.from(std),
     quantile: Float64Array.from(quantile.flat()),
     edges: Float64Array.from({ length: bins + 1 }, (_, b) => low + b * step),
-    density: Float32Array.from(density.flatMap((row) => Array.from(row))),
-    // From everything it has alone at 0 to everything at 4.
-    least: Float64Array.from({ length: 802 * classes.length }, (_, i) =>
-      i % 2 ? 0 : 1 - ((i / 2) % 401) / 400,
-    ),
-    overlap: new Float32Array(classes.length ** 2).fill(1),
+    density: flat,
+    first: firstOf(flat, bins),
+    bar: Uint8Array.from({ length: 81 * classes.length }, (_, i) => {
+      const share = 1 - (i % 81) / 80;
+      return Math.min(255, Math.max(0, 120 + Math.floor(40 * Math.log10(share / (1 - share)))));
+    }),
     rank: new Int32Array(classes.length).fill(1),
-    faces: { kind: "none", place: new Map(), atlas: null, texts: [] },
-    faceRow: new Int32Array(),
-    faceValue: new Float32Array(),
-    faceLabel: new Int32Array(),
     layer: "layer",
     name: "neuron 3",
     neurons: 8,

@@ -1,8 +1,9 @@
 /** Python's own intervals and counts: the view must say the same. */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import { overlapOf } from "../src/core/overlap";
 import { countInside, rangeOf } from "../src/core/ranges";
-import { type RangesMessage, type Rule, readRanges } from "../src/protocol/ranges";
+import { type RangesMessage, type Rule, readExamples, readRanges } from "../src/protocol/ranges";
 
 const golden = new URL("../../tests/protocol/", import.meta.url);
 
@@ -14,19 +15,32 @@ interface Row {
   inside: number[];
 }
 
-function picture(kind: string): RangesMessage {
-  const bytes = readFileSync(new URL(`${kind}-range.safetensors`, golden));
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return readRanges(view) as RangesMessage;
+function message(name: string): DataView {
+  const bytes = readFileSync(new URL(`${name}.safetensors`, golden));
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
+
+const picture = (kind: string) => readRanges(message(`${kind}-range`)) as RangesMessage;
 
 it("the message says what it shows", () => {
   const data = picture("text");
   expect(data.labels).toEqual(["<b>", "dog", "köln 🙂"]);
   expect(data.start[3]).toBe(data.activation.length);
-  expect(data.faces.kind).toBe("text");
-  expect(data.faces.texts).toHaveLength(data.faceRow.length);
-  expect(picture("image").faces.atlas?.side).toBe(5);
+  const texts = readExamples(message("text-examples"));
+  expect(texts?.faces.kind).toBe("text");
+  expect(texts?.faces.texts).toHaveLength(texts?.faceRow.length ?? -1);
+  expect(readExamples(message("image-examples"))?.faces.atlas?.side).toBe(5);
+});
+
+it("overlaps, as nearly as they are drawn", () => {
+  const data = picture("image");
+  const rows: number[][] = JSON.parse(readFileSync(new URL("overlap.json", golden), "utf-8"));
+  rows.forEach((row, a) => {
+    row.forEach((share, b) => {
+      expect(Math.abs(overlapOf(data, a, b) - share)).toBeLessThan(0.005);
+    });
+  });
+  expect(rows).toHaveLength(3);
 });
 
 it("ranges and what is inside them", () => {

@@ -2,10 +2,20 @@ import { describe, expect, it } from "vitest";
 import { onAxis, ticks } from "../src/core/axis";
 import { edgesOf, moved, piecesOf, stepOf, unitOf } from "../src/core/edges";
 import { pick, spread } from "../src/core/examples";
-import { cellAt, gridOf, pixels } from "../src/core/overlap";
+import {
+  ALL,
+  cellAt,
+  gridOf,
+  matrixOf,
+  NEAREST,
+  overlapOf,
+  pixels,
+  shownWith,
+} from "../src/core/overlap";
 import { ridgeHeight, rowHeight, scales, traceDensity, traceNormal } from "../src/core/ridges";
 import { ordinal, percent } from "../src/core/scale";
-import { readRanges } from "../src/protocol/ranges";
+import { NO_FACES } from "../src/protocol/faces";
+import { readExamples, readRanges } from "../src/protocol/ranges";
 import { luminance } from "../src/view/color";
 import { pack, pictureOf, random } from "./fake";
 
@@ -106,7 +116,8 @@ describe("ridges", () => {
 
 describe("examples", () => {
   const data = {
-    ...pictureOf([[0], [0]]),
+    faces: NO_FACES,
+    faceRow: Int32Array.from({ length: 60 }, (_, i) => i),
     faceValue: Float32Array.from({ length: 60 }, (_, i) => (i * 37) % 60),
     faceLabel: Int32Array.from({ length: 60 }, (_, i) => i % 2),
   };
@@ -148,6 +159,30 @@ describe("overlap", () => {
     expect(cellAt(grid, 10, 300, 2)).toBeNull();
     expect(cellAt(grid, 10, 300, grid.head + 11 * grid.tall)).toBeNull();
   });
+  it("is of all classes, or of the chosen one's nearest", () => {
+    const next = random(3);
+    const few = pictureOf(Array.from({ length: ALL }, () => [next(), next()]));
+    expect(shownWith(few, 7)).toEqual(Array.from({ length: ALL }, (_, c) => c));
+    const many = pictureOf(
+      Array.from({ length: 400 }, (_, c) => [c, c + 9, c + 20]),
+      128,
+    );
+    const shown = shownWith(many, 200);
+    expect(shown).toHaveLength(NEAREST);
+    expect(shown[0]).toBe(200);
+    const shares = shown.map((c) => overlapOf(many, 200, c));
+    expect(shares.slice(1)).toEqual(shares.slice(1).sort((a, b) => b - a));
+    const rest = Array.from({ length: 400 }, (_, c) => c).filter((c) => !shown.includes(c));
+    const most = Math.max(...rest.map((c) => overlapOf(many, 200, c)));
+    expect(most).toBeLessThanOrEqual(shares[NEAREST - 1]);
+    const matrix = matrixOf(many, shown);
+    expect(Array.from(matrix.subarray(0, NEAREST))).toEqual(
+      [1, ...shares.slice(1)].map(Math.fround),
+    );
+    for (let i = 0; i < NEAREST; i++)
+      for (let j = 0; j < NEAREST; j++)
+        expect(matrix[i * NEAREST + j]).toBe(matrix[j * NEAREST + i]);
+  });
   it("leaves the diagonal clear", () => {
     const image = pixels(Float32Array.from([1, 0.5, 0.5, 1]), 2, [1, 2, 3]);
     expect(Array.from(image)).toEqual([1, 2, 3, 0, 1, 2, 3, 128, 1, 2, 3, 128, 1, 2, 3, 0]);
@@ -179,24 +214,39 @@ describe("words", () => {
 });
 
 describe("picture", () => {
-  const { faces, faceRow, faceValue, faceLabel, ...fake } = pictureOf([[1, 2], [3]]);
-  const { activation, start, mean, std, quantile, edges, density, least, overlap, rank, ...meta } =
+  const fake = pictureOf([[1, 2], [3]]);
+  const { activation, start, mean, std, quantile, edges, density, first, bar, rank, ...meta } =
     fake;
-  const arrays = { activation, start, mean, std, quantile, edges, density, least, overlap, rank };
+  const roots = Uint8Array.from(density, (share) => Math.round(255 * Math.sqrt(share)));
+  const arrays = {
+    activation,
+    start,
+    mean,
+    std,
+    quantile,
+    edges,
+    density: roots,
+    first,
+    bar,
+    rank,
+  };
 
-  it("is read with its faces", () => {
+  it("is read, and its examples", () => {
     const face = {
       face: Int32Array.from([40, 7]),
       face_value: Float32Array.from([1, 3]),
       face_label: Int32Array.from([0, 1]),
     };
     const texts = { kind: "text", segments: [["a"], ["b", " c"]], values: [0, 0], peaks: [-1, 1] };
-    const read = readRanges(pack({ ...arrays, ...face }, { ...meta, ...texts }));
+    const read = readRanges(pack(arrays, meta, { density: [2, density.length / 2] }));
     expect(Array.from(read?.activation ?? [])).toEqual([1, 2, 3]);
     expect(read?.labels).toEqual(["class 0", "class 1"]);
-    expect(Array.from(read?.faceRow ?? [])).toEqual([40, 7]);
-    // "value" is the neuron's activations, not the segments'.
-    expect(read?.faces.texts[1]).toEqual({
+    const own = read?.density.subarray(0, density.length / 2) ?? new Float32Array();
+    expect(own.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
+    expect(Math.max(...own.map((share, b) => Math.abs(share - density[b])))).toBeLessThan(0.003);
+    const examples = readExamples(pack(face, texts));
+    expect(Array.from(examples?.faceRow ?? [])).toEqual([40, 7]);
+    expect(examples?.faces.texts[1]).toEqual({
       segments: ["b", " c"],
       values: new Float32Array(),
       peak: 1,
@@ -204,5 +254,6 @@ describe("picture", () => {
   });
   it("is null before there is one", () => {
     expect(readRanges(null)).toBeNull();
+    expect(readExamples(null)).toBeNull();
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { countInside, isInside, leastAt, quantileAt, rangeOf, sharesOf } from "../src/core/ranges";
+import { barAt, countInside, isInside, quantileAt, rangeOf, sharesOf } from "../src/core/ranges";
 import type { Rule } from "../src/protocol/ranges";
-import { pictureOf, random, randomPicture } from "./fake";
+import { firstOf, pictureOf, random, randomPicture } from "./fake";
 
 const RULES: Rule[] = ["gaussian", "quantile", "discriminative"];
 const seeds = Array.from({ length: 40 }, (_, i) => i + 1);
@@ -28,7 +28,8 @@ describe("rules", () => {
 
   it("discriminative: where the class has enough, in pieces, open at the ends", () => {
     const data = pictureOf([[0], [0]], 5, [0, 5]);
-    data.density = Float32Array.from([0.5, 0.1, 0.2, 0, 0.2, 0.04, 0.2, 0.2, 0.56, 0]);
+    const density = Float32Array.from([0.5, 0.1, 0.2, 0, 0.2, 0.04, 0.2, 0.2, 0.56, 0]);
+    data.first = firstOf(density, 5);
     // The fake asks for all of a bin at 0, for half of it at 2, for nothing at 4.
     expect(rangeOf(data, 0, "discriminative", 0)).toEqual([4, Infinity]);
     expect(rangeOf(data, 0, "discriminative", 0.5)).toEqual([-Infinity, 1, 4, Infinity]);
@@ -36,14 +37,19 @@ describe("rules", () => {
     // Where there is nothing of the class there is no range of it.
     expect(rangeOf(data, 0, "discriminative", 4)).toEqual([-Infinity, 3, 4, Infinity]);
     expect(rangeOf(data, 1, "discriminative", 0)).toEqual([3, 4]);
-    data.density.copyWithin(5, 0, 5);
+    data.first = firstOf(density.copyWithin(5, 0, 5), 5);
     expect(rangeOf(data, 0, "discriminative", 1.9)).toEqual([]);
-    expect(leastAt(data, 1, 1)).toEqual([0.75, 0]);
-    // Of bins with the same share the denser ones only, where it says so.
-    data.least.fill(1);
-    data.density = Float32Array.from([0.6, 0.4, 0, 0, 0, 0, 0, 0, 0, 1]);
-    data.least[1] = 0.5;
-    expect(rangeOf(data, 0, "discriminative", 0)).toEqual([-Infinity, 1]);
+  });
+
+  it("discriminative: how dense it is at least, never more than it is", () => {
+    const data = pictureOf([[0], [0]]);
+    expect(barAt(data, 1, 0)).toBeGreaterThan(999);
+    expect(barAt(data, 1, 4)).toBe(0);
+    for (let step = 1; step < 400; step++) {
+      const [said, ratio] = [barAt(data, 1, step / 100), (400 - step) / step];
+      expect(said).toBeLessThanOrEqual(ratio);
+      if (step > 20 && step < 380) expect(said).toBeGreaterThan(0.7 * ratio);
+    }
   });
 
   it("discriminative: bin by bin", () => {
@@ -59,7 +65,7 @@ describe("rules", () => {
           let others = 0;
           for (let k = 0; k < classes; k++) if (k !== c) others += data.density[k * bins + b];
           const mean = others / Math.max(1, classes - 1);
-          const enough = own > 1e-9 && own - leastAt(data, c, tau)[0] * (own + mean);
+          const enough = own > 1e-9 && own - (1 - tau / 4) * (own + mean);
           // Sums in another order differ by rounding.
           if (enough === false || Math.abs(enough) > 1e-9)
             expect(isInside(pieces, (data.edges[b] + data.edges[b + 1]) / 2)).toBe(

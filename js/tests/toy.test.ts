@@ -153,7 +153,7 @@ describe("messages", () => {
       log_bias0: new Float64Array(),
     };
     const meta = { runs: [{ ...run, ...still, features: 3, neurons: 2 }] };
-    const [read] = readPicture(pack({ ...arrays(1, 0), ...log }, meta, { A0: [2, 3] }));
+    const [read] = readPicture(pack({ ...arrays(1, 0), ...log }, meta, { A0: [2, 3] }), []);
     expect([read.now.neurons, read.now.features, read.now.step]).toEqual([2, 3, 4]);
     expect(read.log.step.length).toBe(0);
     expect(read.now.loss).toBeNull();
@@ -164,9 +164,18 @@ describe("messages", () => {
     expect(read.map((stills) => stills.length)).toEqual([2, 0]);
     expect(Array.from(read[0][1].A)).toEqual([6, 7, 8, 9, 10, 11]);
     expect(Array.from(read[0][1].featureOf)).toEqual([0, 1, 2]);
+    // A picture of one moment with them has its model there.
+    const log = {
+      log_step0: new Int32Array(),
+      log_loss0: new Float64Array(),
+      log_mono0: new Int32Array(),
+      log_bias0: new Float64Array(),
+    };
+    const runs = [{ ...run, ...still, features: 3, neurons: 2, kept: true }];
+    expect(readPicture(pack(log, { runs }), read)[0].now).toBe(read[0][1]);
   });
   it("may not be there yet", () => {
-    expect(readPicture(null)).toEqual([]);
+    expect(readPicture(null, [])).toEqual([]);
     expect(readCheckpoints(new DataView(new ArrayBuffer(0)))).toEqual([]);
   });
 });

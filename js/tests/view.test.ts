@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { entropy, majority, strongest } from "../src/core/concepts";
 import { branches, trace, yOf } from "../src/core/dendrogram";
 import { nearest, placed } from "../src/core/map";
-import { snippet } from "../src/core/text";
+import { apart, snippet } from "../src/core/text";
 import { treeOf } from "../src/core/tree";
 
 const tree = treeOf(Int32Array.from([0, 1, 2, 3, 4, 5]), Float64Array.from([1, 2, 9]));
@@ -103,6 +103,14 @@ describe("cards", () => {
     const pieces = snippet({ segments, values, peak: 80 }, 100, 4);
     expect(pieces[0].text).toBe("…");
     expect(pieces.find((piece) => piece.peak)).toEqual({ text: " word80", shade: 0.5, peak: true });
+  });
+  it("takes the space off a word, and cuts no character in half", () => {
+    expect(apart(" cat")).toEqual([" ", "cat"]);
+    expect(apart("\n ")).toEqual(["", "\n "]);
+    expect(apart("cat ")).toEqual(["", "cat "]);
+    const text = { segments: ["ab😀cd"], values: new Float32Array(), peak: -1 };
+    expect(snippet(text, 3, 1)[0].text).toBe("ab…");
+    expect(snippet(text, 4, 1)[0].text).toBe("ab😀…");
   });
   it("shows a text that was not read token by token", () => {
     const pieces = snippet({ segments: ["plain"], values: new Float32Array(), peak: -1 }, 100, 1);

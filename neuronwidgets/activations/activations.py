@@ -262,7 +262,8 @@ class Activations:
             "labels": html.escape(", ".join(self.label_names[:14])) or "none",
         }
         cells = "".join(
-            f"<tr><th style='text-align:left'>{k}</th><td style='text-align:left'>{v}</td></tr>"
+            f"<tr><th style='text-align:left'>{k}</th>"
+            f"<td style='text-align:left' dir='auto'>{v}</td></tr>"
             for k, v in rows.items()
         )
         return f"<table><caption>Activations</caption>{cells}</table>"

@@ -133,7 +133,10 @@ class Samples:
             )
         elif self.kind == "text":
             texts = [self.texts[self.item_of(i)] for i in shown]
-            lines = "".join(f"<li>{html.escape(t[:200])}{'…' * (len(t) > 200)}</li>" for t in texts)
+            lines = "".join(
+                f"<li><bdi dir='auto'>{html.escape(t[:200])}{'…' * (len(t) > 200)}</bdi></li>"
+                for t in texts
+            )
             faces = f"<ol style='margin:0'>{lines}</ol>"
         else:
             faces = ""

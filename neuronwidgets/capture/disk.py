@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,21 @@ from neuronwidgets.models import Batch, Raw, WordLabels
 from neuronwidgets.models.marks import Mark
 
 SHARD = 64
-"""Batches in a shard at most: what a crash costs. Shards end at its multiples, so that machines can
-write them apart."""
+"""Batches in a shard at most. Shards end at its multiples, too, which machines write apart."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a shard stays open, which is what a crash costs.
+
+    Attributes:
+        seconds: a shard that has been open for so long ends with its next batch: a crash then costs
+            less than a minute where a batch takes less than half of one.
+        clock: tells the time, in seconds.
+    """
+
+    seconds: float = 30.0
+    clock: Callable[[], float] = time.monotonic
 
 
 def mark(raw: Raw) -> str:
@@ -33,13 +48,25 @@ class Filling:
     """Fills shards, one after the other, from batch number `first` on."""
 
     def __init__(
-        self, folder: Path, places: Mapping[str, str], dtype: str, first: int, shard: int
+        self,
+        folder: Path,
+        places: Mapping[str, str],
+        dtype: str,
+        first: int,
+        shard: int,
+        pace: Pace,
     ) -> None:
         self._about, self._next, self._every = (folder, places, dtype), first, shard
+        self._pace = pace
         self._shard: Shard | None = None
         self._marks: list[str] = []
         self._bare = Counter[str]()
         self._labelled: set[str] = set()
+        self.begin()
+
+    def begin(self) -> None:
+        """What a crash would cost begins now."""
+        self._since = self._pace.clock()
 
     def add(
         self,
@@ -49,7 +76,7 @@ class Filling:
         code: Coded,
         rows: list[HostRows],
     ) -> dict[str, Any] | None:
-        """A batch. Returns the shard's entry when it is full."""
+        """A batch. Returns the shard's entry when it is full, or was open for long enough."""
         if self._shard is None:
             self._shard = Shard(*self._about, self._next)
             self._bare, self._labelled = Counter(), set()
@@ -76,7 +103,9 @@ class Filling:
         self._shard.describe(place, label=each, **faces)
         self._marks.append(mark)
         self._next += 1
-        return self.finish() if self._next % self._every == 0 or self._shard.full else None
+        late = self._pace.clock() - self._since >= self._pace.seconds
+        full = self._next % self._every == 0 or self._shard.full
+        return self.finish() if full or late else None
 
     def _labels(self, rows: LayerRows) -> np.ndarray:
         """The codes of rows that have their own, after those of the rows before that had none."""
@@ -90,6 +119,7 @@ class Filling:
             return None
         entry = self._shard.finish(joined(self._marks))
         self._shard, self._marks = None, []
+        self.begin()
         return entry
 
     def discard(self) -> None:
@@ -110,6 +140,7 @@ class Disk:
     Args:
         folder, layers, dtype, about: see `Writer`; no layers if no rows are kept.
         codes: of the labels.
+        pace: how long a shard stays open.
         state: the collectors' state, to be kept beside the rows, if there is one.
         resume: what to do with the state that is found.
     """
@@ -121,13 +152,14 @@ class Disk:
         dtype: str,
         about: dict[str, Any],
         codes: Codes,
+        pace: Pace,
         state: Callable[[], bytes] | None = None,
         resume: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self.writer = Writer(folder, layers, dtype, about)
         self._codes, self._state = codes, state
         self.folder, first = self.writer.folder, self.writer.batches
-        self._filling = Filling(self.folder, self.writer.places, dtype, first, SHARD)
+        self._filling = Filling(self.folder, self.writer.places, dtype, first, SHARD, pace)
         self._known = list(self.writer.manifest["shards"])
         self._seen: list[str] = []
         if first:
@@ -172,12 +204,14 @@ class Disk:
                     "one."
                 )
             self._seen = []
+        self._filling.begin()
         return True
 
     def add(
         self, raw: Raw, batch: Batch, place: np.ndarray, code: Any, rows: list[HostRows]
     ) -> None:
-        """A batch; it is safe once its shard is full."""
+        """A batch; it is safe once its shard has ended."""
+        self.writer.begin()
         if entry := self._filling.add(mark(raw), batch, place, code, rows):
             self.commit([entry])
 

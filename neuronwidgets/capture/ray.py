@@ -1,18 +1,21 @@
 """The same capture on many machines: windows of batches read by Ray actors.
 
-The driver hands out the data's rows in windows of `SHARD` batches, and keeps the manifest and the
-labels' codes. An actor makes the batches, reads them, writes the window's shards into the folder,
-which all machines see, and sends back their entries and the collectors' states, which the driver
-takes in the data's order. A window does not depend on any other, so that an actor that dies costs
-its window's time: Ray starts it anew and the window is read again, into the same files.
+The driver hands out the data's rows in windows of `SHARD` batches, or as many as are read while a
+shard may stay open, and keeps the manifest and the labels' codes. An actor makes the batches, reads
+them, writes the window's shards into the folder, which all machines see, and sends back their
+entries and the collectors' states, which the driver takes in the data's order. What it had no time
+for is handed out again. A window does not depend on any other, so that an actor that dies costs its
+window's time: Ray starts it anew and the window is read again, into the same files.
 """
 
 from __future__ import annotations
 
 import copy
-from collections import deque
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +26,7 @@ from torch import nn
 from neuronwidgets.capture import disk
 from neuronwidgets.capture.collecting import Sinks
 from neuronwidgets.capture.collectors import Collector
-from neuronwidgets.capture.disk import Filling
+from neuronwidgets.capture.disk import Filling, Pace
 from neuronwidgets.capture.passes import Passes
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.rows import ToHost
@@ -66,17 +69,21 @@ class Plan:
     places: dict[str, str]
     dtype: str
     shard: int
+    pace: Pace
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a window gave: its shards' entries, its collectors, by layer, samples and tokens; or
-    why it could not be read, and which samples then."""
+    """What a window gave: its shards' entries, its collectors, by layer, how many batches, samples
+    and tokens were read, and how long that took; or why it could not be read, and which samples
+    then."""
 
     entries: list[dict[str, Any]]
     sinks: dict[str, list[Collector]]
-    samples: int
-    tokens: int
+    batches: int = 0
+    samples: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
     error: Exception | None = None
     bad: np.ndarray | None = None
 
@@ -93,15 +100,19 @@ class Worker:
         self._passes = Passes(reader, plan.unit, len(plan.layers))
 
     def read(self, number: int, tasks: list[Task]) -> Found:
-        """Read a window that begins with batch `number`."""
+        """Read a window that begins with batch `number`, or as much of it as there is time for."""
         plan = self._plan
+        clock, limit = plan.pace.clock, plan.pace.seconds
+        began = clock()
         sinks = Sinks(plan.layers, plan.collectors, plan.nonfinite)
         filling = None
         if plan.folder is not None:
-            filling = Filling(plan.folder, plan.places, plan.dtype, number, plan.shard)
+            # The window ends when its shard would.
+            pace = Pace(math.inf)
+            filling = Filling(plan.folder, plan.places, plan.dtype, number, plan.shard, pace)
         host = ToHost(plan.dtype, plan.nonfinite or "refuse")
         entries: list[dict[str, Any]] = []
-        samples = tokens = 0
+        batches = samples = tokens = 0
         place: np.ndarray | None = None
 
         def keep(arrived: Any) -> None:
@@ -120,9 +131,11 @@ class Worker:
                     rows = sinks.add(self._passes(batch, place, task.code))
                     about = task, batch, place
                     keep(host.push(about, rows) if plan.places else [(about, [])])
-                    samples += batch.size
+                    batches, samples = batches + 1, samples + batch.size
                     tokens += 0 if batch.mask is None else int(batch.mask.sum())
                     del rows, batch, about
+                    if clock() - began >= limit:
+                        break
                 keep(host.rest())
                 if filling is not None and (entry := filling.finish()):
                     entries.append(entry)
@@ -130,8 +143,8 @@ class Worker:
             if filling is not None:
                 filling.discard()
             bad = getattr(error, "samples", place)
-            return Found([], {}, 0, 0, error, bad)
-        return Found(entries, sinks.collectors, samples, tokens)
+            return Found([], {}, error=error, bad=bad)
+        return Found(entries, sinks.collectors, batches, samples, tokens, clock() - began)
 
 
 def elsewhere(run: Run, workers: int) -> Iterator[Reading]:
@@ -166,42 +179,45 @@ def elsewhere(run: Run, workers: int) -> Iterator[Reading]:
 
 
 def _read(ray: Any, run: Run, actors: list[Any]) -> Iterator[Reading]:
-    windows = _windows(run)
-    # How many windows wait at each actor; which are on their way, in the data's order.
-    busy, flying = [0] * len(actors), deque[tuple[Any, int, list[Task]]]()
-    done: set[Any] = set()
-    more = True
-    while more or flying:
-        while more and min(busy) < AHEAD:
-            number, tasks = next(windows, (0, []))
-            more = bool(tasks)
-            if tasks:
-                free = busy.index(min(busy))
-                busy[free] += 1
-                flying.append((actors[free].read.remote(number, tasks), free, tasks))
-        waiting = [ref for ref, _, _ in flying if ref not in done]
-        if waiting:
-            ready, _ = ray.wait(waiting, num_returns=1)
-            done.update(ready)
-            for ref, actor, _ in flying:
-                busy[actor] -= ref in ready
-        while flying and flying[0][0] in done:
-            ref, _, tasks = flying.popleft()
-            done.discard(ref)
-            try:
-                found: Found = ray.get(ref)
-            except ray.exceptions.RayError as error:
-                last = tasks[-1]
-                size = 1 if isinstance(last.rows, Raw) else last.rows.size
-                run.at = np.arange(tasks[0].first, last.first + size)
-                raise RuntimeError(
-                    f"a worker was lost {RETRIES + 1} times: {str(error).splitlines()[0]}"
-                ) from error
-            if found.error is not None:
-                run.at = found.bad
-                raise found.error
-            run.take(found.entries, found.sinks, found.samples, found.tokens)
+    windows = Windows(run)
+    number = windows.number
+    # How many windows wait at each actor; which are on their way; what came back, by first batch.
+    busy, flying = [0] * len(actors), dict[Any, tuple[int, int, list[Task]]]()
+    found: dict[int, Found] = {}
+    while True:
+        while min(busy) < AHEAD and (window := windows.take()):
+            free = busy.index(min(busy))
+            busy[free] += 1
+            flying[actors[free].read.remote(*window)] = (free, *window)
+        if not flying:
+            return
+        (ref,), _ = ray.wait(list(flying), num_returns=1)
+        actor, first, tasks = flying.pop(ref)
+        busy[actor] -= 1
+        found[first] = _got(ray, ref, tasks)
+        windows.give_back(first, tasks, found[first])
+        # In the data's order.
+        while result := found.pop(number, None):
+            if result.error is not None:
+                run.at = result.bad
+                raise result.error
+            number += result.batches
+            run.take(result.entries, result.sinks, result.samples, result.tokens)
             yield run.reading
+
+
+def _got(ray: Any, ref: Any, tasks: list[Task]) -> Found:
+    """What an actor found, or that it was lost."""
+    try:
+        found: Found = ray.get(ref)
+    except ray.exceptions.RayError as error:
+        last = tasks[-1]
+        size = 1 if isinstance(last.rows, Raw) else last.rows.size
+        why = str(error).splitlines()[0]
+        lost = RuntimeError(f"a worker was lost {RETRIES + 1} times: {why}")
+        lost.__cause__ = error
+        return Found([], {}, error=lost, bad=np.arange(tasks[0].first, last.first + size))
+    return found
 
 
 def _plan(run: Run) -> Plan:
@@ -218,26 +234,58 @@ def _plan(run: Run) -> Plan:
         {} if disk_ is None else disk_.writer.places,
         wanted.dtype,
         disk.SHARD,
+        run.pace,
     )
 
 
-def _windows(run: Run) -> Iterator[tuple[int, list[Task]]]:
-    """Batches up to each multiple of `SHARD`, with the number of the first."""
-    number = 0 if run.disk is None else run.disk.writer.batches
-    tasks: list[Task] = []
+class Windows:
+    """Hands out the batches that are not in the store: what workers left first, then what comes.
+
+    Attributes:
+        number: of the first batch that nobody has had.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.number = 0 if run.disk is None else run.disk.writer.batches
+        self._tasks, self._limit = _tasks(run), run.pace.seconds
+        self._left: list[tuple[int, list[Task]]] = []
+        self._most = disk.SHARD
+
+    def take(self) -> tuple[int, list[Task]] | None:
+        """The next batches, none of them beyond a multiple of `SHARD`, and the first one's number;
+        `None` if there are none."""
+        if self._left:
+            number, tasks = heappop(self._left)
+            if tasks[self._most :]:
+                heappush(self._left, (number + self._most, tasks[self._most :]))
+            return number, tasks[: self._most]
+        number = self.number
+        tasks = list(islice(self._tasks, min(self._most, disk.SHARD - number % disk.SHARD)))
+        self.number += len(tasks)
+        return (number, tasks) if tasks else None
+
+    def give_back(self, number: int, tasks: list[Task], found: Found) -> None:
+        """What came of a window: the rest of it is handed out again, in windows that fit."""
+        if not found.batches:
+            return
+        each = found.seconds / found.batches
+        fits = disk.SHARD if each * disk.SHARD <= self._limit else int(self._limit / each)
+        self._most = max(1, fits)
+        if tasks[found.batches :]:
+            heappush(self._left, (number + found.batches, tasks[found.batches :]))
+
+
+def _tasks(run: Run) -> Iterator[Task]:
     for raw, made in run.fresh():
+        if run.disk is not None:
+            run.disk.writer.begin()
         if not run.told and made is None:
             made = run.make(raw)
         rows: Raw | Batch = raw if run.told else made or raw
         size = rows.size if isinstance(rows, Batch) else len(raw.rows)
         place = run.place(rows.place, size)
         mark = disk.mark(raw) if run.disk is not None else ""
-        tasks.append(Task(mark, rows, int(place[0]), run.codes(place, rows)))
-        if (number + len(tasks)) % disk.SHARD == 0:
-            yield number, tasks
-            number, tasks = number + len(tasks), []
-    if tasks:
-        yield number, tasks
+        yield Task(mark, rows, int(place[0]), run.codes(place, rows))
 
 
 def _ray() -> Any:

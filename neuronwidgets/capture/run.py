@@ -17,7 +17,7 @@ from neuronwidgets.activations import Activations, Samples
 from neuronwidgets.activations.store import StoreError
 from neuronwidgets.capture.collecting import Codes, Collected, Sinks
 from neuronwidgets.capture.collectors import Collector, Rows
-from neuronwidgets.capture.disk import Disk
+from neuronwidgets.capture.disk import Disk, Pace
 from neuronwidgets.capture.memory import Memory
 from neuronwidgets.capture.passes import Passes, failed
 from neuronwidgets.capture.reader import LayerReader
@@ -86,8 +86,11 @@ class Wanted:
 class Run:
     """One capture: `steps` reads, `so_far` and `result` are what there is."""
 
-    def __init__(self, reader: LayerReader, source: Source, wanted: Wanted) -> None:
+    def __init__(
+        self, reader: LayerReader, source: Source, wanted: Wanted, pace: Pace | None = None
+    ) -> None:
         self.reader, self.wanted, self.make, self.told = reader, wanted, source.make, source.told
+        self.pace = Pace() if pace is None else pace
         self._source = source
         self.at: np.ndarray | None = None
         first = next(source.raw, None)
@@ -150,6 +153,7 @@ class Run:
             self.wanted.dtype,
             about,
             self._codes,
+            self.pace,
             self.sinks.state if others else None,
             self.sinks.resume,
         )

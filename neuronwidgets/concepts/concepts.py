@@ -30,6 +30,7 @@ from neuronwidgets.concepts.tree import identities
 from neuronwidgets.modes import own_modes
 from neuronwidgets.palette import COLORS
 from neuronwidgets.renamed import renamed
+from neuronwidgets.steps import drained
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.naming import Naming, Plan

@@ -103,7 +103,7 @@ def table(concepts: Concepts) -> str:
     for k, name in enumerate(concepts.names):
         rows.append(
             f"<tr><td {LEFT}><span style='color:{concepts.colors[k]}'>●</span> "
-            f"{html.escape(name)}</td><td>{concepts.sizes[k]}</td>"
+            f"<bdi>{html.escape(name)}</bdi></td><td>{concepts.sizes[k]}</td>"
             f"<td>{_percent(concepts.purity[k])}</td><td>{_percent(found[k])}</td>"
             f"<td>{concepts.cosines_to_neuron[k]:.2f}</td>"
             f"<td>{_range(concepts.activations[concepts.labels == k])}</td></tr>"

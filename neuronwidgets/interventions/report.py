@@ -201,7 +201,7 @@ class MaskReport:
 
         def cell(row: dict[str, Any], name: str) -> str:
             if name in ("mask", "saliency"):
-                return f"<td style='text-align:left'>{html.escape(str(row[name]))}</td>"
+                return f"<td style='text-align:left' dir='auto'>{html.escape(str(row[name]))}</td>"
             value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
             if name.startswith("share"):
                 return f"<td>{value:.2f}</td>"

@@ -18,6 +18,7 @@ from neuronwidgets.ranges.rules import (
     SCORES,
     STEPS,
     discriminative,
+    first_widths,
     gaussian,
     least_shares,
     quantile,
@@ -169,6 +170,14 @@ class Ranges:
         return np.stack([least_shares(self.densities[c], self._others(c)) for c in every])
 
     @own_modes()
+    def first_widths(self, neuron: int) -> np.ndarray:
+        """The narrowest discriminative range of each label that each bin is in: uint16 `C x B`,
+        see `rules.first_widths`."""
+        own = self.densities[:, self._neuron(neuron)]
+        others = (self._sum[neuron] - own) / max(1, len(own) - 1)
+        return first_widths(own, others, self.least)
+
+    @own_modes()
     def of_neuron(self, neuron: int) -> Ranges:
         """The ranges of one neuron alone, `D` = 1; its discriminative ones are as among all."""
         j = slice(self._neuron(neuron), neuron + 1)
@@ -229,7 +238,7 @@ class Ranges:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{count:,}</td>"
+            f"<tr><td style='text-align:left' dir='auto'>{html.escape(name)}</td><td>{count:,}</td>"
             f"<td>{np.nanmedian(skew):.2f}</td><td>{np.nanmedian(kurt):.2f}</td>"
             f"<td>{np.nanmedian(ks):.3f}</td></tr>"
             for name, count, skew, kurt, ks in zip(

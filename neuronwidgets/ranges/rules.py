@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import erf, ndtr
 
@@ -47,6 +49,7 @@ def quantile(quantiles: np.ndarray, tau: float) -> np.ndarray:
 
 STEPS = 100
 """How many widths per deviation a discriminative range has."""
+_MASSES = [mass(step / STEPS) for step in range(int(EXTREME) * STEPS + 1)]
 
 
 def least_shares(density: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -67,8 +70,7 @@ def least_shares(density: np.ndarray, others: np.ndarray) -> np.ndarray:
     share = own / (own + others[density > EMPTY])
     order = np.lexsort((-own, -share))
     held = np.cumsum(own[order]) / own.sum()
-    wanted = [mass(step / STEPS) for step in range(int(EXTREME) * STEPS + 1)]
-    place = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
+    place = np.minimum(np.searchsorted(held, _MASSES), len(held) - 1)
     return np.stack([share[order][place], own[order][place]], axis=1)
 
 
@@ -85,11 +87,7 @@ def discriminative(
         density, others: as in `least_shares`.
         edges: float64 `D x (B + 1)`.
     """
-    own = density.astype(np.float64)
-    # The share of the bin that sets the bar, whatever the rounding.
-    above = own > (1 + SLACK) * least[0] * (own + others)
-    level = (own >= (1 - SLACK) * least[0] * (own + others)) & (own >= least[1])
-    inside = (density > EMPTY) & (above | level)
+    inside = _reached(density, others, least[0], least[1])
     padded = np.pad(inside, ((0, 0), (1, 1)))
     starts, ends = (padded[:, 1:] & ~padded[:, :-1]), (padded[:, :-1] & ~padded[:, 1:])
     # At least one, so that no array is empty.
@@ -102,6 +100,37 @@ def discriminative(
     last = starts.sum(axis=1) - 1
     pieces[inside[:, -1], last[inside[:, -1]], 1] = np.inf
     return pieces
+
+
+def _reached(density: np.ndarray, others: np.ndarray, share: Any, dense: Any) -> np.ndarray:
+    """Whether a bin has more than `share` of the density, or that and the density `dense`."""
+    own = density.astype(np.float64)
+    # The share of the bin that sets the bar, whatever the rounding.
+    above = own > (1 + SLACK) * share * (own + others)
+    level = (own >= (1 - SLACK) * share * (own + others)) & (own >= dense)
+    return np.asarray((density > EMPTY) & (above | level))
+
+
+def first_widths(density: np.ndarray, others: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """The narrowest discriminative range that each bin is in: uint16 `C x B`, in steps of
+    `1 / STEPS`; one more than the widest where it is in none.
+
+    A wider range has all bins of a narrower one, so these say what every width has.
+
+    Args:
+        density, others: float32, float64 `C x B`, of each class on one neuron.
+        least: float64 `C x W x 2`, of each class, as from `least_shares`.
+    """
+    classes = np.arange(len(density))[:, None]
+    low = np.zeros(density.shape, np.int64)
+    high = np.full(density.shape, least.shape[1])
+    while (open_ := low < high).any():
+        middle = np.minimum((low + high) // 2, least.shape[1] - 1)
+        asked = least[classes, middle]
+        inside = _reached(density, others, asked[..., 0], asked[..., 1])
+        high = np.where(open_ & inside, middle, high)
+        low = np.where(open_ & ~inside, middle + 1, low)
+    return low.astype(np.uint16)
 
 
 def smoothed(counts: np.ndarray, bandwidth: np.ndarray) -> np.ndarray:

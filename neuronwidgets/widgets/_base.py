@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import anywidget
 import numpy as np
@@ -15,6 +16,7 @@ import traitlets as t
 
 from neuronwidgets.widgets._jobs import Jobs, Progress, Steps
 from neuronwidgets.widgets._page import page, write
+from neuronwidgets.widgets._presence import Presence
 
 STATIC = Path(__file__).parent.parent / "static"
 log = logging.getLogger("neuronwidgets")
@@ -59,16 +61,29 @@ class Widget(anywidget.AnyWidget):
     _serial = t.Int(0).tag(sync=True)
     """Counts what was put on the screen; a view says with `_seen` which it has seen."""
     _seen = t.Int(0).tag(sync=True, echo_update=False)
+    _key = t.Unicode().tag(sync=True)
+    """What a page counts its views by."""
 
     status = t.Dict(IDLE).tag(sync=True)
     """`{"state": "idle" | "running" | "error", "text": str, "progress": 0 to 1}`."""
 
     def __init__(self, **traits: Any) -> None:
-        super().__init__(**traits)
+        self._presence = Presence(self, str(front_end("asleep.js")))
+        super().__init__(_key=uuid4().hex, **traits)
         self._jobs = Jobs(self._report)
         self._failed_beside: object = None
         # `_handle_custom_msg` is ipywidgets' own: a method of that name would silence on_msg.
         self.on_msg(self._on_view_message)
+        self._presence.made()
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """What could not be opened leaves nothing in the kernel's list of widgets."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Traits change one at a time: jobs, views and cells set them from threads of their own."""
@@ -93,7 +108,25 @@ class Widget(anywidget.AnyWidget):
 
     def _messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
         """Each message that a view may send, `noun.verb`, and what answers it."""
-        return {"job.cancel": lambda _: self._jobs.cancel()}
+        return {
+            "job.cancel": lambda _: self._jobs.cancel(),
+            "views.count": lambda message: self._presence.seen(int(message["count"])),
+        }
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """What pages get: not all of it while none shows the widget."""
+        return self._presence.masked(super().get_state(key, drop_defaults))
+
+    @property
+    def model_id(self) -> str:
+        """What views call it by."""
+        self._presence.unpark()
+        found: str = super().model_id
+        return found
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        self._presence.displayed()
+        return super()._repr_mimebundle_(**kwargs)
 
     def _on_view_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         kind = str(content.get("type")) if isinstance(content, dict) else ""
@@ -155,10 +188,13 @@ class Widget(anywidget.AnyWidget):
 
     def _exported(self) -> dict[str, Any]:
         """The traits that a page gets."""
-        own = [name for name in self.keys if name in type(self)._own_traits()]
-        state = {name: getattr(self, name) for name in own}
         # A widget inside has a page of its own.
+        state = self._own_state()
         return {k: None if isinstance(v, Widget) else v for k, v in state.items()}
+
+    def _own_state(self) -> dict[str, Any]:
+        own = [name for name in self.keys if name in type(self)._own_traits()]
+        return {name: getattr(self, name) for name in own}
 
     @classmethod
     def _own_traits(cls) -> set[str]:
@@ -166,8 +202,37 @@ class Widget(anywidget.AnyWidget):
         ours = [c for c in cls.__mro__ if issubclass(c, Widget)]
         return {name for c in ours for name in vars(c) if name in cls.class_trait_names(sync=True)}
 
-    def close(self) -> None:
-        jobs = getattr(self, "_jobs", None)
-        if jobs is not None:
-            jobs.close()
+    def open(self) -> None:
+        """Be in the kernel's list of widgets, with what is part of it."""
+        for part in self._parts():
+            part.open()
+        super().open()
+
+    def _leave(self) -> None:
+        """End what it does, and be on no page and in no list of widgets, until `open`."""
+        self.cancel()
         super().close()
+        # That made it one that cannot be shown.
+        self.__dict__.pop("_repr_mimebundle_", None)
+        for part in self._parts():
+            (part._leave if isinstance(part, Widget) else part.close)()
+
+    def _go_on(self) -> None:
+        """Begin again with what `_leave` has ended."""
+
+    def _parts(self) -> list[Any]:
+        """Its layout, and the widgets inside of it."""
+        return [self.layout, *(v for v in self._own_state().values() if isinstance(v, Widget))]
+
+    def close(self) -> None:
+        """End the widget and its views."""
+        jobs = getattr(self, "_jobs", None)
+        if jobs is None:
+            return
+        jobs.close()
+        self._presence.parked = False
+        super().close()
+        # One that was parked is closed now, too.
+        self.__dict__["_repr_mimebundle_"] = None
+        for part in self._parts():
+            part.close()

@@ -44,6 +44,7 @@ class Evidence:
         self._texts: dict[int, Text] = {}
         self._sent = self._tree_faces()
         self._extra: set[int] = set()
+        self._refined: set[int] = set()
         tree = split.tree
         self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
         self.assessment = Assessment(split)
@@ -55,7 +56,7 @@ class Evidence:
         """The `tree` message."""
         split, acts, tree = self.split, self.split.acts, self.split.tree
         along = acts.along(split.direction if split.neuron is None else split.neuron)
-        faces, about = pack_faces(acts.samples, sorted(self._sent), self._texts)
+        faces, about = pack_faces(acts.samples, sorted(self._sent - self._later), self._texts)
         tensors = {
             "merge": tree.children,
             "height": tree.merge_heights,
@@ -97,10 +98,15 @@ class Evidence:
     def pack_evidence(self) -> bytes:
         """The `evidence` message."""
         nodes = list(self._found)
-        rows = [row for n in nodes for row in self._found[n][0][:SHOWN].tolist()]
-        tensors, about = self._pack_found([self._found[n] for n in nodes], rows)
+        found = [self._found[n] for n in nodes]
+        rows = _shown(found) | self._refined | self._extra | set(self._texts)
+        fresh = sorted((rows - self._sent) | self._later)
+        faces, about = pack_faces(self.split.acts.samples, fresh, self._texts)
         words = [self.words.of(n) for n in nodes]
-        return pack({"node": np.asarray(nodes, np.int32), **tensors}, {"words": words, **about})
+        return pack(
+            {"node": np.asarray(nodes, np.int32), **self._pack_found(found), **faces},
+            {"words": words, **about},
+        )
 
     def pack_refinement(
         self,
@@ -111,8 +117,9 @@ class Evidence:
         threshold: float,
         vectors: np.ndarray,
     ) -> bytes:
-        """The `refinement` message."""
-        tensors, about = self._pack_found(found, [r for f in found for r in f[0][:SHOWN].tolist()])
+        """The `refinement` message; the faces that it needs are in the next `evidence`."""
+        self._refined = _shown(found)
+        tensors = self._pack_found(found)
         if self.truth is not None:
             tensors["truth"] = self.truth.cosines(self.split, vectors)
         return pack(
@@ -122,25 +129,27 @@ class Evidence:
                 "node": nodes.astype(np.int32),
                 **tensors,
             },
-            {"threshold": threshold, **about},
+            {"threshold": threshold},
         )
 
+    @property
+    def _later(self) -> set[int]:
+        """Rows whose faces come with the evidence instead of the tree: texts, which are read on."""
+        return self._sent if self.split.acts.samples.kind == "text" else set()
+
     def _pack_found(
-        self, found: Sequence[tuple[np.ndarray, np.ndarray, float]], rows: Iterable[int]
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        self, found: Sequence[tuple[np.ndarray, np.ndarray, float]]
+    ) -> dict[str, np.ndarray]:
         acts = self.split.acts
         width = min(FOUND, len(acts))
         index = np.stack([f[0] for f in found]) if found else np.zeros((0, width), np.int64)
         label = np.full(index.shape, -1) if acts.labels is None else acts.labels[index]
-        fresh = sorted((set(rows) - self._sent) | set(self._texts) | self._extra)
-        faces, about = pack_faces(acts.samples, fresh, self._texts)
         return {
             "found": index.astype(np.int32),
             "projection": np.stack([f[1] for f in found]) if found else np.zeros((0, width), "f4"),
             "found_label": label.astype(np.int32),
             "cosine": np.array([f[2] for f in found], np.float32),
-            **faces,
-        }, about
+        }
 
     # What gathers it
 
@@ -272,3 +281,8 @@ class Evidence:
             if len(rows) >= ALL_FACES:
                 break
         return rows
+
+
+def _shown(found: Iterable[tuple[np.ndarray, np.ndarray, float]]) -> set[int]:
+    """Rows of what vectors find that a view shows."""
+    return {row for rows, _, _ in found for row in rows[:SHOWN].tolist()}

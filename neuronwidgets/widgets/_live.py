@@ -91,7 +91,7 @@ class Live(Widget):
             if (now := feed.said()) != self.reading:
                 self.set_trait("reading", now)
             free = jobs.kind not in (*self._KEPT, REFRESHING) and self._resting()
-            if free and feed.due():
+            if free and feed.due() and not self._presence.parked:
                 self._start(self._refresh(), kind=REFRESHING)
         return not feed.complete
 

@@ -13,29 +13,31 @@ tree        merge int32 (n-1) x 2   children of each merge, the larger first
             truth_node int32 p      the nodes that can be concepts (absent without truth)
             truth float64 p x f     cosines of their vectors with the true features that drive the
                                     neuron, meta.truth.names (absent without truth)
-            + faces
+            + faces, of texts none: theirs are in the evidence
 evidence    node int32 m            tree nodes whose vectors were looked up in the whole dataset
             found int32 m x f       dataset rows of highest projection, highest first
             projection float32 m x f
             found_label int32 m x f
             cosine float32 m        of the node's vector with the neuron's axis
-            + faces
+            + faces that the tree has not
 refinement  concept int32 n         the k-means concept of each sample, -1 none
             mark int8 n             0 stayed, 1 moved, 2 left
             node int32 k            the tree node each concept goes with, -1 none
             truth float64 k x f     as in the tree, of each concept (absent without truth)
-            + the evidence arrays without `node`, one row per concept, + faces
+            + the evidence arrays without `node` and faces, one row per concept
 picture     activation float32 N    of one neuron, class after class, ascending in each
             start int32 C+1         where each class begins
             mean, std float64 C     of each class
             quantile float64 C x L  at the normal scores meta.scores, the ends for the extremes
             edges float64 B+1       the neuron's equal bins; what lies beyond is in the end bins
-            density float32 C x B   smoothed share of each class in each bin
-            least float64 C x 401 x 2   share, and at just that density, which a discriminative
-                                    range asks of a bin, by hundredths of tau, 0 to 4
-            overlap float32 C x C   share of two classes' distributions that coincides
+            density uint8 C x B     smoothed share of each class in each bin: the root of the share,
+                                    255 where it is the class's largest
+            first uint16 C x B      the narrowest discriminative range that has the bin, in
+                                    hundredths of tau; 401 where none has
+            bar uint8 C x 81        how dense a discriminative range is at least, against the mean
+                                    of the others, by 0.05 of tau: 40 log10(ratio) + 120
             rank int32 C            how salient the neuron is for each class, 1 = most
-            face_value float32 F    activation of each face's sample
+examples    face_value float32 F    activation of each face's sample
             face_label int32 F      its class
             + faces
 toys        of run r, suffix r:     one or two toy models, `k` neurons and `N` features each
@@ -44,6 +46,8 @@ toys        of run r, suffix r:     one or two toy models, `k` neurons and `N` f
             neurons int32 k         the neuron in each row
             features int32 N        the feature in each column
             bias, share float32 k   by neuron: bias; largest response over the sum, 0 = dead
+                                    (these five not where meta.runs[r].kept: the run's last still
+                                    in the checkpoints is meant)
             log_step, log_mono int32 L      steps done, monosemantic neurons
             log_loss, log_bias float64 L    loss as a share of the best linear map's; mean bias
 checkpoints of run r, suffix r:     C stills: A C x k x N, neurons, features, bias, share as above,

@@ -108,7 +108,7 @@ class Bench:
         """The `_picture` and `_checkpoints` messages of one moment."""
         with self._turn:
             runs = [progress.run(i) for progress, i in self._progress()]
-            return pack_picture(self._now()), pack_checkpoints(runs)
+            return pack_picture(self._now(), kept=True), pack_checkpoints(runs)
 
     def _progress(self) -> list[tuple[Progress, int]]:
         return [(training.progress(), place) for training, place in self._slots]

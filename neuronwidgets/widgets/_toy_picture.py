@@ -90,13 +90,14 @@ class Now:
     speed: float
 
 
-def pack_picture(runs: Sequence[Now]) -> bytes:
-    """The `_picture` message."""
+def pack_picture(runs: Sequence[Now], kept: bool = False) -> bytes:
+    """The `_picture` message; if `kept`, each run's model is the last still of `_checkpoints`, and
+    not here a second time."""
     tensors: dict[str, np.ndarray] = {}
     told = []
     for r, run in enumerate(runs):
         parts = {
-            **run.still.tensors,
+            **({} if kept else run.still.tensors),
             "log_step": run.log.step.astype(np.int32),
             "log_loss": run.relative(run.log.loss),
             "log_mono": run.log.monosemantic.astype(np.int32),
@@ -113,6 +114,7 @@ def pack_picture(runs: Sequence[Now]) -> bytes:
                 "steps": run.config.steps,
                 "speed": run.speed,
                 "done": run.still.step == run.config.steps,
+                "kept": kept,
                 **run.still.meta,
             }
         )

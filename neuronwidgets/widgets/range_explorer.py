@@ -63,6 +63,7 @@ class RangeExplorer(Widget):
     completions = t.Dict().tag(sync=True)
     """How the language model goes on from `prompt`: without mask, range mask, neuron mask."""
     _picture = t.Bytes().tag(sync=True)
+    _examples = t.Bytes().tag(sync=True)
 
     _LATE = ("edges", "selection")
 
@@ -144,27 +145,30 @@ class RangeExplorer(Widget):
         self._applying: int | None = threading.get_ident()
         self._quiet = True
         super().__init__()
-        self.can = {
-            "measure": model is not None and data is not None,
-            "perplexity": texts is not None,
-            "complete": self._speaker is not None and tokenizer is not None,
-        }
-        if self.can["measure"]:
-            self._cost = MaskCost(
-                model, data, acts.layer, self._label_names, self.ranges.seen, labels=labels,
-                texts=texts, language_model=language_model, tokenizer=tokenizer, classes=classes,
-                predict=predict, transform=transform, batch_size=batch_size,
-                max_length=max_length, neuron_axis=neuron_axis,
-            )  # fmt: skip
-        self._show(first)
-        self._applying = None
-        self.label = chosen
-        self.tau, self.rule, self.top = tau, rule, top
-        self._quiet = False
-        if prompt:
-            self.complete(prompt)
-        else:
-            self._refresh()
+        with self._opening():
+            self.can = {
+                "measure": model is not None and data is not None,
+                "perplexity": texts is not None,
+                "complete": self._speaker is not None and tokenizer is not None,
+            }
+            if self.can["measure"]:
+                self._cost = MaskCost(
+                    model, data, acts.layer, self._label_names, self.ranges.seen, labels=labels,
+                    texts=texts, language_model=language_model, tokenizer=tokenizer,
+                    classes=classes, predict=predict, transform=transform,
+                    batch_size=batch_size, max_length=max_length, neuron_axis=neuron_axis,
+                )  # fmt: skip
+            self._show(first)
+            self._applying = None
+            self.label = chosen
+            if self._pictures.many:
+                self._exemplify()
+            self.tau, self.rule, self.top = tau, rule, top
+            self._quiet = False
+            if prompt:
+                self.complete(prompt)
+            else:
+                self._refresh()
 
     # What a user reads
 
@@ -289,6 +293,8 @@ class RangeExplorer(Widget):
     def _moved(self, change: Any) -> None:
         if self._quiet:
             return
+        if change["name"] == "label" and self._pictures.many:
+            self._exemplify()
         if change["name"] in ("label", "tau", "rule"):
             # A range drawn by hand is one label's, at one width.
             self.edges = []
@@ -298,6 +304,9 @@ class RangeExplorer(Widget):
         if self.status["state"] == "error":
             self.status = IDLE
         self._refresh(REST)
+
+    def _go_on(self) -> None:
+        self._refresh()
 
     # Asked for by a view
 
@@ -320,8 +329,12 @@ class RangeExplorer(Widget):
             self.neuron = neuron
             self.edges, self.selection = [], []
             self._picture = self._pictures.pack(neuron)
+            self._exemplify()
             if self.status["state"] == "error":
                 self.status = IDLE
+
+    def _exemplify(self) -> None:
+        self._examples = self._pictures.pack_examples(self.neuron, int(self.label))
 
     @contextmanager
     def _applied(self) -> Iterator[None]:

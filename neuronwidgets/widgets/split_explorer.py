@@ -147,14 +147,15 @@ class SplitExplorer(Live):
         else:
             first = given
         super().__init__()
-        able = [name for name in METHODS if name != first.method and ready(name)]
-        self._methods = sorted([first.method, *able], key=[*METHODS, first.method].index)
-        if threshold is not None:
-            self._memory.keep(first, float(threshold), {})
-        self._show(*self._ready(first))
-        self.refined = bool(refined)
-        self._gather()
-        self._follow()
+        with self._opening():
+            able = [name for name in METHODS if name != first.method and ready(name)]
+            self._methods = sorted([first.method, *able], key=[*METHODS, first.method].index)
+            if threshold is not None:
+                self._memory.keep(first, float(threshold), {})
+            self._show(*self._ready(first))
+            self.refined = bool(refined)
+            self._gather()
+            self._follow()
 
     # What a user reads
 
@@ -305,6 +306,9 @@ class SplitExplorer(Live):
                 self.status = IDLE
             self._gather(REST)
 
+    def _go_on(self) -> None:
+        self._gather(REST)
+
     # Asked for by a view
 
     def _messages(self) -> dict[str, Any]:
@@ -347,8 +351,8 @@ class SplitExplorer(Live):
         # With all that the cards show, so that none of them is blank meanwhile.
         proof = ready[1]
         yield from silently(proof.steps(self._nodes(made, threshold), lambda: None))
-        found = proof.pack_evidence()
         packed = (yield from silently(proof.regroup(threshold))) if refined else None
+        found = proof.pack_evidence()
 
         def show() -> None:
             with self._together(), self._quietly(), self.hold_trait_notifications():
@@ -404,7 +408,7 @@ class SplitExplorer(Live):
                 self.threshold = made.suggested if threshold is None else threshold
                 self.selection = []
                 self._refinement = b""
-                self._evidence = b""
+                self._evidence = evidence.pack_evidence()
                 self._suggestions = evidence.assessment.suggestions()
                 self._scores = evidence.assessment.scores()
                 self._tree = tree
@@ -465,7 +469,7 @@ class SplitExplorer(Live):
             def regroup() -> None:
                 with self._together():
                     if self._split is made:
-                        self._refinement = packed
+                        self._refinement, self._evidence = packed, proof.pack_evidence()
                         self._members = threshold, done
 
             yield regroup

@@ -85,7 +85,8 @@ class ToyLab(Widget):
         self._narrow: dict[int, int] = {}
         self._bench = Bench.fresh(checked(configs), device)
         super().__init__()
-        self._show(self._bench)
+        with self._opening():
+            self._show(self._bench)
 
     # What a user reads
 
@@ -181,8 +182,6 @@ class ToyLab(Widget):
         if hasattr(self, "_bench"):
             self._hush(False)
         super().close()
-        if self._explorer is not None:
-            self._explorer.close()
 
     def __repr__(self) -> str:
         if not hasattr(self, "_bench"):
@@ -458,6 +457,7 @@ def _opened(run: Run, which: int, neuron: int) -> tuple[SplitExplorer, str]:
             "there is nothing to split."
         )
     made = SplitExplorer(acts, neuron, min(100, active), truth=run)
+    made._presence.released()
     return made, f"Neuron {neuron} of {NAMES[which]} after {run.step:,} steps"
 
 

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 CHROMIUM = """--no-sandbox --disable-gpu --disable-quic --no-first-run
 --disable-background-networking --disable-component-update --disable-sync""".split()  # noqa: SIM905
+STATE = "application/vnd.jupyter.widget-state+json"
 WAIT = 90_000
 """Milliseconds after which something will not come, on a busy machine neither."""
 expect.set_options(timeout=WAIT)
@@ -114,6 +115,24 @@ class Notebook:
             f"p95 {spent[len(spent) * 95 // 100 - 1]:.1f} ms, max {spent[-1]:.1f} ms"
         )
         return seen
+
+    def run_cell(self, index: int) -> None:
+        """Run one cell, as its user would."""
+        self.page.evaluate(
+            """async index => {
+              window.jupyterapp.shell.currentWidget.content.activeCellIndex = index;
+              await window.jupyterapp.commands.execute('notebook:run-cell');
+            }""",
+            index,
+        )
+
+    def saved(self) -> dict[str, Any]:
+        """Save the notebook; the widgets' models that it then holds."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        metadata = json.loads(self.path.read_text("utf-8"))["metadata"]
+        widgets = metadata.get("widgets", {})
+        found: dict[str, Any] = widgets.get(STATE, {}).get("state", {})
+        return found
 
     def theme(self, name: str) -> None:
         self.page.evaluate(

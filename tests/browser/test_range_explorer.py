@@ -293,3 +293,62 @@ def test_drag_with_14_x_20000_samples(lab: Any, rule: str) -> None:
     words = notebook.dragged([(i + 1) / 25 for i in range(100)], line.inner_text)
     assert len(words) > 60
     page.close()
+
+
+MANY = """
+import numpy as np, neuronwidgets as nw
+rng = np.random.default_rng(0)
+label = np.repeat(np.arange(1000), 6)
+values = rng.normal(label[:, None] / 100 * [1, -1, 0], 1).astype("f4")
+images = (rng.random((6000, 8, 8)) * 255).astype("u1")
+names = [f"species {c} of a thousand" for c in range(1000)]
+acts = nw.Activations.from_arrays(values, images, label, label_names=names)
+explorer = nw.RangeExplorer(acts, 0, names[3])
+explorer
+"""
+
+
+def test_a_thousand_labels(lab: Any, shots: Path) -> None:
+    notebook = lab.notebook("many", [MANY])
+    notebook.run_all()
+    frame, page = notebook.frame(), notebook.page
+    expect(frame.locator(".nw-facts")).to_contain_text("1,000 labels")
+    expect(frame).to_contain_text("What overlaps species 3 of a thousand most?")
+    expect(frame).to_contain_text("31 of 1,000 labels, nearest first")
+    expect(frame.locator(".nw-picks .nw-tile").first).to_be_visible()
+    # By its name, and the next one with Enter.
+    find = frame.get_by_placeholder("find a label")
+    find.fill("species 777")
+    find.press("Enter")
+    expect(frame).to_contain_text("What overlaps species 777 of a thousand most?")
+    notebook.follows("explorer.label", "777")
+    chosen = frame.locator(".nw-names button[aria-pressed=true]")
+    expect(chosen).to_be_visible()
+    expect(chosen).to_have_text("species 777 of a thousand")
+    expect(frame.locator(".nw-said-line")).to_contain_text("of species 777 of a thousand inside")
+    # Its own samples come along.
+    expect(frame.locator(".nw-picks .nw-tile").first).to_have_attribute(
+        "title", re.compile("^species 777 of a thousand")
+    )
+    find.fill("whale")
+    find.press("Enter")
+    expect(frame.locator(".nw-find")).to_contain_text("no label has “whale”")
+    # A row of the overlap is a label.
+    matrix = frame.locator(".nw-matrix canvas")
+    box = matrix.bounding_box()
+    matrix.click(position={"x": 4, "y": 18 + 3.5 * (box["height"] - 20) / 32})
+    expect(chosen).not_to_have_text("species 777 of a thousand")
+    near = int(notebook.python("print(explorer.label)"))
+    assert 0 < abs(near - 777) < 200
+    page.mouse.move(0, 0)
+    frame.screenshot(path=shots / "many-labels.png")
+    notebook.theme("JupyterLab Dark")
+    expect(page.locator("body[data-jp-theme-light=false]")).to_have_count(1)
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+    page.mouse.move(0, 0)
+    frame.screenshot(path=shots / "many-labels-dark.png")
+    places = [i / 20 for i in range(1, 60)]
+    looked = notebook.dragged(places, lambda: frame.locator(".nw-said-line").inner_text())
+    assert len(looked) > 20
+    assert notebook.errors == []
+    notebook.page.close()

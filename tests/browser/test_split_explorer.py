@@ -568,7 +568,7 @@ def test_text_progress_and_cancel(lab: Any, shots: Path) -> None:
     page = notebook.page
     notebook.run_all()
     frame = notebook.frame()
-    expect(frame.locator(".nw-peak").first).to_have_text(re.compile(" (dog|castle)"))
+    expect(frame.locator(".nw-peak").first).to_have_text(re.compile("^(dog|castle)$"))
     expect(frame.locator(".nw-text").first).to_contain_text("🙂 <i>x</i>")
     apart = frame.locator(".nw-terms").all_inner_texts
     expect(frame.locator(".nw-terms")).to_have_count(2)

@@ -74,7 +74,9 @@ def test_train_and_read_the_result(notebook: Any, shots: Path) -> None:
     # Training here is training anywhere.
     same = "(lab.runs[1].W1[-1] == nw.toy.train(first[1]).W1[-1]).all()"
     assert notebook.python(f"print({same})") == "True"
+    before = notebook.python("print(lab._serial)")
     press(notebook, "run again")
+    notebook.follows(f"lab._serial > {before}", "True")
     expect(progress(notebook)).to_have_text("step 300 of 300")
 
 

@@ -10,6 +10,7 @@ import sys
 import warnings
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from transformers import BertModel, PreTrainedTokenizerBase
 import neuronwidgets as nw
 from neuronwidgets.activations.store import writer as writing
 from neuronwidgets.capture import disk
+from neuronwidgets.capture.disk import Pace
 from neuronwidgets.capture.rows import ToHost
 from neuronwidgets.capture.run import Run
 
@@ -226,13 +228,20 @@ def test_every_kind_of_texts_is_the_same_in_a_folder_in_parts_and_in_the_backgro
 
 KILLED = """
 import os, sys
+from functools import partial
 import cloudpickle, numpy as np, pandas, pyarrow.parquet, torch
 from torch import nn
 import neuronwidgets as nw
 from neuronwidgets.capture import disk
+from neuronwidgets.capture.run import Run
 
-def run(out):
-    disk.SHARD = 2
+def run(out, seed):
+    disk.SHARD = 2 if seed == "none" else 6
+    random = np.random.default_rng(None if seed == "none" else int(seed))
+    # Time stands still, or jumps, so that shards end anywhere and elsewhere in each process.
+    jumps = iter(random.exponential(9, 10**5).cumsum())
+    clock = (lambda: 0.0) if seed == "none" else jumps.__next__
+    sys.modules["neuronwidgets.capture.capture"].Run = partial(Run, pace=disk.Pace(30.0, clock))
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(12, 40), nn.ReLU(), nn.Linear(40, 3))
     data = np.random.default_rng(0).normal(size=(160, 12)).astype("f4")
@@ -248,7 +257,7 @@ torch.set_num_threads(1)
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
-        run(line.strip())
+        run(*line.split())
         os._exit(0)
     print(child, flush=True)
     print(os.waitpid(child, 0)[1], flush=True)
@@ -256,14 +265,17 @@ for line in sys.stdin:
 
 
 @pytest.mark.slow
-def test_a_killed_capture_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("jumps", [False, True])
+def test_a_killed_capture_resumes_to_the_same(tmp_path: Path, jumps: bool) -> None:
+    """To the same bytes where shards end in the same places, and to the same rows in any case."""
     command = [sys.executable, "-c", KILLED]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None
     assert server.stdout is not None
+    seeds = iter(range(1000)) if jumps else None
 
     def start(folder: Path) -> int:
-        server.stdin.write(f"{folder}\n")
+        server.stdin.write(f"{folder} {'none' if seeds is None else next(seeds)}\n")
         server.stdin.flush()
         return int(server.stdout.readline())
 
@@ -278,6 +290,7 @@ def test_a_killed_capture_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     start(whole)
     assert ended() == 0
     expected = files(whole)
+    (state,) = whole.glob("state-*.pickle")
     random = np.random.default_rng(1)
     killed = 0
     for attempt in range(4):
@@ -300,13 +313,30 @@ def test_a_killed_capture_resumes_to_the_same_bytes(tmp_path: Path) -> None:
                     assert len(nw.Activations.load(folder, "1")) == manifest["samples"]
         start(folder)
         assert ended() == 0
-        assert files(folder) == expected
+        if not jumps:
+            assert files(folder) == expected
+        for layer in ("1", "2"):
+            same(nw.Activations.load(folder, layer), nw.Activations.load(whole, layer))
+        assert (folder / state.name).read_bytes() == state.read_bytes()
+        assert contiguous(folder) == 40
         for name in ("top-1", "top-2", "mean-1", "mean-2"):
             a, b = (np.load(f"{out}-{name}.npy") for out in (folder, whole))
             np.testing.assert_array_equal(a, b)
     server.communicate()
     assert server.returncode == 0
     assert killed >= 10
+
+
+def contiguous(folder: Path) -> int:
+    """How many batches the shards hold, one after the other; no file beside them."""
+    manifest, at = json.loads((folder / "manifest.json").read_text()), 0
+    for shard in manifest["shards"]:
+        assert shard["first_batch"] == at
+        at += shard["batches"]
+    names = {f"{shard['first_batch']:08d}" for shard in manifest["shards"]}
+    for place in [*(layer["folder"] for layer in manifest["layers"].values()), "samples"]:
+        assert {path.stem for path in (folder / place).iterdir()} == names
+    return at
 
 
 def test_a_folder_of_something_else_is_refused_with_what_differs(
@@ -591,3 +621,91 @@ def test_a_state_that_a_killed_capture_left_behind_goes(tmp_path: Path) -> None:
     (tmp_path / "killed").mkdir()
     (tmp_path / "killed" / "state-00000001.pickle").write_bytes(b"old")
     assert captured(tmp_path / "killed") == expected
+
+
+@pytest.mark.parametrize("collect", [None, [nw.Moments()]])
+def test_a_crash_of_a_slow_capture_costs_less_than_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collect: Any
+) -> None:
+    monkeypatch.setattr(disk, "SHARD", 64)
+    now, seconds, safe = 0.0, 0.0, [0.0]
+
+    class Slow(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            nonlocal now
+            now += seconds
+            return x
+
+    commit = writing.Writer.commit
+
+    def timed(self: Any, *about: Any, **options: Any) -> None:
+        commit(self, *about, **options)
+        safe.append(now)
+
+    monkeypatch.setattr(writing.Writer, "commit", timed)
+    monkeypatch.setattr(sys.modules["neuronwidgets.capture.capture"], "Run",
+                        partial(Run, pace=Pace(clock=lambda: now)))  # fmt: skip
+    model = nn.Sequential(Slow(), nn.ReLU())
+    batches: list[Any] = [torch.rand(2, 3) for _ in range(64)]
+
+    seconds = 23.3
+    read(model, batches[:54], "1", out=tmp_path / "slow", collect=collect)
+    assert now == pytest.approx(54 * seconds)
+    assert np.diff(safe).max() < 60
+    assert len(safe) == 1 + 27
+    # Quick batches fill a shard.
+    seconds = 0.4
+    read(model, batches[:54], "1", out=tmp_path / "quick", collect=collect)
+    assert len(safe) == 1 + 28
+    # However long it takes to find again what is in the store, it is no reason to end a shard.
+    seconds = 1.0
+    with pytest.raises(nw.CaptureError):
+        read(model, [*batches[:32], "broken"], "1", out=tmp_path / "on", collect=collect)
+    before = len(safe)
+
+    def late() -> Any:
+        nonlocal now
+        for i, batch in enumerate(batches):
+            now += 10 * (i < 30)
+            yield batch
+
+    read(model, late(), "1", out=tmp_path / "on", collect=collect)
+    shards = json.loads((tmp_path / "on" / "manifest.json").read_text())["shards"]
+    assert [shard["batches"] for shard in shards] == [30, 30, 4]
+    assert len(safe) == before + 2
+
+
+def test_a_killed_capture_whose_shards_ended_elsewhere_leaves_none_of_them(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(12, 4), nn.ReLU())
+    data = np.random.default_rng(0).normal(size=(40, 12)).astype("f4")
+    read(model, data, "1", out=tmp_path / "whole")
+    expected = files(tmp_path / "whole")
+    for place in ("layer-0-1/00000007.safetensors", "layer-0-1/00000004.part",
+                  "samples/00000007.parquet"):  # fmt: skip
+        path = tmp_path / "killed" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"old")
+    read(model, data, "1", out=tmp_path / "killed")
+    assert files(tmp_path / "killed") == expected
+
+
+def test_what_was_stopped_is_given_up_before_it_is_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = nn.Sequential(nn.Linear(3, 4))
+    batches: list[Any] = [torch.rand(2, 3) for _ in range(9)]
+    with pytest.raises(nw.CaptureError):
+        read(model, [*batches[:4], "broken"], "0", out=tmp_path)
+    assert len(nw.Activations.load(tmp_path)) == 8
+
+    def killed(*_about: Any, **_options: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writing.Writer, "commit", killed)
+        patched.setattr(Run, "stop", lambda _: None)
+        with pytest.warns(UserWarning, match="stopped after"):
+            read(model, batches, "0", out=tmp_path)
+    # Its file holds another shard by now, which the manifest does not list.
+    assert len(nw.Activations.load(tmp_path)) == 6
+    assert len(read(model, batches, "0", out=tmp_path)) == 18

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,8 @@ from transformers import BertModel, PreTrainedTokenizerBase
 import neuronwidgets as nw
 from neuronwidgets.capture import disk
 from neuronwidgets.capture import ray as ray_engine
+from neuronwidgets.capture.disk import Pace
+from neuronwidgets.capture.run import Run
 
 WORDS = ["the", "cat", "sat", "on", "mat", "play"]
 RNG = np.random.default_rng(0)
@@ -142,6 +148,49 @@ def test_a_worker_that_dies_costs_a_retry(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(found.values), np.asarray(expected.values))
     shards = {k: v for k, v in files(tmp_path / "acts").items() if k != "manifest.json"}
     assert shards == {k: v for k, v in files(tmp_path / "one").items() if k != "manifest.json"}
+
+
+class Ticking:
+    """A clock of which each look takes 20 seconds, on every machine."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 20
+        return self.now
+
+
+@pytest.mark.parametrize("collect", [None, [nw.Moments(), nw.Rows()]])
+def test_windows_end_by_time_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collect: Any
+) -> None:
+    monkeypatch.setattr(disk, "SHARD", 8)
+    options: dict[str, Any] = {"collect": collect, "labels": [i % 3 for i in range(80)]}
+    taken: list[int] = []
+    take = Run.take
+
+    def counted(self: Run, entries: Any, *about: Any) -> None:
+        take(self, entries, *about)
+        taken.extend(entry["batches"] for entry in entries)
+
+    monkeypatch.setattr(Run, "take", counted)
+    monkeypatch.setattr(sys.modules["neuronwidgets.capture.capture"], "Run",
+                        partial(Run, pace=Pace(clock=Ticking())))  # fmt: skip
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4))
+    one = read(model, DATA, "0", **options)
+    two = read(model, DATA, "0", out=tmp_path / "two", engine="ray", workers=2, **options)
+    # At 20 seconds a batch, the second is past the half minute.
+    assert max(taken) == 2
+    assert sum(taken) == 20
+    shards = json.loads((tmp_path / "two" / "manifest.json").read_text())["shards"]
+    first = [shard["first_batch"] for shard in shards]
+    assert first == [0, *itertools.accumulate(taken)][:-1]
+    if collect:
+        np.testing.assert_allclose(two[0].mean, one[0].mean, rtol=1e-12)
+        one, two = one[1], two[1]
+    np.testing.assert_array_equal(np.asarray(two.values), one.values)
+    np.testing.assert_array_equal(two.labels, one.labels)
 
 
 @pytest.mark.parametrize("how", ["raises", "always dies"])

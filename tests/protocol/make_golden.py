@@ -58,7 +58,7 @@ def activations(kind: str) -> nw.Activations:
 
 
 def evidence(kind: str) -> tuple[Evidence, list[int]]:
-    made = nw.split(activations(kind), 0, top=60)
+    made = nw.split(activations(kind), 0, top=60, distinct=None)
     proof = Evidence(made)
     nodes = [int(n) for n in made.cut().nodes]
     for step in proof.steps(nodes, lambda: None):
@@ -73,6 +73,7 @@ def messages() -> dict[str, bytes]:
         out[f"{kind}-tree"] = proof.pack_tree()
         out[f"{kind}-evidence"] = proof.pack_evidence()
         out[f"{kind}-range"] = pictures(kind).pack(1)
+        out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
     return out
 
 
@@ -90,7 +91,7 @@ def known() -> Truth:
 
 def truths() -> tuple[dict[str, bytes], dict[str, object]]:
     """The messages with known features, and what Python's calibration says of each cut."""
-    made, truth = nw.split(activations("image"), 0, top=60), known()
+    made, truth = nw.split(activations("image"), 0, top=60, distinct=None), known()
     proof = Evidence(made, truth)
 
     def said(concepts: Concepts) -> dict[str, object]:
@@ -160,9 +161,15 @@ def intervals() -> list[dict[str, object]]:
     return rows
 
 
+def overlap() -> list[list[float]]:
+    """How much of each two labels' distributions coincides."""
+    found: list[list[float]] = nw.ranges(activations("image")).overlap(1).round(6).tolist()
+    return found
+
+
 def cuts() -> dict[str, object]:
     """What the tree says at many thresholds, with and without names: both languages must agree."""
-    made = nw.split(activations("image"), 0, top=60)
+    made = nw.split(activations("image"), 0, top=60, distinct=None)
     tree = made.tree
     coarse = made.cut(tree.top * 0.6)
     fine = made.cut(tree.top * 0.2)
@@ -187,6 +194,7 @@ if __name__ == "__main__":
     with_truth, recovery = truths()
     for name, data in {**messages(), **with_truth}.items():
         (HERE / f"{name}.safetensors").write_bytes(data)
-    for name, made in (("cuts", cuts()), ("intervals", intervals()), ("recovery", recovery)):
+    for name, made in (("cuts", cuts()), ("intervals", intervals()), ("overlap", overlap()),
+                       ("recovery", recovery)):  # fmt: skip
         text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
         (HERE / f"{name}.json").write_text(text, "utf-8")

@@ -19,7 +19,7 @@ golden = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(golden)
 
 
-@pytest.mark.parametrize("kind", ["tree", "evidence", "range"])
+@pytest.mark.parametrize("kind", ["tree", "evidence", "range", "examples"])
 @pytest.mark.parametrize("shown", ["image", "text"])
 def test_messages(shown: str, kind: str) -> None:
     name = f"{shown}-{kind}"
@@ -65,6 +65,11 @@ def test_cuts() -> None:
     for one, other in zip(now["cuts"], then["cuts"], strict=True):
         assert one.pop("threshold") == pytest.approx(other.pop("threshold"))
         assert one == other
+
+
+def test_overlap() -> None:
+    then = json.loads((HERE / "overlap.json").read_text("utf-8"))
+    np.testing.assert_allclose(golden.overlap(), then, atol=1e-5)
 
 
 def test_intervals() -> None:

@@ -159,3 +159,9 @@ def test_places_and_the_rows_at_them() -> None:
     assert tokens.rows_at(places).tolist() == [1, 2]
     assert tokens.rows_at(np.array([[5, 1], [0, 0]])).tolist() == [-1, -1]
     assert tokens.rows_at(np.zeros((0, 2), np.int64)).tolist() == []
+
+
+def test_texts_keep_their_direction_in_a_cell() -> None:
+    made = Samples.of(["القط 1", "the <cat>"], 2)._repr_html_()
+    assert "<li><bdi dir='auto'>القط 1</bdi></li>" in made
+    assert "<bdi dir='auto'>the &lt;cat&gt;</bdi>" in made

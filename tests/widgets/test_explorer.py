@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -13,6 +14,8 @@ import neuronwidgets as nw
 from neuronwidgets.activations import Samples
 from neuronwidgets.widgets._jobs import Progress
 from neuronwidgets.widgets._protocol import unpack
+
+MESSAGES = ("_tree", "_evidence", "_refinement")
 
 
 def activations(**more: Any) -> nw.Activations:
@@ -245,6 +248,37 @@ def test_token_units_are_shaded_from_the_store() -> None:
     assert about["peaks"][first] == 2
     home = 3 * (int(explorer.split.index[0]) // 3)
     np.testing.assert_allclose(shaded[first], values[home : home + 3, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_each_sample_is_in_the_state_once(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 0.3, (300, 8)).astype("f4")
+    values[np.arange(300), 1 + np.arange(300) % 3] += 3
+    values[:150, 0] += 4
+    texts = [f"sample <{i}> of many" for i in range(300)]
+    spans = [np.array([[0, 6], [6, 9 + len(str(i))]], np.int32) for i in range(300)]
+
+    def tokens(rows: Any, direction: object) -> list[np.ndarray]:
+        return [np.array([0.2, 3], np.float32) for _ in rows]
+
+    samples = Samples(300, texts=texts, spans=spans)
+    if kind == "image":
+        samples = Samples(300, images=list(rng.integers(0, 255, (300, 9, 9), "u1")))
+    acts = nw.Activations("x", values, samples, unit="max", tokens=tokens)
+    explorer = nw.SplitExplorer(acts, 0, top=20, refined=True)
+    assert explorer.wait(30)
+    messages = {name: unpack(getattr(explorer, name)) for name in MESSAGES}
+    rows = [row for name in MESSAGES[:2] for row in messages[name][0]["face"].tolist()]
+    assert len(rows) == len(set(rows))
+    assert set(explorer.split.index.tolist()) < set(rows)
+    refinement = messages["_refinement"][0]
+    assert set(refinement["found"][:, :8].ravel().tolist()) <= set(rows)
+    assert not {"face", "atlas", "value"} & set(refinement)
+    if kind == "text":
+        state = json.dumps([about for _, about in messages.values()])
+        counts = [state.count(f" <{i}> ") + state.count(f' <{i}>"') for i in range(300)]
+        assert max(counts) == 1
 
 
 def test_closing_ends_the_job() -> None:

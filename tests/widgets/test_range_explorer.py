@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 import traitlets as t
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import neuronwidgets as nw
@@ -79,8 +81,9 @@ def test_the_picture_is_the_ranges(explorer: Any, case: dict[str, Any]) -> None:
     assert about["labels"] == list(found.label_names)
     assert about["count"] == found.count.tolist()
     np.testing.assert_allclose(tensors["mean"], found.mean[:, 3])
-    np.testing.assert_allclose(tensors["density"], found.densities[:, 3], rtol=1e-5)
-    np.testing.assert_allclose(tensors["overlap"], found.overlap(3), rtol=1e-5)
+    share = tensors["density"].astype("f8") ** 2
+    share /= share.sum(1, keepdims=True)
+    np.testing.assert_allclose(share, found.densities[:, 3], atol=1e-3)
     for c in range(3):
         mine = tensors["activation"][tensors["start"][c] : tensors["start"][c + 1]]
         expected = np.sort(case["acts"].values[case["acts"].labels == c, 3])
@@ -349,6 +352,74 @@ def test_measuring_fails_in_words(case: dict[str, Any]) -> None:
     made.tau = 1.0
     assert made.wait(30)
     assert "the data has the label 'cap'" in made.status["text"]
+
+
+def state_of(made: Any) -> int:
+    """Bytes of state, the front end's code aside."""
+    return sum(len(v) if isinstance(v, bytes) else len(json.dumps(v))
+               for v in made._exported().values())  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("labels", "each", "kind", "most"),
+    [
+        (100, 4, "none", 2e5),
+        (1000, 4, "image", 1e6),
+        (1000, 4, "text", 1e6),
+        (1000, 200, "none", 1e6),
+        (2000, 4, "none", 2e6),
+    ],
+)
+def test_state_grows_with_the_labels_and_not_with_their_square(
+    labels: int, each: int, kind: str, most: float
+) -> None:
+    rng = np.random.default_rng(0)
+    count = labels * each
+    values = rng.random((count, 2), "f4")
+    samples: Any = None
+    if kind == "image":
+        samples = rng.integers(0, 255, (count, 12, 12, 3), "u1")
+    elif kind == "text":
+        samples = [f"a text of some length, which is number {i}" for i in range(count)]
+    names = [f"label number {c}" for c in range(labels)]
+    acts = nw.Activations.from_arrays(values, samples, np.arange(count) % labels, label_names=names)
+    made = nw.RangeExplorer(acts, 1)
+    assert state_of(made) < most
+    # The examples are those of the label that is chosen, and some others.
+    made.label = names[labels - 7]
+    faces, _ = unpack(made._examples)
+    if kind == "none":
+        assert len(faces["face"]) == 0
+    else:
+        own = faces["face"][faces["face_label"] == labels - 7]
+        assert len(own) == min(each, 24)
+        assert set(acts.labels[own]) == {labels - 7}
+        assert len(set(faces["face_label"])) > 10
+    assert state_of(made) < most
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), labels=st.integers(1, 7), kind=st.sampled_from("ncdz"))
+def test_each_width_has_the_bins_that_the_picture_says(seed: int, labels: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(40 * labels, 3)) + rng.normal(size=(labels, 3)).repeat(40, axis=0)
+    if kind == "c":  # of few values, and one that never changes
+        values = values.round()
+        values[:, 1] = 2
+    elif kind == "d":  # all labels alike
+        values = np.tile(values[:40], (labels, 1))
+    elif kind == "z":  # a label on its own
+        values[:40] += 1000
+    acts = nw.Activations.from_arrays(values, labels=np.arange(labels).repeat(40))
+    found = nw.ranges(acts)
+    for neuron in range(3):
+        first, edges = found.first_widths(neuron), found.edges[neuron]
+        middle = (edges[1:] + edges[:-1]) / 2
+        for c in range(labels):
+            for step in (0, 1, 7, 50, 99, 100, 137, 200, 333, 399, 400):
+                pieces = found.pieces(neuron, str(c), step / 100, "discriminative")
+                inside = ((middle >= pieces[:, :1]) & (middle <= pieces[:, 1:])).any(axis=0)
+                np.testing.assert_array_equal(first[c] <= step, inside)
 
 
 def test_many_samples_are_thinned() -> None:

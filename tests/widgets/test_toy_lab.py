@@ -59,6 +59,18 @@ def same(run: Any, other: Any) -> None:
     np.testing.assert_array_equal(run.log.loss, other.log.loss)
 
 
+def pictured(lab: Any) -> Any:
+    """What a view makes of the picture: a model at rest is its last checkpoint."""
+    tensors, meta = strict(lab._picture)
+    stills, _ = strict(lab._checkpoints)
+    for r, about in enumerate(meta["runs"]):
+        for name in ("A", "neurons", "features", "bias", "share"):
+            key = f"{name}{r}"
+            assert (key in tensors) != about["kept"]
+            tensors.setdefault(key, stills[key][-1])
+    return tensors, meta
+
+
 def test_it_opens_at_the_start(lab: Any) -> None:
     assert [about["preset"] for about in lab._configs] == ["zero bias", "negative bias"]
     assert not lab.running
@@ -88,7 +100,7 @@ def test_training_gives_the_runs_that_train_gives(lab: Any) -> None:
 
 def test_the_picture_is_the_run(lab: Any) -> None:
     trained(lab)
-    tensors, meta = strict(lab._picture)
+    tensors, meta = pictured(lab)
     for r, run in enumerate(lab.runs):
         about = meta["runs"][r]
         neurons, features = run.sorted()
@@ -488,8 +500,7 @@ def test_odd_models_make_messages_that_browsers_take(knobs: dict[str, Any]) -> N
     lab = nw.ToyLab(replace(Config(**SMALL), **knobs))
     with np.errstate(all="raise"):
         trained(lab)
-    tensors, meta = strict(lab._picture)
-    strict(lab._checkpoints)
+    tensors, meta = pictured(lab)
     A = tensors["A0"]
     assert A.shape == (meta["runs"][0]["neurons"], meta["runs"][0]["features"])
     if knobs.get("nonlinearity") in ("solu", "gelu") and "learning_rate" not in knobs:

@@ -1,5 +1,5 @@
 /** Which samples stand for what is inside a range, and what is outside. */
-import type { RangesMessage } from "../protocol/ranges";
+import type { ExamplesMessage } from "../protocol/ranges";
 import { isInside, type Pieces } from "./ranges";
 
 /** 0.xyz in binary -> 0.zyx: numbers in this order fill the line evenly, wherever one stops. */
@@ -16,7 +16,7 @@ function reversed(i: number): number {
  * The faces of class `label` (-1: of all classes) in the order in which they are shown: those that
  * come first are spread over the activations, so a moved edge changes few of the shown.
  */
-export function spread({ faceValue, faceLabel }: RangesMessage, label: number): Int32Array {
+export function spread({ faceValue, faceLabel }: ExamplesMessage, label: number): Int32Array {
   const all = Array.from(faceValue.keys()).filter((i) => label < 0 || faceLabel[i] === label);
   all.sort((a, b) => faceValue[a] - faceValue[b] || a - b);
   const turn = all.map((_, i) => i).sort((a, b) => reversed(a) - reversed(b));
@@ -30,7 +30,7 @@ export interface Examples {
 
 /** The first `most` of `order` inside the range and outside, by activation. */
 export function pick(
-  { faceValue }: RangesMessage,
+  { faceValue }: ExamplesMessage,
   order: Int32Array,
   pieces: Pieces,
   most: number,

@@ -1,4 +1,42 @@
-/** The overlap matrix: its cells, and its picture. */
+/** The overlap matrix: whose it is, its cells, and its picture. */
+import type { RangesMessage } from "../protocol/ranges";
+
+/** Of up to so many classes all are shown; of more, the chosen one and those that overlap it most. */
+export const [ALL, NEAREST] = [100, 32];
+
+/** Whose overlap is shown, and how large it is, row by row. */
+export interface Overlaps {
+  rows: number[];
+  overlap: Float32Array;
+}
+
+type Densities = Pick<RangesMessage, "density" | "edges" | "labels">;
+
+/** How much of the distributions of two classes coincides: the overlapping coefficient, 0 to 1. */
+export function overlapOf({ density, edges }: Densities, a: number, b: number): number {
+  const bins = edges.length - 1;
+  let sum = 0;
+  for (let i = 0; i < bins; i++) sum += Math.min(density[a * bins + i], density[b * bins + i]);
+  return Math.min(1, sum);
+}
+
+/** The classes whose overlap is shown, in the order of their rows. */
+export function shownWith(data: Densities, chosen: number): number[] {
+  const all = Array.from(data.labels.keys());
+  if (all.length <= ALL) return all;
+  const share = all.map((c) => (c === chosen ? 2 : overlapOf(data, chosen, c)));
+  return all.sort((a, b) => share[b] - share[a] || a - b).slice(0, NEAREST);
+}
+
+/** The overlap of each two of some classes, row by row. */
+export function matrixOf(data: Densities, shown: readonly number[]): Float32Array {
+  const n = shown.length;
+  const out = new Float32Array(n * n).fill(1);
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < i; j++)
+      out[i * n + j] = out[j * n + i] = overlapOf(data, shown[i], shown[j]);
+  return out;
+}
 
 /** What a name may take of the width; numbers stand in cells that hold them. */
 export interface Grid {

@@ -4,21 +4,22 @@ import type { RangesMessage, Rule } from "../protocol/ranges";
 /** Intervals low, high, low, high, ..., ascending and disjoint; both ends belong to them. */
 export type Pieces = readonly number[];
 
-/** Shares of a bin below this are rounding. */
-const EMPTY = 1e-9;
-
 /** Widths per deviation, and up to how many deviations. */
 const [STEPS, EXTREME] = [100, 4];
+/** Steps between the widths whose bar is known. */
+const STRIDE = 5;
 
-/** What a discriminative range of class `c` asks of a bin: a share, and at just that, a density. */
-export function leastAt(data: RangesMessage, c: number, tau: number): [number, number] {
-  const step = Math.floor(Math.min(EXTREME, Math.max(0, tau)) * STEPS + 0.5);
-  const at = 2 * (c * (EXTREME * STEPS + 1) + step);
-  return [data.least[at], data.least[at + 1]];
+const stepOf = (tau: number): number =>
+  Math.floor(Math.min(EXTREME, Math.max(0, tau)) * STEPS + 0.5);
+
+/** How many times as dense as the others class `c` is at least in a discriminative range; 0 where
+ * that is next to nothing. */
+export function barAt(data: RangesMessage, c: number, tau: number): number {
+  const each = (EXTREME * STEPS) / STRIDE + 1;
+  // Of the next wider one that is known: a wider range asks for less.
+  const code = data.bar[c * each + Math.ceil(stepOf(tau) / STRIDE)];
+  return code ? 10 ** ((code - 120) / 40) : 0;
 }
-
-/** As Python has it, whatever the rounding of the share that sets the bar. */
-const SLACK = 1e-12;
 
 /** The quantile of class `c` at a normal score, between those that were sent. */
 export function quantileAt(data: RangesMessage, c: number, score: number): number {
@@ -34,21 +35,13 @@ export function quantileAt(data: RangesMessage, c: number, score: number): numbe
 }
 
 /** Where the class has enough of the density, against the others' mean. */
-function outweighing(data: RangesMessage, c: number, tau: number): number[] {
-  const { edges, density, count } = data;
+function outweighing({ edges, first }: RangesMessage, c: number, tau: number): number[] {
   const bins = edges.length - 1;
-  const [share, dense] = leastAt(data, c, tau);
-  const classes = count.length;
+  const step = stepOf(tau);
   const pieces: number[] = [];
   let before = false;
   for (let bin = 0; bin < bins; bin++) {
-    let all = 0;
-    for (let other = 0; other < classes; other++) all += density[other * bins + bin];
-    const own = density[c * bins + bin];
-    const others = (all - own) / Math.max(1, classes - 1);
-    const bar = share * (own + others);
-    const level = own >= (1 - SLACK) * bar && own >= dense;
-    const inside = own > EMPTY && (own > (1 + SLACK) * bar || level);
+    const inside = first[c * bins + bin] <= step;
     if (inside && !before) pieces.push(bin === 0 ? -Infinity : edges[bin]);
     if (!inside && before) pieces.push(edges[bin]);
     before = inside;
@@ -69,6 +62,10 @@ export function rangeOf(data: RangesMessage, c: number, rule: Rule, tau: number)
       return outweighing(data, c, tau);
   }
 }
+
+/** The colour of class `c`. */
+export const colorOf = ({ colors }: RangesMessage, c: number): string =>
+  colors[colors.length === 1 ? 0 : c] ?? "currentColor";
 
 export function isInside(pieces: Pieces, value: number): boolean {
   for (let i = 0; i < pieces.length; i += 2)

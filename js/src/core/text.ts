@@ -8,6 +8,12 @@ export interface Piece {
   peak: boolean;
 }
 
+/** A segment's space and its word; a segment that is nothing but space is its own word. */
+export function apart(text: string): [space: string, word: string] {
+  const word = text.trimStart();
+  return word ? [text.slice(0, text.length - word.length), word] : ["", text];
+}
+
 /** Segments around the peak, at most about `characters` long; `most` is the strongest activation. */
 export function snippet(
   { segments, values, peak }: Text,
@@ -25,7 +31,9 @@ export function snippet(
   const pieces: Piece[] = [];
   let room = characters;
   for (let i = first; i < segments.length && room > 0; i++) {
-    const text = segments[i].length > room ? `${segments[i].slice(0, room)}…` : segments[i];
+    // Half of a character outside of the basic plane is none.
+    const cut = segments[i].slice(0, room).replace(/[\ud800-\udbff]$/, "");
+    const text = segments[i].length > room ? `${cut}…` : segments[i];
     room -= segments[i].length;
     const share = values.length && most > 0 ? values[i] / most : 0;
     pieces.push({ text, shade: Math.min(1, Math.max(0, share || 0)), peak: i === peak });

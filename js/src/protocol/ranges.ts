@@ -1,4 +1,4 @@
-/** The message of RangeExplorer: one neuron's activations, class by class. */
+/** The messages of RangeExplorer: one neuron's activations, class by class, and examples of them. */
 import { type Faces, facesOf } from "./faces";
 import { unpack } from "./safetensors";
 
@@ -13,19 +13,14 @@ export interface RangesMessage {
   quantile: Float64Array;
   /** Of the equal bins of the neuron's axis. */
   edges: Float64Array;
-  /** Share of each class in each bin, class by class. */
+  /** Share of each class in each bin, class by class; each class has 1 in all. */
   density: Float32Array;
-  /** Share and density that a discriminative range asks of a bin, by hundredths of tau and class. */
-  least: Float64Array;
-  /** Share of two classes' distributions that coincides. */
-  overlap: Float32Array;
+  /** The narrowest discriminative range that a bin is in, in hundredths of tau, class by class. */
+  first: Uint16Array;
+  /** How dense such a range is at least, as `barAt` reads it. */
+  bar: Uint8Array;
   /** How salient the neuron is for each class, 1 = most. */
   rank: Int32Array;
-  faces: Faces;
-  /** Activation and class of each sample that has a face, and its dataset row. */
-  faceRow: Int32Array;
-  faceValue: Float32Array;
-  faceLabel: Int32Array;
   layer: string;
   name: string;
   neurons: number;
@@ -33,6 +28,7 @@ export interface RangesMessage {
   labels: string[];
   /** Samples of each class; of large classes only some were sent. */
   count: number[];
+  /** One for each class, or one for all. */
   colors: string[];
   /** Normal scores of the quantiles, ascending. */
   scores: number[];
@@ -40,6 +36,15 @@ export interface RangesMessage {
   why: string[];
   what: "label" | "concept";
   unit: string;
+}
+
+/** Samples that can be shown. */
+export interface ExamplesMessage {
+  faces: Faces;
+  /** Activation and class of each, and its dataset row. */
+  faceRow: Int32Array;
+  faceValue: Float32Array;
+  faceLabel: Int32Array;
 }
 
 export type Rule = "gaussian" | "quantile" | "discriminative";
@@ -108,10 +113,28 @@ export function readRanges(view: DataView | null): RangesMessage | null {
     std: packed.tensor("std", Float64Array),
     quantile: packed.tensor("quantile", Float64Array),
     edges: packed.tensor("edges", Float64Array),
-    density: packed.tensor("density", Float32Array),
-    least: packed.tensor("least", Float64Array),
-    overlap: packed.tensor("overlap", Float32Array),
+    density: shares(packed.tensor("density", Uint8Array), packed.shape("density")[1]),
+    first: packed.tensor("first", Uint16Array),
+    bar: packed.tensor("bar", Uint8Array),
     rank: packed.tensor("rank", Int32Array),
+  };
+}
+
+/** Densities were sent as their roots, of 255 where they are largest. */
+function shares(root: Uint8Array, bins: number): Float32Array {
+  const out = Float32Array.from(root, (value) => value * value);
+  for (let from = 0; from < out.length; from += bins) {
+    const row = out.subarray(from, from + bins);
+    const sum = row.reduce((a, b) => a + b, 0) || 1;
+    for (let b = 0; b < bins; b++) row[b] /= sum;
+  }
+  return out;
+}
+
+export function readExamples(view: DataView | null): ExamplesMessage | null {
+  const packed = unpack(view);
+  if (!packed) return null;
+  return {
     faces: facesOf(packed),
     faceRow: packed.tensor("face", Int32Array),
     faceValue: packed.tensor("face_value", Float32Array),

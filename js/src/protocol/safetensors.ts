@@ -12,6 +12,7 @@ export type TensorArray =
   | Float32Array
   | Int32Array
   | Int16Array
+  | Uint16Array
   | Int8Array
   | Uint8Array;
 
@@ -31,6 +32,7 @@ const DTYPE: Record<string, string> = {
   F32: "Float32Array",
   I32: "Int32Array",
   I16: "Int16Array",
+  U16: "Uint16Array",
   I8: "Int8Array",
   U8: "Uint8Array",
 };

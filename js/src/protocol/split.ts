@@ -75,6 +75,7 @@ export interface EvidenceMessage {
   found: Map<number, Found>;
   /** The words that set each node's texts apart; null where they were not looked for yet. */
   words: Map<number, string[] | null>;
+  /** Of what is shown and not in the tree. */
   faces: Faces;
 }
 
@@ -87,7 +88,6 @@ export interface RefinementMessage {
   found: Found[];
   /** Each concept's cosines with the true features; null where nothing is known. */
   truth: Float64Array[] | null;
-  faces: Faces;
 }
 
 /** Messages from the view to the kernel. */
@@ -165,6 +165,5 @@ export function readRefinement(view: DataView | null): RefinementMessage | null 
     node: packed.tensor("node", Int32Array),
     found: packed.shape("found")[0] ? foundOf(packed) : [],
     truth: packed.has("truth") ? rowsOf(packed, "truth") : null,
-    faces: facesOf(packed),
   };
 }

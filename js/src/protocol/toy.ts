@@ -81,7 +81,9 @@ export type Request =
   | { type: "compare.request"; on: boolean }
   | { type: "checkpoints.request" | "split.request" | "split.close" | "job.cancel" };
 
-type RunMeta = Counts & Omit<Run, "now" | "log"> & { features: number; neurons: number };
+/** `kept`: the model is the run's last still among the checkpoints. */
+type RunMeta = Counts &
+  Omit<Run, "now" | "log"> & { features: number; neurons: number; kept?: boolean };
 
 /** The stills of run `r`, one after the other in its arrays. */
 function stillsOf(packed: Packed, r: number, counts: Counts[]): Still[] {
@@ -104,7 +106,8 @@ function stillsOf(packed: Packed, r: number, counts: Counts[]): Still[] {
   }));
 }
 
-export function readPicture(view: DataView | null): Run[] {
+/** The runs of a picture, which came with these checkpoints. */
+export function readPicture(view: DataView | null, kept: Still[][]): Run[] {
   const packed = unpack(view);
   if (!packed) return [];
   return (packed.meta.runs as RunMeta[]).map((meta, r) => ({
@@ -114,7 +117,7 @@ export function readPicture(view: DataView | null): Run[] {
     steps: meta.steps,
     speed: meta.speed,
     done: meta.done,
-    now: stillsOf(packed, r, [meta])[0],
+    now: meta.kept ? (kept[r].at(-1) as Still) : stillsOf(packed, r, [meta])[0],
     log: {
       step: packed.tensor(`log_step${r}`, Int32Array),
       loss: packed.tensor(`log_loss${r}`, Float64Array),

@@ -1,7 +1,9 @@
 /** Samples as a person sees them: a picture, or a text with its peak token marked. */
 
+import { Fragment } from "preact";
+import { directionOf, isolated } from "../core/direction";
 import { short } from "../core/scale";
-import { snippet } from "../core/text";
+import { apart, snippet } from "../core/text";
 import type { Faces, Text } from "../protocol/faces";
 import { memo } from "./memo";
 
@@ -49,29 +51,37 @@ function Picture({ face, lit, mark, onHover }: Props) {
 }
 
 function Line({ face, color, most, lit, mark, long, onHover }: Props) {
-  const pieces = snippet(face.text as Text, long ? 360 : 150, most);
+  const text = face.text as Text;
+  const pieces = snippet(text, long ? 360 : 150, most);
   return (
     <div
+      // Of the whole text, wherever the part of it begins that is shown.
+      dir={directionOf(text.segments.join(""))}
       class={`nw-text ${lit ? "nw-lit" : ""} ${mark ?? ""} ${long ? "nw-long" : ""}`}
       title={face.caption}
       onPointerEnter={() => onHover(face.row)}
       onPointerLeave={() => onHover(null)}
     >
-      {pieces.map((piece, i) => (
-        <span
-          key={i}
-          class={piece.peak ? "nw-peak" : undefined}
-          style={
-            piece.shade > 0.02
-              ? {
-                  background: `color-mix(in srgb, ${color} ${Math.round(piece.shade * (color === "currentColor" ? 28 : 55))}%, transparent)`,
-                }
-              : undefined
-          }
-        >
-          {piece.text}
-        </span>
-      ))}
+      {pieces.map((piece, i) => {
+        // The space before a word, which stands elsewhere if the word runs the other way.
+        const [space, word] = apart(piece.text);
+        const strength = Math.round(piece.shade * (color === "currentColor" ? 28 : 55));
+        return (
+          <Fragment key={i}>
+            {space}
+            <span
+              class={piece.peak ? "nw-peak" : undefined}
+              style={
+                piece.shade > 0.02
+                  ? { background: `color-mix(in srgb, ${color} ${strength}%, transparent)` }
+                  : undefined
+              }
+            >
+              {word}
+            </span>
+          </Fragment>
+        );
+      })}
     </div>
   );
 }
@@ -111,6 +121,9 @@ export const RestingFace = memo(
 
 /** "Sandal, activation 12.6, sample 3,021". */
 export function captionOf(label: string | null, activation: number | null, row: number): string {
-  const parts = [label, activation === null ? null : `activation ${short(activation)}`];
+  const parts = [
+    label && isolated(label),
+    activation === null ? null : `activation ${short(activation)}`,
+  ];
   return [...parts, `sample ${row.toLocaleString("en")}`].filter(Boolean).join(", ");
 }

@@ -2,6 +2,7 @@
 import { type ComponentType, h, render } from "preact";
 import { keepKeys } from "../model/keys";
 import type { Model } from "../model/model";
+import { present } from "../model/presence";
 
 interface Props<State> {
   state: State;
@@ -21,6 +22,7 @@ export function widget<State>(
       root.className = `nw ${name}`;
       el.append(root);
       keepKeys(root, lifetime.signal);
+      present(model, lifetime.signal);
       const state = createState(model, lifetime.signal);
       render(h(View, { state, root, lifetime: lifetime.signal }), root);
       return () => {

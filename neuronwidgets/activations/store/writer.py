@@ -179,12 +179,16 @@ class Writer:
         """The layers' folders."""
         return {name: layer["folder"] for name, layer in self.manifest["layers"].items()}
 
-    def shard(self) -> Shard:
-        """The next shard."""
+    def begin(self) -> None:
+        """Rows are about to be written: a shard that was cut off is given up."""
+        # Until then it stays, since its files are written over.
         if self.batches < self._listed:
-            # A shard that was cut off stays until its files are about to be written over.
             with said(self.folder):
                 self._write(self.manifest)
+
+    def shard(self) -> Shard:
+        """The next shard."""
+        self.begin()
         return Shard(self.folder, self.places, self._dtype, self.batches)
 
     def commit(
@@ -226,11 +230,19 @@ class Writer:
         """Nothing more comes."""
         if not self.manifest["complete"]:
             with said(self.folder, self.manifest["samples"]):
-                # One that was killed between naming a state and deleting the one before left it.
-                for path in self.folder.glob("state-*.pickle"):
-                    if path.name != self.manifest.get("state"):
-                        path.unlink(missing_ok=True)
+                self._sweep()
                 self._write({**self.manifest, "complete": True})
+
+    def _sweep(self) -> None:
+        """Delete what killed captures left: states, and shards that ended elsewhere."""
+        for path in self.folder.glob("state-*.pickle"):
+            if path.name != self.manifest.get("state"):
+                path.unlink(missing_ok=True)
+        listed = {f"{shard['first_batch']:08d}" for shard in self.manifest["shards"]}
+        for place in (*self.places.values(), "samples"):
+            for path in (self.folder / place).glob("[0-9]" * 8 + ".*"):
+                if path.stem not in listed or path.suffix == ".part":
+                    path.unlink(missing_ok=True)
 
     def state(self) -> bytes | None:
         """What `commit` was given last."""

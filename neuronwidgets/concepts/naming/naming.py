@@ -55,7 +55,7 @@ class Naming:
         rows = "".join(
             "<tr>"
             + "".join(
-                f"<td style='text-align:left'>{html.escape(_cell(name, value))}</td>"
+                f"<td style='text-align:left' dir='auto'>{html.escape(_cell(name, value))}</td>"
                 for name, value in zip(self.evidence, row, strict=True)
             )
             + "</tr>"

@@ -1,5 +1,6 @@
 /** What the model writes: as it is, with the ranges masked, with the neurons masked. */
 import { useEffect, useRef } from "preact/hooks";
+import { isolated } from "../../core/direction";
 import type { RangesMessage } from "../../protocol/ranges";
 import type { State } from "./state";
 
@@ -21,7 +22,7 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
     if (prompt.trim()) state.request({ type: "prompt.request", prompt });
   };
   const done = state.completions.value;
-  const masked = data.labels[done ? done.label : state.label.value] ?? "";
+  const masked = isolated(data.labels[done ? done.label : state.label.value] ?? "");
   const writing = done !== null && !done.done;
   return (
     <section class="nw-completions" aria-label="What the model writes">
@@ -37,6 +38,7 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
         <input
           ref={field}
           type="text"
+          dir="auto"
           aria-label="prompt"
           placeholder="the beginning of a text"
           spellcheck={false}
@@ -56,7 +58,7 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
               <h4>
                 <i class={`nw-swatch nw-${mask}`} /> {said}
               </h4>
-              <p>
+              <p dir="auto">
                 <span class="nw-quiet">{done.prompt}</span>
                 {done[mask]}
                 {writing && <i class="nw-caret" />}

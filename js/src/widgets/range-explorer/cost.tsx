@@ -1,4 +1,5 @@
 /** What the mask costs the model: bars without a mask, with the ranges masked, with the neurons. */
+import { isolated } from "../../core/direction";
 import { short } from "../../core/scale";
 import type { Bar, Bars, Measure, RangesMessage } from "../../protocol/ranges";
 import type { State } from "./state";
@@ -68,7 +69,7 @@ function Measured({ state, data }: Props) {
   const done = state.measure.value;
   const stale = state.stale.value;
   // Stale bars keep the name of what they measured.
-  const name = data.labels[done?.for.label ?? state.label.value] ?? "";
+  const name = isolated(data.labels[done?.for.label ?? state.label.value] ?? "");
   return (
     <>
       <table class={`nw-bars ${stale ? "nw-stale" : ""}`} aria-busy={stale}>

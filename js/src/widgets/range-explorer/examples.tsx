@@ -1,7 +1,8 @@
 /** Samples inside the range, which the mask would hit, and outside, which it would spare. */
 
-import { standsFor } from "../../core/ranges";
-import type { RangesMessage } from "../../protocol/ranges";
+import { isolated } from "../../core/direction";
+import { colorOf, standsFor } from "../../core/ranges";
+import type { ExamplesMessage, RangesMessage } from "../../protocol/ranges";
 import { RestingFace } from "../../view/faces";
 import { useUnique } from "../../view/unique";
 import type { State } from "./state";
@@ -13,9 +14,10 @@ interface Props {
 
 export function Examples({ state, data }: Props) {
   const { inside, outside } = state.examples.value;
-  const name = data.labels[state.label.value];
+  const name = isolated(data.labels[state.label.value]);
   const group = useUnique();
-  if (!data.faceRow.length) return null;
+  const samples = state.samples.value;
+  if (!samples?.faceRow.length) return null;
   return (
     <section class="nw-examples" aria-label="Examples">
       <div class="nw-heading">
@@ -43,14 +45,14 @@ export function Examples({ state, data }: Props) {
         </span>
         <Tally state={state} data={data} inside />
       </p>
-      <Strip state={state} data={data} shown={inside} />
+      <Strip state={state} data={data} samples={samples} shown={inside} />
       <p class="nw-caption">
         <span>
           <i class="nw-key" /> outside: spared
         </span>
         <Tally state={state} data={data} inside={false} />
       </p>
-      <Strip state={state} data={data} shown={outside} />
+      <Strip state={state} data={data} samples={samples} shown={outside} />
     </section>
   );
 }
@@ -74,10 +76,17 @@ function Tally({ state, data, inside }: Props & { inside: boolean }) {
   );
 }
 
-function Strip({ state, data, shown }: Props & { shown: number[] }) {
-  const text = data.faces.kind === "text";
+function Strip({
+  state,
+  data,
+  samples,
+  shown,
+}: Props & { samples: ExamplesMessage; shown: number[] }) {
+  const text = samples.faces.kind === "text";
   const lit = new Set(state.selection.value);
   const chosen = state.label.value;
+  // Of many classes only the chosen one's came along.
+  const kept = !state.own.value || samples.faceLabel.includes(chosen);
   return (
     <div
       class={text ? "nw-lines nw-picks" : "nw-tiles nw-picks"}
@@ -88,7 +97,7 @@ function Strip({ state, data, shown }: Props & { shown: number[] }) {
     >
       {shown.map((i) => {
         const face = state.face(i);
-        const label = data.faceLabel[i];
+        const label = samples.faceLabel[i];
         return (
           <button
             type="button"
@@ -99,13 +108,13 @@ function Strip({ state, data, shown }: Props & { shown: number[] }) {
             onClick={() => state.toggleRow(face.row)}
           >
             {text && (
-              <span class="nw-tag" title={data.labels[label]}>
+              <span class="nw-tag" dir="auto" title={data.labels[label]}>
                 {data.labels[label]}
               </span>
             )}
             <RestingFace
               face={face}
-              color={data.colors[label] ?? "currentColor"}
+              color={colorOf(data, label)}
               most={most(data)}
               lit={lit.has(face.row)}
               onHover={(row) => {
@@ -115,7 +124,11 @@ function Strip({ state, data, shown }: Props & { shown: number[] }) {
           </button>
         );
       })}
-      {!shown.length && <span class="nw-quiet nw-none">none</span>}
+      {!shown.length && (
+        <span class="nw-quiet nw-none">
+          {kept ? "none" : "not on this page: the kernel has them"}
+        </span>
+      )}
     </div>
   );
 }

@@ -1,7 +1,8 @@
 /** How much of two classes' distributions coincides, for all pairs. */
 import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { cellAt, type Grid, gridOf, pixels } from "../../core/overlap";
+import { directionOf, isolated } from "../../core/direction";
+import { ALL, cellAt, type Grid, gridOf, type Overlaps, pixels } from "../../core/overlap";
 import type { Theme } from "../../model/theme";
 import type { RangesMessage } from "../../protocol/ranges";
 import { Canvas, type Size } from "../../view/canvas";
@@ -25,17 +26,21 @@ interface Under {
 
 export function Overlap({ state, data, theme }: Props) {
   const under = useSignal<Under | null>(null);
-  const classes = data.labels.length;
+  const many = data.labels.length > ALL;
   const heat = useMemo(heatMaker, []);
+  const shown = state.overlaps.value;
+  const classes = shown.rows.length;
   if (classes < 2) return null;
   const tall = gridOf(classes, 1000).tall * classes + gridOf(classes, 1000).head + 2;
 
   const draw = (pen: CanvasRenderingContext2D, { wide }: Size) => {
     const now = state.data.value;
     if (!now) return;
-    const grid = gridOf(now.labels.length, wide);
-    const picture = heat(now, rgb(pen, state.accent.value));
-    drawOverlap(pen, now, grid, picture, state.label.value, state.accent.value, theme.value);
+    const overlaps = state.overlaps.value;
+    const grid = gridOf(overlaps.rows.length, wide);
+    const picture = heat(overlaps, rgb(pen, state.accent.value));
+    const at = overlaps.rows.indexOf(state.label.value);
+    drawOverlap(pen, now, overlaps, grid, picture, at, state.accent.value, theme.value);
   };
   const find = (event: MouseEvent) => {
     const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
@@ -47,7 +52,16 @@ export function Overlap({ state, data, theme }: Props) {
   return (
     <section class="nw-overlap" style={{ "--nw-accent": state.accent.value }}>
       <div class="nw-heading">
-        <h3>How much do the {data.what}s overlap?</h3>
+        <h3>
+          {many
+            ? `What overlaps ${isolated(data.labels[state.label.value])} most?`
+            : `How much do the ${data.what}s overlap?`}
+        </h3>
+        {many && (
+          <span class="nw-quiet nw-small">
+            {classes - 1} of {data.labels.length.toLocaleString("en")} {data.what}s, nearest first
+          </span>
+        )}
         <span class="nw-legend nw-quiet" aria-hidden="true">
           0 <i /> 1
         </span>
@@ -64,21 +78,29 @@ export function Overlap({ state, data, theme }: Props) {
           }}
           onClick={(event) => {
             const found = find(event);
-            if (found) state.select(found.row);
+            if (found) state.select(shown.rows[found.row]);
           }}
         />
-        {seen && <Tip data={data} {...seen} />}
+        {seen && <Tip data={data} shown={shown} {...seen} />}
       </div>
     </section>
   );
 }
 
-function Tip({ data, row, column, x, y, wide }: Under & { data: RangesMessage }) {
-  const [a, b] = [data.labels[row], data.labels[column]];
-  const share = data.overlap[row * data.labels.length + column];
+function Tip({
+  data,
+  shown: { rows, overlap },
+  row,
+  column,
+  x,
+  y,
+  wide,
+}: Under & { data: RangesMessage; shown: Overlaps }) {
+  const [a, b] = [row, column].map((at) => isolated(data.labels[rows[at]] ?? ""));
+  const share = overlap[row * rows.length + column];
   const said =
     column < 0 || column === row
-      ? `${a}: ${data.count[row].toLocaleString("en")} samples`
+      ? `${a}: ${data.count[rows[row]].toLocaleString("en")} samples`
       : `${a} and ${b} overlap ${share.toFixed(2)}`;
   const side = 2 * x > wide ? { right: `calc(100% - ${x}px)` } : { left: `${x}px` };
   return (
@@ -94,28 +116,30 @@ function Tip({ data, row, column, x, y, wide }: Under & { data: RangesMessage })
 
 /** The cells as a picture of one pixel each, made once per message and colour. */
 function heatMaker() {
-  let kept: { data: RangesMessage; color: string; canvas: HTMLCanvasElement } | null = null;
-  return (data: RangesMessage, color: number[]): HTMLCanvasElement => {
-    if (kept?.data === data && kept.color === color.join()) return kept.canvas;
+  let kept: { shown: Overlaps; color: string; canvas: HTMLCanvasElement } | null = null;
+  return (shown: Overlaps, color: number[]): HTMLCanvasElement => {
+    if (kept?.shown === shown && kept.color === color.join()) return kept.canvas;
     const canvas = document.createElement("canvas");
-    const side = data.labels.length;
+    const side = shown.rows.length;
     [canvas.width, canvas.height] = [side, side];
-    const image = new ImageData(pixels(data.overlap, side, color), side, side);
+    const image = new ImageData(pixels(shown.overlap, side, color), side, side);
     canvas.getContext("2d")?.putImageData(image, 0, 0);
-    kept = { data, color: color.join(), canvas };
+    kept = { shown, color: color.join(), canvas };
     return canvas;
   };
 }
 
 function drawOverlap(
   pen: CanvasRenderingContext2D,
-  { labels, overlap }: RangesMessage,
+  data: RangesMessage,
+  { rows, overlap }: Overlaps,
   { names, head, wide, tall }: Grid,
   heat: HTMLCanvasElement,
   chosen: number,
   accent: string,
   theme: Theme,
 ) {
+  const labels = rows.map((c) => data.labels[c]);
   const n = labels.length;
   const [width, height] = [n * wide, n * tall];
   // Cells of less than a pixel are averaged, larger ones stay sharp.
@@ -176,6 +200,7 @@ function drawOverlap(
 /** A name cut to its room. */
 function fitted(pen: CanvasRenderingContext2D, text: string, room: number, end = "…"): string {
   if (pen.measureText(text).width <= room) return text;
+  pen.direction = directionOf(text);
   let cut = text;
   while (cut.length > 1 && pen.measureText(cut + end).width > room) cut = cut.slice(0, -1);
   return cut + end;

@@ -3,6 +3,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ticks } from "../../core/axis";
+import { isolated } from "../../core/direction";
 import { unitOf } from "../../core/edges";
 import { standsFor } from "../../core/ranges";
 import { domainOf, rowHeight } from "../../core/ridges";
@@ -48,10 +49,12 @@ export function Ridges({ state, data, theme }: Props) {
     const hovered = state.hovered.value;
     if (hovered !== null) rows.add(hovered);
     const out: Dot[] = [];
+    const samples = state.samples.value;
     for (const at of rows) {
       const i = state.faceOf(at);
-      if (i === undefined) continue;
-      out.push({ value: data.faceValue[i], label: data.faceLabel[i], strong: at === hovered });
+      if (i === undefined || !samples) continue;
+      const [value, label] = [samples.faceValue[i], samples.faceLabel[i]];
+      out.push({ value, label, strong: at === hovered });
     }
     return out;
   };
@@ -99,7 +102,7 @@ export function Ridges({ state, data, theme }: Props) {
         <Edges state={state} data={data} />
         <Why state={state} data={data} row={row} head={head} />
       </div>
-      <Shares state={state} data={data} row={row} head={head} />
+      <Shares state={state} data={data} row={row} head={head} from={scroll.value} tall={seen} />
       <Axis data={data} />
     </div>
   );
@@ -140,24 +143,35 @@ const Names = memo(({ state, data, row, head, chosen }: ColumnProps & { chosen: 
           aria-pressed={c === chosen}
           tabIndex={c === chosen ? 0 : -1}
           class={data.why[c] ? "nw-greyed" : undefined}
-          title={`${name}: ${data.count[c].toLocaleString("en")} samples`}
+          title={`${isolated(name)}: ${data.count[c].toLocaleString("en")} samples`}
           onClick={() => state.select(c)}
         >
-          <span>{name}</span>
+          <span dir="auto">{name}</span>
         </button>
       ))}
     </div>
   );
 });
 
-/** How much of each class is inside. */
-function Shares({ state, data, row, head }: ColumnProps) {
+/** How much of each class is inside: of those in view, since it changes at every frame of a drag. */
+function Shares({
+  state,
+  data,
+  row,
+  head,
+  from,
+  tall,
+}: ColumnProps & { from: number; tall: number }) {
   const counts = state.counts.value;
   const chosen = state.label.value;
   const none = state.pieces.value.length === 0;
+  const first = Math.max(0, Math.floor((from - head) / row));
+  const last = Math.ceil((from + tall - head) / row);
+  const above = head + first * row;
   return (
-    <div class="nw-inside" style={{ paddingTop: `${head}px`, "--nw-row": `${row}px` }}>
-      {data.labels.map((name, c) => {
+    <div class="nw-inside" style={{ paddingTop: `${above}px`, "--nw-row": `${row}px` }}>
+      {data.labels.slice(first, last + 1).map((name, i) => {
+        const c = first + i;
         const all = data.count[c];
         const inside = standsFor(data, counts, c);
         const share = none || !all ? Number.NaN : inside / all;
@@ -165,7 +179,7 @@ function Shares({ state, data, row, head }: ColumnProps) {
           <span
             key={c}
             class={c === chosen ? "nw-chosen" : undefined}
-            title={`${Math.round(inside).toLocaleString("en")} of ${all.toLocaleString("en")} ${name}`}
+            title={`${Math.round(inside).toLocaleString("en")} of ${all.toLocaleString("en")} ${isolated(name)}`}
           >
             <b>{percent(share)}</b>
             <i style={{ "--nw-share": share || 0 }} />

@@ -1,8 +1,10 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
+import { isolated } from "../../core/direction";
 import { edgesOf, moved, piecesOf } from "../../core/edges";
 import { type Examples, pick, spread } from "../../core/examples";
-import { countInside, leastAt, type Pieces, rangeOf, sharesOf } from "../../core/ranges";
+import { ALL, matrixOf, type Overlaps, shownWith } from "../../core/overlap";
+import { barAt, colorOf, countInside, type Pieces, rangeOf, sharesOf } from "../../core/ranges";
 import { domainOf } from "../../core/ridges";
 import { ordinal, percent } from "../../core/scale";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
@@ -10,10 +12,12 @@ import { requestsOf } from "../../model/requests";
 import {
   type Can,
   type Completions,
+  type ExamplesMessage,
   type Measure,
   type RangesMessage,
   type Request,
   type Rule,
+  readExamples,
   readRanges,
   type Setting,
 } from "../../protocol/ranges";
@@ -35,9 +39,9 @@ const same = (a: Setting, b: Setting): boolean =>
   a.edges.length === b.edges.length &&
   a.edges.every((edge, i) => edge === b.edges[i]);
 
-/** ", at least 1.2 × as dense as the others", for the share of the density that is asked for. */
-function denser(least: number): string {
-  const ratio = least / (1 - least);
+/** ", at least 1.2 × as dense as the others". */
+function denser(ratio: number): string {
+  if (!ratio) return "";
   if (ratio > 999) return ", where hardly any other is";
   return `, at least ${Number(ratio.toPrecision(2))} × as dense as the others`;
 }
@@ -58,13 +62,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const completed = trait<Completions | Record<string, never>>("completions");
   const prompt = trait<string>("prompt");
   const bytes = trait<DataView>("_picture");
+  const exampleBytes = trait<DataView>("_examples");
 
   const data = computed<RangesMessage | null>(() => readRanges(bytes.value));
   const chosen = computed(() => {
     const last = (data.value?.labels.length ?? 1) - 1;
     return Math.min(Math.max(0, label.value), Math.max(0, last));
   });
-  const accent = computed(() => data.value?.colors[chosen.value] ?? "#4477aa");
+  const accent = computed(() => (data.value ? colorOf(data.value, chosen.value) : "#4477aa"));
   const custom = computed(() => edges.value.length > 0);
   const pieces = computed<Pieces>(() => {
     const now = data.value;
@@ -75,6 +80,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const counts = computed(() => {
     const now = data.value;
     return now ? countInside(now, pieces.value) : new Int32Array();
+  });
+
+  const overlaps = computed<Overlaps>(() => {
+    const now = data.value;
+    if (!now) return { rows: [], overlap: new Float32Array() };
+    // Of few classes all are shown, whichever is chosen.
+    const rows = shownWith(now, now.labels.length > ALL ? chosen.value : 0);
+    return { rows, overlap: matrixOf(now, rows) };
   });
 
   const measure = computed<Measure | null>(() =>
@@ -100,16 +113,17 @@ export function createState(model: Model, lifetime: AbortSignal) {
   /** Whether the examples are the chosen class's only. */
   const own = signal(true);
   const hovered = signal<number | null>(null);
+  const samples = computed<ExamplesMessage | null>(() => readExamples(exampleBytes.value));
   const order = computed(() =>
-    data.value ? spread(data.value, own.value ? chosen.value : -1) : new Int32Array(),
+    samples.value ? spread(samples.value, own.value ? chosen.value : -1) : new Int32Array(),
   );
   const examples = computed<Examples>(() => {
-    const now = data.value;
+    const now = samples.value;
     if (!now) return { inside: [], outside: [] };
     return pick(now, order.value, pieces.value, now.faces.kind === "text" ? LINES : PICTURES);
   });
   const faceAt = computed(
-    () => new Map(Array.from(data.value?.faceRow ?? [], (row, i) => [row, i] as const)),
+    () => new Map(Array.from(samples.value?.faceRow ?? [], (row, i) => [row, i] as const)),
   );
 
   /** One line on what the screen shows. */
@@ -119,9 +133,9 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const why = now.why[chosen.value];
     if (why) return why;
     const [own, others] = sharesOf(now, counts.value, chosen.value);
-    const name = now.labels[chosen.value];
+    const name = isolated(now.labels[chosen.value]);
     const dense = rule.value === "discriminative" && !custom.value;
-    const least = dense ? denser(leastAt(now, chosen.value, tau.value)[0]) : "";
+    const least = dense ? denser(barAt(now, chosen.value, tau.value)) : "";
     const what = custom.value ? "Your range" : `τ ${tau.value.toFixed(2)}${least}`;
     if (dense && !pieces.value.length) return `${what}: ${name} is so nowhere on this neuron`;
     const rest = now.labels.length > 1 ? `, and ${percent(others)} of all others` : "";
@@ -135,7 +149,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const rank = now.rank[chosen.value];
     const place = rank === 1 ? "the most" : `the ${ordinal(rank)} most`;
     const of = now.neurons.toLocaleString("en");
-    return `${now.name} is ${place} salient of ${of} for ${now.labels[chosen.value]}`;
+    return `${now.name} is ${place} salient of ${of} for ${isolated(now.labels[chosen.value])}`;
   });
 
   /** A rule, a width or another class takes the user's own edges back. */
@@ -161,11 +175,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
     custom,
     pieces,
     counts,
+    overlaps,
     measure,
     stale,
     completions,
     own,
     hovered,
+    samples,
     examples,
     said,
     salience,
@@ -206,7 +222,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
       return faceAt.value.get(row);
     },
     face(i: number): Face {
-      const { faces, faceRow, faceValue, faceLabel, labels } = data.value as RangesMessage;
+      const { faces, faceRow, faceValue, faceLabel } = samples.value as ExamplesMessage;
+      const { labels } = data.value as RangesMessage;
       const row = faceRow[i];
       const caption = captionOf(labels[faceLabel[i]] ?? null, faceValue[i], row);
       const at = faces.place.get(row);

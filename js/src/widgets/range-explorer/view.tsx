@@ -8,9 +8,13 @@ import { Completions } from "./completions";
 import { Controls } from "./controls";
 import { Cost } from "./cost";
 import { Examples } from "./examples";
+import { Find } from "./find";
 import { Overlap } from "./overlap";
 import { Ridges } from "./ridges";
 import type { State } from "./state";
+
+/** Of more classes than fit on the screen, one is found by its name. */
+const MANY = 30;
 
 interface Props {
   state: State;
@@ -40,6 +44,7 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
               <div class="nw-heading">
                 <h3>Where does each {data.what} live on this neuron’s axis?</h3>
                 <span class="nw-quiet nw-small">dashed: fitted normal curve</span>
+                {data.labels.length > MANY && <Find state={state} data={data} />}
               </div>
               <Ridges state={state} data={data} theme={theme} />
               <Controls state={state} />

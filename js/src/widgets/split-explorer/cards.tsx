@@ -2,6 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
+import { isolated } from "../../core/direction";
 import { fixed, short } from "../../core/scale";
 import type { Found, TreeMessage } from "../../protocol/split";
 import { type Face, RestingFace } from "../../view/faces";
@@ -66,7 +67,9 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         <span class="nw-title">{data.name} itself</span>
         <span class="nw-quiet">
           {data.tree.n.toLocaleString("en")} samples
-          {best >= 0 ? ` · ${percent(share)} ${labels[best]} · ${bits.toFixed(2)} bit` : ""}
+          {best >= 0
+            ? ` · ${percent(share)} ${isolated(labels[best])} · ${bits.toFixed(2)} bit`
+            : ""}
         </span>
       </header>
       <Shares cut={cut} total={data.tree.n} />
@@ -84,7 +87,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
 
 /** How the concepts share the neuron's top samples. */
 function Shares({ cut, total }: { cut: Cut; total: number }) {
-  const said = cut.concepts.map(({ name, size }) => `${name} ${size}`).join(", ");
+  const said = cut.concepts.map(({ name, size }) => `${isolated(name)} ${size}`).join(", ");
   return (
     <div class="nw-shares" role="img" aria-label={`shared by ${said}`} title={said}>
       {cut.concepts.map(({ key, color, size }) => (
@@ -109,14 +112,14 @@ const Card = memo(({ state, data, concept, index, lit, feature, matched }: CardP
   const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
   if (label >= 0) {
     const among = labelled < size ? ` of ${labelled} labelled` : "";
-    facts.push(`${percent(purity)} ${data.labels[label]}${among}`);
+    facts.push(`${percent(purity)} ${isolated(data.labels[label])}${among}`);
   }
   if (concept.moved) facts.push(`${concept.moved} moved in`);
   if (concept.left) facts.push(`${concept.left} left out`);
   return (
     <li
       class={`nw-card ${lit ? "nw-lit" : ""}`}
-      aria-label={`concept ${number}: ${name}, ${facts.join(", ")}`}
+      aria-label={`concept ${number}: ${isolated(name)}, ${facts.join(", ")}`}
       style={{ "--nw-color": color }}
       onPointerEnter={() => state.hoverConcept(index)}
       onPointerLeave={() => state.hoverConcept(null)}
@@ -177,10 +180,11 @@ function NameField({
     // An empty name gives the default back, which may be what stood there already.
     if (!field.value.trim()) field.value = name;
   });
-  if (fixed) return <span class="nw-title">{name}</span>;
+  if (fixed) return <bdi class="nw-title">{name}</bdi>;
   return (
     <input
       class="nw-title"
+      dir="auto"
       aria-label={`name of concept ${number}`}
       title="type a name"
       {...typing}
@@ -207,7 +211,10 @@ function Apart({ words }: { words: string[] | null }) {
       {words?.length === 0 ? (
         "no word sets it apart"
       ) : (
-        <span>set apart by {words ? <span class="nw-terms">{words.join(" · ")}</span> : "…"}</span>
+        <span>
+          set apart by{" "}
+          {words ? <span class="nw-terms">{words.map(isolated).join(" · ")}</span> : "…"}
+        </span>
       )}
     </p>
   );
@@ -245,7 +252,7 @@ function FoundStrip({ state, data, found, color, label }: FoundProps) {
             class={best === label ? undefined : "nw-differs"}
             title={best === label ? undefined : "not what most of its own samples are"}
           >
-            {percent(share)} {data.labels[best]} in the first {found.rows.length}
+            {percent(share)} {isolated(data.labels[best])} in the first {found.rows.length}
           </span>
         )}
       </p>

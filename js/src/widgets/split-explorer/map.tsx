@@ -116,7 +116,9 @@ function Tip({ state, data, sample, x, y }: TipProps) {
         />
       )}
       <div>
-        <b>{concept ? concept.name : "no concept"}</b>
+        <bdi>
+          <b>{concept ? concept.name : "no concept"}</b>
+        </bdi>
         <br />
         {face.caption}
       </div>

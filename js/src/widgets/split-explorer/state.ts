@@ -6,7 +6,6 @@ import { between, fromUnit, toUnit } from "../../core/scale";
 import { members, nodeAt, rootOf, type Tree, topOf } from "../../core/tree";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
-import type { Faces } from "../../protocol/faces";
 import type { Reading } from "../../protocol/reading";
 import {
   type Found,
@@ -251,14 +250,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
       const code = label ?? (sample === undefined ? -1 : (now.label?.[sample] ?? -1));
       const activation = sample === undefined ? null : now.activation[sample];
       const caption = captionOf(code >= 0 ? now.labels[code] : null, activation, row);
-      const sources = [refinement.value?.faces, evidence.value?.faces, now.faces];
-      const holds = sources.filter((faces): faces is Faces => faces?.place.has(row) ?? false);
-      const at = (faces: Faces) => faces.place.get(row) as number;
-      const read = holds.find((f) => f.kind === "text" && f.texts[at(f)].values.length) ?? holds[0];
-      if (!read) return { row, caption, picture: null, text: null };
-      if (read.kind === "image")
-        return { row, caption, picture: { faces: read, at: at(read) }, text: null };
-      return { row, caption, picture: null, text: read.texts[at(read)] ?? null };
+      const faces = [now.faces, evidence.value?.faces].find((some) => some?.place.has(row));
+      const at = faces?.place.get(row);
+      if (!faces || at === undefined) return { row, caption, picture: null, text: null };
+      if (faces.kind === "image") return { row, caption, picture: { faces, at }, text: null };
+      return { row, caption, picture: null, text: faces.texts[at] ?? null };
     },
   };
 }

@@ -1,4 +1,5 @@
 /** Which of the known features the concepts have found. */
+import { isolated } from "../../core/direction";
 import type { Recovery } from "../../core/recovery";
 import type { TreeMessage } from "../../protocol/split";
 import type { State } from "./state";
@@ -37,7 +38,7 @@ export function summary(
     more.push(`median matched cosine ${matching.median.toFixed(2)}`);
   }
   if (matching.missed.length) {
-    more.push(`missed: ${matching.missed.map((i) => names[i]).join(", ")}`);
+    more.push(`missed: ${matching.missed.map((i) => isolated(names[i])).join(", ")}`);
   }
   return {
     said: `${matching.recovered} of ${all} ${drive} this ${what} recovered (cosine of at least ${least})`,
@@ -58,10 +59,10 @@ export function nearestOf(data: TreeMessage, recovery: Recovery | null): Partial
     const partner = recovery.matching?.feature[concept];
     const near = "the nearest of the features that drive it";
     const other = partner === undefined || partner === feature;
-    const counted = partner === -1 ? "no feature" : names[partner ?? 0];
+    const counted = partner === -1 ? "no feature" : isolated(names[partner ?? 0]);
     return {
       // Never rounded up: 0.899 is not recovered at 0.9.
-      feature: `${names[feature]} · cosine ${(Math.floor(cosine * 100 + 1e-6) / 100).toFixed(2)}`,
+      feature: `${isolated(names[feature])} · cosine ${(Math.floor(cosine * 100 + 1e-6) / 100).toFixed(2)}`,
       matched: other ? near : `${near}; matched one to one with ${counted}`,
     };
   });

@@ -46,8 +46,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const stillBytes = trait<DataView | null>("_checkpoints");
   const requests = requestsOf<Request>(model, status, lifetime);
 
-  const runs = computed<Run[]>(() => readPicture(bytes.value));
   const kept = computed<Still[][]>(() => readCheckpoints(stillBytes.value));
+  const runs = computed<Run[]>(() => readPicture(bytes.value, kept.value));
   /** Of each run the stills of this training: one that started over has left the others behind. */
   const stills = computed<Still[][]>(() =>
     runs.value.map(({ now, steps }, r) =>
