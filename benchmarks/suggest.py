@@ -2,8 +2,9 @@
 
     python benchmarks/suggest.py [--planted 200] [--seeds 2]
 
-Rules: the widest gap; the default (`split.suggested`: width times the square root of the number of
-concepts); the best silhouette, and the same of the samples in concepts alone; the stablest cut
+Rules: the widest gap; its width times the number of concepts or the root of that (two former
+defaults); the default (`split.suggested`: the largest silhouette times the fourth root of the number
+of concepts); the best silhouette, and the same of the samples in concepts alone; the stablest cut
 (`split.suggest()`); and the best of all stretches, by the truth.
 
 Planted: 100 samples of 2 to 8 Gaussian clusters of unequal size in 4 to 256 dimensions, at a
@@ -27,7 +28,9 @@ from neuronwidgets import toy
 from neuronwidgets.concepts import Split
 from neuronwidgets.concepts.suggest import stretches
 
-METHODS = ("ward", "average")
+METHODS: tuple[tuple[str, str | None], ...] = (
+    ("ward", "cosine"), ("ward", "euclidean"), ("average", None),
+)  # fmt: skip
 Scores = dict[str, list[float]]
 
 
@@ -38,12 +41,14 @@ def add(scores: Scores, made: Split, quality: Callable[[float], float]) -> None:
         return
     chosen = {
         "widest gap": max(found, key=lambda s: s.gap).threshold,
+        "width x root K": max(found, key=lambda s: s.gap * s.concepts**0.5).threshold,
+        "width x K": max(found, key=lambda s: s.gap * s.concepts).threshold,
         "default": made.suggested,
+        "silhouette": max(found, key=lambda s: silhouette(made, s.threshold)).threshold,
         "silhouette in concepts": max(found, key=lambda s: alone(made, s.threshold)).threshold,
     }
-    for kind in ("silhouette", "stable"):
-        said = made.suggest(kind)
-        chosen[kind] = said[0].threshold if said else made.suggested
+    said = made.suggest("stable")
+    chosen["stable"] = said[0].threshold if said else made.suggested
     every = {s.threshold: quality(s.threshold) for s in found}
     for name, threshold in chosen.items():
         scores.setdefault(name, []).append(every[threshold])
@@ -54,7 +59,13 @@ def alone(made: Split, threshold: float) -> float:
     """The mean silhouette of the samples in concepts, as if the others were not there."""
     labels = made.cut(threshold).labels
     kept = labels >= 0
-    return float(silhouette_score(made.vectors[kept], labels[kept], metric=made.metric))
+    distances = made.distances[np.ix_(kept, kept)]
+    return float(silhouette_score(distances, labels[kept], metric="precomputed"))
+
+
+def silhouette(made: Split, threshold: float) -> float:
+    """The mean silhouette, samples in no concept counting 0."""
+    return alone(made, threshold) * float((made.cut(threshold).labels >= 0).mean())
 
 
 def planted(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -70,33 +81,38 @@ def planted(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run_planted(count: int) -> None:
-    for method in METHODS:
+    for method, metric in METHODS:
         rng, scores = np.random.default_rng(0), Scores()
         for _ in range(count):
             values, kind = planted(rng)
-            made = nw.split(values, 0, top=100, method=method)
+            made = nw.split(values, 0, 100, method, metric)
             truth = kind[made.index]
 
             def quality(t: float, made: Split = made, truth: np.ndarray = truth) -> float:
                 return float(adjusted_rand_score(truth, made.cut(t).labels))
 
             add(scores, made, quality)
-        show(f"planted clusters, {method}", scores)
+        show(f"planted clusters, {method} {metric or ''}", scores)
 
 
 def run_toys(seeds: int) -> None:
     base = replace(toy_recovery.BASE, dims=16, neurons=128)
     runs = toy.train([replace(base, seed=seed) for seed in range(seeds)], progress=False)
     for setting in toy_recovery.SETTINGS[:3]:
-        for method in METHODS:
+        for method, metric in METHODS:
             scores = Scores()
             for run in runs:
-                add_toy(scores, run, setting, method)
+                add_toy(scores, run, setting, method, metric)
             only = " with one feature each" if setting.alone else ""
-            show(f"toys, top {setting.top} of {setting.samples:,}{only}, {method}", scores)
+            show(
+                f"toys, top {setting.top} of {setting.samples:,}{only}, {method} {metric or ''}",
+                scores,
+            )
 
 
-def add_toy(scores: Scores, run: toy.Run, setting: toy_recovery.Setting, method: str) -> None:
+def add_toy(
+    scores: Scores, run: toy.Run, setting: toy_recovery.Setting, method: str, metric: str | None
+) -> None:
     v = toy_recovery.samples(run, setting)
     acts = nw.capture(run.model(), v, layer="act", progress=False)
     driving = toy_recovery._driving(run)
@@ -104,7 +120,7 @@ def add_toy(scores: Scores, run: toy.Run, setting: toy_recovery.Setting, method:
         features = np.flatnonzero(driving[neuron])
         true = run.A.T[features]
         try:
-            made = nw.split(acts, int(neuron), setting.top, method)
+            made = nw.split(acts, int(neuron), setting.top, method, metric)
         except ValueError:
             continue
         part = v[made.index][:, features] * run.A[neuron, features]

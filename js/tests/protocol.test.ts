@@ -2,8 +2,16 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { cutAt, type Names } from "../src/core/concepts";
+import { precisionOf, sharedOf } from "../src/core/retrieved";
 import { unpack } from "../src/protocol/safetensors";
-import { readEvidence, readTree, type TreeMessage } from "../src/protocol/split";
+import {
+  type By,
+  READINGS,
+  type Retrieved,
+  readEvidence,
+  readTree,
+  type TreeMessage,
+} from "../src/protocol/split";
 
 const golden = (name: string): DataView => {
   const bytes = readFileSync(new URL(`../../tests/protocol/${name}`, import.meta.url));
@@ -54,14 +62,32 @@ describe("tree", () => {
 });
 
 describe("evidence", () => {
-  it("reads what each vector finds", () => {
-    const found = readEvidence(golden("image-evidence.safetensors"))?.found;
-    expect(found?.size).toBeGreaterThan(2);
-    for (const { rows, labels, cosine } of found?.values() ?? []) {
-      expect(rows.length).toBe(20);
-      expect(labels.length).toBe(20);
-      expect(Math.abs(cosine)).toBeLessThanOrEqual(1);
+  it("reads what each cluster retrieves, by both readings", () => {
+    const evidence = readEvidence(golden("image-evidence.safetensors"));
+    expect(evidence?.retrieved.size).toBeGreaterThan(2);
+    for (const one of evidence?.retrieved.values() ?? []) {
+      for (const by of READINGS) {
+        expect(one.rows[by].length).toBe(20);
+        expect(one.labels[by].length).toBe(20);
+        expect(one.percentile[by]).toBeGreaterThanOrEqual(0);
+        expect(one.percentile[by]).toBeLessThanOrEqual(100);
+      }
+      expect(Math.abs(one.cosine)).toBeLessThanOrEqual(1);
     }
+  });
+
+  it("reads what chance retrieves, and how often clusters come back", () => {
+    const evidence = readEvidence(golden("image-evidence.safetensors"));
+    if (!evidence?.chance) throw new Error("no chance");
+    const { sizes, labels, mean, high } = evidence.chance;
+    expect(mean.length).toBe(READINGS.length * sizes.length * labels.length);
+    mean.forEach((share, i) => {
+      expect(share).toBeGreaterThanOrEqual(0);
+      expect(high[i]).toBeLessThanOrEqual(1);
+    });
+    const recurs = Array.from(evidence?.retrieved.values() ?? [], (one) => one.recurs);
+    expect(recurs.every((share) => share === null || (share >= 0 && share <= 1))).toBe(true);
+    expect(recurs).toContainEqual(expect.any(Number));
   });
 });
 
@@ -90,9 +116,12 @@ describe("cuts", () => {
       slots: number[];
       named: string[];
       namedSlots: number[];
+      precision: Record<By, (number | null)[]>;
+      shared: Record<By, number[]>;
     }[];
   };
   const data = tree("image");
+  const evidence = readEvidence(golden("image-evidence.safetensors"));
 
   it.each(cuts.map((cut) => [cut.threshold, cut] as const))("agree at %d", (threshold, python) => {
     const plain = cutAt(data, threshold, {});
@@ -106,6 +135,19 @@ describe("cuts", () => {
       python.namedSlots.map((s) => data.palette[s]),
     );
     expect(plain.unassigned).toBe(python.labels.filter((label) => label < 0).length);
+    const retrieved = plain.concepts.map(
+      (concept) => evidence?.retrieved.get(concept.node) as Retrieved,
+    );
+    for (const by of READINGS) {
+      expect(sharedOf(retrieved, by).map((share) => Number(share?.toFixed(6)))).toEqual(
+        python.shared[by],
+      );
+      plain.concepts.forEach((concept, i) => {
+        const precision = precisionOf(concept, retrieved[i], by, evidence?.chance ?? null);
+        if (python.precision[by][i] === null) expect(precision).toBeNull();
+        else expect(precision?.value).toBeCloseTo(python.precision[by][i], 6);
+      });
+    }
   });
 });
 

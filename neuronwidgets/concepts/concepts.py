@@ -13,7 +13,7 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts import files, show
-from neuronwidgets.concepts.control import DRAWS, chance_shares, jaccard, label_of
+from neuronwidgets.concepts.control import DRAWS, jaccard, label_of, shares_at_random
 from neuronwidgets.concepts.retrieval import (
     CHUNK,
     DEFAULT,
@@ -394,10 +394,14 @@ class Concepts:
         own = self._own_labels
         if split.acts.labels is None or not len(self):
             return np.full(len(self), np.nan)
-        shares = chance_shares(
-            split.acts, self.index, self.sizes.tolist(), by, k, draws, seed, self.mean
-        )
-        return np.where(own < 0, np.nan, shares[np.arange(len(self)), np.maximum(own, 0)])
+        out = np.full(len(self), np.nan)
+        for i, (label, size) in enumerate(zip(own, self.sizes.tolist(), strict=True)):
+            if label >= 0:
+                shares = shares_at_random(
+                    split.acts, self.index, size, by, [label], k, draws, seed, self.mean
+                )
+                out[i] = shares.mean()
+        return out
 
     def overlap(self, k: int = 20, by: str = DEFAULT) -> np.ndarray:
         """float64 `K x K`: the Jaccard index of what two concepts retrieve."""

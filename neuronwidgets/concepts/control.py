@@ -104,33 +104,29 @@ def random_groups(groups: Sequence[np.ndarray], rng: np.random.Generator) -> lis
     return np.split(dealt, np.cumsum([len(group) for group in groups])[:-1])
 
 
-def chance_shares(
+def shares_at_random(
     acts: Activations,
     index: np.ndarray,
-    sizes: Sequence[int],
+    size: int,
     by: str,
+    labels: Sequence[int] | np.ndarray,
     k: int = RETRIEVED,
     draws: int = DRAWS,
     seed: int = 0,
     mean: np.ndarray | None = None,
 ) -> np.ndarray:
-    """What random groups of a neuron's top samples retrieve: float64 `len(sizes) x labels`.
+    """What random groups of a neuron's top samples retrieve: float64 `draws x L`.
 
-    Each row is the mean over `draws` groups of one size, drawn without replacement, of the share of
-    each label among the `k` samples that the group retrieves.
+    For each of `draws` groups of `size` samples, drawn without replacement, the share of each of
+    `labels` among the `k` samples that the group retrieves.
     """
     assert acts.labels is not None
     mean = acts.mean if mean is None else mean
-    rng = np.random.default_rng(seed)
-    groups = [
-        acts.rows(index[rng.choice(len(index), size, replace=False)])
-        for size in sizes
-        for _ in range(draws)
-    ]
+    rng = np.random.default_rng([seed, size])
+    groups = [acts.rows(index[rng.choice(len(index), size, replace=False)]) for _ in range(draws)]
     rows = retrieve(acts, directions(groups, mean, by), mean, k=k, by=by)[0]
-    found = acts.labels[rows].reshape(len(sizes), -1)
-    kinds = np.arange(len(acts.label_names))
-    return np.stack([(found == kind).mean(axis=1) for kind in kinds], axis=1)
+    found = acts.labels[rows]
+    return np.stack([(found == label).mean(axis=1) for label in labels], axis=1)
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

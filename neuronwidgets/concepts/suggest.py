@@ -310,11 +310,16 @@ def _stability(
     groups = np.zeros((len(every), tree.n), bool)
     for group, node in zip(groups, every, strict=True):
         group[tree.members(int(node))] = True
-    least, most = RESAMPLES
-    resamples = int(np.clip(WORK // tree.n**2, least, most))
+    resamples = resamples_of(tree.n)
     share = yield from recurring(split.distances, split.linkage or split.method, groups, resamples)
     means = [share[np.searchsorted(every, own)] for own in nodes]
     return np.array([m[~np.isnan(m)].mean() if (m >= 0).any() else 0 for m in means]), resamples
+
+
+def resamples_of(samples: int) -> int:
+    """How many resamples of so many samples take no long time."""
+    least, most = RESAMPLES
+    return int(np.clip(WORK // samples**2, least, most))
 
 
 def _chance(split: Split) -> float:

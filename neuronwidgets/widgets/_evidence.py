@@ -1,4 +1,4 @@
-"""What a split's concept vectors find in the whole dataset, gathered while the drag rests."""
+"""What the cards of a split say of its clusters, gathered while the drag rests."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ import numpy as np
 from neuronwidgets.concepts import Concepts, Split
 from neuronwidgets.concepts.refine import refine
 from neuronwidgets.concepts.retrieval import unit
+from neuronwidgets.concepts.stability import recurring
+from neuronwidgets.concepts.suggest import MOST_SAMPLES, resamples_of
 from neuronwidgets.palette import COLORS
-from neuronwidgets.widgets._assessment import Assessment
+from neuronwidgets.widgets._assessment import Assessment, later
 from neuronwidgets.widgets._faces import Text, cut_text, pack_faces
 from neuronwidgets.widgets._jobs import Progress, Steps
 from neuronwidgets.widgets._protocol import pack
+from neuronwidgets.widgets._retrieved import Retrieval, Retrieved, shown
 from neuronwidgets.widgets._words import Words
 
 if TYPE_CHECKING:
     from neuronwidgets.widgets._truth import Truth
 
-FOUND = 20
-"""How many samples are looked up for each vector; the view shows the first of them."""
 SHOWN = 8
+"""Samples on a strip of a card."""
 ALL_FACES = 1000
 """Up to so many top samples are sent with their faces; of more, each concept's exemplars."""
 PREFETCH = 256
@@ -40,7 +42,9 @@ class Evidence:
         self.split = split
         self.reads = reads
         self.truth = truth
-        self._found: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
+        self.retrieval = Retrieval(split)
+        self._retrieved: dict[int, Retrieved] = {}
+        self._recurs: dict[int, float] = {}
         self._texts: dict[int, Text] = {}
         self._sent = self._tree_faces()
         self._extra: set[int] = set()
@@ -97,14 +101,20 @@ class Evidence:
 
     def pack_evidence(self) -> bytes:
         """The `evidence` message."""
-        nodes = list(self._found)
-        found = [self._found[n] for n in nodes]
-        rows = _shown(found) | self._refined | self._extra | set(self._texts)
+        nodes = list(self._retrieved)
+        found = [self._retrieved[n] for n in nodes]
+        rows = shown(found, SHOWN) | self._refined | self._extra | set(self._texts)
         fresh = sorted((rows - self._sent) | self._later)
         faces, about = pack_faces(self.split.acts.samples, fresh, self._texts)
         words = [self.words.of(n) for n in nodes]
         return pack(
-            {"node": np.asarray(nodes, np.int32), **self._pack_found(found), **faces},
+            {
+                "node": np.asarray(nodes, np.int32),
+                **self.retrieval.pack(found),
+                "recurs": np.array([self._recurs.get(n, np.nan) for n in nodes], np.float32),
+                **self.retrieval.pack_chance(),
+                **faces,
+            },
             {"words": words, **about},
         )
 
@@ -113,13 +123,13 @@ class Evidence:
         labels: np.ndarray,
         marks: np.ndarray,
         nodes: np.ndarray,
-        found: list[tuple[np.ndarray, np.ndarray, float]],
+        found: list[Retrieved],
         threshold: float,
         vectors: np.ndarray,
     ) -> bytes:
         """The `refinement` message; the faces that it needs are in the next `evidence`."""
-        self._refined = _shown(found)
-        tensors = self._pack_found(found)
+        self._refined = shown(found, SHOWN)
+        tensors = self.retrieval.pack(found)
         if self.truth is not None:
             tensors["truth"] = self.truth.cosines(self.split, vectors)
         return pack(
@@ -137,43 +147,33 @@ class Evidence:
         """Rows whose faces come with the evidence instead of the tree: texts, which are read on."""
         return self._sent if self.split.acts.samples.kind == "text" else set()
 
-    def _pack_found(
-        self, found: Sequence[tuple[np.ndarray, np.ndarray, float]]
-    ) -> dict[str, np.ndarray]:
-        acts = self.split.acts
-        width = min(FOUND, len(acts))
-        index = np.stack([f[0] for f in found]) if found else np.zeros((0, width), np.int64)
-        label = np.full(index.shape, -1) if acts.labels is None else acts.labels[index]
-        return {
-            "found": index.astype(np.int32),
-            "projection": np.stack([f[1] for f in found]) if found else np.zeros((0, width), "f4"),
-            "found_label": label.astype(np.int32),
-            "cosine": np.array([f[2] for f in found], np.float32),
-        }
-
     # What gathers it
 
     def lacks(self, nodes: Sequence[int]) -> bool:
         """Whether there is anything left to gather for `nodes`."""
-        found = all(n in self._found for n in nodes)
-        said = found and self.assessment.done and not (self.reads and self.words.lacks(nodes))
-        return not said or bool(self._unread(nodes))
+        found = all(n in self._retrieved for n in nodes)
+        judged = not self.retrieval.lacks_chance() and not self._lacks_recurring()
+        said = self.assessment.done and not (self.reads and self.words.lacks(nodes))
+        return not (found and judged and said) or bool(self._unread(nodes))
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
-        """Gather what `nodes` find, then what any other possible concept would, and publish."""
-        wanted = [n for n in nodes if n not in self._found]
+        """Gather what `nodes` retrieve, then what any other possible concept would, and publish."""
+        wanted = [n for n in nodes if n not in self._retrieved]
         if len(self._possible) <= PREFETCH:
-            wanted += [int(n) for n in self._possible if n not in self._found and n not in nodes]
+            others = self._possible.tolist()
+            wanted += [n for n in others if n not in self._retrieved and n not in nodes]
         if wanted:
-            gathered = yield from self.find(self._vectors(wanted))
+            gathered = yield from self.retrieval.of([self.split.tree.members(n) for n in wanted])
 
             # Kept as it is published: a job whose place was taken publishes nothing.
             def show() -> None:
-                self._found.update(zip(wanted, gathered, strict=True))
+                self._retrieved.update(zip(wanted, gathered, strict=True))
                 self._extra |= self._exemplars(nodes) - self._sent
                 publish()
 
             yield show
+        yield from self.retrieval.chance_steps(publish)
+        yield from self._recurring(publish)
         yield from self._read(self._unread(nodes), publish)
         yield from self.assessment.steps(publish)
         if self.reads:
@@ -184,34 +184,47 @@ class Evidence:
                 yield from self.words.steps(possible, publish)
             yield from self._read(self._unread(possible), publish)
 
-    def find(self, vectors: np.ndarray) -> Any:
-        """Steps that return `(rows, projections, cosine)` for each of `K x D` unit vectors."""
-        acts = self.split.acts
-        words = f"looking through {len(acts):,} samples"
-        steps = finding(acts, vectors, FOUND)
-        while True:
-            try:
-                share = next(steps)
-            except StopIteration as done:
-                rows, scores = done.value
-                break
-            yield Progress(share, words)
-        cosines = np.clip(vectors.astype(np.float64) @ self.split.direction, -1, 1)
-        return [(r, s, float(c)) for r, s, c in zip(rows, scores, cosines, strict=True)]
-
     def regroup(self, threshold: float) -> Any:
         """Steps that return the `refinement` message and the membership."""
         yield Progress(0.1, "k-means")
         done = refine(self.split, threshold)
         refined = Concepts.at(self.split, threshold).regrouped(done)
-        found: list[Any] = []
-        if len(refined):
-            found = yield from self.find(refined.vectors)
+        found = yield from self.retrieval.of(refined.groups)
         marks = np.where(done.moved, 1, np.where(done.left, 2, 0)).astype(np.int8)
         packed = self.pack_refinement(
             refined.labels, marks, refined.nodes, found, threshold, refined.vectors
         )
         return packed, done
+
+    def _lacks_recurring(self) -> bool:
+        few = len(self.split.index) <= MOST_SAMPLES
+        return few and len(self._possible) > 0 and not self._recurs
+
+    def _recurring(self, publish: Callable[[], None]) -> Steps:
+        """Find how often each possible concept comes back from half of the samples."""
+        if not self._lacks_recurring():
+            return
+        split, nodes = self.split, self._possible.tolist()
+        groups = np.zeros((len(nodes), split.tree.n), bool)
+        for group, node in zip(groups, nodes, strict=True):
+            group[split.tree.members(node)] = True
+        yield later
+        steps = recurring(
+            split.distances, split.linkage or split.method, groups, resamples_of(split.tree.n)
+        )
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                share = end.value.tolist()
+                break
+            yield later
+
+        def show() -> None:
+            self._recurs.update(zip(nodes, share, strict=True))
+            publish()
+
+        yield show
 
     def _vectors(self, nodes: Sequence[int]) -> np.ndarray:
         tree, vectors = self.split.tree, self.split.vectors
@@ -227,7 +240,7 @@ class Evidence:
         if acts.samples.token is None and (acts.tokens is None or not self.reads):
             return []
         rows = self.split.index[:SHOWN].tolist() + sorted(self._exemplars(nodes))
-        rows += [r for n in nodes if n in self._found for r in self._found[n][0][:SHOWN].tolist()]
+        rows += shown([self._retrieved[n] for n in nodes if n in self._retrieved], SHOWN)
         return [row for row in dict.fromkeys(rows) if row not in self._texts]
 
     def _read(self, rows: list[int], publish: Callable[[], None]) -> Steps:
@@ -281,8 +294,3 @@ class Evidence:
             if len(rows) >= ALL_FACES:
                 break
         return rows
-
-
-def _shown(found: Iterable[tuple[np.ndarray, np.ndarray, float]]) -> set[int]:
-    """Rows of what vectors find that a view shows."""
-    return {row for rows, _, _ in found for row in rows[:SHOWN].tolist()}

@@ -15,7 +15,7 @@ Names = dict[str, str]
 
 
 class Memory:
-    """Threshold and names by neuron, top and method; they outlive the tree they were given on."""
+    """Threshold and names by neuron, top, method and metric; they outlive their tree."""
 
     def __init__(self) -> None:
         self._given: dict[Any, tuple[float | None, Named]] = {}
@@ -60,4 +60,4 @@ def _written(names: Mapping[int, str]) -> Names:
 
 def _key(made: Split) -> Any:
     who = made.direction.tobytes() if made.neuron is None else made.neuron
-    return who, len(made.index), made.method
+    return who, len(made.index), made.method, made.metric

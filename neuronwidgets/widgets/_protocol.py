@@ -15,16 +15,24 @@ tree        merge int32 (n-1) x 2   children of each merge, the larger first
                                     neuron, meta.truth.names (absent without truth)
             + faces, of texts none: theirs are in the evidence
 evidence    node int32 m            tree nodes whose vectors were looked up in the whole dataset
-            found int32 m x f       dataset rows of highest projection, highest first
-            projection float32 m x f
-            found_label int32 m x f
+            retrieved int32 r x m x f   dataset rows that each retrieves, best first, by "cosine"
+                                    and by "dot"
+            retrieved_label int32 r x m x f
+            percentile float32 r x m    of what it retrieves on the neuron: the median, 0 to 100
             cosine float32 m        of the node's vector with the neuron's axis
+            recurs float32 m        in what share of halves of the samples the node is a cluster
+                                    again; NaN unknown
+            chance_size int32 g     sizes of groups of top samples drawn at random (these four
+                                    absent without labels, and before they are measured)
+            chance_label int32 l    indices into meta.labels
+            chance, chance_high float32 r x g x l   the mean share of the label among what such
+                                    groups retrieve, and what 95% of them do not exceed
             + faces that the tree has not
 refinement  concept int32 n         the k-means concept of each sample, -1 none
             mark int8 n             0 stayed, 1 moved, 2 left
             node int32 k            the tree node each concept goes with, -1 none
             truth float64 k x f     as in the tree, of each concept (absent without truth)
-            + the evidence arrays without `node` and faces, one row per concept
+            retrieved, retrieved_label, percentile, cosine: as in the evidence, by concept
 picture     activation float32 N    of one neuron, class after class, ascending in each
             start int32 C+1         where each class begins
             mean, std float64 C     of each class

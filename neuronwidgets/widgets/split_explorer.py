@@ -27,6 +27,7 @@ from neuronwidgets.widgets._feed import Feed
 from neuronwidgets.widgets._jobs import Progress, Steps, take
 from neuronwidgets.widgets._live import REFRESHING, REST, Live, Prepared, silently
 from neuronwidgets.widgets._memory import Memory, numbered
+from neuronwidgets.widgets._retrieved import READINGS
 
 if TYPE_CHECKING:
     from neuronwidgets.toy import Calibration
@@ -54,6 +55,12 @@ class SplitExplorer(Live):
     """How many of the samples that activate it most."""
     method = t.Unicode("ward").tag(sync=True)
     """How they are clustered: "ward", "average", "kmeans" and others, see `neuronwidgets.split`."""
+    metric = t.Unicode("cosine").tag(sync=True)
+    """How the distances between them are measured: "cosine" or "euclidean", see
+    `neuronwidgets.split`."""
+    by = t.Enum(READINGS, READINGS[0]).tag(sync=True, echo_update=False)
+    """How the concepts on the screen retrieve samples: "cosine" (nearest in direction, about the
+    layer's mean) or "dot" (largest dot product, as in the paper); see `Concepts.retrieve`."""
     threshold = t.CFloat(0.0).tag(sync=True, echo_update=False)
     """The height of the cut; lower is finer."""
     refined = t.Bool(False).tag(sync=True, echo_update=False)
@@ -91,6 +98,7 @@ class SplitExplorer(Live):
         threshold: float | None = None,
         min_size: int | None = None,
         refined: bool = False,
+        by: str = READINGS[0],
         truth: Any = None,
         truth_names: Sequence[str] | None = None,
         **settings: Any,
@@ -110,6 +118,7 @@ class SplitExplorer(Live):
             threshold: where to cut at first; not given: chosen from the data.
             min_size: clusters of fewer samples are no concept; 5 in 100 if not given.
             refined: begin with the paper's k-means membership.
+            by: how concepts retrieve samples at first: "cosine" or "dot".
             truth: what is known of the layer, to see live what is recovered: a `toy.Run`, or
                 `N x D` numbers, in each row what the layer holds when one true feature is there
                 alone, in one unit for all rows (`run.A.T`; `run.directions` has lost it). The
@@ -146,7 +155,7 @@ class SplitExplorer(Live):
             first = self._make(chosen, top, self._settings[0])
         else:
             first = given
-        super().__init__()
+        super().__init__(by=by)
         with self._opening():
             able = [name for name in METHODS if name != first.method and ready(name)]
             self._methods = sorted([first.method, *able], key=[*METHODS, first.method].index)
@@ -240,23 +249,27 @@ class SplitExplorer(Live):
 
     # Setting from Python: refused in words, or shown at once
 
-    @t.validate("neuron", "top", "method")
+    @t.validate("neuron", "top", "method", "metric")
     def _check_split(self, proposal: Any) -> Any:
-        value = proposal["value"]
+        value, name = proposal["value"], proposal["trait"].name
         if self._applying == threading.get_ident():
             return value
-        wanted: dict[str, Any] = {"neuron": self.neuron, "top": self.top, "method": self.method}
-        wanted[proposal["trait"].name] = value
         now = self._split
-        if tuple(wanted.values()) == (now.neuron, len(now.index), now.method):
+        shown = {"neuron": now.neuron, "top": len(now.index), "method": now.method,
+                 "metric": now.metric}  # fmt: skip
+        wanted = {"neuron": self.neuron, "top": self.top, "method": self.method,
+                  "metric": self.metric, name: value}  # fmt: skip
+        if wanted == shown:
             self._pending = None
             return value
+        if name == "method" or (name != "metric" and self.method not in METRICS):
+            del wanted["metric"]
         if wanted["neuron"] is None:
             wanted["neuron"] = self._split.direction
         self._pending = self._make(**wanted)
         return value
 
-    @t.observe("neuron", "top", "method")
+    @t.observe("neuron", "top", "method", "metric")
     def _split_changed(self, _change: Any) -> None:
         pending, self._pending = self._pending, None
         if pending is not None:
@@ -317,13 +330,13 @@ class SplitExplorer(Live):
     def _on_split_request(self, wanted: dict[str, Any]) -> None:
         neuron = wanted.get("neuron")
         neuron = self._split.direction if neuron is None else neuron
-        request = neuron, wanted.get("top"), str(wanted.get("method"))
+        request = neuron, wanted.get("top"), str(wanted.get("method")), wanted.get("metric")
         self._start(self._resplit(*request), kind=SPLITTING)
 
-    def _resplit(self, neuron: Any, top: Any, method: str) -> Steps:
+    def _resplit(self, neuron: Any, top: Any, method: str, metric: str | None) -> Steps:
         yield Progress(0.0, f"clustering {top} samples")
         try:
-            made = self._make(neuron, self._acts.check_top(top), method)
+            made = self._make(neuron, self._acts.check_top(top), method, metric)
         except Exception as error:
             words = error
             yield lambda: self._fail(words)
@@ -344,7 +357,8 @@ class SplitExplorer(Live):
             old, before, moved, refined = self._split, self.concepts, self._moved, self.refined
             names = numbered(self.names)
         who = old.direction if old.neuron is None else old.neuron
-        made = self._make(who, len(old.index), old.method, acts)
+        metric = old.metric if old.method in METRICS else None
+        made = self._make(who, len(old.index), old.method, metric, acts)
         made = recolored(made, before.threshold if moved else None, before, names)
         threshold = before.threshold if moved else made.suggested
         ready = self._ready(made, read=False)
@@ -379,8 +393,17 @@ class SplitExplorer(Live):
 
     # What both share
 
-    def _make(self, neuron: Any, top: Any, method: str, acts: Activations | None = None) -> Split:
+    def _make(
+        self,
+        neuron: Any,
+        top: Any,
+        method: str,
+        metric: str | None = None,
+        acts: Activations | None = None,
+    ) -> Split:
         settings = self._settings[1] if method == self._settings[0] else {}
+        if metric is not None:
+            settings = {**settings, "metric": metric}
         acts = self._acts if acts is None else acts
         return split(acts, neuron, top, method, min_size=self._min_size, **settings)
 
@@ -402,7 +425,8 @@ class SplitExplorer(Live):
                 self._split, self._proof, self._members = made, evidence, None
                 self._serial += 1
                 self._since = self._serial
-                self.neuron, self.top, self.method = made.neuron, len(made.index), made.method
+                self.neuron, self.top = made.neuron, len(made.index)
+                self.method, self.metric = made.method, made.metric
                 self.names = names
                 self._moved = threshold is not None
                 self.threshold = made.suggested if threshold is None else threshold

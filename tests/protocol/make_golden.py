@@ -17,10 +17,12 @@ from neuronwidgets.activations import Samples
 from neuronwidgets.concepts import Concepts
 from neuronwidgets.concepts.refine import refine
 from neuronwidgets.ranges.rules import RULES
+from neuronwidgets.steps import drained
 from neuronwidgets.toy import Calibration
 from neuronwidgets.widgets._evidence import Evidence
 from neuronwidgets.widgets._jobs import take
 from neuronwidgets.widgets._range_picture import Pictures
+from neuronwidgets.widgets._retrieved import READINGS
 from neuronwidgets.widgets._truth import Truth
 
 HERE = Path(__file__).parent
@@ -108,13 +110,7 @@ def truths() -> tuple[dict[str, bytes], dict[str, object]]:
 
     concepts = made.cut(made.tree.top * 0.2).refine(outlier=4)
     done = refine(made, concepts.threshold, outlier=4)
-    steps = proof.find(concepts.vectors)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found = end.value
-            break
+    found = drained(proof.retrieval.of(concepts.groups))
     marks = np.where(done.moved, 1, np.where(done.left, 2, 0))
     packed = proof.pack_refinement(
         concepts.labels, marks, concepts.nodes, found, concepts.threshold, concepts.vectors
@@ -167,6 +163,19 @@ def overlap() -> list[list[float]]:
     return found
 
 
+def retrieved(concepts: Concepts, by: str) -> list[float | None]:
+    precision = concepts.precision(by=by) if len(concepts) else np.zeros(0)
+    return [None if np.isnan(value) else round(float(value), 6) for value in precision]
+
+
+def shared(concepts: Concepts, by: str) -> list[float]:
+    """Of what each concept retrieves, the share that another one retrieves too."""
+    rows = concepts.retrieve(by=by) if len(concepts) else np.zeros((0, 20), np.int64)
+    every, counts = np.unique(rows, return_counts=True)
+    often = every[counts > 1]
+    return [round(float(np.isin(row, often).mean()), 6) for row in rows]
+
+
 def cuts() -> dict[str, object]:
     """What the tree says at many thresholds, with and without names: both languages must agree."""
     made = nw.split(activations("image"), 0, top=60, distinct=None)
@@ -186,6 +195,8 @@ def cuts() -> dict[str, object]:
             "threshold": threshold, "nodes": plain.nodes.tolist(), "labels": plain.labels.tolist(),
             "names": list(plain.names), "slots": plain.slots.tolist(),
             "named": list(named.names), "namedSlots": named.slots.tolist(),
+            "precision": {by: retrieved(plain, by) for by in READINGS},
+            "shared": {by: shared(plain, by) for by in READINGS},
         })  # fmt: skip
     return {"names": {str(k): v for k, v in names.items()}, "cuts": rows}
 

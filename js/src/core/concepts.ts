@@ -1,5 +1,5 @@
 /** The concepts at a cut: what the cards say, from the tree alone. */
-import type { Found, RefinementMessage, TreeMessage } from "../protocol/split";
+import type { RefinementMessage, Retrieved, TreeMessage } from "../protocol/split";
 import { cut, inherit, members } from "./tree";
 
 export const SHOWN = 8;
@@ -23,9 +23,9 @@ export interface Concept {
   range: [number, number];
   moved: number;
   left: number;
-  /** Whether its members are k-means': then `found` is what its own vector finds. */
+  /** Whether its members are k-means': then `retrieved` is its own. */
   refined: boolean;
-  found: Found | null;
+  retrieved: Retrieved | null;
 }
 
 export interface Cut {
@@ -160,7 +160,7 @@ export function cutAt(
       moved: 0,
       left: 0,
       refined: false,
-      found: null,
+      retrieved: null,
     };
     seen.set(node, concept);
     return concept;
@@ -207,7 +207,7 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
       moved: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),
       left: lost < 0 ? 0 : leftOf[lost],
       refined: true,
-      found: done.found[i] ?? null,
+      retrieved: done.retrieved[i] ?? null,
     };
   });
   return { concepts, of, unassigned: tree.n - assigned, mark: done.mark };

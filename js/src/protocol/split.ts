@@ -37,7 +37,7 @@ export interface TreeMessage {
 export interface Suggestion {
   threshold: number;
   concepts: number;
-  /** By which kinds ("gap", "silhouette", "stable", "chance") no other cut is better; often by none. */
+  /** By which kinds ("gap", "compact", "stable", "chance") no other cut is better; often by none. */
   best: string[];
   /** Why, in words. */
   reasons: string[];
@@ -64,15 +64,35 @@ export interface TruthOfTree {
   cosines: Map<number, Float64Array>;
 }
 
-/** What one concept vector finds in the whole dataset. */
-export interface Found {
-  rows: Int32Array;
-  labels: Int32Array;
+/** How samples are compared with a concept: nearest in direction, or by the paper's dot product. */
+export const READINGS = ["cosine", "dot"] as const;
+export type By = (typeof READINGS)[number];
+
+/** What one cluster retrieves from the whole dataset. */
+export interface Retrieved {
+  rows: Record<By, Int32Array>;
+  labels: Record<By, Int32Array>;
+  /** Of what it retrieves on the neuron: the median, 0 to 100. */
+  percentile: Record<By, number>;
+  /** Of its concept vector with the neuron's axis. */
   cosine: number;
+  /** In what share of halves of the samples it is a cluster again; null where not known. */
+  recurs: number | null;
+}
+
+/** What groups of top samples drawn at random retrieve; by reading, size and label. */
+export interface Chance {
+  sizes: Int32Array;
+  labels: Int32Array;
+  mean: Float32Array;
+  /** What 95% of the groups do not exceed. */
+  high: Float32Array;
 }
 
 export interface EvidenceMessage {
-  found: Map<number, Found>;
+  retrieved: Map<number, Retrieved>;
+  /** null without labels, and before it is measured. */
+  chance: Chance | null;
   /** The words that set each node's texts apart; null where they were not looked for yet. */
   words: Map<number, string[] | null>;
   /** Of what is shown and not in the tree. */
@@ -85,27 +105,49 @@ export interface RefinementMessage {
   /** 0 stayed, 1 moved, 2 left. */
   mark: Int8Array;
   node: Int32Array;
-  found: Found[];
+  retrieved: Retrieved[];
   /** Each concept's cosines with the true features; null where nothing is known. */
   truth: Float64Array[] | null;
 }
 
 /** Messages from the view to the kernel. */
 export type Request =
-  | { type: "split.request"; neuron: number | null; top: number; method: string }
+  | { type: "split.request"; neuron: number | null; top: number; method: string; metric?: string }
   | { type: "job.cancel" }
   | { type: "capture.cancel" };
 
-function foundOf(packed: Packed): Found[] {
-  const [count, width] = packed.shape("found");
-  const rows = packed.tensor("found", Int32Array);
-  const labels = packed.tensor("found_label", Int32Array);
+function retrievedOf(packed: Packed): Retrieved[] {
+  const [, count, width] = packed.shape("retrieved");
+  if (!count) return [];
+  const rows = packed.tensor("retrieved", Int32Array);
+  const labels = packed.tensor("retrieved_label", Int32Array);
+  const percentile = packed.tensor("percentile", Float32Array);
   const cosine = packed.tensor("cosine", Float32Array);
-  return Array.from({ length: count }, (_, i) => ({
-    rows: rows.subarray(i * width, (i + 1) * width),
-    labels: labels.subarray(i * width, (i + 1) * width),
-    cosine: cosine[i],
-  }));
+  const recurs = packed.has("recurs") ? packed.tensor("recurs", Float32Array) : null;
+  const both = <T>(of: (place: number) => T) =>
+    Object.fromEntries(READINGS.map((by, r) => [by, of(r * count)])) as Record<By, T>;
+  return Array.from({ length: count }, (_, i) => {
+    const part = (all: Int32Array) =>
+      both((at) => all.subarray((at + i) * width, (at + i + 1) * width));
+    const known = recurs && !Number.isNaN(recurs[i]);
+    return {
+      rows: part(rows),
+      labels: part(labels),
+      percentile: both((at) => percentile[at + i]),
+      cosine: cosine[i],
+      recurs: known ? recurs[i] : null,
+    };
+  });
+}
+
+function chanceOf(packed: Packed): Chance | null {
+  if (!packed.has("chance")) return null;
+  return {
+    sizes: packed.tensor("chance_size", Int32Array),
+    labels: packed.tensor("chance_label", Int32Array),
+    mean: packed.tensor("chance", Float32Array),
+    high: packed.tensor("chance_high", Float32Array),
+  };
 }
 
 function rowsOf(packed: Packed, name: string): Float64Array[] {
@@ -144,12 +186,13 @@ export function readTree(view: DataView | null): TreeMessage | null {
 export function readEvidence(view: DataView | null): EvidenceMessage | null {
   const packed = unpack(view);
   if (!packed) return null;
-  const found = foundOf(packed);
+  const retrieved = retrievedOf(packed);
   const nodes = packed.tensor("node", Int32Array);
   // A notebook that was saved before cards had words has none.
   const words = (packed.meta.words ?? []) as (string[] | null)[];
   return {
-    found: new Map(Array.from(nodes, (node, i) => [node, found[i]] as const)),
+    retrieved: new Map(Array.from(nodes, (node, i) => [node, retrieved[i]] as const)),
+    chance: chanceOf(packed),
     words: new Map(Array.from(nodes, (node, i) => [node, words[i] ?? null] as const)),
     faces: facesOf(packed),
   };
@@ -163,7 +206,7 @@ export function readRefinement(view: DataView | null): RefinementMessage | null 
     concept: packed.tensor("concept", Int32Array),
     mark: packed.tensor("mark", Int8Array),
     node: packed.tensor("node", Int32Array),
-    found: packed.shape("found")[0] ? foundOf(packed) : [],
+    retrieved: retrievedOf(packed),
     truth: packed.has("truth") ? rowsOf(packed, "truth") : null,
   };
 }

@@ -3,20 +3,21 @@
 import { useMemo } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
+import { UNSTABLE } from "../../core/retrieved";
 import { fixed, short } from "../../core/scale";
-import type { Found, TreeMessage } from "../../protocol/split";
-import { type Face, RestingFace } from "../../view/faces";
+import type { TreeMessage } from "../../protocol/split";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
+import { ReadingField, RetrievedPart } from "./retrieved";
 import { Scores } from "./scores";
 import type { State } from "./state";
+import { percent, Strip } from "./strip";
 import { type Nearest, nearestOf } from "./truth";
-
-const percent = (share: number) => `${Math.round(share * 100)}%`;
 
 export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   const cut = state.current.value;
   const { key, source } = state.hover.value ?? {};
+  const shared = state.shared.value;
   const nearest = nearestOf(data, state.recovery.value);
   if (!cut) return null;
   return (
@@ -30,6 +31,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
           concept={concept}
           index={i}
           lit={source === "concept" && key === concept.key}
+          shared={shared[i]}
           {...nearest[i]}
         />
       ))}
@@ -74,7 +76,10 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
       </header>
       <Shares cut={cut} total={data.tree.n} />
       <Scores scores={state.scores.value} moved={state.threshold.value !== data.suggested} />
-      <p class="nw-caption">its strongest, of {data.samples.toLocaleString("en")}</p>
+      <p class="nw-caption">
+        <span>its strongest, of {data.samples.toLocaleString("en")}</span>
+        <ReadingField state={state} />
+      </p>
       <Strip
         faces={rows.map((row) => state.face(row))}
         color="currentColor"
@@ -104,11 +109,14 @@ interface CardProps extends Partial<Nearest> {
   concept: Concept;
   index: number;
   lit: boolean;
+  /** Of what it retrieves, the share that another concept retrieves too. */
+  shared: number | null;
 }
 
-const Card = memo(({ state, data, concept, index, lit, feature, matched }: CardProps) => {
+const Card = memo(({ state, data, concept, index, lit, shared, feature, matched }: CardProps) => {
   const { name, color, size, number, purity, labelled, label, range } = concept;
-  const found = concept.refined ? concept.found : state.foundOf(concept.node);
+  const retrieved = state.retrievedOf(concept);
+  const recurs = retrieved?.recurs ?? null;
   const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
   if (label >= 0) {
     const among = labelled < size ? ` of ${labelled} labelled` : "";
@@ -118,7 +126,7 @@ const Card = memo(({ state, data, concept, index, lit, feature, matched }: CardP
   if (concept.left) facts.push(`${concept.left} left out`);
   return (
     <li
-      class={`nw-card ${lit ? "nw-lit" : ""}`}
+      class={`nw-card ${lit ? "nw-lit" : ""} ${state.unstable(concept) ? "nw-pale" : ""}`}
       aria-label={`concept ${number}: ${isolated(name)}, ${facts.join(", ")}`}
       style={{ "--nw-color": color }}
       onPointerEnter={() => state.hoverConcept(index)}
@@ -150,10 +158,21 @@ const Card = memo(({ state, data, concept, index, lit, feature, matched }: CardP
         state={state}
         data={data}
       />
-      <FoundStrip state={state} data={data} found={found} color={color} label={label} />
+      <RetrievedPart
+        state={state}
+        data={data}
+        concept={concept}
+        retrieved={retrieved}
+        shared={shared}
+      />
       <footer>
         <RangeStrip data={data} range={range} color={color} />
-        {found && <span class="nw-quiet">cos to neuron {fixed(found.cosine, 2)}</span>}
+        {recurs !== null && <Stability recurs={recurs} />}
+        {retrieved && (
+          <span class="nw-quiet" title="cosine of the concept vector with the neuron's axis">
+            cos to neuron {fixed(retrieved.cosine, 2)}
+          </span>
+        )}
         {feature && (
           <span class="nw-feature" title={matched}>
             {feature}
@@ -163,6 +182,19 @@ const Card = memo(({ state, data, concept, index, lit, feature, matched }: CardP
     </li>
   );
 });
+
+/** How often it comes back when half of the samples are clustered again. */
+function Stability({ recurs }: { recurs: number }) {
+  const word = recurs < UNSTABLE ? "unstable" : recurs < 0.75 ? "fairly stable" : "stable";
+  return (
+    <span
+      class="nw-quiet"
+      title="how often it is a cluster again when only half of the samples are clustered"
+    >
+      {word} {percent(recurs)}
+    </span>
+  );
+}
 
 function NameField({
   name,
@@ -217,82 +249,6 @@ function Apart({ words }: { words: string[] | null }) {
         </span>
       )}
     </p>
-  );
-}
-
-interface FoundProps {
-  state: State;
-  data: TreeMessage;
-  found: Found | null;
-  color: string;
-  /** The label that most of the concept's own samples carry. */
-  label: number;
-}
-
-function FoundStrip({ state, data, found, color, label }: FoundProps) {
-  const all = data.samples.toLocaleString("en");
-  const busy = state.status.value.state === "running" || state.reading.value?.state === "running";
-  if (!found) {
-    return (
-      <p class="nw-caption nw-pending">
-        {busy
-          ? `looking through all ${all}…`
-          : `what its vector finds in all ${all}: needs the kernel`}
-      </p>
-    );
-  }
-  const [best, share] = majority(found.labels, data.labels.length);
-  const rows = Array.from(found.rows.subarray(0, SHOWN));
-  return (
-    <>
-      <p class="nw-caption">
-        found by its vector in all {all}
-        {best >= 0 && (
-          <span
-            class={best === label ? undefined : "nw-differs"}
-            title={best === label ? undefined : "not what most of its own samples are"}
-          >
-            {percent(share)} {isolated(data.labels[best])} in the first {found.rows.length}
-          </span>
-        )}
-      </p>
-      <Strip
-        faces={rows.map((row, i) => state.face(row, found.labels[i]))}
-        color={color}
-        state={state}
-        data={data}
-      />
-    </>
-  );
-}
-
-interface StripProps {
-  /** The key of the concept whose own samples these are. */
-  mine?: string;
-  faces: Face[];
-  color: string;
-  state: State;
-  data: TreeMessage;
-}
-
-function Strip({ faces, color, state, data, mine }: StripProps) {
-  const rows = state.litRows.value;
-  // The card under the pointer is lit as a whole; its own samples need no frames.
-  const own = mine !== undefined && state.hover.value?.key === mine;
-  const kind = faces.find((f) => f.text) ? "nw-lines" : "nw-tiles";
-  return (
-    <div class={kind}>
-      {faces.map((face) => (
-        <RestingFace
-          key={face.row}
-          face={face}
-          color={color}
-          most={data.range[1]}
-          lit={!own && rows.has(face.row)}
-          onHover={state.hoverRow}
-        />
-      ))}
-    </div>
   );
 }
 

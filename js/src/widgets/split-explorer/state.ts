@@ -1,15 +1,25 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
-import { type Cut, cutAt, type Names, refinedAt, renamed, type Seen } from "../../core/concepts";
+import {
+  type Concept,
+  type Cut,
+  cutAt,
+  type Names,
+  refinedAt,
+  renamed,
+  type Seen,
+} from "../../core/concepts";
 import { type Recovery, recoveryOf } from "../../core/recovery";
+import { sharedOf, UNSTABLE } from "../../core/retrieved";
 import { between, fromUnit, toUnit } from "../../core/scale";
 import { members, nodeAt, rootOf, type Tree, topOf } from "../../core/tree";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import type { Reading } from "../../protocol/reading";
 import {
-  type Found,
+  type By,
   type Request,
+  type Retrieved,
   readEvidence,
   readRefinement,
   readTree,
@@ -38,11 +48,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
     held.size > 0 &&
     neuron.value === model.get("neuron") &&
     top.value === model.get("top") &&
-    method.value === model.get("method");
+    method.value === model.get("method") &&
+    metric.value === model.get("metric");
   const trait = traitsOf(model, lifetime, anew);
   const neuron = trait<number | null>("neuron");
   const top = trait<number>("top");
   const method = trait<string>("method");
+  const metric = trait<string>("metric");
+  const by = trait<By>("by");
   const methods = trait<string[]>("_methods");
   const threshold = trait<number>("threshold");
   const refined = trait<boolean>("refined");
@@ -90,6 +103,17 @@ export function createState(model: Model, lifetime: AbortSignal) {
       truth.recovered,
     );
   });
+
+  const retrievedOf = (concept: Concept): Retrieved | null =>
+    concept.refined ? concept.retrieved : (evidence.value?.retrieved.get(concept.node) ?? null);
+  const shared = computed(() =>
+    sharedOf((current.value?.concepts ?? []).map(retrievedOf), by.value),
+  );
+  /** The paper's way: Ward's linkage of the vectors as they are, read by the dot product. */
+  const paper = computed(
+    () => method.value === "ward" && metric.value === "euclidean" && by.value === "dot",
+  );
+  const requests = requestsOf<Request>(model, status, lifetime);
 
   const hover = signal<Hover | null>(null);
   /** Which of the top samples are lit: by the pointer, else by the selection. */
@@ -143,6 +167,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
     neuron,
     top,
     method,
+    metric,
+    by,
     methods,
     threshold,
     refined,
@@ -231,17 +257,36 @@ export function createState(model: Model, lifetime: AbortSignal) {
       names.set(renamed(now, nodes, names.value, node, name));
     },
 
-    ...requestsOf<Request>(model, status, lifetime),
+    ...requests,
+
+    paper,
+
+    /** Cluster and read as the paper does, or as is usual here. */
+    setPaper(on: boolean) {
+      by.set(on ? "dot" : "cosine");
+      requests.request({
+        type: "split.request",
+        neuron: neuron.value,
+        top: top.value,
+        method: "ward",
+        metric: on ? "euclidean" : "cosine",
+      });
+    },
 
     /** What sets a concept's texts apart; null where it was not looked for. */
     wordsOf(node: number): string[] | null {
       return evidence.value?.words.get(node) ?? null;
     },
 
-    /** What a concept's vector finds; null where it was not looked up. */
-    foundOf(node: number): Found | null {
-      return evidence.value?.found.get(node) ?? null;
+    /** What a concept of the cut retrieves; null where it was not looked up. */
+    retrievedOf,
+    /** Whether a concept comes back from so few halves of the samples that it is drawn pale. */
+    unstable(concept: Concept): boolean {
+      const recurs = retrievedOf(concept)?.recurs ?? null;
+      return recurs !== null && recurs < UNSTABLE;
     },
+    /** Of what each concept of the cut retrieves, the share that another one retrieves too. */
+    shared,
 
     /** How a sample looks. */
     face(row: number, label: number | null = null): Face {

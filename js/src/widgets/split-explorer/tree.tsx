@@ -164,6 +164,18 @@ export function ThresholdTree({ state, theme }: Props) {
           </span>
         </label>
         <RefinedNote state={state} />
+        <label class="nw-switch">
+          <input
+            type="checkbox"
+            role="switch"
+            aria-checked={state.paper.value}
+            checked={state.paper.value}
+            onChange={(event) => state.setPaper(event.currentTarget.checked)}
+          />
+          <span title="Ward's linkage of the vectors as they are, and retrieval by dot product (arXiv 2304.09707); off: both by direction">
+            clustering and retrieval as in the paper
+          </span>
+        </label>
         {state.selection.value.length > 0 && (
           <button type="button" class="nw-plain-button" onClick={() => state.clearSelection()}>
             clear selection ({state.selection.value.length})
@@ -236,8 +248,10 @@ function drawTree(
   paths.forEach((path, i) => {
     pen.lineWidth = i ? (dense ? 1 : 1.6) : 1.2;
     pen.strokeStyle = i ? cut.concepts[i - 1].color : theme.faint;
+    pen.globalAlpha = i && state.unstable(cut.concepts[i - 1]) ? 0.4 : 1;
     pen.stroke(path);
   });
+  pen.globalAlpha = 1;
 
   pen.font = "600 11px system-ui, sans-serif";
   pen.textAlign = "center";

@@ -45,6 +45,8 @@ export function SplitExplorer({ state, root, lifetime }: Props) {
   );
 }
 
+/** Methods whose metric can be chosen. */
+const METRIC = new Set(["ward", "average", "complete", "single"]);
 const TITLES: Record<string, string> = { ward: "Ward", kmeans: "k-means" };
 
 function Header({ state, data }: { state: State; data: TreeMessage }) {
@@ -61,7 +63,7 @@ function Header({ state, data }: { state: State; data: TreeMessage }) {
     put(".nw-top", String(state.top.value));
     put("select", state.method.value);
   });
-  const { neuron, top, method } = state;
+  const { neuron, top, method, metric } = state;
   // A notebook that was saved before there was a list of methods has none.
   const able = state.methods.value ?? [];
   const listed = able.includes(method.value) ? able : [...able, method.value];
@@ -71,6 +73,8 @@ function Header({ state, data }: { state: State; data: TreeMessage }) {
       neuron: neuron.value,
       top: top.value,
       method: method.value,
+      // Another method has its own.
+      ...(change.method || !METRIC.has(method.value) ? {} : { metric: metric.value }),
       ...change,
     });
   const neuronField = useTyped(neuron.value ?? "", (field) =>

@@ -1,0 +1,116 @@
+/** What a concept retrieves from the whole dataset, and what chance would. */
+import { type Concept, SHOWN } from "../../core/concepts";
+import { isolated } from "../../core/direction";
+import { type Precision, precisionOf } from "../../core/retrieved";
+import type { By, Retrieved, TreeMessage } from "../../protocol/split";
+import type { State } from "./state";
+import { percent, Strip } from "./strip";
+
+const READING: Record<By, string> = { cosine: "direction", dot: "dot product" };
+
+/** How samples are compared with a concept. */
+export function ReadingField({ state }: { state: State }) {
+  return (
+    <label title="direction: by the cosine with the concept, about the layer's mean; dot product: as in the paper, where long vectors come first">
+      retrieve by{" "}
+      <select
+        class="nw-by"
+        aria-label="how concepts retrieve samples"
+        value={state.by.value}
+        onChange={(event) => state.by.set(event.currentTarget.value as By)}
+      >
+        {Object.entries(READING).map(([by, title]) => (
+          <option value={by} key={by}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+interface Props {
+  state: State;
+  data: TreeMessage;
+  concept: Concept;
+  retrieved: Retrieved | null;
+  shared: number | null;
+}
+
+export function RetrievedPart({ state, data, concept, retrieved, shared }: Props) {
+  const all = data.samples.toLocaleString("en");
+  const busy = state.status.value.state === "running" || state.reading.value?.state === "running";
+  if (!retrieved) {
+    return (
+      <p class="nw-caption nw-pending">
+        {busy ? `comparing all ${all}…` : `what it retrieves from all ${all}: needs the kernel`}
+      </p>
+    );
+  }
+  const by = state.by.value;
+  const { [by]: rows } = retrieved.rows;
+  const precision = precisionOf(concept, retrieved, by, state.evidence.value?.chance ?? null);
+  return (
+    <>
+      <p class="nw-caption">
+        <span title={`by ${READING[by]}, from all ${all}`}>retrieved from all {all}</span>
+        {precision && (
+          <PrecisionBar
+            {...precision}
+            name={data.labels[concept.label]}
+            count={rows.length}
+            color={concept.color}
+          />
+        )}
+      </p>
+      <Strip
+        faces={Array.from(rows.subarray(0, SHOWN), (row, i) =>
+          state.face(row, retrieved.labels[by][i]),
+        )}
+        color={concept.color}
+        state={state}
+        data={data}
+      />
+      <p class="nw-caption">
+        <span title="where they stand on the neuron: the median of the share of all samples that activate it no more">
+          on the neuron: {ordinal(retrieved.percentile[by])} percentile
+        </span>
+        {shared !== null && (
+          <span title="of what it retrieves, how much another concept of this cut retrieves too">
+            {percent(shared)} shared with other concepts
+          </span>
+        )}
+      </p>
+    </>
+  );
+}
+
+interface BarProps extends Precision {
+  name: string;
+  count: number;
+  color: string;
+}
+
+function PrecisionBar({ value, chance, likely, name, count, color }: BarProps) {
+  const other = chance === null ? "" : `; random groups of its size: ${percent(chance)}`;
+  const said = `${percent(value)} of ${count} are ${name}${other}`;
+  return (
+    <span class="nw-precision" title={said}>
+      <span>
+        {percent(value)} {isolated(name)}
+      </span>
+      <span class="nw-bar" role="img" aria-label={said}>
+        <i style={{ width: `${value * 100}%`, background: color }} />
+        {chance !== null && <i class="nw-chance" style={{ left: `${chance * 100}%` }} />}
+      </span>
+      {likely && <span class="nw-differs">no better than chance</span>}
+    </span>
+  );
+}
+
+function ordinal(value: number): string {
+  const whole = Math.floor(value);
+  const ten = whole % 100;
+  const ends = ["th", "st", "nd", "rd"];
+  return `${whole}${ends[(ten - 20) % 10] ?? ends[ten] ?? "th"}`;
+}
