@@ -3,9 +3,9 @@
     python benchmarks/suggest.py [--planted 200] [--seeds 2]
 
 Rules: the widest gap; its width times the number of concepts or the root of that (two former
-defaults); the default (`split.suggested`: the largest silhouette times the fourth root of the number
-of concepts); the best silhouette, and the same of the samples in concepts alone; the stablest cut
-(`split.suggest()`); and the best of all stretches, by the truth.
+defaults); the default (`split.suggested`: the largest silhouette times the fourth root of the
+number of concepts); the best silhouette, and the same of the samples in concepts alone; the
+stablest cut (`split.suggest()`); and the best of all stretches, by the truth.
 
 Planted: 100 samples of 2 to 8 Gaussian clusters of unequal size in 4 to 256 dimensions, at a
 separation drawn at random; the adjusted Rand index with the truth, samples in no concept being one

@@ -157,9 +157,6 @@ class Activations:
     @cached_property
     def mean(self) -> np.ndarray:
         """float64 `D`: the mean of all samples, about which concepts are compared."""
-        stored = getattr(self.values, "mean_vector", None)
-        if stored is not None:
-            return np.asarray(stored)
         total = np.zeros(self.shape[1])
         step = max(1, _CHUNK // max(1, self.shape[1]))
         for start in range(0, len(self), step):

@@ -279,9 +279,8 @@ class Concepts:
             k: how many; all samples if there are fewer.
             by: "cosine": of the sample's difference from the layer's mean with that of the
                 concept's median sample; "cosine-origin": of the sample with the concept vector;
-                "dot": the dot product of
-                the two (arXiv 2304.09707, step 5), under which samples with long vectors come
-                first whatever the concept. Ties go to the smaller row.
+                "dot": the dot product of the two (arXiv 2304.09707, step 5), under which samples
+                with long vectors come first whatever the concept. Ties go to the smaller row.
 
         Raises:
             ValueError: an unknown `by`, `k` below 1, activations of another width.
@@ -289,16 +288,20 @@ class Concepts:
         acts = self._require_split("retrieve").acts if acts is None else self._same_layer(acts)
         return retrieve(acts, *self._read_by(acts, by), k=k, by=by)[0]
 
-    def scores_of(self, acts: Any = None, by: str = DEFAULT) -> np.ndarray:
-        """How well every sample fits every concept: float32 `S x K`, by the measures of
-        `retrieve`."""
+    def scores_of(
+        self, acts: Any = None, by: str = DEFAULT, rows: np.ndarray | None = None
+    ) -> np.ndarray:
+        """How well every sample, or those in `rows`, fits every concept: float32 `S x K`, as
+        `retrieve` compares them."""
         acts = self._require_split("scores_of").acts if acts is None else self._same_layer(acts)
         vectors, mean = self._read_by(acts, by)
+        rows = np.arange(len(acts)) if rows is None else rows
         step = max(1, CHUNK // max(1, acts.shape[1]))
         parts = [
-            scored(acts.values[i : i + step], vectors, mean, by) for i in range(0, len(acts), step)
+            scored(acts.rows(rows[i : i + step]), vectors, mean, by)
+            for i in range(0, len(rows), step)
         ]
-        return np.concatenate(parts)
+        return np.concatenate([np.zeros((0, len(vectors)), np.float32), *parts])
 
     def _read_by(self, acts: Activations, by: str) -> tuple[np.ndarray, np.ndarray]:
         mean = acts.mean if self.mean is None else self.mean

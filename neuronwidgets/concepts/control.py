@@ -122,11 +122,16 @@ def shares_at_random(
     """
     assert acts.labels is not None
     mean = acts.mean if mean is None else mean
-    rng = np.random.default_rng([seed, size])
-    groups = [acts.rows(index[rng.choice(len(index), size, replace=False)]) for _ in range(draws)]
+    groups = [acts.rows(index[draw]) for draw in draws_of(len(index), size, draws, seed)]
     rows = retrieve(acts, directions(groups, mean, by), mean, k=k, by=by)[0]
     found = acts.labels[rows]
     return np.stack([(found == label).mean(axis=1) for label in labels], axis=1)
+
+
+def draws_of(samples: int, size: int, draws: int = DRAWS, seed: int = 0) -> list[np.ndarray]:
+    """Random groups of some of `samples`, drawn without replacement: int64 `size` each."""
+    rng = np.random.default_rng([seed, size])
+    return [rng.choice(samples, size, replace=False) for _ in range(draws)]
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

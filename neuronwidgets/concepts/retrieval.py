@@ -80,40 +80,57 @@ def scored(values: np.ndarray, vectors: np.ndarray, mean: np.ndarray, by: str) -
     return np.asarray((values @ vectors.T.astype(values.dtype)) / length, np.float32)
 
 
-def retrieving(
-    acts: Activations, vectors: np.ndarray, mean: Any = None, *, k: int, by: str = "dot"
-) -> Generator[float, None, tuple[np.ndarray, np.ndarray]]:
-    """The `k` samples that score highest on each of `K x D` directions (see `scored`).
+Query = tuple[np.ndarray, str]
+"""Directions, float32 `K x D` of unit length, and how samples are compared with them."""
 
-    A generator: yields the share done, returns `(rows, scores)`, int64 and float32, both `K x k`,
-    highest first, ties to the smaller row. `mean`: the layer's, if not that of `acts`.
+
+def retrieving(
+    acts: Activations, queries: Sequence[Query], mean: Any = None, *, k: int
+) -> Generator[float, None, list[tuple[np.ndarray, np.ndarray]]]:
+    """The `k` samples that score highest on each direction (see `scored`), in one pass.
+
+    A generator: yields the share done, returns for each query `(rows, scores)`, int64 and float32,
+    both `K x k`, highest first, ties to the smaller row. `mean`: the layer's, if not that of
+    `acts`.
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k must be a whole number of at least 1, got {k!r}.")
-    check_by(by)
+    for _, by in queries:
+        check_by(by)
     count, k = len(acts), min(int(k), len(acts))
-    wanted = len(vectors)
-    if wanted == 0:
-        return np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)
-    if by == "cosine" and mean is None:
+    wanted = sum(len(vectors) for vectors, _ in queries)
+    if wanted and mean is None and any(by == "cosine" for _, by in queries):
         mean = acts.mean
-    rows = np.zeros((wanted, 0), np.int64)
-    scores = np.zeros((wanted, 0), np.float32)
+    best = [
+        (np.zeros((len(vectors), 0), np.int64), np.zeros((len(vectors), 0), np.float32))
+        for vectors, _ in queries
+    ]
     step = max(k, CHUNK // max(1, acts.shape[1] + wanted))
-    for start in range(0, count, step):
-        part = scored(acts.values[start : start + step], vectors, mean, by).T
-        best = largest(part, k)
-        rows = np.concatenate([rows, best + start], axis=1)
-        scores = np.concatenate([scores, np.take_along_axis(part, best, 1)], axis=1)
-        keep = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        rows = np.take_along_axis(rows, keep, 1)
-        scores = np.take_along_axis(scores, keep, 1)
+    for start in range(0, count if wanted else 0, step):
+        values = acts.values[start : start + step]
+        for i, (vectors, by) in enumerate(queries):
+            if len(vectors):
+                best[i] = _better(*best[i], scored(values, vectors, mean, by).T, start, k)
         yield min(1.0, (start + step) / count)
-    return rows, scores
+    return [
+        (rows, scores) if rows.shape[1] else (np.zeros((0, k), np.int64), np.zeros((0, k), "f4"))
+        for rows, scores in best
+    ]
+
+
+def _better(
+    rows: np.ndarray, scores: np.ndarray, part: np.ndarray, start: int, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best `k` of those so far and of a chunk's `K x S` scores, which begins at `start`."""
+    top = largest(part, k)
+    rows = np.concatenate([rows, top + start], axis=1)
+    scores = np.concatenate([scores, np.take_along_axis(part, top, 1)], axis=1)
+    keep = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(rows, keep, 1), np.take_along_axis(scores, keep, 1)
 
 
 def retrieve(
-    acts: Activations, vectors: np.ndarray, mean: Any = None, *, k: int = 20, by: str = "dot"
+    acts: Activations, vectors: np.ndarray, mean: Any = None, *, k: int = 20, by: str = DEFAULT
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`retrieving` in one go: `(rows, scores)`, both `K x k`."""
-    return drained(retrieving(acts, vectors, mean, k=k, by=by))
+    """`retrieving` of one query in one go: `(rows, scores)`, both `K x k`."""
+    return drained(retrieving(acts, [(vectors, by)], mean, k=k))[0]

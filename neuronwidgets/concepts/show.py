@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuronwidgets.concepts.control import RETRIEVED
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.modes import own_modes
 from neuronwidgets.palette import UNASSIGNED
 from neuronwidgets.vega import offline
 
-FOUND = 20
 LEFT = "style='text-align:left'"
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def frame(concepts: Concepts) -> Any:
     """A `pandas.DataFrame` with a row per top sample.
 
     Columns: `sample` (row of the activations), `concept` (-1: none), `name`, `activation`,
-    `projection` (on its own concept vector), `label`, and after `refine` `moved`, `left`.
+    `projection` (on its own concept vector), `score` (how well it fits its own concept, as
+    `Concepts.retrieve` compares), `label`, and after `refine` `moved`, `left`.
     """
     import pandas as pd
 
@@ -32,12 +33,17 @@ def frame(concepts: Concepts) -> Any:
     has = concepts.labels >= 0
     vectors = concepts.vectors[concepts.labels[has]]
     own[has] = np.einsum("nd,nd->n", concepts.top_vectors[has], vectors)
+    fit = np.full(len(concepts.index), np.nan)
+    if has.any() and concepts.mean is not None:
+        scores = concepts.scores_of(concepts.top_vectors[has])
+        fit[has] = scores[np.arange(len(scores)), concepts.labels[has]]
     columns: dict[str, Any] = {
         "sample": concepts.index,
         "concept": concepts.labels,
         "name": [concepts.names[k] if k >= 0 else "" for k in concepts.labels],
         "activation": concepts.activations,
         "projection": own,
+        "score": fit,
     }
     if concepts.split is not None and concepts.split.labels is not None:
         names = (*concepts.split.acts.label_names, None)
@@ -90,21 +96,26 @@ def chart(concepts: Concepts) -> Any:
 def table(concepts: Concepts) -> str:
     """A row of HTML per concept, below the neuron's own."""
     labelled = concepts.split is not None and concepts.split.labels is not None
-    found = concepts.found_purity(FOUND) if labelled else np.full(len(concepts), np.nan)
+    none = np.full(len(concepts), np.nan)
+    precision = concepts.precision(RETRIEVED) if labelled else none
+    chance = concepts.chance(RETRIEVED) if labelled else none
     own = np.nan
     if concepts.split is not None and concepts.split.labels is not None:
-        own = majority(concepts.split.labels[:FOUND])[1]
+        own = majority(concepts.split.labels)[1]
     head = (
-        "", "samples", "purity", f"purity of the {FOUND} it finds", "cos to neuron", "activation",
+        "", "samples", "purity", f"precision of the {RETRIEVED} it retrieves", "by chance",
+        "cos to neuron", "activation",
     )  # fmt: skip
-    first = f"<tr><td {LEFT}>the neuron itself</td><td>{len(concepts.index)}</td><td></td>"
-    first += f"<td>{_percent(own)}</td><td>1.00</td><td>{_range(concepts.activations)}</td></tr>"
+    first = f"<tr><td {LEFT}>the neuron itself</td><td>{len(concepts.index)}</td>"
+    first += f"<td>{_percent(own)}</td>"
+    first += f"<td></td><td></td><td>1.00</td><td>{_range(concepts.activations)}</td></tr>"
     rows = [first]
     for k, name in enumerate(concepts.names):
         rows.append(
             f"<tr><td {LEFT}><span style='color:{concepts.colors[k]}'>●</span> "
             f"<bdi>{html.escape(name)}</bdi></td><td>{concepts.sizes[k]}</td>"
-            f"<td>{_percent(concepts.purity[k])}</td><td>{_percent(found[k])}</td>"
+            f"<td>{_percent(concepts.purity[k])}</td><td>{_percent(precision[k])}</td>"
+            f"<td>{_percent(chance[k])}</td>"
             f"<td>{concepts.cosines_to_neuron[k]:.2f}</td>"
             f"<td>{_range(concepts.activations[concepts.labels == k])}</td></tr>"
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.concepts import Split
-from neuronwidgets.concepts.control import DRAWS, shares_at_random
+from neuronwidgets.concepts.control import draws_of
 from neuronwidgets.concepts.retrieval import directions, retrieving, unit
 from neuronwidgets.widgets._assessment import later
 from neuronwidgets.widgets._jobs import Progress, Steps
@@ -19,7 +19,7 @@ READINGS = ("cosine", "dot")
 """Both are sent, so that a view can switch without the kernel."""
 WIDTH = 20
 """How many samples are retrieved for each cluster; the view shows the first of them."""
-SIZES = 8
+SIZES = 6
 """For so many sizes of groups chance is measured; a concept's own is between two of them."""
 LIKELY = 0.95
 """A concept that is not above this share of random groups is no better than chance."""
@@ -69,14 +69,7 @@ class Retrieval:
         """Steps that return what each of `K` groups (places among the top samples) retrieves."""
         split = self.split
         parts = [split.vectors[group] for group in groups]
-        rows = []
-        for at, by in enumerate(READINGS):
-            vectors = np.zeros((0, split.vectors.shape[1]), np.float32)
-            for part in parts:
-                vectors = np.concatenate([vectors, directions([part], self._mean, by)])
-                yield later
-            found = yield from self._search(vectors, by, at / len(READINGS))
-            rows.append(found)
+        rows = yield from self._search(parts)
         means = [part.mean(axis=0, dtype=np.float64) for part in parts]
         cosines = np.clip(unit(np.stack(means)) @ split.direction, -1, 1) if parts else []
         every = np.stack(rows, axis=1)
@@ -86,15 +79,21 @@ class Retrieval:
             Retrieved(*some) for some in zip(every, percentiles, map(float, cosines), strict=True)
         ]
 
-    def _search(self, vectors: np.ndarray, by: str, done: float) -> Generator[Any, None, Any]:
-        acts = self.split.acts
-        steps = retrieving(acts, vectors, self._mean, k=WIDTH, by=by)
+    def _search(self, parts: Sequence[np.ndarray]) -> Generator[Any, None, list[np.ndarray]]:
+        """Steps that return for each reading the rows that groups of vectors retrieve."""
+        acts, mean, queries = self.split.acts, self._mean, []
+        for by in READINGS:
+            vectors = np.zeros((len(parts), acts.shape[1]), np.float32)
+            for vector, part in zip(vectors, parts, strict=True):
+                vector[:] = directions([part], mean, by)[0]
+                yield later
+            queries.append((vectors, by))
+        steps = retrieving(acts, queries, mean, k=WIDTH)
         while True:
             try:
                 share = next(steps)
             except StopIteration as end:
-                return end.value[0]
-            share = done + share / len(READINGS)
+                return [rows for rows, _ in end.value]
             yield Progress(share, f"comparing {len(acts):,} samples")
 
     # Chance
@@ -107,17 +106,16 @@ class Retrieval:
         """Measure what random groups of the top samples retrieve."""
         if not self.lacks_chance():
             return
-        split, sizes = self.split, self._sizes
-        labels = self._labels
+        split, sizes, labels = self.split, self._sizes, self._labels
         shares = np.zeros((2, len(READINGS), len(sizes), len(labels)), np.float32)
         if len(labels):
-            for i, by in enumerate(READINGS):
-                for j, size in enumerate(sizes.tolist()):
-                    yield later
-                    drawn = shares_at_random(
-                        split.acts, split.index, size, by, labels, WIDTH, DRAWS, mean=self._mean
-                    )
-                    shares[:, i, j] = drawn.mean(axis=0), np.quantile(drawn, LIKELY, axis=0)
+            assert split.acts.labels is not None
+            drawn = [draws_of(len(split.index), size) for size in sizes.tolist()]
+            rows = yield from self._search([split.vectors[part] for some in drawn for part in some])
+            retrieved = split.acts.labels[np.stack(rows)].reshape(*shares.shape[1:3], -1, WIDTH)
+            for i, label in enumerate(labels):
+                share = (retrieved == label).mean(axis=3)
+                shares[..., i] = share.mean(axis=2), np.quantile(share, LIKELY, axis=2)
 
         # Kept as it is published: a job whose place was taken publishes nothing.
         def show() -> None:

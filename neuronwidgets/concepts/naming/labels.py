@@ -11,7 +11,8 @@ from neuronwidgets.concepts.naming.attributes import attributes_of
 from neuronwidgets.concepts.naming.auc import corrected, p_value, ranked
 from neuronwidgets.concepts.naming.formulas import Best, search
 from neuronwidgets.concepts.naming.naming import Naming, evenly, number, whole
-from neuronwidgets.concepts.naming.scores import cosines, projections
+from neuronwidgets.concepts.retrieval import DEFAULT
+from neuronwidgets.renamed import renamed
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -32,13 +33,14 @@ def by_labels(
     min_auc: float = 0.7,
     level: float = 0.05,
     correction: str = "bonferroni",
-    centred: bool = True,
+    by: str = DEFAULT,
     most: int = 20_000,
+    centred: bool | None = None,
 ) -> Naming:
     """Name each concept by the AND/OR/NOT formula of labels with the best AUC.
 
-    The AUC is the chance that a sample for which the formula is true is nearer to the concept (by
-    cosine, both from the dataset's mean) than one for which it is false. INVERT (Bykov et al.,
+    The AUC is the chance that a sample for which the formula is true fits the concept better (as
+    `Concepts.retrieve` compares) than one for which it is false. INVERT (Bykov et al.,
     arXiv 2311.13594): beam search, Mann-Whitney p-value; here corrected for the number of formulas
     tried for that concept. A
     longer formula counts only if its AUC is larger by `gain` for each literal more. No name where
@@ -53,8 +55,8 @@ def by_labels(
         min_share, max_share: of the labelled samples a formula must be true for at least and at
             most this share (0.35% as in the paper, and half), and for 5 samples, false for 5.
         correction: "bonferroni" or "sidak".
-        centred: `False`: not by cosine but by projection on the concept vector, as it is. What all
-            samples have in common is then part of it, and names get worse (docs/naming.md).
+        by: how samples are compared with a concept, see `Concepts.retrieve`. By "dot", what all
+            samples have in common counts too, and names get worse (docs/naming.md).
         most: of more samples an even choice of so many is taken, and said in the notes.
 
     Returns:
@@ -74,7 +76,10 @@ def by_labels(
     table, names, rows = attributes_of(split.acts, attributes, attribute_names)
     taken = evenly(np.arange(len(rows)), most)
     table_all, rows_all, table, rows = table, rows, table[taken], rows[taken]
-    scores = (cosines if centred else projections)(concepts, rows)
+    if centred is not None:
+        by = DEFAULT if centred else "dot"
+        renamed(f"centred={centred}", f"by={by!r}")
+    scores = concepts.scores_of(rows=rows, by=by)
     least = max(FEWEST, int(np.ceil(min_share * len(rows))))
     largest = min(len(rows) - FEWEST, int(max_share * len(rows)))
     found = search(scores, table, beam, length, least, largest)

@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { UNSTABLE } from "../../core/retrieved";
-import { fixed, short } from "../../core/scale";
+import { short } from "../../core/scale";
 import type { TreeMessage } from "../../protocol/split";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
@@ -168,11 +168,6 @@ const Card = memo(({ state, data, concept, index, lit, shared, feature, matched 
       <footer>
         <RangeStrip data={data} range={range} color={color} />
         {recurs !== null && <Stability recurs={recurs} />}
-        {retrieved && (
-          <span class="nw-quiet" title="cosine of the concept vector with the neuron's axis">
-            cos to neuron {fixed(retrieved.cosine, 2)}
-          </span>
-        )}
         {feature && (
           <span class="nw-feature" title={matched}>
             {feature}

@@ -2,6 +2,7 @@
 import { type Concept, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { type Precision, precisionOf } from "../../core/retrieved";
+import { fixed } from "../../core/scale";
 import type { By, Retrieved, TreeMessage } from "../../protocol/split";
 import type { State } from "./state";
 import { percent, Strip } from "./strip";
@@ -72,8 +73,9 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
         data={data}
       />
       <p class="nw-caption">
-        <span title="where they stand on the neuron: the median of the share of all samples that activate it no more">
-          on the neuron: {ordinal(retrieved.percentile[by])} percentile
+        <span title="percentile: where these stand on the neuron (their median); cosine: of the concept vector with the neuron's axis">
+          on the neuron: {ordinal(retrieved.percentile[by])} percentile, cosine{" "}
+          {fixed(retrieved.cosine, 2)}
         </span>
         {shared !== null && (
           <span title="of what it retrieves, how much another concept of this cut retrieves too">
