@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.interventions.head import Representations
 from neuronwidgets.interventions.held_out import Answers, HeldOut
 from neuronwidgets.interventions.masks import HasRanges, NeuronEdit, To, range_edit
 from neuronwidgets.interventions.passes import Passes
@@ -36,9 +37,10 @@ def evaluate_masks(
     batch_size: int = 64,
     max_length: int | None = None,
     classes: Sequence[str] | Mapping[Any, str] | None = None,
-    to: To = "zero",
+    to: To = "mean",
     predict: Callable[[Any], Any] | None = None,
     metrics: Mapping[str, Metric] | None = None,
+    head: bool = False,
     texts: Any = None,
     language_model: nn.Module | None = None,
     neuron_axis: int | None = None,
@@ -66,12 +68,17 @@ def evaluate_masks(
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
         classes: the names of the model's outputs, in order, or an `id2label`; not needed where
             `config.id2label` tells, or where the labels are the outputs' numbers.
-        to: what masked activations become, see `NeuronEdit`.
+        to: what masked activations become: each neuron's "mean" over all labels' samples, "zero"
+            (arXiv 2502.06809), "soft" or "factor", see `NeuronEdit`.
         predict: the model's output -> logits or probabilities `B x classes`, a tensor or array;
             of two classes also the log-odds of the second, `B` or `B x 1`. Not given: `.logits`,
             or the output.
         metrics: name -> `f(output, classes)`, which returns one number per sample (`B`); `classes`
             is int64 `B`.
+        head: also train a linear head on the layer's output (its mean over positions) under each
+            mask, and ask it for the class: a mask that hides a label from the model may leave it to
+            be read from the layer. The report has it as the metric "head": bool, whether a ridge
+            classifier that was trained on the other half of the samples predicts the class.
         texts: also measure perplexity on these texts, of `language_model`, or of `model` itself.
         language_model: a causal language model with the same layer.
         resume: reuse what is below the layer.
@@ -96,20 +103,28 @@ def evaluate_masks(
     )  # fmt: skip
     passes = Passes(model, module, neuron_axis, resume)
     answers = Answers(len(names), predict)
+    seen = Representations(ranges.layer, 1 + len(edits), held_out.total) if head else None
     kept: list[tuple[np.ndarray, ...]] = []
     with evaluating(model), _bar(held_out.total, "masking", progress) as bar:
         for batch in held_out:
             rows = []
-            for output in passes.on(batch.inputs).all(edits):
+            batched = passes.on(batch.inputs)
+            outputs = batched.all(edits)
+            if seen is not None:
+                outputs = seen.outputs(batched, edits, batch.inputs, len(batch))
+            for output in outputs:
                 found = answers(output, batch.codes)
                 extra = [_measured(n, f, output, batch.codes) for n, f in measures.items()]
                 rows.append((*found, *extra))
             columns = [np.stack(column) for column in zip(*rows, strict=True)]
             kept.append((batch.codes.numpy(), *columns))
             bar.update(len(batch))
-    truth, right, sure, *measured = (
+    truth, predicted, sure, *measured = (
         np.concatenate(parts, axis=-1) for parts in zip(*kept, strict=True)
     )
+    found_metrics = dict(zip(measures, measured, strict=True))
+    if seen is not None:
+        found_metrics["head"] = seen.right(truth)
     nats, tokens = None, None
     note = passes.note
     if texts is not None:
@@ -120,8 +135,8 @@ def evaluate_masks(
         note = note or (spoken and f"language model: {spoken}")
     return MaskReport(
         ranges.layer, tuple(ranges.label_names), settings, truth,
-        np.asarray([names.index(name) for name in ranges.label_names]), right, sure,
-        dict(zip(measures, measured, strict=True)), nats, tokens, note is None, note or "",
+        np.asarray([names.index(name) for name in ranges.label_names]), predicted, sure,
+        found_metrics, nats, tokens, note is None, note or "", tuple(names),
     )  # fmt: skip
 
 

@@ -129,8 +129,8 @@ class Answers:
 
     @own_modes()
     def __call__(self, output: Any, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Whether each sample's class was predicted, bool `B`, and its probability, float32 `B`;
-        `codes` are the samples' classes, int64 `B`."""
+        """The class predicted for each sample, int64 `B`, and the probability of its own, float32
+        `B`; `codes` are the samples' classes, int64 `B`."""
         found = logits_of(output, self._predict)
         logits = class_logits(found, len(codes), self._classes).float()
         if self._probabilities is None:
@@ -139,7 +139,7 @@ class Answers:
                 _require_odds(found)
         share = (logits if self._probabilities else logits.softmax(dim=-1)).cpu()
         sure = share[torch.arange(len(codes), device="cpu"), codes]
-        return (share.argmax(dim=-1) == codes).numpy(), sure.numpy()
+        return share.argmax(dim=-1).numpy(), sure.numpy()
 
 
 def _are_probabilities(logits: torch.Tensor) -> bool:

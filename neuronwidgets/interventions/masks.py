@@ -244,7 +244,7 @@ def mask_range(
     *,
     rule: str = "gaussian",
     neurons: Sequence[int] | np.ndarray | None = None,
-    to: To = "zero",
+    to: To = "mean",
     factor: float = 0.0,
     positions: Any = None,
     neuron_axis: int | None = None,
@@ -266,7 +266,9 @@ def mask_range(
         top: how many salient neurons, a share or a number, by mean absolute activation.
         rule: "gaussian", "quantile" or "discriminative", see `Ranges.intervals`.
         neurons: these neurons instead, or what `nw.salient(acts, label, "probe")` gives.
-        to: "zero", the neuron's "mean" over all labels, "soft" or "factor", see `NeuronEdit`.
+        to: the neuron's "mean" over all labels' samples; "zero" (arXiv 2502.06809), which where a
+            neuron's mean is far from 0 pushes the model towards some label; "soft" or "factor", see
+            `NeuronEdit`.
         factor: for to="factor".
         positions: only these tokens, one or several, negative from the end, or a slice; in
             `generate`, of each step's input.
@@ -288,7 +290,7 @@ def mask_range(
 @own_modes()
 def range_edit(
     ranges: HasRanges, label: Any, tau: float = 2.0, top: float = 0.3, *, rule: str = "gaussian",
-    neurons: Sequence[int] | np.ndarray | None = None, to: To = "zero", factor: float = 0.0,
+    neurons: Sequence[int] | np.ndarray | None = None, to: To = "mean", factor: float = 0.0,
     positions: Any = None, call: int | None = None,
 ) -> NeuronEdit:  # fmt: skip
     """The edit that `mask_range` applies."""
@@ -321,7 +323,7 @@ def mask_neurons(
     top: float = 0.3,
     *,
     neurons: Sequence[int] | np.ndarray | None = None,
-    to: To = "zero",
+    to: To | None = None,
     factor: float = 0.0,
     positions: Any = None,
     neuron_axis: int | None = None,
@@ -330,19 +332,19 @@ def mask_neurons(
     """Mask neurons whole while the `with` lasts.
 
     `mask_neurons(model, ranges, label)` masks a label's salient neurons: the range mask at
-    `tau = inf`, with its arguments. `mask_neurons(model, layer, [3, 5])` masks these neurons of a
-    layer; it has no means, so `to` is "zero" or "factor".
+    `tau = inf`, with its arguments, to the "mean" if `to` is not given. `mask_neurons(model, layer,
+    [3, 5])` masks these neurons of a layer; it has no means, so `to` is "zero" or "factor".
     """
     if isinstance(ranges, str | nn.Module) or not hasattr(ranges, "intervals"):
         if neurons is not None:
             raise ValueError("neurons are given twice: mask_neurons(model, layer, [3, 5]).")
         layer: Any = ranges
         edit = _whole_neurons(
-            layer_name(model, layer), neuron_numbers(label), to, factor, positions, call
+            layer_name(model, layer), neuron_numbers(label), to or "zero", factor, positions, call
         )
     else:
         edit = range_edit(
-            ranges, label, float("inf"), top, neurons=neurons, to=to, factor=factor,
+            ranges, label, float("inf"), top, neurons=neurons, to=to or "mean", factor=factor,
             positions=positions, call=call,
         )  # fmt: skip
     with applied(model, edit, neuron_axis):

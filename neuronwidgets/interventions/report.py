@@ -13,6 +13,8 @@ from neuronwidgets.modes import own_modes
 
 RESAMPLES = 1000
 NEURON = "neuron"
+SAID = 8
+"""So many sentences stand in the notebook."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,15 @@ class MaskReport:
         settings: the ways to mask; a saliency method's last one masks its neurons whole.
         truth: int64 `S`, each sample's class.
         classes: int64 `C`, the class of each label.
-        right: bool `V x S`, whether the class was predicted: base first, then for each setting,
-            for each label.
+        predicted: int64 `V x S`, the class that the model predicts: base first, then for each
+            setting, for each label.
         confidence: float32 `V x S`, the probability of the true class.
         metrics: float64 `V x S` for each of the user's.
         nats, tokens: float64 `V x T` and int64 `T`: each text's negative log likelihood and
             predicted tokens, or `None` without texts.
         resumed: whether what lies below the layer was computed once only.
         note: if not, why.
+        class_names: the names of the model's classes.
     """
 
     layer: str
@@ -53,13 +56,53 @@ class MaskReport:
     settings: tuple[Setting, ...]
     truth: np.ndarray
     classes: np.ndarray
-    right: np.ndarray
+    predicted: np.ndarray
     confidence: np.ndarray
     metrics: dict[str, np.ndarray] = field(default_factory=dict)
     nats: np.ndarray | None = None
     tokens: np.ndarray | None = None
     resumed: bool = True
     note: str = ""
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def right(self) -> np.ndarray:
+        """bool `V x S`: whether the class was predicted."""
+        return np.asarray(self.predicted == self.truth)
+
+    @own_modes()
+    def by_label(self, resamples: int = RESAMPLES, seed: int = 0) -> Any:
+        """A `pandas.DataFrame` with a row per mask, masked label and label: what each one loses.
+
+        Columns: `saliency`, `mask`, `rule`, `tau`; `masked`, whose mask it is; `label`; `drop` of
+        the accuracy on that label's samples (negative: a gain), with a 95% bootstrap interval over
+        samples (`_low`, `_high`).
+        """
+        import pandas as pd
+
+        draws = resampled(len(self.truth), resamples, seed)
+        passes = np.arange(1, len(self.predicted))
+        rows: list[dict[str, Any]] = [
+            {**_about(self.settings[p // len(self.label_names)]),
+             "masked": self.label_names[p % len(self.label_names)], "label": name}
+            for p in range(len(passes)) for name in self.label_names
+        ]  # fmt: skip
+        for c in range(len(self.label_names)):
+            mine = self.truth == self.classes[c]
+            exact, spread = (averaged(self.right, mine, d) for d in (None, draws))
+            low, high = ends(spread[:, :1] - spread[:, 1:])
+            for p in range(len(passes)):
+                drop = exact[0, 0] - exact[0, p + 1]
+                rows[p * len(self.label_names) + c] |= _with_ends("drop", drop, low[p], high[p])
+        return pd.DataFrame(rows)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What an average over labels hides, a sentence each: masks that make the model say one
+        class, labels that gain under their own mask, labels that the layer still holds."""
+        from neuronwidgets.interventions.findings import findings
+
+        return findings(self)
 
     @own_modes()
     def to_frame(self, resamples: int = RESAMPLES, seed: int = 0) -> Any:
@@ -213,10 +256,44 @@ class MaskReport:
             for row, setting in zip(table, self.settings, strict=True)
         )
         columns = "".join(f"<th>{head[name]}</th>" for name in order)
+        said = self.findings
+        more = len(said) - SAID
+        lines = [html.escape(sentence) for sentence in said[:SAID]]
+        lines += [f"{more} more: <code>report.findings</code>"] if more > 0 else []
+        notes = "".join(f"<li dir='auto'>{line}</li>" for line in lines)
         return (
             f"<p>{html.escape(repr(self))}</p><table><thead><tr>{columns}</tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
+            f"<tbody>{rows}</tbody></table>{_labels_table(self)}"
+            + (f"<ul>{notes}</ul>" if notes else "")
         )
+
+
+def _labels_table(report: MaskReport) -> str:
+    """Each label under its own mask, beside the label that loses most and that gains most by it."""
+    table = report.by_label(resamples=1)
+    rows = []
+    for setting in report.settings:
+        here = table[(table["rule"] == setting.rule) & (table["tau"] == setting.tau)]
+        here = here[here["saliency"] == setting.saliency]
+        for name in report.label_names:
+            drops = here[here["masked"] == name].set_index("label")["drop"]
+            others = drops.drop(name).dropna()
+            cells = [f"{drops[name]:.3f}"]
+            for place, sign in ((others.idxmax, 1), (others.idxmin, -1)) if len(others) else ():
+                other = place()
+                value = sign * float(others[other])
+                cells.append(f"{html.escape(other)} {value:.3f}" if value > 0 else "none")
+            first = f"{html.escape(setting.name)}</td><td dir='auto'>{html.escape(name)}"
+            rows.append("".join(f"<td style='text-align:left'>{cell}</td>"
+                                for cell in (first, *cells)))  # fmt: skip
+    head = ("mask", "of label", "it loses", "most lost by another", "most gained by another")
+    return (
+        "<details><summary>Each label</summary><table><thead><tr>"
+        + "".join(f"<th style='text-align:left'>{name}</th>" for name in head)
+        + "</tr></thead><tbody>"
+        + "".join(f"<tr>{row}</tr>" for row in rows)
+        + "</tbody></table></details>"
+    )
 
 
 _BASE = {"mask": "base", "saliency": "", "rule": "", "tau": np.nan}

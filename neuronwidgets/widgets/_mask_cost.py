@@ -34,8 +34,8 @@ class MaskCost:
         answers = Answers(len(names), predict)
 
         def score(output: Any, _inputs: Any, codes: Any) -> tuple[np.ndarray, ...]:
-            right, _ = answers(output, codes)
-            return right, codes.numpy()
+            predicted, _ = answers(output, codes)
+            return predicted == codes.numpy(), codes.numpy()
 
         source = ((batch.inputs, batch.codes) for batch in held_out)
         self._meter = Meter(model, self._passes, source, score)

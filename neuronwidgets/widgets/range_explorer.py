@@ -86,7 +86,7 @@ class RangeExplorer(Widget):
         classes: Sequence[str] | None = None,
         predict: Any = None,
         transform: Any = None,
-        to: To = "zero",
+        to: To = "mean",
         batch_size: int = 64,
         max_length: int | None = None,
         neuron_axis: int | None = None,

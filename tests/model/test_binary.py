@@ -183,11 +183,11 @@ def test_what_the_first_outputs_are_the_others_are() -> None:
     """A mask may move log-odds into [0, 1], or make a row of logits sum to one."""
     codes = torch.tensor([0, 1, 1, 0])
     answers = Answers(2, None)
-    right, sure = answers(torch.tensor([-1.0, 2, -3, 4]), codes)
-    assert right.tolist() == [True, True, False, False]
+    found, sure = answers(torch.tensor([-1.0, 2, -3, 4]), codes)
+    assert found.tolist() == [0, 1, 0, 1]
     np.testing.assert_allclose(sure, torch.sigmoid(torch.tensor([1.0, 2, -3, -4])), rtol=1e-6)
-    right, sure = answers(torch.full((4, 1), 0.25), codes)
-    assert right.tolist() == [False, True, True, False]
+    found, sure = answers(torch.full((4, 1), 0.25), codes)
+    assert found.tolist() == [1, 1, 1, 1]
     ready = torch.tensor([[0.5, 0.5]] * 4)
     np.testing.assert_allclose(Answers(2, None)(ready * 2, codes)[1], 0.5)
     of_shares = Answers(2, None)

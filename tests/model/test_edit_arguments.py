@@ -132,7 +132,7 @@ def test_masks_of_a_label_take_the_same_neurons(model: nn.Module) -> None:
     acts = nw.Activations.from_arrays(values, labels=["a", "b", "a", "b"], layer="layer")
     ranges = nw.ranges(acts)
     with torch.no_grad():
-        with nw.mask_neurons(model, ranges, "a", neurons=[False, True, False, True]):
+        with nw.mask_neurons(model, ranges, "a", neurons=[False, True, False, True], to="zero"):
             mask = model(IDS)
         with nw.mask_neurons(model, "layer", [1, 3]):
             torch.testing.assert_close(mask, model(IDS))

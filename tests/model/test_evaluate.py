@@ -124,10 +124,10 @@ def test_the_report_counts_right(case: dict[str, Any]) -> None:
 
 def test_bootstrap_covers_the_binomial() -> None:
     rng = np.random.default_rng(0)
-    right = np.stack([np.ones(2000, bool), rng.random(2000) < 0.6, rng.random(2000) < 0.6])
+    wrong = np.stack([np.zeros(2000), rng.random(2000) >= 0.6, rng.random(2000) >= 0.6])
     ways = (Setting("max", "gaussian", 1.0), Setting("max", "neuron", np.inf))
-    report = MaskReport("l", ("a",), ways, np.zeros(2000, int), np.array([0]), right,
-                        np.zeros((3, 2000), np.float32))  # fmt: skip
+    report = MaskReport("l", ("a",), ways, np.zeros(2000, int), np.array([0]),
+                        wrong.astype(int), np.zeros((3, 2000), np.float32))  # fmt: skip
     row = report.frontier().iloc[0]
     wide = 1.96 * np.sqrt(0.6 * 0.4 / 2000)
     assert row["target_drop_high"] - row["target_drop_low"] == pytest.approx(2 * wide, rel=0.15)
@@ -233,6 +233,56 @@ def test_rules_and_saliency_methods_on_one_page(case: dict[str, Any]) -> None:
     np.testing.assert_allclose(probe["share_target"], probe["target_drop"] / whole)
     assert "neurons by" in report._repr_html_()
     report.to_altair().to_dict()
+
+
+def constructed(predicted: list[list[int]], truth: list[int], **more: Any) -> MaskReport:
+    """A report on two labels, one width: base, "a" and "b" by range, "a" and "b" by neuron."""
+    ways = (Setting("max", "gaussian", 2.0), Setting("max", "neuron", np.inf))
+    found = np.repeat(np.array(predicted), 50, axis=1)
+    return MaskReport("l", ("a", "b"), ways, np.repeat(truth, 50), np.array([0, 1]), found,
+                      np.zeros(found.shape, np.float32), class_names=("a", "b"), **more)  # fmt: skip
+
+
+def test_each_labels_drop_and_what_an_average_hides() -> None:
+    # Under its neuron mask "a" is always said; under its range mask "b" gains what it lacked.
+    report = constructed([[0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 1, 1], [0] * 4, [0, 0, 1, 0]],
+                         [0, 0, 1, 1])  # fmt: skip
+    table = report.by_label(resamples=200).set_index(["mask", "masked", "label"])
+    assert table.loc[("neuron", "a", "b"), "drop"] == pytest.approx(0.5)
+    assert table.loc[("neuron", "a", "a"), "drop"] == 0
+    assert table.loc[("range", "b", "b"), "drop"] == pytest.approx(-0.5)
+    row = table.loc[("range", "b", "b")]
+    assert row["drop_low"] < row["drop"] < row["drop_high"]
+    flips, gains = sorted(report.findings, key=lambda sentence: "rises" in sentence)
+    assert "gaussian range mask (tau 2) of 'b' its own accuracy rises by 0.50" in gains
+    assert "neuron mask of 'a' the model says 'a' for 100% of all samples (75% without)" in flips
+    page = report._repr_html_()
+    assert "b 0.500" in page
+    assert "rises by 0.50" in page
+
+
+def test_masks_that_do_nothing_are_not_talked_about() -> None:
+    assert constructed([[0, 0, 1, 0]] * 5, [0, 0, 1, 1]).findings == ()
+
+
+def test_a_retrained_head_tells_what_the_layer_still_holds(case: dict[str, Any]) -> None:
+    report = evaluate(case, head=True, tau=2.0, top=12)
+    head = report.metrics["head"]
+    assert head.shape == report.predicted.shape
+    assert head.dtype == bool
+    # In the base pass a ridge head does about as well as the model's own.
+    assert head[0].mean() == pytest.approx(report.right[0].mean(), abs=0.05)
+    # All neurons at one value: nothing is left to be read but the most frequent label.
+    most = np.bincount(case["y"]).max() / len(case["y"])
+    assert (head[-3:].mean(axis=1) <= most + 0.02).all()
+    plain = evaluate(case, tau=2.0, top=12)
+    np.testing.assert_array_equal(plain.predicted, report.predicted)
+    assert "target_head_drop" in report.frontier(resamples=50)
+    # Two neurons of many: the label is gone from the model sooner than from the layer.
+    kept = np.repeat(np.array([[1, 1, 1, 1]] * 5), 50, axis=1).astype(bool)
+    found = constructed([[0, 0, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]],
+                        [0, 0, 1, 1], metrics={"head": kept}).findings  # fmt: skip
+    assert any("loses 1.00 of the label and a retrained linear head 0.00" in s for s in found)
 
 
 def test_metrics_of_the_user(case: dict[str, Any]) -> None:

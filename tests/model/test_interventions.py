@@ -73,7 +73,7 @@ def test_a_range_mask_is_what_the_paper_says(gpt2: GPT2LMHeadModel) -> None:
             values[..., j] = torch.where(inside, 0.0, column)
         return values
 
-    with nw.mask_range(gpt2, found, "0", tau=1.5, top=5) as edit:
+    with nw.mask_range(gpt2, found, "0", tau=1.5, top=5, to="zero") as edit:
         masked = logits(gpt2)
     assert edit.neurons.tolist() == neurons.tolist()
     assert torch.equal(masked, by_hand(gpt2, change))
@@ -86,7 +86,7 @@ def test_a_neuron_mask_replaces_always(gpt2: GPT2LMHeadModel) -> None:
     def zero(values: torch.Tensor) -> torch.Tensor:
         return values.index_fill(-1, torch.tensor([3, 7]), 0.0)
 
-    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7]):
+    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], to="zero"):
         assert torch.equal(logits(gpt2), by_hand(gpt2, zero))
     mean = torch.tensor((found.count @ found.mean / found.count.sum())[[3, 7]]).float()
 
@@ -95,7 +95,7 @@ def test_a_neuron_mask_replaces_always(gpt2: GPT2LMHeadModel) -> None:
         values[..., [3, 7]] = mean
         return values
 
-    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], to="mean"):
+    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7]):
         assert torch.equal(logits(gpt2), by_hand(gpt2, average))
     with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], to="factor", factor=1.0):
         assert torch.equal(logits(gpt2), logits(gpt2))
