@@ -38,6 +38,7 @@ class Activations:
         excluded: int64 `E x 2`, the sample and position of rows that were left out because they
             held NaN or infinite values (position -1 where a row is a whole sample).
         call: which of the layer's answers in a pass these are, from 0; `None` if not captured here.
+        first: whether texts' first tokens are in; they are not where they are attention sinks.
     """
 
     layer: str
@@ -49,6 +50,7 @@ class Activations:
     tokens: Callable[[Sequence[int], np.ndarray], list[np.ndarray]] | None = field(default=None)
     excluded: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     call: int | None = None
+    first: bool = True
 
     @classmethod
     @own_modes()

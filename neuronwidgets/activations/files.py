@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.activations.store import DTYPES, Store, StoreError, Writer, as_array, encode
+from neuronwidgets.activations.store import (
+    DTYPES,
+    WITHOUT_FIRST,
+    Store,
+    StoreError,
+    Writer,
+    as_array,
+    encode,
+)
 from neuronwidgets.modes import own_modes
 
 if TYPE_CHECKING:
@@ -54,6 +62,7 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
         "unit": store.manifest["about"].get("unit", ""),
         "excluded": excluded,
         "call": store.manifest["about"].get("call"),
+        "first": layer not in store.manifest["about"].get(WITHOUT_FIRST, ()),
     }
 
 
@@ -89,8 +98,16 @@ def save(acts: Activations, path: str | Path, dtype: str) -> Path:
     items = max(len(samples.texts), len(samples.images), int(item.max(initial=-1)) + 1)
     place = np.arange(items) if samples.place is None else samples.place
     writer = Writer(
-        path, [acts.layer], dtype, {"unit": acts.unit, "call": acts.call, "saved": True}
+        path,
+        [acts.layer],
+        dtype,
+        {
+            "unit": acts.unit,
+            "call": acts.call,
+            "saved": True,
+        },
     )
+    writer.without_first = [] if acts.first else [acts.layer]
     shard = None
     try:
         if writer.batches:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         neuron_axis: int | None
         batch_axis: int | None
         call: int | None
+        first: bool | None
         nonfinite: str | None
         engine: str
         workers: int | None
@@ -96,6 +97,7 @@ def capture(
     neuron_axis: int | None = None,
     batch_axis: int | None = None,
     call: int | None = None,
+    first: bool | None = None,
     nonfinite: str | None = None,
     engine: str = "local",
     workers: int | None = None,
@@ -119,8 +121,8 @@ def capture(
             Empty texts are left out, with a warning. docs/capture.md has a table.
             `neuronwidgets.layers(model)` lists them.
         unit: what one sample is: each "token" (or map position), or a sequence or map reduced by
-            "mean", "max", "last" or "cls" token. Padding never counts; special tokens count for
-            "last" and "cls" only.
+            "mean", "max", "last" or "cls" token. Padding never counts; special tokens (a vision
+            transformer's [CLS] and registers among them) count for "last" and "cls" only.
         labels: one per text, image or row, in the data's order (`None`, -1, NaN and other
             libraries' missing values: none); with unit="token" also a list for each text, of a
             label for each of its words. Taken from the data where it has them.
@@ -147,6 +149,9 @@ def capture(
             that stays unclear, the layer is refused.
         call: which answer is read, from 0, of a layer that answers more than once in a pass (a
             module that is used twice). Not given: the first, with a warning if there are more.
+        first: whether the first token of each text counts for "mean", "max" and "token". Not given:
+            not where it is an attention sink, a vector over 5 times as long as the other tokens',
+            which all texts share (looked for in the first 16 texts; `acts.first` says).
         nonfinite: "refuse" rows with NaN or infinite values, or "exclude" them (`acts.excluded`
             says which). Not given: rows are refused, and collectors count such values themselves.
         engine: "local", or "ray" for many machines (docs/cluster.md; the extra `ray`): an actor for
@@ -226,6 +231,7 @@ def capture(
         None if out is None else Path(out),
         dtype,
         None if engine == "local" else workers or 0,
+        first,
         {
             "batch_size": batch_size,
             "max_length": max_length,
@@ -234,6 +240,7 @@ def capture(
             "neuron_axis": neuron_axis,
             "batch_axis": batch_axis,
             "call": call or 0,
+            **({} if first is None else {"first": first}),
         },
     )
     rows = wanted.collect is None or any(type(c) is Rows for c in wanted.collect)

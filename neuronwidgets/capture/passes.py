@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuronwidgets.capture.first import FirstTokens
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.rows import LayerRows
 from neuronwidgets.capture.word_codes import Coded, of_tokens
 from neuronwidgets.models import Batch
+from neuronwidgets.models.content import content_of
 from neuronwidgets.models.units import reduce
 
 
@@ -33,8 +35,9 @@ class CaptureError(RuntimeError, ValueError):
 class Passes:
     """Reads batches, in parts where they are too large for the device's memory."""
 
-    def __init__(self, reader: LayerReader, unit: str, layers: int) -> None:
+    def __init__(self, reader: LayerReader, unit: str, layers: int, first: FirstTokens) -> None:
         self._reader, self._unit, self._several = reader, unit, layers > 1
+        self._first = first
         self._most: int | None = None
 
     def __call__(self, batch: Batch, place: np.ndarray, code: Coded) -> list[LayerRows]:
@@ -77,7 +80,9 @@ class Passes:
         found: list[LayerRows] = []
 
         def take(name: str, values: torch.Tensor) -> None:
-            rows, where = reduce(values, self._unit, batch.mask, batch.content, name)
+            first = self._first.count(batch, name, values)
+            content = content_of(self._reader.model, batch, values, first)
+            rows, where = reduce(values, self._unit, batch.mask, content, name)
             # Layers above may change in place what this one gave.
             shared = rows.untyped_storage().data_ptr() == values.untyped_storage().data_ptr()
             rows = rows.clone() if self._several and shared else rows
@@ -90,6 +95,7 @@ class Passes:
             found.append(LayerRows(name, rows, place[row], position.astype(np.int32), codes))
 
         self._reader(batch, take)
+        self._first.say(stacklevel=5)
         return found
 
 

@@ -27,6 +27,7 @@ from neuronwidgets.capture import disk
 from neuronwidgets.capture.collecting import Sinks
 from neuronwidgets.capture.collectors import Collector
 from neuronwidgets.capture.disk import Filling, Pace
+from neuronwidgets.capture.first import FirstTokens
 from neuronwidgets.capture.passes import Passes
 from neuronwidgets.capture.reader import LayerReader
 from neuronwidgets.capture.rows import ToHost
@@ -62,6 +63,7 @@ class Plan:
     unit: str
     axes: tuple[int | None, int | None]
     call: int
+    first: dict[str, bool]
     make: Callable[[Raw], Batch]
     nonfinite: str | None
     collectors: list[Collector]
@@ -97,7 +99,9 @@ class Worker:
         modules = {name: find_layer(model, name) for name in plan.layers}
         self._model, self._plan = model, plan
         reader = LayerReader(model, modules, *plan.axes, plan.call)
-        self._passes = Passes(reader, plan.unit, len(plan.layers))
+        first = FirstTokens(plan.layers, plan.unit, None)
+        first.known = dict(plan.first)
+        self._passes = Passes(reader, plan.unit, len(plan.layers), first)
 
     def read(self, number: int, tasks: list[Task]) -> Found:
         """Read a window that begins with batch `number`, or as much of it as there is time for."""
@@ -227,6 +231,7 @@ def _plan(run: Run) -> Plan:
         wanted.unit,
         run.reader.axes,
         run.reader.call,
+        run.look(),
         run.make,
         wanted.nonfinite,
         run.others,

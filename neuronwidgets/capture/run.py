@@ -18,6 +18,7 @@ from neuronwidgets.activations.store import StoreError
 from neuronwidgets.capture.collecting import Codes, Collected, Sinks
 from neuronwidgets.capture.collectors import Collector, Rows
 from neuronwidgets.capture.disk import Disk, Pace
+from neuronwidgets.capture.first import LOOK, FirstTokens
 from neuronwidgets.capture.memory import Memory
 from neuronwidgets.capture.passes import Passes, failed
 from neuronwidgets.capture.reader import LayerReader
@@ -79,6 +80,8 @@ class Wanted:
     dtype: str
     workers: int | None
     """On how many Ray actors (0: as many as there is room for); `None` for this process."""
+    first: bool | None
+    """Whether the first token of each text counts; `None`: where it is no attention sink."""
     settings: dict[str, Any]
     """What else makes a difference to the result, as JSON has it."""
 
@@ -103,7 +106,8 @@ class Run:
         if wanted.labels is None and names is None:
             names = source.label_names
         self._codes = Codes(wanted.labels, names)
-        self._passes = Passes(reader, wanted.unit, len(wanted.layers))
+        self.first = FirstTokens(wanted.layers, wanted.unit, wanted.first)
+        self._passes = Passes(reader, wanted.unit, len(wanted.layers), self.first)
         self.others = others = [c for c in wanted.collect or [] if type(c) is not Rows]
         self.sinks = Sinks(wanted.layers, others, wanted.nonfinite)
         self.keeps = wanted.collect is None or len(others) < len(wanted.collect)
@@ -115,6 +119,8 @@ class Run:
         if wanted.out is not None:
             self.disk = self._open(wanted.out, others)
             self.count = self.disk.count
+            if self.count:
+                self.first.resume(self.disk.writer.without_first)
         elif self.keeps:
             self._memory = Memory(
                 wanted.layers, wanted.unit, wanted.labels, names, self._codes, self._token_reader
@@ -197,6 +203,22 @@ class Run:
             self.disk.finish(whole=True)
         self.close()
 
+    def look(self) -> dict[str, bool]:
+        """Whether first tokens count in each layer, by a pass over some of the first batch."""
+        batch = self._first
+        if batch is not None and not self.first.known:
+            few = batch.part(range(min(LOOK, batch.size)))
+
+            def take(name: str, values: Any) -> None:
+                self.first.count(few, name, values)
+
+            with evaluating(self.reader.model):
+                self.reader(few, take)
+            self.first.say(stacklevel=3)
+        if self.disk is not None:
+            self.disk.writer.without_first = self.first.without
+        return self.first.known
+
     def fresh(self) -> Iterator[tuple[Raw, Batch | None]]:
         """The rows of the batches that are not in the store, the first with what was made of it."""
         for raw in self._raw:
@@ -211,6 +233,8 @@ class Run:
                 self.at = place = self.place(batch.place, batch.size)
                 code = self.codes(place, batch)
                 rows = self._passes(batch, place, code)
+                if self.disk is not None:
+                    self.disk.writer.without_first = self.first.without
                 if self.reader.model.training:
                     raise RuntimeError(
                         "the model was set to training while it was read, so that dropout and "
@@ -313,7 +337,11 @@ class Run:
             rows: dict[str, Any] = {}
             if self._memory is not None:
                 found = self._memory.result(last)
-                rows = {name: replace(a, call=self.reader.call) for name, a in found.items()}
+                call, without = self.reader.call, self.first.without
+                rows = {
+                    name: replace(a, call=call, first=name not in without)
+                    for name, a in found.items()
+                }
             elif self.keeps:
                 rows = {name: self._loaded(name) for name in self.layers}
             if self.wanted.collect is None:

@@ -180,10 +180,12 @@ def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
     from neuronwidgets.concepts.reciprocal import tree
 
     points = torch.as_tensor(points)
+    if metric == "cosine" and method == "ward":
+        points = at_unit_length(points)
     peak = float(points.abs().max())
     if not np.isfinite(4 * peak * peak * points.shape[1]):
         raise _too_large(points)
-    if metric == "cosine":
+    if metric == "cosine" and method != "ward":
         points = at_unit_length(points)
     # Not the mean: one sample far out would take the others away from the origin.
     points = points - points[:: -(-len(points) // 1000)].median(0).values

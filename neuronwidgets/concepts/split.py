@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations import Activations
+from neuronwidgets.concepts.doubts import doubt
 from neuronwidgets.concepts.gram import gram
 from neuronwidgets.concepts.linkage import at_unit_length, distances_of
 from neuronwidgets.concepts.methods import Clustering, TopSamples, check_settings, clustered
@@ -168,9 +169,9 @@ class Split:
     @cached_property
     @own_modes()
     def suggested(self) -> float:
-        """The threshold that `cut()` takes when none is given: of all cuts into at least two
-        concepts the most compact one (see `suggest`), of more than 2,000 samples the one in the
-        widest gap for its number of concepts; or the threshold that the method itself chose.
+        """The threshold that `cut()` takes when none is given: of the middles of all stretches with
+        at least two concepts the most compact one (see `suggest`), of more than 2,000 samples the
+        one in the widest gap for its number of concepts; or the threshold that the method chose.
         """
         if self.chosen is not None:
             return self.chosen
@@ -206,6 +207,12 @@ class Split:
         found = scores(Neurons.of(self.cut(threshold)), which, **settings)
         return {name: float(column[0]) for name, column in found.items()}
 
+    @cached_property
+    def doubt(self) -> str:
+        """Why its concepts should not be trusted, "" where nothing speaks so: its top samples all
+        stand at one position, or are nearly equal."""
+        return doubt(self.acts.samples, self.index, self.Z, self.metric)
+
     def __repr__(self) -> str:
         if self.at_rest:
             return f"Split({self.name} of layer {self.acts.layer!r}, at rest on all samples)"
@@ -220,8 +227,9 @@ class Split:
             f"<tr><td>{s.concepts}</td><td>{s.threshold:.4g}</td><td>{s.reason}</td></tr>"
             for s in self.suggest()
         )
+        said = f"<p>Note: {html.escape(self.doubt)}.</p>" if self.doubt else ""
         return (
-            f"<p>{html.escape(repr(self))}</p><table><thead><tr><th>concepts</th>"
+            f"<p>{html.escape(repr(self))}</p>{said}<table><thead><tr><th>concepts</th>"
             f"<th>threshold</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table>"
         )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KINDS = ("rest", "method", "compact", "gap", "stable", "chance")
 QUICK = KINDS[:4]
-"""Those that take no time; of very many samples "compact" is left out."""
+"""Those that take no time."""
 POWER = 0.25
 """The default cut has the largest mean silhouette times the number of concepts to this power.
 
@@ -37,6 +37,9 @@ WORK = 20_000_000
 """Samples squared, times resamples: more are not drawn, beyond the least."""
 RESAMPLES = 10, 50
 """The least and the most of them."""
+FEWEST_STABLE = 60
+"""Of fewer samples, half of them hold pairs that recur in whatever data: "stable" is only looked
+for on request."""
 AS_STABLE = 0.03
 """Shares of resamples this close count as the same: about what the number of resamples leaves."""
 NARROW = 0.01
@@ -137,9 +140,9 @@ def stretches(tree: Tree, min_size: int) -> list[Stretch]:
 
 
 def default_threshold(split: Split) -> float:
-    """The cut to begin with: of all cuts into at least two concepts the one with the largest
-    `silhouette * concepts ** 0.25`; the widest gap for its number of concepts where there are too
-    many samples for a matrix of distances."""
+    """The cut to begin with: of the middles of all stretches with at least two concepts the one
+    with the largest `silhouette * concepts ** 0.25`; the widest gap for its number of concepts
+    where there are too many samples for a matrix of distances."""
     found = stretches(split.tree, split.min_size)
     return _threshold(split.tree, _leader(found, _compactness(split, found)))
 
@@ -284,13 +287,17 @@ def _own(split: Split, found: list[Stretch]) -> Stretch:
 def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
     """The kinds to look for among so many samples; refused where they would take too long."""
     if kinds is None:
-        usual = KINDS if samples <= MOST_DRAWN else KINDS[:-1]
-        return usual if samples <= MOST_SAMPLES else QUICK
+        left_out = {"chance"} if samples > MOST_DRAWN else set()
+        if samples > MOST_SAMPLES:
+            left_out |= {"compact", "stable"}
+        if samples < FEWEST_STABLE:
+            left_out.add("stable")
+        return tuple(kind for kind in KINDS if kind not in left_out)
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     for kind in kinds:
         if kind not in KINDS:
             raise ValueError(f"kind {kind!r}; one of {', '.join(map(repr, KINDS))} is needed.")
-        if kind not in QUICK and samples > MOST_SAMPLES:
+        if kind in ("compact", "stable", "chance") and samples > MOST_SAMPLES:
             raise ValueError(
                 f"{kind!r} looks at the distances of all pairs, which for {samples:,} samples "
                 f"takes too long: split with top={MOST_SAMPLES:,} or less."

@@ -11,7 +11,7 @@ from neuronwidgets.concepts import Split
 from neuronwidgets.concepts.scores import SCORES, Column, Neurons
 from neuronwidgets.concepts.scores.polysemanticity import check_draws
 from neuronwidgets.concepts.scores.registry import Score
-from neuronwidgets.concepts.suggest import MOST_DRAWN, QUICK, suggesting
+from neuronwidgets.concepts.suggest import MOST_DRAWN, QUICK, check_kinds, suggesting
 from neuronwidgets.widgets._jobs import Progress, Steps
 
 PATIENCE = 0.3
@@ -27,7 +27,8 @@ class Assessment:
 
     def __init__(self, split: Split) -> None:
         self.split = split
-        self._suggested = split.suggest(QUICK)
+        usual = check_kinds(None, len(split.index))
+        self._suggested = split.suggest([kind for kind in QUICK if kind in usual])
         self._scores: list[dict[str, Any]] = []
         self.done = False
 

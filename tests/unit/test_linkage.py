@@ -53,9 +53,22 @@ def same_partition(a: np.ndarray, b: np.ndarray) -> bool:
     return len(pairs) == len(set(a.tolist())) == len(set(b.tolist()))
 
 
+def at_unit_length(points: np.ndarray) -> np.ndarray:
+    """Rows divided by their L2 norm, rows of zeros as they are."""
+    length = [np.hypot.reduce(row) for row in points]
+    return np.array([row / n if n else row for row, n in zip(points, length, strict=True)])
+
+
+def scipys(points: np.ndarray, method: str, metric: str) -> np.ndarray:
+    """SciPy has no Ward by direction: there it is Ward of vectors of unit length."""
+    if (method, metric) == ("ward", "cosine"):
+        points, metric = at_unit_length(points), "euclidean"
+    return hierarchy.linkage(points, method, metric)
+
+
 def assert_like_scipy(points: np.ndarray, method: str, metric: str) -> None:
     ours = linkage(points, method, metric)
-    theirs = hierarchy.linkage(points, method, metric)
+    theirs = scipys(points, method, metric)
     # Cosine distances of equal vectors are rounding errors around zero.
     np.testing.assert_allclose(ours[:, 2], theirs[:, 2], rtol=1e-5, atol=1e-12)
     assert (np.diff(ours[:, 2]) >= 0).all()
@@ -116,6 +129,40 @@ def test_a_ward_height_is_the_closed_form() -> None:
     assert height == pytest.approx(np.sqrt(2 * 7 * 3 / 10) * far)
 
 
+def test_ward_by_direction_knows_no_length() -> None:
+    rng = np.random.default_rng(6)
+    points = rng.normal(size=(40, 6))
+    lengths = 2.0 ** rng.integers(-40, 40, (40, 1))
+    np.testing.assert_array_equal(
+        linkage(points, "ward", "cosine"), linkage(points * lengths, "ward", "cosine")
+    )
+    # Two pairs at right angles, whose centres are sqrt(2) apart: sqrt(2 * 2 * 2 / 4) times that.
+    four = [[3.0, 0], [0, 5], [-7, 0], [0, -0.1]]
+    np.testing.assert_allclose(linkage(four, "ward", "cosine")[:, 2], np.sqrt([2, 2, 4]))
+
+
+def test_ward_by_direction_leaves_a_zero_vector_at_the_origin() -> None:
+    rng = np.random.default_rng(7)
+    points = rng.normal(size=(30, 5))
+    points[[4, 9, 23]] = 0
+    points[9] = -0.0
+    assert_like_scipy(points, "ward", "cosine")
+    # The three are one point, and 1 from any other.
+    Z = linkage(points, "ward", "cosine")
+    assert (Z[:2, 2] == 0).all()
+    assert linkage([[0.0, 0], [0, 9]], "ward", "cosine")[0, 2] == 1
+    assert (linkage(np.zeros((4, 2)), "ward", "cosine")[:, 2] == 0).all()
+
+
+@pytest.mark.parametrize("clusters", [2, 9, 40])
+def test_ward_by_direction_has_scikit_learns_clusters(clusters: int) -> None:
+    rng = np.random.default_rng(8)
+    points = rng.gamma(1, size=(120, 12)) * rng.gamma(1, size=(120, 1))
+    Z = linkage(points, "ward", "cosine")
+    expected = AgglomerativeClustering(clusters, linkage="ward").fit_predict(at_unit_length(points))
+    assert same_partition(hierarchy.fcluster(Z, clusters, "maxclust"), expected)
+
+
 def test_thresholds_mean_what_they_mean_in_scikit_learn() -> None:
     for points in random_cases(20):
         tree = Tree.of(linkage(points))
@@ -155,7 +202,7 @@ def test_the_input_is_left_alone() -> None:
             None,
             "'median'; one of 'ward', 'average', 'complete'",
         ),
-        ([[1, 2], [0, 1]], "ward", "cosine", "'cosine' does not go with method='ward'"),
+        ([[1, 2], [0, 1]], "ward", "sqeuclidean", "takes 'euclidean' or 'cosine'"),
         ([[1, 2], [0, 1]], "average", "cityblock", "takes 'cosine' or 'euclidean'"),
     ],
 )
@@ -172,7 +219,14 @@ def test_a_matrix_that_looks_like_distances_is_read_as_samples() -> None:
     assert linkage(np.zeros((3, 3)))[:, 2].tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize(("method", "metric"), METHODS)
+TOO_LARGE = np.array([[1e200, 0], [-1e200, 1], [0, 1]])
+
+
+@pytest.mark.parametrize(("method", "metric"), [m for m in METHODS if m != ("ward", "cosine")])
 def test_numbers_too_large_to_square_are_refused(method: str, metric: str) -> None:
     with pytest.raises(ValueError, match=r"-1e\+200 to 1e\+200.*smaller scale"):
-        linkage([[1e200, 0], [-1e200, 1], [0, 1]], method, metric)
+        linkage(TOO_LARGE, method, metric)
+
+
+def test_at_unit_length_no_number_is_too_large() -> None:
+    assert_like_scipy(TOO_LARGE, "ward", "cosine")

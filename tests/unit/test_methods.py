@@ -53,18 +53,18 @@ def test_a_method_of_ones_own_is_one_function(halves: str) -> None:
     made = nw.split(planted(), 0, top=40, method=halves, share=0.25)
     assert (made.method, made.metric, made.settings) == (halves, "euclidean", {"share": 0.25})
     assert sorted(made.cut().sizes) == [11, 29]
-    assert nw.split(planted(), 0, method=halves).cut().sizes.tolist() == [51, 49]
+    assert nw.split(planted(), 0, 100, method=halves).cut().sizes.tolist() == [51, 49]
     with pytest.raises(TypeError, match=r"shar= does not go .*'halves'.*takes share.*mean shar"):
-        nw.split(planted(), 0, method=halves, shar=0.25)
+        nw.split(planted(), 0, 100, method=halves, shar=0.25)
 
 
 def test_a_method_that_returns_something_else_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHODS, "odd", lambda given: given.vectors)
     with pytest.raises(TypeError, match="method='odd' returned a ndarray that is no Clustering of"):
-        nw.split(planted(), 0, method="odd")
+        nw.split(planted(), 0, 100, method="odd")
     monkeypatch.setitem(METHODS, "odd", lambda given: Clustering(np.zeros((3, 4))))
     with pytest.raises(TypeError, match="a linkage of 99 merges is needed"):
-        nw.split(planted(), 0, method="odd")
+        nw.split(planted(), 0, 100, method="odd")
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,27 @@ def test_what_does_not_fit_is_refused(
         nw.split(planted(), 0, **arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("method", ["ward", "average", "complete", "single"])
-def test_the_linkages_are_those_of_nw_linkage(method: str) -> None:
-    made = nw.split(planted(), 0, method=method)
-    np.testing.assert_array_equal(made.Z, nw.linkage(made.vectors, method))
+@pytest.mark.parametrize(
+    ("method", "metric"),
+    [("ward", "cosine"), ("average", "cosine"), ("complete", "euclidean"), ("single", "euclidean")],
+)
+def test_the_linkages_are_those_of_nw_linkage(method: str, metric: str) -> None:
+    made = nw.split(planted(), 0, 100, method=method)
+    assert made.metric == metric
+    np.testing.assert_array_equal(made.Z, nw.linkage(made.vectors, method, metric))
     assert (made.points, made.chosen, made.linkage) == (None, None, method)
-    assert made.clustered is made.vectors
+
+
+@pytest.mark.parametrize("method", ["ward", "average", "complete", "single"])
+def test_what_was_clustered_is_the_layer_or_its_directions(method: str) -> None:
+    plain = nw.split(planted(), 0, 100, method=method, metric="euclidean")
+    assert plain.clustered is plain.vectors
+    made = nw.split(planted(), 0, 100, method=method, metric="cosine")
+    wide = made.vectors.astype(np.float64)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    np.testing.assert_allclose(made.clustered, wide, atol=1e-6)
+    if method == "ward":
+        np.testing.assert_allclose(made.Z[:, 2], linked(wide)[:, 2], rtol=1e-6)
 
 
 # k-means
@@ -104,7 +119,7 @@ def test_the_linkages_are_those_of_nw_linkage(method: str) -> None:
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5, 8])
 def test_the_default_cut_is_sklearns_kmeans(k: int) -> None:
-    made = nw.split(planted(), 0, method="kmeans", k=k, seed=3)
+    made = nw.split(planted(), 0, 100, method="kmeans", k=k, seed=3)
     expected = KMeans(k, n_init=10, random_state=3).fit(made.vectors.astype(np.float64))
     concepts = made.cut()
     assert len(concepts) == k
@@ -118,7 +133,7 @@ def test_the_default_cut_is_sklearns_kmeans(k: int) -> None:
 
 
 def test_planted_kinds_are_found() -> None:
-    concepts = nw.split(planted(), 0, method="kmeans", k=4).cut()
+    concepts = nw.split(planted(), 0, 100, method="kmeans", k=4).cut()
     assert concepts.purity.tolist() == [1, 1, 1, 1]
 
 
@@ -184,20 +199,20 @@ def test_every_tree_is_a_linkage_and_has_the_clusters(
 
 
 def test_the_same_input_gives_the_same_tree() -> None:
-    one, other = (nw.split(planted(), 0, method="kmeans", k=3) for _ in range(2))
+    one, other = (nw.split(planted(), 0, 100, method="kmeans", k=3) for _ in range(2))
     np.testing.assert_array_equal(one.Z, other.Z)
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_equal_samples_are_one_cluster(value: float) -> None:
     values = np.concatenate([np.full((30, 4), value), np.full((2, 4), value - 1)])
-    made = nw.split(values, 0, method="kmeans")
+    made = nw.split(values, 0, 32, method="kmeans")
     assert made.chosen == 0
     assert made.cut().sizes.tolist() == [30]
 
 
 def test_refine_keeps_the_clusters_of_kmeans() -> None:
-    concepts = nw.split(planted(), 0, method="kmeans", k=4).cut()
+    concepts = nw.split(planted(), 0, 100, method="kmeans", k=4).cut()
     refined = concepts.refine(outlier=np.inf)
     assert adjusted_rand_score(refined.labels, concepts.labels) == 1
 
@@ -216,7 +231,7 @@ def test_map_refine_and_distances_are_in_the_space_of_the_tree(
         return Clustering(linked(points), points)
 
     monkeypatch.setitem(METHODS, "elsewhere", elsewhere)
-    made = nw.split(rng.normal(size=(100, 6)), 0, method="elsewhere")
+    made = nw.split(rng.normal(size=(100, 6)), 0, 100, method="elsewhere")
     concepts = made.cut()
     kind = made.index % 2
     assert adjusted_rand_score(concepts.labels, kind) == 1

@@ -86,7 +86,7 @@ def test_concepts_have_ranges_too() -> None:
     values[:50, 1] += 5
     values[50:, 2] += 5
     values[:, 0] = np.where(np.arange(100) < 50, 9, 6) + rng.normal(0, 0.1, 100)
-    concepts = nw.split(nw.Activations.from_arrays(values), 0).cut()
+    concepts = nw.split(nw.Activations.from_arrays(values), 0, top=100).cut()
     made = nw.ranges(concepts.labelled())
     assert len(made.label_names) == len(concepts) == 2
     means = sorted(made.mean[:, 0])

@@ -19,6 +19,8 @@ from neuronwidgets.concepts.linkage import LINEAR, METRICS
 
 METHODS = sorted(LINEAR)
 ALL = [(method, metric) for method in METRICS for metric in METRICS[method]]
+TOO_LARGE = np.array([[1e200, 0], [-1e200, 1], [0, 1]])
+"""To square."""
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +39,19 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+def clustered(X: np.ndarray, method: str, metric: str) -> tuple[np.ndarray, str]:
+    """Float64 points and the metric that SciPy clusters them by: Ward by direction is Ward of
+    vectors of unit length, zeros as they are."""
+    X = X.astype(np.float64)
+    if (method, metric) != ("ward", "cosine"):
+        return X, metric
+    length = np.sqrt((X**2).sum(axis=1, keepdims=True))
+    return X / np.where(length > 0, length, 1), "euclidean"
+
+
 def assert_same_tree(X: np.ndarray, method: str, metric: str) -> None:
     """The same nodes at the same heights: for input without ties."""
-    theirs = hierarchy.linkage(pdist(X.astype(np.float64), metric), method)
+    theirs = hierarchy.linkage(pdist(*clustered(X, method, metric)), method)
     ours = entry(X, method, metric)
     np.testing.assert_array_equal(ours[:, [0, 1, 3]], theirs[:, [0, 1, 3]])
     np.testing.assert_allclose(ours[:, 2], theirs[:, 2], rtol=1e-5)
@@ -49,7 +61,8 @@ def assert_greedy(X: np.ndarray, method: str, metric: str) -> None:
     """Every merge is of a nearest pair, to rounding, and its height is its distance: with ties
     there are many such trees, and SciPy's is one of them."""
     Z = entry(X, method, metric)
-    X = X.astype(np.float64)
+    by_direction = metric == "cosine"
+    X, metric = clustered(X, method, metric)
     n = len(X)
     assert Z.shape == (n - 1, 4)
     assert (np.diff(Z[:, 2]) >= 0).all()
@@ -63,7 +76,7 @@ def assert_greedy(X: np.ndarray, method: str, metric: str) -> None:
     size = np.ones(2 * n - 1)
     alive = list(range(n))
     # Cosine distances of equal vectors are rounding errors, and so is what Lance-Williams leaves.
-    least = 1e-12 * max(D.max(), float(metric == "cosine"))
+    least = 1e-12 * max(D.max(), float(by_direction))
     for step, (a, b, height, count) in enumerate(Z):
         a, b, new = int(a), int(b), n + step
         assert a in alive
@@ -104,12 +117,19 @@ def test_float32_data_gives_scipys_tree(method: str, metric: str) -> None:
     np.testing.assert_array_equal(Z, entry(torch.from_numpy(X), method, metric))
 
 
-def test_tiles_of_the_real_size_give_scipys_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("metric", METRICS["ward"])
+def test_tiles_of_the_real_size_give_scipys_tree(
+    monkeypatch: pytest.MonkeyPatch, metric: str
+) -> None:
     monkeypatch.undo()
-    X = np.random.default_rng(2).gamma(1, size=(2100, 400))
+    rng = np.random.default_rng(2)
+    X = rng.gamma(1, size=(2100, 400))
+    if metric == "cosine":
+        # Lengths that would be all there is to say of them.
+        X *= np.exp(3 * rng.normal(size=(2100, 1)))
     assert len(X) ** 2 * (400 + 64) >= entry.__globals__["LARGE"]
     torch.set_num_threads(1)
-    assert_same_tree(X, "ward", "euclidean")
+    assert_same_tree(X, "ward", metric)
 
 
 @pytest.mark.parametrize("offset", [1e3, 1e6, 1e9])
@@ -180,6 +200,7 @@ def test_every_merge_is_of_a_nearest_pair(X: np.ndarray, method: str, metric: st
 def test_whatever_the_points_every_merge_is_of_a_nearest_pair(X: np.ndarray) -> None:
     assert_greedy(X, "ward", "euclidean")
     assert_greedy(X, "average", "sqeuclidean")
+    assert_greedy(X, "ward", "cosine")
     X[~X.any(axis=1)] = 1
     assert_greedy(X, "average", "cosine")
 
@@ -301,11 +322,27 @@ def test_bad_input_is_refused_as_for_few_samples(method: str, metric: str) -> No
     bad[2, 1] = torch.nan
     with pytest.raises(ValueError, match="sample 2 holds NaN or inf"):
         entry(bad, method, metric)
-    with pytest.raises(ValueError, match=r"-1e\+200 to 1e\+200.*smaller scale"):
-        entry([[1e200, 0], [-1e200, 1], [0, 1]], method, metric)
-    if metric == "cosine":
+    if (method, metric) != ("ward", "cosine"):
+        with pytest.raises(ValueError, match=r"-1e\+200 to 1e\+200.*smaller scale"):
+            entry(TOO_LARGE, method, metric)
+    if (method, metric) == ("average", "cosine"):
         with pytest.raises(ValueError, match="sample 1 is all zeros"):
             entry(torch.tensor([[1.0, 2], [0, 0]]), method, metric)
+
+
+def test_ward_by_direction_leaves_zero_vectors_at_the_origin() -> None:
+    assert entry(torch.tensor([[1.0, 2], [0, 0]]), "ward", "cosine")[0, 2] == pytest.approx(1)
+    X = np.random.default_rng(21).normal(size=(60, 5))
+    X[[3, 20, 41]] = 0
+    X[20] = -0.0
+    assert_greedy(X, "ward", "cosine")
+    assert (entry(X, "ward", "cosine")[:2, 2] == 0).all()
+
+
+def test_at_unit_length_no_number_is_too_large() -> None:
+    # Two at a right angle, and the opposite of one: Ward's closed form of 2 and 1 samples.
+    Z = entry(TOO_LARGE, "ward", "cosine")
+    np.testing.assert_allclose(Z[:, 2], np.sqrt([2, 2 * 2 / 3 * 2.5]))
 
 
 @pytest.mark.parametrize(("method", "metric"), METHODS)

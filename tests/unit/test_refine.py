@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
 from neuronwidgets import Activations, split
+from neuronwidgets.concepts import Split
 from neuronwidgets.concepts.kmeans import kmeans
 from neuronwidgets.concepts.refine import outlier_distance
 
@@ -21,6 +23,11 @@ def mixture(seed: int, scale: float = 2.0) -> Activations:
     member = rng.integers(0, len(centres), 120)
     spread = rng.uniform(0.3, scale, 120)[:, None]
     return Activations.from_arrays(centres[member] + rng.normal(size=(120, 8)) * spread)
+
+
+def by_length(acts: Activations, **options: Any) -> Split:
+    """As in the paper: 100 samples, Ward of the layer's own vectors, not of their directions."""
+    return split(acts, 0, **{"top": 100, "metric": "euclidean"} | options)
 
 
 def paper(
@@ -60,7 +67,7 @@ def as_sets(labels: np.ndarray) -> set[frozenset[int]]:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_papers_constants_give_the_papers_concepts(seed: int) -> None:
-    made = split(mixture(seed), neuron=0, top=100, min_size=5)
+    made = by_length(mixture(seed), min_size=5)
     refined = made.cut(15).refine(outlier=15)
     concepts, vectors = paper(made.vectors.astype(np.float64), made.Z, 15, 15, 5)
     assert as_sets(refined.labels) == concepts
@@ -69,21 +76,39 @@ def test_the_papers_constants_give_the_papers_concepts(seed: int) -> None:
     assert (refined.sizes >= 5).all()
 
 
-def test_the_rules_bite_in_these_cases() -> None:
-    """Otherwise the comparison above would prove little."""
+@pytest.mark.parametrize("seed", range(8))
+def test_ward_by_direction_refines_on_unit_vectors(seed: int) -> None:
+    made = split(mixture(seed), 0, 100, min_size=5)
+    assert (made.method, made.metric) == ("ward", "cosine")
+    refined = made.cut(0.6).refine(outlier=0.05)
+    points = made.vectors.astype(np.float64)
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    concepts, _ = paper(points / lengths, made.Z, 0.6, 0.05, 5)
+    assert as_sets(refined.labels) == concepts
+    # Concept vectors are means of the layer's own vectors.
+    means = np.stack([points[refined.labels == k].mean(axis=0) for k in range(len(refined))])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    np.testing.assert_allclose(refined.vectors, means, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("metric", "threshold", "outlier"), [("euclidean", 15, 15), ("cosine", 0.6, 0.05)]
+)
+def test_the_rules_bite_in_these_cases(metric: str, threshold: float, outlier: float) -> None:
+    """Otherwise the comparisons above would prove little."""
     left_out = dropped = 0
     for seed in range(8):
-        made = split(mixture(seed), 0, min_size=5)
-        refined = made.cut(15).refine(outlier=15)
+        made = by_length(mixture(seed), metric=metric, min_size=5)
+        refined = made.cut(threshold).refine(outlier=outlier)
         left_out += refined.unassigned
-        dropped += len(made.tree.cut(15)) - len(refined)
+        dropped += len(made.tree.cut(threshold)) - len(refined)
     assert left_out > 20
     assert dropped > 1
 
 
 def test_the_default_outlier_is_fifteen_at_fifteen() -> None:
     assert outlier_distance(15, "ward", "euclidean") == 15
-    made = split(mixture(1), 0, min_size=5)
+    made = by_length(mixture(1), min_size=5)
     default, paper = made.cut(15).refine(), made.cut(15).refine(outlier=15)
     np.testing.assert_array_equal(default.labels, paper.labels)
 
@@ -91,12 +116,12 @@ def test_the_default_outlier_is_fifteen_at_fifteen() -> None:
 def test_the_default_outlier_follows_the_scale_of_the_layer() -> None:
     acts = mixture(2)
     double = Activations.from_arrays(acts.values * 2)
-    one, two = (split(a, 0, min_size=5) for a in (acts, double))
+    one, two = (by_length(a, min_size=5) for a in (acts, double))
     np.testing.assert_array_equal(one.cut(15).refine().labels, two.cut(30).refine().labels)
 
 
 def test_cosine_refines_on_unit_vectors() -> None:
-    made = split(mixture(3), 0, method="average")
+    made = split(mixture(3), 0, 100, method="average")
     lengths = 2.0 ** np.random.default_rng(0).integers(-3, 4, (100, 1))
     longer = replace(made, vectors=made.vectors * lengths)
     one, other = made.cut(0.05).refine(), longer.cut(0.05).refine()
@@ -108,7 +133,7 @@ def test_cosine_refines_on_unit_vectors() -> None:
 @pytest.mark.parametrize("min_size", [None, 3, 5, 12])
 @pytest.mark.parametrize("seed", range(4))
 def test_moved_and_left_are_what_changed_against_the_cut(seed: int, min_size: int | None) -> None:
-    made = split(mixture(seed), 0)
+    made = by_length(mixture(seed))
     before = made.cut(12.0)
     after = before.refine(outlier=9.0, min_size=min_size)
     assert after.moved is not None
@@ -127,7 +152,7 @@ def test_moved_and_left_are_what_changed_against_the_cut(seed: int, min_size: in
 
 def test_nothing_moves_where_the_clusters_are_far_apart() -> None:
     values = np.repeat(np.eye(3) * 100, 10, axis=0) + np.linspace(0, 0.1, 30)[:, None]
-    before = split(Activations.from_arrays(values), 0).cut(50)
+    before = by_length(Activations.from_arrays(values), top=30).cut(50)
     after = before.refine()
     np.testing.assert_array_equal(after.labels, before.labels)
     np.testing.assert_array_equal(after.nodes, before.nodes)
@@ -141,13 +166,13 @@ def test_fewer_different_samples_than_clusters() -> None:
     values = np.repeat([[0.0, 1e-9], [3.0, 0.0], [3.0, 4.0]], 6, axis=0)
     # One that is lower than all: else the first six are at rest.
     values = np.concatenate([values, [[-1.0, 0.0]]])
-    made = split(Activations.from_arrays(values), 0, min_size=2)
+    made = by_length(Activations.from_arrays(values), top=19, min_size=2)
     assert made.cut(0.5).refine().sizes.tolist() == [6, 6, 6]
     assert made.cut(0.0).refine(outlier=1).sizes.tolist() == [6, 6, 6]
 
 
 def test_everything_an_outlier() -> None:
-    refined = split(mixture(0), 0).cut(15).refine(outlier=0)
+    refined = by_length(mixture(0)).cut(15).refine(outlier=0)
     assert len(refined) == 0
     assert refined.unassigned == 100
     assert refined.vectors.shape == (0, 8)
@@ -156,10 +181,10 @@ def test_everything_an_outlier() -> None:
 
 
 def test_every_sample_its_own_cluster() -> None:
-    made = split(mixture(0), 0, top=20, min_size=1)
+    made = by_length(mixture(0), top=20, min_size=1)
     refined = made.cut(0.0).refine(outlier=1)
     assert refined.sizes.tolist() == [1] * 20
-    assert len(split(mixture(0), 0, top=20).cut(0.0).refine(outlier=1)) == 0
+    assert len(by_length(mixture(0), top=20).cut(0.0).refine(outlier=1)) == 0
 
 
 def test_equal_samples_stay_one_concept() -> None:
@@ -170,13 +195,13 @@ def test_equal_samples_stay_one_concept() -> None:
 
 
 def test_the_seed_makes_it_repeatable() -> None:
-    made = split(mixture(4), 0)
+    made = by_length(mixture(4))
     one, other = made.cut(10).refine(seed=3), made.cut(10).refine(seed=3)
     np.testing.assert_array_equal(one.labels, other.labels)
 
 
 def test_names_follow_the_nodes() -> None:
-    made = split(mixture(1), 0)
+    made = by_length(mixture(1))
     before = made.cut(15)
     refined = before.refine(names={int(before.nodes[0]): "mine"})
     at = refined.nodes.tolist().index(int(before.nodes[0]))
@@ -195,11 +220,11 @@ def test_names_follow_the_nodes() -> None:
 )
 def test_bad_arguments_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        split(mixture(0), 0).cut(15).refine(**arguments)
+        by_length(mixture(0)).cut(15).refine(**arguments)
 
 
 def test_refined_concepts_are_not_refined_again() -> None:
-    refined = split(mixture(0), 0).cut(15).refine()
+    refined = by_length(mixture(0)).cut(15).refine()
     assert refined.refined
     with pytest.raises(ValueError, match=r"refined already; refine a cut"):
         refined.refine()
@@ -208,4 +233,4 @@ def test_refined_concepts_are_not_refined_again() -> None:
 def test_work_of_minutes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neuronwidgets.concepts.refine.MOST_WORK", 100)
     with pytest.raises(ValueError, match="choose a coarser threshold"):
-        split(mixture(0), 0).cut(1).refine()
+        by_length(mixture(0)).cut(1).refine()

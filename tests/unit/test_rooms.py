@@ -11,6 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "neuronwidgets"
 FLOORS = {
     "text": -3,
+    "renamed": -3,
+    "steps": -3,
     "labels": -2,
     "modes": -2,
     "arrays": -1,

@@ -21,7 +21,8 @@ def neurons() -> Neurons:
     parts = [Neurons.of(s.cut()) for s in splits]
     names = ("along", "index", "gram", "Z", "members")
     joined = [np.concatenate([getattr(p, name) for p in parts]) for name in names]
-    return Neurons(acts, *joined, min_size=splits[0].min_size)
+    one = splits[0]
+    return Neurons(acts, *joined, one.method, one.metric, one.min_size)
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +151,8 @@ def test_without_labels() -> None:
     found = split.scores(draws=9)
     assert "label_entropy" not in found
     assert np.isnan([found["alignment"], found["alignment_z"], found["alignment_p"]]).all()
-    assert found["polysemanticity"] == found["geometry"]
+    apart = max(found["geometry_z"], 0) * found["variety"]
+    assert found["polysemanticity"] == pytest.approx(apart / (apart + 2))
     with pytest.raises(ValueError, match="'label_entropy' needs labels and layer 'values' has"):
         split.scores(which="label_entropy")
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import pdist, squareform
 from sklearn.decomposition import PCA
 
-from neuronwidgets import Activations, Samples, linkage, split
+from neuronwidgets import Activations, Samples, linkage, split, split_layer
+from neuronwidgets.concepts.linkage import METRICS
+from neuronwidgets.concepts.split import usual_top
 
 
 def made(samples: int = 150, neurons: int = 6, seed: int = 0) -> Activations:
@@ -45,12 +49,24 @@ def test_the_top_samples_are_a_plain_argsort_with_ties_by_index(top: int) -> Non
         assert made.index.dtype == np.int64
         np.testing.assert_array_equal(made.activations, values[made.index, neuron])
         np.testing.assert_array_equal(made.vectors, values[made.index])
-        np.testing.assert_array_equal(made.Z, linkage(values[made.index]))
+        np.testing.assert_array_equal(made.Z, linkage(values[made.index], "ward", "cosine"))
+        plain = split(acts, neuron, top=top, metric="euclidean")
+        np.testing.assert_array_equal(plain.Z, linkage(values[made.index]))
 
 
-def test_top_is_a_hundred_or_all_there_are() -> None:
-    assert len(split(made(150), 0).index) == 100
-    assert len(split(made(60), 0).index) == 60
+@pytest.mark.parametrize(
+    ("samples", "top"),
+    [(2, 2), (19, 19), (20, 20), (60, 20), (150, 20), (400, 20), (401, 21), (1000, 50),
+     (1980, 99), (1981, 100), (2000, 100), (2001, 100), (20_000, 100)],
+)  # fmt: skip
+def test_of_few_samples_a_twentieth_is_the_top_and_never_more_than_a_hundred(
+    samples: int, top: int
+) -> None:
+    assert usual_top(samples) == top
+    acts = made(samples, 3)
+    assert split(acts, 0).index.tolist() == argsort(acts.values[:, 0], top)
+    assert split_layer(acts, scores=(), progress=False).index.shape == (3, top)
+    assert len(split(acts, 0, top=min(samples, 120)).index) == min(samples, 120)
 
 
 @pytest.mark.parametrize("samples", [2, 3])
@@ -72,7 +88,7 @@ def test_the_smallest_concept_is_five_in_a_hundred_and_at_least_two() -> None:
 def test_a_direction_is_split_like_a_neuron() -> None:
     acts = made()
     axis = np.eye(6)[2]
-    by_axis, by_number = split(acts, 3 * axis), split(acts, 2)
+    by_axis, by_number = split(acts, 3 * axis, 100), split(acts, 2, 100)
     assert (by_axis.neuron, by_number.neuron) == (None, 2)
     np.testing.assert_array_equal(by_axis.index, by_number.index)
     np.testing.assert_allclose(by_axis.activations, by_number.activations)
@@ -80,7 +96,7 @@ def test_a_direction_is_split_like_a_neuron() -> None:
 
     direction = np.arange(6) - 2.5
     projections = acts.values @ (direction / np.linalg.norm(direction))
-    made_split = split(acts, direction.tolist())
+    made_split = split(acts, direction.tolist(), 100)
     assert made_split.index.tolist() == argsort(projections, 100)
     np.testing.assert_allclose(made_split.activations, projections[made_split.index], rtol=1e-5)
     assert "a direction" in repr(made_split)
@@ -97,12 +113,16 @@ def test_numpy_numbers_are_neurons() -> None:
     assert type(neuron) is int
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("shape", [(40, 5), (5, 40), (30, 2), (30, 1), (2, 3)])
-def test_the_map_is_a_pca_up_to_sign(shape: tuple[int, int]) -> None:
+def test_the_map_is_a_pca_up_to_sign(shape: tuple[int, int], metric: str) -> None:
     acts = Activations.from_arrays(np.random.default_rng(3).normal(size=shape))
-    made = split(acts, 0)
+    made = split(acts, 0, top=len(acts), metric=metric)
     components = min(2, *shape)
-    expected = PCA(components, svd_solver="full").fit_transform(made.vectors)
+    points = made.vectors.astype(np.float64)
+    if metric == "cosine":
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+    expected = PCA(components, svd_solver="full").fit_transform(points)
     assert made.map.shape == (shape[0], 2)
     assert made.map.dtype == np.float32
     for k in range(components):
@@ -149,9 +169,22 @@ def test_the_method_and_metric_reach_the_linkage() -> None:
     assert (made_split.method, made_split.metric) == ("average", "euclidean")
 
 
+@pytest.mark.parametrize(
+    ("method", "metric"), [(method, metric) for method in METRICS for metric in METRICS[method]]
+)
+def test_its_distances_are_those_the_linkage_began_with(method: str, metric: str) -> None:
+    made_split = split(made(), 0, 40, method=method, metric=metric)
+    points, by = made_split.vectors.astype(np.float64), metric
+    if (method, metric) == ("ward", "cosine"):
+        points, by = points / np.linalg.norm(points, axis=1, keepdims=True), "euclidean"
+    np.testing.assert_allclose(made_split.distances, squareform(pdist(points, by)), atol=1e-6)
+    expected = hierarchy.linkage(squareform(made_split.distances, checks=False), method)
+    np.testing.assert_allclose(made_split.Z, expected, atol=1e-6)
+
+
 def test_repr_and_html_name_the_neuron_and_escape_the_layer() -> None:
-    made_split = split(made(), 4)
-    assert repr(made_split).startswith("Split(neuron 4 of layer '<b>fc</b>', top 100, ward")
+    made_split = split(made(), 4, top=100)
+    assert repr(made_split).startswith("Split(neuron 4 of layer '<b>fc</b>', top 100, ward/cosine")
     shown = made_split._repr_html_()
     assert "<b>" not in shown
     assert "&lt;b&gt;fc" in shown
@@ -181,7 +214,8 @@ def test_repr_and_html_name_the_neuron_and_escape_the_layer() -> None:
         ({"min_size": "5"}, ValueError, "min_size='5'"),
         ({"min_size": True}, ValueError, "min_size=True"),
         ({"method": "median"}, ValueError, "method='median'"),
-        ({"metric": "cosine"}, ValueError, "metric='cosine' does not go with method='ward'"),
+        ({"metric": "sqeuclidean"}, ValueError, "'sqeuclidean' does not go with method='ward'"),
+        ({"metric": "cityblock"}, ValueError, "'ward', which takes 'euclidean' or 'cosine'"),
     ],
 )
 def test_what_cannot_be_split_is_refused(
@@ -210,7 +244,7 @@ def sparse(active: int, samples: int = 1000, width: int = 64) -> np.ndarray:
 
 @pytest.mark.parametrize("active", [2, 7, 99, 100])
 def test_samples_at_rest_are_no_top_samples(active: int) -> None:
-    made = split(sparse(active), 0)
+    made = split(sparse(active), 0, top=100)
     assert made.index.tolist() == [10 * i for i in range(active)]
     assert made.min_size == max(2, -(-active // 20))
     assert not made.at_rest
@@ -232,7 +266,7 @@ def test_a_dead_neuron_has_no_concepts(active: int) -> None:
 
 def test_a_smallest_value_that_one_sample_has_is_no_rest() -> None:
     values = np.random.default_rng(0).normal(size=(50, 4))
-    assert len(split(values, 0).index) == 50
+    assert len(split(values, 0, top=50).index) == 50
 
 
 def test_equal_vectors_count_once_and_others_take_their_places() -> None:
@@ -240,15 +274,15 @@ def test_equal_vectors_count_once_and_others_take_their_places() -> None:
     rng = np.random.default_rng(0)
     first = np.repeat(rng.normal(size=(40, 8)) + 9, 30, axis=0)
     values = np.concatenate([first, rng.normal(size=(300, 8))])
-    made = split(values, 3)
+    made = split(values, 3, top=100)
     assert len(made.index) == 100
     assert len(np.unique(made.vectors, axis=0)) == 100
     assert (made.index < len(first)).sum() == 40
     # The first of each, as the data has them.
     assert set(made.index[made.index < 1200].tolist()) == set(range(0, 1200, 30))
-    assert len(np.unique(split(values, 3, distinct=None).vectors, axis=0)) < 10
+    assert len(np.unique(split(values, 3, 100, distinct=None).vectors, axis=0)) < 10
     # A direction: products of equal vectors may differ by rounding.
-    along = split(values, rng.normal(size=8) + 1)
+    along = split(values, rng.normal(size=8) + 1, top=100)
     assert len(np.unique(along.vectors, axis=0)) == 100
 
 
@@ -269,7 +303,7 @@ def test_one_sample_of_each_text() -> None:
             for i in range(30)]  # fmt: skip
     order = sorted(best, key=lambda i: -acts.values[i, 2])
     assert made.index.tolist() == order[:20]
-    assert len(split(acts, 2, distinct="text").index) == 30
+    assert len(split(acts, 2, top=100, distinct="text").index) == 30
     for wrong in ("token", 3, True):
         with pytest.raises(ValueError, match="distinct must be 'vector', 'text' or None, got"):
             split(acts, 2, distinct=wrong)

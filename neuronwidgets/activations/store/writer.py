@@ -21,6 +21,7 @@ MOST_BYTES = 1 << 28
 """A shard is full when a layer's values in it are so large."""
 _OURS = re.compile(r"\.lock|.*\.part|layer-\d+.*|samples|state-\d+\.pickle")
 _UNDONE = ("batches", "samples", "labels")
+WITHOUT_FIRST = "without_first"
 _MARKS = {
     "weights": "the model's weights differ",
     "parts": "the model's modules or their settings differ",
@@ -158,6 +159,8 @@ class Writer:
             return manifest
         self._listed = int(manifest["batches"])
         stored = dict(manifest["about"], dtype=manifest["dtype"], layer=[*manifest["layers"]])
+        # Found out while reading.
+        stored.pop(WITHOUT_FIRST, None)
         wanted = dict(about, dtype=self._dtype, layer=layers)
         if differ := _differences(stored, wanted):
             raise StoreError(
@@ -168,6 +171,18 @@ class Writer:
             manifest |= manifest["shards"][-1]["partial"]
             manifest["shards"] = manifest["shards"][:-1]
         return manifest
+
+    @property
+    def without_first(self) -> list[str]:
+        """The layers of which the texts' first tokens were left out."""
+        return list(self.manifest["about"].get(WITHOUT_FIRST, ()))
+
+    @without_first.setter
+    def without_first(self, layers: list[str]) -> None:
+        self.manifest["about"].pop(WITHOUT_FIRST, None)
+        # Only where there are any: stores of earlier versions do not say.
+        if layers:
+            self.manifest["about"][WITHOUT_FIRST] = layers
 
     @property
     def batches(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.doubts import doubt
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.disk import Folder
 from neuronwidgets.concepts.layer.partial import unpadded
@@ -85,14 +86,27 @@ class LayerSplit:
 
     @cached_property
     def ranked(self) -> np.ndarray:
-        """int64 `N`: places, the most polysemantic first; what has no score, or fewer than 10 top
-        samples to tell it from, comes last.
+        """int64 `N`: places, the most polysemantic first; what has no score, fewer than 10 top
+        samples to tell it from, or a `doubts` about these, comes last.
 
         By the score "polysemanticity" where it was computed, else by the number of concepts.
         """
         by = self.scores.get(RANK, self.counts.astype(np.float64))
         told = ~np.isnan(by) & (self.tops >= min(FEW, self.settings.top))
+        told &= np.array([not text for text in self.doubts], bool)
         return np.lexsort((np.arange(len(by)), -self.counts, np.where(told, -by, np.inf)))
+
+    @cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """For each neuron why its concepts should not be trusted, "" where nothing speaks so: its
+        top samples all stand at one position, or are nearly equal."""
+        if self.acts is None:
+            return ("",) * len(self)
+        samples, metric = self.acts.samples, self.settings.metric
+        return tuple(
+            doubt(samples, index[:m], unpadded(Z, m), metric) if m > 1 else ""
+            for index, Z, m in zip(self.index, self.Z, self.tops.tolist(), strict=True)
+        )
 
     def place(self, neuron: int) -> int:
         """Where a neuron (or the direction of this number) stands in the arrays.
@@ -177,7 +191,7 @@ class LayerSplit:
         Columns: `neuron` (or `direction`), `concepts` (how many), `names` (with labels: what they
         are), every score, `threshold` (of the cut), `top` (how many top samples it has),
         `unassigned` (those in no concept), `largest` and `smallest` (the activation on the first
-        and the last of them).
+        and the last of them); `doubts`, if there are any.
         """
         import pandas as pd
 
@@ -192,6 +206,8 @@ class LayerSplit:
             "largest": self.activations[:, 0],
             "smallest": self.activations[np.arange(len(self)), np.maximum(self.tops, 1) - 1],
         }
+        if any(self.doubts):
+            columns["doubts"] = list(self.doubts)
         return pd.DataFrame(columns).iloc[self.ranked].reset_index(drop=True)
 
     def save(self, path: str | Path) -> Path:

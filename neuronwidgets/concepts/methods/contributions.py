@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.methods.method import TopSamples
 from neuronwidgets.models import (
     Batch,
@@ -27,6 +28,7 @@ from neuronwidgets.models import (
     tensor_of,
     trainable,
 )
+from neuronwidgets.models.content import content_of
 from neuronwidgets.modes import own_modes
 
 CLOSE = 1e-3
@@ -94,7 +96,7 @@ def contributions(
                     second[acts.layer].layout(call),
                     batch,
                 )
-                answers = _answers(values, batch, acts.unit, places[which, 1], acts.layer)
+                answers = _answers(model, acts, values, batch, places[which, 1])
                 along = torch.as_tensor(given.direction, dtype=answers.dtype, device=answers.device)
                 if answers.shape[1] != len(along):
                     raise ValueError(
@@ -186,11 +188,12 @@ def _ran(
 
 
 def _answers(
-    values: torch.Tensor, batch: Batch, unit: str, position: np.ndarray, layer: str
+    model: nn.Module, acts: Activations, values: torch.Tensor, batch: Batch, position: np.ndarray
 ) -> torch.Tensor:
     """The layer's row for each sample of a batch: `B x D`."""
+    content = content_of(model, batch, values, acts.first)
     # Plain arrays do not say; whether it is the mean shows in the comparison.
-    rows, where = reduce(values, unit or "mean", batch.mask, batch.content, layer)
+    rows, where = reduce(values, acts.unit or "mean", batch.mask, content, acts.layer)
     if where is None:
         return rows
     length = values.shape[1]
@@ -199,7 +202,7 @@ def _answers(
     found = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
     if (position >= length).any() or (there[found] != wanted).any():
         raise ValueError(
-            f"layer {layer!r} has no activation for some of the top tokens: the data or the "
+            f"layer {acts.layer!r} has no activation for some of the top tokens: the data or the "
             "tokenizer is not the one that the activations were captured with."
         )
     return rows[torch.as_tensor(found, device=rows.device)]

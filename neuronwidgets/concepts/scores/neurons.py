@@ -10,6 +10,7 @@ import numpy as np
 
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts.gram import gram
+from neuronwidgets.concepts.linkage import at_unit_length
 from neuronwidgets.modes import own_modes
 
 if TYPE_CHECKING:
@@ -107,6 +108,20 @@ class Neurons:
         above = np.take_along_axis(self.along, self.index, 1) > least
         share: np.ndarray = (above | ~rests).mean(axis=1)
         return share
+
+    @cached_property
+    @own_modes()
+    def variety(self) -> np.ndarray:
+        """float64 `N`: 1 minus the mean cosine of two of its top samples, about the layer's mean
+        over all samples: 0 where they are one direction, about 1 where they are as random ones."""
+        mean = self.acts.mean
+        n = self.index.shape[1]
+        out = np.full(len(self), np.nan)
+        for i, index in enumerate(self.index if n > 1 else ()):
+            # The sum of unit vectors tells: no pairs.
+            total = at_unit_length(self.acts.rows(index) - mean).sum(axis=0)
+            out[i] = 1 - (total @ total - n) / (n * (n - 1))
+        return out
 
     @cached_property
     @own_modes()

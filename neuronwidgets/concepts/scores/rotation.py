@@ -8,7 +8,8 @@ covariance, its distribution. Only dot products are needed: `Q G Q'`.
 Two amendments for what activations are (docs/scores.md says what they do). Samples further out
 than Gaussian ones would be make clusters of their own: where there are such tails, the rotated
 samples are moved along their directions to the distances from the mean that the samples have, the
-nearest to the nearest. And where the samples are of unit length (cosine), so are the rotated ones.
+nearest to the nearest. Else, where the samples are of unit length (cosine), so are the rotated
+ones.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ def rotated(gram: np.ndarray, turns: np.ndarray, metric: str = "euclidean") -> n
     """Gram matrices of samples about their mean (`n x n`) after `B` rotations: `B x n x n`."""
     made = (turns.reshape(-1, len(gram)) @ gram).reshape(turns.shape) @ turns.swapaxes(1, 2)
     own = np.diagonal(gram)
-    if metric == "cosine":
+    if heavy(gram):
+        wanted = np.sqrt(np.sort(np.maximum(own, 0)))
+    elif metric == "cosine":
         # About the origin again: of `|c + m| = 1` with mean `c` of 0 follow `|m|^2` and `c . m`.
         toward = turns @ ((own.mean() - own) / 2)
         made += toward[:, :, None] + toward[:, None, :] + max(0.0, 1 - own.mean())
         wanted = np.ones(len(gram))
-    elif heavy(gram):
-        wanted = np.sqrt(np.sort(np.maximum(own, 0)))
     else:
         return made
     norms = np.sqrt(np.maximum(np.diagonal(made, axis1=1, axis2=2), 0))

@@ -32,6 +32,7 @@ from neuronwidgets.models import (
     trainable,
     two_logits,
 )  # fmt: skip
+from neuronwidgets.models.content import content_of
 from neuronwidgets.models.outputs import unclear
 
 
@@ -116,7 +117,8 @@ def _one(
             raise ValueError(unclear(acts.layer, tuple(tensor.shape), batch.size))
         values = layout.rows(tensor.detach(), batch.size)
         flat = values if values.ndim == 3 else values[:, None]
-        read = read_at(acts.unit, batch.mask, batch.content, flat).to(flat.device)[..., None]
+        content = content_of(source.model, batch, flat, acts.first)
+        read = read_at(acts.unit, batch.mask, content, flat).to(flat.device)[..., None]
         read = read.reshape(*values.shape[:-1], 1)
         leaf = torch.where(read, values * scale, values).requires_grad_()
         kept.append((leaf, torch.where(read, values, 0)))
