@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from neuronwidgets.interventions import load_intervention as load_intervention
     from neuronwidgets.interventions import mask_neurons as mask_neurons
     from neuronwidgets.interventions import mask_range as mask_range
+    from neuronwidgets.interventions import price as price
     from neuronwidgets.interventions import save_intervention as save_intervention
     from neuronwidgets.interventions import steer as steer
     from neuronwidgets.models import layers as layers
@@ -91,6 +92,7 @@ _HOME = {
     "load_intervention": "neuronwidgets.interventions",
     "mask_neurons": "neuronwidgets.interventions",
     "mask_range": "neuronwidgets.interventions",
+    "price": "neuronwidgets.interventions",
     "ranges": "neuronwidgets.ranges",
     "salient": "neuronwidgets.ranges",
     "salient_overlap": "neuronwidgets.ranges",

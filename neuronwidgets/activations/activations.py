@@ -38,7 +38,8 @@ class Activations:
         excluded: int64 `E x 2`, the sample and position of rows that were left out because they
             held NaN or infinite values (position -1 where a row is a whole sample).
         call: which of the layer's answers in a pass these are, from 0; `None` if not captured here.
-        first: whether texts' first tokens are in; they are not where they are attention sinks.
+        first: whether texts' first tokens are as others; false where they are attention sinks,
+            which are left out of means, maxima and tokens.
     """
 
     layer: str

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 
 from neuronwidgets.models import Batch
-from neuronwidgets.models.content import has_sink
+from neuronwidgets.models.content import first_counts, has_sink
 
 LOOK = 16
 """So many texts of the first batch tell."""
@@ -44,8 +44,10 @@ class FirstTokens:
         """Whether they count in a layer, whose output on the batch is `values`."""
         if name not in self.known:
             few = range(min(LOOK, batch.size))
-            self.known[name] = not has_sink(batch.part(few), values[: len(few)])
-            if not self.known[name]:
+            texts = batch.part(few)
+            self.known[name] = not has_sink(texts, values[: len(few)])
+            # A special token is left out anyway.
+            if not self.known[name] and first_counts(texts):
                 self._found.append(name)
         return self.known[name]
 

@@ -62,6 +62,7 @@ class Concepts:
         naming: what `named` or `ask` found last, and why; not saved.
         mean: float64 `D`, the mean of the whole layer over the data that was captured, about which
             cosines are taken; `None` in files of earlier versions.
+        first: whether texts' first tokens are as others, see `Activations`.
     """
 
     layer: str
@@ -84,6 +85,7 @@ class Concepts:
     by_hand: tuple[int, ...] = ()
     naming: Naming | None = None
     mean: np.ndarray | None = None
+    first: bool = True
 
     @classmethod
     def at(cls, split: Split, threshold: float, names: Mapping[int, str] | None = None) -> Concepts:
@@ -142,6 +144,7 @@ class Concepts:
             split=split,
             by_hand=tuple(k for k, name in enumerate(given) if name),
             mean=split.acts.mean,
+            first=split.acts.first,
         )
 
     @own_modes()
@@ -302,6 +305,27 @@ class Concepts:
             for i in range(0, len(rows), step)
         ]
         return np.concatenate([np.zeros((0, len(vectors)), np.float32), *parts])
+
+    @property
+    def layer_mean(self) -> np.ndarray:
+        """float64 `D`: the layer's mean over the data that was captured.
+
+        Raises:
+            ValueError: concepts that an earlier version saved do not have it.
+        """
+        if self.mean is None:
+            raise ValueError(
+                "these concepts were saved without the layer's mean, by an earlier version: split "
+                "again and save."
+            )
+        return self.mean
+
+    @cached_property
+    @own_modes()
+    def differences(self) -> np.ndarray:
+        """float32 `K x D`, of unit length: from the layer's mean to each concept's median sample.
+        What samples are compared with by "cosine", and what `nw.ablate` and `nw.steer` edit."""
+        return directions([self.top_vectors[g] for g in self.groups], self.layer_mean, "cosine")
 
     def _read_by(self, acts: Activations, by: str) -> tuple[np.ndarray, np.ndarray]:
         mean = acts.mean if self.mean is None else self.mean

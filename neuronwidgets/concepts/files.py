@@ -47,6 +47,7 @@ def save(concepts: Concepts, path: str | Path) -> Path:
         # JSON has no infinity: null stands for a cut above everything.
         "threshold": concepts.threshold if math.isfinite(concepts.threshold) else None,
         "metric": concepts.metric,
+        "first": concepts.first,
         "names": list(concepts.names),
         "sizes": concepts.sizes.tolist(),
     }
@@ -88,6 +89,7 @@ def load(path: str | Path) -> dict[str, Any]:
         "neuron": about["neuron"],
         "threshold": math.inf if about["threshold"] is None else about["threshold"],
         "metric": about["metric"],
+        "first": about.get("first", True),
         "names": tuple(about["names"]),
     }
 

@@ -19,4 +19,6 @@ from neuronwidgets.interventions.meter import Meter as Meter
 from neuronwidgets.interventions.passes import Passes as Passes
 from neuronwidgets.interventions.perplexity import check_causal as check_causal
 from neuronwidgets.interventions.perplexity import losses as losses
+from neuronwidgets.interventions.price import Price as Price
+from neuronwidgets.interventions.price import price as price
 from neuronwidgets.interventions.report import MaskReport as MaskReport

@@ -12,6 +12,7 @@ from torch import nn
 
 from neuronwidgets.interventions.intervention import Intervention, editing
 from neuronwidgets.interventions.perplexity import check_causal
+from neuronwidgets.interventions.positions import CACHES
 from neuronwidgets.models import (
     evaluating,
     find_layer,
@@ -25,9 +26,6 @@ TOKENS = 40
 TEMPERATURE = 0.7
 CHOICES = 40
 """Of so many most likely tokens one is drawn."""
-
-CACHES = "cache", "past_key_values"
-"""What models call their key-value cache: transformers from 5.24 on, and before."""
 
 
 @dataclass

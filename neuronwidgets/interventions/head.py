@@ -115,6 +115,10 @@ class _Watched:
         return None if self.edit is None else self.edit.positions
 
     @property
+    def first(self) -> bool:
+        return getattr(self.edit, "first", True)
+
+    @property
     def call(self) -> int | None:
         return None if self.edit is None else self.edit.call
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from neuronwidgets.interventions.positions import Positions, places
+from neuronwidgets.interventions.positions import Positions, first_tokens, places
 from neuronwidgets.models import find_layer, hooked, replaced, tensor_of
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
 from neuronwidgets.models.axes.layout import own_axis
@@ -150,18 +150,26 @@ class Editor:
         self._layout = layout
         self._calls: Counter[int] = Counter()
         self._ready: dict[tuple[Any, ...], Callable[..., torch.Tensor]] = {}
+        self._spares_first = not getattr(edit, "first", True)
+        self._first: dict[int, torch.Tensor | None] = {}
         self._trackers: dict[int, Tracker] = {}
 
     def begin(self, args: Any, kwargs: Any) -> None:
         """A forward pass begins; the first one is followed, to find the neurons' axis."""
         here = threading.get_ident()
         self._calls[here] = 0
+        self.locate(args, kwargs)
         if self._axis is None and self._layout is None and not self.edited:
             tracker = Tracker()
             samples = next((t.shape[0] for t in tensors_of([args, kwargs]) if t.ndim), 0)
             tracker.label_inputs([args, kwargs], samples)
             tracker.start()
             self._trackers[here] = tracker
+
+    def locate(self, args: Any, kwargs: Any) -> None:
+        """Find the first tokens of a pass that begins, for edits that spare them."""
+        if self._spares_first:
+            self._first[threading.get_ident()] = first_tokens(args, kwargs)
 
     def end(self) -> None:
         """A forward pass ends."""
@@ -227,6 +235,32 @@ class Editor:
         return 1
 
     def _at(
+        self, values: torch.Tensor, axis: int, change: Callable[..., torch.Tensor]
+    ) -> torch.Tensor:
+        spared = self._spared(values, axis) if self._spares_first else None
+        made = self._changed(values, axis, change)
+        if spared is None:
+            return made
+        where, kept = spared
+        made = made.clone() if made is values and not self._in_place else made
+        made.movedim((1 - axis, axis), (0, 1))[where] = kept
+        return made
+
+    def _spared(
+        self, values: torch.Tensor, axis: int
+    ) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor] | None:
+        """Where the texts' first tokens are in this pass, if there are any, and what is there."""
+        if values.ndim < 3:
+            return None
+        by_text = values.movedim((1 - axis, axis), (0, 1))
+        first = self._first.get(threading.get_ident())
+        if first is None:
+            first = torch.zeros(len(by_text), dtype=torch.int64)
+        texts = ((first >= 0) & (first < by_text.shape[1])).nonzero().flatten()
+        where = texts.to(values.device), first[texts].to(values.device)
+        return (where, by_text[where].clone()) if len(texts) else None
+
+    def _changed(
         self, values: torch.Tensor, axis: int, change: Callable[..., torch.Tensor]
     ) -> torch.Tensor:
         positions = self._edit.positions

@@ -47,12 +47,14 @@ class Passes:
             self._tried = True
             self._copying = resumed.copying
             resumed = resumed if self.note is None else None
-        return Batched(self, base, run, resumed)
+        return Batched(self, base, inputs, run, resumed)
 
-    def under(self, edit: Intervention, run: Any, resumed: Resume | None) -> Any:
+    def under(self, edit: Intervention, inputs: Any, run: Any, resumed: Resume | None) -> Any:
         editor = Editor(
             self._module, edit, self._axis, self._layout(edit.call), in_place=resumed is not None
         )
+        named = hasattr(inputs, "keys")
+        editor.locate(() if named else (inputs,), inputs if named else {})
         if resumed is not None:
             return resumed.replay(run, editor)
         # Passes of other threads are the user's.
@@ -87,9 +89,11 @@ def _difference(base: Any, resumed: Resume, run: Any) -> str | None:
 class Batched:
     """One batch's base output, and its outputs under edits."""
 
-    def __init__(self, passes: Passes, base: Any, run: Any, resumed: Resume | None) -> None:
+    def __init__(
+        self, passes: Passes, base: Any, inputs: Any, run: Any, resumed: Resume | None
+    ) -> None:
         self.base = base
-        self._passes, self._run, self._resumed = passes, run, resumed
+        self._passes, self._inputs, self._run, self._resumed = passes, inputs, run, resumed
 
     @property
     def size(self) -> int:
@@ -98,7 +102,7 @@ class Batched:
 
     def under(self, edit: Intervention) -> Any:
         """The model's output with the layer's output edited."""
-        return self._passes.under(edit, self._run, self._resumed)
+        return self._passes.under(edit, self._inputs, self._run, self._resumed)
 
     def all(self, edits: list[Any]) -> Iterator[Any]:
         """The base output, then one under each edit."""

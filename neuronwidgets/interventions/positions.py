@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 Positions = tuple[int, ...] | slice | None
+CACHES = "cache", "past_key_values"
+"""What models call their key-value cache: transformers from 5.24 on, and before."""
 
 
 def token_positions(positions: Any) -> Positions:
@@ -51,6 +54,37 @@ def places(positions: Positions, length: int, device: torch.device) -> torch.Ten
     else:
         found = [every[p] for p in positions or () if -length <= p < length]
     return torch.tensor(sorted(set(found)), dtype=torch.int64, device=device)
+
+
+def first_tokens(args: Any, kwargs: Any) -> torch.Tensor | None:
+    """Where in this pass's input each text's first token is, by what the model is given: int64 `B`,
+    negative where the text began in an earlier pass; `None`: at 0 for all.
+
+    With padding on the left the first token is the first that `attention_mask` has.
+    """
+    inputs = dict(kwargs) if isinstance(kwargs, Mapping) else {}
+    mask = inputs.get("attention_mask")
+    given = (inputs.get("input_ids"), inputs.get("inputs_embeds"), *args)
+    ids = next((value for value in given if _is_batch(value)), None)
+    before = max((_length(inputs.get(name)) for name in CACHES), default=0)
+    if isinstance(mask, torch.Tensor) and mask.ndim == 2:
+        if ids is not None:
+            before = mask.shape[1] - ids.shape[1]
+        return (mask != 0).int().argmax(1).to("cpu", torch.int64) - before
+    return None if before == 0 or ids is None else torch.full((len(ids),), -before)
+
+
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.ndim >= 2
+
+
+def _length(cache: Any) -> int:
+    """How many tokens a key-value cache holds."""
+    if hasattr(cache, "get_seq_length"):
+        return int(cache.get_seq_length())
+    while isinstance(cache, tuple | list) and cache:
+        cache = cache[0]
+    return int(cache.shape[-2]) if isinstance(cache, torch.Tensor) and cache.ndim == 4 else 0
 
 
 def as_json(positions: Positions) -> Any:

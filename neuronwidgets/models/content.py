@@ -65,8 +65,8 @@ def prefix_of(model: nn.Module, batch: Batch, positions: int) -> int:
 
 
 def has_sink(batch: Batch, values: torch.Tensor) -> bool:
-    """Whether the texts' first tokens, where they are content, are attention sinks: their median
-    length is over 5 times that of the other tokens.
+    """Whether the texts' first tokens, special ones too, are attention sinks: their median length
+    is over 5 times that of the other tokens that are content.
 
     Args:
         batch: texts.
@@ -75,7 +75,7 @@ def has_sink(batch: Batch, values: torch.Tensor) -> bool:
     if batch.mask is None or values.ndim != 3 or batch.mask.shape != values.shape[:2]:
         return False
     content = batch.mask if batch.content is None else batch.content
-    first = _first(batch.mask) & content
+    first = _first(batch.mask)
     rest = content & ~first
     several = rest.any(1, keepdim=True) & first.any(1, keepdim=True)
     lengths = values.float().norm(dim=-1).cpu()
@@ -83,6 +83,14 @@ def has_sink(batch: Batch, values: torch.Tensor) -> bool:
     if not len(here):
         return False
     return bool(here.median() > SINK * there.median())
+
+
+def first_counts(batch: Batch) -> bool:
+    """Whether the first token of some text is content, and no special token."""
+    content = batch.mask if batch.content is None else batch.content
+    if batch.mask is None or content is None:
+        return True
+    return bool((_first(batch.mask) & content).any())
 
 
 def _first(mask: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,108 @@
+"""What an edit costs a model on data that it is not meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from neuronwidgets.interventions.intervention import Intervention
+from neuronwidgets.interventions.passes import Passes
+from neuronwidgets.interventions.perplexity import losses
+from neuronwidgets.models import LeftPadding, batches, evaluating, find_layer, logits_of, move
+from neuronwidgets.modes import own_modes
+
+
+@dataclass(frozen=True, repr=False)
+class Price:
+    """How much an edit changes what a model says.
+
+    Attributes:
+        kl: the mean Kullback-Leibler divergence KL(edited || plain) of the predictions, in nats
+            per prediction.
+        changed: the share of predictions whose most likely answer is another one.
+        predictions: how many: tokens of a language model, samples of a classifier.
+        perplexity, plain: of a language model under the edit, and without; `None` of others.
+    """
+
+    kl: float
+    changed: float
+    predictions: int
+    perplexity: float | None = None
+    plain: float | None = None
+
+    def __repr__(self) -> str:
+        said = f"KL {self.kl:.4g} nats, another answer for {self.changed:.1%}"
+        if self.perplexity is not None and self.plain is not None:
+            said = f"perplexity {self.plain:.4g} -> {self.perplexity:.4g}, {said}"
+        return f"Price({said} of {self.predictions:,} predictions)"
+
+
+def price(
+    model: nn.Module, edit: Intervention, data: Any, *, tokenizer: Any = None,
+    predict: Callable[[Any], Any] | None = None, transform: Callable[[Any], Any] | None = None,
+    batch_size: int = 64, max_length: int | None = None, neuron_axis: int | None = None,
+) -> Price:  # fmt: skip
+    """Measure what an edit costs: `with nw.ablate(...) as edit`, then `nw.price(model, edit, data)`
+    after the `with`.
+
+    Args:
+        model: a language model, or a classifier; without other edits.
+        edit: what `ablate`, `steer`, `mask_range` and `mask_neurons` yield.
+        data: what `capture` takes.
+        tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
+        predict: the model's output -> logits, `B x classes` or `B x T x vocabulary`; not given: its
+            `.logits`, or the output itself.
+
+    Raises:
+        ValueError: outputs that are no logits, data without a prediction.
+    """
+    source = batches(
+        data, model=model, processor=tokenizer, transform=transform, batch_size=batch_size,
+        max_length=max_length,
+    )  # fmt: skip
+    passes = Passes(model, find_layer(model, edit.layer), neuron_axis)
+    found: list[np.ndarray] = []
+    speaks = False
+    with evaluating(model), torch.no_grad():
+        for batch in map(LeftPadding.of_output(model), source.batches):
+            inputs = move(model, batch.inputs)
+            plain, edited = (
+                logits_of(output, predict).float() for output in passes.on(inputs).all([edit])
+            )
+            speaks = plain.ndim == 3 and batch.mask is not None
+            nats = [0.0, 0.0]
+            if speaks:
+                nats = [float(losses(o, inputs, batch.mask)[0].sum()) for o in (plain, edited)]
+            found.append(np.array([*_compared(plain, edited, batch.mask), *nats]))
+    count, kl, changed, before, after = np.sum(found, axis=0) if found else np.zeros(5)
+    if not count:
+        raise ValueError("data holds no prediction: pass samples, or texts of two tokens or more.")
+    with np.errstate(over="ignore"):
+        perplexity = [float(np.exp(total / count)) for total in (after, before)] if speaks else ()
+    return Price(kl / count, changed / count, int(count), *perplexity)
+
+
+@own_modes()
+def _compared(
+    plain: torch.Tensor, edited: torch.Tensor, mask: torch.Tensor | None
+) -> tuple[int, float, float]:
+    """How many predictions there are, the sum of their divergences, and how many changed."""
+    if plain.ndim == 3 and mask is not None:
+        # A token's prediction counts where the next token is there to be predicted.
+        real = mask.to(plain.device)
+        real = real[:, 1:] & real[:, :-1]
+        plain, edited = plain[:, :-1][real], edited[:, :-1][real]
+    if plain.ndim != 2:
+        raise ValueError(
+            f"the logits have shape {tuple(plain.shape)}: samples x classes are needed, or texts x "
+            "tokens x vocabulary. Pass predict=, the model's output -> logits."
+        )
+    one, other = plain.log_softmax(-1), edited.log_softmax(-1)
+    kl = nn.functional.kl_div(one, other, reduction="none", log_target=True).sum(-1)
+    changed = (plain.argmax(-1) != edited.argmax(-1)).sum()
+    return len(plain), float(kl.double().sum()), float(changed)
