@@ -158,6 +158,17 @@ class Activations:
         return tuple(f"label {n}" if n.isdecimal() else n for n in self.label_names)
 
     @cached_property
+    def labels_of_texts(self) -> bool:
+        """Whether samples are tokens (or map positions) and have their labels from their text (or
+        image): all samples of one have the same."""
+        item = self.samples.item
+        if self.labels is None or item is None or self.samples.token is None:
+            return False
+        _, first, of = np.unique(item, return_index=True, return_inverse=True)
+        several = len(first) < len(item)
+        return several and bool((self.labels == self.labels[first][of]).all())
+
+    @cached_property
     def mean(self) -> np.ndarray:
         """float64 `D`: the mean of all samples, about which concepts are compared."""
         total = np.zeros(self.shape[1])

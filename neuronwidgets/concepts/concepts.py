@@ -122,8 +122,13 @@ class Concepts:
             else 0.0
             for m, (label, _) in zip(members, kinds, strict=True)
         ]
+        # The label of a text does not say what its tokens are.
+        words = [None if split.tokens is None else split.tokens.name(m) for m in members]
         titles = tuple(
-            given[k] or (split.acts.label_titles[label] if most[k] > 0.5 else f"Concept {k + 1}")
+            given[k]
+            or words[k]
+            or (split.acts.label_titles[label] if most[k] > 0.5 and split.tokens is None else None)
+            or f"Concept {k + 1}"
             for k, (label, _) in enumerate(kinds)
         )
         return cls(

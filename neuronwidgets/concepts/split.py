@@ -22,6 +22,7 @@ from neuronwidgets.concepts.linkage import at_unit_length, distances_of
 from neuronwidgets.concepts.methods import Clustering, TopSamples, check_settings, clustered
 from neuronwidgets.concepts.methods.method import whole
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
+from neuronwidgets.concepts.tokens import Tokens, tokens_of
 from neuronwidgets.concepts.top import check_distinct, top_samples
 from neuronwidgets.concepts.tree import Tree
 from neuronwidgets.modes import own_modes
@@ -206,6 +207,12 @@ class Split:
 
         found = scores(Neurons.of(self.cut(threshold)), which, **settings)
         return {name: float(column[0]) for name, column in found.items()}
+
+    @cached_property
+    def tokens(self) -> Tokens | None:
+        """The tokens that the top samples are, which concepts are named by; `None` where they are
+        none, or have labels of their own."""
+        return tokens_of(self.acts, self.index)
 
     @cached_property
     def doubt(self) -> str:

@@ -74,6 +74,9 @@ class Evidence:
             about["elsewhere"] = True
         if split.labels is not None:
             tensors["label"] = split.labels.astype(np.int32)
+        if split.tokens is not None:
+            tensors["token"] = split.tokens.codes
+            about["tokens"] = list(split.tokens.names)
         if self.truth is not None:
             nodes = np.sort(self._possible)
             tensors["truth_node"] = nodes.astype(np.int32)

@@ -7,6 +7,8 @@ tree        merge int32 (n-1) x 2   children of each merge, the larger first
             row int32 n             dataset row of each sample, strongest first
             activation float32 n    of the neuron on each sample
             label int32 n           index into meta.labels, -1 none (absent without labels)
+            token int32 n           index into meta.tokens, which concepts are named by, -1 none
+                                    (absent unless samples are tokens without labels of their own)
             map float32 n x 2       the samples in the plane; meta.elsewhere is true where
                                     tree and map are not of the layer's own vectors
             color int16 2n-1        palette slot of each node, -1 too small to be a concept

@@ -3,6 +3,8 @@ import type { RefinementMessage, Retrieved, TreeMessage } from "../protocol/spli
 import { cut, inherit, members } from "./tree";
 
 export const SHOWN = 8;
+/** Tokens in a name. */
+const TOKENS = 3;
 
 export interface Concept {
   /** From 1, left to right in the dendrogram. */
@@ -20,6 +22,8 @@ export interface Concept {
   /** The share of `label` among the labelled samples, and how many those are. */
   purity: number;
   labelled: number;
+  /** The tokens that most of it are; undefined where it is not named by tokens. */
+  tokens: string | undefined;
   range: [number, number];
   moved: number;
   left: number;
@@ -108,6 +112,7 @@ function describe(data: TreeMessage, samples: Int32Array) {
     label: best,
     purity,
     labelled,
+    tokens: data.token ? tokenName(data.token, data.tokens ?? [], samples) : undefined,
     range: [data.activation[last], data.activation[exemplars[0]]] as [number, number],
   };
 }
@@ -115,15 +120,41 @@ function describe(data: TreeMessage, samples: Int32Array) {
 /** A concept of the tree stays the same object while it looks the same, so that its card rests. */
 export type Seen = Map<number, Concept>;
 
-/** The user's name, else the label that more than half of the samples carry, else a number. */
+/** The tokens, at most three, that more than half of the samples are. */
+export function tokenName(
+  token: Int32Array,
+  names: string[],
+  samples: Int32Array,
+): string | undefined {
+  const counts = new Int32Array(names.length);
+  for (const sample of samples) if (token[sample] >= 0) counts[token[sample]]++;
+  const best = Array.from(counts.keys())
+    .sort((a, b) => counts[b] - counts[a] || a - b)
+    .slice(0, TOKENS);
+  let held = 0;
+  for (const [i, one] of best.entries()) {
+    held += counts[one];
+    if (2 * held > samples.length)
+      return best
+        .slice(0, i + 1)
+        .map((code) => names[code])
+        .join(", ");
+  }
+  return undefined;
+}
+
+/** The user's name, else tokens, else the label that more than half of the samples carry, else a number. */
 function titled(
   data: TreeMessage,
   given: string | undefined,
   about: ReturnType<typeof describe>,
   i: number,
 ): string {
+  const number = `Concept ${i + 1}`;
+  // The label of a text does not say what its tokens are.
+  if (data.token) return given ?? about.tokens ?? number;
   const named = about.purity * about.labelled > about.size / 2;
-  return given ?? (named ? data.labels[about.label] : `Concept ${i + 1}`);
+  return given ?? (named ? data.labels[about.label] : number);
 }
 
 const keyOf = (slot: number): string => `color ${slot}`;

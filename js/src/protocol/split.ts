@@ -10,6 +10,9 @@ export interface TreeMessage {
   activation: Float32Array;
   /** Index into `labels` for each sample, -1 none; null without labels. */
   label: Int32Array | null;
+  /** Index into `tokens` for each sample, -1 none; null where concepts are not named by tokens. */
+  token?: Int32Array | null;
+  tokens?: string[];
   map: Float32Array;
   /** Each node's slot in `palette`, -1 for nodes too small to be a concept. */
   color: Int16Array;
@@ -176,6 +179,7 @@ export function readTree(view: DataView | null): TreeMessage | null {
     row: packed.tensor("row", Int32Array),
     activation: packed.tensor("activation", Float32Array),
     label: packed.has("label") ? packed.tensor("label", Int32Array) : null,
+    token: packed.has("token") ? packed.tensor("token", Int32Array) : null,
     map: packed.tensor("map", Float32Array),
     color: packed.tensor("color", Int16Array),
     truth: truthOf(packed),

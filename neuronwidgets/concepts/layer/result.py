@@ -20,6 +20,7 @@ from neuronwidgets.concepts.layer.partial import unpadded
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.scores import SCORES, majority
 from neuronwidgets.concepts.split import Split
+from neuronwidgets.concepts.tokens import tokens_of
 from neuronwidgets.modes import own_modes
 
 SHOWN = 10
@@ -166,23 +167,32 @@ class LayerSplit:
         )
 
     def names(self, i: int) -> str:
-        """What the `i`-th neuron's concepts are by their labels: the majority of each, counted.
+        """What the `i`-th neuron's concepts are by their labels (or tokens): the majority of each,
+        counted.
 
         "Village, Artist, Artist" becomes "Artist x2, Village"; empty without labels.
         """
         acts = self.acts
-        if acts is None or acts.labels is None:
+        if acts is None:
+            return ""
+        found: Counter[str] = Counter()
+        m = int(self.tops[i])
+        tokens = tokens_of(acts, self.index[i, :m])
+        if tokens is not None:
+            for concept in range(int(self.counts[i])):
+                name = tokens.name(np.flatnonzero(self.members[i, :m] == concept))
+                found[name or "mixed"] += 1
+            return _counted(found)
+        if acts.labels is None:
             return ""
         own = acts.labels[self.index[i]]
-        found: Counter[str] = Counter()
         for concept in range(int(self.counts[i])):
             labels = own[self.members[i] == concept]
             label, _ = majority(labels)
             # Of all samples, the unlabelled ones included, as `Concepts` names them.
             most = label >= 0 and (labels == label).mean() > 0.5
             found[acts.label_titles[label] if most else "mixed"] += 1
-        parts = sorted(found.items(), key=lambda one: (one[0] == "mixed", -one[1], one[0]))
-        return ", ".join(f"{name} x{many}" if many > 1 else name for name, many in parts)
+        return _counted(found)
 
     @own_modes()
     def to_frame(self) -> Any:
@@ -196,8 +206,9 @@ class LayerSplit:
         import pandas as pd
 
         columns: dict[str, Any] = {self.kind: self.neurons, "concepts": self.counts}
-        if self.acts is not None and self.acts.labels is not None:
-            columns["names"] = [self.names(i) for i in range(len(self))]
+        names = [self.names(i) for i in range(len(self))]
+        if any(names) or (self.acts is not None and self.acts.labels is not None):
+            columns["names"] = names
         columns |= {name: values for name, values in self.scores.items() if name != "concepts"}
         columns |= {
             "threshold": self.threshold,
@@ -272,6 +283,11 @@ class LayerSplit:
         )
         rest = f"the first {SHOWN} of {len(self):,}; all columns: <code>to_frame()</code>"
         return f"<p>{html.escape(repr(self))}</p>{shown}<p>{rest}</p>"
+
+
+def _counted(found: Counter[str]) -> str:
+    parts = sorted(found.items(), key=lambda one: (one[0] == "mixed", -one[1], one[0]))
+    return ", ".join(f"{name} x{many}" if many > 1 else name for name, many in parts)
 
 
 _COLUMNS = {f.name for f in fields(Block)} - {"scores"}
