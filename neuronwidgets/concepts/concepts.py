@@ -14,6 +14,7 @@ import numpy as np
 from neuronwidgets.activations import Activations
 from neuronwidgets.concepts import files, show
 from neuronwidgets.concepts.control import DRAWS, jaccard, label_of, shares_at_random
+from neuronwidgets.concepts.linkage import at_unit_length
 from neuronwidgets.concepts.retrieval import (
     CHUNK,
     DEFAULT,
@@ -63,6 +64,7 @@ class Concepts:
         mean: float64 `D`, the mean of the whole layer over the data that was captured, about which
             cosines are taken; `None` in files of earlier versions.
         first: whether texts' first tokens are as others, see `Activations`.
+        linkage: whose distances the tree has; `None` in files of earlier versions.
     """
 
     layer: str
@@ -86,6 +88,7 @@ class Concepts:
     naming: Naming | None = None
     mean: np.ndarray | None = None
     first: bool = True
+    linkage: str | None = None
 
     @classmethod
     def at(cls, split: Split, threshold: float, names: Mapping[int, str] | None = None) -> Concepts:
@@ -150,6 +153,7 @@ class Concepts:
             by_hand=tuple(k for k, name in enumerate(given) if name),
             mean=split.acts.mean,
             first=split.acts.first,
+            linkage=split.linkage or split.method,
         )
 
     @own_modes()
@@ -365,12 +369,9 @@ class Concepts:
         from scipy.spatial.distance import cdist
 
         points = self.top_vectors if self.points is None else self.points
-        metric = self.metric
-        if self.split is not None:
-            points = self.split.clustered
-            # Ward's distances are Euclidean, of unit vectors too.
-            ward = (self.split.linkage or self.split.method) == "ward"
-            metric = "euclidean" if ward else metric
+        points = at_unit_length(points) if self.metric == "cosine" else points
+        # Ward's distances are Euclidean, of unit vectors too.
+        metric = "euclidean" if self.linkage == "ward" else self.metric
         members = [points[self.labels == k] for k in range(len(self))]
         out = np.full((len(self), len(self)), np.nan)
         for a, one in enumerate(members):
@@ -409,8 +410,8 @@ class Concepts:
         """float64 `K`: of what each concept retrieves, the share with the label that more than half
         of its own samples carry; NaN where no label is carried by so many. Compare with
         `chance`."""
-        rows = self.retrieve(k=k, by=by)
         acts = self._require_split("precision").acts
+        rows = self.retrieve(k=k, by=by)
         own = self._own_labels
         if acts.labels is None:
             return np.full(len(self), np.nan)

@@ -48,6 +48,7 @@ def save(concepts: Concepts, path: str | Path) -> Path:
         "threshold": concepts.threshold if math.isfinite(concepts.threshold) else None,
         "metric": concepts.metric,
         "first": concepts.first,
+        "linkage": concepts.linkage,
         "names": list(concepts.names),
         "sizes": concepts.sizes.tolist(),
     }
@@ -90,6 +91,7 @@ def load(path: str | Path) -> dict[str, Any]:
         "threshold": math.inf if about["threshold"] is None else about["threshold"],
         "metric": about["metric"],
         "first": about.get("first", True),
+        "linkage": about.get("linkage"),
         "names": tuple(about["names"]),
     }
 

@@ -16,7 +16,8 @@ def gram(points: Any, metric: str = "euclidean") -> tuple[np.ndarray, np.ndarray
     """Dot products of points less their mean, and their squared distances, on their device.
 
     Args:
-        points: float64 `n x D` tensor, finite. It is overwritten.
+        points: float64 `n x D` array or tensor, finite. It is overwritten; an array only with the
+            metric "euclidean".
         metric: with "cosine" the points are made of unit length first: half a squared distance is
             then one minus the cosine.
 
@@ -34,8 +35,9 @@ def gram(points: Any, metric: str = "euclidean") -> tuple[np.ndarray, np.ndarray
         pairs = np.triu(_doubtful(found, square[0], points.shape[1]), 1).nonzero()
         for begin in range(0, len(pairs[0]), step):
             i, j = (side[begin : begin + step] for side in pairs)
-            apart = (points[i] - points[j]).square().sum(1).cpu().numpy()
-            square[0, i, j] = square[0, j, i] = apart
+            apart = points[i] - points[j]
+            apart = apart if isinstance(apart, np.ndarray) else apart.cpu().numpy()
+            square[0, i, j] = square[0, j, i] = (apart**2).sum(1)
     return centred(found), square[0]
 
 
@@ -49,9 +51,9 @@ def normalize(points: Any, metric: str) -> None:
 
 def products(points: Any, out: np.ndarray | None = None) -> np.ndarray:
     """Dot products of the rows of a float64 `... x n x D` tensor: `... x n x n`, into `out`."""
-    if points.device.type == "cpu":
+    if isinstance(points, np.ndarray) or points.device.type == "cpu":
         # A matrix times itself: NumPy computes one half of it.
-        array = points.numpy()
+        array = np.asarray(points)
         return np.matmul(array, array.swapaxes(-1, -2), out=out)
     found: np.ndarray = (points @ points.mT).cpu().numpy()
     if out is None:

@@ -68,16 +68,24 @@ def scored(values: np.ndarray, vectors: np.ndarray, mean: np.ndarray, by: str) -
 
     A sample at the origin of its cosine scores 0.
     """
+    vectors = vectors.T.astype(values.dtype)
     if by == "dot":
-        return np.asarray(values @ vectors.T.astype(values.dtype), np.float32)
+        return np.asarray(values @ vectors)
     if by == "cosine":
         values = values - mean.astype(values.dtype)
     with np.errstate(over="ignore", under="ignore"):
-        length = np.sqrt(np.einsum("sd,sd->s", values, values))[:, None]
-    if not (np.isfinite(length) & (length > 0)).all():
-        # Squares that do not fit, or zeros.
-        values, length = unit(values), np.ones((1, 1), values.dtype)
-    return np.asarray((values @ vectors.T.astype(values.dtype)) / length, np.float32)
+        squares = np.einsum("sd,sd->s", values, values)
+    number = np.finfo(values.dtype)
+    lost = np.flatnonzero(~((squares > number.tiny / number.eps) & (squares < np.inf)))
+    if len(lost):
+        # Squares that do not fit, or zeros: these rows to about one first.
+        rows = values[lost]
+        peak = np.abs(rows).max(axis=1, keepdims=True, initial=0)
+        rows = rows / np.where(peak > 0, peak, 1)
+        values = values.copy() if by != "cosine" else values
+        values[lost], squares[lost] = rows, np.einsum("sd,sd->s", rows, rows)
+    length = np.sqrt(np.where(squares > 0, squares, 1))[:, None]
+    return np.asarray((values @ vectors) / length, np.float32)
 
 
 Query = tuple[np.ndarray, str]

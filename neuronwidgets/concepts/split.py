@@ -114,10 +114,7 @@ class Split:
     @cached_property
     def distances(self) -> np.ndarray:
         """float64 `n x n`: the distances that the linkage began with."""
-        import torch
-
-        points = torch.from_numpy(self.clustered.astype(np.float64))
-        squares = gram(points)[1]
+        squares = gram(self.clustered.astype(np.float64))[1]
         found: np.ndarray = distances_of(squares, self.linkage or self.method, self.metric)
         return found
 

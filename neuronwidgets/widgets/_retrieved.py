@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 from neuronwidgets.concepts import Split
 from neuronwidgets.concepts.control import draws_of
 from neuronwidgets.concepts.retrieval import directions, retrieving, unit
-from neuronwidgets.widgets._assessment import later
+from neuronwidgets.widgets._assessment import PATIENCE, later
 from neuronwidgets.widgets._jobs import Progress, Steps
 
 READINGS = ("cosine", "dot")
@@ -86,15 +87,16 @@ class Retrieval:
             vectors = np.zeros((len(parts), acts.shape[1]), np.float32)
             for vector, part in zip(vectors, parts, strict=True):
                 vector[:] = directions([part], mean, by)[0]
-                yield later
+                yield _replaceable
             queries.append((vectors, by))
-        steps = retrieving(acts, queries, mean, k=WIDTH)
+        steps, began = retrieving(acts, queries, mean, k=WIDTH), time.perf_counter()
         while True:
             try:
                 share = next(steps)
             except StopIteration as end:
                 return [rows for rows, _ in end.value]
-            yield Progress(share, f"comparing {len(acts):,} samples")
+            long = time.perf_counter() - began > PATIENCE
+            yield Progress(share, f"comparing {len(acts):,} samples") if long else _replaceable
 
     # Chance
 
@@ -106,13 +108,16 @@ class Retrieval:
         """Measure what random groups of the top samples retrieve."""
         if not self.lacks_chance():
             return
+        yield later
         split, sizes, labels = self.split, self._sizes, self._labels
         shares = np.zeros((2, len(READINGS), len(sizes), len(labels)), np.float32)
         if len(labels):
             assert split.acts.labels is not None
             drawn = [draws_of(len(split.index), size) for size in sizes.tolist()]
             rows = yield from self._search([split.vectors[part] for some in drawn for part in some])
-            retrieved = split.acts.labels[np.stack(rows)].reshape(*shares.shape[1:3], -1, WIDTH)
+            retrieved = split.acts.labels[np.stack(rows)].reshape(
+                *shares.shape[1:3], len(drawn[0]), -1
+            )
             for i, label in enumerate(labels):
                 share = (retrieved == label).mean(axis=3)
                 shares[..., i] = share.mean(axis=2), np.quantile(share, LIKELY, axis=2)
@@ -164,6 +169,10 @@ class Retrieval:
     def pack_chance(self) -> dict[str, np.ndarray]:
         """The arrays of the `evidence` message about chance; none before it is measured."""
         return self._chance
+
+
+def _replaceable() -> None:
+    """Among steps: a newer job may take the place of this one here."""
 
 
 def shown(found: Iterable[Retrieved], most: int) -> set[int]:

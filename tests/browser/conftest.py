@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -9,17 +10,36 @@ import socket
 import subprocess
 import sys
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
 CHROMIUM = """--no-sandbox --disable-gpu --disable-quic --no-first-run
 --disable-background-networking --disable-component-update --disable-sync""".split()  # noqa: SIM905
 STATE = "application/vnd.jupyter.widget-state+json"
+FAILED = """() => [...window.jupyterapp?.shell.currentWidget?.content.model?.cells ?? []].flatMap(
+  cell => cell.toJSON().outputs ?? []).filter(o => o.output_type === 'error').map(o => o.evalue)"""
+"""What the errors of a notebook's cells say."""
+CONCEPTS = ".nw-card:not(.nw-own)"
+PLANTED = """
+import numpy as np, neuronwidgets as nw
+rng = np.random.default_rng(0)
+kind = np.repeat([0, 1, 2], 100)
+values = rng.normal(0, 0.3, (300, 12)).astype("f4")
+values[np.arange(300), 1 + kind] += 4
+values[:, 0] += np.where(kind < 2, 5, 0)
+images = np.zeros((300, 8, 8), "u1")
+images[np.arange(300), kind * 2] = 255
+labels = np.array(["trouser", "sandal", "<img src=x onerror='window.pwned=1'>"])[kind]
+acts = nw.Activations.from_arrays(values, images, labels, layer="layer <b>4</b>")
+"""
+"""Three kinds of samples, of which two fire neuron 0; faces are small pictures."""
+SHOW = "explorer = nw.SplitExplorer(acts, neuron=0, top=100)\nexplorer"
 WAIT = 90_000
 """Milliseconds after which something will not come, on a busy machine neither."""
 expect.set_options(timeout=WAIT)
@@ -74,10 +94,20 @@ class Notebook:
         return str(reply).strip()
 
     def frame(self, index: int = 0) -> Any:
-        """One of the explorers on the page."""
+        """One of the explorers on the page; an error where a cell has ended with one."""
+        self.page.wait_for_function(
+            "index => document.querySelectorAll('.nw-frame').length > index"
+            f" || ({FAILED})().length",
+            arg=index,
+            timeout=WAIT,
+        )
         found = self.page.locator(".nw-frame").nth(index)
-        found.wait_for(timeout=WAIT)
+        assert found.count(), self.page.evaluate(FAILED)
         return found
+
+    def cards(self, index: int = 0) -> Locator:
+        """The cards of an explorer's concepts."""
+        return self.page.locator(".nw-frame").nth(index).locator(CONCEPTS)
 
     def follows(self, expression: str, value: str) -> None:
         """Python follows the screen, one message later."""
@@ -133,6 +163,36 @@ class Notebook:
         widgets = metadata.get("widgets", {})
         found: dict[str, Any] = widgets.get(STATE, {}).get("state", {})
         return found
+
+    def saved_whole(self, name: str) -> None:
+        """Save the notebook, with all that one of its widgets has gathered in the kernel.
+
+        What the kernel sends, the page has a moment later, and only then it is saved.
+        """
+        assert self.python(f"print({name}.wait(90))") == "True"
+        sums = f"{{k: crc32(v) for k, v in {name}._own_state().items() if isinstance(v, bytes)}}"
+        wanted = json.loads(
+            self.python(
+                f"import json; from zlib import crc32; print(json.dumps([{name}._key, {sums}]))"
+            )
+        )
+        for _ in range(100):
+            own = [m for m in self.saved().values() if m["state"].get("_key") == wanted[0]]
+            kept = {
+                buffer["path"][0]: zlib.crc32(base64.b64decode(buffer["data"]))
+                for model in own
+                for buffer in model.get("buffers", [])
+            }
+            missing = {k for k, v in wanted[1].items() if kept.get(k, 0) != v}
+            if own and not missing:
+                return
+            self.page.evaluate("() => new Promise(requestAnimationFrame)")
+        raise AssertionError(f"not saved as the kernel has it: {missing or name}")
+
+    def end_kernel(self) -> None:
+        """Shut the kernel down, as on another day, and open the page again."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        self.open()
 
     def theme(self, name: str) -> None:
         self.page.evaluate(
@@ -243,6 +303,35 @@ def _await_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             os.sched_yield()
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def planted() -> list[str]:
+    """The cells of a notebook with an explorer of three kinds of samples."""
+    return [PLANTED, SHOW]
+
+
+@pytest.fixture(scope="session")
+def opened(lab: Lab, planted: list[str]) -> Iterator[Notebook]:
+    """That notebook, for all tests that put it back."""
+    notebook = lab.notebook("explore", planted)
+    notebook.run_all()
+    notebook.frame()
+    yield notebook
+    notebook.page.close()
+
+
+@pytest.fixture
+def notebook(opened: Notebook) -> Notebook:
+    """That notebook, its explorer as it was at first."""
+    opened.python(
+        "explorer.neuron, explorer.top, explorer.method = 1, 100, 'ward'\n"
+        "explorer.metric = explorer.by = 'cosine'"
+    )
+    opened.python("explorer._memory.clear(); explorer.neuron = 0; explorer.refined = False")
+    expect(opened.frame().locator(".nw-neuron")).to_have_value("0")
+    expect(opened.cards()).to_have_count(2)
+    return opened
 
 
 @pytest.fixture

@@ -40,9 +40,9 @@ images = rng.integers(0, 60, (400, 8, 8)).astype("u1")
 images[np.arange(400), kind * 2] = rng.integers(180, 255, (400, 8))
 labels = np.array(["sky", "sea", "sand"])[kind].tolist()
 tensors = lambda found: torch.tensor(np.stack(found)).flatten(1) / 255
-model = Stepped()
 """
 SHOW = """
+model = Stepped()
 running = nw.capture(model, images, "body", labels=labels, transform=tensors, batch_size=20,
                      background=True)
 model.allow(4)
@@ -51,14 +51,21 @@ explorer
 """
 
 
-@pytest.fixture
-def notebook(lab: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    made = lab.notebook(request.node.name, [MODEL, SHOW])
-    made.run_all()
-    made.frame()
+@pytest.fixture(scope="module")
+def opened(lab: Any) -> Iterator[Any]:
+    made = lab.notebook("live", [MODEL, SHOW])
+    made.run_cell(0)
     yield made
-    assert made.errors == []
     made.page.close()
+
+
+@pytest.fixture
+def notebook(opened: Any) -> Iterator[Any]:
+    """The notebook with a capture that has just begun."""
+    opened.run_cell(1)
+    shown(opened, 80)
+    yield opened
+    assert opened.errors == []
 
 
 def cards(notebook: Any) -> Any:
@@ -126,6 +133,7 @@ def test_it_refines_in_place_while_somebody_types(notebook: Any, shots: Path) ->
     expect(line(notebook)).to_have_text(re.compile("^400 samples"))
     shown(notebook, 400)
     notebook.follows("explorer.acts is running.result()", "True")
+    notebook.page.set_viewport_size({"width": 1500, "height": 1150})
 
 
 def test_a_drag_goes_on_and_stop_keeps_what_there_is(notebook: Any, shots: Path) -> None:

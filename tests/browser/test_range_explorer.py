@@ -34,12 +34,20 @@ held_out = {"data": x[300:], "labels": names[300:], "classes": classes}
 """
 SHOW = """explorer = nw.RangeExplorer(acts, 2, "sandal", model=model, **held_out, batch_size=100)
 explorer"""
+BOTH = """import ipywidgets
+other = nw.RangeExplorer(acts, 1)
+ipywidgets.VBox([explorer, other])"""
+CHART = """
+report = nw.evaluate_masks(model, ranges=nw.ranges(acts), tau=[1, 2], progress=False, **held_out)
+report.to_altair()
+"""
 
 
 @pytest.fixture(scope="module")
 def opened(lab: Any) -> Iterator[Any]:
-    notebook = lab.notebook("ranges", [DATA, SHOW])
-    notebook.run_all()
+    notebook = lab.notebook("ranges", [DATA, SHOW, BOTH, CHART])
+    for cell in (0, 1):
+        notebook.run_cell(cell)
     notebook.frame()
     yield notebook
     notebook.page.close()
@@ -61,8 +69,9 @@ def said(notebook: Any) -> str:
 
 
 def rest(notebook: Any) -> None:
-    """The bars are those of the screen."""
+    """The bars are those of the screen, and of all held-out samples."""
     expect(notebook.frame().locator(".nw-bars")).to_have_attribute("aria-busy", "false")
+    expect(notebook.frame()).to_contain_text("measured on 600 held-out samples")
 
 
 def test_first_sight(notebook: Any, shots: Path) -> None:
@@ -73,7 +82,6 @@ def test_first_sight(notebook: Any, shots: Path) -> None:
     expect(frame.locator(".nw-said-line")).to_have_text(
         re.compile(r"τ 2.00: 9\d% of sandal inside, and \d+% of all others")
     )
-    expect(frame).to_contain_text("measured on 600 held-out samples")
     expect(frame.locator(".nw-tile").first).to_be_visible()
     frame.screenshot(path=shots / "ranges.png")
     assert notebook.errors == []
@@ -96,12 +104,12 @@ def test_drag_the_width_and_the_bars_follow_when_it_rests(notebook: Any) -> None
     rest(notebook)
     frame = notebook.frame()
     before = frame.locator(".nw-bars").inner_text()
-    frame.locator(".nw-slider input[type=range]").fill("0.4")
-    expect(frame.locator(".nw-said-line")).to_have_text(re.compile("^τ 0.40: "))
-    notebook.follows("explorer.tau", "0.4")
+    frame.locator(".nw-slider input[type=range]").fill("1")
+    expect(frame.locator(".nw-said-line")).to_have_text(re.compile("^τ 1.00: "))
+    notebook.follows("explorer.tau", "1.0")
     rest(notebook)
     assert frame.locator(".nw-bars").inner_text() != before
-    notebook.follows("explorer.measure['for']['tau']", "0.4")
+    notebook.follows("explorer.measure['for']['tau']", "1.0")
     # The browser rounds halves up, Python to even.
     share = "explorer.measure['target']['range'][0] + 1e-9"
     value = notebook.python(f"print('{{:.1%}}'.format({share}))")
@@ -180,12 +188,8 @@ def test_wrong_input_is_answered_in_words(notebook: Any) -> None:
     expect(frame.locator(".nw-status")).to_be_hidden()
 
 
-def test_two_explorers_on_one_page_are_their_own(lab: Any) -> None:
-    both = (
-        "import ipywidgets\nother = nw.RangeExplorer(acts, 1)\nipywidgets.VBox([explorer, other])"
-    )
-    notebook = lab.notebook("ranges-two", [DATA, SHOW, both])
-    notebook.run_all()
+def test_two_explorers_on_one_page_are_their_own(notebook: Any) -> None:
+    notebook.run_cell(2)
     first, second, third = (notebook.frame(i) for i in range(3))
     third.get_by_text("quantiles").click()
     notebook.follows("other.rule, explorer.rule", "quantile gaussian")
@@ -195,7 +199,6 @@ def test_two_explorers_on_one_page_are_their_own(lab: Any) -> None:
     first.locator(".nw-slider input[type=range]").fill("1.5")
     expect(second.locator(".nw-number")).to_have_value("1.50")
     expect(third.locator(".nw-number")).to_have_value("2.00")
-    notebook.page.close()
 
 
 def test_reopened_without_the_kernel(lab: Any, shots: Path) -> None:
@@ -204,10 +207,8 @@ def test_reopened_without_the_kernel(lab: Any, shots: Path) -> None:
     notebook.run_all()
     notebook.frame()
     rest(notebook)
-    notebook.command("docmanager:save")
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
-    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    notebook.open()
+    notebook.saved_whole("explorer")
+    notebook.end_kernel()
     frame = notebook.frame()
     before = said(notebook)
     frame.locator(".nw-slider input[type=range]").fill("0.7")
@@ -255,20 +256,12 @@ def test_a_prompt_is_completed_token_by_token(lab: Any, shots: Path) -> None:
     notebook.page.close()
 
 
-CHART = """
-report = nw.evaluate_masks(model, ranges=nw.ranges(acts), tau=[1, 2], progress=False, **held_out)
-report.to_altair()
-"""
-
-
-def test_the_report_s_charts_need_no_network(lab: Any, shots: Path) -> None:
-    notebook = lab.notebook("ranges-report", [DATA, CHART])
-    notebook.run_all()
+def test_the_report_s_charts_need_no_network(notebook: Any, shots: Path) -> None:
+    notebook.run_cell(3)
     chart = notebook.page.locator(".jp-RenderedVegaCommon5 canvas, .jp-RenderedVegaCommon5 svg")
     chart.first.wait_for(timeout=60_000)
     chart.first.screenshot(path=shots / "report.png")
     assert not [url for url in notebook.requests if "cdn" in url]
-    notebook.page.close()
 
 
 BIG = """
@@ -282,17 +275,16 @@ explorer
 """
 
 
-@pytest.mark.parametrize("rule", ["gaussian", "discriminative"])
-def test_drag_with_14_x_20000_samples(lab: Any, rule: str) -> None:
-    notebook = lab.notebook(f"ranges-big-{rule}", [BIG])
-    page = notebook.page
+def test_drag_with_14_x_20000_samples(lab: Any) -> None:
+    notebook = lab.notebook("ranges-big", [BIG])
     notebook.run_all()
-    page.locator(".nw-frame").wait_for(timeout=120_000)
-    notebook.python(f"explorer.rule = {rule!r}")
-    line = page.locator(".nw-said-line")
-    words = notebook.dragged([(i + 1) / 25 for i in range(100)], line.inner_text)
-    assert len(words) > 60
-    page.close()
+    line = notebook.frame().locator(".nw-said-line")
+    for rule, says in (("gaussian", "^τ .* inside"), ("discriminative", "× as dense as")):
+        notebook.python(f"explorer.rule = {rule!r}")
+        expect(line).to_have_text(re.compile(says))
+        words = notebook.dragged([(i + 1) / 25 for i in range(100)], line.inner_text)
+        assert len(words) > 60
+    notebook.page.close()
 
 
 MANY = """

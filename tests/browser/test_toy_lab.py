@@ -228,14 +228,11 @@ def test_reload_and_reopen_without_the_kernel(lab: Any, shots: Path) -> None:
     notebook.run_all()
     trained(notebook)
     said = [counted(notebook, r) for r in (0, 1)]
-    notebook.command("docmanager:save")
-    page = notebook.page
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
-    page.reload()
-    expect(notebook.frame().locator(".nw-run-head").first).to_be_visible()
-    assert [counted(notebook, r) for r in (0, 1)] == said
-    notebook.command("kernelmenu:shutdown")
-    page.reload()
+    notebook.saved_whole("lab")
+    notebook.open()
+    heads = notebook.frame().locator(".nw-run-head")
+    expect(heads).to_have_text(said, use_inner_text=True)
+    notebook.end_kernel()
     frame = notebook.frame()
     slider = frame.get_by_label("step that is shown")
     slider.focus()
@@ -245,14 +242,14 @@ def test_reload_and_reopen_without_the_kernel(lab: Any, shots: Path) -> None:
     notebook.theme("JupyterLab Dark")
     frame.screenshot(path=shots / "toys-dark.png")
     notebook.theme("JupyterLab Light")
-    page.close()
+    notebook.page.close()
 
 
-def test_narrow(lab: Any, shots: Path) -> None:
-    notebook = lab.notebook("toys-narrow", [SHOW], 760, 1800)
-    notebook.command("application:toggle-left-area")
-    notebook.run_all()
+def test_narrow(notebook: Any, shots: Path) -> None:
     trained(notebook)
+    notebook.page.set_viewport_size({"width": 760, "height": 1800})
+    notebook.command("application:toggle-left-area")
+    notebook.page.wait_for_function("() => document.querySelector('.nw-frame').clientWidth < 760")
     frame = notebook.frame()
     box = frame.bounding_box()
     for part in frame.locator("canvas, button, input").all():
@@ -261,4 +258,5 @@ def test_narrow(lab: Any, shots: Path) -> None:
             assert inside["x"] >= box["x"] - 1
             assert inside["x"] + inside["width"] <= box["x"] + box["width"] + 1
     frame.screenshot(path=shots / "toys-narrow.png")
-    notebook.page.close()
+    notebook.command("application:toggle-left-area")
+    notebook.page.set_viewport_size({"width": 1500, "height": 2000})

@@ -27,6 +27,7 @@ from transformers import (
 
 import neuronwidgets as nw
 from neuronwidgets.concepts.linkage import METRICS
+from neuronwidgets.concepts.retrieval import BY
 from neuronwidgets.interventions import completing
 
 WORDS = ["the", "cat", "dog", "sat", "on", "a", "mat", "red", "blue", "ran"]
@@ -141,15 +142,17 @@ def look(w: SimpleNamespace, _: Path) -> Any:
 
 def trees(w: SimpleNamespace, _: Path) -> Any:
     points = w.acts.values[:60]
-    plain = [nw.linkage(points, method) for method in METRICS]
+    pairs = [(method, metric) for method, metrics in METRICS.items() for metric in metrics]
+    plain = [nw.linkage(points, *pair) for pair in pairs]
     with mock.patch.object(sys.modules["neuronwidgets.concepts.linkage"], "LARGE", 0):
-        large = [nw.linkage(points, method) for method in METRICS]
+        large = [nw.linkage(points, *pair) for pair in pairs]
     return [*plain, *large, nw.linkage(torch.from_numpy(points))]
 
 
 def splits(w: SimpleNamespace, _: Path) -> Any:
     methods = ("ward", "average", "complete", "single", "kmeans")
     made = [nw.split(w.acts, 3, top=40, method=method) for method in methods]
+    made.append(nw.split(w.acts, 3, top=40, metric="euclidean"))
     return [[m.index, m.Z, m.cut().vectors, m.suggested, m.map] for m in made]
 
 
@@ -161,15 +164,21 @@ def attribution(w: SimpleNamespace, _: Path) -> Any:
 
 def concepts(w: SimpleNamespace, folder: Path) -> Any:
     made = nw.split(w.spoken, 3, top=40)
-    cut = made.cut(1.0)
+    cut = made.cut()
+    assert len(cut) > 1
     cut.save(folder / "concepts")
     again = type(cut).load(folder / "concepts")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         named = [cut.named("labels").names, cut.named("text").names]
-    return [made.scores(draws=5), made.suggest(["gap", "silhouette"]), cut.vectors,
-            cut.projections, cut.cosines, cut.distances,
-            cut.within, cut.between, cut.found(5), cut.purity, named, again.vectors, cut.to_frame(),
+    retrieved = [
+        [cut.retrieve(k=5, by=by), cut.scores_of(by=by), cut.precision(5, by), cut.chance(5, by),
+         cut.overlap(5, by), again.retrieve(w.spoken, 5, by)]
+        for by in BY
+    ]  # fmt: skip
+    return [made.scores(draws=5), made.suggest(["gap", "compact", "stable"]), cut.vectors,
+            cut.projections, cut.cosines, cut.distances, retrieved, cut.stability(10),
+            cut.within, cut.between, cut.purity, named, again.vectors, cut.to_frame(),
             cut.to_altair().to_dict()["data"], cut._repr_html_(), made._repr_html_(),
             cut.refine().vectors]  # fmt: skip
 

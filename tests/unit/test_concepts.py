@@ -11,6 +11,7 @@ import pytest
 from scipy.spatial.distance import pdist, squareform
 
 from neuronwidgets import Activations, Concepts, Split, split
+from neuronwidgets.concepts.retrieval import BY
 from neuronwidgets.palette import COLORS
 
 NASTY = "<script>alert('ü')</script>"
@@ -23,9 +24,14 @@ def clusters(k: int = 3, size: int = 12, seed: int = 0) -> Activations:
     return Activations.from_arrays(values.astype(np.float32), labels=labels, layer="<i>layer</i>")
 
 
+def paper(acts: Activations, min_size: int | None = 2) -> Split:
+    """All samples, clustered by their Euclidean distances."""
+    return split(acts, 0, len(acts), metric="euclidean", min_size=min_size)
+
+
 @pytest.fixture
 def made() -> Split:
-    return split(clusters(), 0, min_size=2)
+    return paper(clusters())
 
 
 def test_labels_sizes_and_nodes_are_the_clusters_of_the_tree(made: Split) -> None:
@@ -39,7 +45,7 @@ def test_labels_sizes_and_nodes_are_the_clusters_of_the_tree(made: Split) -> Non
 
 def test_clusters_under_the_minimum_are_set_aside(made: Split) -> None:
     values = np.concatenate([made.acts.values, [[0, 0, 0, 0, 50.0]]])
-    concepts = split(Activations.from_arrays(values), 0, min_size=2).cut(6.0)
+    concepts = paper(Activations.from_arrays(values)).cut(6.0)
     assert concepts.sizes.tolist() == [12, 12, 12]
     assert concepts.unassigned == 1
     assert concepts.index[concepts.labels == -1].tolist() == [36]
@@ -74,13 +80,19 @@ def test_cosines_between_concepts_and_to_the_neuron(made: Split) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "metric"), [("ward", "euclidean"), ("average", "cosine"), ("average", "euclidean")]
+    ("method", "metric"),
+    [("ward", "euclidean"), ("ward", "cosine"), ("average", "cosine"), ("average", "euclidean")],
 )
 def test_distances_are_the_double_loop(method: str, metric: str) -> None:
-    made = split(clusters(), 0, method=method, metric=metric, min_size=1)
+    made = split(clusters(), 0, 36, method, metric, min_size=1)
     concepts = made.cut(made.tree.top * 0.4)
     assert len(concepts) > 1
-    apart = squareform(pdist(made.vectors.astype(np.float64), metric))
+    points = made.vectors.astype(np.float64)
+    if method == "ward" and metric == "cosine":
+        # Ward's distances are Euclidean, of vectors at unit length.
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        metric = "euclidean"
+    apart = squareform(pdist(points, metric))
     for a in range(len(concepts)):
         for b in range(len(concepts)):
             found = [
@@ -97,7 +109,7 @@ def test_distances_are_the_double_loop(method: str, metric: str) -> None:
 
 
 def test_a_concept_of_one_sample_has_no_distance_within() -> None:
-    concepts = split(clusters(), 0, min_size=1).cut(0.0)
+    concepts = split(clusters(), 0, 36, min_size=1).cut(0.0)
     assert concepts.sizes.tolist() == [1] * 36
     assert np.isnan(concepts.within).all()
 
@@ -137,27 +149,29 @@ def test_the_suggested_thresholds_give_what_they_say(made: Split) -> None:
 
 
 def test_concepts_are_named_after_the_label_of_most_of_their_samples() -> None:
-    names = split(clusters(), 0).cut(6.0).names
+    names = paper(clusters()).cut(6.0).names
     assert set(names) == {NASTY, "label 1", "label 2"}
     plain = Activations.from_arrays(clusters().values)
-    assert split(plain, 0).cut(6.0).names == ("Concept 1", "Concept 2", "Concept 3")
+    assert paper(plain).cut(6.0).names == ("Concept 1", "Concept 2", "Concept 3")
 
 
 def test_purity_is_the_share_of_the_most_frequent_label() -> None:
     acts = clusters()
-    assert split(acts, 0).cut(6.0).purity.tolist() == [1, 1, 1]
-    assert split(acts, 0).cut(math.inf).purity.tolist() == [pytest.approx(1 / 3)]
-    assert split(acts, 0).cut(6.0).found_purity(5).tolist() == [1, 1, 1]
+    assert paper(acts).cut(6.0).purity.tolist() == [1, 1, 1]
+    assert paper(acts).cut(math.inf).purity.tolist() == [pytest.approx(1 / 3)]
+    for by in BY:
+        assert paper(acts).cut(6.0).retrieved_purity(5, by).tolist() == [1, 1, 1]
     unlabelled = Activations.from_arrays(acts.values, labels=[None] * 36)
-    assert np.isnan(split(unlabelled, 0).cut(6.0).purity).all()
+    assert np.isnan(paper(unlabelled).cut(6.0).purity).all()
 
 
-def test_projections_and_what_a_vector_finds(made: Split) -> None:
+def test_projections_and_what_the_papers_way_retrieves(made: Split) -> None:
     concepts = made.cut(6.0)
     expected = made.acts.values @ concepts.vectors.T
     np.testing.assert_allclose(concepts.projections, expected, rtol=1e-6)
     np.testing.assert_allclose(concepts.project(made.acts.values[:4]), expected[:4], rtol=1e-6)
-    assert concepts.found(7).tolist() == np.argsort(-expected, 0, "stable")[:7].T.tolist()
+    first = np.argsort(-expected, 0, "stable")[:7].T
+    assert concepts.retrieve(k=7, by="dot").tolist() == first.tolist()
     with pytest.raises(ValueError, match="4 neurons and the concept vectors 5"):
         concepts.project(np.zeros((2, 4)))
 
@@ -183,20 +197,24 @@ def test_repr_counts_and_html_escapes_names(made: Split) -> None:
 def test_a_frame_has_a_row_per_top_sample(made: Split) -> None:
     concepts = made.cut(6.0)
     frame = concepts.to_frame()
-    assert list(frame) == ["sample", "concept", "name", "activation", "projection", "label"]
+    assert list(frame) == [
+        "sample", "concept", "name", "activation", "projection", "score", "label",
+    ]  # fmt: skip
     assert frame["sample"].tolist() == concepts.index.tolist()
     own = concepts.projections[concepts.index, concepts.labels]
     np.testing.assert_allclose(frame["projection"], own, rtol=1e-6)
+    fit = concepts.scores_of()[concepts.index, concepts.labels]
+    np.testing.assert_allclose(frame["score"], fit, rtol=1e-6)
     assert (frame["name"] == frame["label"]).all()
-    assert made.cut(0.0).to_frame()["projection"].isna().all()
+    assert made.cut(0.0).to_frame()[["projection", "score"]].isna().all(axis=None)
     assert list(concepts.refine().to_frame())[-2:] == ["moved", "left"]
-    plain = split(Activations.from_arrays(clusters().values), 0).cut()
+    plain = paper(Activations.from_arrays(clusters().values)).cut()
     assert "label" not in plain.to_frame()
 
 
 def test_unlabelled_samples_have_no_label_in_the_frame() -> None:
     acts = Activations.from_arrays(clusters().values, labels=[None, *["a"] * 35])
-    frame = split(acts, 0).cut(6.0).to_frame()
+    frame = paper(acts).cut(6.0).to_frame()
     assert frame["label"].isna().sum() == 1
 
 
@@ -213,10 +231,15 @@ def test_the_chart_is_valid(made: Split, threshold: float, loaded: bool, tmp_pat
 
 @pytest.mark.parametrize("refined", [False, True])
 @pytest.mark.parametrize("threshold", [6.0, math.inf, 0.0])
+@pytest.mark.parametrize(
+    ("method", "metric"), [("ward", "euclidean"), ("ward", "cosine"), ("average", "cosine")]
+)
 def test_what_is_saved_is_loaded(
-    made: Split, threshold: float, refined: bool, tmp_path: Path
+    method: str, metric: str, threshold: float, refined: bool, tmp_path: Path
 ) -> None:
-    concepts = made.cut(threshold)
+    made = split(clusters(), 0, 36, method, metric, min_size=2)
+    # The heights of unit vectors are smaller.
+    concepts = made.cut(threshold if metric == "euclidean" else threshold / 10)
     concepts = concepts.refine() if refined else concepts
     path = concepts.save(tmp_path / "new folder" / "конце́пты 🧠.v2")
     assert path.name == "конце́пты 🧠.v2.safetensors"
@@ -229,9 +252,14 @@ def test_what_is_saved_is_loaded(
             np.testing.assert_array_equal(getattr(again, mark), getattr(concepts, mark))
         for plain in ("layer", "neuron", "threshold", "names", "metric", "refined"):
             assert getattr(again, plain) == getattr(concepts, plain)
-        np.testing.assert_array_equal(again.distances, concepts.distances)
+        # To unit length they are brought in another precision.
+        rounding = 0 if metric == "euclidean" else 1e-6
+        np.testing.assert_allclose(again.distances, concepts.distances, rtol=rounding)
         values = made.acts.values
         np.testing.assert_array_equal(again.project(values), concepts.project(values))
+        for by in BY:
+            rows = concepts.retrieve(k=9, by=by)
+            np.testing.assert_array_equal(again.retrieve(made.acts, 9, by), rows)
         assert repr(again) == repr(concepts)
         assert len(again._repr_html_()) > 0
     json.loads(path.with_suffix(".json").read_text("utf-8"), parse_constant=pytest.fail)
@@ -242,7 +270,11 @@ def test_loaded_concepts_refuse_what_needs_the_activations(made: Split, tmp_path
     assert np.isnan(again.purity).all()
     for what, call in {
         "refine": again.refine,
-        "found": again.found,
+        "retrieve": again.retrieve,
+        "scores_of": again.scores_of,
+        "precision": again.precision,
+        "chance": again.chance,
+        "stability": again.stability,
         "projections": lambda: again.projections,
     }.items():
         with pytest.raises(ValueError, match=f"{what} needs the activations.*loaded from disk"):

@@ -18,7 +18,7 @@ def made(samples: Any) -> Concepts:
     values[:, 0] = 9.0 * (LABELS < 2) - np.arange(20) * 0.125
     values[:, 1] = 5.0 * (LABELS == 1)
     acts = Activations.from_arrays(values, samples=samples)
-    concepts = split(acts, 0, top=12, min_size=5).cut(4.0)
+    concepts = split(acts, 0, 12, metric="euclidean", min_size=5).cut(4.0)
     return concepts if concepts.labels[0] == 0 else pytest.fail("the order of concepts changed")
 
 

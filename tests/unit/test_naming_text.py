@@ -41,7 +41,7 @@ def concepts_of(samples: object, kinds: np.ndarray) -> Concepts:
     values[:, 0] = 9.0 * (kinds < 2) - np.arange(len(kinds)) * 1e-4
     values[:, 1] = 5.0 * (kinds == 1)
     acts = Activations.from_arrays(values, samples=samples)
-    made = split(acts, 0, top=top, min_size=5).cut(5.0)
+    made = split(acts, 0, top, metric="euclidean", min_size=5).cut(5.0)
     assert len(made) == len(set(kinds[kinds < 2].tolist()))
     return made
 
@@ -170,8 +170,11 @@ def test_a_store_on_disk_is_named_alike(tmp_path: Path) -> None:
     labels = np.repeat(["a", "b", "c"], [30, 30, 340])
     whole = Activations.from_arrays(acts.values, acts.samples, labels)
     whole.save(tmp_path / "acts")
-    made = [split(a, 0, 60, min_size=5) for a in (whole, Activations.load(tmp_path / "acts"))]
-    for options in ({"how": "text"}, {}, {"centred": False}, {"most": 100}):
+    made = [
+        split(a, 0, 60, metric="euclidean", min_size=5)
+        for a in (whole, Activations.load(tmp_path / "acts"))
+    ]
+    for options in ({"how": "text"}, {}, {"by": "dot"}, {"by": "cosine-origin"}, {"most": 100}):
         memory, disk = (s.cut(5.0).named(**options) for s in made)  # type: ignore[arg-type]
         assert memory.names == disk.names
     assert set(disk.names) == {"a", "b"}

@@ -19,7 +19,7 @@ def made(labels: bool = True) -> nw.Split:
     rng = np.random.default_rng(0)
     kind = np.repeat([0, 1, 2], 20)
     values = rng.normal(size=(60, 6)) + 8 * np.eye(6)[kind]
-    return nw.split(nw.Activations.from_arrays(values, labels=kind if labels else None), 5)
+    return nw.split(nw.Activations.from_arrays(values, labels=kind if labels else None), 5, 60)
 
 
 def assessed(split: nw.Split) -> tuple[list[dict[str, Any]], list[Progress]]:

@@ -14,6 +14,7 @@ import neuronwidgets as nw
 from neuronwidgets.activations import Samples
 from neuronwidgets.widgets._jobs import Progress
 from neuronwidgets.widgets._protocol import unpack
+from neuronwidgets.widgets._retrieved import READINGS
 
 MESSAGES = ("_tree", "_evidence", "_refinement")
 
@@ -30,7 +31,7 @@ def activations(**more: Any) -> nw.Activations:
 
 @pytest.fixture
 def explorer() -> Any:
-    made = nw.SplitExplorer(activations(), neuron=0)
+    made = nw.SplitExplorer(activations(), neuron=0, top=100)
     assert made.wait(30)
     yield made
     made.close()
@@ -40,8 +41,10 @@ def test_opens_at_the_suggested_cut(explorer: Any) -> None:
     assert explorer.neuron == 0
     assert explorer.top == 100
     assert explorer.threshold == explorer.split.suggested
-    assert len(explorer.concepts) == len(nw.split(explorer.acts, 0).cut())
-    assert explorer.concepts.labels.tolist() == nw.split(explorer.acts, 0).cut().labels.tolist()
+    assert explorer.split.metric == explorer.metric == "cosine"
+    concepts = nw.split(explorer.acts, 0, 100).cut()
+    assert len(explorer.concepts) == len(concepts)
+    assert explorer.concepts.labels.tolist() == concepts.labels.tolist()
     assert "neuron 0" in repr(explorer)
     assert explorer.status["state"] == "idle"
 
@@ -53,9 +56,12 @@ def test_every_possible_concept_is_looked_up_ahead(explorer: Any) -> None:
     assert sorted(found["node"].tolist()) == possible.tolist()
     for threshold in np.linspace(0, tree.top, 9):
         concepts = explorer.split.cut(threshold)
-        for node, rows in zip(concepts.nodes, concepts.found(20), strict=True):
-            place = found["node"].tolist().index(node)
-            assert found["found"][place].tolist() == rows.tolist()
+        places = [found["node"].tolist().index(node) for node in concepts.nodes]
+        for reading, by in enumerate(READINGS):
+            rows = concepts.retrieve(k=20, by=by)
+            assert found["retrieved"][reading, places].tolist() == rows.tolist()
+            labels = explorer.acts.labels[rows]
+            assert found["retrieved_label"][reading, places].tolist() == labels.tolist()
 
 
 def test_plain_arrays_will_do_and_directions_too() -> None:
@@ -88,6 +94,9 @@ def test_opens_on_a_mixed_neuron_that_fires_often() -> None:
         ("top", 1, "at least two"),
         ("top", 0, "at least 1"),
         ("method", "warp", "'ward'"),
+        ("metric", "warp", "'warp' does not go with method='ward', which takes 'euclidean' or"),
+        ("by", "euclidean", r"'by' trait .* any of \['cosine', 'dot'\], not the str 'euclidean'"),
+        ("by", None, r"any of \['cosine', 'dot'\]"),
         ("threshold", -1.0, "0 to"),
         ("threshold", float("nan"), "0 to"),
         ("threshold", float("inf"), "0 to"),
@@ -151,7 +160,8 @@ def test_refined_concepts(explorer: Any) -> None:
     moved, left = explorer.concepts.moved, explorer.concepts.left
     assert (refinement["mark"] == 1).tolist() == moved.tolist()
     assert (refinement["mark"] == 2).tolist() == left.tolist()
-    np.testing.assert_array_equal(refinement["found"], explorer.concepts.found(20))
+    for rows, by in zip(refinement["retrieved"], READINGS, strict=True):
+        np.testing.assert_array_equal(rows, explorer.concepts.retrieve(k=20, by=by))
 
 
 def test_a_view_asks_and_is_answered_in_traits_or_in_words(explorer: Any) -> None:
@@ -273,7 +283,7 @@ def test_each_sample_is_in_the_state_once(kind: str) -> None:
     assert len(rows) == len(set(rows))
     assert set(explorer.split.index.tolist()) < set(rows)
     refinement = messages["_refinement"][0]
-    assert set(refinement["found"][:, :8].ravel().tolist()) <= set(rows)
+    assert set(refinement["retrieved"][:, :, :8].ravel().tolist()) <= set(rows)
     assert not {"face", "atlas", "value"} & set(refinement)
     if kind == "text":
         state = json.dumps([about for _, about in messages.values()])
@@ -413,7 +423,7 @@ def kinds(explorer: Any) -> set[str]:
     return {kind for one in explorer._suggestions for kind in one["best"]}
 
 
-def test_suggestions_beyond_gaps_come_after_the_first_picture(
+def test_suggestions_that_take_time_come_after_the_first_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from neuronwidgets.widgets import _assessment
@@ -426,15 +436,15 @@ def test_suggestions_beyond_gaps_come_after_the_first_picture(
         return (yield from compare(split))
 
     monkeypatch.setattr(_assessment, "suggesting", slow)
-    explorer = nw.SplitExplorer(activations(), neuron=0)
-    assert kinds(explorer) == {"gap"}
+    explorer = nw.SplitExplorer(activations(), neuron=0, top=100)
+    assert kinds(explorer) == {"compact", "gap"}
     # Neither the cards nor a drag wait for them.
     assert unpack(explorer._evidence)[0]["node"].size > 0
     explorer.threshold = 1.5
     assert explorer.concepts.threshold == 1.5
     free.set()
     assert explorer.wait(30)
-    assert kinds(explorer) == {"gap", "silhouette", "stable"}
+    assert kinds(explorer) == {"compact", "gap", "stable"}
     for shown, one in zip(explorer._suggestions, explorer.split.suggest(), strict=True):
         assert (shown["threshold"], shown["concepts"]) == (one.threshold, one.concepts)
         assert "; ".join(shown["reasons"]) == one.reason

@@ -88,7 +88,8 @@ def test_a_direction_and_a_threshold() -> None:
 
 def test_what_a_split_says_already_is_refused() -> None:
     made = nw.split(activations(), 0)
-    for name, value in {"neuron": 3, "top": 5, "method": "ward", "layer": "deep", "k": 3}.items():
+    for name, value in {"neuron": 3, "top": 5, "method": "ward", "layer": "deep", "k": 3,
+                        "metric": "cosine", "min_size": 4}.items():  # fmt: skip
         with pytest.raises(ValueError, match=f"{name}= is given with a split, which has it alread"):
             nw.SplitExplorer(made, **{name: value})
 

@@ -108,6 +108,8 @@ def grow(model: Stepped, running: Any, explorer: Any, batches: int) -> None:
     assert running.wait(count, SOON)
     explorer._held = False
     until(lambda: len(explorer.acts) == count)
+    with explorer._jobs.lock:  # all of it is on the screen
+        pass
 
 
 def finish(model: Stepped, running: Any, explorer: Any) -> None:
@@ -143,15 +145,20 @@ def test_opens_with_the_first_samples_and_grows(model: Stepped, running: Any) ->
     explorer.close()
 
 
-@pytest.mark.parametrize("method", ["ward", "average", "kmeans"])
+@pytest.mark.parametrize(
+    ("method", "metric"),
+    [("ward", None), ("ward", "euclidean"), ("average", "euclidean"), ("kmeans", None)],
+)
 def test_the_end_is_as_if_it_had_been_opened_there(
-    model: Stepped, running: Any, method: str
+    model: Stepped, running: Any, method: str, metric: str | None
 ) -> None:
-    explorer = opened(model, running, method=method)
+    explorer = opened(model, running, method=method, metric=metric, by="dot")
     grow(model, running, explorer, 5)
     finish(model, running, explorer)
-    other = nw.SplitExplorer(running.result(), neuron=0, top=60, method=method)
+    other = nw.SplitExplorer(running.result(), 0, top=60, method=method, metric=metric)
     assert other.wait(SOON)
+    assert (explorer.by, other.by) == ("dot", "cosine")
+    assert explorer.metric == other.metric == metric or metric is None
     assert explorer.acts is running.result()
     assert explorer.threshold == other.threshold == explorer.split.suggested
     for name in ("index", "Z", "vectors"):
@@ -168,8 +175,12 @@ def test_the_end_is_as_if_it_had_been_opened_there(
     }
     ours, those = (unpack(e._evidence)[0] for e in (explorer, other))
     places = [np.argsort(e["node"]) for e in (ours, those)]
-    for name in ("node", "found", "found_label", "cosine"):
+    for name in ("node", "cosine", "recurs"):
         assert np.array_equal(ours[name][places[0]], those[name][places[1]])
+    for name in ("retrieved", "retrieved_label", "percentile"):
+        assert np.array_equal(ours[name][:, places[0]], those[name][:, places[1]])
+    for name in ("chance_size", "chance_label", "chance", "chance_high"):
+        assert np.array_equal(ours[name], those[name])
     assert explorer.reading["state"] == "done"
     assert explorer.reading["text"] == "400 samples"
     assert explorer.reading["left"] is None
@@ -323,7 +334,7 @@ def test_opens_on_what_there_is_when_the_data_ends_early(model: Stepped) -> None
     running = start(model, data=values(30), labels=None)
     model.allow(2)
     explorer = nw.SplitExplorer(running, neuron=0)
-    assert explorer.top == 30
+    assert (len(explorer.acts), explorer.top) == (30, 20)
     with pytest.raises(ValueError, match="30 samples"):
         nw.SplitExplorer(running, neuron=0, top=31)
 
@@ -481,6 +492,8 @@ def test_a_refresh_says_nothing(model: Stepped, running: Any) -> None:
     steps = _live.silently(iter([Progress(0.5, "words")]))
     assert callable(next(steps))
     explorer = opened(model, running)
+    # What came with the opening is a job that may say what it does.
+    assert explorer.wait(SOON)
     states = []
     explorer.observe(lambda change: states.append(change["new"]["state"]), "status")
     grow(model, running, explorer, 5)

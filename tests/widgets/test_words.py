@@ -101,6 +101,7 @@ def test_texts_without_words_have_none() -> None:
 def test_reading_is_said_where_it_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:
     split = made(*texts())
     nodes = split.cut().nodes.tolist()
+    monkeypatch.setattr(_words, "PATIENCE", np.inf)
     steps = list(Words(split).steps(nodes, lambda: None))
     assert steps.count(later) == len(steps) - 1
     monkeypatch.setattr(_words, "PATIENCE", -1)
