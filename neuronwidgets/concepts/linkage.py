@@ -37,7 +37,7 @@ def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
     """`(method, metric)`, with the method's own metric where none is given."""
     if method not in METRICS:
         raise ValueError(f"method={method!r}; one of {', '.join(map(repr, METRICS))} is needed.")
-    metric = metric or METRICS[method][0]
+    metric = METRICS[method][0] if metric is None else metric
     if metric not in METRICS[method]:
         allowed = " or ".join(map(repr, METRICS[method]))
         raise ValueError(

@@ -190,9 +190,20 @@ class Notebook:
         raise AssertionError(f"not saved as the kernel has it: {missing or name}")
 
     def end_kernel(self) -> None:
-        """Shut the kernel down, as on another day, and open the page again."""
+        """Shut the kernel down and open the page again, as on another day.
+
+        ipywidgets 8.1 asks a new kernel for its widgets and reads those of the notebook, and tries
+        to show them when the kernel has answered. Where that is first, as on a busy machine, it
+        says that there is none, and a person loads the page again.
+        """
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-        self.open()
+        lost = self.page.get_by_text("Error displaying widget: model not found")
+        for _ in range(5):
+            self.open()
+            expect(self.page.locator(".nw-frame").or_(lost).first).to_be_visible()
+            if not lost.count():
+                return
+        raise AssertionError("the saved widget cannot be shown")
 
     def theme(self, name: str) -> None:
         self.page.evaluate(

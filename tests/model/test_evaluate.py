@@ -239,8 +239,11 @@ def constructed(predicted: list[list[int]], truth: list[int], **more: Any) -> Ma
     """A report on two labels, one width: base, "a" and "b" by range, "a" and "b" by neuron."""
     ways = (Setting("max", "gaussian", 2.0), Setting("max", "neuron", np.inf))
     found = np.repeat(np.array(predicted), 50, axis=1)
-    return MaskReport("l", ("a", "b"), ways, np.repeat(truth, 50), np.array([0, 1]), found,
-                      np.zeros(found.shape, np.float32), class_names=("a", "b"), **more)  # fmt: skip
+    zeros = np.zeros(found.shape, np.float32)
+    return MaskReport(
+        "l", ("a", "b"), ways, np.repeat(truth, 50), np.array([0, 1]), found, zeros,
+        class_names=("a", "b"), **more,
+    )  # fmt: skip
 
 
 def test_each_labels_drop_and_what_an_average_hides() -> None:

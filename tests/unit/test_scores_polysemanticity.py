@@ -119,7 +119,7 @@ def test_planted_concepts_are_found_by_direction(kinds: int) -> None:
     assert found["geometry_p"][0] > 0.05
     assert found["polysemanticity"][0] < 0.5
     assert (np.diff(found["geometry"]) > 0).all()
-    assert (np.diff(found["polysemanticity"])[:2] > 0).all()
+    assert (np.diff(found["polysemanticity"]) >= 0).all()
     assert found["polysemanticity"][3] > 0.7
     assert (found["geometry_z"][2:] > 5).all()
     assert (found["geometry_p"][2:] == 0.01).all()
@@ -137,12 +137,13 @@ def test_planted_concepts_are_found(kinds: int) -> None:
     assert found["geometry"][0] < 0.02
     assert found["geometry_p"][0] > 0.05
     assert index[0] < 0.5
-    assert (np.diff(index) > 0).all()
+    assert (np.diff(found["geometry"]) > 0).all()
+    assert (np.diff(index) >= 0).all()
     assert index[3] > 0.7
     assert (found["geometry_z"][2:] > 5).all()
     assert (found["geometry_p"][2:] == 0.01).all()
-    apart = np.maximum(found["geometry_z"], 0) * neurons.variety
-    np.testing.assert_allclose(index, apart / (apart + 2))
+    certain = np.clip(found["geometry_z"], 0, 5) / 5
+    np.testing.assert_allclose(index, np.minimum(neurons.variety, 1) * certain)
 
 
 def test_variety_is_one_minus_the_mean_cosine_about_the_layers_mean() -> None:
@@ -340,7 +341,7 @@ def test_it_tells_polysemantic_from_monosemantic_neurons_of_a_toy_model() -> Non
     acts = nw.Activations.from_arrays(hidden + 0.05 * rng.normal(size=hidden.shape))
     # By direction (0.8) other features leave tails, for which rotations on a sphere do not allow.
     splits = [nw.split(acts, j, top=60, metric="euclidean") for j in range(neurons)]
-    found = [split.scores(which="polysemanticity", draws=9) for split in splits]
+    found = [split.scores(which="polysemanticity", draws=39) for split in splits]
     index = [row["polysemanticity"] for row in found]
     assert features_there.shape == (3000, features)
     assert run.monosemantic.sum() == neurons // 2

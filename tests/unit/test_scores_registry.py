@@ -151,8 +151,8 @@ def test_without_labels() -> None:
     found = split.scores(draws=9)
     assert "label_entropy" not in found
     assert np.isnan([found["alignment"], found["alignment_z"], found["alignment_p"]]).all()
-    apart = max(found["geometry_z"], 0) * found["variety"]
-    assert found["polysemanticity"] == pytest.approx(apart / (apart + 2))
+    certain = min(max(found["geometry_z"], 0), 5) / 5
+    assert found["polysemanticity"] == pytest.approx(min(found["variety"], 1) * certain)
     with pytest.raises(ValueError, match="'label_entropy' needs labels and layer 'values' has"):
         split.scores(which="label_entropy")
 

@@ -11,8 +11,8 @@ from neuronwidgets.concepts.scores.neurons import Neurons
 from neuronwidgets.concepts.scores.registry import Column, score
 from neuronwidgets.concepts.scores.rotation import distances, rotations, separation, separations
 
-HALF = 2.0
-"""Standard deviations above chance that give half of the score."""
+CERTAIN = 5.0
+"""Groups that stand so many standard deviations above chance are there for certain."""
 DRAWS, FEWEST = 99, 9
 SOON, LATE = 200, 2000
 """Up to 200 top samples take all 99 draws; above 2,000 a single one takes many seconds."""
@@ -73,13 +73,12 @@ def polysemanticity(
 ) -> dict[str, np.ndarray]:
     """How far the top samples are from one concept: several groups, with little in common.
 
-    PSI (Gupta & Kumar 2025, arXiv 2508.16950) multiplies how well the top samples cluster, how the
-    clusters agree with labels, and how distinct they are for CLIP. Over layers with labels such an
-    index hardly ranks neurons as the entropy of their top samples' labels does (rank correlation
-    0.05 over 14 layers); `s = max(0, geometry_z) * variety` does better (0.31) and ranks toy
-    neurons by their number of features as well as `geometry_z` does. The score is `s / (s + 2)`:
-    0.5 where the groups stand two standard deviations above chance and nothing else joins the
-    samples. It uses no labels and does not depend on the cut. `benchmarks/polysemanticity.py`.
+    `variety * min(max(geometry_z, 0), 5) / 5`: how little the top samples have in common, times how
+    certain it is that they fall into groups (five standard deviations above chance are certain). It
+    uses no labels and does not depend on the cut. Such an index multiplies parts of 0 to 1, as PSI
+    does (Gupta & Kumar 2025, arXiv 2508.16950). A product of `geometry` and `alignment`, as it was
+    before, hardly ranks neurons as the entropy of their top samples' labels does
+    (`benchmarks/polysemanticity.py`).
 
     *Geometric part.* `silhouette` is the largest mean silhouette of the tree's cuts with 2 to 10
     concepts (0 if none is positive). The null: as many samples with the same mean and covariance,
@@ -109,8 +108,8 @@ def polysemanticity(
         neurons, out["silhouette"], draws, seed
     )
     out["alignment"], out["alignment_z"], out["alignment_p"] = _alignment(neurons, draws, seed)
-    apart = np.maximum(out["geometry_z"], 0) * np.maximum(neurons.variety, 0)
-    out = {"polysemanticity": apart / (apart + HALF), **out}
+    apart = np.clip(out["geometry_z"], 0, CERTAIN) / CERTAIN
+    out = {"polysemanticity": apart * np.clip(neurons.variety, 0, 1), **out}
     resting = neurons.active < ACTIVE
     return {name: np.where(resting, np.nan, column) for name, column in out.items()}
 
