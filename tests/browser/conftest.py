@@ -205,6 +205,17 @@ class Notebook:
                 return
         raise AssertionError("the saved widget cannot be shown")
 
+    def clear(self) -> None:
+        """Clear all outputs."""
+        self.command("editmenu:clear-all")
+        expect(self.page.locator(".nw-frame")).to_have_count(0)
+
+    def alone(self, cell: int) -> Any:
+        """The explorer of one cell, which is run; all other outputs are cleared."""
+        self.clear()
+        self.run_cell(cell)
+        return self.frame()
+
     def theme(self, name: str) -> None:
         self.page.evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name
@@ -324,9 +335,10 @@ def planted() -> list[str]:
 
 @pytest.fixture(scope="session")
 def opened(lab: Lab, planted: list[str]) -> Iterator[Notebook]:
-    """That notebook, for all tests that put it back."""
-    notebook = lab.notebook("explore", planted)
-    notebook.run_all()
+    """That notebook, for all tests that put it back; the cell below shows the explorer again."""
+    notebook = lab.notebook("explore", [*planted, "explorer"])
+    for cell in (0, 1):
+        notebook.run_cell(cell)
     notebook.frame()
     yield notebook
     notebook.page.close()

@@ -38,8 +38,7 @@ def notebook(lab: Any) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def clear(notebook: Any) -> None:
-    notebook.command("editmenu:clear-all")
-    expect(notebook.page.locator(".nw-frame")).to_have_count(0)
+    notebook.clear()
 
 
 def models(notebook: Any) -> list[dict[str, Any]]:

@@ -234,36 +234,6 @@ seen = []
 explorer.observe(lambda change: seen.append(change["new"]["done"]), "completions")
 explorer
 """
-
-
-def test_a_prompt_is_completed_token_by_token(lab: Any, shots: Path) -> None:
-    notebook = lab.notebook("ranges-prompt", [PROMPT], width=900)
-    notebook.run_all()
-    frame = notebook.frame()
-    frame.get_by_label("prompt").fill("Once upon a time")
-    frame.get_by_label("prompt").press("Enter")
-    expect(frame.locator(".nw-written")).to_have_attribute("aria-busy", "false")
-    notebook.follows("explorer.completions['done']", "True")
-    text = notebook.python("print(explorer.completions['range'].split()[0])")
-    expect(frame.locator(".nw-written p").nth(1)).to_contain_text(text)
-    notebook.follows("seen.count(False) > 10", "True")
-    notebook.theme("JupyterLab Dark")
-    frame.screenshot(path=shots / "ranges-prompt-dark.png")
-    frame.get_by_label("prompt").fill(" ")
-    frame.get_by_label("prompt").press("Enter")
-    assert notebook.errors == []
-    notebook.theme("JupyterLab Light")
-    notebook.page.close()
-
-
-def test_the_report_s_charts_need_no_network(notebook: Any, shots: Path) -> None:
-    notebook.run_cell(3)
-    chart = notebook.page.locator(".jp-RenderedVegaCommon5 canvas, .jp-RenderedVegaCommon5 svg")
-    chart.first.wait_for(timeout=60_000)
-    chart.first.screenshot(path=shots / "report.png")
-    assert not [url for url in notebook.requests if "cdn" in url]
-
-
 BIG = """
 import numpy as np, neuronwidgets as nw
 rng = np.random.default_rng(0)
@@ -273,20 +243,6 @@ acts = nw.Activations.from_arrays(values, layer="big", labels=labels)
 explorer = nw.RangeExplorer(acts, 0, 3)
 explorer
 """
-
-
-def test_drag_with_14_x_20000_samples(lab: Any) -> None:
-    notebook = lab.notebook("ranges-big", [BIG])
-    notebook.run_all()
-    line = notebook.frame().locator(".nw-said-line")
-    for rule, says in (("gaussian", "^τ .* inside"), ("discriminative", "× as dense as")):
-        notebook.python(f"explorer.rule = {rule!r}")
-        expect(line).to_have_text(re.compile(says))
-        words = notebook.dragged([(i + 1) / 25 for i in range(100)], line.inner_text)
-        assert len(words) > 60
-    notebook.page.close()
-
-
 MANY = """
 import numpy as np, neuronwidgets as nw
 rng = np.random.default_rng(0)
@@ -300,10 +256,53 @@ explorer
 """
 
 
-def test_a_thousand_labels(lab: Any, shots: Path) -> None:
-    notebook = lab.notebook("many", [MANY])
-    notebook.run_all()
-    frame, page = notebook.frame(), notebook.page
+@pytest.fixture(scope="module")
+def apart(lab: Any) -> Iterator[Any]:
+    """A notebook of other data, a cell for each."""
+    notebook = lab.notebook("ranges-apart", [PROMPT, BIG, MANY])
+    yield notebook
+    notebook.page.close()
+
+
+def test_a_prompt_is_completed_token_by_token(apart: Any, shots: Path) -> None:
+    notebook, frame = apart, apart.alone(0)
+    notebook.page.set_viewport_size({"width": 900, "height": 1150})
+    frame.get_by_label("prompt").fill("Once upon a time")
+    frame.get_by_label("prompt").press("Enter")
+    expect(frame.locator(".nw-written")).to_have_attribute("aria-busy", "false")
+    notebook.follows("explorer.completions['done']", "True")
+    text = notebook.python("print(explorer.completions['range'].split()[0])")
+    expect(frame.locator(".nw-written p").nth(1)).to_contain_text(text)
+    notebook.follows("seen.count(False) > 10", "True")
+    notebook.theme("JupyterLab Dark")
+    frame.screenshot(path=shots / "ranges-prompt-dark.png")
+    frame.get_by_label("prompt").fill(" ")
+    frame.get_by_label("prompt").press("Enter")
+    assert notebook.errors == []
+    notebook.theme("JupyterLab Light")
+    notebook.page.set_viewport_size({"width": 1500, "height": 1150})
+
+
+def test_the_report_s_charts_need_no_network(notebook: Any, shots: Path) -> None:
+    notebook.run_cell(3)
+    chart = notebook.page.locator(".jp-RenderedVegaCommon5 canvas, .jp-RenderedVegaCommon5 svg")
+    chart.first.wait_for(timeout=60_000)
+    chart.first.screenshot(path=shots / "report.png")
+    assert not [url for url in notebook.requests if "cdn" in url]
+
+
+def test_drag_with_14_x_20000_samples(apart: Any) -> None:
+    notebook, frame = apart, apart.alone(1)
+    line = frame.locator(".nw-said-line")
+    for rule, says in (("gaussian", "^τ .* inside"), ("discriminative", "× as dense as")):
+        notebook.python(f"explorer.rule = {rule!r}")
+        expect(line).to_have_text(re.compile(says))
+        words = notebook.dragged([(i + 1) / 25 for i in range(100)], line.inner_text)
+        assert len(words) > 60
+
+
+def test_a_thousand_labels(apart: Any, shots: Path) -> None:
+    notebook, frame, page = apart, apart.alone(2), apart.page
     expect(frame.locator(".nw-facts")).to_contain_text("1,000 labels")
     expect(frame).to_contain_text("What overlaps species 3 of a thousand most?")
     expect(frame).to_contain_text("31 of 1,000 labels, nearest first")
@@ -343,4 +342,4 @@ def test_a_thousand_labels(lab: Any, shots: Path) -> None:
     looked = notebook.dragged(places, lambda: frame.locator(".nw-said-line").inner_text())
     assert len(looked) > 20
     assert notebook.errors == []
-    notebook.page.close()
+    notebook.theme("JupyterLab Light")

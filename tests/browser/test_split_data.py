@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 KNOWN = """
@@ -23,6 +25,8 @@ images = np.zeros((400, 8, 8), "u1")
 images[np.arange(400), present.argmax(axis=1)] = 255
 acts = nw.Activations.from_arrays(present @ true + rng.normal(0, 0.02, (400, 12)), images)
 names = [f"feature {i}" for i in range(6)] + ["<img src=x onerror='window.pwned=1'>"]
+explorer = nw.SplitExplorer(acts, 0, 100, truth=true, truth_names=names)
+explorer
 """
 SAID = """
 def said():
@@ -38,14 +42,43 @@ def said():
     cards = [f"{names[explorer.driving[i]]} · cosine {cosine:.2f}" for i, cosine in near]
     return [text, " · ".join(more), *cards]
 """
+TEXT = """
+import numpy as np, neuronwidgets as nw, threading
+from neuronwidgets.activations import Samples
+rng = np.random.default_rng(0)
+words = [f"the {w} of number {i} 🙂 <i>x</i>" for i in range(60) for w in ("dog", "castle")]
+spans = [np.array([[0, 3], [3, 3 + 1 + len(t.split()[1])]], np.int32) for t in words]
+values = rng.normal(0, .2, (120, 8)).astype("f4")
+values[::2, 1] += 3; values[1::2, 2] += 3; values[:, 0] += 4
+go = threading.Event()
+def tokens(rows, direction):
+    go.wait(60)
+    return [np.array([0.5, 4.0], np.float32) for _ in rows]
+acts = nw.Activations("text", values, Samples(120, texts=words, spans=spans), tokens=tokens)
+go.set()
+explorer = nw.SplitExplorer(acts, 0, 100)
+explorer
+"""
+BIG = """
+import numpy as np, neuronwidgets as nw
+rng = np.random.default_rng(0)
+values = (rng.normal(size=(20_000, 6)) + 3 * rng.integers(0, 3, (20_000, 6))).astype("f4")
+acts = nw.Activations.from_arrays(values, layer="big", labels=rng.integers(0, 9, 20_000))
+explorer = nw.SplitExplorer(acts, neuron=0, top=20_000)
+explorer
+"""
 
 
-def test_known_features_are_counted_during_the_drag(lab: Any, shots: Path) -> None:
-    show = "explorer = nw.SplitExplorer(acts, 0, 100, truth=true, truth_names=names)\nexplorer"
-    notebook = lab.notebook("known", [KNOWN + SAID, show])
-    page = notebook.page
-    notebook.run_all()
-    frame = notebook.frame()
+@pytest.fixture(scope="module")
+def opened(lab: Any) -> Iterator[Any]:
+    notebook = lab.notebook("data", [KNOWN, TEXT, BIG])
+    yield notebook
+    notebook.page.close()
+
+
+def test_known_features_are_counted_during_the_drag(opened: Any, shots: Path) -> None:
+    notebook, page, frame = opened, opened.page, opened.alone(0)
+    notebook.python(SAID)
 
     def shown() -> list[str]:
         return [*frame.locator(".nw-truth p").all_inner_texts(),
@@ -95,31 +128,10 @@ def test_known_features_are_counted_during_the_drag(lab: Any, shots: Path) -> No
     frame.screenshot(path=shots / "known-narrow.png")
     notebook.theme("JupyterLab Light")
     assert notebook.errors == []
-    page.close()
 
 
-TEXT = """
-import numpy as np, neuronwidgets as nw, threading
-from neuronwidgets.activations import Samples
-rng = np.random.default_rng(0)
-words = [f"the {w} of number {i} 🙂 <i>x</i>" for i in range(60) for w in ("dog", "castle")]
-spans = [np.array([[0, 3], [3, 3 + 1 + len(t.split()[1])]], np.int32) for t in words]
-values = rng.normal(0, .2, (120, 8)).astype("f4")
-values[::2, 1] += 3; values[1::2, 2] += 3; values[:, 0] += 4
-go = threading.Event()
-def tokens(rows, direction):
-    go.wait(60)
-    return [np.array([0.5, 4.0], np.float32) for _ in rows]
-acts = nw.Activations("text", values, Samples(120, texts=words, spans=spans), tokens=tokens)
-"""
-
-
-def test_text_progress_and_cancel(lab: Any, shots: Path) -> None:
-    show = "explorer = nw.SplitExplorer(acts, 0, 100)\nexplorer"
-    notebook = lab.notebook("text", [TEXT + "go.set()", show])
-    page = notebook.page
-    notebook.run_all()
-    frame = notebook.frame()
+def test_text_progress_and_cancel(opened: Any, shots: Path) -> None:
+    notebook, frame = opened, opened.alone(1)
     expect(frame.locator(".nw-peak").first).to_have_text(re.compile("^(dog|castle)$"))
     expect(frame.locator(".nw-text").first).to_contain_text("🙂 <i>x</i>")
     apart = frame.locator(".nw-terms").all_inner_texts
@@ -143,26 +155,11 @@ def test_text_progress_and_cancel(lab: Any, shots: Path) -> None:
     assert "neuronwidgets-job" not in notebook.python(
         "print([t.name for t in threading.enumerate()])"
     )
-    page.close()
 
 
-BIG = """
-import numpy as np, neuronwidgets as nw
-rng = np.random.default_rng(0)
-values = (rng.normal(size=(20_000, 6)) + 3 * rng.integers(0, 3, (20_000, 6))).astype("f4")
-acts = nw.Activations.from_arrays(values, layer="big", labels=rng.integers(0, 9, 20_000))
-"""
-
-
-def test_drag_with_20000_leaves(lab: Any, shots: Path) -> None:
-    show = "explorer = nw.SplitExplorer(acts, neuron=0, top=20_000)\nexplorer"
-    notebook = lab.notebook("big", [BIG, show])
-    page = notebook.page
-    notebook.run_all()
-    page.locator(".nw-frame").wait_for(timeout=120_000)
-    frame = notebook.frame()
+def test_drag_with_20000_leaves(opened: Any, shots: Path) -> None:
+    notebook, frame = opened, opened.alone(2)
     frame.screenshot(path=shots / "big.png")
     places = [(i + 1) / 100 for i in range(100)]
     counts = notebook.dragged(places, lambda: notebook.cards().count())
     assert len(counts) > 3
-    page.close()
