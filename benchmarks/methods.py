@@ -68,7 +68,7 @@ def measured(acts: nw.Activations, who: Any, method: str, settings: dict[str, An
         share(labels, concepts.labels),
         adjusted_rand_score(labels, five),
         share(labels, five),
-        float(np.mean(concepts.found_purity())),
+        float(np.mean(concepts.retrieved_purity(by="dot"))),
         1000 * took,
     ]
 

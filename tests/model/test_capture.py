@@ -233,7 +233,9 @@ def test_a_vision_transformer(unit: str) -> None:
         name for name, m in model.named_modules() if name.endswith(".1") and list(m.children())
     )
     output = hooked(model, layer, FLOAT)
-    expected = {"cls": output[:, 0], "mean": output.mean(1), "token": output.flatten(0, 1)}[unit]
+    # [CLS] comes first, and is a special token.
+    patches = output[:, 1:]
+    expected = {"cls": output[:, 0], "mean": patches.mean(1), "token": patches.flatten(0, 1)}[unit]
     acts = read(model, RGB, layer, unit=unit)
     assert acts.shape[1] == 16
     np.testing.assert_allclose(acts.values, expected, atol=1e-5)
