@@ -331,9 +331,10 @@ class SplitExplorer(Live):
         neuron = wanted.get("neuron")
         neuron = self._split.direction if neuron is None else neuron
         request = neuron, wanted.get("top"), str(wanted.get("method")), wanted.get("metric")
-        self._start(self._resplit(*request), kind=SPLITTING)
+        by = wanted.get("by")
+        self._start(self._resplit(*request, by if by in READINGS else self.by), kind=SPLITTING)
 
-    def _resplit(self, neuron: Any, top: Any, method: str, metric: str | None) -> Steps:
+    def _resplit(self, neuron: Any, top: Any, method: str, metric: str | None, by: str) -> Steps:
         yield Progress(0.0, f"clustering {top} samples")
         try:
             made = self._make(neuron, self._acts.check_top(top), method, metric)
@@ -347,7 +348,12 @@ class SplitExplorer(Live):
             return
         yield Progress(0.9, f"clustering {top} samples")
         ready = self._ready(made)
-        yield lambda: self._show(*ready)
+
+        def show() -> None:
+            self._show(*ready)
+            self.by = by
+
+        yield show
         yield from self._afterwards()
 
     # Made anew while a capture runs

@@ -93,6 +93,13 @@ class Notebook:
         )
         return str(reply).strip()
 
+    def run_anew(self, name: str, cells: Sequence[int]) -> None:
+        """Run some cells, unless the kernel knows `name`: a test may have ended it."""
+        if "NameError" in self.python(name):
+            for cell in cells:
+                self.run_cell(cell)
+            self.frame()
+
     def frame(self, index: int = 0) -> Any:
         """One of the explorers on the page; an error where a cell has ended with one."""
         self.page.wait_for_function(
@@ -328,18 +335,10 @@ def _await_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def planted() -> list[str]:
-    """The cells of a notebook with an explorer of three kinds of samples."""
-    return [PLANTED, SHOW]
-
-
-@pytest.fixture(scope="session")
-def opened(lab: Lab, planted: list[str]) -> Iterator[Notebook]:
-    """That notebook, for all tests that put it back; the cell below shows the explorer again."""
-    notebook = lab.notebook("explore", [*planted, "explorer"])
-    for cell in (0, 1):
-        notebook.run_cell(cell)
-    notebook.frame()
+def opened(lab: Lab) -> Iterator[Notebook]:
+    """A notebook with an explorer of three kinds of samples, and a cell that shows it again."""
+    notebook = lab.notebook("explore", [PLANTED, SHOW, "explorer"])
+    notebook.run_anew("explorer", (0, 1))
     yield notebook
     notebook.page.close()
 
@@ -347,6 +346,7 @@ def opened(lab: Lab, planted: list[str]) -> Iterator[Notebook]:
 @pytest.fixture
 def notebook(opened: Notebook) -> Notebook:
     """That notebook, its explorer as it was at first."""
+    opened.run_anew("explorer", (0, 1))
     opened.python(
         "explorer.neuron, explorer.top, explorer.method = 1, 100, 'ward'\n"
         "explorer.metric = explorer.by = 'cosine'"

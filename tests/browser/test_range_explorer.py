@@ -46,9 +46,7 @@ report.to_altair()
 @pytest.fixture(scope="module")
 def opened(lab: Any) -> Iterator[Any]:
     notebook = lab.notebook("ranges", [DATA, SHOW, BOTH, CHART])
-    for cell in (0, 1):
-        notebook.run_cell(cell)
-    notebook.frame()
+    notebook.run_anew("explorer", (0, 1))
     yield notebook
     notebook.page.close()
 
@@ -56,6 +54,7 @@ def opened(lab: Any) -> Iterator[Any]:
 @pytest.fixture
 def notebook(opened: Any) -> Any:
     """The shared notebook, its explorer as it was at first."""
+    opened.run_anew("explorer", (0, 1))
     opened.python(
         "explorer.neuron = 3; explorer.neuron = 2; explorer.label = 'sandal'; explorer.tau = 2;"
         "explorer.rule = 'gaussian'; explorer.top = 0.3; explorer.alone = False"
@@ -201,28 +200,6 @@ def test_two_explorers_on_one_page_are_their_own(notebook: Any) -> None:
     expect(third.locator(".nw-number")).to_have_value("2.00")
 
 
-def test_reopened_without_the_kernel(lab: Any, shots: Path) -> None:
-    notebook = lab.notebook("ranges-again", [DATA, SHOW])
-    page = notebook.page
-    notebook.run_all()
-    notebook.frame()
-    rest(notebook)
-    notebook.saved_whole("explorer")
-    notebook.end_kernel()
-    frame = notebook.frame()
-    before = said(notebook)
-    frame.locator(".nw-slider input[type=range]").fill("0.7")
-    expect(frame.locator(".nw-said-line")).to_have_text(re.compile("^τ 0.70: "))
-    assert said(notebook) != before
-    assert frame.locator(".nw-tile").count() > 3
-    frame.locator("input.nw-neuron").fill("4")
-    frame.locator("input.nw-neuron").press("Enter")
-    expect(frame.locator(".nw-status")).to_contain_text("run its cell again")
-    frame.screenshot(path=shots / "ranges-without-kernel.png")
-    assert notebook.errors == []
-    page.close()
-
-
 PROMPT = """
 import neuronwidgets as nw
 stories = nw.datasets.stories()
@@ -289,6 +266,24 @@ def test_the_report_s_charts_need_no_network(notebook: Any, shots: Path) -> None
     chart.first.wait_for(timeout=60_000)
     chart.first.screenshot(path=shots / "report.png")
     assert not [url for url in notebook.requests if "cdn" in url]
+
+
+def test_reopened_without_the_kernel(notebook: Any, shots: Path) -> None:
+    notebook.alone(1)
+    rest(notebook)
+    notebook.saved_whole("explorer")
+    notebook.end_kernel()
+    frame = notebook.frame()
+    before = said(notebook)
+    frame.locator(".nw-slider input[type=range]").fill("0.7")
+    expect(frame.locator(".nw-said-line")).to_have_text(re.compile("^τ 0.70: "))
+    assert said(notebook) != before
+    assert frame.locator(".nw-tile").count() > 3
+    frame.locator("input.nw-neuron").fill("4")
+    frame.locator("input.nw-neuron").press("Enter")
+    expect(frame.locator(".nw-status")).to_contain_text("run its cell again")
+    frame.screenshot(path=shots / "ranges-without-kernel.png")
+    assert notebook.errors == []
 
 
 def test_drag_with_14_x_20000_samples(apart: Any) -> None:

@@ -34,44 +34,6 @@ def test_two_views_agree(notebook: Any) -> None:
     notebook.frame()
 
 
-def test_reload_and_reopen_without_the_kernel(lab: Any, planted: list[str], shots: Path) -> None:
-    notebook = lab.notebook("again", [*planted])
-    page = notebook.page
-    notebook.run_all()
-    notebook.frame().locator(".nw-slider input[type=range]").fill("0.42")
-    field = notebook.frame().locator("input.nw-title").first
-    field.fill("kept")
-    field.press("Enter")
-    notebook.follows("list(explorer.names.values())", "['kept']")
-    said = notebook.frame().locator(".nw-said").inner_text()
-    notebook.saved_whole("explorer")
-
-    notebook.open()
-    expect(notebook.frame().locator(".nw-said")).to_have_text(said)
-    expect(notebook.frame().locator("input.nw-title").first).to_have_value("kept")
-    notebook.frame().locator(".nw-slider input[type=range]").fill("1")
-    notebook.follows("len(explorer.concepts)", "1")
-    notebook.frame().locator(".nw-slider input[type=range]").fill("0.42")
-    notebook.follows("len(explorer.concepts) > 1", "True")
-    notebook.saved_whole("explorer")
-
-    # Another day: another kernel, which knows nothing of the explorer.
-    notebook.end_kernel()
-    assert "NameError" in notebook.python("explorer")
-    frame = notebook.frame()
-    expect(frame.locator("input.nw-title").first).to_have_value("kept")
-    assert frame.locator(".nw-tile").count() > 16
-    frame.locator(".nw-slider input[type=range]").fill("1")
-    expect(notebook.cards()).to_have_count(1)
-    frame.locator(".nw-slider input[type=range]").fill("0.3")
-    expect(notebook.cards()).not_to_have_count(1)
-    expect(notebook.cards().first).to_contain_text("retrieved from all 300")
-    expect(frame.locator(".nw-pending")).to_have_count(0)
-    frame.screenshot(path=shots / "without-kernel.png")
-    assert notebook.errors == []
-    page.close()
-
-
 def test_an_exported_page_keeps_its_slider(lab: Any, notebook: Any, shots: Path) -> None:
     notebook.python("explorer.rename(0, '</script><b>mine</b> \u00e9')")
     path = Path(notebook.python("print(explorer.to_html('page').absolute())"))
@@ -150,3 +112,37 @@ def test_dark_and_narrow(restyled: Any, shots: Path) -> None:
         box = tick.bounding_box()
         assert tree["y"] - 8 < box["y"] < box["y"] + box["height"] < tree["y"] + tree["height"] + 8
     frame.screenshot(path=shots / "narrow.png")
+
+
+def test_reload_and_reopen_without_the_kernel(notebook: Any, shots: Path) -> None:
+    notebook.frame().locator(".nw-slider input[type=range]").fill("0.42")
+    field = notebook.frame().locator("input.nw-title").first
+    field.fill("kept")
+    field.press("Enter")
+    notebook.follows("list(explorer.names.values())", "['kept']")
+    said = notebook.frame().locator(".nw-said").inner_text()
+    notebook.saved_whole("explorer")
+
+    notebook.open()
+    expect(notebook.frame().locator(".nw-said")).to_have_text(said)
+    expect(notebook.frame().locator("input.nw-title").first).to_have_value("kept")
+    notebook.frame().locator(".nw-slider input[type=range]").fill("1")
+    notebook.follows("len(explorer.concepts)", "1")
+    notebook.frame().locator(".nw-slider input[type=range]").fill("0.42")
+    notebook.follows("len(explorer.concepts) > 1", "True")
+    notebook.saved_whole("explorer")
+
+    # Another day: another kernel, which knows nothing of the explorer.
+    notebook.end_kernel()
+    assert "NameError" in notebook.python("explorer")
+    frame = notebook.frame()
+    expect(frame.locator("input.nw-title").first).to_have_value("kept")
+    assert frame.locator(".nw-tile").count() > 16
+    frame.locator(".nw-slider input[type=range]").fill("1")
+    expect(notebook.cards()).to_have_count(1)
+    frame.locator(".nw-slider input[type=range]").fill("0.3")
+    expect(notebook.cards()).not_to_have_count(1)
+    expect(notebook.cards().first).to_contain_text("retrieved from all 300")
+    expect(frame.locator(".nw-pending")).to_have_count(0)
+    frame.screenshot(path=shots / "without-kernel.png")
+    assert notebook.errors == []

@@ -22,8 +22,7 @@ lab"""
 @pytest.fixture(scope="module")
 def opened(lab: Any) -> Iterator[Any]:
     notebook = lab.notebook("toys", [SHOW], 1500, 2000)
-    notebook.run_all()
-    notebook.frame()
+    notebook.run_anew("lab", (0,))
     yield notebook
     assert notebook.errors == []
     notebook.page.close()
@@ -32,6 +31,7 @@ def opened(lab: Any) -> Iterator[Any]:
 @pytest.fixture
 def notebook(opened: Any) -> Any:
     """The shared notebook, its lab at the start."""
+    opened.run_anew("lab", (0,))
     opened.python("lab._embed(None, ''); lab.running = False; lab.configs = first;"
                   "lab.neuron = lab.feature = lab.checkpoint = None")  # fmt: skip
     expect(progress(opened)).to_have_text("step 0 of 300")
@@ -223,9 +223,24 @@ def test_choose_and_split_a_neuron(notebook: Any, shots: Path) -> None:
     notebook.follows("lab.explorer", "None")
 
 
-def test_reload_and_reopen_without_the_kernel(lab: Any, shots: Path) -> None:
-    notebook = lab.notebook("toys-kept", [SHOW], 1500, 2000)
-    notebook.run_all()
+def test_narrow(notebook: Any, shots: Path) -> None:
+    trained(notebook)
+    notebook.page.set_viewport_size({"width": 760, "height": 1800})
+    notebook.command("application:toggle-left-area")
+    notebook.page.wait_for_function("() => document.querySelector('.nw-frame').clientWidth < 760")
+    frame = notebook.frame()
+    box = frame.bounding_box()
+    for part in frame.locator("canvas, button, input").all():
+        if part.is_visible():
+            inside = part.bounding_box()
+            assert inside["x"] >= box["x"] - 1
+            assert inside["x"] + inside["width"] <= box["x"] + box["width"] + 1
+    frame.screenshot(path=shots / "toys-narrow.png")
+    notebook.command("application:toggle-left-area")
+    notebook.page.set_viewport_size({"width": 1500, "height": 2000})
+
+
+def test_reload_and_reopen_without_the_kernel(notebook: Any, shots: Path) -> None:
     trained(notebook)
     said = [counted(notebook, r) for r in (0, 1)]
     notebook.saved_whole("lab")
@@ -242,21 +257,3 @@ def test_reload_and_reopen_without_the_kernel(lab: Any, shots: Path) -> None:
     notebook.theme("JupyterLab Dark")
     frame.screenshot(path=shots / "toys-dark.png")
     notebook.theme("JupyterLab Light")
-    notebook.page.close()
-
-
-def test_narrow(notebook: Any, shots: Path) -> None:
-    trained(notebook)
-    notebook.page.set_viewport_size({"width": 760, "height": 1800})
-    notebook.command("application:toggle-left-area")
-    notebook.page.wait_for_function("() => document.querySelector('.nw-frame').clientWidth < 760")
-    frame = notebook.frame()
-    box = frame.bounding_box()
-    for part in frame.locator("canvas, button, input").all():
-        if part.is_visible():
-            inside = part.bounding_box()
-            assert inside["x"] >= box["x"] - 1
-            assert inside["x"] + inside["width"] <= box["x"] + box["width"] + 1
-    frame.screenshot(path=shots / "toys-narrow.png")
-    notebook.command("application:toggle-left-area")
-    notebook.page.set_viewport_size({"width": 1500, "height": 2000})

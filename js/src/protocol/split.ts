@@ -115,7 +115,14 @@ export interface RefinementMessage {
 
 /** Messages from the view to the kernel. */
 export type Request =
-  | { type: "split.request"; neuron: number | null; top: number; method: string; metric?: string }
+  | {
+      type: "split.request";
+      neuron: number | null;
+      top: number;
+      method: string;
+      metric?: string;
+      by?: By;
+    }
   | { type: "job.cancel" }
   | { type: "capture.cancel" };
 

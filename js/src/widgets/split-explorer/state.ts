@@ -263,13 +263,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
     /** Cluster and read as the paper does, or as is usual here. */
     setPaper(on: boolean) {
-      by.set(on ? "dot" : "cosine");
       requests.request({
         type: "split.request",
         neuron: neuron.value,
         top: top.value,
         method: "ward",
         metric: on ? "euclidean" : "cosine",
+        by: on ? "dot" : "cosine",
       });
     },
 

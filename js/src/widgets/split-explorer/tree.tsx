@@ -1,6 +1,6 @@
 /** The dendrogram with the threshold line on it, the slider and the number below. */
 import type { Signal } from "@preact/signals";
-import { useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { branches, trace, yOf } from "../../core/dendrogram";
 import { fromUnit, keyed, short, toUnit, typed } from "../../core/scale";
 import { type Tree, topOf } from "../../core/tree";
@@ -164,18 +164,7 @@ export function ThresholdTree({ state, theme }: Props) {
           </span>
         </label>
         <RefinedNote state={state} />
-        <label class="nw-switch">
-          <input
-            type="checkbox"
-            role="switch"
-            aria-checked={state.paper.value}
-            checked={state.paper.value}
-            onChange={(event) => state.setPaper(event.currentTarget.checked)}
-          />
-          <span title="Ward's linkage of the vectors as they are, and retrieval by dot product (arXiv 2304.09707); off: both by direction">
-            clustering and retrieval as in the paper
-          </span>
-        </label>
+        <PaperSwitch state={state} />
         {state.selection.value.length > 0 && (
           <button type="button" class="nw-plain-button" onClick={() => state.clearSelection()}>
             clear selection ({state.selection.value.length})
@@ -183,6 +172,31 @@ export function ThresholdTree({ state, theme }: Props) {
         )}
       </div>
     </div>
+  );
+}
+
+/** The kernel turns it; where there is none it turns back. */
+function PaperSwitch({ state }: { state: State }) {
+  const box = useRef<HTMLInputElement>(null);
+  const on = state.paper.value;
+  const status = state.status.value;
+  useEffect(() => {
+    if (box.current && status.state !== "running") box.current.checked = on;
+  }, [on, status]);
+  return (
+    <label class="nw-switch">
+      <input
+        ref={box}
+        type="checkbox"
+        role="switch"
+        aria-checked={on}
+        checked={on}
+        onChange={(event) => state.setPaper(event.currentTarget.checked)}
+      />
+      <span title="Ward's linkage of the vectors as they are, and retrieval by dot product (arXiv 2304.09707); off: both by direction">
+        clustering and retrieval as in the paper
+      </span>
+    </label>
   );
 }
 
