@@ -90,7 +90,7 @@ class Activations:
         """`acts` itself, or an `S x D` array as activations.
 
         Raises:
-            TypeError: a capture that still runs, a layer that is split.
+            TypeError: a capture that still runs, a layer that is split, several layers.
         """
         if isinstance(acts, cls):
             return acts
@@ -99,6 +99,10 @@ class Activations:
                 f"acts is {acts!r}: pass what it has, acts.so_far(), or what it will have, "
                 "acts.result()."
             )
+        if isinstance(acts, Mapping):
+            names = list(map(repr, acts))
+            first = f": pass one of them, acts[{names[0]}]" if names else ""
+            raise TypeError(f"acts holds {len(names)} layers ({', '.join(names[:3])}){first}.")
         if hasattr(acts, "concept_vectors"):
             raise TypeError(
                 f"acts is {acts!r}: pass one neuron of it, layer.split(neuron), or its "

@@ -176,6 +176,12 @@ def capture(
             of the wrong length, or given apart from data that is shuffled, token ids whose padding
             cannot be told, an output without neurons, NaN or infinite activations.
     """
+    if not isinstance(unit, str):
+        kind = type(unit).__name__
+        raise TypeError(
+            f"unit must be one of {', '.join(map(repr, UNITS))}, got a {kind}. Labels are passed "
+            "by name: labels=..."
+        )
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r}; one of {', '.join(map(repr, UNITS))} is needed.")
     if long not in ("cut", "windows"):

@@ -220,3 +220,22 @@ def test_an_edit_after_a_pass_that_was_broken_off() -> None:
     from torch.overrides import _get_current_function_mode_stack
 
     assert not _get_current_function_mode_stack()
+
+
+def test_several_layers_where_one_is_needed() -> None:
+    both = nw.capture(net(), X[:20], ["block.relu", "block"], call=0, progress=False)
+    words = r"acts holds 2 layers \('block.relu', 'block'\): pass one of them, acts\['block.relu'\]"
+    for use in (
+        lambda: nw.split(both, 0),
+        lambda: nw.split_layer(both),
+        lambda: nw.SplitExplorer(both, 0),
+    ):
+        with pytest.raises(TypeError, match=words):
+            use()
+
+
+def test_labels_are_passed_by_name() -> None:
+    with pytest.raises(
+        TypeError, match=r"unit must be one of 'mean'.*, got a ndarray\. Labels are"
+    ):
+        nw.capture(net(), X[:20], "block.relu", LABELS[:20], progress=False)
