@@ -37,22 +37,6 @@ def concepts(neurons: Neurons) -> np.ndarray:
 
 
 @score(
-    title="variety",
-    source="ours",
-    low=0,
-    high=2,
-    higher="the top samples have less in common",
-)
-def variety(neurons: Neurons) -> np.ndarray:
-    """How little a neuron's top samples have in common (see `Neurons.variety`).
-
-    0: all in one direction from the layer's mean; 1: as random samples; higher: less in common. It
-    does not say whether they fall into groups: noise has 1 as well.
-    """
-    return neurons.variety
-
-
-@score(
     title="polysemanticity",
     source="after arXiv 2508.16950",
     low=0,
@@ -112,6 +96,22 @@ def polysemanticity(
     out = {"polysemanticity": apart * np.clip(neurons.variety, 0, 1), **out}
     resting = neurons.active < ACTIVE
     return {name: np.where(resting, np.nan, column) for name, column in out.items()}
+
+
+@score(
+    title="variety",
+    source="ours",
+    low=0,
+    high=2,
+    higher="the top samples have less in common",
+)
+def variety(neurons: Neurons) -> np.ndarray:
+    """How little a neuron's top samples have in common (see `Neurons.variety`).
+
+    0: all in one direction from the layer's mean; 1: as random samples; higher: less in common. It
+    does not say whether they fall into groups: noise has 1 as well.
+    """
+    return neurons.variety
 
 
 @score(
