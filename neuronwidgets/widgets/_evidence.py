@@ -74,6 +74,8 @@ class Evidence:
             about["elsewhere"] = True
         if split.labels is not None:
             tensors["label"] = split.labels.astype(np.int32)
+        if split.doubt:
+            about["doubt"] = split.doubt
         if split.tokens is not None:
             tensors["token"] = split.tokens.codes
             about["tokens"] = list(split.tokens.names)

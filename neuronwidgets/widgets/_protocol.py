@@ -12,6 +12,7 @@ tree        merge int32 (n-1) x 2   children of each merge, the larger first
             map float32 n x 2       the samples in the plane; meta.elsewhere is true where
                                     tree and map are not of the layer's own vectors
             color int16 2n-1        palette slot of each node, -1 too small to be a concept
+            meta.doubt              why its concepts should not be trusted (absent if they may be)
             truth_node int32 p      the nodes that can be concepts (absent without truth)
             truth float64 p x f     cosines of their vectors with the true features that drive the
                                     neuron, meta.truth.names (absent without truth)

@@ -13,6 +13,7 @@ import traitlets as t
 from ipywidgets.widgets.widget import _instances
 
 import neuronwidgets as nw
+from neuronwidgets.activations import Samples
 from neuronwidgets.concepts import suggest
 from neuronwidgets.concepts.control import DRAWS, shares_at_random
 from neuronwidgets.concepts.suggest import resamples_of
@@ -283,3 +284,15 @@ def test_without_labels_there_is_no_chance() -> None:
     assert (tensors["retrieved_label"] == -1).all()
     assert not explorer._proof.lacks([int(node) for node in explorer.concepts.nodes])
     explorer.close()
+
+
+def test_a_doubt_about_the_top_samples_is_in_the_message() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 8)).astype("f4")
+    item, token = np.divmod(np.arange(300), 5)
+    values[token == 0, 0] += 20
+    samples = Samples(300, texts=["one two three"] * 60, item=item, token=token)
+    acts = nw.Activations("layer", values, samples)
+    doubted = unpack(nw.SplitExplorer(acts, 0, top=30)._tree)[1]
+    assert doubted["doubt"] == "100% of its top samples are at position 0 of their texts"
+    assert "doubt" not in unpack(nw.SplitExplorer(acts, 1, top=30)._tree)[1]

@@ -29,6 +29,8 @@ export interface TreeMessage {
   minSize: number;
   /** Whether the tree and the map are of other points than the layer's own vectors. */
   elsewhere?: boolean;
+  /** Why its concepts should not be trusted, in a clause. */
+  doubt?: string;
   /** Whether its samples are texts, of which words can be said. */
   words?: boolean;
   labels: string[];

@@ -75,6 +75,11 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         </span>
       </header>
       <Shares cut={cut} total={data.tree.n} />
+      {data.doubt && (
+        <p class="nw-caption" role="note">
+          <b>Do not trust these concepts: {data.doubt}.</b>
+        </p>
+      )}
       <Scores scores={state.scores.value} moved={state.threshold.value !== data.suggested} />
       <p class="nw-caption">
         <span>its strongest, of {data.samples.toLocaleString("en")}</span>
