@@ -24,16 +24,26 @@ describe("precision", () => {
   it("is the share of the concept's own label, beside chance at its size", () => {
     const found = precisionOf(concept, retrieved([1, 2, 3, 4], labels), "cosine", chance);
     // Size 8 is half way from 4 to 16 on a logarithmic scale.
-    expect(found).toEqual({ value: 0.75, chance: 0.375, likely: true });
+    expect(found).toEqual({ value: 0.75, chance: 0.375, high: 0.75, level: false });
     expect(precisionOf(concept, retrieved([1, 2, 3, 4], labels), "dot", chance)).toEqual({
       value: 0,
       chance: 0.5,
-      likely: true,
+      high: 0.5,
+      level: true,
     });
   });
-  it("is better than chance above what most groups reach", () => {
-    const all = retrieved([1, 2, 3, 4], [7, 7, 7, 7]);
-    expect(precisionOf(concept, all, "cosine", chance)?.likely).toBe(false);
+  it("is at chance up to five points above what groups have on average", () => {
+    const rows = Array.from({ length: 40 }, (_, i) => i);
+    const of = (hits: number) => {
+      const some = retrieved(
+        rows,
+        rows.map((i) => (i < hits ? 7 : 1)),
+      );
+      return precisionOf(concept, some, "cosine", chance)?.level;
+    };
+    // Chance has 0.375: 16 of 40 are 0.4, 17 are 0.425.
+    expect(of(16)).toBe(true);
+    expect(of(17)).toBe(false);
   });
   it("takes the nearest size beyond those that were measured", () => {
     const some = retrieved([1, 2, 3, 4], labels);
@@ -49,7 +59,7 @@ describe("precision", () => {
     expect(precisionOf({ ...concept, purity: 0.5 }, some, "cosine", chance)).toBeNull();
     expect(precisionOf({ ...concept, label: -1 }, some, "cosine", chance)).toBeNull();
     expect(precisionOf({ ...concept, labelled: 5 }, some, "cosine", chance)).toBeNull();
-    const alone = { value: 0.75, chance: null, likely: false };
+    const alone = { value: 0.75, chance: null, high: null, level: false };
     expect(precisionOf(concept, some, "cosine", null)).toEqual(alone);
     expect(precisionOf({ ...concept, label: 1 }, some, "cosine", chance)?.chance).toBeNull();
   });

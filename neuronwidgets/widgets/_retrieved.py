@@ -23,7 +23,7 @@ WIDTH = 20
 SIZES = 6
 """For so many sizes of groups chance is measured; a concept's own is between two of them."""
 LIKELY = 0.95
-"""A concept that is not above this share of random groups is no better than chance."""
+"""What this share of random groups has at most is said beside their mean."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ LOOK = r"""cards => cards.map(card => {
     tile => Number(tile.getAttribute('aria-label').match(/sample (\d+)$/)[1]));
   const share = card.querySelector('.nw-bar')?.getAttribute('aria-label');
   const shared = [...card.querySelectorAll('.nw-caption span')].map(
-    span => span.textContent.match(/^(\d+)% shared with other concepts$/)).find(Boolean)[1];
+    span => span.textContent.match(/^(\d+)% shared$/)).find(Boolean)[1];
   return [rows, share ? parseInt(share) : null, Number(shared)];
 })"""
 

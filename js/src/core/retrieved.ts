@@ -2,6 +2,8 @@
 import type { By, Chance, Retrieved } from "../protocol/split";
 import type { Concept } from "./concepts";
 
+/** So little above chance is none of the concept's doing. */
+const BETTER = 0.05;
 /** Below this, a concept comes back from too few halves of its samples to be relied on. */
 export const UNSTABLE = 0.5;
 
@@ -10,8 +12,10 @@ export interface Precision {
   value: number;
   /** What groups of as many top samples, drawn at random, have for that label. */
   chance: number | null;
-  /** Whether it is no better than most of those. */
-  likely: boolean;
+  /** What 95% of those have at most. */
+  high: number | null;
+  /** Whether it is no better than they are on average. */
+  level: boolean;
 }
 
 /** null where no label is carried by more than half of its own samples. */
@@ -27,7 +31,7 @@ export function precisionOf(
   const value = hits / labels[by].length;
   const mean = chance && atSize(chance, chance.mean, by, size, label);
   const high = chance && atSize(chance, chance.high, by, size, label);
-  return { value, chance: mean, likely: high !== null && value <= high };
+  return { value, chance: mean, high, level: mean !== null && value < mean + BETTER };
 }
 
 /** A share of one label at a size, from the measured sizes around it on a logarithmic scale. */

@@ -79,7 +79,7 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
         </span>
         {shared !== null && (
           <span title="of what it retrieves, how much another concept of this cut retrieves too">
-            {percent(shared)} shared with other concepts
+            {percent(shared)} shared
           </span>
         )}
       </p>
@@ -93,19 +93,21 @@ interface BarProps extends Precision {
   color: string;
 }
 
-function PrecisionBar({ value, chance, likely, name, count, color }: BarProps) {
-  const other = chance === null ? "" : `; random groups of its size: ${percent(chance)}`;
-  const said = `${percent(value)} of ${count} are ${name}${other}`;
+function PrecisionBar({ value, chance, high, level, name, count, color }: BarProps) {
+  const most = high === null ? "" : `, 95% of them up to ${percent(high)}`;
+  const other = chance === null ? "" : `; random groups of its size: ${percent(chance)}${most}`;
+  const end = level ? ": no better than chance" : "";
+  const said = `${percent(value)} of ${count} are ${name}${other}${end}`;
   return (
     <span class="nw-precision" title={said}>
       <span>
         {percent(value)} {isolated(name)}
+        {level && <b class="nw-differs">, at chance</b>}
       </span>
       <span class="nw-bar" role="img" aria-label={said}>
         <i style={{ width: `${value * 100}%`, background: color }} />
         {chance !== null && <i class="nw-chance" style={{ left: `${chance * 100}%` }} />}
       </span>
-      {likely && <span class="nw-differs">no better than chance</span>}
     </span>
   );
 }
