@@ -323,7 +323,7 @@ def mask_neurons(
     top: float = 0.3,
     *,
     neurons: Sequence[int] | np.ndarray | None = None,
-    to: To | None = None,
+    to: To = "zero",
     factor: float = 0.0,
     positions: Any = None,
     neuron_axis: int | None = None,
@@ -332,19 +332,20 @@ def mask_neurons(
     """Mask neurons whole while the `with` lasts.
 
     `mask_neurons(model, ranges, label)` masks a label's salient neurons: the range mask at
-    `tau = inf`, with its arguments, to the "mean" if `to` is not given. `mask_neurons(model, layer,
-    [3, 5])` masks these neurons of a layer; it has no means, so `to` is "zero" or "factor".
+    `tau = inf`, with its arguments. `mask_neurons(model, layer, [3, 5])` masks these neurons of a
+    layer; it has no means, so `to` is "zero" or "factor". Both are zero ablation if `to` is not
+    given; `to="mean"` leaves the model closer to what it knows.
     """
     if isinstance(ranges, str | nn.Module) or not hasattr(ranges, "intervals"):
         if neurons is not None:
             raise ValueError("neurons are given twice: mask_neurons(model, layer, [3, 5]).")
         layer: Any = ranges
         edit = _whole_neurons(
-            layer_name(model, layer), neuron_numbers(label), to or "zero", factor, positions, call
+            layer_name(model, layer), neuron_numbers(label), to, factor, positions, call
         )
     else:
         edit = range_edit(
-            ranges, label, float("inf"), top, neurons=neurons, to=to or "mean", factor=factor,
+            ranges, label, float("inf"), top, neurons=neurons, to=to, factor=factor,
             positions=positions, call=call,
         )  # fmt: skip
     with applied(model, edit, neuron_axis):

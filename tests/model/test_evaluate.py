@@ -84,7 +84,7 @@ def test_resumed_equals_full_passes_and_masks_by_hand(case: dict[str, Any]) -> N
                     masked = model(x).argmax(1).numpy()
                 right = fast.right[1 + 3 * t + c]
                 np.testing.assert_array_equal(right, masked == case["y"])
-        with nw.mask_neurons(model, case["ranges"], "hat", top=4):
+        with nw.mask_neurons(model, case["ranges"], "hat", top=4, to="mean"):
             masked = model(x).argmax(1).numpy()
     hat = case["ranges"].label_names.index("hat")
     np.testing.assert_array_equal(fast.right[1 + 6 + hat], masked == case["y"])
@@ -355,7 +355,10 @@ def test_perplexity_is_the_model_s_own_loss(speaking: dict[str, Any]) -> None:
         assert report.tokens.sum() == count
         assert report.nats[0].sum() == pytest.approx(nats, rel=1e-5)
         # The neuron mask of the last label, by hand.
-        with nw.mask_neurons(speaking["lm"], speaking["ranges"], "dogs", 5), torch.no_grad():
+        with (
+            nw.mask_neurons(speaking["lm"], speaking["ranges"], "dogs", 5, to="mean"),
+            torch.no_grad(),
+        ):
             ids = speaking["tokenizer"](texts[0], return_tensors="pt")["input_ids"]
             loss = float(speaking["lm"](ids, labels=ids).loss) * (ids.shape[1] - 1)
         place = speaking["texts"].index(texts[0])

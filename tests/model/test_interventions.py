@@ -86,7 +86,7 @@ def test_a_neuron_mask_replaces_always(gpt2: GPT2LMHeadModel) -> None:
     def zero(values: torch.Tensor) -> torch.Tensor:
         return values.index_fill(-1, torch.tensor([3, 7]), 0.0)
 
-    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], to="zero"):
+    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7]):
         assert torch.equal(logits(gpt2), by_hand(gpt2, zero))
     mean = torch.tensor((found.count @ found.mean / found.count.sum())[[3, 7]]).float()
 
@@ -95,7 +95,7 @@ def test_a_neuron_mask_replaces_always(gpt2: GPT2LMHeadModel) -> None:
         values[..., [3, 7]] = mean
         return values
 
-    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7]):
+    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], to="mean"):
         assert torch.equal(logits(gpt2), by_hand(gpt2, average))
     with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], to="factor", factor=1.0):
         assert torch.equal(logits(gpt2), logits(gpt2))
