@@ -29,6 +29,8 @@ MOST = 25_000
 """More samples than this are refused where all distances are needed: SciPy takes 16 bytes for each
 pair (5 GB)."""
 
+SMALL = 1e-30
+"""Squares above this have lost nothing, in float32 either."""
 LARGE = 1_500_000_000
 """From so many samples x samples x (neurons + 64) on, our kernels beat SciPy (0.2 s)."""
 
@@ -105,6 +107,11 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
 def at_unit_length(points: Any) -> Any:
     """Rows of an `... x n x D` array or tensor divided by their L2 norm; zero rows stay zero."""
     library = np if isinstance(points, np.ndarray) else _torch()
+    if library is np and points.ndim == 2:
+        with np.errstate(over="ignore", under="ignore"):
+            squares = np.einsum("nd,nd->n", points, points)
+        if ((squares > SMALL) & (squares < np.inf)).all():
+            return points / np.sqrt(squares)[:, None]
     peak = abs(points).max(-1, keepdims=True) if library is np else points.abs().amax(-1, True)
     points = points / library.where(peak > 0, peak, library.ones_like(peak))
     norm = library.linalg.norm(points, axis=-1, keepdims=True)
@@ -151,16 +158,21 @@ def _matrix(X: Any) -> Any:
 
 def _by_scipy(points: Any, method: str, metric: str) -> np.ndarray:
     """Few samples: SciPy all the way."""
-    from scipy.spatial.distance import pdist
-
     if hasattr(points, "detach"):
         points = points.cpu().numpy()
+    return from_distances(pairwise(points, method, metric), method)
+
+
+def pairwise(points: np.ndarray, method: str, metric: str) -> np.ndarray:
+    """The distances that a linkage begins with, as SciPy has them: float64 `n (n - 1) / 2`."""
+    from scipy.spatial.distance import pdist
+
     if (method, metric) == ("ward", "cosine"):
         points, metric = at_unit_length(points), "euclidean"
-    distances = pdist(points, metric)
+    distances: np.ndarray = pdist(points, metric)
     if not np.isfinite(distances).all():
         raise _too_large(points)
-    return from_distances(distances, method)
+    return distances
 
 
 def from_distances(distances: np.ndarray, method: str) -> np.ndarray:

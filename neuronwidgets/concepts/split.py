@@ -305,7 +305,7 @@ def split(
         if made.chosen is not None:
             tree = Tree.of(made.Z)
             min_size = min(min_size, int(tree.size[tree.cut(made.chosen)].min()))
-    return Split(
+    split = Split(
         acts,
         given.neuron,
         direction,
@@ -322,6 +322,10 @@ def split(
         settings=settings,
         at_rest=at_rest,
     )
+    if made.distances is not None:
+        # What the cached property would compute again.
+        split.__dict__["distances"] = made.distances
+    return split
 
 
 def check_count(acts: Activations, top: Any) -> int:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from neuronwidgets.concepts.linkage import check_method, linkage, require_directions
+import numpy as np
+
+from neuronwidgets.concepts.linkage import (
+    check_method,
+    from_distances,
+    linkage,
+    pairwise,
+    require_directions,
+)
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.modes import own_modes
+
+FEW = 500
+"""Of so many samples the matrix of distances is small: 2 MB."""
 
 
 def ward(given: TopSamples, *, metric: str = "cosine") -> Clustering:
@@ -33,7 +44,14 @@ def single(given: TopSamples, *, metric: str | None = None) -> Clustering:
 
 @own_modes()
 def _linked(given: TopSamples, method: str, metric: str | None) -> Clustering:
+    from scipy.spatial.distance import squareform
+
     method, metric = check_method(method, metric)
     if metric == "cosine" and method != "ward":
         require_directions(given.vectors, given.index)
+    if 2 <= len(given.vectors) <= FEW:
+        # Kept: cuts are suggested from the same distances.
+        upper = pairwise(given.vectors.astype(np.float64), method, metric)
+        Z = from_distances(upper, method)
+        return Clustering(Z, metric=metric, linkage=method, distances=squareform(upper))
     return Clustering(linkage(given.vectors, method, metric), metric=metric, linkage=method)

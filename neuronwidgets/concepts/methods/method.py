@@ -43,6 +43,7 @@ class Clustering:
         linkage: whose heights `Z` has: "ward", "average", "complete" or "single".
         chosen: the threshold that gives the method's own clusters, where it says how many there
             are; `None` where the tree has to say it.
+        distances: float64 `n x n`, those that the linkage began with, where they were computed.
     """
 
     Z: np.ndarray
@@ -50,6 +51,7 @@ class Clustering:
     metric: str = "euclidean"
     linkage: str = "ward"
     chosen: float | None = None
+    distances: np.ndarray | None = None
 
 
 Method = Callable[..., Clustering]
