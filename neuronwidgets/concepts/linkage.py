@@ -109,7 +109,8 @@ def at_unit_length(points: Any) -> Any:
     library = np if isinstance(points, np.ndarray) else _torch()
     if library is np and points.ndim == 2:
         with np.errstate(over="ignore", under="ignore"):
-            squares = np.einsum("nd,nd->n", points, points)
+            # Not by einsum, whose order of adding depends on the processor.
+            squares = np.square(points).sum(axis=1)
         if ((squares > SMALL) & (squares < np.inf)).all():
             return points / np.sqrt(squares)[:, None]
     peak = abs(points).max(-1, keepdims=True) if library is np else points.abs().amax(-1, True)
