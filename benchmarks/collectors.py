@@ -21,14 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.capture.collectors import (
-    Chunk,
-    Collector,
-    Histogram,
-    Moments,
-    Reservoir,
-    Top,
-)
+from neuronwidgets.capturing.collectors import Chunk, Collector, Histogram, Moments, Reservoir, Top
 
 
 class Block(nn.Module):

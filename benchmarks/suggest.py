@@ -25,7 +25,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 import neuronwidgets as nw
 from neuronwidgets import toy
-from neuronwidgets.concepts import Split
+from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.suggest import stretches
 
 METHODS: tuple[tuple[str, str | None], ...] = (

@@ -35,8 +35,8 @@ def bare(steps, threads):
     torch.set_num_threads(before)
     print(steps / spent)
 if {all_threads}:
-    import sys; nw.ToyLab
-    sys.modules["neuronwidgets.widgets.toy_lab"].ALONE = 0
+    from neuronwidgets.widgets.toy_lab import widget
+    widget.ALONE = 0
 lab = nw.ToyLab([config(seed, 2**30) for seed in range({runs})])
 lab"""
 COUNT = """seconds => new Promise(done => {{

@@ -30,7 +30,7 @@ import numpy as np
 
 import neuronwidgets as nw
 from neuronwidgets import toy
-from neuronwidgets.concepts import Split
+from neuronwidgets.concepts.split import Split
 
 DRIVES, STRONG = 0.1, 0.5
 BASE = toy.Config.zero_bias(features=64, batch=256, steps=6656, learning_rate=0.01)

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations.largest import largest
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.arrays import number_array
-from neuronwidgets.labels import encode_labels
-from neuronwidgets.modes import own_modes
+from neuronwidgets.activations.topk import largest
+from neuronwidgets.core.arrays import number_array
+from neuronwidgets.core.labels import encode_labels
+from neuronwidgets.core.modes import own_modes
 
 _CHUNK = 1 << 24
 
@@ -124,7 +124,7 @@ class Activations:
             StoreError: (a `ValueError` and `OSError`) no store, another format, a damaged file, an
                 unknown layer.
         """
-        from neuronwidgets.activations.files import load
+        from neuronwidgets.activations.io import load
 
         return cls(**load(path, layer))
 
@@ -140,7 +140,7 @@ class Activations:
             StoreError: (a `ValueError` and `OSError`) a folder that cannot be written, or holds
                 anything else.
         """
-        from neuronwidgets.activations.files import save
+        from neuronwidgets.activations.io import save
 
         return save(self, path, dtype)
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from neuronwidgets.picture import is_ink, picture
-from neuronwidgets.text import well_formed
+from neuronwidgets.core.text import well_formed
+from neuronwidgets.display.image import is_ink, picture
 
 _NEEDED = "texts or images (arrays or PIL) are what can be shown"
 

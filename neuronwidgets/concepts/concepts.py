@@ -11,30 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
-from neuronwidgets.concepts import files, show
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.clustering.linkage.engine import at_unit_length
+from neuronwidgets.clustering.stability import recurring
+from neuronwidgets.clustering.tree import identities
+from neuronwidgets.concepts import display as show
+from neuronwidgets.concepts import io as files
 from neuronwidgets.concepts.control import DRAWS, jaccard, label_of, shares_at_random
-from neuronwidgets.concepts.linkage import at_unit_length
-from neuronwidgets.concepts.retrieval import (
-    CHUNK,
-    DEFAULT,
-    directions,
-    retrieve,
-    scored,
-    unit,
-)
+from neuronwidgets.concepts.retrieval import CHUNK, DEFAULT, directions, retrieve, scored, unit
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.concepts.split import Split
-from neuronwidgets.concepts.stability import recurring
 from neuronwidgets.concepts.suggest import MOST_SAMPLES
-from neuronwidgets.concepts.tree import identities
-from neuronwidgets.modes import own_modes
-from neuronwidgets.palette import COLORS
-from neuronwidgets.renamed import renamed
-from neuronwidgets.steps import drained
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.renamed import renamed
+from neuronwidgets.core.steps import drained
+from neuronwidgets.display.palette import COLORS
 
 if TYPE_CHECKING:
-    from neuronwidgets.concepts.naming import Naming, Plan
+    from neuronwidgets.concepts.naming.naming import Naming
+    from neuronwidgets.concepts.naming.plan import Plan
     from neuronwidgets.concepts.refine import Refinement
 
 
@@ -206,7 +201,7 @@ class Concepts:
         Raises:
             ValueError, TypeError: no labels, no texts, an unknown option, loaded from disk.
         """
-        from neuronwidgets.concepts.naming import named
+        from neuronwidgets.concepts.naming.naming import named
 
         return named(self, how, options)
 
@@ -216,7 +211,7 @@ class Concepts:
         Nothing is called before `plan.run()`. What is passed: see
         `neuronwidgets.concepts.naming.plan.plan`.
         """
-        from neuronwidgets.concepts.naming import plan
+        from neuronwidgets.concepts.naming.plan import plan
 
         return plan(self, call, samples, **options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuronwidgets.activations import Samples
+from neuronwidgets.activations.samples import Samples
 
 MOST = 0.9
 """So many of the top samples at one position are no coincidence..."""

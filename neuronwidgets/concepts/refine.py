@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuronwidgets.concepts.gram import gram
-from neuronwidgets.concepts.kmeans import kmeans
+from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.kmeans import kmeans
+from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.split import Split, check_min_size
-from neuronwidgets.concepts.tree import Tree
 
 PAPER_THRESHOLD = 15.0
 MOST_WORK = 200_000_000

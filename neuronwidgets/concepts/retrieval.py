@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
-from neuronwidgets.activations.largest import largest
-from neuronwidgets.modes import own_modes
-from neuronwidgets.steps import drained
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.topk import largest
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.steps import drained
 
 BY = ("cosine", "cosine-origin", "dot")
 DEFAULT = "cosine"

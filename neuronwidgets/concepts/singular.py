@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.methods.method import whole
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 GRAM = 4096
 """Up to so many neurons or samples, the smaller number counts, their products are kept (0.13 GB)

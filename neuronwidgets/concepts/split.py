@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.linkage.engine import at_unit_length, distances_of
+from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.doubts import doubt
-from neuronwidgets.concepts.gram import gram
-from neuronwidgets.concepts.linkage import at_unit_length, distances_of
-from neuronwidgets.concepts.methods import Clustering, TopSamples, check_settings, clustered
-from neuronwidgets.concepts.methods.method import whole
+from neuronwidgets.concepts.methods.method import Clustering, TopSamples, whole
+from neuronwidgets.concepts.methods.registry import check_settings, clustered
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
 from neuronwidgets.concepts.tokens import Tokens, tokens_of
 from neuronwidgets.concepts.top import check_distinct, top_samples
-from neuronwidgets.concepts.tree import Tree
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts

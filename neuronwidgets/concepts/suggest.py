@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.concepts.silhouette import silhouettes
-from neuronwidgets.concepts.tree import Tree, Trees
-from neuronwidgets.steps import drained
+from neuronwidgets.clustering.silhouette import silhouettes
+from neuronwidgets.clustering.tree import Tree, Trees
+from neuronwidgets.core.steps import drained
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.split import Split
@@ -309,7 +309,7 @@ def _stability(
     split: Split, found: list[Stretch]
 ) -> Generator[float, None, tuple[np.ndarray, int]]:
     """The mean over its concepts of how often each recurs, in the middle of each stretch."""
-    from neuronwidgets.concepts.stability import recurring
+    from neuronwidgets.clustering.stability import recurring
 
     tree = split.tree
     nodes = [_nodes(split, s) for s in found]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
-from neuronwidgets.activations.largest import largest
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.topk import largest
 
 DISTINCT = ("vector", "text")
 FEWEST = 10

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,17 +10,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuronwidgets.data.position_limit import positions
+from neuronwidgets.data.texts import prompt_ids
 from neuronwidgets.interventions.intervention import Intervention, editing
 from neuronwidgets.interventions.perplexity import check_causal
 from neuronwidgets.interventions.positions import CACHES
-from neuronwidgets.models import (
-    evaluating,
-    find_layer,
-    logits_of,
-    move,
-    positions,
-    prompt_ids,
-)
+from neuronwidgets.models.classes import logits_of
+from neuronwidgets.models.forward import move
+from neuronwidgets.models.hooks import evaluating
+from neuronwidgets.models.layers import find_layer
 
 TOKENS = 40
 TEMPERATURE = 0.7

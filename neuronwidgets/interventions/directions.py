@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.arrays import number_array
+from neuronwidgets.core.arrays import number_array
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
-from neuronwidgets.models import layer_name
-from neuronwidgets.modes import own_modes
+from neuronwidgets.models.layers import layer_name
 
 To = Literal["mean", "zero"]
 

@@ -9,13 +9,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.data.batches import batches
+from neuronwidgets.interventions.edited_forward import Passes
 from neuronwidgets.interventions.head import Representations
 from neuronwidgets.interventions.held_out import Answers, HeldOut
 from neuronwidgets.interventions.masks import HasRanges, NeuronEdit, To, range_edit
-from neuronwidgets.interventions.passes import Passes
 from neuronwidgets.interventions.perplexity import check_causal, losses
 from neuronwidgets.interventions.report import NEURON, MaskReport, Setting
-from neuronwidgets.models import LeftPadding, batches, class_names, evaluating, find_layer, move
+from neuronwidgets.models.classes import class_names
+from neuronwidgets.models.forward import move
+from neuronwidgets.models.hooks import evaluating
+from neuronwidgets.models.layers import find_layer
+from neuronwidgets.models.left_padding import LeftPadding
 
 INFINITE = float("inf")
 Neurons = Mapping[str, Sequence[int] | np.ndarray]

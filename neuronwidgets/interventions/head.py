@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.interventions.edited_forward import Batched
 from neuronwidgets.interventions.intervention import Intervention
-from neuronwidgets.interventions.passes import Batched
 from neuronwidgets.interventions.positions import Positions
-from neuronwidgets.modes import own_modes
 
 MOST = 1 << 31
 """Bytes of representations: 2 GiB."""

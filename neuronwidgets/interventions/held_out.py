@@ -10,17 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.labels import plain_label, plain_labels
-from neuronwidgets.models import (
-    LeftPadding,
-    batches,
-    class_codes,
-    class_logits,
-    is_binary,
-    logits_of,
-    move,
-)
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.labels import plain_label, plain_labels
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.data.batches import batches
+from neuronwidgets.models.classes import class_codes, class_logits, is_binary, logits_of
+from neuronwidgets.models.forward import move
+from neuronwidgets.models.left_padding import LeftPadding
 
 LIKE_SHARES = 4
 """So many log-odds are not all between 0 and 1 by chance."""
@@ -102,7 +97,7 @@ class HeldOut:
     def _refuse_seen(self, batch: Any, place: np.ndarray) -> None:
         if not self._seen:
             return
-        from neuronwidgets.activations import Samples
+        from neuronwidgets.activations.samples import Samples
 
         faces = Samples(batch.size, images=batch.images, texts=batch.texts)
         for i, mark in enumerate(faces.marks()):

@@ -12,14 +12,15 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.interventions.positions import Positions, first_tokens, places
-from neuronwidgets.models import find_layer, hooked, replaced, tensor_of
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
 from neuronwidgets.models.axes.layout import own_axis
 from neuronwidgets.models.axes.tracker import tensors_of
-from neuronwidgets.models.outputs import check_axes, checked, unclear
+from neuronwidgets.models.hooks import hooked
+from neuronwidgets.models.layers import find_layer
+from neuronwidgets.models.outputs import check_axes, checked, replaced, tensor_of, unclear
 from neuronwidgets.models.visits import Visits
-from neuronwidgets.modes import own_modes
 
 
 class Intervention(Protocol):

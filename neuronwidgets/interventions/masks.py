@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.activations import how_many
+from neuronwidgets.activations.how_many import how_many
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.interventions.directions import finite
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
-from neuronwidgets.models import layer_name
-from neuronwidgets.modes import own_modes
+from neuronwidgets.models.layers import layer_name
 
 To = Literal["zero", "mean", "soft", "factor"]
 TO: tuple[str, ...] = ("zero", "mean", "soft", "factor")

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.models import logits_of
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.models.classes import logits_of
 
 
 def check_causal(model: nn.Module) -> None:

@@ -10,11 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.data.batches import batches
+from neuronwidgets.interventions.edited_forward import Passes
 from neuronwidgets.interventions.intervention import Intervention
-from neuronwidgets.interventions.passes import Passes
 from neuronwidgets.interventions.perplexity import losses
-from neuronwidgets.models import LeftPadding, batches, evaluating, find_layer, logits_of, move
-from neuronwidgets.modes import own_modes
+from neuronwidgets.models.classes import logits_of
+from neuronwidgets.models.forward import move
+from neuronwidgets.models.hooks import evaluating
+from neuronwidgets.models.layers import find_layer
+from neuronwidgets.models.left_padding import LeftPadding
 
 
 @dataclass(frozen=True, repr=False)

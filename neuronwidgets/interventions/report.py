@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
-from neuronwidgets.modes import own_modes
 
 RESAMPLES = 1000
 NEURON = "neuron"
@@ -172,8 +172,8 @@ class MaskReport:
         return pd.DataFrame(rows)
 
     def to_altair(self) -> Any:
-        """Altair charts on one page, see `neuronwidgets.interventions.charts`."""
-        from neuronwidgets.interventions.charts import charts
+        """Altair charts on one page, see `neuronwidgets.interventions.display`."""
+        from neuronwidgets.interventions.display import charts
 
         return charts(self)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.labels import Label, is_whole, plain_label, plain_names, titled
+from neuronwidgets.core.labels import Label, is_whole, plain_label, plain_names, titled
 
 
 def logits_of(output: Any, predict: Callable[[Any], Any] | None = None) -> torch.Tensor:

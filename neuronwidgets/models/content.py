@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.models.batch import Batch
+from neuronwidgets.data.batch import Batch
 
 SINK = 5.0
 """A first token that is so many times longer than the others is an attention sink: in a language

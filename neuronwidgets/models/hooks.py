@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.models.compiled import hooks_seen, plain
-from neuronwidgets.models.run import call, described
+from neuronwidgets.core.compiled import hooks_seen, plain
+from neuronwidgets.models.forward import call, described
 
 
 class _Reached(BaseException):

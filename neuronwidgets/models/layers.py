@@ -10,7 +10,7 @@ from typing import Any, overload
 
 from torch import nn
 
-from neuronwidgets.models.compiled import COMPILED, plain
+from neuronwidgets.core.compiled import COMPILED, plain
 from neuronwidgets.models.neurons import neuron_layers
 
 _WIDTH_ATTRIBUTES = ("out_features", "out_channels", "num_features", "embedding_dim", "nf")

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.models.batch import Batch
+from neuronwidgets.data.batch import Batch
+from neuronwidgets.models.forward import call, move
 from neuronwidgets.models.hooks import evaluating
 from neuronwidgets.models.outputs import tensor_of
-from neuronwidgets.models.run import call, move
 
 SAME = 1e-3
 """How far answers with and without padding may be apart: the mean over neurons of the largest

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.axes import Layout
-from neuronwidgets.models.batch import Batch
 
 _EXPERTS = ".experts."
 

@@ -6,10 +6,10 @@ the tied model of Elhage et al. 2022, *Toy Models of Superposition*.
 
 from neuronwidgets.toy.calibration import Calibration as Calibration
 from neuronwidgets.toy.calibration import calibrate as calibrate
-from neuronwidgets.toy.comparison import Comparison as Comparison
-from neuronwidgets.toy.comparison import compare as compare
 from neuronwidgets.toy.config import PRESETS as PRESETS
 from neuronwidgets.toy.config import Config as Config
+from neuronwidgets.toy.display import Comparison as Comparison
+from neuronwidgets.toy.display import compare as compare
 from neuronwidgets.toy.run import Log as Log
 from neuronwidgets.toy.run import Run as Run
 from neuronwidgets.toy.tied import Superposition as Superposition

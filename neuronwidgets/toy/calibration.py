@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.arrays import number_array
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.arrays import number_array
+from neuronwidgets.core.modes import own_modes
 
 COSINE = 0.9
 """A true direction counts as recovered from this cosine on, unless told otherwise."""

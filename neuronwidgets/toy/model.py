@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.network import activate
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy import measures
 from neuronwidgets.toy.config import Config, require_whole
 from neuronwidgets.toy.features import Source, probabilities
@@ -252,14 +252,14 @@ class Run:
 
     def save(self, path: str | Path) -> Path:
         """Write `path` (safetensors, what it is as JSON in its header). Returns the path."""
-        from neuronwidgets.toy.files import save
+        from neuronwidgets.toy.io import save
 
         return save(self, path)
 
     @staticmethod
     def load(path: str | Path) -> Run:
         """Read what `save` wrote."""
-        from neuronwidgets.toy.files import load
+        from neuronwidgets.toy.io import load
 
         return load(path)
 

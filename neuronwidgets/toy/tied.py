@@ -14,7 +14,7 @@ from typing import overload
 import numpy as np
 import torch
 
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.config import make_plain
 from neuronwidgets.toy.features import Source
 

@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.batch import Batch
 from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.run import Log, Run

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import ipywidgets
 import pytest
 
-from neuronwidgets.concepts import METHODS
+from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores import SCORES
 
 ROOT = Path(__file__).parents[2]

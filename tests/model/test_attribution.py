@@ -15,9 +15,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import neuronwidgets as nw
-from neuronwidgets.concepts import METHODS
 from neuronwidgets.concepts.methods.contributions import contributions
-from neuronwidgets.models import batches, selected
+from neuronwidgets.concepts.methods.registry import METHODS
+from neuronwidgets.data.batches import batches
+from neuronwidgets.data.select import selected
 
 TEXTS = ["the cat sat on the mat", "the mat", "cat play player plays", "on the cat", "player",
          "the the cat", "mat on mat on mat", "cat, cat"]  # fmt: skip

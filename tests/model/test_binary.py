@@ -14,8 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import neuronwidgets as nw
-from neuronwidgets.interventions import Answers
-from neuronwidgets.models import class_codes, class_logits, class_names, logits_of, two_logits
+from neuronwidgets.interventions.held_out import Answers
+from neuronwidgets.models.classes import (
+    class_codes,
+    class_logits,
+    class_names,
+    logits_of,
+    two_logits,
+)
 
 CLASSES = ["ham", "spam"]
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import neuronwidgets as nw
-from neuronwidgets.capture import memory
+from neuronwidgets.capturing import to_memory as memory
 
 RNG = np.random.default_rng(0)
 DATA = RNG.normal(size=(40, 5)).astype("f4")

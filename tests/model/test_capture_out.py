@@ -23,10 +23,11 @@ from transformers import BertModel, PreTrainedTokenizerBase
 
 import neuronwidgets as nw
 from neuronwidgets.activations.store import writer as writing
-from neuronwidgets.capture import disk
-from neuronwidgets.capture.disk import Pace
-from neuronwidgets.capture.rows import ToHost
-from neuronwidgets.capture.run import Run
+from neuronwidgets.capturing import capture as capture_module
+from neuronwidgets.capturing import to_disk as disk
+from neuronwidgets.capturing.engine import Run
+from neuronwidgets.capturing.rows import ToHost
+from neuronwidgets.capturing.to_disk import Pace
 
 WORDS = ["the", "cat", "sat", "on", "mat", "play"]
 RNG = np.random.default_rng(0)
@@ -232,8 +233,9 @@ from functools import partial
 import cloudpickle, numpy as np, pandas, pyarrow.parquet, torch
 from torch import nn
 import neuronwidgets as nw
-from neuronwidgets.capture import disk
-from neuronwidgets.capture.run import Run
+from neuronwidgets.capturing import capture as capture_module
+from neuronwidgets.capturing import to_disk as disk
+from neuronwidgets.capturing.engine import Run
 
 def run(out, seed):
     disk.SHARD = 2 if seed == "none" else 6
@@ -241,7 +243,7 @@ def run(out, seed):
     # Time stands still, or jumps, so that shards end anywhere and elsewhere in each process.
     jumps = iter(random.exponential(9, 10**5).cumsum())
     clock = (lambda: 0.0) if seed == "none" else jumps.__next__
-    sys.modules["neuronwidgets.capture.capture"].Run = partial(Run, pace=disk.Pace(30.0, clock))
+    capture_module.Run = partial(Run, pace=disk.Pace(30.0, clock))
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(12, 40), nn.ReLU(), nn.Linear(40, 3))
     data = np.random.default_rng(0).normal(size=(160, 12)).astype("f4")
@@ -553,7 +555,7 @@ import resource, signal, sys
 import numpy as np, torch
 from torch import nn
 import neuronwidgets as nw
-from neuronwidgets.capture import disk
+from neuronwidgets.capturing import to_disk as disk
 disk.SHARD = 2
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 torch.manual_seed(0)
@@ -643,7 +645,7 @@ def test_a_crash_of_a_slow_capture_costs_less_than_a_minute(
         safe.append(now)
 
     monkeypatch.setattr(writing.Writer, "commit", timed)
-    monkeypatch.setattr(sys.modules["neuronwidgets.capture.capture"], "Run",
+    monkeypatch.setattr(capture_module, "Run",
                         partial(Run, pace=Pace(clock=lambda: now)))  # fmt: skip
     model = nn.Sequential(Slow(), nn.ReLU())
     batches: list[Any] = [torch.rand(2, 3) for _ in range(64)]

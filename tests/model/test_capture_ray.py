@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
 
 import neuronwidgets as nw
-from neuronwidgets.capture import disk
-from neuronwidgets.capture import ray as ray_engine
-from neuronwidgets.capture.disk import Pace
-from neuronwidgets.capture.run import Run
+from neuronwidgets.capturing import capture as capture_module
+from neuronwidgets.capturing import ray as ray_engine
+from neuronwidgets.capturing import to_disk as disk
+from neuronwidgets.capturing.engine import Run
+from neuronwidgets.capturing.to_disk import Pace
 
 WORDS = ["the", "cat", "sat", "on", "mat", "play"]
 RNG = np.random.default_rng(0)
@@ -174,7 +174,7 @@ def test_windows_end_by_time_too(
         taken.extend(entry["batches"] for entry in entries)
 
     monkeypatch.setattr(Run, "take", counted)
-    monkeypatch.setattr(sys.modules["neuronwidgets.capture.capture"], "Run",
+    monkeypatch.setattr(capture_module, "Run",
                         partial(Run, pace=Pace(clock=Ticking())))  # fmt: skip
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4))

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import BertConfig, BertForMaskedLM
 
 import neuronwidgets as nw
-from neuronwidgets.interventions import completing
+from neuronwidgets.interventions.completions import completing
 from neuronwidgets.interventions.masks import range_edit
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import neuronwidgets as nw
-from neuronwidgets.concepts import Concepts
+from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.interventions.positions import first_tokens
 
 LAYER = "model.layers.0"

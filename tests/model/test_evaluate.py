@@ -23,7 +23,7 @@ from transformers import (
 import neuronwidgets as nw
 from neuronwidgets.interventions.perplexity import check_causal, losses
 from neuronwidgets.interventions.report import MaskReport, Setting
-from neuronwidgets.models import class_codes
+from neuronwidgets.models.classes import class_codes
 
 CLASSES = ["hat", "boot", "bag"]
 

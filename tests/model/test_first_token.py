@@ -13,7 +13,7 @@ from torch import nn
 from transformers import LlamaConfig, LlamaModel, ViTConfig, ViTModel
 
 import neuronwidgets as nw
-from neuronwidgets.capture import disk
+from neuronwidgets.capturing import to_disk as disk
 from neuronwidgets.models.content import has_sink
 
 LEFT_OUT = "the first token of each text is an attention sink in layer 'layers.1'"
@@ -178,7 +178,7 @@ def test_models_without_sinks_say_nothing(llama: LlamaModel) -> None:
 
 
 def test_the_limit_is_five_times_the_median() -> None:
-    from neuronwidgets.models import Batch
+    from neuronwidgets.data.batch import Batch
 
     values = torch.ones(6, 4, 3)
     mask = torch.ones(6, 4, dtype=torch.bool)

@@ -14,7 +14,7 @@ from torch import nn
 
 import neuronwidgets as nw
 from neuronwidgets import capture
-from neuronwidgets.models import Reader, evaluating, hooked
+from neuronwidgets.models.hooks import Reader, evaluating, hooked
 
 
 class Net(nn.Module):

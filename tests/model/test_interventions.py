@@ -16,7 +16,9 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import neuronwidgets as nw
-from neuronwidgets.interventions import DirectionEdit, NeuronEdit, applied
+from neuronwidgets.interventions.directions import DirectionEdit
+from neuronwidgets.interventions.intervention import applied
+from neuronwidgets.interventions.masks import NeuronEdit
 
 LAYER = "transformer.h.1"
 WIDE = 16

@@ -13,7 +13,8 @@ import transformers as hf
 from torch import nn
 
 import neuronwidgets as nw
-from neuronwidgets.models import surveyed, tensor_of
+from neuronwidgets.models.outputs import tensor_of
+from neuronwidgets.models.survey import surveyed
 
 RNG = np.random.default_rng(0)
 IMAGE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,9 +25,10 @@ from transformers import (
 )
 
 import neuronwidgets as nw
-from neuronwidgets.concepts.linkage import METRICS
+from neuronwidgets.clustering.linkage import engine
+from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.concepts.retrieval import BY
-from neuronwidgets.interventions import completing
+from neuronwidgets.interventions.completions import completing
 
 WORDS = ["the", "cat", "dog", "sat", "on", "a", "mat", "red", "blue", "ran"]
 BLOCK = "transformer.h.1"
@@ -144,7 +144,7 @@ def trees(w: SimpleNamespace, _: Path) -> Any:
     points = w.acts.values[:60]
     pairs = [(method, metric) for method, metrics in METRICS.items() for metric in metrics]
     plain = [nw.linkage(points, *pair) for pair in pairs]
-    with mock.patch.object(sys.modules["neuronwidgets.concepts.linkage"], "LARGE", 0):
+    with mock.patch.object(engine, "LARGE", 0):
         large = [nw.linkage(points, *pair) for pair in pairs]
     return [*plain, *large, nw.linkage(torch.from_numpy(points))]
 

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 import neuronwidgets as nw
-from neuronwidgets.models import positions
+from neuronwidgets.data.position_limit import positions
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,

@@ -24,7 +24,9 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from neuronwidgets.models import Resume, hooked, replaced, tensor_of
+from neuronwidgets.models.hooks import hooked
+from neuronwidgets.models.outputs import replaced, tensor_of
+from neuronwidgets.models.resume import Resume
 
 IDS = torch.arange(3, 43).reshape(4, 10) % 47 + 3
 MASK = torch.ones_like(IDS)

@@ -23,7 +23,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[nw.Activations, nw.A
     folder: Path = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store.writer, "MOST_BYTES", 10_000)
-        patch.setattr("neuronwidgets.activations.files._ROWS", 64)
+        patch.setattr("neuronwidgets.activations.io._ROWS", 64)
         acts.save(folder / "acts")
     stored = nw.Activations.load(folder / "acts")
     assert "shards" in repr(stored.values)

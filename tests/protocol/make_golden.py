@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 
 import neuronwidgets as nw
-from neuronwidgets.activations import Samples
-from neuronwidgets.concepts import Concepts
+from neuronwidgets.activations.samples import Samples
+from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.refine import refine
-from neuronwidgets.ranges.rules import RULES
-from neuronwidgets.steps import drained
+from neuronwidgets.core.steps import drained
+from neuronwidgets.intervals.rules import RULES
 from neuronwidgets.toy import Calibration
-from neuronwidgets.widgets._evidence import Evidence
-from neuronwidgets.widgets._jobs import take
-from neuronwidgets.widgets._range_picture import Pictures
-from neuronwidgets.widgets._retrieved import READINGS
-from neuronwidgets.widgets._truth import Truth
+from neuronwidgets.widgets.base.jobs import take
+from neuronwidgets.widgets.range_explorer.picture import Pictures
+from neuronwidgets.widgets.split_explorer.evidence import Evidence
+from neuronwidgets.widgets.split_explorer.retrieved import READINGS
+from neuronwidgets.widgets.split_explorer.truth import Truth
 
 HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuronwidgets.widgets._protocol import unpack
+from neuronwidgets.widgets.protocol.buffers import unpack
 
 HERE = Path(__file__).parent
 spec = importlib.util.spec_from_file_location("make_golden", HERE / "make_golden.py")

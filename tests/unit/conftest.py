@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuronwidgets.capture.collectors import Chunk, Collector
+from neuronwidgets.capturing.collectors import Chunk, Collector
 
 ODD = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0], np.float32)
 

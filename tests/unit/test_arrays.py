@@ -13,11 +13,11 @@ import scipy.sparse as sp
 import torch
 
 from neuronwidgets import Activations, linkage, split
-from neuronwidgets.arrays import dense, number_array, require_unmasked
-from neuronwidgets.interventions import DirectionEdit
-from neuronwidgets.models import batches
+from neuronwidgets.core.arrays import dense, number_array, require_unmasked
+from neuronwidgets.data.batches import batches
+from neuronwidgets.interventions.directions import DirectionEdit
 from neuronwidgets.toy import calibrate
-from neuronwidgets.widgets._truth import Truth
+from neuronwidgets.widgets.split_explorer.truth import Truth
 
 VALUES = [[0.0, 1.0], [2.0, 0.0], [4.0, 5.0]]
 MASKED = np.ma.array(VALUES, mask=[[0, 0], [0, 1], [0, 0]])

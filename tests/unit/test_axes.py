@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from neuronwidgets.models import Batch
+from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
 from neuronwidgets.models.axes.labels import axis, kind_of, reshaped, unknown
 from neuronwidgets.models.axes.layout import own_axis

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +18,9 @@ from transformers import (
     VisionTextDualEncoderProcessor,
 )
 
-from neuronwidgets.models import Batch, batches
+from neuronwidgets.data import stream
+from neuronwidgets.data.batch import Batch
+from neuronwidgets.data.batches import batches
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (5, 8, 6, 3), dtype=np.uint8)
@@ -303,7 +304,7 @@ def test_sizes_are_whole_numbers(option: str, size: Any) -> None:
 def test_texts_of_like_length_come_together_within_a_window(
     bert_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["neuronwidgets.models.stream"], "WINDOW", 3)
+    monkeypatch.setattr(stream, "WINDOW", 3)
     texts = ["the cat " * n for n in (1, 9, 2, 8, 3, 7, 4, 6, 5, 1, 9)]
     for data, numbers in ((texts, None), (iter(texts), None), (streamed(texts), range(11))):
         made = list(batches(data, processor=bert_tokenizer, batch_size=2, by_length=True).batches)

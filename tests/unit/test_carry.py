@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 import neuronwidgets as nw
-from neuronwidgets.concepts import Split
-from neuronwidgets.concepts.carry import anchored, named, recolored
+from neuronwidgets.concepts.identity import anchored, named, recolored
+from neuronwidgets.concepts.split import Split
 
 
 def groups(count: int) -> nw.Activations:

@@ -16,7 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronwidgets.capture.collectors import (
+from neuronwidgets.capturing.collectors import (
     Chunk,
     Coactivation,
     Collector,

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronwidgets.capture.collectors import Chunk, Histogram, Histograms
+from neuronwidgets.capturing.collectors import Chunk, Histogram, Histograms
 
 SHARES = np.array([0, 0.001, 0.05, 0.25, 0.5, 0.9, 0.999, 1])
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from neuronwidgets.capture.collectors import Chunk, Moments, MomentTable
-from neuronwidgets.ranges.statistics import moments
+from neuronwidgets.capturing.collectors import Chunk, Moments, MomentTable
+from neuronwidgets.intervals.statistics import moments
 
 
 def check(table: MomentTable, rows: np.ndarray, rtol: float = 1e-9) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from neuronwidgets.capture.collectors import Chunk, Coactivation, Reservoir, Rows
-from neuronwidgets.capture.collectors.reservoir import mixed, priority
+from neuronwidgets.capturing.collectors import Chunk, Coactivation, Reservoir, Rows
+from neuronwidgets.capturing.collectors.reservoir import mixed, priority
 
 MASK = (1 << 64) - 1
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronwidgets.capture.collectors import Chunk, Top, Tops
+from neuronwidgets.capturing.collectors import Chunk, Top, Tops
 
 
 def sorted_out(chunk: Chunk, k: int) -> Tops:

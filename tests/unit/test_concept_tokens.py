@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
-from neuronwidgets.activations import Activations, Samples
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.samples import Samples
 from neuronwidgets.concepts.tokens import Tokens, tokens_of
 
 WORDS = ("The", " the", "cat", "sat")

@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from neuronwidgets import Activations, Concepts, Split, split
 from neuronwidgets.concepts.retrieval import BY
-from neuronwidgets.palette import COLORS
+from neuronwidgets.display.palette import COLORS
 
 NASTY = "<script>alert('ü')</script>"
 

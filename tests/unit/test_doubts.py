@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 import neuronwidgets as nw
-from neuronwidgets.activations import Activations, Samples
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.samples import Samples
 from neuronwidgets.concepts.doubts import doubt
 
 

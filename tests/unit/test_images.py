@@ -14,8 +14,8 @@ from torch.utils.data import TensorDataset
 from transformers import CLIPImageProcessor, CLIPProcessor, PreTrainedTokenizerBase
 
 from neuronwidgets import Samples
-from neuronwidgets.models import batches
-from neuronwidgets.picture import picture, upright
+from neuronwidgets.data.batches import batches
+from neuronwidgets.display.image import picture, upright
 
 RNG = np.random.default_rng(0)
 DARK = RNG.integers(900, 1100, (6, 5)).astype(np.uint16)

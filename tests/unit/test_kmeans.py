@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from neuronwidgets.concepts.kmeans import kmeans
+from neuronwidgets.clustering.kmeans import kmeans
 
 
 def squares(points: np.ndarray) -> np.ndarray:

@@ -15,10 +15,10 @@ import scipy.sparse
 import torch
 
 from neuronwidgets import Activations
-from neuronwidgets.activations.files import in_order as from_store
-from neuronwidgets.capture.collecting import Codes
-from neuronwidgets.labels import encode_labels, plain_label, plain_labels, plain_names, titled
-from neuronwidgets.models import Batch
+from neuronwidgets.activations.io import in_order as from_store
+from neuronwidgets.capturing.collecting import Codes
+from neuronwidgets.core.labels import encode_labels, plain_label, plain_labels, plain_names, titled
+from neuronwidgets.data.batch import Batch
 
 NA = pd.NA
 

@@ -15,10 +15,10 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics import adjusted_rand_score
 
 import neuronwidgets as nw
-from neuronwidgets.concepts.gram import gram
-from neuronwidgets.concepts.layer import making
+from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.tree import Tree, Trees
+from neuronwidgets.concepts.layer import pipeline as making
 from neuronwidgets.concepts.layer.partial import padded, unpadded
-from neuronwidgets.concepts.tree import Tree, Trees
 
 
 def planted(samples: int = 300, neurons: int = 70, seed: int = 0) -> nw.Activations:

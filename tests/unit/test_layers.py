@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers.activations import ACT2FN
 
-from neuronwidgets.models import find_layer, layer_name, layers
+from neuronwidgets.models.layers import find_layer, layer_name, layers
 
 
 class Net(nn.Module):

@@ -10,8 +10,8 @@ import torch
 from scipy.cluster import hierarchy
 from sklearn.cluster import AgglomerativeClustering
 
-from neuronwidgets.concepts import Tree, linkage
-from neuronwidgets.concepts.linkage import METRICS
+from neuronwidgets.clustering.linkage.engine import METRICS, linkage
+from neuronwidgets.clustering.tree import Tree
 
 METHODS = [(method, metric) for method in METRICS for metric in METRICS[method]]
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from neuronwidgets.models.marks import Mark, weights_mark
+from neuronwidgets.models.fingerprint import Mark, weights_mark
 
 
 def test_data_that_differ_have_other_marks() -> None:

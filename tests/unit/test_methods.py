@@ -14,8 +14,11 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 import neuronwidgets as nw
-from neuronwidgets.concepts import METHODS, Clustering, Concepts, TopSamples, Tree
+from neuronwidgets.clustering.tree import Tree
+from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.concepts.methods.nested import ROOM, nested
+from neuronwidgets.concepts.methods.registry import METHODS
 
 
 def planted(samples: int = 200, kinds: int = 4, apart: float = 6, seed: int = 0) -> nw.Activations:

@@ -22,8 +22,9 @@ from torch.utils.data import (
 )
 from tqdm import tqdm
 
-from neuronwidgets.models import batches, selected
-from neuronwidgets.models.order import disorder
+from neuronwidgets.data.batches import batches
+from neuronwidgets.data.row_order import disorder
+from neuronwidgets.data.select import selected
 
 DATA = TensorDataset(torch.arange(6.0)[:, None])
 STREAM = hf.Dataset.from_dict({"input_ids": [[i, 1] for i in range(6)]}).to_iterable_dataset()

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 import neuronwidgets as nw
+from neuronwidgets.intervals import ranges as ranges_module
 
 
 def activations(dtype: str = "f8") -> nw.Activations:
@@ -73,9 +74,8 @@ def test_intervals_and_overlap() -> None:
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     acts = activations()
     whole = nw.ranges(acts)
-    import sys
 
-    monkeypatch.setattr(sys.modules["neuronwidgets.ranges.ranges"], "_CHUNK", 800)
+    monkeypatch.setattr(ranges_module, "_CHUNK", 800)
     parts = nw.ranges(acts)
     np.testing.assert_array_equal(whole.histogram, parts.histogram)
     np.testing.assert_array_equal(whole.ks, parts.ks)

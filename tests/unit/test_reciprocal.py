@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
-from neuronwidgets.concepts import bounds, clusters, distances, neighbours, reciprocal
-from neuronwidgets.concepts import linkage as entry
-from neuronwidgets.concepts.linkage import LINEAR, METRICS
+from neuronwidgets.clustering import pairwise as distances
+from neuronwidgets.clustering.linkage import centroids, engine, nearest, rounds, tile_bounds
+from neuronwidgets.clustering.linkage.engine import LINEAR, METRICS, linkage
 
 METHODS = sorted(LINEAR)
 ALL = [(method, metric) for method in METRICS for metric in METRICS[method]]
@@ -28,13 +28,13 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Small inputs go to the kernel, and have many tiles and several blocks there."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setitem(entry.__globals__, "LARGE", 0)
-    monkeypatch.setattr(reciprocal, "FEW", 1)
-    monkeypatch.setattr(reciprocal, "SOME", 1)
-    monkeypatch.setattr(reciprocal, "TILE", 5)
-    monkeypatch.setattr(bounds, "SPAN", 12)
-    monkeypatch.setattr(clusters, "ROOM", 64)
-    monkeypatch.setattr(reciprocal, "ROOM", 64)
+    monkeypatch.setattr(engine, "LARGE", 0)
+    monkeypatch.setattr(rounds, "FEW", 1)
+    monkeypatch.setattr(rounds, "SOME", 1)
+    monkeypatch.setattr(rounds, "TILE", 5)
+    monkeypatch.setattr(tile_bounds, "SPAN", 12)
+    monkeypatch.setattr(centroids, "ROOM", 64)
+    monkeypatch.setattr(rounds, "ROOM", 64)
     yield
     torch.set_num_threads(threads)
 
@@ -52,7 +52,7 @@ def clustered(X: np.ndarray, method: str, metric: str) -> tuple[np.ndarray, str]
 def assert_same_tree(X: np.ndarray, method: str, metric: str) -> None:
     """The same nodes at the same heights: for input without ties."""
     theirs = hierarchy.linkage(pdist(*clustered(X, method, metric)), method)
-    ours = entry(X, method, metric)
+    ours = linkage(X, method, metric)
     np.testing.assert_array_equal(ours[:, [0, 1, 3]], theirs[:, [0, 1, 3]])
     np.testing.assert_allclose(ours[:, 2], theirs[:, 2], rtol=1e-5)
 
@@ -60,7 +60,7 @@ def assert_same_tree(X: np.ndarray, method: str, metric: str) -> None:
 def assert_greedy(X: np.ndarray, method: str, metric: str) -> None:
     """Every merge is of a nearest pair, to rounding, and its height is its distance: with ties
     there are many such trees, and SciPy's is one of them."""
-    Z = entry(X, method, metric)
+    Z = linkage(X, method, metric)
     by_direction = metric == "cosine"
     X, metric = clustered(X, method, metric)
     n = len(X)
@@ -113,8 +113,8 @@ def test_random_input_gives_scipys_tree(method: str, metric: str) -> None:
 def test_float32_data_gives_scipys_tree(method: str, metric: str) -> None:
     X = np.random.default_rng(1).normal(size=(250, 24)).astype(np.float32)
     assert_same_tree(X, method, metric)
-    Z = entry(X, method, metric)
-    np.testing.assert_array_equal(Z, entry(torch.from_numpy(X), method, metric))
+    Z = linkage(X, method, metric)
+    np.testing.assert_array_equal(Z, linkage(torch.from_numpy(X), method, metric))
 
 
 @pytest.mark.parametrize("metric", METRICS["ward"])
@@ -127,7 +127,7 @@ def test_tiles_of_the_real_size_give_scipys_tree(
     if metric == "cosine":
         # Lengths that would be all there is to say of them.
         X *= np.exp(3 * rng.normal(size=(2100, 1)))
-    assert len(X) ** 2 * (400 + 64) >= entry.__globals__["LARGE"]
+    assert len(X) ** 2 * (400 + 64) >= engine.LARGE
     torch.set_num_threads(1)
     assert_same_tree(X, "ward", metric)
 
@@ -137,8 +137,8 @@ def test_far_from_the_origin_nothing_is_lost(offset: float) -> None:
     rng = np.random.default_rng(3)
     # Multiples of 2**-10: the offset does not round the points themselves.
     X = np.round(rng.normal(size=(90, 6)) * 1024) / 1024
-    near = entry(X)
-    far = entry(X + offset)
+    near = linkage(X)
+    far = linkage(X + offset)
     np.testing.assert_array_equal(near[:, [0, 1, 3]], far[:, [0, 1, 3]])
     np.testing.assert_allclose(near[:, 2], far[:, 2], rtol=1e-6)
     assert_same_tree(X + offset, "ward", "euclidean")
@@ -162,7 +162,7 @@ def test_differences_below_float32_are_told_apart(method: tuple[str, str]) -> No
 @pytest.mark.parametrize(("method", "metric"), ALL)
 def test_any_scale_is_the_same_tree(scale: float, method: str, metric: str) -> None:
     X = np.random.default_rng(5).normal(size=(60, 4))
-    plain, scaled = entry(X, method, metric), entry(X * scale, method, metric)
+    plain, scaled = linkage(X, method, metric), linkage(X * scale, method, metric)
     np.testing.assert_array_equal(plain[:, [0, 1, 3]], scaled[:, [0, 1, 3]])
     power = {"euclidean": 1, "sqeuclidean": 2, "cosine": 0}[metric]
     np.testing.assert_allclose(plain[:, 2] * scale**power, scaled[:, 2], rtol=1e-9)
@@ -208,11 +208,11 @@ def test_whatever_the_points_every_merge_is_of_a_nearest_pair(X: np.ndarray) -> 
 def test_ties_are_broken_by_index_and_always_in_the_same_way() -> None:
     rng = np.random.default_rng(10)
     X = rng.integers(0, 3, (150, 4)).astype(np.float64)
-    Z = entry(X)
-    np.testing.assert_array_equal(Z, entry(X.copy()))
-    np.testing.assert_array_equal(Z, entry(torch.tensor(X)))
+    Z = linkage(X)
+    np.testing.assert_array_equal(Z, linkage(X.copy()))
+    np.testing.assert_array_equal(Z, linkage(torch.tensor(X)))
     # The first two of the smallest distance that is not zero, in the order of i ^ j.
-    first = entry(np.arange(8.0)[:, None])
+    first = linkage(np.arange(8.0)[:, None])
     assert sorted(first[:4, :2].tolist()) == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 
@@ -221,7 +221,7 @@ def test_products_have_all_their_bits_whatever_the_user_asked(asked: str) -> Non
     X = np.random.default_rng(13).normal(size=(90, 8))
     before = torch.get_float32_matmul_precision()
     seen = []
-    products = clusters.Clusters.products
+    products = centroids.Clusters.products
 
     def spy(*arguments: object) -> torch.Tensor:
         seen.append(torch.get_float32_matmul_precision())
@@ -230,7 +230,7 @@ def test_products_have_all_their_bits_whatever_the_user_asked(asked: str) -> Non
     try:
         torch.set_float32_matmul_precision(asked)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(clusters.Clusters, "products", spy)
+            patch.setattr(centroids.Clusters, "products", spy)
             assert_same_tree(X, "ward", "euclidean")
         assert torch.get_float32_matmul_precision() == asked
     finally:
@@ -255,25 +255,25 @@ def test_distances_are_scipys(monkeypatch: pytest.MonkeyPatch, offset: float) ->
 def test_only_what_needs_all_distances_has_a_limit(
     monkeypatch: pytest.MonkeyPatch, method: str, metric: str
 ) -> None:
-    monkeypatch.setitem(entry.__globals__, "MOST", 9)
+    monkeypatch.setattr(engine, "MOST", 9)
     X = np.random.default_rng(15).normal(size=(10, 3))
     if (method, metric) in LINEAR:
-        assert len(entry(X, method, metric)) == 9
+        assert len(linkage(X, method, metric)) == 9
     else:
         with pytest.raises(ValueError, match=r"10 samples need 0 GB.*top=9 or less"):
-            entry(X, method, metric)
+            linkage(X, method, metric)
 
 
 @pytest.mark.parametrize(("method", "metric"), METHODS)
 def test_threads_and_inference_mode_change_nothing(method: str, metric: str) -> None:
     X = torch.tensor(np.random.default_rng(16).normal(size=(120, 5)))
-    alone = entry(X, method, metric)
+    alone = linkage(X, method, metric)
     torch.set_num_threads(3)
-    np.testing.assert_array_equal(entry(X, method, metric), alone)
+    np.testing.assert_array_equal(linkage(X, method, metric), alone)
     assert torch.get_num_threads() == 3
     with torch.inference_mode():
-        np.testing.assert_array_equal(entry(X * 1, method, metric), alone)
-    with pytest.raises(RuntimeError, match="stop"), reciprocal.threads(X.device) as every:
+        np.testing.assert_array_equal(linkage(X * 1, method, metric), alone)
+    with pytest.raises(RuntimeError, match="stop"), rounds.threads(X.device) as every:
         every(lambda _: (_ for _ in ()).throw(RuntimeError("stop")), [1, 2])
     assert torch.get_num_threads() == 3
 
@@ -282,7 +282,7 @@ def test_threads_and_inference_mode_change_nothing(method: str, metric: str) -> 
 def test_measuring_every_pair_gives_the_same_tree(
     monkeypatch: pytest.MonkeyPatch, method: str, metric: str
 ) -> None:
-    monkeypatch.setattr(neighbours, "CROWD", 0)
+    monkeypatch.setattr(nearest, "CROWD", 0)
     rng = np.random.default_rng(17)
     assert_same_tree(rng.normal(size=(70, 5)), method, metric)
     assert_greedy(rng.integers(1, 3, (50, 4)), method, metric)
@@ -303,15 +303,15 @@ def test_duplicates_are_found() -> None:
     expected = np.arange(200)
     expected[150:] = np.arange(50)
     expected[170] = 3
-    assert reciprocal.duplicates(torch.tensor(X)).tolist() == expected.tolist()
+    assert rounds.duplicates(torch.tensor(X)).tolist() == expected.tolist()
 
 
 def test_the_input_is_left_alone() -> None:
     for X in (np.random.default_rng(12).normal(size=(50, 3)), np.ones((5, 2))):
         for method, metric in METHODS:
             before, tensor = X.copy(), torch.tensor(X)
-            entry(X, method, metric)
-            entry(tensor, method, metric)
+            linkage(X, method, metric)
+            linkage(tensor, method, metric)
             np.testing.assert_array_equal(X, before)
             np.testing.assert_array_equal(tensor.numpy(), before)
 
@@ -321,27 +321,27 @@ def test_bad_input_is_refused_as_for_few_samples(method: str, metric: str) -> No
     bad = torch.ones(4, 3)
     bad[2, 1] = torch.nan
     with pytest.raises(ValueError, match="sample 2 holds NaN or inf"):
-        entry(bad, method, metric)
+        linkage(bad, method, metric)
     if (method, metric) != ("ward", "cosine"):
         with pytest.raises(ValueError, match=r"-1e\+200 to 1e\+200.*smaller scale"):
-            entry(TOO_LARGE, method, metric)
+            linkage(TOO_LARGE, method, metric)
     if (method, metric) == ("average", "cosine"):
         with pytest.raises(ValueError, match="sample 1 is all zeros"):
-            entry(torch.tensor([[1.0, 2], [0, 0]]), method, metric)
+            linkage(torch.tensor([[1.0, 2], [0, 0]]), method, metric)
 
 
 def test_ward_by_direction_leaves_zero_vectors_at_the_origin() -> None:
-    assert entry(torch.tensor([[1.0, 2], [0, 0]]), "ward", "cosine")[0, 2] == pytest.approx(1)
+    assert linkage(torch.tensor([[1.0, 2], [0, 0]]), "ward", "cosine")[0, 2] == pytest.approx(1)
     X = np.random.default_rng(21).normal(size=(60, 5))
     X[[3, 20, 41]] = 0
     X[20] = -0.0
     assert_greedy(X, "ward", "cosine")
-    assert (entry(X, "ward", "cosine")[:2, 2] == 0).all()
+    assert (linkage(X, "ward", "cosine")[:2, 2] == 0).all()
 
 
 def test_at_unit_length_no_number_is_too_large() -> None:
     # Two at a right angle, and the opposite of one: Ward's closed form of 2 and 1 samples.
-    Z = entry(TOO_LARGE, "ward", "cosine")
+    Z = linkage(TOO_LARGE, "ward", "cosine")
     np.testing.assert_allclose(Z[:, 2], np.sqrt([2, 2 * 2 / 3 * 2.5]))
 
 
@@ -349,12 +349,12 @@ def test_at_unit_length_no_number_is_too_large() -> None:
 def test_the_last_clusters_by_a_chain_give_scipys_tree(
     monkeypatch: pytest.MonkeyPatch, method: str, metric: str
 ) -> None:
-    monkeypatch.setattr(reciprocal, "FEW", 40)
+    monkeypatch.setattr(rounds, "FEW", 40)
     rng = np.random.default_rng(19)
     assert_same_tree(rng.normal(size=(90, 5)), method, metric)
     assert_greedy(rng.integers(1, 3, (50, 4)), method, metric)
     # From the start, with tight clouds.
-    monkeypatch.setattr(reciprocal, "SOME", 90)
+    monkeypatch.setattr(rounds, "SOME", 90)
     X = rng.normal(size=(90, 5)) * 1e-3
     X[::2] += 1e3
     assert_same_tree(X, *(method, metric) if metric != "cosine" else ("ward", "euclidean"))

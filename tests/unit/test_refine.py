@@ -12,9 +12,9 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
 from neuronwidgets import Activations, split
-from neuronwidgets.concepts import Split
-from neuronwidgets.concepts.kmeans import kmeans
+from neuronwidgets.clustering.kmeans import kmeans
 from neuronwidgets.concepts.refine import outlier_distance
+from neuronwidgets.concepts.split import Split
 
 
 def mixture(seed: int, scale: float = 2.0) -> Activations:

@@ -10,18 +10,11 @@ import numpy as np
 import pytest
 
 from neuronwidgets import Activations, Concepts, split
-from neuronwidgets.activations.largest import largest
 from neuronwidgets.activations.store.matrix import Stored
+from neuronwidgets.activations.topk import largest
 from neuronwidgets.concepts import retrieval
-from neuronwidgets.concepts.retrieval import (
-    BY,
-    directions,
-    retrieve,
-    retrieving,
-    scored,
-    unit,
-)
-from neuronwidgets.steps import drained
+from neuronwidgets.concepts.retrieval import BY, directions, retrieve, retrieving, scored, unit
+from neuronwidgets.core.steps import drained
 
 CHUNKS = [1, 40, 900, 1 << 23]
 GROUPS = [np.arange(9), np.arange(20, 26), np.array([50, 3, 70, 11])]

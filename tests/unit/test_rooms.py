@@ -10,25 +10,20 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "neuronwidgets"
 FLOORS = {
-    "text": -3,
-    "renamed": -3,
-    "steps": -3,
-    "labels": -2,
-    "modes": -2,
-    "arrays": -1,
-    "palette": -1,
-    "picture": -1,
-    "vega": -1,
-    "models": 0,
-    "activations": 0,
-    "datasets": 0,
-    "toy": 0,
-    "capture": 1,
-    "concepts": 1,
-    "ranges": 1,
-    "interventions": 1,
-    "widgets": 2,
-    "__main__": 3,
+    "core": 0,
+    "display": 1,
+    "clustering": 1,
+    "data": 2,
+    "models": 3,
+    "activations": 3,
+    "datasets": 3,
+    "toy": 3,
+    "capturing": 4,
+    "concepts": 4,
+    "intervals": 4,
+    "interventions": 4,
+    "widgets": 5,
+    "__main__": 6,
 }
 FACES = {"anywidget", "ipywidgets", "traitlets"}
 
@@ -83,23 +78,27 @@ def test_the_walk_sees_the_rooms() -> None:
         for _, name in imported(path, ["neuronwidgets", *path.relative_to(PACKAGE).parts])
         if name.startswith("neuronwidgets.")
     }
-    assert {"picture", "models", "activations", "concepts", "capture"} <= seen
+    assert {"display", "models", "activations", "concepts", "capturing"} <= seen
 
 
 @pytest.mark.parametrize(
     ("file", "source", "complaint"),
     [
         ("concepts/a.py", "from house.widgets import b", "concepts/a.py:1 imports widgets upward"),
-        ("concepts/a.py", "import house.capture.b", "concepts/a.py:1 imports capture sideways"),
+        ("concepts/a.py", "import house.capturing.b", "concepts/a.py:1 imports capturing sideways"),
         ("models/a.py", "def f():\n    from house import activations", "activations sideways"),
         (
             "models/a.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import house.concepts",
             "models/a.py:3 imports concepts upward",
         ),
-        ("models/deep/a.py", "from ...capture.b import c", "deep/a.py:1 imports capture upward"),
-        ("models/__init__.py", "from ..capture import c", "imports capture upward"),
-        ("picture.py", "from . import models", "picture.py:1 imports models upward"),
+        (
+            "models/deep/a.py",
+            "from ...capturing.b import c",
+            "deep/a.py:1 imports capturing upward",
+        ),
+        ("models/__init__.py", "from ..capturing import c", "imports capturing upward"),
+        ("display.py", "from . import models", "display.py:1 imports models upward"),
         ("concepts/a.py", "import traitlets as t", "imports traitlets: only widgets may"),
         ("concepts/a.py", "from house import split", "house.split, which is in no room"),
         ("attic/a.py", "", "the room 'attic' has no floor"),

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import erf
 
 import neuronwidgets as nw
-from neuronwidgets.ranges import rules
+from neuronwidgets.intervals import rules
 
 TAUS = [0.0, 0.25, 0.6, 1.0, 2.0, 3.0, 3.7, 4.0, 9.0]
 

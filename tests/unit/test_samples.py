@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from neuronwidgets import Activations, Samples
-from neuronwidgets.picture import picture
+from neuronwidgets.display.image import picture
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (6, 5, 3), dtype=np.uint8)

@@ -12,10 +12,10 @@ from scipy.stats import kstest
 from sklearn.metrics import adjusted_mutual_info_score, roc_auc_score
 
 import neuronwidgets as nw
-from neuronwidgets.concepts.gram import gram
+from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.rotation_null import TAILS, heavy, rotated, rotations
 from neuronwidgets.concepts.scores import Neurons
 from neuronwidgets.concepts.scores.polysemanticity import check_draws, polysemanticity
-from neuronwidgets.concepts.scores.rotation import TAILS, heavy, rotated, rotations
 
 
 def batch(

@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import silhouette_score
 
-from neuronwidgets.concepts.silhouette import silhouettes
+from neuronwidgets.clustering.silhouette import silhouettes
 
 Trees = tuple[np.ndarray, np.ndarray]
 

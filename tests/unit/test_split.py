@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.decomposition import PCA
 
 from neuronwidgets import Activations, Samples, linkage, split, split_layer
-from neuronwidgets.concepts.linkage import METRICS
+from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.concepts.split import usual_top
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
-from neuronwidgets.concepts.stability import recurring
+from neuronwidgets.clustering.stability import recurring
 
 
 def shares(*arguments: Any, **more: Any) -> np.ndarray:

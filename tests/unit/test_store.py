@@ -15,9 +15,12 @@ from filelock import FileLock
 from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import load_file as load_torch
 
-from neuronwidgets.activations import Activations, Samples
-from neuronwidgets.activations.store import StoreError, Writer, encode
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store import writer as writing
+from neuronwidgets.activations.store.encode import encode
+from neuronwidgets.activations.store.shards import StoreError
+from neuronwidgets.activations.store.writer import Writer
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(50, 70)).astype(np.float32)
@@ -124,7 +127,7 @@ def test_the_format_needs_no_package_of_ours(tmp_path: Path) -> None:
 
 def test_indexing_is_an_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "MOST_BYTES", 1000)
-    monkeypatch.setattr("neuronwidgets.activations.files._ROWS", 8)
+    monkeypatch.setattr("neuronwidgets.activations.io._ROWS", 8)
     acts().save(tmp_path)
     stored = Activations.load(tmp_path).values
     assert "7 shards" in repr(stored)

@@ -15,8 +15,10 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 import neuronwidgets as nw
-from neuronwidgets.concepts import Split, Tree, linkage
-from neuronwidgets.concepts.stability import recurring
+from neuronwidgets.clustering.linkage.engine import linkage
+from neuronwidgets.clustering.stability import recurring
+from neuronwidgets.clustering.tree import Tree
+from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.suggest import (
     KINDS,
     MOST_DRAWN,

@@ -15,7 +15,8 @@ from tokenizers import normalizers
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 from transformers import CLIPImageProcessor, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from neuronwidgets.models import Batch, WordLabels, batches
+from neuronwidgets.data.batch import Batch, WordLabels
+from neuronwidgets.data.batches import batches
 
 TEXTS = ["the cat sat", "play", "the 🧠 players, playing 日本"]
 WORDS = [text.split() for text in TEXTS]

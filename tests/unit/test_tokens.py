@@ -13,8 +13,10 @@ from tokenizers import processors
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import PreTrainedTokenizerBase
 
-from neuronwidgets.models import Batch, batches, prompt_ids
-from neuronwidgets.models.vocabulary import Vocabulary
+from neuronwidgets.data.batch import Batch
+from neuronwidgets.data.batches import batches
+from neuronwidgets.data.texts import prompt_ids
+from neuronwidgets.data.vocabulary import Vocabulary
 
 TEXTS = ["the cat sat", "play", "the 🧠 players, playing 日本"]
 

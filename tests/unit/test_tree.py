@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from neuronwidgets.concepts import Tree, linkage
-from neuronwidgets.concepts.tree import identities
-from neuronwidgets.palette import COLORS
+from neuronwidgets.clustering.linkage.engine import linkage
+from neuronwidgets.clustering.tree import Tree, identities
+from neuronwidgets.display.palette import COLORS
 
 # Small whole numbers make many ties.
 POINTS = st.integers(1, 40).flatmap(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from neuronwidgets.models import tensor_of
-from neuronwidgets.models.units import reduce
+from neuronwidgets.models.outputs import tensor_of
+from neuronwidgets.models.pooling import reduce
 
 LENGTH, WIDTH = 7, 4
 REAL = [7, 4, 3, 5, 2]

@@ -1,4 +1,4 @@
-"""Files that version 0.1 wrote still open: `tests/fixtures/v0_1` was written before the redesign."""
+"""Files that version 0.1 wrote still open. `tests/fixtures/v0_1` was written by it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 def _no_nulls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Explorers opened by the dozen draw no nulls: a quarter of a second each."""
     from neuronwidgets.concepts import suggest
-    from neuronwidgets.widgets import _assessment
+    from neuronwidgets.widgets.split_explorer import assessment as _assessment
 
     monkeypatch.setattr(_assessment, "MOST_DRAWN", 0)
     monkeypatch.setattr(suggest, "MOST_DRAWN", 0)

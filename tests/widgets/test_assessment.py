@@ -10,9 +10,9 @@ import pytest
 
 import neuronwidgets as nw
 from neuronwidgets.concepts.scores import SCORES, score
-from neuronwidgets.widgets import _assessment
-from neuronwidgets.widgets._assessment import Assessment, later
-from neuronwidgets.widgets._jobs import Progress, take
+from neuronwidgets.widgets.base.jobs import Progress, take
+from neuronwidgets.widgets.split_explorer import assessment as _assessment
+from neuronwidgets.widgets.split_explorer.assessment import Assessment, later
 
 
 def made(labels: bool = True) -> nw.Split:

@@ -11,10 +11,10 @@ import pytest
 import traitlets as t
 
 import neuronwidgets as nw
-from neuronwidgets.activations import Samples
-from neuronwidgets.widgets._jobs import Progress
-from neuronwidgets.widgets._protocol import unpack
-from neuronwidgets.widgets._retrieved import READINGS
+from neuronwidgets.activations.samples import Samples
+from neuronwidgets.widgets.base.jobs import Progress
+from neuronwidgets.widgets.protocol.buffers import unpack
+from neuronwidgets.widgets.split_explorer.retrieved import READINGS
 
 MESSAGES = ("_tree", "_evidence", "_refinement")
 
@@ -426,7 +426,7 @@ def kinds(explorer: Any) -> set[str]:
 def test_suggestions_that_take_time_come_after_the_first_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from neuronwidgets.widgets import _assessment
+    from neuronwidgets.widgets.split_explorer import assessment as _assessment
 
     compare, free = _assessment.suggesting, threading.Event()
 

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 import neuronwidgets as nw
-from neuronwidgets.concepts import METHODS, Clustering
-from neuronwidgets.widgets._protocol import unpack
+from neuronwidgets.concepts.methods.method import Clustering
+from neuronwidgets.concepts.methods.registry import METHODS
+from neuronwidgets.widgets.protocol.buffers import unpack
 
 PLAIN = ["ward", "average", "complete", "single", "kmeans"]
 

@@ -13,13 +13,13 @@ import traitlets as t
 from ipywidgets.widgets.widget import _instances
 
 import neuronwidgets as nw
-from neuronwidgets.activations import Samples
+from neuronwidgets.activations.samples import Samples
 from neuronwidgets.concepts import suggest
 from neuronwidgets.concepts.control import DRAWS, shares_at_random
 from neuronwidgets.concepts.suggest import resamples_of
-from neuronwidgets.widgets import _evidence
-from neuronwidgets.widgets._protocol import unpack
-from neuronwidgets.widgets._retrieved import LIKELY, READINGS, WIDTH
+from neuronwidgets.widgets.protocol.buffers import unpack
+from neuronwidgets.widgets.split_explorer import evidence as _evidence
+from neuronwidgets.widgets.split_explorer.retrieved import LIKELY, READINGS, WIDTH
 
 COSINE, DOT = READINGS.index("cosine"), READINGS.index("dot")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neuronwidgets.activations import Samples
-from neuronwidgets.widgets._faces import SEGMENTS, TILE, cut_text, pack_faces, plain_text
+from neuronwidgets.activations.samples import Samples
+from neuronwidgets.widgets.base.previews import SEGMENTS, TILE, cut_text, pack_faces, plain_text
 
 
 def opened(atlas: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from neuronwidgets.widgets._jobs import Jobs, Progress, Steps
+from neuronwidgets.widgets.base.jobs import Jobs, Progress, Steps
 
 
 class Log:

@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 import neuronwidgets as nw
-from neuronwidgets.widgets import _feed, _live
-from neuronwidgets.widgets._jobs import Progress
-from neuronwidgets.widgets._protocol import unpack
+from neuronwidgets.widgets.base import feed as _feed
+from neuronwidgets.widgets.base import live as _live
+from neuronwidgets.widgets.base.jobs import Progress
+from neuronwidgets.widgets.protocol.buffers import unpack
 
 SOON = 30.0
 BATCH = 20

@@ -15,8 +15,8 @@ from ipywidgets import VBox
 from ipywidgets.widgets.widget import _instances
 
 import neuronwidgets as nw
-from neuronwidgets.widgets import _presence
-from neuronwidgets.widgets._base import STATIC
+from neuronwidgets.widgets.base import presence as _presence
+from neuronwidgets.widgets.base.widget import STATIC
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.random((60, 6))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import neuronwidgets as nw
-from neuronwidgets.widgets._protocol import unpack
+from neuronwidgets.widgets.protocol.buffers import unpack
 
 CLASSES = ["hat", "boot", "bag"]
 

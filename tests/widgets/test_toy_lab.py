@@ -15,8 +15,10 @@ import traitlets as t
 
 import neuronwidgets as nw
 from neuronwidgets.toy import Config, Training, measures
-from neuronwidgets.widgets import _toy_bench, _toy_picture, toy_lab
-from neuronwidgets.widgets._protocol import unpack
+from neuronwidgets.widgets.protocol.buffers import unpack
+from neuronwidgets.widgets.toy_lab import picture as _toy_picture
+from neuronwidgets.widgets.toy_lab import trainer as _toy_bench
+from neuronwidgets.widgets.toy_lab import widget as toy_lab
 
 SMALL = {"features": 20, "dims": 8, "neurons": 24, "batch": 32, "steps": 300, "cycle": 100}
 WAIT = 60

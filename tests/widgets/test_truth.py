@@ -11,7 +11,7 @@ import torch
 
 import neuronwidgets as nw
 from neuronwidgets import toy
-from neuronwidgets.widgets._protocol import unpack
+from neuronwidgets.widgets.protocol.buffers import unpack
 
 NEURONS, FEATURES = 12, 7
 TRUE = np.random.default_rng(1).random((FEATURES, NEURONS))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
-from neuronwidgets.activations import Samples
-from neuronwidgets.widgets import _words
-from neuronwidgets.widgets._assessment import later
-from neuronwidgets.widgets._evidence import Evidence
-from neuronwidgets.widgets._jobs import Progress, take
-from neuronwidgets.widgets._words import Words
+from neuronwidgets.activations.samples import Samples
+from neuronwidgets.widgets.base.jobs import Progress, take
+from neuronwidgets.widgets.split_explorer import keywords as _words
+from neuronwidgets.widgets.split_explorer.assessment import later
+from neuronwidgets.widgets.split_explorer.evidence import Evidence
+from neuronwidgets.widgets.split_explorer.keywords import Words
 
 FILLER = ("the", "of", "a", "in", "was", "and", "one", "by")
 KINDS = ("blue whale", "red lorry", "naïve 村")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 _HEADER = 1024
 """Bytes kept free for the header, which is written last: it says how many rows there are."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations.store.faces import Faces
 from neuronwidgets.activations.store.matrix import Stored
+from neuronwidgets.activations.store.previews import Faces
 from neuronwidgets.activations.store.shards import StoreError, place_of, read_shard
 
 FORMAT = "neuronwidgets.activations/1"

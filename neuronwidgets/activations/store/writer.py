@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from neuronwidgets.activations.store.faces import FaceFile
+from neuronwidgets.activations.store.previews import FaceFile
 from neuronwidgets.activations.store.shards import ShardFile, StoreError, place_of, write_whole
 from neuronwidgets.activations.store.store import FORMAT, MANIFEST, read_manifest
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.clustering.linkage.engine import METRICS as LINKAGES
+from neuronwidgets.clustering.linkage.engine import check_method
 from neuronwidgets.concepts.concepts import check_threshold
-from neuronwidgets.concepts.layer.disk import Folder
+from neuronwidgets.concepts.layer.io import Folder
 from neuronwidgets.concepts.layer.result import LayerSplit
 from neuronwidgets.concepts.layer.settings import Settings
-from neuronwidgets.concepts.linkage import METRICS as LINKAGES
-from neuronwidgets.concepts.linkage import check_method
-from neuronwidgets.concepts.methods import METHODS
+from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.concepts.split import check_count, check_min_size, smallest
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
@@ -154,7 +154,7 @@ def split_layer(
 def _steps(
     acts: Activations, units: np.ndarray, settings: Settings, folder: Folder | None, device: Any
 ) -> Iterator[LayerSplit]:
-    from neuronwidgets.concepts.layer.making import Maker
+    from neuronwidgets.concepts.layer.pipeline import Maker
 
     done = [] if folder is None else list(folder.blocks())
     if done:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.clustering.linkage.engine import linkage
 from neuronwidgets.concepts.layer.settings import Settings
-from neuronwidgets.concepts.linkage import linkage
 from neuronwidgets.concepts.scores import SCORES, Neurons
 
 

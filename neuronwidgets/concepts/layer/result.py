@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.doubts import doubt
 from neuronwidgets.concepts.layer.block import Block
-from neuronwidgets.concepts.layer.disk import Folder
+from neuronwidgets.concepts.layer.io import Folder
 from neuronwidgets.concepts.layer.partial import unpadded
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.scores import SCORES, majority
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.tokens import tokens_of
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 SHOWN = 10
 RANK = "polysemanticity"

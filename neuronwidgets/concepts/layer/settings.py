@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.split import Split, smallest
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from neuronwidgets.concepts.linkage import linkage
+from neuronwidgets.clustering.linkage.engine import linkage
 from neuronwidgets.concepts.methods.kmeans import clusters
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.concepts.retrieval import unit

@@ -9,27 +9,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.methods.method import TopSamples
-from neuronwidgets.models import (
-    Batch,
-    LeftPadding,
-    Reader,
-    batches,
-    evaluating,
-    find_layer,
-    hooked,
-    move,
-    reduce,
-    replaced,
-    rows_of,
-    selected,
-    surveyed,
-    tensor_of,
-    trainable,
-)
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.data.batch import Batch
+from neuronwidgets.data.batches import batches
+from neuronwidgets.data.select import selected
 from neuronwidgets.models.content import content_of
-from neuronwidgets.modes import own_modes
+from neuronwidgets.models.forward import move, trainable
+from neuronwidgets.models.hooks import Reader, evaluating, hooked
+from neuronwidgets.models.layers import find_layer
+from neuronwidgets.models.left_padding import LeftPadding
+from neuronwidgets.models.outputs import replaced, rows_of, tensor_of
+from neuronwidgets.models.pooling import reduce
+from neuronwidgets.models.survey import surveyed
 
 CLOSE = 1e-3
 """How far activations may be from the captured ones, as a share of the largest; `COARSE` where

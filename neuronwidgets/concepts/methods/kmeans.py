@@ -6,7 +6,7 @@ import numpy as np
 
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples, whole
 from neuronwidgets.concepts.methods.nested import nested
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 
 def kmeans(given: TopSamples, *, k: int = 5, n_init: int = 10, seed: int = 0) -> Clustering:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuronwidgets.concepts.linkage import (
+from neuronwidgets.clustering.linkage.engine import (
     check_method,
     from_distances,
     linkage,
@@ -12,7 +12,7 @@ from neuronwidgets.concepts.linkage import (
     require_directions,
 )
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 FEW = 500
 """Of so many samples the matrix of distances is small: 2 MB."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuronwidgets.concepts.linkage import linkage
+from neuronwidgets.clustering.linkage.engine import linkage
 
 ROOM = 1.1
 """Where merges between clusters have to be raised, the lowest one comes to stand so many times as

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
-from neuronwidgets.arrays import require_unmasked
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.core.arrays import require_unmasked
 
 _FORMS = (
     "an S x L array of bools (with attribute_names), a DataFrame or dict of bool columns, or a "

@@ -12,7 +12,7 @@ from neuronwidgets.concepts.naming.auc import corrected, p_value, ranked
 from neuronwidgets.concepts.naming.formulas import Best, search
 from neuronwidgets.concepts.naming.naming import Naming, evenly, number, whole
 from neuronwidgets.concepts.retrieval import DEFAULT
-from neuronwidgets.renamed import renamed
+from neuronwidgets.core.renamed import renamed
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts

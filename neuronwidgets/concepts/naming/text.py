@@ -22,7 +22,7 @@ from neuronwidgets.concepts.naming.words import (
 )
 
 if TYPE_CHECKING:
-    from neuronwidgets.activations import Samples
+    from neuronwidgets.activations.samples import Samples
     from neuronwidgets.concepts.concepts import Concepts
     from neuronwidgets.concepts.split import Split
 

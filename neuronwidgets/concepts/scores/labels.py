@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.scores.neurons import Neurons
 from neuronwidgets.concepts.scores.registry import score
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 MOST_RANKED = 1 << 28
 """In more numbers than this, no neuron is looked for."""

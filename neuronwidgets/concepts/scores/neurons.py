@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
-from neuronwidgets.concepts.gram import gram
-from neuronwidgets.concepts.linkage import at_unit_length
-from neuronwidgets.modes import own_modes
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.linkage.engine import at_unit_length
+from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts

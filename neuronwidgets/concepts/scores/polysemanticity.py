@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.clustering.rotation_null import distances, rotations, separation, separations
 from neuronwidgets.concepts.scores.labels import entropy
 from neuronwidgets.concepts.scores.neurons import Neurons
 from neuronwidgets.concepts.scores.registry import Column, score
-from neuronwidgets.concepts.scores.rotation import distances, rotations, separation, separations
 
 CERTAIN = 5.0
 """Groups that stand so many standard deviations above chance are there for certain."""

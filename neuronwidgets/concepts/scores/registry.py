@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from neuronwidgets.activations import Activations
+from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.scores.neurons import Neurons
-from neuronwidgets.modes import own_modes
+from neuronwidgets.core.modes import own_modes
 
 Result = np.ndarray | Mapping[str, np.ndarray]
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -1,0 +1,52 @@
+"""The public names: `lazy_loader` reads them here, and so do type checkers and editors."""
+
+from . import datasets as datasets
+from . import toy as toy
+from .activations.activations import Activations as Activations
+from .activations.samples import Samples as Samples
+from .activations.store.shards import StoreError as StoreError
+from .capturing.background import Capturing as Capturing
+from .capturing.capture import capture as capture
+from .capturing.collectors.coactivation import Coactivation as Coactivation
+from .capturing.collectors.collector import Collector as Collector
+from .capturing.collectors.histogram import Histogram as Histogram
+from .capturing.collectors.moments import Moments as Moments
+from .capturing.collectors.reservoir import Reservoir as Reservoir
+from .capturing.collectors.rows import Rows as Rows
+from .capturing.collectors.top import Top as Top
+from .capturing.forward import CaptureError as CaptureError
+from .clustering.linkage.engine import linkage as linkage
+from .concepts.concepts import Concepts as Concepts
+from .concepts.layer.layer import split_layer as split_layer
+from .concepts.layer.result import LayerSplit as LayerSplit
+from .concepts.methods.method import Clustering as Clustering
+from .concepts.methods.method import TopSamples as TopSamples
+from .concepts.methods.registry import METHODS as METHODS
+from .concepts.scores.labels import label_entropy as label_entropy
+from .concepts.scores.neurons import Neurons as Neurons
+from .concepts.scores.registry import SCORES as SCORES
+from .concepts.scores.registry import score as score
+from .concepts.scores.registry import scores as scores
+from .concepts.singular import singular_directions as singular_directions
+from .concepts.split import Split as Split
+from .concepts.split import split as split
+from .intervals.ranges import Ranges as Ranges
+from .intervals.ranges import ranges as ranges
+from .intervals.saliency.registry import salient as salient
+from .intervals.saliency.registry import salient_overlap as salient_overlap
+from .interventions.directions import ablate as ablate
+from .interventions.directions import steer as steer
+from .interventions.evaluate import evaluate_masks as evaluate_masks
+from .interventions.intervention import applied as applied
+from .interventions.io import load_intervention as load_intervention
+from .interventions.io import save_intervention as save_intervention
+from .interventions.masks import mask_neurons as mask_neurons
+from .interventions.masks import mask_range as mask_range
+from .interventions.price import price as price
+from .interventions.report import MaskReport as MaskReport
+from .models.layers import layers as layers
+from .widgets.range_explorer.widget import RangeExplorer as RangeExplorer
+from .widgets.split_explorer.widget import SplitExplorer as SplitExplorer
+from .widgets.toy_lab.widget import ToyLab as ToyLab
+
+__version__: str

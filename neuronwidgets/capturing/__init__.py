@@ -1,0 +1,1 @@
+"""Model + data -> Activations, or what collectors keep."""

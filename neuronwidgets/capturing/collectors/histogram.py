@@ -1,0 +1,215 @@
+"""The distribution of every neuron, in one pass and without knowing its range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from neuronwidgets.capturing.collectors.collector import Chunk, Collector, whole
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_FINEST = -100
+"""No bin is narrower than 2^-100."""
+
+
+@dataclass(frozen=True, eq=False)
+class Histograms:
+    """Histograms of `D` neurons, each in its own `B` equal bins.
+
+    Attributes:
+        counts: int64 `D x B`.
+        start, width: float64 `D`, where the first bin begins and how wide each bin is; a value at
+            the edge of two bins is in the upper one.
+        least, most: float64 `D`, the smallest and largest value; NaN without values.
+        excluded: int64 `D`, values left out because they were NaN or infinite.
+    """
+
+    counts: np.ndarray
+    start: np.ndarray
+    width: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
+    excluded: np.ndarray
+
+    @property
+    def edges(self) -> np.ndarray:
+        """float64 `D x (B + 1)`."""
+        bins = np.arange(self.counts.shape[1] + 1)
+        return self.start[:, None] + bins * self.width[:, None]
+
+    @property
+    def densities(self) -> np.ndarray:
+        """float64 `D x B`: each neuron's integrate to 1 over its bins; NaN without values."""
+        total = self.counts.sum(1)
+        with np.errstate(invalid="ignore"):
+            return self.counts / (total * self.width)[:, None]
+
+    def quantile(self, q: Any) -> np.ndarray:
+        """The smallest value of which at least a share `q` is no larger: float64 `D`, or `D x Q`
+        for `Q` shares. It is at most one bin's width off what
+        `np.quantile(values, q, method="inverted_cdf")` finds, and exact at 0 and 1; NaN without
+        values.
+
+        Raises:
+            ValueError: a share outside 0 to 1.
+        """
+        shares = np.atleast_1d(np.asarray(q, np.float64))
+        if not ((shares >= 0) & (shares <= 1)).all():
+            raise ValueError(f"q={q!r}; shares from 0 to 1 are needed.")
+        total = self.counts.sum(1)[:, None]
+        # Which of the sorted values it is, from 1.
+        rank = np.clip(np.ceil(shares * total), 1, np.maximum(total, 1))
+        upto = self.counts.cumsum(1)
+        found = np.stack([(upto >= one[:, None]).argmax(1) for one in rank.T], axis=1)
+        inside = np.take_along_axis(self.counts, found, 1)
+        before = np.take_along_axis(upto, found, 1) - inside
+        part = (rank - before - 0.5) / np.maximum(inside, 1)
+        values = self.start[:, None] + (found + part) * self.width[:, None]
+        values = np.clip(values, self.least[:, None], self.most[:, None])
+        values = np.where(rank <= 1, self.least[:, None], values)
+        values = np.where(rank >= total, self.most[:, None], values)
+        return values if np.ndim(q) else values[:, 0]
+
+    def to_frame(self) -> Any:
+        """A `pandas.DataFrame`, a row per neuron and bin that is not empty: `neuron`, `low`, `high`
+        (the bin's edges), `count`, `density`."""
+        import pandas as pd
+
+        neuron, place = np.nonzero(self.counts)
+        low = self.start[neuron] + place * self.width[neuron]
+        return pd.DataFrame(
+            {
+                "neuron": neuron,
+                "low": low,
+                "high": low + self.width[neuron],
+                "count": self.counts[neuron, place],
+                "density": self.densities[neuron, place],
+            }
+        )
+
+
+class Histogram(Collector):
+    """A histogram of every neuron, of which the range need not be known.
+
+    A neuron's bins are `2^e` wide and begin at whole multiples of that; `e` is the least with which
+    `bins` of them hold all values so far. When one falls outside, bins are joined in pairs (and
+    pairs of pairs), which moves no count to a wrong bin: so the counts are exact, and the same for
+    every order and every way of merging. The price is at most a factor of two in width:
+
+        width <= max(2 (most - least) / (bins - 1), 2^-23 max|value|, 2^-100),
+
+    of which the second is the resolution of float32 itself. (A negative value within 2^-149 widths
+    of 0 may count in the bin above 0.) NaN and infinite values are left out and counted. Memory:
+    `8 bins D` bytes.
+
+    Args:
+        bins: `B`, at least 16.
+    """
+
+    _settings = ("bins",)
+
+    def __init__(self, bins: int = 256) -> None:
+        self.bins = whole(bins, "bins", 16)
+
+    def _start(self, neurons: int, device: torch.device) -> None:
+        self._counts = torch.zeros(neurons, self.bins, dtype=torch.int64, device=device)
+        self._excluded = torch.zeros(neurons, dtype=torch.int64, device=device)
+        self._least = torch.full((neurons,), torch.inf, dtype=torch.float32, device=device)
+        self._most = torch.full((neurons,), -torch.inf, dtype=torch.float32, device=device)
+        self._exponent, self._first = grid(self._least, self._most, self.bins)
+
+    def add(self, chunk: Chunk) -> None:
+        for part in self._admit(chunk).parts():
+            self._add(part.rows)
+
+    def merge(self, other: Self) -> None:
+        peer = self._peer(other)
+        if peer is None:
+            return
+        self._widen(peer._least, peer._most)
+        peer._widen(self._least, self._most)
+        self._counts += peer._counts
+        self._excluded += peer._excluded
+
+    def result(self) -> Histograms:
+        if self.neurons is None:
+            raise ValueError("Histogram has seen no rows.")
+        width = np.ldexp(1.0, self._exponent.cpu().numpy())
+        none = self._least > self._most
+        least, most = (
+            value.masked_fill(none, torch.nan).double().cpu().numpy()
+            for value in (self._least, self._most)
+        )
+        first = self._first.cpu().numpy()
+        return Histograms(
+            self._counts.cpu().numpy().copy(),
+            first * width,
+            width,
+            least,
+            most,
+            self._excluded.cpu().numpy().copy(),
+        )
+
+    def _add(self, rows: torch.Tensor) -> None:
+        finite = None if bool(rows.sum().isfinite()) else rows.isfinite()
+        if finite is None:
+            self._widen(*rows.aminmax(dim=0))
+        else:
+            low = rows.masked_fill(~finite, torch.inf).amin(0)
+            self._widen(low, rows.masked_fill(~finite, -torch.inf).amax(0))
+            rows = rows.masked_fill(~finite, 0)
+        # One more place for what is excluded.
+        places = self.bins + 1
+        neuron = torch.arange(rows.shape[1], device=rows.device) * places
+        bins = (rows * power(-self._exponent).float()).floor_().long().add_(neuron - self._first)
+        if finite is not None:
+            bins = torch.where(finite, bins, neuron + self.bins)
+        found = torch.bincount(bins.flatten(), minlength=rows.shape[1] * places).view(-1, places)
+        self._counts += found[:, :-1]
+        self._excluded += found[:, -1]
+
+    def _widen(self, least: torch.Tensor, most: torch.Tensor) -> None:
+        """Make room for values from `least` to `most` (`D` each; none where least > most)."""
+        least, most = torch.minimum(self._least, least), torch.maximum(self._most, most)
+        if torch.equal(least, self._least) and torch.equal(most, self._most):
+            return
+        self._least, self._most = least, most
+        exponent, first = grid(least, most, self.bins)
+        if not (torch.equal(exponent, self._exponent) and torch.equal(first, self._first)):
+            # A shift to the right is the floor of a division by a power of two.
+            old = self._first[:, None] + torch.arange(self.bins, device=first.device)
+            new = (old >> (exponent - self._exponent).clamp(max=62)[:, None]) - first[:, None]
+            new.clamp_(0, self.bins - 1)  # where nothing was counted
+            self._counts = torch.zeros_like(self._counts).scatter_add_(1, new, self._counts)
+        self._exponent, self._first = exponent, first
+
+
+def grid(least: torch.Tensor, most: torch.Tensor, bins: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The finest grid for values from `least` to `most`: `bins` bins of width `2^e`, from its
+    `first` multiple on. Returns `e` and `first`, int64 `D`. It never gets finer as values come."""
+    none = least > most
+    low, high = (value.masked_fill(none, 0).double() for value in (least, most))
+    span = (high - low) / bins
+    size = torch.maximum(low.abs(), high.abs())
+    exponent = torch.where(span > 0, exponent_of(span), _FINEST)
+    # 24 bits hold a float32.
+    exponent = exponent.maximum(exponent_of(size) - 24).clamp(min=_FINEST)
+    exponent = torch.where(size > 0, exponent, _FINEST)
+    first, last = ((value / power(exponent)).floor() for value in (low, high))
+    exponent = exponent + (last - first >= bins)
+    return exponent, (low / power(exponent)).floor().long()
+
+
+def exponent_of(values: torch.Tensor) -> torch.Tensor:
+    """The least `e` with `|value| < 2^e`: int64."""
+    return torch.frexp(values).exponent.long()
+
+
+def power(exponent: torch.Tensor) -> torch.Tensor:
+    """`2^e`, exactly, for `e` from -1022 to 1023: its bits are the exponent's. Float64."""
+    return ((exponent.long() + 1023) << 52).view(torch.float64)

@@ -1,0 +1,221 @@
+"""Mean, variance, skewness and kurtosis of every neuron, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from neuronwidgets.capturing.collectors.collector import Chunk, Collector
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True, eq=False)
+class MomentTable:
+    """Statistics of `D` neurons: arrays of shape `D`, or of `C x D` for `C` labels.
+
+    Attributes:
+        count: int64, the values that the rest is from.
+        mean, variance: float64; the population's variance. NaN without values.
+        skewness, kurtosis: float64; a normal distribution has 0 and 3. NaN where values do not
+            vary.
+        least, most: float64, the smallest and largest value; NaN without values.
+        active: float64, the share of values above 0.
+        excluded: int64, values left out because they were NaN or infinite.
+        labels: the same for each label code (`C x D`), if asked for; unlabelled rows are in none.
+    """
+
+    count: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    skewness: np.ndarray
+    kurtosis: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
+    active: np.ndarray
+    excluded: np.ndarray
+    labels: MomentTable | None = None
+
+    @property
+    def std(self) -> np.ndarray:
+        """The population's standard deviation."""
+        return np.sqrt(self.variance)
+
+    def to_frame(self) -> Any:
+        """A `pandas.DataFrame`, a row per neuron; with labels, a row per label code and neuron, and
+        those of all rows together first, with label -1."""
+        import pandas as pd
+
+        shape = (-1, self.mean.shape[-1])
+        tables = [self] if self.labels is None else [self, self.labels]
+        names = [field.name for field in fields(self) if field.name != "labels"]
+        columns = {
+            name: np.concatenate([getattr(table, name).reshape(shape) for table in tables])
+            for name in names
+        }
+        groups, neurons = columns["mean"].shape
+        keys = {"neuron": np.tile(np.arange(neurons), groups)}
+        if self.labels is not None:
+            keys = {"label": np.repeat(np.arange(groups) - 1, neurons), **keys}
+        return pd.DataFrame(keys | {name: column.ravel() for name, column in columns.items()})
+
+
+class Moments(Collector):
+    """Count, mean, variance, skewness, kurtosis, extremes and share of active values.
+
+    Each batch's central moments are taken in float64 about its own mean and merged by the pairwise
+    formulas of Chan, Golub and LeVeque (1979) and Pébay (SAND2008-6212), so that a mean far from 0
+    costs no digits: the first four moments are those of `scipy.stats` on float64 to about 1e-9,
+    whatever the batches. NaN and infinite values are left out and counted.
+
+    Args:
+        by_label: also for each label code. Memory: 72 bytes per neuron and label.
+    """
+
+    _settings = ("by_label",)
+
+    def __init__(self, by_label: bool = False) -> None:
+        self.by_label = by_label
+
+    def _start(self, neurons: int, device: torch.device) -> None:
+        # By label, group 0 is of unlabelled rows and group 1 of label 0.
+        self._sums = nothing(1, neurons, device)
+
+    def add(self, chunk: Chunk) -> None:
+        if self.by_label and chunk.label is None:
+            raise ValueError("Moments(by_label=True) needs labels, and these rows have none.")
+        chunk = self._admit(chunk)
+        # On a CPU three times as fast while a part in float64 stays in the cache.
+        for part in chunk.parts(1 << 18 if chunk.rows.device.type == "cpu" else 1 << 22):
+            self._add(part)
+
+    def merge(self, other: Self) -> None:
+        peer = self._peer(other)
+        if peer is not None:
+            groups = torch.arange(peer._sums.shape[1], device=peer._sums.device)
+            self._put(groups, peer._sums)
+
+    def result(self) -> MomentTable:
+        if self.neurons is None:
+            raise ValueError("Moments has seen no rows.")
+        labels = table(self._sums[:, 1:]) if self.by_label else None
+        return table(reduce(combine, self._sums.unbind(1)), labels)
+
+    def _add(self, chunk: Chunk) -> None:
+        if not self.by_label or chunk.label is None:
+            group = torch.zeros_like(chunk.sample)
+        else:
+            group = chunk.label + 1
+        groups, member = torch.unique(group, return_inverse=True)
+        if int(groups[0]) < 0:
+            raise ValueError(
+                f"label code {int(groups[0]) - 1}; codes start at 0, -1 is unlabelled."
+            )
+        self._put(groups, summarise(chunk.rows, member, len(groups)))
+
+    def _put(self, groups: torch.Tensor, sums: torch.Tensor) -> None:
+        short = int(groups.amax()) + 1 - self._sums.shape[1]
+        if short > 0:
+            more = nothing(short, self._sums.shape[2], self._sums.device)
+            self._sums = torch.cat([self._sums, more], 1)
+        self._sums[:, groups] = combine(self._sums[:, groups], sums)
+
+
+def nothing(groups: int, neurons: int, device: torch.device) -> torch.Tensor:
+    """The sums of no rows: float64 `9 x G x D`. They are: count, mean, sums of the 2nd, 3rd and 4th
+    powers of the differences from the mean, least, most, number above 0, number excluded."""
+    sums = torch.zeros(9, groups, neurons, dtype=torch.float64, device=device)
+    sums[5], sums[6] = torch.inf, -torch.inf
+    return sums
+
+
+def summarise(rows: torch.Tensor, member: torch.Tensor, groups: int) -> torch.Tensor:
+    """The sums (as in `nothing`) of `N x D` rows, of which each is in one of `G` groups."""
+    shape = (groups, rows.shape[1])
+    finite = None if bool(rows.sum().isfinite()) else rows.isfinite()
+    wide = rows.double() if finite is None else rows.double().masked_fill_(~finite, 0)
+    share = (member == torch.arange(groups, device=rows.device)[:, None]).double()
+
+    def total(values: torch.Tensor) -> torch.Tensor:
+        # A product and not `index_add`, whose order on a GPU, and so whose rounding, varies.
+        return (
+            values.sum(0, keepdim=True, dtype=share.dtype)
+            if groups == 1
+            else share @ values.double()
+        )
+
+    def extreme(which: str, start: float) -> torch.Tensor:
+        values = rows if finite is None else rows.masked_fill(~finite, start)
+        empty = torch.full(shape, start, dtype=values.dtype, device=rows.device)
+        return empty.scatter_reduce_(0, member[:, None].expand_as(rows), values, which)
+
+    size = share.sum(1, keepdim=True).expand(shape)
+    count = size if finite is None else total(finite)
+    mean = total(wide) / count.clamp(min=1)
+    off = wide.sub_(mean if groups == 1 else mean[member])
+    if finite is not None:
+        off.masked_fill_(~finite, 0)
+    square = off * off
+    second, third = total(square), total(off.mul_(square))
+    fourth = total(square.mul_(square))
+    positive = rows > 0
+    active = total(positive if finite is None else positive & finite)
+    least, most = extreme("amin", torch.inf), extreme("amax", -torch.inf)
+    each = (count, mean, second, third, fourth, least, most, active, size - count)
+    return torch.stack([part.double() for part in each])
+
+
+def combine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The sums (as in `nothing`) of two sets of rows together."""
+    n_a, mean_a, second_a, third_a, fourth_a = a[:5]
+    n_b, mean_b, second_b, third_b, fourth_b = b[:5]
+    count = n_a + n_b
+    n = count.clamp(min=1)
+    # Shares, not products of counts, which lose digits from 2^53 on.
+    p, q, gap = n_a / n, n_b / n, mean_b - mean_a
+    second = second_a + second_b + gap**2 * n_a * q
+    third = third_a + third_b + gap**3 * n_a * q * (p - q) + 3 * gap * (p * second_b - q * second_a)
+    fourth = (
+        fourth_a
+        + fourth_b
+        + gap**4 * n_a * q * (p * p - p * q + q * q)
+        + 6 * gap**2 * (p * p * second_b + q * q * second_a)
+        + 4 * gap * (p * third_b - q * third_a)
+    )
+    least, most = torch.minimum(a[5], b[5]), torch.maximum(a[6], b[6])
+    return torch.stack(
+        [count, mean_a + gap * q, second, third, fourth, least, most, *(a[7:] + b[7:])]
+    )
+
+
+def table(sums: torch.Tensor, labels: MomentTable | None = None) -> MomentTable:
+    """Sums (as in `nothing`) -> the statistics."""
+    count, mean, second, third, fourth, least, most, active, excluded = sums.cpu().numpy()
+    some = count > 0
+    # Rounding is no variation.
+    flat = ~(least < most)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.where(flat, 0.0, second / count)
+        skewness = np.where(flat, np.nan, third / count / variance**1.5)
+        kurtosis = np.where(flat, np.nan, fourth / count / variance**2)
+        share = active / count
+    mean, variance, skewness, kurtosis, least, most, share = np.where(
+        some, (mean, variance, skewness, kurtosis, least, most, share), np.nan
+    )
+    return MomentTable(
+        count.astype(np.int64),
+        mean,
+        variance,
+        skewness,
+        kurtosis,
+        least,
+        most,
+        share,
+        excluded.astype(np.int64),
+        labels,
+    )

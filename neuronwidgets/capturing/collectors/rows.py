@@ -1,0 +1,59 @@
+"""Every row, in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from neuronwidgets.capturing.collectors.collector import Chunk, Collector
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRows:
+    """`N` rows of a layer, sorted by sample, then position.
+
+    Attributes:
+        values: float32 `N x D`.
+        sample: int64 `N`, the text or image of each.
+        position: int64 `N`, its token or map position; `None` where rows are whole samples.
+        label: int64 `N`, its label's code, -1 where it has none.
+        seen: how many rows these are from.
+    """
+
+    values: np.ndarray
+    sample: np.ndarray
+    position: np.ndarray | None
+    label: np.ndarray
+    seen: int
+
+
+class Rows(Collector):
+    """Every row, in the CPU's memory: `4 D + 24` bytes each."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(self, chunk: Chunk) -> None:
+        chunk = self._admit(chunk)
+        rows, place = chunk.rows.cpu().numpy(), chunk.place.cpu().numpy()
+        label = np.full(len(rows), -1) if chunk.label is None else chunk.label.cpu().numpy()
+        self._kept.append((rows.copy(), place, label.copy()))
+
+    def merge(self, other: Self) -> None:
+        peer = self._peer(other)
+        if peer is not None:
+            self._kept.extend(peer._kept)
+
+    def result(self) -> KeptRows:
+        if self.neurons is None:
+            raise ValueError("Rows has seen no rows.")
+        values, place, label = (np.concatenate(column) for column in zip(*self._kept, strict=True))
+        order = place.argsort(kind="stable")
+        sample, position = self._columns(torch.from_numpy(place[order]))
+        return KeptRows(values[order], sample, position, label[order], len(values))

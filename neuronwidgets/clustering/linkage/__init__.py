@@ -1,0 +1,1 @@
+"""Hierarchical clustering. README.md leads through the algorithm."""

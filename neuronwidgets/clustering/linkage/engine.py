@@ -1,0 +1,224 @@
+"""Agglomerative clustering: one entry, SciPy's format and height convention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.core.arrays import dense, number_array
+from neuronwidgets.core.modes import own_modes
+
+METRICS = {
+    "ward": ("euclidean", "cosine"),
+    "average": ("cosine", "euclidean", "sqeuclidean"),
+    "complete": ("euclidean", "cosine"),
+    "single": ("euclidean", "cosine"),
+}
+"""Each method and the metrics it takes; the first is its default."""
+
+LINEAR = {
+    ("ward", "euclidean"),
+    ("ward", "cosine"),
+    ("average", "cosine"),
+    ("average", "sqeuclidean"),
+}
+"""What centroids can say, so that no matrix of distances is needed."""
+
+MOST = 25_000
+"""More samples than this are refused where all distances are needed: SciPy takes 16 bytes for each
+pair (5 GB)."""
+
+SMALL = 1e-30
+"""Squares above this have lost nothing, in float32 either."""
+LARGE = 1_500_000_000
+"""From so many samples x samples x (neurons + 64) on, our kernels beat SciPy (0.2 s)."""
+
+
+def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
+    """`(method, metric)`, with the method's own metric where none is given."""
+    if method not in METRICS:
+        raise ValueError(f"method={method!r}; one of {', '.join(map(repr, METRICS))} is needed.")
+    metric = METRICS[method][0] if metric is None else metric
+    if metric not in METRICS[method]:
+        allowed = " or ".join(map(repr, METRICS[method]))
+        raise ValueError(
+            f"metric={metric!r} does not go with method={method!r}, which takes {allowed}."
+        )
+    return method, metric
+
+
+def require_directions(points: Any, rows: np.ndarray) -> None:
+    """Refuse all-zero points under cosine; `rows` are the numbers by which the user knows them.
+
+    `points` is an array or a tensor.
+    """
+    zero = np.array((points == 0).all(1).tolist())
+    if zero.any():
+        raise ValueError(
+            f"sample {int(rows[zero].min())} is all zeros ({int(zero.sum())} such samples): it has "
+            "no direction, so no cosine distance. Use method='ward', or leave it out."
+        )
+
+
+def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarray:
+    """Cluster `S` vectors from the bottom up: exactly, and on the device of `X`.
+
+    Ward, and average with cosine or squared Euclidean, take memory linear in `S`
+    (docs/linkage.md has the algorithm, its sources and its times); the others take 16 bytes for
+    each pair. Few samples go to SciPy.
+
+    Args:
+        X: `S x D` array or tensor, finite.
+        method: "ward" (Ward 1963), "average" (UPGMA), "complete" or "single".
+        metric: "euclidean", "cosine", or for average "sqeuclidean"; the method's own if not given
+            (average: cosine, others: Euclidean). Ward with "cosine" is Ward's linkage, Euclidean,
+            of the vectors at unit length (a zero vector stays at the origin).
+
+    Returns:
+        `Z`, float64 `(S - 1) x 4`, as `scipy.cluster.hierarchy.linkage` gives it: the two nodes
+        merged, the height, the number of samples. A Ward height is
+        `sqrt(2 |A||B| / (|A|+|B|)) * ||c_A - c_B||`, so thresholds from SciPy or scikit-learn
+        mean the same here. Which of several equal pairs merges first depends on their index only,
+        but not as in SciPy. One sample gives an empty `Z`.
+
+    Raises:
+        ValueError: not a finite matrix, an unknown method, or a zero vector under cosine (which
+            Ward takes).
+    """
+    method, metric = check_method(method, metric)
+    with own_modes():
+        points = _matrix(X)
+        count, width = points.shape
+        if metric == "cosine" and method != "ward":
+            require_directions(points, np.arange(count))
+        if count == 1:
+            return np.zeros((0, 4))
+        large = count * count * (width + 64) >= LARGE
+        if count > MOST and not (large and (method, metric) in LINEAR):
+            gigabytes = count**2 * 8 / 1e9
+            raise ValueError(
+                f"{count:,} samples need {gigabytes:.0f} GB for their distances: use top="
+                f"{MOST:,} or less, or method='ward', which needs none."
+            )
+        return (_by_torch if large else _by_scipy)(points, method, metric)
+
+
+def at_unit_length(points: Any) -> Any:
+    """Rows of an `... x n x D` array or tensor divided by their L2 norm; zero rows stay zero."""
+    library = np if isinstance(points, np.ndarray) else _torch()
+    if library is np and points.ndim == 2:
+        with np.errstate(over="ignore", under="ignore"):
+            # Not by einsum, whose order of adding depends on the processor.
+            squares = np.square(points).sum(axis=1)
+        if ((squares > SMALL) & (squares < np.inf)).all():
+            return points / np.sqrt(squares)[:, None]
+    peak = abs(points).max(-1, keepdims=True) if library is np else points.abs().amax(-1, True)
+    points = points / library.where(peak > 0, peak, library.ones_like(peak))
+    norm = library.linalg.norm(points, axis=-1, keepdims=True)
+    return points / library.where(norm > 0, norm, library.ones_like(norm))
+
+
+def _torch() -> Any:
+    import torch
+
+    return torch
+
+
+def distances_of(squares: Any, method: str, metric: str) -> Any:
+    """Distances in the unit of a linkage's heights, from squared Euclidean distances of what it
+    clusters (vectors, at unit length if the metric is "cosine")."""
+    if method == "ward" or metric == "euclidean":
+        return np.sqrt(squares)
+    return squares / 2 if metric == "cosine" else squares
+
+
+def _matrix(X: Any) -> Any:
+    """`X` as a finite float64 matrix: a tensor on its device, all else as an array."""
+    X = dense(X, "X")
+    if hasattr(X, "detach"):
+        # Apple's GPUs have no float64.
+        points = (X.cpu() if X.device.type == "mps" else X).detach().double()
+        finite = points.isfinite()
+    else:
+        points = number_array(X, "X").astype(np.float64, copy=False)
+        finite = np.isfinite(points)
+    if points.ndim != 2 or 0 in points.shape:
+        raise ValueError(
+            f"X has shape {tuple(points.shape)}; samples x neurons is needed, with at least one "
+            "of each."
+        )
+    wrong = [i for i, fine in enumerate(finite.all(1).tolist()) if not fine]
+    if wrong:
+        raise ValueError(
+            f"X is not finite: sample {wrong[0]} holds NaN or inf "
+            f"({len(wrong)} such samples). Leave them out."
+        )
+    return points
+
+
+def _by_scipy(points: Any, method: str, metric: str) -> np.ndarray:
+    """Few samples: SciPy all the way."""
+    if hasattr(points, "detach"):
+        points = points.cpu().numpy()
+    return from_distances(pairwise(points, method, metric), method)
+
+
+def pairwise(points: np.ndarray, method: str, metric: str) -> np.ndarray:
+    """The distances that a linkage begins with, as SciPy has them: float64 `n (n - 1) / 2`."""
+    from scipy.spatial.distance import pdist
+
+    if (method, metric) == ("ward", "cosine"):
+        points, metric = at_unit_length(points), "euclidean"
+    distances: np.ndarray = pdist(points, metric)
+    if not np.isfinite(distances).all():
+        raise _too_large(points)
+    return distances
+
+
+def from_distances(distances: np.ndarray, method: str) -> np.ndarray:
+    from scipy.cluster import hierarchy
+
+    Z: np.ndarray = hierarchy.linkage(distances, method)
+    # Rounding leaves cosine distances of equal vectors a hair below zero.
+    Z[:, 2] = np.maximum.accumulate(np.maximum(Z[:, 2], 0))
+    return Z
+
+
+def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
+    """Many samples: our kernels, which want points around the origin of about unit size."""
+    import torch
+
+    from neuronwidgets.clustering.linkage.rounds import tree
+    from neuronwidgets.clustering.pairwise import condensed
+
+    points = torch.as_tensor(points)
+    if metric == "cosine" and method == "ward":
+        points = at_unit_length(points)
+    peak = float(points.abs().max())
+    if not np.isfinite(4 * peak * peak * points.shape[1]):
+        raise _too_large(points)
+    if metric == "cosine" and method != "ward":
+        points = at_unit_length(points)
+    # Not the mean: one sample far out would take the others away from the origin.
+    points = points - points[:: -(-len(points) // 1000)].median(0).values
+    # A power of two: exact, and the squares of float32 stay in range.
+    scale = 2.0 ** np.frexp(float(points.abs().max()))[1]
+    points /= scale
+    if (method, metric) in LINEAR:
+        Z = tree(points, "ward" if method == "ward" else "average")
+    else:
+        Z = from_distances(condensed(points, squared=metric == "cosine"), method)
+    if method == "ward":
+        Z[:, 2] = np.sqrt(Z[:, 2])
+        metric = "euclidean"
+    # 1 - cos is half the squared distance of unit vectors.
+    Z[:, 2] *= {"euclidean": scale, "sqeuclidean": scale**2, "cosine": scale**2 / 2}[metric]
+    return Z
+
+
+def _too_large(points: Any) -> ValueError:
+    return ValueError(
+        f"X holds numbers from {points.min():.4g} to {points.max():.4g}, whose squares do not "
+        "fit in float64: bring them to a smaller scale."
+    )

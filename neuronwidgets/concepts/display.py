@@ -1,0 +1,135 @@
+"""How concepts leave the notebook for the eye: a table, a chart, HTML."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuronwidgets.concepts.control import RETRIEVED
+from neuronwidgets.concepts.scores import majority
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.display.palette import UNASSIGNED
+from neuronwidgets.display.vega import offline
+
+LEFT = "style='text-align:left'"
+
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.concepts import Concepts
+
+
+@own_modes()
+def frame(concepts: Concepts) -> Any:
+    """A `pandas.DataFrame` with a row per top sample.
+
+    Columns: `sample` (row of the activations), `concept` (-1: none), `name`, `activation`,
+    `projection` (on its own concept vector), `score` (how well it fits its own concept, as
+    `Concepts.retrieve` compares), `label`, and after `refine` `moved`, `left`.
+    """
+    import pandas as pd
+
+    own = np.full(len(concepts.index), np.nan)
+    has = concepts.labels >= 0
+    vectors = concepts.vectors[concepts.labels[has]]
+    own[has] = np.einsum("nd,nd->n", concepts.top_vectors[has], vectors)
+    fit = np.full(len(concepts.index), np.nan)
+    if has.any() and concepts.mean is not None:
+        scores = concepts.scores_of(concepts.top_vectors[has])
+        fit[has] = scores[np.arange(len(scores)), concepts.labels[has]]
+    columns: dict[str, Any] = {
+        "sample": concepts.index,
+        "concept": concepts.labels,
+        "name": [concepts.names[k] if k >= 0 else "" for k in concepts.labels],
+        "activation": concepts.activations,
+        "projection": own,
+        "score": fit,
+    }
+    if concepts.split is not None and concepts.split.labels is not None:
+        names = (*concepts.split.acts.label_names, None)
+        columns["label"] = [names[code] for code in concepts.split.labels]
+    if concepts.moved is not None and concepts.left is not None:
+        columns |= {"moved": concepts.moved, "left": concepts.left}
+    return pd.DataFrame(columns)
+
+
+@own_modes()
+def chart(concepts: Concepts) -> Any:
+    """An Altair chart: the samples' map by concept, beside each concept's activation range."""
+    import altair as alt
+
+    rows = frame(concepts)
+    title = "activation" if concepts.neuron is None else f"activation of neuron {concepts.neuron}"
+    rows["concept"] = [
+        f"{k + 1}. {concepts.names[k]}" if k >= 0 else "no concept" for k in concepts.labels
+    ]
+    domain = [f"{k + 1}. {name}" for k, name in enumerate(concepts.names)] + ["no concept"]
+    color = alt.Color("concept:N").scale(domain=domain, range=[*concepts.colors, UNASSIGNED])
+    if concepts.split is not None:
+        rows["x"], rows["y"] = concepts.split.map.T.astype(float)
+    # Inline, so that Altair's limit of 5,000 rows does not refuse a large split.
+    data = alt.InlineData(values=rows.to_dict("records"))
+    tooltip = ["sample:Q", "concept:N", "activation:Q"]
+    base = alt.Chart(data).encode(color=color, tooltip=tooltip)
+    ranges = (
+        base.mark_tick(thickness=1.5)
+        .encode(
+            x=alt.X("activation:Q").title(title).scale(zero=False),
+            y=alt.Y("concept:N").title(None).sort(domain),
+        )
+        .properties(width=300)
+    )
+    if concepts.split is None:
+        return offline(ranges)
+    plane = (
+        base.mark_circle(size=45, opacity=0.9)
+        .encode(
+            x=alt.X("x:Q").title("first component"),
+            y=alt.Y("y:Q").title("second component"),
+        )
+        .properties(width=300, height=240)
+    )
+    return offline(plane | ranges)
+
+
+@own_modes()
+def table(concepts: Concepts) -> str:
+    """A row of HTML per concept, below the neuron's own."""
+    labelled = concepts.split is not None and concepts.split.labels is not None
+    none = np.full(len(concepts), np.nan)
+    precision = concepts.precision(RETRIEVED) if labelled else none
+    chance = concepts.chance(RETRIEVED) if labelled else none
+    own = np.nan
+    if concepts.split is not None and concepts.split.labels is not None:
+        own = majority(concepts.split.labels)[1]
+    head = (
+        "", "samples", "purity", f"precision of the {RETRIEVED} it retrieves", "by chance",
+        "cos to neuron", "activation",
+    )  # fmt: skip
+    first = f"<tr><td {LEFT}>the neuron itself</td><td>{len(concepts.index)}</td>"
+    first += f"<td>{_percent(own)}</td>"
+    first += f"<td></td><td></td><td>1.00</td><td>{_range(concepts.activations)}</td></tr>"
+    rows = [first]
+    for k, name in enumerate(concepts.names):
+        rows.append(
+            f"<tr><td {LEFT}><span style='color:{concepts.colors[k]}'>●</span> "
+            f"<bdi>{html.escape(name)}</bdi></td><td>{concepts.sizes[k]}</td>"
+            f"<td>{_percent(concepts.purity[k])}</td><td>{_percent(precision[k])}</td>"
+            f"<td>{_percent(chance[k])}</td>"
+            f"<td>{concepts.cosines_to_neuron[k]:.2f}</td>"
+            f"<td>{_range(concepts.activations[concepts.labels == k])}</td></tr>"
+        )
+    columns = "".join(f"<th>{name}</th>" for name in head)
+    return (
+        f"<p>Concepts: {len(concepts)} at {concepts.threshold:.4g}, {concepts.unassigned} of "
+        f"{len(concepts.index)} samples unassigned</p>"
+        f"<table><thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{share:.0%}"
+
+
+def _range(values: np.ndarray) -> str:
+    return f"{values.min():.4g} to {values.max():.4g}"

@@ -1,0 +1,138 @@
+"""A split layer in a folder: a file for each block, and what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.store.shards import StoreError, place_of, read_shard, write_whole
+from neuronwidgets.concepts.layer.block import Block
+from neuronwidgets.concepts.layer.settings import Settings
+
+FORMAT = "neuronwidgets.layer/1"
+DEFAULTS = {"own_size": True}
+ABOUT, UNITS = "layer.json", "units.safetensors"
+LOOKED_AT = 64
+"""Rows of the activations by which they are known again."""
+
+
+class Folder:
+    """Writes blocks and reads them again; what is there whole is not made twice."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = place_of(path)
+
+    def open(self, acts: Activations, units: np.ndarray, settings: Settings) -> None:
+        """Begin, or go on with the same activations, neurons and settings.
+
+        Raises:
+            StoreError: the folder holds anything else, or cannot be written.
+        """
+        about = describe(acts, units, settings)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not (self.path / ABOUT).exists():
+                if any(self.path.iterdir()):
+                    raise StoreError(f"{self.path} holds other files: take a new folder.")
+                self._write(UNITS, {"units": units})
+                write_whole(self.path / ABOUT, json.dumps(about, indent=1).encode())
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+        found = self.about()
+        # What an earlier version did not write down was as it is by default.
+        changed = [key for key in about if found.get(key, DEFAULTS.get(key)) != about[key]]
+        if changed:
+            raise StoreError(
+                f"{self.path} holds a layer that was split with other {', '.join(changed)}: "
+                "take a new folder, or delete it."
+            )
+
+    def about(self) -> dict[str, Any]:
+        """What `describe` gave when it was begun."""
+        try:
+            about: dict[str, Any] = json.loads((self.path / ABOUT).read_text("utf-8"))
+            kind = about.get("format")
+        except FileNotFoundError:
+            raise StoreError(
+                f"{self.path} holds no {ABOUT}: the folder is needed that split_layer(..., "
+                "out=...) or LayerSplit.save wrote."
+            ) from None
+        except (OSError, ValueError, AttributeError) as error:
+            raise StoreError(f"{self.path / ABOUT} is damaged: {error}") from None
+        if kind != FORMAT:
+            raise StoreError(
+                f"{self.path} is in the format {kind!r}; this version reads {FORMAT!r}."
+            )
+        return about
+
+    def units(self) -> np.ndarray:
+        """The neurons (int64 `N`) or directions (float64 `N x D`) that were asked for."""
+        return self._read(UNITS)["units"]
+
+    def blocks(self) -> Iterator[Block]:
+        """Those that are there, from the first on."""
+        for number in range(1 << 31):
+            if not (self.path / _name(number)).exists():
+                return
+            yield self.block(number)
+
+    def block(self, number: int) -> Block:
+        """Block `number`, read as it is needed."""
+        return Block.of(self._read(_name(number)))
+
+    def write(self, number: int, block: Block) -> None:
+        """Keep a block."""
+        try:
+            self._write(_name(number), block.arrays())
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def _write(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        from safetensors.numpy import save
+
+        whole = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+        write_whole(self.path / name, save(whole))
+
+    def _read(self, name: str) -> dict[str, np.ndarray]:
+        try:
+            return read_shard(self.path / name)
+        except (OSError, ValueError, KeyError) as error:
+            raise StoreError(f"{self.path / name} is not whole: {error}. Delete it.") from None
+
+
+def describe(acts: Activations, units: np.ndarray, settings: Settings) -> dict[str, Any]:
+    """What makes two split layers the same."""
+    look = np.unique(np.linspace(0, len(acts) - 1, LOOKED_AT).astype(np.int64))
+    labels = acts.labels if settings.scores else None
+    return {
+        "format": FORMAT,
+        "layer": acts.layer,
+        "shape": list(acts.shape),
+        "activations": _digest(acts.rows(look)),
+        "labels": None if labels is None else _digest(labels),
+        "neurons": _digest(units),
+        **settings.about(),
+    }
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    known = hashlib.sha256()
+    for array in arrays:
+        known.update(np.ascontiguousarray(array).tobytes())
+    return known.hexdigest()[:16]
+
+
+def _name(number: int) -> str:
+    return f"{number:08d}.safetensors"
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    return StoreError(f"{path} cannot be written: {error}. What is whole there is kept.")

@@ -1,0 +1,1 @@
+"""What every room stands on: checks, labels, files, threads. It imports no other room."""

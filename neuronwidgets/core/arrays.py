@@ -1,0 +1,125 @@
+"""Arrays of numbers from whatever a user has: masked, sparse, tables, tensors."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.core.labels import is_missing
+
+DENSE = 1 << 32
+"""Bytes: a sparse matrix that would take more than 4 GiB is not made dense."""
+
+
+def is_sparse(values: Any) -> bool:
+    """Whether these are a sparse matrix of SciPy or a sparse tensor of torch."""
+    return hasattr(values, "nnz") or "sparse" in str(getattr(values, "layout", ""))
+
+
+def dense(values: Any, what: str) -> Any:
+    """`values` with its zeros, if they are sparse and that fits into 4 GiB.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not is_sparse(values):
+        return values
+    size = np.prod(values.shape, dtype=np.float64) * 4
+    if size > DENSE:
+        raise ValueError(
+            f"{what} is sparse, {' x '.join(f'{n:,}' for n in values.shape)}, and would take "
+            f"{size / 1e9:,.0f} GB with its zeros: pass fewer rows or columns, or reduce the "
+            "columns first, e.g. with sklearn.decomposition.TruncatedSVD."
+        )
+    return values.to_dense() if hasattr(values, "to_dense") else values.toarray()
+
+
+def require_unmasked(values: Any, what: str, *names: str) -> None:
+    """Refuse a masked array of NumPy in which something is masked; `names` say what places on its
+    axes are called."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return
+    mask = np.ma.getmaskarray(values)
+    if mask.any():
+        place = np.argwhere(mask)[0].tolist()
+        words = zip_longest(names or ("entry",), place, fillvalue="")
+        where = ", ".join(f"{name} {i}".strip() for name, i in words)
+        raise ValueError(
+            f"{what} is masked at {where} ({int(mask.sum()):,} of {mask.size:,} "
+            "values are masked): leave such samples out, or give the values that stand for them, "
+            "values.filled(0)."
+        )
+
+
+MATRIX = "a matrix of numbers (samples x neurons)"
+
+
+def number_array(
+    values: Any, what: str, objects: Any = np.float64, form: str = MATRIX
+) -> np.ndarray:
+    """An array of numbers; columns of vectors become rows, and Python objects `objects`.
+
+    Args:
+        values: an array of NumPy, a tensor, a sparse matrix, a DataFrame, a table or column of
+            vectors of Arrow, or a list of rows.
+        what: what it is called.
+        objects: the dtype that Python objects become.
+        form: what is needed, for messages.
+
+    Raises:
+        ValueError: masked, missing, or no numbers; the first such place is named.
+    """
+    values = dense(values, what)
+    if hasattr(values, "detach"):
+        import torch
+
+        values = values.detach().cpu()
+        narrow = values.dtype in (torch.bfloat16, torch.float16)
+        return np.asarray((values.float() if narrow else values).numpy())
+    table = getattr(values, "ndim", 0) == 2
+    require_unmasked(values, what, *(("sample", "neuron") if table else ()))
+    if hasattr(values, "iloc") and hasattr(values, "columns"):
+        _require_numbers(values, what)
+    try:
+        array = np.asarray(values)
+        if array.dtype == object and array.ndim == 1 and len(array) and np.ndim(array[0]) == 1:
+            array = np.stack([np.asarray(row) for row in array])
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"it holds {array.dtype}")
+        return array.astype(objects) if array.dtype == object else array
+    except (TypeError, ValueError) as error:
+        raise ValueError(_why(values, what, form, error)) from None
+
+
+def _require_numbers(table: Any, what: str) -> None:
+    """Refuse columns of texts by their names."""
+    wrong = [
+        repr(name)
+        for name, kind in zip(table.columns, table.dtypes, strict=True)
+        if kind.kind not in ("biuf" if hasattr(kind, "na_value") else "biufO")
+    ]
+    if wrong:
+        raise ValueError(
+            f"{what} has columns that are no numbers ({', '.join(wrong[:3])}): leave them out, "
+            "e.g. values.select_dtypes('number')."
+        )
+
+
+def _why(values: Any, what: str, form: str, error: Exception) -> str:
+    """The first entry that is missing or no number, where there is one."""
+    array = np.empty(0)
+    with suppress(ValueError):
+        array = np.asarray(values)
+    if array.ndim == 2 and array.dtype == object:
+        for (row, column), value in np.ndenumerate(array):
+            if is_missing(value):
+                return (
+                    f"{what} has no value for sample {row}, neuron {column} ({value!r}). Leave "
+                    "such samples out, or give the values that stand for them."
+                )
+            if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+                return f"{what} is not {form}: sample {row}, neuron {column} is {value!r:.40}."
+    return f"{what} is not {form}: {error}"

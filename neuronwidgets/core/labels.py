@@ -1,0 +1,231 @@
+"""What a label is, from whatever a user has: a string, a number, or none."""
+
+from __future__ import annotations
+
+import datetime
+import numbers
+import sys
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+
+from neuronwidgets.core.text import well_formed
+
+Label: TypeAlias = str | int | float | None
+
+_PLAIN = frozenset((str, bool, int, float, type(None)))
+
+MEASURED = 50
+"""More distinct labels that are not whole numbers are measurements, not classes."""
+
+
+def plain_label(value: Any) -> Label:
+    """One label as a string or a number; `None` where there is none.
+
+    Missing are `None`, -1, NaN, `pandas.NA`, NaT, `numpy.ma.masked` and nulls of Arrow. Bytes are
+    UTF-8 text, dates their ISO form.
+
+    Raises:
+        ValueError: several values.
+    """
+    kind = type(value)
+    if kind in _PLAIN:  # most labels: quickly
+        return None if kind in (int, float) and (value == -1 or value != value) else value
+    if value is np.ma.masked:
+        return None
+    if isinstance(value, np.integer):
+        return None if value == -1 else int(value)
+    if isinstance(value, str):
+        return str.__str__(value)  # of an enumeration, its value
+    if hasattr(value, "as_py"):  # a scalar of Arrow
+        return plain_label(value.as_py())
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    if getattr(value, "ndim", None) == 0:
+        value = _scalar(value)
+    several = isinstance(value, Mapping | Set | list | tuple | np.ndarray)
+    if several or getattr(value, "ndim", None) is not None:
+        raise ValueError(
+            f"labels has several values per sample ({value!r:.60}): one is needed. Choose one "
+            "column of a table of zeros and ones, labels[:, j], or its largest, "
+            "labels.argmax(axis=1)."
+        )
+    if is_missing(value):
+        return None
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, numbers.Real) or hasattr(value, "as_integer_ratio"):
+        number = int(value) if isinstance(value, numbers.Integral) else float(value)
+        return None if number == -1 else number
+    return _dated(value) if isinstance(value, datetime.date) else str(value)
+
+
+def _scalar(value: Any) -> Any:
+    """A number of NumPy or torch as Python's own."""
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        # Finer than microseconds, they would become bare numbers.
+        return value.astype(f"{value.dtype.kind}8[us]").item()
+    if isinstance(value, np.floating):
+        # As it is written: the 0.1 of float32 is another number in float64.
+        return float(np.format_float_scientific(value))
+    if hasattr(value, "detach") and value.is_floating_point():
+        return _scalar(value.detach().float().cpu().numpy()[()])
+    return value.item()
+
+
+def is_missing(value: Any) -> bool:
+    """Whether this is `None`, NaN, `pandas.NA` or NaT, or `numpy.ma.masked`."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and (value is pandas.NA or value is pandas.NaT):
+        return True
+    if value is None or value is np.ma.masked:
+        return True
+    return isinstance(value, numbers.Number) and bool(value != value)
+
+
+def _dated(value: datetime.date) -> str:
+    text = value.isoformat().replace("T", " ")
+    return text.removesuffix(" 00:00:00")
+
+
+def plain_labels(labels: Any) -> list[Label]:
+    """Every sample's label, see `plain_label`.
+
+    Args:
+        labels: a list; an array of NumPy (masked or not), torch or Arrow; a column of pandas.
+
+    Raises:
+        TypeError, ValueError: no labels in an order, or several values per sample.
+    """
+    if hasattr(labels, "columns") or hasattr(labels, "column_names"):
+        raise TypeError(
+            f"labels is a table ({type(labels).__name__}): pass one column of it, labels[...], or "
+            "of columns of zeros and ones the largest, labels.values.argmax(axis=1)."
+        )
+    if isinstance(labels, str | bytes | Mapping | Set) or not isinstance(labels, Iterable):
+        raise TypeError(
+            f"labels is a {type(labels).__name__}; a list or an array with one label per sample is "
+            "needed."
+        )
+    if hasattr(labels, "nnz") or "sparse" in str(getattr(labels, "layout", "")):
+        raise ValueError(
+            "labels is a sparse matrix, which has several values per sample: choose one column, "
+            "labels.toarray()[:, j], or the largest, labels.argmax(axis=1)."
+        )
+    if hasattr(labels, "detach"):
+        labels = labels.detach().cpu()
+        labels = (labels.float() if labels.is_floating_point() else labels).numpy()
+    if getattr(labels, "ndim", 1) == 0:
+        raise TypeError("labels is a single value; one label per sample is needed.")
+    if type(labels) is np.ndarray and labels.ndim == 1 and labels.dtype.kind != "O":
+        distinct, place = np.unique(labels, return_inverse=True)
+        plain = [plain_label(label) for label in distinct]
+        return [plain[i] for i in place.tolist()]
+    if hasattr(labels, "tolist") and not isinstance(labels, np.ndarray):
+        labels = labels.tolist()  # pandas and Arrow, which are slow to iterate
+    return [plain_label(label) for label in labels]
+
+
+def plain_names(names: Any, what: str = "label_names") -> list[str] | None:
+    """The names of labels 0, 1, ..., from a sequence or a model's `id2label`, whose keys are whole
+    numbers (in config.json: as strings).
+
+    Raises:
+        TypeError, ValueError: a single string, other keys, a number without a name.
+    """
+    if names is None:
+        return None
+    if isinstance(names, str | bytes | Set) or not isinstance(names, Iterable):
+        raise TypeError(
+            f"{what} is a {type(names).__name__}; a list of names, or a dict of numbers to names, "
+            "is needed."
+        )
+    names = names if isinstance(names, Mapping) else list(names)
+    if not names:
+        raise ValueError(f"{what} is empty: one name at least is needed.")
+    if isinstance(names, list):
+        return [titled(name) for name in names]
+    by_number: dict[int, Any] = {}
+    for key, name in names.items():
+        try:
+            by_number[int(key)] = name
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{what} has the key {key!r}: a dict of numbers to names is needed, as id2label in "
+                "a config.json, {0: 'cat', 1: 'dog'}."
+            ) from None
+    missing = sorted(set(range(len(by_number))) - set(by_number))
+    if missing:
+        keys = ", ".join(map(str, sorted(by_number)[:8]))
+        raise ValueError(
+            f"{what} has no name for {missing[0]} (its numbers are {keys}): one for each from 0 to "
+            f"{max(max(by_number), len(by_number) - 1)} is needed."
+        )
+    return [titled(by_number[i]) for i in range(len(by_number))]
+
+
+def titled(value: Any) -> str:
+    """What a label is called: "1" for 1, 1.0 and True."""
+    label = plain_label(value)
+    if label is None:
+        return str(value)
+    if isinstance(label, str):
+        return well_formed(label)
+    return str(int(label)) if is_whole(label) else str(label)
+
+
+def is_whole(label: Label) -> bool:
+    """Whether a label is a whole number."""
+    return isinstance(label, int) or (isinstance(label, float) and label.is_integer())
+
+
+def number_of(label: Label, names: Sequence[str]) -> int:
+    """A label that is an index into names, -1 for none."""
+    if label is None:
+        return -1
+    if not isinstance(label, str) and is_whole(label) and 0 <= label < len(names):
+        return int(label)
+    raise ValueError(
+        f"labels must be whole numbers from 0 to {len(names) - 1}, indices into the {len(names)} "
+        f"label_names; {label!r:.40} is none."
+    )
+
+
+def refuse_measurements(labels: Sequence[Label]) -> NoReturn:
+    """Say that labels are no classes."""
+    shown = ", ".join(titled(label)[:8] for label in labels[:2])
+    raise ValueError(
+        f"labels are measurements ({shown}, ...), not classes: cut them into classes first, e.g. "
+        "labels = values > threshold."
+    )
+
+
+def encode_labels(
+    labels: Any, count: int, names: Any = None
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Labels as users have them -> int64 codes (`-1`: unlabelled) and the names of the codes;
+    `None` where no sample has one."""
+    if labels is None:
+        return None, ()
+    rows = plain_labels(labels)
+    if len(rows) != count:
+        raise ValueError(
+            f"labels has {len(rows):,} entries and there are {count:,} samples: one "
+            "per sample is needed (None where there is no label)."
+        )
+    given = plain_names(names)
+    if given is not None:
+        return np.array([number_of(row, given) for row in rows], np.int64), tuple(given)
+    # 1, 1.0 and True are one key, and have one name.
+    title = {row: titled(row) for row in dict.fromkeys(rows) if row is not None}
+    numeric = all(map(is_whole, title))
+    measured = not numeric and not any(isinstance(row, str) for row in title)
+    if measured and len(title) > MEASURED:
+        refuse_measurements(list(title))
+    names = sorted(set(title.values()), key=int if numeric else str)
+    if not names:
+        return None, ()
+    number = {name: i for i, name in enumerate(names)}
+    code = {row: number[name] for row, name in title.items()} | {None: -1}
+    return np.array([code[row] for row in rows], np.int64), tuple(names)

@@ -1,0 +1,282 @@
+"""Samples of texts and token ids, in all the forms people have them -> content and label."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import numbers
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from neuronwidgets.core.labels import is_missing
+from neuronwidgets.data.images import is_picture
+
+Kind = Literal["text", "words", "chat", "ids"]
+"""A text; a text as its words; a conversation's messages; token ids."""
+
+EMPTY = "data is empty: at least one sample is needed."
+TEXT_COLUMNS = ("text", "sentence", "content", "document", "prompt")
+IMAGE_COLUMNS = ("image", "img", "pixel_values")
+LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label")
+_CHATS = ("messages", "conversations", "conversation", "chat")
+_WORDS = ("tokens", "words")
+_TAGS = ("ner_tags", "tags", "pos_tags", "chunk_tags")
+"""Columns with a label for each word."""
+_SPEAKERS = {"human": "user", "gpt": "assistant"}
+
+
+@dataclass(frozen=True)
+class Records:
+    """How the samples of a data set are taken apart.
+
+    Attributes:
+        kind: what a sample is.
+        apart: a sample -> its content and its label. Content is a string, words, messages, token
+            ids, or a mapping of `input_ids` and what else the model takes for them.
+        label_names: the names of whole-number labels, where the data set has them.
+    """
+
+    kind: Kind
+    apart: Callable[[Any], tuple[Any, Any]]
+    label_names: tuple[str, ...] | None = None
+
+
+def records(
+    first: Any, features: Mapping[str, Any], takes: Callable[[str], bool], per_word: bool
+) -> Records | None:
+    """How samples like `first` are taken apart; `None` where they are no texts or token ids.
+
+    Args:
+        first: the first sample.
+        features: the types of a Hugging Face data set's columns, by name.
+        takes: whether the model takes an input of that name.
+        per_word: whether a label may be of a word.
+
+    Raises:
+        ValueError: texts, and nothing that says which is meant.
+    """
+    if isinstance(first, Mapping):
+        return _of_columns(first, features, takes, per_word)
+    if kind := kind_of(first):
+        return Records(kind, lambda item: (item, None))
+    if not isinstance(first, tuple | list) or not first:
+        return None
+    one, other = (*first, None)[:2]
+    kind = None if is_picture(one) else kind_of(one)
+    if kind == "ids" and _is_mask(other, one) and len(first) <= 3:
+        return Records("ids", _tuples(len(first), lambda ids, mask, label=None: (
+            {"input_ids": ids, "attention_mask": mask}, label
+        )))  # fmt: skip
+    if kind and (len(first) == 1 or (len(first) == 2 and is_label(other, kind))):
+        return Records(kind, _tuples(len(first), lambda item, label=None: (item, label)))
+    if isinstance(other, str) and len(first) == 2 and isinstance(plain(one), int):
+        return Records("text", _tuples(2, lambda label, text: (text, label)))
+    if isinstance(one, str):
+        held = ", ".join(type(item).__name__ for item in first[:4])
+        raise ValueError(
+            f"a sample of data is a {type(first).__name__} of {len(first)} ({held}): a text, a "
+            "list of words, or a (text, label) pair is needed."
+        )
+    return None
+
+
+def _tuples(size: int, apart: Callable[..., tuple[Any, Any]]) -> Callable[[Any], tuple[Any, Any]]:
+    """Takes tuples of one size apart, and nothing else."""
+
+    def checked(item: Any) -> tuple[Any, Any]:
+        if not isinstance(item, tuple | list) or len(item) != size:
+            raise TypeError(f"a {type(item).__name__}, not a tuple of {size}")
+        return apart(*item)
+
+    return checked
+
+
+def kind_of(item: Any) -> Kind | None:
+    """What a sample without label is, if it is one of a text or of token ids."""
+    if isinstance(item, str):
+        return "text"
+    if isinstance(item, torch.Tensor | np.ndarray) and item.ndim != 1:
+        return None
+    if isinstance(item, torch.Tensor):
+        return "ids" if item.dtype in (torch.int16, torch.int32, torch.int64) else None
+    if isinstance(item, np.ndarray) and item.dtype.kind in "iu":
+        return "ids" if item.dtype != np.uint8 else None
+    if isinstance(item, Mapping):
+        # As older versions of Hugging Face's datasets give a list of mappings.
+        lists = all(isinstance(value, list | tuple) for value in item.values())
+        return "chat" if lists and _is_message(item) else None
+    if not isinstance(item, list | tuple | np.ndarray):
+        return None
+    ids = all(isinstance(plain(i), int) and not isinstance(plain(i), bool) for i in item)
+    if isinstance(item, tuple):
+        return "ids" if ids and len(item) > 2 else None
+    if not len(item):
+        return None
+    if all(isinstance(part, str) for part in item):
+        # With spaces in them they are texts.
+        return None if any(re.search(r"\S\s+\S", part) for part in item) else "words"
+    if all(_is_message(part) for part in item):
+        return "chat"
+    return "ids" if ids else None
+
+
+def telling(samples: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
+    """The first sample that shows of what kind they are (not an empty list), and all of them.
+
+    Raises:
+        ValueError: there is none.
+    """
+    head = list(itertools.islice(samples, 1))
+    while head and _is_empty(head[-1]) and (more := list(itertools.islice(samples, 1))):
+        head += more
+    if not head:
+        raise ValueError(EMPTY)
+    if _is_empty(head[-1]):
+        raise ValueError(f"data holds {len(head):,} samples, and all are empty.")
+    return head[-1], chain(head, samples)
+
+
+def _is_empty(sample: Any) -> bool:
+    if isinstance(sample, Mapping):
+        return any(_is_empty(value) for value in sample.values())
+    if isinstance(sample, tuple) and sample:
+        return _is_empty(sample[0])
+    return isinstance(sample, list | np.ndarray) and len(sample) == 0
+
+
+def is_label(label: Any, kind: Kind | None = None) -> bool:
+    """One label of a sample; of a sample of some kind, also one for each of its parts."""
+    if kind is not None and isinstance(label, list | tuple | np.ndarray | torch.Tensor):
+        return True
+    scalar = isinstance(label, numbers.Number | str | bytes | np.generic | datetime.date)
+    scalar = scalar or hasattr(label, "as_py")  # of Arrow
+    return scalar or is_missing(label) or getattr(label, "ndim", 1) == 0
+
+
+def is_target(labels: Any, ids: Any) -> bool:
+    """Whether the labels of tokens are the tokens themselves (or -100), to be predicted."""
+    labels, ids = np.asarray(labels), np.asarray(ids)
+    return labels.shape == ids.shape and bool(((labels == ids) | (labels == -100)).all())
+
+
+def messages(content: Any) -> list[dict[str, Any]]:
+    """A conversation as chat templates take it: `role` and `content` of each message."""
+    if isinstance(content, Mapping):
+        rows = zip(*content.values(), strict=True)
+        content = [dict(zip(content, row, strict=True)) for row in rows]
+    return [
+        {"role": _SPEAKERS.get(part["from"], part["from"]), "content": part["value"]}
+        if "from" in part
+        else dict(part)
+        for part in content
+    ]
+
+
+def unbatched(batch: Any, collated: bool) -> list[Any] | None:
+    """The samples of a `DataLoader`'s batch of texts; `None` of a batch of anything else.
+
+    `collated`: torch's own function made the batch, which puts all texts together, and all labels.
+    """
+    if isinstance(batch, Mapping):
+        size = next((len(v) for v in batch.values() if _are_contents(v)), None)
+        ready = isinstance(batch.get("input_ids"), torch.Tensor | np.ndarray)
+        if size is None or ready or any(column in batch for column in IMAGE_COLUMNS):
+            return None
+        rows = {k: v for k, v in batch.items() if hasattr(v, "__len__") and len(v) == size}
+        return [{key: value[i] for key, value in rows.items()} for i in range(size)]
+    if not isinstance(batch, list | tuple) or not batch:
+        return None
+    if all(isinstance(part, str) for part in batch):
+        return list(batch)
+    if collated:
+        return list(zip(*batch, strict=True)) if any(map(_are_contents, batch)) else None
+    if len(batch) == 2:
+        for contents, labels in (batch, batch[::-1]):
+            column = hasattr(labels, "__len__") and not isinstance(labels, str | Mapping)
+            if not column or not _are_contents(contents) or len(labels) != len(contents):
+                continue
+            one, other = kind_of(contents), kind_of(labels)
+            samples = isinstance(contents, tuple) or (one is not None and one == other)
+            if isinstance(batch, tuple) or not samples:
+                return list(zip(contents, labels, strict=True))
+    if isinstance(batch[0], torch.Tensor | np.ndarray):
+        return None
+    return list(batch) if records(batch[0], {}, bool, True) else None
+
+
+def _of_columns(
+    first: Mapping[str, Any], features: Mapping[str, Any], takes: Callable[[str], bool],
+    per_word: bool,
+) -> Records | None:  # fmt: skip
+    """How a mapping's text, words, messages or token ids are found, and their label."""
+    kinds = {column: kind_of(value) for column, value in first.items()}
+    if kind_of(first) == "chat":
+        return Records("chat", lambda item: (item, None))
+    if _is_message(first):
+        raise ValueError(
+            "data is one conversation: pass a list of conversations, [data], one for each sample."
+        )
+    if any(column in first for column in IMAGE_COLUMNS):
+        return None
+    typed = {name for name, kind in features.items() if getattr(kind, "dtype", "") == "string"}
+    classes = [c for c in first if getattr(features.get(c), "names", None)]
+    label = next((c for c in LABEL_COLUMNS if c in first), classes[0] if classes else None)
+    kinds.pop(label or "", None)
+    strings = [c for c in kinds if kinds[c] == "text" or c in typed]
+    found = [
+        *(["input_ids"] if kinds.get("input_ids") == "ids" else []),
+        *(c for c in TEXT_COLUMNS if c in strings),
+        *(c for c in chain(_CHATS, kinds) if kinds.get(c) == "chat"),
+        *(c for c in _WORDS if kinds.get(c) == "words"),
+        *(strings if len(strings) == 1 else []),
+    ]
+    if not found and strings:
+        raise ValueError(
+            f"data has the text columns {', '.join(map(repr, strings))}, and which one is meant "
+            f"cannot be told: pass data[{strings[0]!r}] (and labels=data[...])."
+        )
+    if not found:
+        return None
+    column, kind = found[0], kinds[found[0]] or "text"
+    if kind == "words" and per_word and label is None:
+        label = next((c for c in _TAGS if c in first), None)
+    names = features.get(label or "")
+    names = getattr(names, "names", None) or getattr(getattr(names, "feature", 0), "names", None)
+    names = tuple(names) if names else None
+    if kind != "ids":
+        return Records(kind, lambda item: (item[column], item[label] if label else None), names)
+    fields = [c for c in first if c == column or (takes(c) and c not in LABEL_COLUMNS)]
+    return Records("ids", lambda item: (
+        {field: item[field] for field in fields}, item[label] if label else None
+    ), names)  # fmt: skip
+
+
+def _is_mask(values: Any, ids: Any) -> bool:
+    """Whether what comes with token ids says which of them are no padding: a run of ones."""
+    if kind_of(values) != "ids" or len(values) != len(ids):
+        return False
+    mask = np.asarray(values)
+    steps = np.abs(np.diff(mask)).sum()
+    return bool(np.isin(mask, (0, 1)).all() and mask.any() and steps < 2)
+
+
+def _is_message(item: Any) -> bool:
+    names = set(item) if isinstance(item, Mapping) else set()
+    return names >= {"role", "content"} or names >= {"from", "value"}
+
+
+def _are_contents(values: Any) -> bool:
+    rows = isinstance(values, list | tuple | np.ndarray) and len(values) > 0
+    return rows and all(kind_of(value) is not None for value in values)
+
+
+def plain(value: Any) -> Any:
+    """A number of NumPy or torch as Python's own."""
+    alone = isinstance(value, np.generic) or getattr(value, "ndim", 1) == 0
+    return value.item() if alone else value

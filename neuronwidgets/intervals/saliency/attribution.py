@@ -1,0 +1,156 @@
+"""What gradient methods share: a class's logit, differentiated at the layer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.data.batches import batches
+from neuronwidgets.data.select import selected  # fmt: skip
+from neuronwidgets.models.classes import class_names, is_binary, logits_of, two_logits
+from neuronwidgets.models.content import content_of
+from neuronwidgets.models.forward import call, move, trainable
+from neuronwidgets.models.hooks import evaluating, hooked
+from neuronwidgets.models.layers import find_layer
+from neuronwidgets.models.left_padding import LeftPadding
+from neuronwidgets.models.outputs import replaced, tensor_of, unclear
+from neuronwidgets.models.pooling import read_at
+from neuronwidgets.models.survey import Answers, surveyed
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A classifier and the data that the activations are from, for methods that need its logits.
+
+    Attributes:
+        model: the classifier.
+        data: what `capture` was given; `None`: the texts of the activations.
+        tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
+        classes, predict: see `evaluate_masks`.
+    """
+
+    model: nn.Module
+    data: Any = None
+    tokenizer: Any = None
+    transform: Callable[[Any], Any] | None = None
+    batch_size: int = 64
+    max_length: int | None = None
+    neuron_axis: int | None = None
+    classes: Sequence[str] | Mapping[Any, str] | None = None
+    predict: Callable[[Any], Any] | None = None
+
+
+def attributed(
+    acts: Activations, label: int, source: Answering | None, scales: Sequence[tuple[float, float]]
+) -> np.ndarray:
+    """`mean_{x in c} sum_i w_i h_j dF_c(a_i h) / dh_j` for every neuron `j`: float64 `D`.
+
+    `F_c` is the label's logit, `h` the layer's output where the unit of the activations reads it
+    (the last or first token, else all that count, over which it sums), and `(a_i, w_i)` the
+    `scales`.
+    """
+    if source is None:
+        raise ValueError("this method needs the model's gradients: pass model= (and data=, the "
+                         "data that the activations were captured from).")  # fmt: skip
+    assert acts.labels is not None
+    name = acts.label_names[label]
+    names = class_names(source.model, [name], source.classes)
+    which = names.index(name), max(len(names), len(acts.label_names))
+    source = replace(source, model=trainable(source.model))
+    module = find_layer(source.model, acts.layer)
+    data, places = _wanted(acts, label, source)
+    found = batches(
+        data, model=source.model, processor=source.tokenizer, transform=source.transform,
+        batch_size=source.batch_size, max_length=source.max_length,
+    )  # fmt: skip
+    if source.data is not None and found.tally is None and found.total not in (None, len(acts)):
+        raise ValueError(f"data must be what the {len(acts):,} activations were captured from, one "
+                         "sample for each.")  # fmt: skip
+    total, count = np.zeros(acts.shape[1]), 0
+    padding = LeftPadding.of_output(source.model)
+    with evaluating(source.model), torch.enable_grad():
+        for batch, _ in selected(found, places, source.batch_size):
+            batch = padding(batch)
+            inputs = move(source.model, batch.inputs)
+            layer = {acts.layer: module}
+            for scale, weight in scales:
+                with surveyed(layer, inputs, batch.size, source.neuron_axis) as answers:
+                    part = _one(source, acts, module, answers, batch, inputs, which, scale)
+                total += weight * part
+            count += batch.size
+    return total / count
+
+
+def _one(
+    source: Answering, acts: Activations, module: nn.Module, answers: Mapping[str, Answers],
+    batch: Any, inputs: Any, which: tuple[int, int], scale: float,
+) -> np.ndarray:  # fmt: skip
+    """Of class `which[0]` of `which[1]`."""
+    number, classes = which
+    kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+    calls = itertools.count()
+
+    def edit(output: Any) -> Any:
+        if next(calls) != (acts.call or 0):
+            return None
+        tensor = tensor_of(output, acts.layer)
+        layout = answers[acts.layer].layout(acts.call or 0)
+        if layout is None:
+            raise ValueError(unclear(acts.layer, tuple(tensor.shape), batch.size))
+        values = layout.rows(tensor.detach(), batch.size)
+        flat = values if values.ndim == 3 else values[:, None]
+        content = content_of(source.model, batch, flat, acts.first)
+        read = read_at(acts.unit, batch.mask, content, flat).to(flat.device)[..., None]
+        read = read.reshape(*values.shape[:-1], 1)
+        leaf = torch.where(read, values * scale, values).requires_grad_()
+        kept.append((leaf, torch.where(read, values, 0)))
+        # A copy: what comes next may work in place.
+        return replaced(output, layout.output(leaf.clone(), tensor.shape, batch.size))
+
+    with hooked(module, edit):
+        logits = logits_of(call(source.model, inputs), source.predict)
+    if is_binary(logits, batch.size, classes):
+        logits = two_logits(logits)
+    if logits.ndim != 2 or not number < logits.shape[1]:
+        raise ValueError(f"the logits have shape {tuple(logits.shape)}: samples x classes are "
+                         "needed: pass predict= or classes=.")  # fmt: skip
+    if not kept:
+        raise ValueError(f"layer {acts.layer!r} was never called while the model ran.")
+    if not logits.requires_grad:
+        raise ValueError("the answer does not require grad, so nothing can be said of layer "
+                         f"{acts.layer!r}: predict= and the model must not leave torch's "
+                         "gradients.")  # fmt: skip
+    leaves = [leaf for leaf, _ in kept]
+    gradients = torch.autograd.grad(logits[:, number].sum(), leaves, allow_unused=True)
+    parts = [
+        (gradient.float() * values.float()).flatten(0, -2).sum(0).double()
+        for gradient, (_, values) in zip(gradients, kept, strict=True)
+        if gradient is not None
+    ]
+    if not parts:
+        raise ValueError(f"the logits do not depend on layer {acts.layer!r}.")
+    return np.asarray(torch.stack(parts).sum(0).cpu().numpy())
+
+
+def _wanted(acts: Activations, label: int, source: Answering) -> tuple[Any, np.ndarray]:
+    """The data, and where in it the label's samples stand."""
+    assert acts.labels is not None
+    samples, rows = acts.samples, np.flatnonzero(acts.labels == label)
+    if samples.token is not None:
+        raise ValueError("gradients of single tokens are not supported: capture with unit='mean', "
+                         "'last' or 'cls'.")  # fmt: skip
+    if source.data is None:
+        if samples.kind != "text":
+            raise ValueError("pass data=, the data that the activations were captured from.")
+        return [samples.texts[samples.item_of(int(row))] for row in rows], np.arange(len(rows))
+    if samples.origin is not None:
+        raise ValueError("the activations are of windows of texts, which they hold themselves: "
+                         "leave data out.")  # fmt: skip
+    return source.data, samples.places(rows)[:, 0]

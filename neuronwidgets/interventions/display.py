@@ -1,0 +1,98 @@
+"""A `MaskReport` as charts: how much of a label a mask takes, and what it spares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuronwidgets.display.vega import offline
+
+if TYPE_CHECKING:
+    from neuronwidgets.interventions.report import MaskReport
+
+RULES = {"gaussian": "#4477AA", "quantile": "#CCBB44", "discriminative": "#EE6677",
+         "neuron": "#333333"}  # fmt: skip
+MASKS = {"base": "#BBBBBB", "range": "#4477AA", "neuron": "#333333"}
+SIZE = 300
+
+
+def charts(report: MaskReport) -> Any:
+    """Altair, on one page: frontiers of accuracy, confidence (and perplexity), and each label.
+
+    In a frontier up is more of the masked label lost, right is more of all others lost, so good
+    masks are at the upper left; a line joins the widths of one rule. Below, each label under the
+    width that parts the two most (largest target drop minus other drop).
+    """
+    import altair as alt
+
+    table = report.frontier()
+    # Vega-Lite has no infinity.
+    table["name"] = ["whole" if np.isinf(t) else f"{t:g}" for t in table["tau"]]
+    table = table.replace(np.inf, None)
+    panels = [
+        _frontier(table, "other_drop", "target_drop", "accuracy lost on all other labels",
+                  "accuracy lost on the masked label"),
+        _frontier(table, "other_confidence_drop", "target_confidence_drop",
+                  "confidence lost on all other labels", "confidence lost on the masked label"),
+    ]  # fmt: skip
+    if report.nats is not None:
+        panels.append(_frontier(table, "perplexity_ratio", "target_drop",
+                                "perplexity, times the base's",
+                                "accuracy lost on the masked label"))  # fmt: skip
+    page = alt.vconcat(alt.hconcat(*panels), _labels(report, table))
+    return offline(page.configure_axis(grid=False))
+
+
+def _frontier(table: Any, x: str, y: str, across: str, up: str) -> Any:
+    import altair as alt
+
+    rules = [rule for rule in RULES if rule in set(table["rule"])]
+    color = alt.Color("rule:N").scale(domain=rules, range=[RULES[r] for r in rules]).title("range")
+    base = alt.Chart(table).encode(
+        x=alt.X(f"{x}:Q").title(across).scale(zero=False),
+        y=alt.Y(f"{y}:Q").title(up),
+        color=color,
+        tooltip=["saliency", "rule", "name", f"{x}:Q", f"{y}:Q"],
+    )
+    shaped = base.encode(shape=alt.Shape("saliency:N").title("neurons by"))
+    lines = base.mark_line(strokeWidth=1.5).encode(detail="saliency:N", order="tau:Q")
+    across_ends = base.mark_rule(opacity=0.35).encode(x=f"{x}_low:Q", x2=f"{x}_high:Q")
+    up_ends = base.mark_rule(opacity=0.35).encode(y=f"{y}_low:Q", y2=f"{y}_high:Q")
+    dots = shaped.mark_point(size=45, filled=True, opacity=1)
+    text = base.mark_text(dx=7, dy=8, align="left", fontSize=9).encode(text="name")
+    drawn = across_ends + up_ends + lines + dots + text
+    return drawn.properties(width=SIZE, height=SIZE)
+
+
+def _labels(report: MaskReport, table: Any) -> Any:
+    import altair as alt
+
+    narrow = table[table["rule"] != "neuron"]
+    if not len(narrow):
+        narrow = table
+    best = narrow.loc[(narrow["target_drop"] - narrow["other_drop"]).fillna(-9).idxmax()]
+    frame = report.to_frame()
+    same = (frame["rule"] == best["rule"]) & (frame["tau"] == best["tau"])
+    keep = same | (frame["mask"] == "neuron")
+    keep = (frame["mask"] == "base") | (keep & (frame["saliency"] == best["saliency"]))
+    frame = frame[keep].replace(np.inf, None)
+    color = alt.Color("mask:N").scale(domain=list(MASKS), range=list(MASKS.values())).title("mask")
+    panels = []
+    for part, title in (("target", "accuracy on the masked label"),
+                        ("other", "accuracy on all others")):  # fmt: skip
+        base = alt.Chart(frame).encode(
+            y=alt.Y("label:N").title(None).sort(list(report.label_names)),
+            yOffset=alt.YOffset("mask:N").sort(list(MASKS)),
+            color=color,
+        )
+        bars = base.mark_bar().encode(
+            x=alt.X(f"{part}:Q").title(title).scale(domain=[0, 1]),
+            tooltip=["label", "mask", f"{part}:Q", f"{part}_low:Q", f"{part}_high:Q"],
+        )
+        marks = base.mark_rule(color="#888", strokeWidth=1).encode(
+            x=f"{part}_low:Q", x2=f"{part}_high:Q", color=alt.value("#888")
+        )
+        panels.append((bars + marks).properties(width=SIZE, height=alt.Step(8)))
+    name = f"{best['rule']} range, tau {best['name']}, neurons by {best['saliency']}"
+    return alt.hconcat(*panels).properties(title=f"Each label: {name}")

@@ -1,0 +1,115 @@
+"""One batch under many edits: what lies below the layer is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from neuronwidgets.interventions.intervention import Editor, Intervention
+from neuronwidgets.models.axes import Layout
+from neuronwidgets.models.classes import logits_of
+from neuronwidgets.models.forward import call
+from neuronwidgets.models.hooks import hooked
+from neuronwidgets.models.resume import Resume
+from neuronwidgets.models.survey import Answers, surveyed
+
+
+class Passes:
+    """Forward passes of one model at one layer: the base, and one under each edit.
+
+    Where the model allows it, a pass under an edit begins at the layer. The first batch tells:
+    a resumed pass without edit has to equal a full one. Under `torch.no_grad()`, in eval mode.
+    """
+
+    def __init__(
+        self, model: nn.Module, module: nn.Module, axis: int | None = None, resume: bool = True
+    ) -> None:
+        self._model, self._module, self._axis = model, module, axis
+        self.note = Resume.obstacle(model, module) if resume else "resume=False"
+        """Why passes are full ones; `None` where they resume at the layer."""
+        self._answers: Answers | None = None
+        self._tried = False
+        self._copying = False
+
+    def on(self, inputs: Any) -> Batched:
+        """The base pass on one batch, kept for passes under edits."""
+        resumed = None
+        if self.note is None:
+            resumed = Resume(self._model, self._module, self._copying)
+
+        def run() -> Any:
+            return call(self._model, inputs)
+
+        with self._followed(inputs):
+            base = run() if resumed is None else resumed.record(run)
+        if resumed is not None and not self._tried:
+            self.note = _difference(base, resumed, run)
+            self._tried = True
+            self._copying = resumed.copying
+            resumed = resumed if self.note is None else None
+        return Batched(self, base, inputs, run, resumed)
+
+    def under(self, edit: Intervention, inputs: Any, run: Any, resumed: Resume | None) -> Any:
+        editor = Editor(
+            self._module, edit, self._axis, self._layout(edit.call), in_place=resumed is not None
+        )
+        named = hasattr(inputs, "keys")
+        editor.locate(() if named else (inputs,), inputs if named else {})
+        if resumed is not None:
+            return resumed.replay(run, editor)
+        # Passes of other threads are the user's.
+        with hooked(self._module, editor):
+            return run()
+
+    @contextmanager
+    def _followed(self, inputs: Any) -> Iterator[None]:
+        """The first pass tells where the layer's neurons are."""
+        if self._answers is not None:
+            yield
+            return
+        layer = {"": self._module}
+        with surveyed(layer, inputs, neuron_axis=self._axis) as answers:
+            yield
+        self._answers = answers[""]
+
+    def _layout(self, call: int | None) -> Layout | None:
+        return None if self._answers is None else self._answers.layout(call or 0)
+
+
+def _difference(base: Any, resumed: Resume, run: Any) -> str | None:
+    """Why a resumed pass will not do, if it will not."""
+    try:
+        again = resumed.replay(run, lambda output: output)
+        same = torch.equal(logits_of(base), logits_of(again))
+    except Exception as error:
+        return f"a resumed pass of this model fails ({type(error).__name__}: {error})"
+    return None if same else "a resumed pass of this model differs from a full one"
+
+
+class Batched:
+    """One batch's base output, and its outputs under edits."""
+
+    def __init__(
+        self, passes: Passes, base: Any, inputs: Any, run: Any, resumed: Resume | None
+    ) -> None:
+        self.base = base
+        self._passes, self._inputs, self._run, self._resumed = passes, inputs, run, resumed
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept for passes under edits."""
+        return 0 if self._resumed is None else self._resumed.size
+
+    def under(self, edit: Intervention) -> Any:
+        """The model's output with the layer's output edited."""
+        return self._passes.under(edit, self._inputs, self._run, self._resumed)
+
+    def all(self, edits: list[Any]) -> Iterator[Any]:
+        """The base output, then one under each edit."""
+        yield self.base
+        for edit in edits:
+            yield self.under(edit)

@@ -1,0 +1,1 @@
+"""What all widgets share: jobs, live feeds, previews, pages without a kernel."""

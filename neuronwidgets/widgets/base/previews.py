@@ -1,0 +1,131 @@
+"""Samples' faces, packed for a view: small pictures in one atlas, texts cut into tokens."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations.samples import Samples
+from neuronwidgets.display.image import is_ink
+
+TILE = 96
+SEGMENTS = 64
+CHARACTERS = 400
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text in segments (joined, they are the text shown), with a value for each, or none."""
+
+    segments: list[str]
+    values: list[float]
+    peak: int
+
+
+def pack_faces(
+    samples: Samples, rows: Sequence[int], texts: Mapping[int, Text]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors and metadata that show `rows`; `texts` holds those already read token by token."""
+    face = np.asarray(rows, np.int32)
+    if samples.kind == "image" and len(face):
+        atlas, meta = _atlas([samples.images[samples.item_of(row)] for row in rows])
+        return {"face": face, "atlas": atlas}, {"kind": "image", "tile": meta}
+    if samples.kind == "text" and len(face):
+        shown = [texts.get(int(row)) or plain_text(samples, int(row)) for row in rows]
+        values = [np.asarray(text.values, np.float32) for text in shown]
+        tensors = {"face": face, "value": np.concatenate(values) if values else np.zeros(0, "f4")}
+        return tensors, {
+            "kind": "text",
+            "segments": [text.segments for text in shown],
+            "values": [len(text.values) for text in shown],
+            "peaks": [text.peak for text in shown],
+        }
+    return {"face": face[:0]}, {"kind": samples.kind}
+
+
+def plain_text(samples: Samples, row: int) -> Text:
+    """A sample's text without activations; for a token, the token is the peak."""
+    text = samples.texts[samples.item_of(row)]
+    token = samples.token_of(row)
+    if token is not None and len(samples.spans):
+        return cut_text(text, samples.spans[samples.item_of(row)], None, token)
+    short = text if len(text) <= CHARACTERS else text[:CHARACTERS] + "…"
+    return Text([short], [], -1)
+
+
+def cut_text(
+    text: str, spans: np.ndarray, values: np.ndarray | None, peak: int | None = None
+) -> Text:
+    """Cut a text into its tokens, each with the space before it, around the peak.
+
+    Tokens that share a character (bytes of one emoji) become one segment; so do tokens without
+    characters and their neighbour.
+    """
+    if values is not None and peak is None and len(values):
+        peak = _peak(spans, values)
+    segments: list[str] = []
+    numbers: list[float] = []
+    at, place = 0, -1
+    for i, (start, end) in enumerate(spans[: len(values)] if values is not None else spans):
+        if end <= start:
+            continue
+        value = 0.0 if values is None else float(values[i])
+        if end > at:
+            gap = max(at, int(start) - CHARACTERS)
+            segments.append(text[gap:end])
+            numbers.append(value)
+            at = int(end)
+        elif numbers:
+            numbers[-1] = max(numbers[-1], value)
+        if i == peak:
+            place = len(segments) - 1
+    if not segments:
+        return Text([text[:CHARACTERS]], [], -1)
+    first = 0 if place < 0 else max(0, min(place - SEGMENTS // 2, len(segments) - SEGMENTS))
+    last = first + SEGMENTS
+    tail = text[at:] if last >= len(segments) else "…"
+    shown = segments[first:last]
+    numbers = numbers[first:last]
+    place -= first
+    if first:
+        shown, numbers, place = ["…", *shown], [0.0, *numbers], place + 1
+    if tail:
+        shown, numbers = [*shown, tail[:CHARACTERS]], [*numbers, 0.0]
+    return Text(shown, numbers if values is not None else [], place)
+
+
+def _peak(spans: np.ndarray, values: np.ndarray) -> int:
+    count = min(len(spans), len(values))
+    shown = spans[:count, 1] > spans[:count, 0]
+    return int(np.where(shown, values[:count], -np.inf).argmax()) if count else -1
+
+
+def _atlas(images: list[np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
+    """Pictures side by side in one PNG or JPEG, each at most 96 pixels, their shape kept."""
+    from PIL import Image
+
+    # Tiles need not be larger than the largest picture.
+    side = min(TILE, max(max(image.shape[:2]) for image in images))
+    color = any(image.ndim == 3 for image in images)
+    columns = math.ceil(math.sqrt(len(images)))
+    sheet = Image.new("RGB" if color else "L", (columns * side, -(-len(images) // columns) * side))
+    for i, array in enumerate(images):
+        image = Image.fromarray(array)
+        if max(image.size) > side:
+            image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        x = (i % columns) * side + (side - image.width) // 2
+        y = (i // columns) * side + (side - image.height) // 2
+        sheet.paste(image, (x, y))
+    out = io.BytesIO()
+    if color and side > 40:
+        sheet.save(out, "JPEG", quality=88)
+    else:
+        sheet.save(out, "PNG")
+    ink = 2 * sum(map(is_ink, images)) > len(images)
+    meta = {"side": side, "columns": columns, "rows": -(-len(images) // columns), "ink": ink}
+    return np.frombuffer(out.getvalue(), np.uint8), meta

@@ -1,0 +1,1 @@
+"""What goes between a kernel and a page, once."""

@@ -1,0 +1,137 @@
+"""What the mask on the screen costs the model: RangeExplorer's bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.data.batches import batches
+from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
+from neuronwidgets.interventions.cached_scores import Meter
+from neuronwidgets.interventions.edited_forward import Passes
+from neuronwidgets.interventions.held_out import Answers, HeldOut
+from neuronwidgets.interventions.perplexity import check_causal, losses
+from neuronwidgets.models.classes import class_names
+from neuronwidgets.models.forward import move
+from neuronwidgets.models.layers import find_layer
+from neuronwidgets.models.left_padding import LeftPadding
+
+RESAMPLES = 300
+MASKS = ("base", "range", "neuron")
+
+
+class MaskCost:
+    """Measures accuracy on held-out samples, and perplexity on texts, under two edits."""
+
+    def __init__(
+        self, model: Any, data: Any, layer: str, label_names: tuple[str, ...],
+        seen: frozenset[int], *, labels: Any, texts: Any, language_model: Any, tokenizer: Any,
+        classes: Any, predict: Any, transform: Any, batch_size: int, max_length: int | None,
+        neuron_axis: int | None,
+    ) -> None:  # fmt: skip
+        names = class_names(model, label_names, classes)
+        self.classes = [names.index(name) for name in label_names]
+        held_out = HeldOut(
+            model, data, names, seen, labels, tokenizer, transform, batch_size, max_length
+        )
+        self._held_out = held_out
+        self._passes = Passes(model, find_layer(model, layer), neuron_axis)
+        answers = Answers(len(names), predict)
+
+        def score(output: Any, _inputs: Any, codes: Any) -> tuple[np.ndarray, ...]:
+            predicted, _ = answers(output, codes)
+            return predicted == codes.numpy(), codes.numpy()
+
+        source = ((batch.inputs, batch.codes) for batch in held_out)
+        self._meter = Meter(model, self._passes, source, score)
+        self._speech: Meter | None = None
+        self._speaks: Passes | None = None
+        if texts is not None:
+            speaker = model if language_model is None else language_model
+            check_causal(speaker)
+            read = batches(texts, model=speaker, processor=tokenizer, batch_size=batch_size,
+                           max_length=max_length)  # fmt: skip
+            made = map(LeftPadding.of_output(speaker), read.batches)
+            spoken = ((move(speaker, b.inputs), b.mask) for b in made)
+            self._speaks = Passes(speaker, find_layer(speaker, layer), neuron_axis)
+            self._speech = Meter(speaker, self._speaks, spoken, _nats)
+
+    @property
+    def total(self) -> int | None:
+        """How many held-out samples there are, where that is known."""
+        return self._held_out.total
+
+    def changed(self) -> bool:
+        """Whether a model's weights are others than those that were measured."""
+        return self._meter.changed() or (self._speech is not None and self._speech.changed())
+
+    def steps(
+        self, label: int, edits: Mapping[str, Any], keys: Mapping[str, Any]
+    ) -> Iterator[tuple[float, dict[str, Any]]]:
+        """How far it is, and the bars so far: for "target", "other" and "perplexity", under each
+        mask `[value, low, high]`, `None` where nothing is known.
+
+        `edits` and `keys` are by "range" and "neuron"; equal keys stand for equal edits.
+        """
+        by_key = {keys[name]: edits[name] for name in edits}
+        places = {"base": "base", **keys}
+        share = 0.7 if self._speech is not None else 1.0
+        bars: dict[str, Any] = {}
+        done = 0
+        for scores in self._meter.measuring(by_key):
+            truth = scores["base"][1]
+            right = np.stack([scores[places[name]][0] for name in MASKS])
+            mine = truth == self.classes[label]
+            done = len(truth)
+            bars = {"target": _bars(right, mine), "other": _bars(right, ~mine)}
+            bars |= {"samples": done, "of": self.total or done, "note": self._notes()}
+            yield share * done / max(done, self.total or done), bars
+        if self._speech is None:
+            return
+        for scores in self._speech.measuring(by_key):
+            nats = np.stack([scores[places[name]][0] for name in MASKS])
+            about = {"perplexity": _perplexity(nats, scores["base"][1]), "note": self._notes()}
+            yield 0.85, {**bars, **about}
+
+    def _notes(self) -> str:
+        """Why passes are full ones, where they are."""
+        notes = (self._passes.note, self._speaks and self._speaks.note)
+        return "; ".join(dict.fromkeys(f"full passes: {note}" for note in notes if note))
+
+
+def _nats(output: Any, inputs: Any, mask: Any) -> tuple[np.ndarray, ...]:
+    nats, tokens = losses(output, inputs, mask)
+    return nats.numpy(), tokens.numpy()
+
+
+def _bars(right: np.ndarray, chosen: np.ndarray) -> dict[str, list[float | None]]:
+    """Accuracy under each mask over the chosen samples, with a 95% bootstrap interval."""
+    if not chosen.any():
+        return {name: [None, None, None] for name in MASKS}
+    kept = right[:, chosen]
+    low, high = ends(averaged(kept, np.ones(kept.shape[1], bool), _draws(kept.shape[1])))
+    return {
+        name: [float(kept[i].mean()), float(low[i]), float(high[i])] for i, name in enumerate(MASKS)
+    }
+
+
+def _perplexity(nats: np.ndarray, tokens: np.ndarray) -> dict[str, list[float | None]]:
+    if not tokens.sum():
+        return {name: [None, None, None] for name in MASKS}
+    weight = np.concatenate([np.ones((1, len(tokens))), _draws(len(tokens))])
+    weight = weight[weight @ tokens > 0]
+    with np.errstate(over="ignore"):
+        found = np.exp(weight @ nats.T / (weight @ tokens)[:, None])
+    low, high = ends(found[1:])
+    made = zip(MASKS, found[0], low, high, strict=True)
+    return {name: [_finite(v) for v in values] for name, *values in made}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _draws(count: int) -> np.ndarray:
+    return resampled(count, RESAMPLES, seed=0)

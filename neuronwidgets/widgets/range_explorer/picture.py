@@ -1,0 +1,155 @@
+"""One neuron's classes as RangeExplorer's views get them: `_picture` and `_examples`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.intervals.ranges import Ranges
+from neuronwidgets.intervals.rules import EXTREME, SCORES, STEPS
+from neuronwidgets.widgets.base.previews import pack_faces
+from neuronwidgets.widgets.protocol.buffers import pack
+
+MOST_VALUES = 40_000
+"""Of more samples, so many stand for all: of each class as many, evenly spread."""
+THIN = 20_000
+"""As `MOST_VALUES`, where there are many classes."""
+ALONE = "It has a single sample, so it has no range: two are needed."
+FACES = 240
+FACES_EACH = 24
+MANY = 60
+"""Of more classes only one has examples in the view: the one that is chosen."""
+BAR = np.arange(0, int(EXTREME) * STEPS + 1, 5)
+"""Widths for which the view knows how dense a discriminative range is at least."""
+
+
+class Pictures:
+    """Makes the picture of any neuron."""
+
+    def __init__(
+        self, acts: Activations, found: Ranges, colors: tuple[str, ...], what: str
+    ) -> None:
+        assert acts.labels is not None
+        self._acts, self._colors, self._what = acts, colors, what
+        self._ranges = found
+        known = np.flatnonzero(acts.labels >= 0)
+        order = known[np.argsort(acts.labels[known], kind="stable")]
+        codes, starts = np.unique(acts.labels[order], return_index=True)
+        self._members = np.split(order, starts[1:])
+        self._class_of = np.full(len(acts), -1, np.int32)
+        self._class_of[order] = np.repeat(np.arange(len(codes)), list(map(len, self._members)))
+        titles = acts.label_titles
+        self._titles = [titles[c] for c in codes]
+
+    @property
+    def many(self) -> bool:
+        """Whether the examples are of one class."""
+        return len(self._members) > MANY
+
+    @own_modes()
+    def pack(self, neuron: int) -> bytes:
+        """The `picture` message. What is in it grows with the number of classes, not its square."""
+        acts, found = self._acts, self._ranges.of_neuron(neuron)
+        values = acts.values[:, neuron]
+        total = sum(map(len, self._members))
+        limit = THIN if self.many else MOST_VALUES
+        most = total if total <= limit else max(2, limit // len(self._members))
+        kept = [_spread(self._ordered(c, values), most) for c in range(len(self._members))]
+        magnitude = self._ranges.magnitude
+        rank = 1 + (magnitude > magnitude[:, neuron : neuron + 1]).sum(axis=1)
+        why = ["" if len(members) > 1 else ALONE for members in self._members]
+        peak = found.densities[:, 0].max(axis=1, keepdims=True)
+        return pack(
+            {
+                "activation": np.concatenate([values[k] for k in kept]).astype(np.float32),
+                "start": np.cumsum([0] + [len(k) for k in kept]).astype(np.int32),
+                "mean": found.mean[:, 0],
+                "std": found.std[:, 0],
+                "quantile": found.quantiles[:, 0],
+                "edges": found.edges[0],
+                "density": np.rint(255 * np.sqrt(found.densities[:, 0] / peak)).astype(np.uint8),
+                "first": self._ranges.first_widths(neuron),
+                "bar": _bars(found.least[:, BAR, 0]),
+                "rank": rank.astype(np.int32),
+            },
+            {
+                "layer": acts.layer,
+                "name": f"neuron {neuron}",
+                "neurons": acts.shape[1],
+                "samples": total,
+                "labels": self._titles,
+                "count": [len(members) for members in self._members],
+                # One for all, or one for each.
+                "colors": list(self._colors if len(set(self._colors)) > 1 else self._colors[:1]),
+                "scores": SCORES.tolist(),
+                "why": why,
+                "what": self._what,
+                "unit": acts.unit,
+            },
+        )
+
+    def pack_examples(self, neuron: int, label: int) -> bytes:
+        """The `examples` message: of all classes, or if there are many, of `label` and some of the
+        others together."""
+        values = self._acts.values[:, neuron]
+        classes = range(len(self._members))
+        if self.many:
+            others = np.flatnonzero((self._class_of >= 0) & (self._class_of != label))
+            others = others[np.argsort(values[others], kind="stable")]
+            shown = [_spread(self._ordered(label, values), FACES_EACH), _spread(others, FACES_EACH)]
+        else:
+            each = min(FACES_EACH, FACES // len(classes))
+            shown = [_spread(self._ordered(c, values), each) for c in classes]
+        rows = np.unique(np.concatenate(shown))
+        rows = rows[np.argsort(values[rows], kind="stable")]
+        tensors, about = pack_faces(self._acts.samples, rows.tolist(), {})
+        return pack(
+            {
+                **tensors,
+                "face_value": values[rows].astype(np.float32),
+                "face_label": self._class_of[rows],
+            },
+            about,
+        )
+
+    def _ordered(self, label: int, values: np.ndarray) -> np.ndarray:
+        """The samples of a class, by activation."""
+        members = self._members[label]
+        return members[np.argsort(values[members], kind="stable")]
+
+
+def _bars(share: np.ndarray) -> np.ndarray:
+    """Shares of the density as uint8: `40 log10(class / others) + 120`, rounded down."""
+    with np.errstate(divide="ignore"):
+        ratio = np.log10(share) - np.log10(np.maximum(0, 1 - share))
+    return np.clip(np.floor(40 * ratio) + 120, 0, 255).astype(np.uint8)
+
+
+def _spread(ordered: np.ndarray, most: int) -> np.ndarray:
+    """At most `most` of them, evenly spread, both ends included."""
+    if len(ordered) <= most:
+        return ordered
+    return ordered[np.linspace(0, len(ordered) - 1, most).round().astype(np.int64)]
+
+
+def telling(found: Ranges, label: int | None = None) -> tuple[int, int]:
+    """The neuron and label to begin with: where a label (this one) stands most apart.
+
+    The label whose `tau = 2` range holds the fewest of the others, among each label's most
+    salient tenth of the neurons.
+    """
+    best: tuple[float, int, int] = (np.inf, 0, 0)
+    for c in np.flatnonzero(found.count > 1) if label is None else [label]:
+        salient = np.argsort(-found.magnitude[c], kind="stable")[: max(1, found.neurons // 10)]
+        name = found.label_names[c]
+        low, high = found.intervals(name)[salient, 0].T
+        others = found.others(name)[salient]
+        centre = (found.edges[salient, 1:] + found.edges[salient, :-1]) / 2
+        inside = (centre >= low[:, None]) & (centre <= high[:, None])
+        share: Any = np.where(found.std[c, salient] > 0, (others * inside).sum(axis=1), np.inf)
+        least = int(share.argmin())
+        best = min(best, (float(share[least]), int(salient[least]), int(c)))
+    return best[1], best[2]

@@ -1,0 +1,1 @@
+"""Drag a threshold; see a neuron's concepts split and merge."""

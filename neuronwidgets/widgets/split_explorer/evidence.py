@@ -1,0 +1,302 @@
+"""What the cards of a split say of its clusters, gathered while the drag rests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuronwidgets.clustering.stability import recurring
+from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.refine import refine
+from neuronwidgets.concepts.retrieval import unit
+from neuronwidgets.concepts.split import Split
+from neuronwidgets.concepts.suggest import MOST_SAMPLES, resamples_of
+from neuronwidgets.display.palette import COLORS
+from neuronwidgets.widgets.base.jobs import Progress, Steps
+from neuronwidgets.widgets.base.previews import Text, cut_text, pack_faces
+from neuronwidgets.widgets.protocol.buffers import pack
+from neuronwidgets.widgets.split_explorer.assessment import Assessment, later
+from neuronwidgets.widgets.split_explorer.keywords import Words
+from neuronwidgets.widgets.split_explorer.retrieved import Retrieval, Retrieved, shown
+
+if TYPE_CHECKING:
+    from neuronwidgets.widgets.split_explorer.truth import Truth
+
+SHOWN = 8
+"""Samples on a strip of a card."""
+ALL_FACES = 1000
+"""Up to so many top samples are sent with their faces; of more, each concept's exemplars."""
+PREFETCH = 256
+"""Trees with at most so many possible concepts have all of them looked up ahead."""
+CHUNK = 16
+
+
+class Evidence:
+    """The evidence for one split: grows as the user moves, and is packed for the views.
+
+    Texts are read token by token where the activations lack it, unless `reads` is false.
+    """
+
+    def __init__(self, split: Split, truth: Truth | None = None, reads: bool = True) -> None:
+        self.split = split
+        self.reads = reads
+        self.truth = truth
+        self.retrieval = Retrieval(split)
+        self._retrieved: dict[int, Retrieved] = {}
+        self._recurs: dict[int, float] = {}
+        self._texts: dict[int, Text] = {}
+        self._sent = self._tree_faces()
+        self._extra: set[int] = set()
+        self._refined: set[int] = set()
+        tree = split.tree
+        self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
+        self.assessment = Assessment(split)
+        self.words = Words(split)
+
+    # What the views get
+
+    def pack_tree(self) -> bytes:
+        """The `tree` message."""
+        split, acts, tree = self.split, self.split.acts, self.split.tree
+        along = acts.along(split.direction if split.neuron is None else split.neuron)
+        faces, about = pack_faces(acts.samples, sorted(self._sent - self._later), self._texts)
+        tensors = {
+            "merge": tree.children,
+            "height": tree.merge_heights,
+            "row": split.index.astype(np.int32),
+            "activation": split.activations.astype(np.float32),
+            "map": split.map,
+            "color": split.colors,
+            **faces,
+        }
+        if split.points is not None:
+            about["elsewhere"] = True
+        if split.labels is not None:
+            tensors["label"] = split.labels.astype(np.int32)
+        if split.doubt:
+            about["doubt"] = split.doubt
+        if split.tokens is not None:
+            tensors["token"] = split.tokens.codes
+            about["tokens"] = list(split.tokens.names)
+        if self.truth is not None:
+            nodes = np.sort(self._possible)
+            tensors["truth_node"] = nodes.astype(np.int32)
+            tensors["truth"] = self.truth.cosines(split, self._vectors(nodes.tolist()))
+            names = [self.truth.names[i] for i in self.truth.drivers(split)]
+            about["truth"] = {"names": names, "recovered": self.truth.recovered}
+        return pack(
+            tensors,
+            {
+                "layer": acts.layer,
+                "name": split.name,
+                "neurons": acts.shape[1],
+                "samples": len(acts),
+                "method": split.method,
+                "metric": split.metric,
+                "minSize": split.min_size,
+                "labels": list(acts.label_titles),
+                "range": [float(along.min()), float(along.max())],
+                "suggested": split.suggested,
+                "palette": list(COLORS),
+                "words": self.words.able,
+                **about,
+            },
+        )
+
+    def pack_evidence(self) -> bytes:
+        """The `evidence` message."""
+        nodes = list(self._retrieved)
+        found = [self._retrieved[n] for n in nodes]
+        rows = shown(found, SHOWN) | self._refined | self._extra | set(self._texts)
+        fresh = sorted((rows - self._sent) | self._later)
+        faces, about = pack_faces(self.split.acts.samples, fresh, self._texts)
+        words = [self.words.of(n) for n in nodes]
+        return pack(
+            {
+                "node": np.asarray(nodes, np.int32),
+                **self.retrieval.pack(found),
+                "recurs": np.array([self._recurs.get(n, np.nan) for n in nodes], np.float32),
+                **self.retrieval.pack_chance(),
+                **faces,
+            },
+            {"words": words, **about},
+        )
+
+    def pack_refinement(
+        self,
+        labels: np.ndarray,
+        marks: np.ndarray,
+        nodes: np.ndarray,
+        found: list[Retrieved],
+        threshold: float,
+        vectors: np.ndarray,
+    ) -> bytes:
+        """The `refinement` message; the faces that it needs are in the next `evidence`."""
+        self._refined = shown(found, SHOWN)
+        tensors = self.retrieval.pack(found)
+        if self.truth is not None:
+            tensors["truth"] = self.truth.cosines(self.split, vectors)
+        return pack(
+            {
+                "concept": labels.astype(np.int32),
+                "mark": marks.astype(np.int8),
+                "node": nodes.astype(np.int32),
+                **tensors,
+            },
+            {"threshold": threshold},
+        )
+
+    @property
+    def _later(self) -> set[int]:
+        """Rows whose faces come with the evidence instead of the tree: texts, which are read on."""
+        return self._sent if self.split.acts.samples.kind == "text" else set()
+
+    # What gathers it
+
+    def lacks(self, nodes: Sequence[int]) -> bool:
+        """Whether there is anything left to gather for `nodes`."""
+        found = all(n in self._retrieved for n in nodes)
+        judged = not self.retrieval.lacks_chance() and not self._lacks_recurring()
+        said = self.assessment.done and not (self.reads and self.words.lacks(nodes))
+        return not (found and judged and said) or bool(self._unread(nodes))
+
+    def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
+        """Gather what `nodes` retrieve, then what any other possible concept would, and publish."""
+        wanted = [n for n in nodes if n not in self._retrieved]
+        if len(self._possible) <= PREFETCH:
+            others = self._possible.tolist()
+            wanted += [n for n in others if n not in self._retrieved and n not in nodes]
+        if wanted:
+            gathered = yield from self.retrieval.of([self.split.tree.members(n) for n in wanted])
+
+            # Kept as it is published: a job whose place was taken publishes nothing.
+            def show() -> None:
+                self._retrieved.update(zip(wanted, gathered, strict=True))
+                self._extra |= self._exemplars(nodes) - self._sent
+                publish()
+
+            yield show
+        yield from self.retrieval.chance_steps(publish)
+        yield from self._recurring(publish)
+        yield from self._read(self._unread(nodes), publish)
+        yield from self.assessment.steps(publish)
+        if self.reads:
+            yield from self.words.steps(nodes, publish)
+        if len(self._possible) <= PREFETCH:
+            possible = self._possible.tolist()
+            if self.reads:
+                yield from self.words.steps(possible, publish)
+            yield from self._read(self._unread(possible), publish)
+
+    def regroup(self, threshold: float) -> Any:
+        """Steps that return the `refinement` message and the membership."""
+        yield Progress(0.1, "k-means")
+        done = refine(self.split, threshold)
+        refined = Concepts.at(self.split, threshold).regrouped(done)
+        found = yield from self.retrieval.of(refined.groups)
+        marks = np.where(done.moved, 1, np.where(done.left, 2, 0)).astype(np.int8)
+        packed = self.pack_refinement(
+            refined.labels, marks, refined.nodes, found, threshold, refined.vectors
+        )
+        return packed, done
+
+    def _lacks_recurring(self) -> bool:
+        few = len(self.split.index) <= MOST_SAMPLES
+        return few and len(self._possible) > 0 and not self._recurs
+
+    def _recurring(self, publish: Callable[[], None]) -> Steps:
+        """Find how often each possible concept comes back from half of the samples."""
+        if not self._lacks_recurring():
+            return
+        split, nodes = self.split, self._possible.tolist()
+        groups = np.zeros((len(nodes), split.tree.n), bool)
+        for group, node in zip(groups, nodes, strict=True):
+            group[split.tree.members(node)] = True
+        yield later
+        steps = recurring(
+            split.distances, split.linkage or split.method, groups, resamples_of(split.tree.n)
+        )
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                share = end.value.tolist()
+                break
+            yield later
+
+        def show() -> None:
+            self._recurs.update(zip(nodes, share, strict=True))
+            publish()
+
+        yield show
+
+    def _vectors(self, nodes: Sequence[int]) -> np.ndarray:
+        tree, vectors = self.split.tree, self.split.vectors
+        if not nodes:
+            return np.zeros((0, vectors.shape[1]), np.float32)
+        return unit(np.stack([vectors[tree.members(n)].mean(0, dtype=np.float64) for n in nodes]))
+
+    def _unread(self, nodes: Sequence[int]) -> list[int]:
+        """Texts on the cards of `nodes` that were not yet read token by token."""
+        acts = self.split.acts
+        if acts.samples.kind != "text" or not len(acts.samples.spans):
+            return []
+        if acts.samples.token is None and (acts.tokens is None or not self.reads):
+            return []
+        rows = self.split.index[:SHOWN].tolist() + sorted(self._exemplars(nodes))
+        rows += shown([self._retrieved[n] for n in nodes if n in self._retrieved], SHOWN)
+        return [row for row in dict.fromkeys(rows) if row not in self._texts]
+
+    def _read(self, rows: list[int], publish: Callable[[], None]) -> Steps:
+        """Read texts token by token, with the activation of each token."""
+        for start in range(0, len(rows), CHUNK):
+            yield Progress(start / len(rows), f"reading {len(rows):,} texts token by token")
+            chunk = rows[start : start + CHUNK]
+            for row, values in zip(chunk, self._token_values(chunk), strict=True):
+                self._texts[row] = self._text(row, values)
+            if start + CHUNK >= len(rows) or (start // CHUNK) % 4 == 3:
+                yield publish
+
+    def _token_values(self, rows: list[int]) -> list[np.ndarray]:
+        """For each text of `rows`, each token's activation; from the store where it has them."""
+        acts, direction = self.split.acts, self.split.direction
+        item, token = acts.samples.item, acts.samples.token
+        if item is not None and token is not None:
+            mates = [np.flatnonzero(item == item[row]) for row in rows]
+            out = []
+            for row, same in zip(rows, mates, strict=True):
+                values = np.zeros(len(acts.samples.spans[item[row]]), np.float32)
+                values[token[same]] = acts.rows(same) @ direction
+                out.append(values)
+            return out
+        return acts.tokens(rows, direction) if acts.tokens is not None else []
+
+    def _text(self, row: int, values: np.ndarray) -> Text:
+        samples = self.split.acts.samples
+        item = samples.item_of(row)
+        spans = samples.spans[item]
+        return cut_text(
+            samples.texts[item], spans, values if len(values) else None, samples.token_of(row)
+        )
+
+    def _exemplars(self, nodes: Iterable[int]) -> set[int]:
+        """Rows of the strongest samples of some nodes."""
+        index, tree = self.split.index, self.split.tree
+        best = (np.sort(tree.members(n))[:SHOWN] for n in nodes)
+        return {int(row) for members in best for row in index[members]}
+
+    def _tree_faces(self) -> set[int]:
+        """Rows whose faces travel with the tree."""
+        split, tree = self.split, self.split.tree
+        if tree.n <= ALL_FACES:
+            return set(split.index.tolist())
+        big = np.flatnonzero(tree.size >= split.min_size)
+        biggest = big[np.argsort(-tree.size[big], kind="stable")]
+        rows = set(split.index[:SHOWN].tolist())
+        for node in biggest:
+            rows |= self._exemplars([int(node)])
+            if len(rows) >= ALL_FACES:
+                break
+        return rows

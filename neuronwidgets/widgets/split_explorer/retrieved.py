@@ -1,0 +1,180 @@
+"""What the clusters of a split retrieve from the whole dataset, beside what chance retrieves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.concepts.control import draws_of
+from neuronwidgets.concepts.retrieval import directions, retrieving, unit
+from neuronwidgets.concepts.split import Split
+from neuronwidgets.widgets.base.jobs import Progress, Steps
+from neuronwidgets.widgets.split_explorer.assessment import PATIENCE, later
+
+READINGS = ("cosine", "dot")
+"""Both are sent, so that a view can switch without the kernel."""
+WIDTH = 20
+"""How many samples are retrieved for each cluster; the view shows the first of them."""
+SIZES = 6
+"""For so many sizes of groups chance is measured; a concept's own is between two of them."""
+LIKELY = 0.95
+"""What this share of random groups has at most is said beside their mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class Retrieved:
+    """What one cluster retrieves by each of `R` readings.
+
+    Attributes:
+        rows: int64 `R x WIDTH`, of the activations, best first.
+        percentile: `R`, the median over these of the share of all samples that activate the neuron
+            no more than they do, 0 to 100.
+        cosine: of the concept vector with the neuron's axis.
+    """
+
+    rows: np.ndarray
+    percentile: np.ndarray
+    cosine: float
+
+
+class Retrieval:
+    """Looks samples up for groups of a split's top samples."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+        self._chance: dict[str, np.ndarray] = {}
+
+    @cached_property
+    def _ascending(self) -> np.ndarray:
+        return np.sort(self._along)
+
+    @cached_property
+    def _along(self) -> np.ndarray:
+        split = self.split
+        along: np.ndarray = split.acts.along(
+            split.direction if split.neuron is None else split.neuron
+        )
+        return along
+
+    @cached_property
+    def _mean(self) -> np.ndarray:
+        mean: np.ndarray = self.split.acts.mean
+        return mean
+
+    def of(self, groups: Sequence[np.ndarray]) -> Generator[Any, None, list[Retrieved]]:
+        """Steps that return what each of `K` groups (places among the top samples) retrieves."""
+        split = self.split
+        parts = [split.vectors[group] for group in groups]
+        rows = yield from self._search(parts)
+        means = [part.mean(axis=0, dtype=np.float64) for part in parts]
+        cosines = np.clip(unit(np.stack(means)) @ split.direction, -1, 1) if parts else []
+        every = np.stack(rows, axis=1)
+        below = np.searchsorted(self._ascending, self._along[every], side="right")
+        percentiles = 100 * np.median(below, axis=2) / len(split.acts)
+        return [
+            Retrieved(*some) for some in zip(every, percentiles, map(float, cosines), strict=True)
+        ]
+
+    def _search(self, parts: Sequence[np.ndarray]) -> Generator[Any, None, list[np.ndarray]]:
+        """Steps that return for each reading the rows that groups of vectors retrieve."""
+        acts, mean, queries = self.split.acts, self._mean, []
+        for by in READINGS:
+            vectors = np.zeros((len(parts), acts.shape[1]), np.float32)
+            for vector, part in zip(vectors, parts, strict=True):
+                vector[:] = directions([part], mean, by)[0]
+                yield _replaceable
+            queries.append((vectors, by))
+        steps, began = retrieving(acts, queries, mean, k=WIDTH), time.perf_counter()
+        while True:
+            try:
+                share = next(steps)
+            except StopIteration as end:
+                return [rows for rows, _ in end.value]
+            long = time.perf_counter() - began > PATIENCE
+            yield Progress(share, f"comparing {len(acts):,} samples") if long else _replaceable
+
+    # Chance
+
+    def lacks_chance(self) -> bool:
+        """Whether what chance retrieves is still to be measured; without labels it can't be."""
+        return self.split.acts.labels is not None and not self._chance
+
+    def chance_steps(self, publish: Callable[[], None]) -> Steps:
+        """Measure what random groups of the top samples retrieve."""
+        if not self.lacks_chance():
+            return
+        yield later
+        split, sizes, labels = self.split, self._sizes, self._labels
+        shares = np.zeros((2, len(READINGS), len(sizes), len(labels)), np.float32)
+        if len(labels):
+            assert split.acts.labels is not None
+            drawn = [draws_of(len(split.index), size) for size in sizes.tolist()]
+            rows = yield from self._search([split.vectors[part] for some in drawn for part in some])
+            retrieved = split.acts.labels[np.stack(rows)].reshape(
+                *shares.shape[1:3], len(drawn[0]), -1
+            )
+            for i, label in enumerate(labels):
+                share = (retrieved == label).mean(axis=3)
+                shares[..., i] = share.mean(axis=2), np.quantile(share, LIKELY, axis=2)
+
+        # Kept as it is published: a job whose place was taken publishes nothing.
+        def show() -> None:
+            self._chance = {
+                "chance_size": sizes.astype(np.int32),
+                "chance_label": labels.astype(np.int32),
+                "chance": shares[0],
+                "chance_high": shares[1],
+            }
+            publish()
+
+        yield show
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        n = len(self.split.index)
+        least = min(self.split.min_size, n)
+        return np.unique(np.geomspace(least, n, SIZES).round().astype(np.int64))
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        """The labels that a concept of these samples can be named after."""
+        assert self.split.labels is not None
+        labels, counts = np.unique(self.split.labels, return_counts=True)
+        # More than half of a concept's samples agree on its label.
+        return labels[(labels >= 0) & (2 * counts > self.split.min_size)]
+
+    # What the views get
+
+    def pack(self, found: Sequence[Retrieved]) -> dict[str, np.ndarray]:
+        """The arrays of the `evidence` and the `refinement` message."""
+        acts = self.split.acts
+        width = min(WIDTH, len(acts))
+        rows = np.zeros((len(READINGS), len(found), width), np.int32)
+        percentile = np.zeros((len(READINGS), len(found)), np.float32)
+        for k, one in enumerate(found):
+            rows[:, k], percentile[:, k] = one.rows, one.percentile
+        label = np.full(rows.shape, -1) if acts.labels is None else acts.labels[rows]
+        return {
+            "retrieved": rows,
+            "retrieved_label": label.astype(np.int32),
+            "percentile": percentile,
+            "cosine": np.array([one.cosine for one in found], np.float32),
+        }
+
+    def pack_chance(self) -> dict[str, np.ndarray]:
+        """The arrays of the `evidence` message about chance; none before it is measured."""
+        return self._chance
+
+
+def _replaceable() -> None:
+    """Among steps: a newer job may take the place of this one here."""
+
+
+def shown(found: Iterable[Retrieved], most: int) -> set[int]:
+    """The rows that views show of what clusters retrieve."""
+    return {row for one in found for rows in one.rows for row in rows[:most].tolist()}

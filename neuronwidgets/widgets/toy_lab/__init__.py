@@ -1,0 +1,1 @@
+"""Train toy models whose true features are known, live."""

@@ -1,0 +1,152 @@
+"""Toy models as ToyLab's views get them: the `_picture` and `_checkpoints` messages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.display.palette import COLORS
+from neuronwidgets.toy import Config, Log, Run
+from neuronwidgets.toy import measures as m
+from neuronwidgets.widgets.protocol.buffers import pack
+
+NAMES = "AB"
+COLOR_OF = (COLORS[0], COLORS[6])
+LEVELS = 127
+MOST_STILLS = 1 << 24
+"""Cells of all checkpoints that are sent; of more, the earliest stay in the kernel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """How the neurons of one run stand at one step.
+
+    Attributes:
+        step: steps done.
+        A: float32 `k x N`, responses.
+        bias: float32 `k`.
+        loss: mean training loss, as a share of the best linear map's; NaN where not known.
+    """
+
+    step: int
+    A: np.ndarray
+    bias: np.ndarray
+    loss: float
+
+    @cached_property
+    def monosemantic(self) -> np.ndarray:
+        return m.monosemantic(self.A)
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """In the order of the paper's heatmaps: `A` in steps of `peak / 127`."""
+        neurons, features = m.order(self.A)
+        laid = np.nan_to_num(self.A[np.ix_(neurons, features)], posinf=self.peak, neginf=-self.peak)
+        levels = np.rint(laid * (LEVELS / np.float64(self.peak or 1)))
+        share = np.where(m.dead(self.A), 0.0, m.share(self.A))
+        return {
+            "A": np.clip(levels, -LEVELS, LEVELS).astype(np.int8),
+            "neurons": neurons.astype(np.int32),
+            "features": features.astype(np.int32),
+            "bias": np.nan_to_num(self.bias).astype(np.float32),
+            "share": share.astype(np.float32),
+        }  # fmt: skip
+
+    @cached_property
+    def peak(self) -> float:
+        """The largest size of a response that is a number."""
+        size = np.abs(self.A[np.isfinite(self.A)])
+        return float(size.max()) if len(size) else 0.0
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "peak": self.peak,
+            "monosemantic": int(self.monosemantic.sum()),
+            "faint": int((self.monosemantic & m.faint(self.A)).sum()),
+            "covered": int(m.covered(self.A).sum()),
+            "diverged": not bool(np.isfinite(self.A).all() and np.isfinite(self.bias).all()),
+            "dead": int(m.dead(self.A).sum()),
+            "meanBias": number(self.bias.mean(dtype=np.float64)),
+            "loss": number(self.loss),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Now:
+    """One run as it is while it trains."""
+
+    config: Config
+    preset: str
+    still: Still
+    log: Log
+    relative: Callable[[Any], Any]
+    speed: float
+
+
+def pack_picture(runs: Sequence[Now], kept: bool = False) -> bytes:
+    """The `_picture` message; if `kept`, each run's model is the last still of `_checkpoints`, and
+    not here a second time."""
+    tensors: dict[str, np.ndarray] = {}
+    told = []
+    for r, run in enumerate(runs):
+        parts = {
+            **({} if kept else run.still.tensors),
+            "log_step": run.log.step.astype(np.int32),
+            "log_loss": run.relative(run.log.loss),
+            "log_mono": run.log.monosemantic.astype(np.int32),
+            "log_bias": run.log.mean_bias,
+        }
+        tensors |= {f"{name}{r}": part for name, part in parts.items()}
+        told.append(
+            {
+                "name": NAMES[r],
+                "color": COLOR_OF[r],
+                "title": run.preset,
+                "features": run.config.features,
+                "neurons": run.config.neurons,
+                "steps": run.config.steps,
+                "speed": run.speed,
+                "done": run.still.step == run.config.steps,
+                "kept": kept,
+                **run.still.meta,
+            }
+        )
+    return pack(tensors, {"runs": told})
+
+
+def pack_checkpoints(runs: Sequence[Run]) -> bytes:
+    """The `_checkpoints` message: every checkpoint of every run, or the latest that fit."""
+    each = MOST_STILLS // len(runs)
+    tensors: dict[str, np.ndarray] = {}
+    told = []
+    for r, run in enumerate(runs):
+        fits = max(1, each // (run.config.neurons * run.config.features))
+        stills = stills_of(run, fits)
+        for name in stills[0].tensors:
+            tensors[f"{name}{r}"] = np.stack([still.tensors[name] for still in stills])
+        told.append({"stills": [still.meta for still in stills]})
+    return pack(tensors, {"runs": told})
+
+
+def stills_of(run: Run, most: int) -> list[Still]:
+    """The last checkpoints of a run, and where it stands."""
+    loss = dict(zip(run.log.step.tolist(), run.log.loss.tolist(), strict=True))
+    stills = []
+    count = len(run.checkpoints)
+    for place in range(max(0, count - most), count):
+        at, step = run.at(place), int(run.checkpoints[place])
+        known = np.array(loss.get(step, np.nan))
+        stills.append(Still(step, at.A, at.biases, float(run.relative(known))))
+    return stills
+
+
+def number(value: Any) -> float | None:
+    """What JSON can carry: `None` for what is not finite."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,130 @@
+"""The runs that ToyLab trains: who may train them, how far they are, and how they look."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+from neuronwidgets.toy import Config, Progress, Run, Training
+from neuronwidgets.widgets.toy_lab.picture import Now, Still, pack_checkpoints, pack_picture
+from neuronwidgets.widgets.toy_lab.presets import checked, preset_of
+
+SLICE = 0.02
+"""Seconds of training between two looks at whether to stop."""
+Slot = tuple[Training, int]
+"""A run's training, and its place there."""
+
+
+class Bench:
+    """One run or two, trained by turns by one job at a time: that of the newest era.
+
+    Attributes:
+        configs: what is trained.
+    """
+
+    def __init__(self, configs: tuple[Config, ...], slots: Sequence[Slot]) -> None:
+        self.configs, self._slots = configs, list(slots)
+        self._turn, self._era = threading.Lock(), 0
+        self._pace: list[tuple[float, int]] = []
+        self._relative = [run.relative for run in self.runs()]
+
+    @classmethod
+    def fresh(cls, configs: tuple[Config, ...], device: str) -> Bench:
+        """All at step 0; runs of one shape are one batch."""
+        going = Training(configs, device=device)
+        return cls(configs, [(going, i) for i in range(len(configs))])
+
+    def changed(self, which: int, config: Config | None, device: str) -> Bench:
+        """One run from the start with other knobs, or without it; the other stays as it is.
+
+        Nothing trains here any more. What is refused leaves this bench as it is.
+        """
+        wanted = list(self.configs)
+        wanted[which : which + 1] = [] if config is None else [config]
+        configs = checked(wanted)
+        fresh = [] if config is None else [(Training(config, device=device), 0)]
+        self.next_era()
+        slots = self._slots[:]
+        if which < len(slots):
+            gone = slots[which][0]
+            # What has left its batch must not be trained on with it.
+            slots = [(training.alone(i), 0) if training is gone and r != which else (training, i)
+                     for r, (training, i) in enumerate(slots)]  # fmt: skip
+        slots[which : which + 1] = fresh
+        return Bench(configs, slots)
+
+    def next_era(self) -> int:
+        """From here on a job that trains does no step more, whatever it was about to do."""
+        with self._turn:
+            self._era += 1
+            self._pace.clear()
+            return self._era
+
+    def advance(self, until: int | None, era: int) -> bool:
+        """Whether there was a slice of training left to do, for the job of `era`."""
+        with self._turn:
+            behind = self.behind(until) if era == self._era else []
+            if not behind:
+                return False
+            step, r = min(behind)
+            self._slots[r][0].advance(SLICE, until)
+            self._pace.append((time.perf_counter(), step))
+            del self._pace[: -int(2 / SLICE)]
+            return True
+
+    @property
+    def work(self) -> int:
+        """Products of a step forward of all runs."""
+        return sum(training.work for training in {training for training, _ in self._slots})
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps done by each run."""
+        return [int(p.step[i]) for p, i in self._progress()]
+
+    @property
+    def least(self) -> int:
+        """Steps of the run that is furthest behind."""
+        return min(self.behind(), default=(max(self.steps), 0))[0]
+
+    def behind(self, until: int | None = None) -> list[tuple[int, int]]:
+        """The runs that are not at their end, or at `until`: their steps and places."""
+        ends = [c.steps if until is None else min(c.steps, until) for c in self.configs]
+        pairs = enumerate(zip(self.steps, ends, strict=True))
+        return [(step, r) for r, (step, end) in pairs if step < end]
+
+    def runs(self) -> list[Run]:
+        """The runs as they are now, with their checkpoints."""
+        with self._turn:
+            return [progress.run(i) for progress, i in self._progress()]
+
+    def picture(self) -> bytes:
+        """The `_picture` message."""
+        with self._turn:
+            return pack_picture(self._now())
+
+    def stills(self) -> tuple[bytes, bytes]:
+        """The `_picture` and `_checkpoints` messages of one moment."""
+        with self._turn:
+            runs = [progress.run(i) for progress, i in self._progress()]
+            return pack_picture(self._now(), kept=True), pack_checkpoints(runs)
+
+    def _progress(self) -> list[tuple[Progress, int]]:
+        return [(training.progress(), place) for training, place in self._slots]
+
+    def _now(self) -> list[Now]:
+        runs = []
+        for r, (progress, i) in enumerate(self._progress()):
+            A, bias, log = progress.now(i)
+            relative, config = self._relative[r], self.configs[r]
+            still = Still(int(progress.step[i]), A, bias, float(relative(progress.loss[i])))
+            runs.append(Now(config, preset_of(config), still, log, relative, self._speed()))
+        return runs
+
+    def _speed(self) -> float:
+        """Steps per second, of the last second or two."""
+        if len(self._pace) < 2:
+            return 0.0
+        (began, first), (ended, last) = self._pace[0], self._pace[-1]
+        return round((last - first) / (ended - began), 1) if ended > began else 0.0
