@@ -62,3 +62,12 @@ def test_no_room_has_the_name_of_something_public(name: str) -> None:
 def test_the_stub_and_the_version_are_what_users_get() -> None:
     assert nw.__version__.count(".") == 2
     assert nw.capture.__module__ == "neuronwidgets.capturing.capture"
+
+
+@pytest.mark.parametrize("name", ["METHODS", "Clustering", "TopSamples"])
+def test_what_docs_once_imported_from_a_room_still_works(name: str) -> None:
+    from neuronwidgets import concepts
+
+    with pytest.warns(DeprecationWarning, match=f"use neuronwidgets.{name}"):
+        former = getattr(concepts, name)
+    assert former is getattr(nw, name)
