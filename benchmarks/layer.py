@@ -76,7 +76,7 @@ def ours(acts: Any, neurons: int, top: int, threshold: float) -> np.ndarray:
     made = nw.split_layer(
         acts, top, threshold, neurons=np.arange(neurons), min_size=1, scores=(), progress=False
     )
-    return np.asarray(made.members)
+    return np.asarray(made.assignment)
 
 
 def same(one: np.ndarray, other: np.ndarray) -> float:

@@ -60,12 +60,12 @@ def measured(acts: nw.Activations, who: Any, method: str, settings: dict[str, An
     concepts, labels = split.cut(), split.labels
     assert labels is not None
     five = hierarchy.fcluster(split.Z, FIVE, "maxclust") - 1
-    inside = concepts.labels >= 0
+    inside = concepts.assignment >= 0
     return [
         len(concepts),
         inside.mean(),
-        adjusted_rand_score(labels[inside], concepts.labels[inside]),
-        share(labels, concepts.labels),
+        adjusted_rand_score(labels[inside], concepts.assignment[inside]),
+        share(labels, concepts.assignment),
         adjusted_rand_score(labels, five),
         share(labels, five),
         float(np.mean(concepts.retrieved_purity(by="dot"))),

@@ -57,7 +57,7 @@ def add(scores: Scores, made: Split, quality: Callable[[float], float]) -> None:
 
 def alone(made: Split, threshold: float) -> float:
     """The mean silhouette of the samples in concepts, as if the others were not there."""
-    labels = made.cut(threshold).labels
+    labels = made.cut(threshold).assignment
     kept = labels >= 0
     distances = made.distances[np.ix_(kept, kept)]
     return float(silhouette_score(distances, labels[kept], metric="precomputed"))
@@ -65,7 +65,7 @@ def alone(made: Split, threshold: float) -> float:
 
 def silhouette(made: Split, threshold: float) -> float:
     """The mean silhouette, samples in no concept counting 0."""
-    return alone(made, threshold) * float((made.cut(threshold).labels >= 0).mean())
+    return alone(made, threshold) * float((made.cut(threshold).assignment >= 0).mean())
 
 
 def planted(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ def run_planted(count: int) -> None:
             truth = kind[made.index]
 
             def quality(t: float, made: Split = made, truth: np.ndarray = truth) -> float:
-                return float(adjusted_rand_score(truth, made.cut(t).labels))
+                return float(adjusted_rand_score(truth, made.cut(t).assignment))
 
             add(scores, made, quality)
         show(f"planted clusters, {method} {metric or ''}", scores)

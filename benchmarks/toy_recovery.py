@@ -159,7 +159,7 @@ def splits(
                 yield f"{method}, {name}", found, *about
                 if name == "suggested":
                     causes.setdefault(method, Counter()).update(
-                        why(found, made.cut().labels, most, reach)
+                        why(found, made.cut().assignment, most, reach)
                     )
             yield f"{method}, the best of 40 cuts", best, *about
             if method == "ward":

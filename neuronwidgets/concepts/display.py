@@ -25,22 +25,22 @@ def frame(concepts: Concepts) -> Any:
 
     Columns: `sample` (row of the activations), `concept` (-1: none), `name`, `activation`,
     `projection` (on its own concept vector), `score` (how well it fits its own concept, as
-    `Concepts.retrieve` compares), `label`, and after `refine` `moved`, `left`.
+    `Concepts.retrieve` compares), `label`, and after `refine` `reassigned`, `outlier`.
     """
     import pandas as pd
 
     own = np.full(len(concepts.index), np.nan)
-    has = concepts.labels >= 0
-    vectors = concepts.vectors[concepts.labels[has]]
+    has = concepts.assignment >= 0
+    vectors = concepts.vectors[concepts.assignment[has]]
     own[has] = np.einsum("nd,nd->n", concepts.top_vectors[has], vectors)
     fit = np.full(len(concepts.index), np.nan)
     if has.any() and concepts.mean is not None:
         scores = concepts.scores_of(concepts.top_vectors[has])
-        fit[has] = scores[np.arange(len(scores)), concepts.labels[has]]
+        fit[has] = scores[np.arange(len(scores)), concepts.assignment[has]]
     columns: dict[str, Any] = {
         "sample": concepts.index,
-        "concept": concepts.labels,
-        "name": [concepts.names[k] if k >= 0 else "" for k in concepts.labels],
+        "concept": concepts.assignment,
+        "name": [concepts.names[k] if k >= 0 else "" for k in concepts.assignment],
         "activation": concepts.activations,
         "projection": own,
         "score": fit,
@@ -48,8 +48,8 @@ def frame(concepts: Concepts) -> Any:
     if concepts.split is not None and concepts.split.labels is not None:
         names = (*concepts.split.acts.label_names, None)
         columns["label"] = [names[code] for code in concepts.split.labels]
-    if concepts.moved is not None and concepts.left is not None:
-        columns |= {"moved": concepts.moved, "left": concepts.left}
+    if concepts.reassigned is not None and concepts.outlier is not None:
+        columns |= {"reassigned": concepts.reassigned, "outlier": concepts.outlier}
     return pd.DataFrame(columns)
 
 
@@ -61,7 +61,7 @@ def chart(concepts: Concepts) -> Any:
     rows = frame(concepts)
     title = "activation" if concepts.neuron is None else f"activation of neuron {concepts.neuron}"
     rows["concept"] = [
-        f"{k + 1}. {concepts.names[k]}" if k >= 0 else "no concept" for k in concepts.labels
+        f"{k + 1}. {concepts.names[k]}" if k >= 0 else "no concept" for k in concepts.assignment
     ]
     domain = [f"{k + 1}. {name}" for k, name in enumerate(concepts.names)] + ["no concept"]
     color = alt.Color("concept:N").scale(domain=domain, range=[*concepts.colors, UNASSIGNED])
@@ -117,7 +117,7 @@ def table(concepts: Concepts) -> str:
             f"<td>{_percent(concepts.purity[k])}</td><td>{_percent(precision[k])}</td>"
             f"<td>{_percent(chance[k])}</td>"
             f"<td>{concepts.cosines_to_neuron[k]:.2f}</td>"
-            f"<td>{_range(concepts.activations[concepts.labels == k])}</td></tr>"
+            f"<td>{_range(concepts.activations[concepts.assignment == k])}</td></tr>"
         )
     columns = "".join(f"<th>{name}</th>" for name in head)
     return (

@@ -59,8 +59,10 @@ def recolored(
     now = Concepts.at(made, made.suggested if threshold is None else threshold, kept)
     at = _positions(made)
     common = np.zeros((len(now), len(before)))
-    for place, label in zip(map(tuple, old.places.tolist()), before.labels.tolist(), strict=True):
-        here = now.labels[at[place]] if place in at else -1
+    for place, label in zip(
+        map(tuple, old.places.tolist()), before.assignment.tolist(), strict=True
+    ):
+        here = now.assignment[at[place]] if place in at else -1
         if here >= 0 and label >= 0:
             common[here, label] += 1
     overlap = common / np.maximum(1, now.sizes[:, None] + before.sizes - common)
@@ -69,7 +71,8 @@ def recolored(
     free = iter(sorted(set(range(count)) - set(wanted.values())))
     slots = [wanted[slot] if slot in wanted else next(free) for slot in range(count)]
     # The direction as it was: normalized once more it may differ in its last digit.
-    return replace(made, slots=np.array(slots, np.int16), direction=old.direction)
+    top_samples = replace(made.top_samples, direction=old.direction)
+    return replace(made, slots=np.array(slots, np.int16), top_samples=top_samples)
 
 
 def _pairs(score: np.ndarray) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,35 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
 FORMAT = "neuronwidgets.concepts/1"
-_ARRAYS = (
-    "labels",
-    "vectors",
-    "nodes",
-    "slots",
-    "index",
-    "activations",
-    "direction",
-    "top_vectors",
-)
+_ARRAYS = {
+    "labels": "assignment",
+    "vectors": "vectors",
+    "nodes": "nodes",
+    "slots": "slots",
+    "index": "index",
+    "activations": "activations",
+    "direction": "direction",
+    "top_vectors": "top_vectors",
+}
+"""Array in the file -> attribute of `Concepts`."""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedSplit:
+    """What a file of concepts keeps of their split; the attributes are those of `Split`."""
+
+    layer: str
+    neuron: int | None
+    index: np.ndarray
+    activations: np.ndarray
+    vectors: np.ndarray
+    direction: np.ndarray
+    metric: str = "euclidean"
+    points: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    first: bool = True
+    linkage: str | None = None
+    """`None` in files of earlier versions, as `mean` may be."""
 
 
 def save(concepts: Concepts, path: str | Path) -> Path:
@@ -33,13 +53,15 @@ def save(concepts: Concepts, path: str | Path) -> Path:
 
     stem = _stem(path)
     stem.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.ascontiguousarray(getattr(concepts, name)) for name in _ARRAYS}
-    if concepts.moved is not None and concepts.left is not None:
-        arrays |= {"moved": concepts.moved, "left": concepts.left}
-    if concepts.mean is not None:
-        arrays["mean"] = np.ascontiguousarray(concepts.mean)
-    if concepts.points is not None:
-        arrays["points"] = np.ascontiguousarray(concepts.points)
+    optional = {
+        "moved": concepts.reassigned,
+        "left": concepts.outlier,
+        "mean": concepts.mean,
+        "points": concepts.origin.points,
+    }
+    arrays = {name: getattr(concepts, attribute) for name, attribute in _ARRAYS.items()}
+    arrays |= {name: array for name, array in optional.items() if array is not None}
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     about = {
         "format": FORMAT,
         "layer": concepts.layer,
@@ -48,7 +70,7 @@ def save(concepts: Concepts, path: str | Path) -> Path:
         "threshold": concepts.threshold if math.isfinite(concepts.threshold) else None,
         "metric": concepts.metric,
         "first": concepts.first,
-        "linkage": concepts.linkage,
+        "linkage": concepts.origin.linkage,
         "names": list(concepts.names),
         "sizes": concepts.sizes.tolist(),
     }
@@ -85,14 +107,27 @@ def load(path: str | Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, SafetensorError) as error:
         raise ValueError(f"{file} is not what Concepts.save wrote: {error}") from None
     return {
-        **arrays,
-        "layer": about["layer"],
-        "neuron": about["neuron"],
+        "origin": SavedSplit(
+            about["layer"],
+            about["neuron"],
+            arrays["index"],
+            arrays["activations"],
+            arrays["top_vectors"],
+            arrays["direction"],
+            about["metric"],
+            arrays.get("points"),
+            arrays.get("mean"),
+            about.get("first", True),
+            about.get("linkage"),
+        ),
         "threshold": math.inf if about["threshold"] is None else about["threshold"],
-        "metric": about["metric"],
-        "first": about.get("first", True),
-        "linkage": about.get("linkage"),
+        "assignment": arrays["labels"],
+        "vectors": arrays["vectors"],
+        "nodes": arrays["nodes"],
         "names": tuple(about["names"]),
+        "slots": arrays["slots"],
+        "reassigned": arrays.get("moved"),
+        "outlier": arrays.get("left"),
     }
 
 

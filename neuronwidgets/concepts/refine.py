@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neuronwidgets.clustering.gram import gram
 from neuronwidgets.clustering.kmeans import kmeans
 from neuronwidgets.clustering.tree import Tree
-from neuronwidgets.concepts.split import Split, check_min_size
+from neuronwidgets.concepts.methods.method import whole
+
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.split import Split
 
 PAPER_THRESHOLD = 15.0
 MOST_WORK = 200_000_000
@@ -22,17 +26,18 @@ class Refinement:
     """Who belongs to which concept after k-means.
 
     Attributes:
-        labels: int64 `n`, -1 for outliers and members of dropped clusters.
+        assignment: int64 `n`, the concept of each sample; -1 for outliers and samples of dropped
+            clusters.
         nodes: int32 `K`, the concept of the cut that each one continues: pairs are made so that
             they share the most samples, one each; -1 for a concept without one.
-        moved, left: bool `n`, samples that are in another concept than at the cut, and that had
-            one at the cut and lost it.
+        reassigned: bool `n`, samples that are in another concept than at the cut.
+        outlier: bool `n`, samples that had a concept at the cut and have none now.
     """
 
-    labels: np.ndarray
+    assignment: np.ndarray
     nodes: np.ndarray
-    moved: np.ndarray
-    left: np.ndarray
+    reassigned: np.ndarray
+    outlier: np.ndarray
 
 
 def outlier_distance(threshold: float, method: str, metric: str) -> float:
@@ -70,9 +75,9 @@ def refine(
         seed: of k-means.
     """
     tree = split.tree
-    min_size = check_min_size(split.min_size if min_size is None else min_size)
+    min_size = whole("min_size", split.min_size if min_size is None else min_size, 1)
     if outlier is None:
-        outlier = outlier_distance(threshold, split.linkage or split.method, split.metric)
+        outlier = outlier_distance(threshold, split.linkage, split.metric)
     elif isinstance(outlier, str) or not outlier >= 0:
         raise ValueError(f"outlier={outlier!r}; a squared distance, 0 or more, is needed.")
     points = split.clustered.astype(np.float64)
@@ -148,14 +153,14 @@ def settle(
     ranking = np.lexsort((np.arange(len(match)), np.where(match < 0, len(cut), match)))
     number = np.full(clusters + 1, -1)
     number[kept_clusters[ranking]] = np.arange(len(ranking))
-    labels = number[member]
+    assignment = number[member]
     match = match[ranking]
     nodes = np.where(match >= 0, cut[match], -1).astype(np.int32) if len(match) else match
     was = np.isin(before, concept_of_cut)
-    home = np.where(labels >= 0, match[labels] if len(match) else -1, -1)
+    home = np.where(assignment >= 0, match[assignment] if len(match) else -1, -1)
     return Refinement(
-        labels,
+        assignment,
         np.asarray(nodes, np.int32),
-        moved=(labels >= 0) & (home != before),
-        left=was & (labels < 0),
+        reassigned=(assignment >= 0) & (home != before),
+        outlier=was & (assignment < 0),
     )

@@ -19,7 +19,7 @@ CHUNK = 1 << 23
 
 
 @own_modes()
-def unit(vectors: np.ndarray) -> np.ndarray:
+def normalized(vectors: np.ndarray) -> np.ndarray:
     """Rows divided by their L2 norm, float32; a zero row stays zero."""
     # To about one first: squares of very large or small numbers do not fit.
     high, low = (f(axis=1, keepdims=True, initial=0) for f in (vectors.max, vectors.min))
@@ -50,8 +50,8 @@ def directions(groups: Sequence[np.ndarray], mean: np.ndarray, by: str) -> np.nd
     if not groups:
         return np.zeros((0, len(mean)), np.float32)
     if check_by(by) == "cosine":
-        return unit(np.stack([np.median(group, axis=0) - mean for group in groups]))
-    return unit(np.stack([group.mean(axis=0, dtype=np.float64) for group in groups]))
+        return normalized(np.stack([np.median(group, axis=0) - mean for group in groups]))
+    return normalized(np.stack([group.mean(axis=0, dtype=np.float64) for group in groups]))
 
 
 @own_modes()

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.gram import gram
 from neuronwidgets.clustering.linkage.engine import at_unit_length, distances_of
 from neuronwidgets.clustering.tree import Tree
+from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.doubts import doubt
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples, whole
 from neuronwidgets.concepts.methods.registry import check_settings, clustered
@@ -26,9 +27,6 @@ from neuronwidgets.concepts.suggest import Suggestion, default_threshold, sugges
 from neuronwidgets.concepts.tokens import Tokens, tokens_of
 from neuronwidgets.concepts.top import check_distinct, top_samples
 from neuronwidgets.core.modes import own_modes
-
-if TYPE_CHECKING:
-    from neuronwidgets.concepts.concepts import Concepts
 
 TOP = 100
 FEWEST_TOP = 20
@@ -43,42 +41,94 @@ class Split:
     """A neuron's top samples and the tree that clusters them; every cut of it is cheap.
 
     Attributes:
-        acts: where it came from.
-        neuron: the neuron, or `None` for a direction.
-        direction: the unit vector `D` that was split: the neuron's axis, or the direction.
-        index: int64 `n`, the top samples (rows of `acts`), strongest first.
-        activations: `n`, the neuron's activation on them (or the projection on the direction).
-        vectors: `n x D`, the whole layer on them.
-        Z: float64 `(n - 1) x 4`, the linkage in SciPy's format.
-        method: how `Z` was made, a name in `neuronwidgets.concepts.METHODS`.
-        metric: how distances between what was clustered are measured.
-        min_size: smaller clusters are no concept (5 of 100, as in the paper, unless chosen).
-        slots: int16, the palette's slot for each of those that the tree itself would give; `None`:
-            as they are.
-        points: `n x P`, what was clustered; `None`: `vectors`.
-        linkage: whose heights `Z` has; `None`: those that `method` names.
-        chosen: the threshold that the method itself chose; `None` where the data has to say.
-        settings: what else the method was given.
-        at_rest: whether the neuron is active on fewer than two samples: it has no top samples and
-            no concepts, and `index` holds two samples only so that there is a tree.
+        top_samples: the samples, and the neuron or direction whose top samples they are.
+        clustering: the tree, and what it clusters.
+        method: how the tree was made, a name in `neuronwidgets.METHODS`.
+        settings: the method's keyword arguments.
+        min_size: clusters of fewer samples are no concept (5 of 100, as in the paper, by default).
+        slots: int16, a palette slot for each slot that the tree itself would give; `None`: the
+            tree's own.
+        at_rest: whether the neuron is active on fewer than two samples. It then has no top samples
+            and no concepts, and `index` holds two samples only so that there is a tree.
     """
 
-    acts: Activations
-    neuron: int | None
-    direction: np.ndarray
-    index: np.ndarray
-    activations: np.ndarray
-    vectors: np.ndarray
-    Z: np.ndarray
+    top_samples: TopSamples
+    clustering: Clustering
     method: str = "ward"
-    metric: str = "euclidean"
-    min_size: int = field(default=5)
-    slots: np.ndarray | None = None
-    points: np.ndarray | None = None
-    linkage: str | None = None
-    chosen: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    min_size: int = 5
+    slots: np.ndarray | None = None
     at_rest: bool = False
+
+    @property
+    def acts(self) -> Activations:
+        """The activations that were split."""
+        return self.top_samples.acts
+
+    @property
+    def layer(self) -> str:
+        """The layer's name."""
+        return self.acts.layer
+
+    @property
+    def neuron(self) -> int | None:
+        """The neuron; `None` for a direction."""
+        return self.top_samples.neuron
+
+    @property
+    def direction(self) -> np.ndarray:
+        """float64 `D`, of unit length: the neuron's axis, or the direction that was split."""
+        return self.top_samples.direction
+
+    @property
+    def index(self) -> np.ndarray:
+        """int64 `n`, the top samples (rows of `acts`), strongest first."""
+        return self.top_samples.index
+
+    @property
+    def activations(self) -> np.ndarray:
+        """`n`, the neuron's activation on the top samples (or the projection on the direction)."""
+        return self.top_samples.activations
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """`n x D`, the whole layer on the top samples."""
+        return self.top_samples.vectors
+
+    @property
+    def Z(self) -> np.ndarray:
+        """float64 `(n - 1) x 4`, the linkage in SciPy's format."""
+        return self.clustering.Z
+
+    @property
+    def points(self) -> np.ndarray | None:
+        """`n x P`, what was clustered; `None`: `vectors`."""
+        return self.clustering.points
+
+    @property
+    def metric(self) -> str:
+        """How distances between what was clustered are measured."""
+        return self.clustering.metric
+
+    @property
+    def linkage(self) -> str:
+        """The linkage whose heights `Z` has: "ward", "average", "complete" or "single"."""
+        return self.clustering.linkage
+
+    @property
+    def chosen(self) -> float | None:
+        """The threshold that the method itself chose; `None` where the data decides."""
+        return self.clustering.chosen
+
+    @property
+    def mean(self) -> np.ndarray:
+        """float64 `D`, the layer's mean over the data that was captured."""
+        return self.acts.mean
+
+    @property
+    def first(self) -> bool:
+        """Whether texts' first tokens are kept, see `Activations`."""
+        return self.acts.first
 
     @property
     def name(self) -> str:
@@ -114,9 +164,11 @@ class Split:
     @cached_property
     def distances(self) -> np.ndarray:
         """float64 `n x n`: the distances that the linkage began with."""
+        if self.clustering.distances is not None:
+            return self.clustering.distances
         squares = gram(self.clustered.astype(np.float64))[1]
-        found: np.ndarray = distances_of(squares, self.linkage or self.method, self.metric)
-        return found
+        distances: np.ndarray = distances_of(squares, self.linkage, self.metric)
+        return distances
 
     @cached_property
     @own_modes()
@@ -183,8 +235,6 @@ class Split:
             threshold: a height of the tree (the paper's `distance_threshold`, 15 for its layer);
                 lower is finer. Not given: `suggested`, from the data or the method.
         """
-        from neuronwidgets.concepts.concepts import Concepts
-
         return Concepts.at(self, self.suggested if threshold is None else threshold)
 
     @own_modes()
@@ -282,50 +332,51 @@ def split(
     count = check_count(acts, top)
     if min_size is not None:
         min_size = check_min_size(min_size)
-    one = np.ndim(neuron) == 0
+    is_neuron = np.ndim(neuron) == 0
     along = acts.along(neuron)
-    if one:
-        direction = np.zeros(acts.shape[1])
-        direction[int(neuron)] = 1
-    else:
-        direction = acts.check_direction(neuron)
-    found, counts = top_samples(acts, along[None], count, distinct, projected=not one)
-    index = found[0, : counts[0]]
-    at_rest = len(index) < 2
-    if at_rest:
-        index = np.arange(2)
-    given = TopSamples(
-        acts, int(neuron) if one else None, direction, index, along[index], acts.rows(index)
-    )
-    made = Clustering(np.array([[0.0, 1, 0, 2]])) if at_rest else clustered(given, method, settings)
-    if at_rest:
-        min_size = len(index) + 1
-    elif min_size is None:
+    rows, counts = top_samples(acts, along[None], count, distinct, projected=not is_neuron)
+    index = rows[0, : counts[0]]
+    if len(index) < 2:
+        return resting(acts, neuron, along, method, settings)
+    top_rows = TopSamples(
+        acts, int(neuron) if is_neuron else None, axis_of(acts, neuron), index, along[index],
+        acts.rows(index),
+    )  # fmt: skip
+    clustering = clustered(top_rows, method, settings)
+    if min_size is None:
         min_size = smallest(len(index))
-        if made.chosen is not None:
-            tree = Tree.of(made.Z)
-            min_size = min(min_size, int(tree.size[tree.cut(made.chosen)].min()))
-    split = Split(
-        acts,
-        given.neuron,
-        direction,
-        index,
-        given.activations,
-        given.vectors,
-        made.Z,
-        method,
-        made.metric,
-        min_size,
-        points=made.points,
-        linkage=made.linkage,
-        chosen=made.chosen,
-        settings=settings,
-        at_rest=at_rest,
-    )
-    if made.distances is not None:
-        # What the cached property would compute again.
-        split.__dict__["distances"] = made.distances
-    return split
+        if clustering.chosen is not None:
+            tree = Tree.of(clustering.Z)
+            min_size = min(min_size, int(tree.size[tree.cut(clustering.chosen)].min()))
+    return Split(top_rows, clustering, method, settings, min_size)
+
+
+def resting(
+    acts: Activations,
+    neuron: Any,
+    along: np.ndarray,
+    method: str,
+    settings: Mapping[str, Any],
+    metric: str = "euclidean",
+) -> Split:
+    """The split of a neuron that is active on fewer than two samples: a tree of two samples that
+    are too few for a concept."""
+    index = np.arange(2)
+    top_rows = TopSamples(
+        acts, int(neuron) if np.ndim(neuron) == 0 else None, axis_of(acts, neuron), index,
+        along[index], acts.rows(index),
+    )  # fmt: skip
+    clustering = Clustering(np.array([[0.0, 1, 0, 2]]), metric=metric)
+    return Split(top_rows, clustering, method, settings, len(index) + 1, at_rest=True)
+
+
+def axis_of(acts: Activations, neuron: Any) -> np.ndarray:
+    """float64 `D`, of unit length: a neuron's axis, or a direction."""
+    if np.ndim(neuron) == 0:
+        axis = np.zeros(acts.shape[1])
+        axis[int(neuron)] = 1
+        return axis
+    return acts.check_direction(neuron)
 
 
 def check_count(acts: Activations, top: Any) -> int:

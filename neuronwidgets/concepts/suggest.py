@@ -318,7 +318,7 @@ def _stability(
     for group, node in zip(groups, every, strict=True):
         group[tree.members(int(node))] = True
     resamples = resamples_of(tree.n)
-    share = yield from recurring(split.distances, split.linkage or split.method, groups, resamples)
+    share = yield from recurring(split.distances, split.linkage, groups, resamples)
     means = [share[np.searchsorted(every, own)] for own in nodes]
     return np.array([m[~np.isnan(m)].mean() if (m >= 0).any() else 0 for m in means]), resamples
 

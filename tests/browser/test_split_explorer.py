@@ -181,7 +181,7 @@ def test_hover_lights_up_the_same_samples_everywhere(notebook: Any) -> None:
     expect(notebook.cards().nth(1)).to_have_class(re.compile("nw-lit"))
     # Its samples are framed in the neuron's own row, and no others are.
     second = notebook.python(
-        "rows = explorer.split.index[:8]; print((explorer.concepts.labels[:8] == 1).sum())"
+        "rows = explorer.split.index[:8]; print((explorer.concepts.assignment[:8] == 1).sum())"
     )
     expect(frame.locator(".nw-own .nw-tile.nw-lit")).to_have_count(int(second))
     plane = frame.locator(".nw-plane canvas")

@@ -67,7 +67,7 @@ def test_circuits_that_look_alike_in_the_layer_are_told_apart() -> None:
     made = nw.split(acts, 0, top=80, method="attribution", model=model, data=x, below="low")
     concepts = made.cut()
     assert len(concepts) == len(by_layer) == 2
-    assert adjusted_rand_score(circuit[made.index], concepts.labels) == 1
+    assert adjusted_rand_score(circuit[made.index], concepts.assignment) == 1
     assert adjusted_rand_score(circuit[made.index], by_layer.labels) < 0.1
     assert made.points is not None
     assert made.points.shape == (80, 6)
@@ -76,7 +76,7 @@ def test_circuits_that_look_alike_in_the_layer_are_told_apart() -> None:
     by_kmeans = nw.split(
         acts, 0, top=80, method="attribution", model=model, data=x, below="low", k=2
     )
-    assert adjusted_rand_score(circuit[by_kmeans.index], by_kmeans.cut().labels) == 1
+    assert adjusted_rand_score(circuit[by_kmeans.index], by_kmeans.cut().assignment) == 1
     assert by_kmeans.chosen is not None
     assert by_kmeans.points is not None
 

@@ -60,7 +60,7 @@ def test_widgets(both: tuple[nw.Activations, nw.Activations]) -> None:
     assert b.wait(60)
     assert (a.neuron, a.threshold) == (b.neuron, b.threshold)
     assert a._tree == b._tree
-    np.testing.assert_array_equal(a.concepts.labels, b.concepts.labels)
+    np.testing.assert_array_equal(a.concepts.assignment, b.concepts.assignment)
     x, y = (nw.RangeExplorer(acts, 2) for acts in both)
     assert x.wait(60)
     assert y.wait(60)

@@ -111,9 +111,9 @@ def truths() -> tuple[dict[str, bytes], dict[str, object]]:
     concepts = made.cut(made.tree.top * 0.2).refine(outlier=4)
     done = refine(made, concepts.threshold, outlier=4)
     found = drained(proof.retrieval.of(concepts.groups))
-    marks = np.where(done.moved, 1, np.where(done.left, 2, 0))
+    marks = np.where(done.reassigned, 1, np.where(done.outlier, 2, 0))
     packed = proof.pack_refinement(
-        concepts.labels, marks, concepts.nodes, found, concepts.threshold, concepts.vectors
+        concepts.assignment, marks, concepts.nodes, found, concepts.threshold, concepts.vectors
     )
     cuts = [said(made.cut(share * made.tree.top)) for share in np.linspace(0, 1.05, 41)]
     rng = np.random.default_rng(3)
@@ -192,7 +192,7 @@ def cuts() -> dict[str, object]:
         threshold = float(share * tree.top)
         plain, named = Concepts.at(made, threshold), Concepts.at(made, threshold, names)
         rows.append({
-            "threshold": threshold, "nodes": plain.nodes.tolist(), "labels": plain.labels.tolist(),
+            "threshold": threshold, "nodes": plain.nodes.tolist(), "labels": plain.assignment.tolist(),
             "names": list(plain.names), "slots": plain.slots.tolist(),
             "named": list(named.names), "namedSlots": named.slots.tolist(),
             "precision": {by: retrieved(plain, by) for by in READINGS},

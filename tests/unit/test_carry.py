@@ -66,7 +66,7 @@ def test_concepts_keep_their_colours() -> None:
     after = recolored(new, None, before, {}).cut()
 
     def slot(concepts: Any) -> dict[int, int]:
-        of = dict(zip(concepts.index.tolist(), concepts.labels.tolist(), strict=True))
+        of = dict(zip(concepts.index.tolist(), concepts.assignment.tolist(), strict=True))
         return {row: int(concepts.slots[k]) for row, k in of.items() if k >= 0}
 
     was, now = slot(before), slot(after)

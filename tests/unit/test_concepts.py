@@ -40,7 +40,7 @@ def test_labels_sizes_and_nodes_are_the_clusters_of_the_tree(made: Split) -> Non
     assert concepts.sizes.tolist() == [12, 12, 12]
     assert concepts.unassigned == 0
     for k, node in enumerate(concepts.nodes):
-        assert set(np.flatnonzero(concepts.labels == k)) == set(made.tree.members(int(node)))
+        assert set(np.flatnonzero(concepts.assignment == k)) == set(made.tree.members(int(node)))
 
 
 def test_clusters_under_the_minimum_are_set_aside(made: Split) -> None:
@@ -48,7 +48,7 @@ def test_clusters_under_the_minimum_are_set_aside(made: Split) -> None:
     concepts = paper(Activations.from_arrays(values)).cut(6.0)
     assert concepts.sizes.tolist() == [12, 12, 12]
     assert concepts.unassigned == 1
-    assert concepts.index[concepts.labels == -1].tolist() == [36]
+    assert concepts.index[concepts.assignment == -1].tolist() == [36]
 
 
 def test_concept_vectors_are_the_means_divided_by_their_norm(made: Split) -> None:
@@ -56,7 +56,7 @@ def test_concept_vectors_are_the_means_divided_by_their_norm(made: Split) -> Non
     assert concepts.vectors.shape == (3, 5)
     assert concepts.vectors.dtype == np.float32
     for k in range(3):
-        mean = made.vectors[concepts.labels == k].astype(np.float64).mean(axis=0)
+        mean = made.vectors[concepts.assignment == k].astype(np.float64).mean(axis=0)
         np.testing.assert_allclose(concepts.vectors[k], mean / np.linalg.norm(mean), rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(concepts.vectors, axis=1), 1, rtol=1e-6)
 
@@ -64,7 +64,7 @@ def test_concept_vectors_are_the_means_divided_by_their_norm(made: Split) -> Non
 def test_exemplars_are_the_concepts_own_samples_by_activation(made: Split) -> None:
     concepts = made.cut(6.0)
     for k, rows in enumerate(concepts.exemplars(4)):
-        own = concepts.index[concepts.labels == k]
+        own = concepts.index[concepts.assignment == k]
         order = sorted(own.tolist(), key=lambda row: (-made.acts.values[row, 0], row))
         assert rows.tolist() == order[:4]
 
@@ -97,8 +97,8 @@ def test_distances_are_the_double_loop(method: str, metric: str) -> None:
         for b in range(len(concepts)):
             found = [
                 apart[i, j]
-                for i in np.flatnonzero(concepts.labels == a)
-                for j in np.flatnonzero(concepts.labels == b)
+                for i in np.flatnonzero(concepts.assignment == a)
+                for j in np.flatnonzero(concepts.assignment == b)
                 if i != j
             ]
             if a == b:
@@ -125,11 +125,11 @@ def test_any_height_cuts(made: Split, threshold: float) -> None:
 @pytest.mark.parametrize(
     ("threshold", "error", "message"),
     [
-        (math.nan, ValueError, "threshold=nan; a height of the tree is needed: 0 to"),
-        (-0.1, ValueError, "threshold=-0.1"),
-        (-math.inf, ValueError, "threshold=-inf"),
-        ("15", TypeError, "threshold='15'; a number is needed"),
-        ([1.0, 2.0], TypeError, "a number is needed"),
+        (math.nan, ValueError, "threshold must be a height of the tree from 0 to .*, got nan"),
+        (-0.1, ValueError, "got -0.1"),
+        (-math.inf, ValueError, "got -inf"),
+        ("15", TypeError, "threshold must be a number, got '15'"),
+        ([1.0, 2.0], TypeError, "must be a number"),
     ],
 )
 def test_what_is_no_height_is_refused(
@@ -201,13 +201,13 @@ def test_a_frame_has_a_row_per_top_sample(made: Split) -> None:
         "sample", "concept", "name", "activation", "projection", "score", "label",
     ]  # fmt: skip
     assert frame["sample"].tolist() == concepts.index.tolist()
-    own = concepts.projections[concepts.index, concepts.labels]
+    own = concepts.projections[concepts.index, concepts.assignment]
     np.testing.assert_allclose(frame["projection"], own, rtol=1e-6)
-    fit = concepts.scores_of()[concepts.index, concepts.labels]
+    fit = concepts.scores_of()[concepts.index, concepts.assignment]
     np.testing.assert_allclose(frame["score"], fit, rtol=1e-6)
     assert (frame["name"] == frame["label"]).all()
     assert made.cut(0.0).to_frame()[["projection", "score"]].isna().all(axis=None)
-    assert list(concepts.refine().to_frame())[-2:] == ["moved", "left"]
+    assert list(concepts.refine().to_frame())[-2:] == ["reassigned", "outlier"]
     plain = paper(Activations.from_arrays(clusters().values)).cut()
     assert "label" not in plain.to_frame()
 
@@ -245,10 +245,18 @@ def test_what_is_saved_is_loaded(
     assert path.name == "конце́пты 🧠.v2.safetensors"
     for name in (path, path.with_suffix(".json"), path.with_suffix("")):
         again = Concepts.load(name)
-        for array in ("labels", "vectors", "nodes", "index", "activations", "direction", "sizes"):
+        for array in (
+            "assignment",
+            "vectors",
+            "nodes",
+            "index",
+            "activations",
+            "direction",
+            "sizes",
+        ):
             np.testing.assert_array_equal(getattr(again, array), getattr(concepts, array))
             assert getattr(again, array).dtype == getattr(concepts, array).dtype
-        for mark in ("moved", "left"):
+        for mark in ("reassigned", "outlier"):
             np.testing.assert_array_equal(getattr(again, mark), getattr(concepts, mark))
         for plain in ("layer", "neuron", "threshold", "names", "metric", "refined"):
             assert getattr(again, plain) == getattr(concepts, plain)

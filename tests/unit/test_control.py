@@ -49,8 +49,8 @@ def clusters(acts: Activations) -> Concepts:
 
 def shuffled(concepts: Concepts, seed: int) -> Concepts:
     """Groups of the same sizes, dealt out at random."""
-    labels = np.random.default_rng(seed).permutation(concepts.labels)
-    return replace(concepts, labels=labels, split=concepts.split)
+    labels = np.random.default_rng(seed).permutation(concepts.assignment)
+    return replace(concepts, assignment=labels)
 
 
 # Random groups

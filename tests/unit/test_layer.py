@@ -72,7 +72,7 @@ def test_every_neuron_is_split_as_alone(name: str, metric: str | None) -> None:
         np.testing.assert_allclose(
             got.Z[:, 2], one.Z[:, 2], rtol=1e-7, atol=1e-9 * max(one.tree.top, 1e-300)
         )
-        np.testing.assert_array_equal(layer.members[neuron, :tops], one.cut().labels[:tops])
+        np.testing.assert_array_equal(layer.assignment[neuron, :tops], one.cut().assignment[:tops])
         assert (got.neuron, got.method, got.metric) == (neuron, "ward", metric or "cosine")
         np.testing.assert_array_equal(got.vectors, one.vectors)
 
@@ -101,7 +101,7 @@ def test_flat_clusters_and_vectors_are_those_of_scipy(
         np.testing.assert_allclose(layer.Z[i], Z, rtol=1e-9)
         flat = hierarchy.fcluster(Z, threshold, "distance")
         kept = [np.flatnonzero(flat == c) for c in np.unique(flat) if (flat == c).sum() >= 2]
-        mine = [np.flatnonzero(layer.members[i] == k) for k in range(layer.counts[i])]
+        mine = [np.flatnonzero(layer.assignment[i] == k) for k in range(layer.counts[i])]
         assert sorted(map(tuple, kept)) == sorted(map(tuple, mine))
         means = np.stack([points[m].mean(0) for m in mine])
         means /= np.linalg.norm(means, axis=1, keepdims=True)
@@ -117,8 +117,8 @@ def test_concepts_are_those_of_one_neuron(acts: nw.Activations, refined: bool) -
         alone = alone.refine() if refined else alone
         for concepts in (layer.concepts(neuron), alone):
             tops = layer.tops[i]
-            np.testing.assert_array_equal(layer.members[i, :tops], concepts.labels)
-            assert (layer.members[i, tops:] == -1).all()
+            np.testing.assert_array_equal(layer.assignment[i, :tops], concepts.assignment)
+            assert (layer.assignment[i, tops:] == -1).all()
             np.testing.assert_allclose(layer.concept_vectors(neuron), concepts.vectors, atol=1e-6)
             assert concepts.refined == refined
         assert layer.threshold[i] == pytest.approx(alone.threshold)
@@ -129,7 +129,7 @@ def test_planted_kinds_are_found(acts: nw.Activations) -> None:
     layer = quietly(acts)
     several = pure = of = 0
     for i, tops in enumerate(layer.tops):
-        members = layer.members[i, :tops]
+        members = layer.assignment[i, :tops]
         kinds = acts.labels[layer.index[i, :tops]]
         planted = (np.bincount(kinds) >= 2).sum()
         if planted > 1:
@@ -180,13 +180,13 @@ def test_it_comes_bit_by_bit(acts: nw.Activations) -> None:
 
 
 def test_interrupted_it_returns_what_is_done(acts: nw.Activations, monkeypatch) -> None:
-    whole = making.Maker.blocks
+    whole = making.Pipeline.blocks
 
     def broken(self, first=0):
         yield next(whole(self, first))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(making.Maker, "blocks", broken)
+    monkeypatch.setattr(making.Pipeline, "blocks", broken)
     with pytest.warns(UserWarning, match="stopped after 64 of 70 neurons"):
         assert len(quietly(acts)) == 64
 
@@ -198,8 +198,10 @@ def test_on_disk_and_again(acts: nw.Activations, tmp_path, monkeypatch) -> None:
     begun.close()
     assert len(nw.LayerSplit.load(folder)) == 64
     made = []
-    block = making.Maker.block
-    monkeypatch.setattr(making.Maker, "block", lambda self, *a: made.append(1) or block(self, *a))
+    block = making.Pipeline.block
+    monkeypatch.setattr(
+        making.Pipeline, "block", lambda self, *a: made.append(1) or block(self, *a)
+    )
     layer = quietly(acts, out=folder)
     assert len(made) == 1
     assert layer.done
@@ -207,7 +209,7 @@ def test_on_disk_and_again(acts: nw.Activations, tmp_path, monkeypatch) -> None:
     assert len(made) == 1
     there = nw.LayerSplit.load(folder, acts)
     memory = quietly(acts)
-    for name in ("index", "activations", "Z", "threshold", "members", "vectors", "neurons"):
+    for name in ("index", "activations", "Z", "threshold", "assignment", "vectors", "neurons"):
         np.testing.assert_array_equal(getattr(there, name), getattr(memory, name))
     np.testing.assert_array_equal(there.split(69).index, memory.split(69).index)
     with pytest.raises(ValueError, match="needs the activations"):
@@ -243,7 +245,7 @@ def test_activations_on_disk(acts: nw.Activations, tmp_path, monkeypatch) -> Non
     stored = nw.Activations.load(acts.save(tmp_path / "acts"))
     monkeypatch.setattr(making, "READ", 1)
     there, here = quietly(stored), quietly(acts)
-    for name in ("index", "members", "threshold", "vectors"):
+    for name in ("index", "assignment", "threshold", "vectors"):
         np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
     few = [3, 60]
     np.testing.assert_array_equal(quietly(stored, neurons=few).index, here.index[few])
@@ -276,7 +278,7 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
         ({"neurons": np.zeros((1, 70))}, ValueError, "points nowhere"),
         ({"neurons": np.zeros(70, bool)}, ValueError, "0 are true"),
         ({"threshold": -1.0}, ValueError, "0 or more"),
-        ({"threshold": "15"}, TypeError, "a number is needed"),
+        ({"threshold": "15"}, TypeError, "must be a number"),
         ({"threshold": np.nan}, ValueError, "a height of the tree"),
         ({"scores": ["kurtsis"]}, ValueError, "no score 'kurtsis'"),
         ({"draws": -1}, ValueError, "draws=-1"),
@@ -387,7 +389,7 @@ def test_gram(metric: str, shift: float) -> None:
 def test_on_a_gpu(acts: nw.Activations) -> None:
     there, here = quietly(acts, device="cuda"), quietly(acts, device="cpu")
     np.testing.assert_allclose(there.Z, here.Z, rtol=1e-9)
-    np.testing.assert_array_equal(there.members, here.members)
+    np.testing.assert_array_equal(there.assignment, here.assignment)
 
 
 def test_labels_count_where_scores_were_computed(tmp_path: Path) -> None:

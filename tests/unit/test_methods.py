@@ -127,7 +127,7 @@ def test_the_default_cut_is_sklearns_kmeans(k: int) -> None:
     concepts = made.cut()
     assert len(concepts) == k
     assert concepts.unassigned == 0
-    assert adjusted_rand_score(concepts.labels, expected.labels_) == 1
+    assert adjusted_rand_score(concepts.assignment, expected.labels_) == 1
     assert made.chosen == made.suggested == concepts.threshold
     (own,) = [s for s in made.suggest() if "method" in s.kinds]
     assert (own.threshold, own.concepts) == (made.chosen, k)
@@ -197,7 +197,7 @@ def test_every_tree_is_a_linkage_and_has_the_clusters(
     assert len(made.cut()) == min(k, n, distinct)
     assert made.cut().unassigned == 0
     again = hierarchy.fcluster(made.Z, made.suggested, "distance")
-    assert adjusted_rand_score(again, made.cut().labels) == 1
+    assert adjusted_rand_score(again, made.cut().assignment) == 1
     assert Tree.of(made.Z).top == pytest.approx(made.Z[:, 2].max())
 
 
@@ -217,7 +217,7 @@ def test_equal_samples_are_one_cluster(value: float) -> None:
 def test_refine_keeps_the_clusters_of_kmeans() -> None:
     concepts = nw.split(planted(), 0, 100, method="kmeans", k=4).cut()
     refined = concepts.refine(outlier=np.inf)
-    assert adjusted_rand_score(refined.labels, concepts.labels) == 1
+    assert adjusted_rand_score(refined.assignment, concepts.assignment) == 1
 
 
 # What was clustered, where it is not the layer
@@ -237,14 +237,14 @@ def test_map_refine_and_distances_are_in_the_space_of_the_tree(
     made = nw.split(rng.normal(size=(100, 6)), 0, 100, method="elsewhere")
     concepts = made.cut()
     kind = made.index % 2
-    assert adjusted_rand_score(concepts.labels, kind) == 1
+    assert adjusted_rand_score(concepts.assignment, kind) == 1
     assert made.map.shape == (100, 2)
     assert len(np.unique(np.sign(made.map[kind == 0, 0]))) == 1
-    assert adjusted_rand_score(concepts.refine(outlier=np.inf).labels, kind) == 1
+    assert adjusted_rand_score(concepts.refine(outlier=np.inf).assignment, kind) == 1
     assert concepts.between[0, 1] > 4 * concepts.within.max()
     # Concept vectors stay directions of the layer.
     assert concepts.vectors.shape == (2, 6)
-    mean = made.vectors[concepts.labels == 0].mean(axis=0)
+    mean = made.vectors[concepts.assignment == 0].mean(axis=0)
     np.testing.assert_allclose(concepts.vectors[0], mean / np.linalg.norm(mean), rtol=1e-5)
     again = Concepts.load(concepts.save(tmp_path / "concepts"))
     np.testing.assert_array_equal(again.distances, concepts.distances)

@@ -40,7 +40,7 @@ def test_concepts_get_their_labels_names(concepts: Concepts) -> None:
     assert sorted(named.names) == sorted(HANDS[:2])
     acts = concepts.split.acts  # type: ignore[union-attr]
     for k, name in enumerate(named.names):
-        own = acts.labels[concepts.index[concepts.labels == k]]  # type: ignore[index]
+        own = acts.labels[concepts.index[concepts.assignment == k]]  # type: ignore[index]
         assert HANDS[own[0]] == name
     table = named.naming.to_frame()  # type: ignore[union-attr]
     first = table[table["chosen"]]
@@ -263,7 +263,7 @@ def test_labels_that_tell_nothing_apart_are_refused(labels: object, message: str
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"how": "magic"}, r"named\('magic'\): 'labels' or 'text' is needed"),
+        ({"how": "magic"}, "how must be 'labels' or 'text', got 'magic'"),
         ({"lenght": 2}, r"named\('labels'\) has no 'lenght'; it has attributes, .*length"),
         ({"length": 0}, "length=0; a whole number of at least 1"),
         ({"beam": True}, "beam=True"),

@@ -19,7 +19,7 @@ def made(samples: Any) -> Concepts:
     values[:, 1] = 5.0 * (LABELS == 1)
     acts = Activations.from_arrays(values, samples=samples)
     concepts = split(acts, 0, 12, metric="euclidean", min_size=5).cut(4.0)
-    return concepts if concepts.labels[0] == 0 else pytest.fail("the order of concepts changed")
+    return concepts if concepts.assignment[0] == 0 else pytest.fail("the order of concepts changed")
 
 
 TEXTS = [f"text {i:02d}" for i in range(20)]

@@ -48,7 +48,9 @@ def concepts_of(samples: object, kinds: np.ndarray) -> Concepts:
 
 def by_kind(named: Concepts) -> dict[int, str]:
     """Each concept's name by the smallest of its rows: 0 for kind 0."""
-    return {int(named.index[named.labels == k].min()): name for k, name in enumerate(named.names)}
+    return {
+        int(named.index[named.assignment == k].min()): name for k, name in enumerate(named.names)
+    }
 
 
 # Words
@@ -248,7 +250,7 @@ def test_empty_texts_get_no_name_and_are_said() -> None:
     texts = [""] * 30 + [f"beta {i}" for i in range(30)] + [f"x {i}" for i in range(40)]
     named = concepts_of(texts, np.repeat([0, 1, 2], [30, 30, 40])).named("text")
     assert by_kind(named)[30] == "beta"
-    empty = int(named.labels[named.index == 0][0])
+    empty = int(named.assignment[named.index == 0][0])
     assert named.names[empty] == f"Concept {empty + 1}"
     assert named.naming is not None
     assert named.naming.notes == (f"concept {empty + 1}: its texts hold no words",)

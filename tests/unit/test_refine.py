@@ -70,8 +70,10 @@ def test_the_papers_constants_give_the_papers_concepts(seed: int) -> None:
     made = by_length(mixture(seed), min_size=5)
     refined = made.cut(15).refine(outlier=15)
     concepts, vectors = paper(made.vectors.astype(np.float64), made.Z, 15, 15, 5)
-    assert as_sets(refined.labels) == concepts
-    order = sorted(range(len(refined)), key=lambda k: np.flatnonzero(refined.labels == k).tolist())
+    assert as_sets(refined.assignment) == concepts
+    order = sorted(
+        range(len(refined)), key=lambda k: np.flatnonzero(refined.assignment == k).tolist()
+    )
     np.testing.assert_allclose(refined.vectors[order], vectors.reshape(-1, 8), atol=1e-6)
     assert (refined.sizes >= 5).all()
 
@@ -84,9 +86,9 @@ def test_ward_by_direction_refines_on_unit_vectors(seed: int) -> None:
     points = made.vectors.astype(np.float64)
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
     concepts, _ = paper(points / lengths, made.Z, 0.6, 0.05, 5)
-    assert as_sets(refined.labels) == concepts
+    assert as_sets(refined.assignment) == concepts
     # Concept vectors are means of the layer's own vectors.
-    means = np.stack([points[refined.labels == k].mean(axis=0) for k in range(len(refined))])
+    means = np.stack([points[refined.assignment == k].mean(axis=0) for k in range(len(refined))])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     np.testing.assert_allclose(refined.vectors, means, atol=1e-6)
 
@@ -110,24 +112,24 @@ def test_the_default_outlier_is_fifteen_at_fifteen() -> None:
     assert outlier_distance(15, "ward", "euclidean") == 15
     made = by_length(mixture(1), min_size=5)
     default, paper = made.cut(15).refine(), made.cut(15).refine(outlier=15)
-    np.testing.assert_array_equal(default.labels, paper.labels)
+    np.testing.assert_array_equal(default.assignment, paper.assignment)
 
 
 def test_the_default_outlier_follows_the_scale_of_the_layer() -> None:
     acts = mixture(2)
     double = Activations.from_arrays(acts.values * 2)
     one, two = (by_length(a, min_size=5) for a in (acts, double))
-    np.testing.assert_array_equal(one.cut(15).refine().labels, two.cut(30).refine().labels)
+    np.testing.assert_array_equal(one.cut(15).refine().assignment, two.cut(30).refine().assignment)
 
 
 def test_cosine_refines_on_unit_vectors() -> None:
     made = split(mixture(3), 0, 100, method="average")
     lengths = 2.0 ** np.random.default_rng(0).integers(-3, 4, (100, 1))
-    longer = replace(made, vectors=made.vectors * lengths)
+    longer = replace(made, top_samples=replace(made.top_samples, vectors=made.vectors * lengths))
     one, other = made.cut(0.05).refine(), longer.cut(0.05).refine()
     assert len(one) > 1
     assert one.unassigned > 0
-    np.testing.assert_array_equal(one.labels, other.labels)
+    np.testing.assert_array_equal(one.assignment, other.assignment)
 
 
 @pytest.mark.parametrize("min_size", [None, 3, 5, 12])
@@ -136,14 +138,14 @@ def test_moved_and_left_are_what_changed_against_the_cut(seed: int, min_size: in
     made = by_length(mixture(seed))
     before = made.cut(12.0)
     after = before.refine(outlier=9.0, min_size=min_size)
-    assert after.moved is not None
-    assert after.left is not None
-    was, now = before.labels, after.labels
-    np.testing.assert_array_equal(after.left, (was >= 0) & (now < 0))
+    assert after.reassigned is not None
+    assert after.outlier is not None
+    was, now = before.assignment, after.assignment
+    np.testing.assert_array_equal(after.outlier, (was >= 0) & (now < 0))
     home = {int(node): k for k, node in enumerate(before.nodes)}
     for sample in range(len(was)):
         same = now[sample] >= 0 and home.get(int(after.nodes[now[sample]])) == was[sample]
-        assert after.moved[sample] == (now[sample] >= 0 and not (same and was[sample] >= 0))
+        assert after.reassigned[sample] == (now[sample] >= 0 and not (same and was[sample] >= 0))
     # Each concept goes with one cluster of the cut; its colour is that cluster's.
     matched = after.nodes[after.nodes >= 0].tolist()
     assert len(set(matched)) == len(matched)
@@ -154,11 +156,11 @@ def test_nothing_moves_where_the_clusters_are_far_apart() -> None:
     values = np.repeat(np.eye(3) * 100, 10, axis=0) + np.linspace(0, 0.1, 30)[:, None]
     before = by_length(Activations.from_arrays(values), top=30).cut(50)
     after = before.refine()
-    np.testing.assert_array_equal(after.labels, before.labels)
+    np.testing.assert_array_equal(after.assignment, before.assignment)
     np.testing.assert_array_equal(after.nodes, before.nodes)
     assert after.names == before.names
-    assert not after.moved.any()
-    assert not after.left.any()
+    assert not after.reassigned.any()
+    assert not after.outlier.any()
     assert after.colors == before.colors
 
 
@@ -176,7 +178,7 @@ def test_everything_an_outlier() -> None:
     assert len(refined) == 0
     assert refined.unassigned == 100
     assert refined.vectors.shape == (0, 8)
-    assert not refined.moved.any()
+    assert not refined.reassigned.any()
     assert refined.to_frame()["concept"].eq(-1).all()
 
 
@@ -197,7 +199,7 @@ def test_equal_samples_stay_one_concept() -> None:
 def test_the_seed_makes_it_repeatable() -> None:
     made = by_length(mixture(4))
     one, other = made.cut(10).refine(seed=3), made.cut(10).refine(seed=3)
-    np.testing.assert_array_equal(one.labels, other.labels)
+    np.testing.assert_array_equal(one.assignment, other.assignment)
 
 
 def test_names_follow_the_nodes() -> None:

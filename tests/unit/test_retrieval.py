@@ -13,7 +13,14 @@ from neuronwidgets import Activations, Concepts, split
 from neuronwidgets.activations.store.matrix import Stored
 from neuronwidgets.activations.topk import largest
 from neuronwidgets.concepts import retrieval
-from neuronwidgets.concepts.retrieval import BY, directions, retrieve, retrieving, scored, unit
+from neuronwidgets.concepts.retrieval import (
+    BY,
+    directions,
+    normalized,
+    retrieve,
+    retrieving,
+    scored,
+)
 from neuronwidgets.core.steps import drained
 
 CHUNKS = [1, 40, 900, 1 << 23]
@@ -247,7 +254,7 @@ def test_it_reports_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unit_vectors() -> None:
-    made = unit(np.array([[3.0, 4.0], [0.0, 0.0], [1e-30, 0.0], [-1e300, 0.0]]))
+    made = normalized(np.array([[3.0, 4.0], [0.0, 0.0], [1e-30, 0.0], [-1e300, 0.0]]))
     np.testing.assert_allclose(made, [[0.6, 0.8], [0, 0], [1, 0], [-1, 0]], rtol=1e-6)
 
 

@@ -19,7 +19,7 @@ def neurons() -> Neurons:
     acts = nw.Activations.from_arrays(values, labels=labels)
     splits = [nw.split(acts, j, top=20) for j in range(3)]
     parts = [Neurons.of(s.cut()) for s in splits]
-    names = ("along", "index", "gram", "Z", "members")
+    names = ("along", "index", "gram", "Z", "assignment")
     joined = [np.concatenate([getattr(p, name) for p in parts]) for name in names]
     one = splits[0]
     return Neurons(acts, *joined, one.method, one.metric, one.min_size)

@@ -249,7 +249,7 @@ def test_samples_at_rest_are_no_top_samples(active: int) -> None:
     assert made.min_size == max(2, -(-active // 20))
     assert not made.at_rest
     for concept in range(len(made.cut())):
-        assert (made.activations[made.cut().labels == concept] > 0).all()
+        assert (made.activations[made.cut().assignment == concept] > 0).all()
 
 
 @pytest.mark.parametrize("active", [0, 1])

@@ -242,8 +242,8 @@ def test_lengths_do_not_part_what_is_one_direction() -> None:
     kind = rng.integers(0, 3, 90)
     values = (10 * np.eye(8)[kind] + rng.normal(size=(90, 8))) * np.exp(rng.normal(size=(90, 1)))
     made = nw.split(values, 7, top=90)
-    assert adjusted_rand_score(made.cut().labels, kind[made.index]) == 1
-    by_length = nw.split(values, 7, top=90, metric="euclidean").cut().labels
+    assert adjusted_rand_score(made.cut().assignment, kind[made.index]) == 1
+    by_length = nw.split(values, 7, top=90, metric="euclidean").cut().assignment
     assert adjusted_rand_score(by_length, kind[made.index]) < 0.9
 
 
@@ -253,7 +253,7 @@ def test_the_stablest_cut_says_how_often_its_concepts_recur(metric: str) -> None
     ((best, reason),) = [
         (s, r) for s in made.suggest("stable") for r in s.reasons if r.kind == "stable"
     ]
-    labels = made.cut(best.threshold).labels
+    labels = made.cut(best.threshold).assignment
     groups = labels == np.arange(best.concepts)[:, None]
     steps = recurring(linked(made)[0], "ward", groups, 50)
     while True:

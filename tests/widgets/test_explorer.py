@@ -44,7 +44,7 @@ def test_opens_at_the_suggested_cut(explorer: Any) -> None:
     assert explorer.split.metric == explorer.metric == "cosine"
     concepts = nw.split(explorer.acts, 0, 100).cut()
     assert len(explorer.concepts) == len(concepts)
-    assert explorer.concepts.labels.tolist() == concepts.labels.tolist()
+    assert explorer.concepts.assignment.tolist() == concepts.assignment.tolist()
     assert "neuron 0" in repr(explorer)
     assert explorer.status["state"] == "idle"
 
@@ -156,8 +156,8 @@ def test_refined_concepts(explorer: Any) -> None:
     assert explorer.concepts.refined
     refinement, about = unpack(explorer._refinement)
     assert about["threshold"] == explorer.threshold
-    assert refinement["concept"].tolist() == explorer.concepts.labels.tolist()
-    moved, left = explorer.concepts.moved, explorer.concepts.left
+    assert refinement["concept"].tolist() == explorer.concepts.assignment.tolist()
+    moved, left = explorer.concepts.reassigned, explorer.concepts.outlier
     assert (refinement["mark"] == 1).tolist() == moved.tolist()
     assert (refinement["mark"] == 2).tolist() == left.tolist()
     for rows, by in zip(refinement["retrieved"], READINGS, strict=True):

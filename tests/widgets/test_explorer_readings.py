@@ -145,7 +145,7 @@ def test_another_metric_makes_another_tree(explorer: Any) -> None:
         assert (explorer.metric, explorer.split.metric) == (metric, metric)
         np.testing.assert_array_equal(explorer.split.Z, made.Z)
         assert explorer.threshold == made.suggested
-        assert explorer.concepts.labels.tolist() == made.cut().labels.tolist()
+        assert explorer.concepts.assignment.tolist() == made.cut().assignment.tolist()
         tensors, about = unpack(explorer._tree)
         assert about["metric"] == metric
         np.testing.assert_allclose(tensors["height"], made.tree.merge_heights)

@@ -165,7 +165,7 @@ def test_the_end_is_as_if_it_had_been_opened_there(
     for name in ("index", "Z", "vectors"):
         assert np.array_equal(getattr(explorer.split, name), getattr(other.split, name))
     mine, theirs = explorer.concepts, other.concepts
-    assert mine.labels.tolist() == theirs.labels.tolist()
+    assert mine.assignment.tolist() == theirs.assignment.tolist()
     assert mine.names == theirs.names
     assert np.array_equal(mine.vectors, theirs.vectors)
     (one, about), (two, said) = unpack(explorer._tree), unpack(other._tree)

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+_IN_FILES = {"assignment": "members"}
+"""Attribute -> array in a file, where the two differ."""
+
 
 @dataclass(frozen=True, eq=False)
 class Block:
@@ -21,7 +24,7 @@ class Block:
         Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format; of a neuron with fewer see
             `partial.padded`.
         threshold: float64 `N`, the height of each cut.
-        members: int32 `N x n`, the concept of each top sample at the cut, -1 for none.
+        assignment: int32 `N x n`, the concept of each top sample at the cut, -1 for none.
         counts: int64 `N`, how many concepts each has.
         vectors: float32 `C x D`, the concept vectors, neuron after neuron.
         scores: `{name: float64 N}`.
@@ -32,7 +35,7 @@ class Block:
     activations: np.ndarray
     Z: np.ndarray
     threshold: np.ndarray
-    members: np.ndarray
+    assignment: np.ndarray
     counts: np.ndarray
     vectors: np.ndarray
     scores: dict[str, np.ndarray]
@@ -43,14 +46,19 @@ class Block:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All of it by name; a score's is "score." and its own."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scores"}
+        plain = {
+            _IN_FILES.get(f.name, f.name): getattr(self, f.name)
+            for f in fields(self)
+            if f.name != "scores"
+        }
         return plain | {f"score.{name}": values for name, values in self.scores.items()}
 
     @classmethod
     def of(cls, arrays: dict[str, Any]) -> Block:
         """From what `arrays` gave."""
         scores = {k.removeprefix("score."): v for k, v in arrays.items() if k.startswith("score.")}
-        plain = {k: v for k, v in arrays.items() if not k.startswith("score.")}
+        attributes = {name: attribute for attribute, name in _IN_FILES.items()}
+        plain = {attributes.get(k, k): v for k, v in arrays.items() if not k.startswith("score.")}
         # Blocks of earlier versions have none.
         count, n = plain["index"].shape
         return cls(**{"tops": np.full(count, n), **plain}, scores=scores)

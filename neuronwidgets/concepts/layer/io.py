@@ -28,19 +28,19 @@ class Folder:
     def __init__(self, path: str | Path) -> None:
         self.path = place_of(path)
 
-    def open(self, acts: Activations, units: np.ndarray, settings: Settings) -> None:
+    def open(self, acts: Activations, targets: np.ndarray, settings: Settings) -> None:
         """Begin, or go on with the same activations, neurons and settings.
 
         Raises:
             StoreError: the folder holds anything else, or cannot be written.
         """
-        about = describe(acts, units, settings)
+        about = describe(acts, targets, settings)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if not (self.path / ABOUT).exists():
                 if any(self.path.iterdir()):
                     raise StoreError(f"{self.path} holds other files: take a new folder.")
-                self._write(UNITS, {"units": units})
+                self._write(UNITS, {"units": targets})
                 write_whole(self.path / ABOUT, json.dumps(about, indent=1).encode())
         except OSError as error:
             raise _unwritable(self.path, error) from None
@@ -71,7 +71,7 @@ class Folder:
             )
         return about
 
-    def units(self) -> np.ndarray:
+    def targets(self) -> np.ndarray:
         """The neurons (int64 `N`) or directions (float64 `N x D`) that were asked for."""
         return self._read(UNITS)["units"]
 
@@ -106,7 +106,7 @@ class Folder:
             raise StoreError(f"{self.path / name} is not whole: {error}. Delete it.") from None
 
 
-def describe(acts: Activations, units: np.ndarray, settings: Settings) -> dict[str, Any]:
+def describe(acts: Activations, targets: np.ndarray, settings: Settings) -> dict[str, Any]:
     """What makes two split layers the same."""
     look = np.unique(np.linspace(0, len(acts) - 1, LOOKED_AT).astype(np.int64))
     labels = acts.labels if settings.scores else None
@@ -116,7 +116,7 @@ def describe(acts: Activations, units: np.ndarray, settings: Settings) -> dict[s
         "shape": list(acts.shape),
         "activations": _digest(acts.rows(look)),
         "labels": None if labels is None else _digest(labels),
-        "neurons": _digest(units),
+        "neurons": _digest(targets),
         **settings.about(),
     }
 

@@ -12,10 +12,10 @@ import numpy as np
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import METRICS as LINKAGES
 from neuronwidgets.clustering.linkage.engine import check_method
-from neuronwidgets.concepts.concepts import check_threshold
 from neuronwidgets.concepts.layer.io import Folder
 from neuronwidgets.concepts.layer.result import LayerSplit
 from neuronwidgets.concepts.layer.settings import Settings
+from neuronwidgets.concepts.membership import check_threshold
 from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.concepts.split import check_count, check_min_size, smallest
@@ -126,7 +126,7 @@ def split_layer(
             "takes more, of one neuron."
         )
     least = smallest(count) if min_size is None else check_min_size(min_size)
-    units = _units(acts, neurons)
+    targets = _targets(acts, neurons)
     names = tuple(one.name for one in chosen(acts, scores))
     if threshold is not None:
         threshold = check_threshold(threshold)
@@ -137,58 +137,58 @@ def split_layer(
         count, threshold, method, metric, least, bool(refined), names, int(draws), int(seed),
         min_size is None,
     )  # fmt: skip
-    about = len(units) * acts.shape[1] * 4 * EACH
+    about = len(targets) * acts.shape[1] * 4 * EACH
     if out is None and about > MOST:
         raise ValueError(
-            f"the concept vectors of {len(units):,} neurons take about {about / 1e9:.0f} GB: pass "
-            "out='a folder', or fewer neurons=."
+            f"the concept vectors of {len(targets):,} neurons take about {about / 1e9:.0f} GB: "
+            "pass out='a folder', or fewer neurons=."
         )
     folder = None
     if out is not None:
         folder = Folder(out)
-        folder.open(acts, units, settings)
-    steps = _steps(acts, units, settings, folder, device)
-    return steps if stream else _whole(steps, acts, units, progress)
+        folder.open(acts, targets, settings)
+    steps = _steps(acts, targets, settings, folder, device)
+    return steps if stream else _whole(steps, acts, targets, progress)
 
 
 def _steps(
-    acts: Activations, units: np.ndarray, settings: Settings, folder: Folder | None, device: Any
+    acts: Activations, targets: np.ndarray, settings: Settings, folder: Folder | None, device: Any
 ) -> Iterator[LayerSplit]:
-    from neuronwidgets.concepts.layer.pipeline import Maker
+    from neuronwidgets.concepts.layer.pipeline import Pipeline
 
     done = [] if folder is None else list(folder.blocks())
     if done:
-        yield LayerSplit(acts, acts.layer, units, settings, tuple(done))
-    if sum(map(len, done)) == len(units):
+        yield LayerSplit(acts, acts.layer, targets, settings, tuple(done))
+    if sum(map(len, done)) == len(targets):
         return
-    for block in Maker(acts, units, settings, _device(acts, device)).blocks(len(done)):
+    for block in Pipeline(acts, targets, settings, _device(acts, device)).blocks(len(done)):
         if folder is not None:
             folder.write(len(done), block)
             block = folder.block(len(done))
         done.append(block)
-        yield LayerSplit(acts, acts.layer, units, settings, tuple(done))
+        yield LayerSplit(acts, acts.layer, targets, settings, tuple(done))
 
 
 def _whole(
-    steps: Iterator[LayerSplit], acts: Activations, units: np.ndarray, progress: bool
+    steps: Iterator[LayerSplit], acts: Activations, targets: np.ndarray, progress: bool
 ) -> LayerSplit:
     from tqdm.auto import tqdm
 
     found: LayerSplit | None = None
     what = f"splitting {acts.layer}"
-    with tqdm(total=len(units), desc=what, unit=" neurons", disable=not progress) as bar:
+    with tqdm(total=len(targets), desc=what, unit=" neurons", disable=not progress) as bar:
         try:
             for found in steps:
                 bar.update(len(found) - bar.n)
         except KeyboardInterrupt:
             if found is None:
                 raise
-            warnings.warn(f"stopped after {len(found):,} of {len(units):,} neurons", stacklevel=3)
+            warnings.warn(f"stopped after {len(found):,} of {len(targets):,} neurons", stacklevel=3)
     assert found is not None
     return found
 
 
-def _units(acts: Activations, neurons: Any) -> np.ndarray:
+def _targets(acts: Activations, neurons: Any) -> np.ndarray:
     """int64 `N`, neurons, or float64 `N x D`, directions of unit length."""
     if neurons is None:
         return np.arange(acts.shape[1])
@@ -209,10 +209,10 @@ def _units(acts: Activations, neurons: Any) -> np.ndarray:
                 f"for each of the {acts.shape[1]:,} neurons, and one that is true, are needed."
             )
         return np.flatnonzero(given)
-    units = np.array([acts.check_neuron(one) for one in neurons], np.int64)
-    if len(np.unique(units)) < len(units):
+    targets = np.array([acts.check_neuron(one) for one in neurons], np.int64)
+    if len(np.unique(targets)) < len(targets):
         raise ValueError("neurons has some more than once: each can be split once.")
-    return units
+    return targets
 
 
 def _device(acts: Activations, device: Any) -> Any:

@@ -19,13 +19,13 @@ class Partial:
 
     Z: np.ndarray
     threshold: float
-    members: np.ndarray
+    assignment: np.ndarray
     vectors: np.ndarray
     scores: dict[str, np.ndarray]
 
 
 def partial(
-    acts: Activations, unit: Any, index: np.ndarray, activations: np.ndarray, settings: Settings
+    acts: Activations, target: Any, index: np.ndarray, activations: np.ndarray, settings: Settings
 ) -> Partial:
     """Split one neuron by its own top samples (`index`, int64 `m`).
 
@@ -33,7 +33,7 @@ def partial(
     """
     m = len(index)
     Z = linkage(acts.rows(index), settings.method, settings.metric) if m > 1 else np.zeros((0, 4))
-    split = settings.split(acts, unit, index, activations, acts.rows(index), Z)
+    split = settings.split(acts, target, index, activations, acts.rows(index), Z)
     concepts = split.cut(settings.threshold)
     if settings.refined and not split.at_rest:
         concepts = concepts.refine(seed=settings.seed)
@@ -41,7 +41,7 @@ def partial(
     for name in settings.scores:
         scores |= SCORES[name](Neurons.of(concepts), draws=settings.draws, seed=settings.seed)
     return Partial(
-        Z, concepts.threshold, concepts.labels[:m], concepts.vectors,
+        Z, concepts.threshold, concepts.assignment[:m], concepts.vectors,
         scores,
     )  # fmt: skip
 

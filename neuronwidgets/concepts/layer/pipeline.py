@@ -22,7 +22,7 @@ from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.partial import padded, partial
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.refine import outlier_distance, settle
-from neuronwidgets.concepts.retrieval import unit
+from neuronwidgets.concepts.retrieval import normalized
 from neuronwidgets.concepts.scores import SCORES, Neurons
 from neuronwidgets.concepts.scores.neurons import MOST
 from neuronwidgets.concepts.suggest import default_thresholds
@@ -38,7 +38,7 @@ READ = 1 << 26
 """Activations read from a disk at once: 256 MB."""
 
 
-class Maker:
+class Pipeline:
     """Makes the blocks of one layer, on as many threads as torch has.
 
     Attributes:
@@ -47,9 +47,9 @@ class Maker:
     """
 
     def __init__(
-        self, acts: Activations, units: np.ndarray, settings: Settings, device: torch.device
+        self, acts: Activations, targets: np.ndarray, settings: Settings, device: torch.device
     ) -> None:
-        self.acts, self.units, self.settings, self.device = acts, units, settings, device
+        self.acts, self.targets, self.settings, self.device = acts, targets, settings, device
         self.values: torch.Tensor | None = None
         if not isinstance(acts.values, Stored):
             self.values = _tensor(acts.values, device)
@@ -86,7 +86,7 @@ class Maker:
 
     def _parts(self, first: int) -> Iterator[tuple[slice, np.ndarray | None]]:
         """Which neurons are in each block, and their activations if they are on a disk."""
-        count = len(self.units)
+        count = len(self.targets)
         size = self.size
         starts = range(first * size, count, size)
         if self.values is not None:
@@ -103,12 +103,12 @@ class Maker:
 
     def _along(self, part: slice) -> np.ndarray:
         """`N x S`, the activation of each neuron (or direction) on all samples."""
-        units = self.units[part]
-        if units.ndim == 2:
-            columns = self.acts.project(units)
+        targets = self.targets[part]
+        if targets.ndim == 2:
+            columns = self.acts.project(targets)
         else:
-            run = len(units) == units[-1] - units[0] + 1
-            chosen: Any = slice(units[0], units[-1] + 1) if run else units
+            run = len(targets) == targets[-1] - targets[0] + 1
+            chosen: Any = slice(targets[0], targets[-1] + 1) if run else targets
             columns = self.acts.values[:, chosen]
         # Side by side first: torch turns such a matrix by tiles, four times as fast as NumPy.
         side_by_side = torch.from_numpy(np.array(columns, order="C"))
@@ -118,10 +118,10 @@ class Maker:
     def block(self, part: slice, along: np.ndarray | None) -> Block:
         """One block; `along` is `_along(part)` where it was read already."""
         along = self._along(part) if along is None else along
-        projected = self.units.ndim == 2
+        projected = self.targets.ndim == 2
         index, tops = top_samples(self.acts, along, self.settings.top, "vector", projected)
         activations = np.take_along_axis(along, np.maximum(index, 0), 1)
-        neurons = part.start + np.arange(len(index)) if projected else self.units[part]
+        neurons = part.start + np.arange(len(index)) if projected else self.targets[part]
         whole = tops == self.settings.top
         if whole.all():
             return self._whole(neurons, along, index, activations)
@@ -139,7 +139,7 @@ class Maker:
         Z = np.stack(
             [from_distances(apart, s.method) for apart in distances_of(upper, s.method, s.metric)]
         )
-        threshold, members = self._cut(Z, squares)
+        threshold, assignment = self._cut(Z, squares)
         found: dict[str, np.ndarray] = {}
         if s.scores:
             batch = Neurons(
@@ -148,7 +148,7 @@ class Maker:
                 index,
                 centred(products) if n <= MOST else None,
                 Z,
-                members,
+                assignment,
                 s.method,
                 s.metric,
                 s.min_size,
@@ -161,9 +161,9 @@ class Maker:
             activations,
             Z,
             threshold,
-            members,
-            members.max(axis=1) + 1,
-            unit(_means(values, taken, members)),
+            assignment,
+            assignment.max(axis=1) + 1,
+            normalized(_means(values, taken, assignment)),
             found,
             np.full(count, n),
         )
@@ -176,26 +176,30 @@ class Maker:
         tops = (index >= 0).sum(axis=1)
         n = index.shape[1]
         few, many = np.flatnonzero(tops < n), np.flatnonzero(tops == n)
-        units = self.units[part]
+        targets = self.targets[part]
         alone = {
             int(i): partial(
-                self.acts, units[i], index[i, : tops[i]], activations[i, : tops[i]], self.settings
+                self.acts, targets[i], index[i, : tops[i]], activations[i, : tops[i]], self.settings
             )
             for i in few
         }
-        members = np.full(index.shape, -1, np.int64)
+        assignment = np.full(index.shape, -1, np.int64)
         Z = np.empty((len(index), n - 1, 4))
         threshold = np.empty(len(index))
         vectors: dict[int, np.ndarray] = {}
         for i, one in alone.items():
-            members[i, : tops[i]], Z[i], threshold[i] = one.members, padded(one.Z, n), one.threshold
+            assignment[i, : tops[i]], Z[i], threshold[i] = (
+                one.assignment,
+                padded(one.Z, n),
+                one.threshold,
+            )
             vectors[i] = one.vectors
         scores = {name: np.empty(len(index)) for name in next(iter(alone.values())).scores}
         for name, column in scores.items():
             column[few] = [one.scores[name][0] for one in alone.values()]
         if len(many):
             rest = self._whole(neurons[many], along[many], index[many], activations[many])
-            members[many], Z[many], threshold[many] = rest.members, rest.Z, rest.threshold
+            assignment[many], Z[many], threshold[many] = rest.assignment, rest.Z, rest.threshold
             ends = np.cumsum(rest.counts)
             own = np.split(rest.vectors, ends[:-1])
             vectors |= dict(zip(many.tolist(), own, strict=True))
@@ -203,8 +207,8 @@ class Maker:
                 column[many] = rest.scores[name]
         joined = np.concatenate([vectors[i] for i in range(len(index))])
         return Block(
-            neurons, index, activations, Z, threshold, members, members.max(axis=1) + 1, joined,
-            scores, tops,
+            neurons, index, activations, Z, threshold, assignment, assignment.max(axis=1) + 1,
+            joined, scores, tops,
         )  # fmt: skip
 
     def _values(self, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -265,7 +269,7 @@ class Maker:
         for i, height in enumerate(threshold.tolist()):
             outlier = outlier_distance(height, s.method, s.metric)
             settled = settle(trees[i], height, member[i], far[i], outlier, s.min_size, s.min_size)
-            out[i] = settled.labels
+            out[i] = settled.assignment
         return out
 
 
@@ -278,16 +282,18 @@ def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:
         return torch.as_tensor(values, device=device)
 
 
-def _means(values: torch.Tensor, taken: torch.Tensor, members: np.ndarray) -> np.ndarray:
+def _means(values: torch.Tensor, taken: torch.Tensor, assignment: np.ndarray) -> np.ndarray:
     """`C x D`: the mean of the rows of each concept, neuron after neuron.
 
     Args:
         values: `S x D`.
         taken: int64 `N x n`, the rows of each neuron.
-        members: `N x n`, the concept of each of them, -1 for none.
+        assignment: `N x n`, the concept of each of them, -1 for none.
     """
-    counts = members.max(axis=1) + 1
-    concept = np.where(members < 0, -1, members + (np.cumsum(counts) - counts)[:, None]).ravel()
+    counts = assignment.max(axis=1) + 1
+    concept = np.where(
+        assignment < 0, -1, assignment + (np.cumsum(counts) - counts)[:, None]
+    ).ravel()
     order = np.argsort(concept, kind="stable")
     sizes = np.bincount(concept[concept >= 0], minlength=counts.sum())
     order = order[len(order) - sizes.sum() :]

@@ -22,6 +22,7 @@ from neuronwidgets.concepts.scores import SCORES, majority
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.tokens import tokens_of
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.renamed import former_names
 
 SHOWN = 10
 RANK = "polysemanticity"
@@ -33,20 +34,20 @@ FEW = 10
 class LayerSplit:
     """A layer's neurons (or directions), each with its top samples, tree, concepts and scores.
 
-    `index`, `activations`, `Z`, `threshold`, `members`, `counts` and `vectors` are those of
+    `index`, `activations`, `Z`, `threshold`, `assignment`, `counts` and `vectors` are those of
     `Block`, of all neurons that are done; `scores` maps names to float64 `N`.
 
     Attributes:
         acts: what was split; `None` when loaded without.
         layer: the layer's name.
-        units: int64 `N`, the neurons asked for, or float64 `N x D`, the directions.
+        targets: int64 `N`, the neurons asked for, or float64 `N x D`, the directions.
         settings: how.
         blocks: what is done.
     """
 
     acts: Activations | None
     layer: str
-    units: np.ndarray
+    targets: np.ndarray
     settings: Settings
     blocks: tuple[Block, ...]
 
@@ -56,18 +57,18 @@ class LayerSplit:
     @property
     def done(self) -> bool:
         """Whether all neurons that were asked for are there."""
-        return len(self) == len(self.units)
+        return len(self) == len(self.targets)
 
     @property
     def kind(self) -> str:
         """ "neuron" or "direction"."""
-        return "neuron" if self.units.ndim == 1 else "direction"
+        return "neuron" if self.targets.ndim == 1 else "direction"
 
     def __getattr__(self, name: str) -> np.ndarray:
         if name not in _COLUMNS:
-            raise AttributeError(f"a LayerSplit has no {name!r}")
+            return _FORMER(self, name)
         if not self.blocks:
-            raise ValueError(f"none of the {len(self.units):,} {self.kind}s is done yet.")
+            raise ValueError(f"none of the {len(self.targets):,} {self.kind}s is done yet.")
         parts = [getattr(block, name) for block in self.blocks]
         # Kept: `__getattr__` is asked only for what is not there.
         found: np.ndarray = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -119,7 +120,7 @@ class LayerSplit:
         if len(found) == 0:
             there = ", ".join(map(str, self.neurons[:SHOWN].tolist()))
             more = ", ..." if len(self) > SHOWN else ""
-            of = "" if self.done else f"; {len(self):,} of {len(self.units):,} are done"
+            of = "" if self.done else f"; {len(self):,} of {len(self.targets):,} are done"
             raise IndexError(
                 f"{self.kind} {neuron!r} is not in this split of {self.layer!r}, which has "
                 f"{there}{more}{of}."
@@ -159,7 +160,7 @@ class LayerSplit:
         index = np.asarray(self.index[i, :m])
         return self.settings.split(
             self.acts,
-            self.units[i],
+            self.targets[i],
             index,
             np.asarray(self.activations[i, :m]),
             self.acts.rows(index),
@@ -180,14 +181,14 @@ class LayerSplit:
         tokens = tokens_of(acts, self.index[i, :m])
         if tokens is not None:
             for concept in range(int(self.counts[i])):
-                name = tokens.name(np.flatnonzero(self.members[i, :m] == concept))
+                name = tokens.name(np.flatnonzero(self.assignment[i, :m] == concept))
                 found[name or "mixed"] += 1
             return _counted(found)
         if acts.labels is None:
             return ""
         own = acts.labels[self.index[i]]
         for concept in range(int(self.counts[i])):
-            labels = own[self.members[i] == concept]
+            labels = own[self.assignment[i] == concept]
             label, _ = majority(labels)
             # Of all samples, the unlabelled ones included, as `Concepts` names them.
             most = label >= 0 and (labels == label).mean() > 0.5
@@ -213,7 +214,7 @@ class LayerSplit:
         columns |= {
             "threshold": self.threshold,
             "top": self.tops,
-            "unassigned": self.tops - (self.members >= 0).sum(axis=1),
+            "unassigned": self.tops - (self.assignment >= 0).sum(axis=1),
             "largest": self.activations[:, 0],
             "smallest": self.activations[np.arange(len(self)), np.maximum(self.tops, 1) - 1],
         }
@@ -231,7 +232,7 @@ class LayerSplit:
         if self.acts is None:
             raise ValueError("this layer was loaded without its activations: copy its folder.")
         folder = Folder(path)
-        folder.open(self.acts, self.units, self.settings)
+        folder.open(self.acts, self.targets, self.settings)
         for number, block in enumerate(self.blocks):
             folder.write(number, block)
         return folder.path
@@ -254,14 +255,14 @@ class LayerSplit:
         about = folder.about()
         wanted = {f.name for f in fields(Settings)}
         settings = Settings.of({k: v for k, v in about.items() if k in wanted})
-        units = np.asarray(folder.units())
+        targets = np.asarray(folder.targets())
         if acts is not None:
             acts = Activations.of(acts)
-            folder.open(acts, units, settings)
-        return cls(acts, about["layer"], units, settings, tuple(folder.blocks()))
+            folder.open(acts, targets, settings)
+        return cls(acts, about["layer"], targets, settings, tuple(folder.blocks()))
 
     def __repr__(self) -> str:
-        far = "" if self.done else f" of {len(self.units):,} so far"
+        far = "" if self.done else f" of {len(self.targets):,} so far"
         s = self.settings
         at = "suggested thresholds" if s.threshold is None else f"threshold {s.threshold:.4g}"
         several = int((self.counts > 1).sum()) if self.blocks else 0
@@ -290,4 +291,5 @@ def _counted(found: Counter[str]) -> str:
     return ", ".join(f"{name} x{many}" if many > 1 else name for name, many in parts)
 
 
+_FORMER = former_names("LayerSplit", members="assignment", units="targets")
 _COLUMNS = {f.name for f in fields(Block)} - {"scores"}

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.concepts.split import Split, smallest
+from neuronwidgets.concepts.methods.method import Clustering, TopSamples
+from neuronwidgets.concepts.split import Split, axis_of, resting, smallest
 
 
 @dataclass(frozen=True)
@@ -39,38 +40,21 @@ class Settings:
     def split(
         self,
         acts: Activations,
-        unit: Any,
+        target: Any,
         index: np.ndarray,
         activations: np.ndarray,
         vectors: np.ndarray,
         Z: np.ndarray,
     ) -> Split:
-        """One neuron's `Split` (`unit` is its number, or a direction) of what is known of it."""
-        neuron = int(unit) if np.ndim(unit) == 0 else None
-        min_size = self.min_size
-        at_rest = len(index) < 2
-        if at_rest:
-            # As `neuronwidgets.split` has it.
-            index = np.arange(2)
-            activations, vectors = acts.along(unit)[index], acts.rows(index)
-            Z, min_size = np.array([[0.0, 1, 0, 2]]), 3
-        elif self.own_size:
-            min_size = min(min_size, smallest(len(index)))
-        if neuron is None:
-            direction = np.asarray(unit)
-        else:
-            direction = np.zeros(acts.shape[1])
-            direction[neuron] = 1
+        """One neuron's `Split` (`target` is its number, or a direction) from its linkage."""
+        if len(index) < 2:
+            return resting(acts, target, acts.along(target), self.method, {}, self.metric)
+        neuron = int(target) if np.ndim(target) == 0 else None
+        axis = np.asarray(target) if neuron is None else axis_of(acts, target)
+        min_size = min(self.min_size, smallest(len(index))) if self.own_size else self.min_size
         return Split(
-            acts,
-            neuron,
-            direction,
-            index,
-            activations,
-            vectors,
-            Z,
+            TopSamples(acts, neuron, axis, index, activations, vectors),
+            Clustering(Z, metric=self.metric, linkage=self.method),
             self.method,
-            self.metric,
-            min_size,
-            at_rest=at_rest,
+            min_size=min_size,
         )

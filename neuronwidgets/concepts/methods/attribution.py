@@ -9,7 +9,7 @@ from typing import Any
 from neuronwidgets.clustering.linkage.engine import linkage
 from neuronwidgets.concepts.methods.kmeans import clusters
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
-from neuronwidgets.concepts.retrieval import unit
+from neuronwidgets.concepts.retrieval import normalized
 
 
 def attribution(
@@ -48,7 +48,7 @@ def attribution(
     """
     from neuronwidgets.concepts.methods.contributions import contributions
 
-    points = unit(
+    points = normalized(
         contributions(
             given, model, below, data, processor=tokenizer, transform=transform,
             batch_size=batch_size, max_length=max_length, axis=neuron_axis, call=call,

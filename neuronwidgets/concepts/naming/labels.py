@@ -72,7 +72,7 @@ def by_labels(
     max_share = number("max_share", max_share, min_share, 1)
     min_auc, level = number("min_auc", min_auc, 0, 1), number("level", level, 0, 1)
     corrected(1.0, 1, correction)
-    split = concepts._require_split("named('labels')")
+    split = concepts.require_split("named('labels')")
     table, names, rows = attributes_of(split.acts, attributes, attribute_names)
     taken = evenly(np.arange(len(rows)), most)
     table_all, rows_all, table, rows = table, rows, table[taken], rows[taken]
@@ -89,7 +89,7 @@ def by_labels(
     for k, lengths in enumerate(found):
         best = _shortest(lengths, gain)
         name = None
-        own = np.isin(rows_all, concepts.index[concepts.labels == k])
+        own = np.isin(rows_all, concepts.index[concepts.assignment == k])
         for each in lengths:
             holds = each.formula.holds(table)
             p = p_value(each.auc, each.samples, ranks[:, k])

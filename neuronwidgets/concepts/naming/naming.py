@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import html
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,7 @@ class Naming:
         """`concepts` with the names found; where none was found, and of those named by hand, the
         name stays."""
         names = tuple(
-            old if new is None or k in concepts.by_hand else new
+            old if new is None or k in concepts.user_named else new
             for k, (old, new) in enumerate(zip(concepts.names, self.names, strict=True))
         )
         return replace(concepts, names=names, naming=self)
@@ -65,28 +64,6 @@ class Naming:
             f"<p>{found} of {len(self.names)} concepts named by {html.escape(self.how)}</p>{notes}"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
-
-
-def named(concepts: Concepts, how: str, options: Mapping[str, Any]) -> Concepts:
-    """`concepts` named by one of the ways, with its own options.
-
-    Raises:
-        ValueError, TypeError: an unknown way or option; what the way itself refuses.
-    """
-    from neuronwidgets.concepts.naming.labels import by_labels
-    from neuronwidgets.concepts.naming.text import by_text
-
-    ways: dict[str, Callable[..., Naming]] = {"labels": by_labels, "text": by_text}
-    if not isinstance(how, str) or how not in ways:
-        raise ValueError(
-            f"named({how!r}): {' or '.join(map(repr, ways))} is needed; a model or any other "
-            "callable names by concepts.ask(callable)."
-        )
-    known = list(inspect.signature(ways[how]).parameters)[1:]
-    for option in options:
-        if option not in known:
-            raise TypeError(f"named({how!r}) has no {option!r}; it has {', '.join(known)}.")
-    return ways[how](concepts, **options).applied(concepts)
 
 
 def _cell(column: str, value: Any) -> str:

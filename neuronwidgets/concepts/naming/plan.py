@@ -157,17 +157,17 @@ def plan(
             f"ask({call!r}): a callable is needed that takes a list of samples and returns a name."
         )
     samples, characters = whole("samples", samples), whole("characters", characters)
-    split = concepts._require_split("ask")
+    split = concepts.require_split("ask")
     acts = split.acts
     pictures = acts.samples.kind == "image"
     if not pictures:
         require_texts(acts.samples, acts.layer, "Name by labels, named('labels').")
     inputs: dict[int, list[Any]] = {}
     for k in range(len(concepts)):
-        if k in concepts.by_hand:
+        if k in concepts.user_named:
             continue
         given: dict[Any, Any] = {}
-        for at in np.flatnonzero(concepts.labels == k):
+        for at in np.flatnonzero(concepts.assignment == k):
             row = int(concepts.index[at])
             key: Any
             sample: Any

@@ -76,7 +76,7 @@ def by_text(
     """
     terms, words, most = whole("terms", terms), whole("words", words), whole("most", most)
     min_z, strength = number("min_z", min_z, 0, 100), number("strength", strength, 1e-6, 1e9)
-    split = concepts._require_split("named('text')")
+    split = concepts.require_split("named('text')")
     reader = Reader(split, words, min_z, strength, most)
     for _ in reader.reading():
         pass
@@ -84,7 +84,10 @@ def by_text(
     names: list[str | None] = []
     notes = []
     for k in range(len(concepts)):
-        own, others = (reader.group(concepts.labels == k), reader.group(concepts.labels != k))
+        own, others = (
+            reader.group(concepts.assignment == k),
+            reader.group(concepts.assignment != k),
+        )
         picked = reader.apart(own, others if len(concepts) > 1 else None, SHOWN)
         chosen = picked[:terms]
         for term, z, z_others, z_dataset, delta in picked:

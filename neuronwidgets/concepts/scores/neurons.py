@@ -12,6 +12,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.gram import gram
 from neuronwidgets.clustering.linkage.engine import at_unit_length
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.renamed import former_names
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -32,7 +33,7 @@ class Neurons:
         gram: float64 `N x n x n`, dot products of what was clustered less their mean; `None`
             with more than 2,000 top samples: what needs it is NaN then.
         Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format.
-        members: int64 `N x n`, the concept of each top sample at the cut, -1 for none.
+        assignment: int64 `N x n`, the concept of each top sample at the cut, -1 for none.
         method, metric: the linkage whose heights `Z` has.
         min_size: smaller clusters are no concept.
     """
@@ -42,7 +43,7 @@ class Neurons:
     index: np.ndarray
     gram: np.ndarray | None
     Z: np.ndarray
-    members: np.ndarray
+    assignment: np.ndarray
     method: str = "ward"
     metric: str = "euclidean"
     min_size: int = 5
@@ -53,7 +54,7 @@ class Neurons:
             "along": (count, len(self.acts)),
             "gram": (count, n, n),
             "Z": (count, n - 1, 4),
-            "members": (count, n),
+            "assignment": (count, n),
         }
         for name, shape in needed.items():
             values = getattr(self, name)
@@ -64,13 +65,16 @@ class Neurons:
                     f"top samples each, of a layer that was read on {len(self.acts):,}."
                 )
 
+    if not TYPE_CHECKING:
+        __getattr__ = former_names("Neurons", members="assignment")
+
     @classmethod
     @own_modes()
     def of(cls, concepts: Concepts) -> Neurons:
         """One neuron, at one cut of its split."""
         import torch
 
-        split = concepts._require_split("a score")
+        split = concepts.require_split("a score")
         products = None
         if len(split.index) <= MOST:
             points = torch.from_numpy(split.clustered.astype(np.float64))
@@ -82,8 +86,8 @@ class Neurons:
             split.index[None],
             products,
             split.Z[None],
-            concepts.labels[None],
-            split.linkage or split.method,
+            concepts.assignment[None],
+            split.linkage,
             split.metric,
             split.min_size,
         )
@@ -127,7 +131,7 @@ class Neurons:
     @own_modes()
     def concepts(self) -> np.ndarray:
         """int64 `N`: how many concepts each has at its cut."""
-        most: np.ndarray = self.members.max(axis=1) + 1
+        most: np.ndarray = self.assignment.max(axis=1) + 1
         return most
 
     def __repr__(self) -> str:

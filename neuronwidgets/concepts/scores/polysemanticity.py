@@ -178,7 +178,7 @@ def _alignment(
         return value, z, p
     n = neurons.index.shape[1]
     shuffles = np.random.default_rng((seed, 1)).random((draws, n))
-    for i, (concept, label) in enumerate(zip(neurons.members, neurons.labels, strict=True)):
+    for i, (concept, label) in enumerate(zip(neurons.assignment, neurons.labels, strict=True)):
         both = (concept >= 0) & (label >= 0)
         if both.sum() < 2:
             continue

@@ -10,7 +10,7 @@ import numpy as np
 from neuronwidgets.clustering.stability import recurring
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.refine import refine
-from neuronwidgets.concepts.retrieval import unit
+from neuronwidgets.concepts.retrieval import normalized
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.suggest import MOST_SAMPLES, resamples_of
 from neuronwidgets.display.palette import COLORS
@@ -196,9 +196,9 @@ class Evidence:
         done = refine(self.split, threshold)
         refined = Concepts.at(self.split, threshold).regrouped(done)
         found = yield from self.retrieval.of(refined.groups)
-        marks = np.where(done.moved, 1, np.where(done.left, 2, 0)).astype(np.int8)
+        marks = np.where(done.reassigned, 1, np.where(done.outlier, 2, 0)).astype(np.int8)
         packed = self.pack_refinement(
-            refined.labels, marks, refined.nodes, found, threshold, refined.vectors
+            refined.assignment, marks, refined.nodes, found, threshold, refined.vectors
         )
         return packed, done
 
@@ -215,9 +215,7 @@ class Evidence:
         for group, node in zip(groups, nodes, strict=True):
             group[split.tree.members(node)] = True
         yield later
-        steps = recurring(
-            split.distances, split.linkage or split.method, groups, resamples_of(split.tree.n)
-        )
+        steps = recurring(split.distances, split.linkage, groups, resamples_of(split.tree.n))
         while True:
             try:
                 next(steps)
@@ -236,7 +234,9 @@ class Evidence:
         tree, vectors = self.split.tree, self.split.vectors
         if not nodes:
             return np.zeros((0, vectors.shape[1]), np.float32)
-        return unit(np.stack([vectors[tree.members(n)].mean(0, dtype=np.float64) for n in nodes]))
+        return normalized(
+            np.stack([vectors[tree.members(n)].mean(0, dtype=np.float64) for n in nodes])
+        )
 
     def _unread(self, nodes: Sequence[int]) -> list[int]:
         """Texts on the cards of `nodes` that were not yet read token by token."""

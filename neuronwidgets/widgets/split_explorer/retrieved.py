@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.concepts.control import draws_of
-from neuronwidgets.concepts.retrieval import directions, retrieving, unit
+from neuronwidgets.concepts.retrieval import directions, normalized, retrieving
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.widgets.base.jobs import Progress, Steps
 from neuronwidgets.widgets.split_explorer.assessment import PATIENCE, later
@@ -72,7 +72,7 @@ class Retrieval:
         parts = [split.vectors[group] for group in groups]
         rows = yield from self._search(parts)
         means = [part.mean(axis=0, dtype=np.float64) for part in parts]
-        cosines = np.clip(unit(np.stack(means)) @ split.direction, -1, 1) if parts else []
+        cosines = np.clip(normalized(np.stack(means)) @ split.direction, -1, 1) if parts else []
         every = np.stack(rows, axis=1)
         below = np.searchsorted(self._ascending, self._along[every], side="right")
         percentiles = 100 * np.median(below, axis=2) / len(split.acts)

@@ -1,0 +1,170 @@
+"""Numbers that a cut's concepts have: methods and properties of `Concepts`.
+
+`Concepts` takes these functions as its own, so that each of its files is short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuronwidgets.clustering.linkage.engine import at_unit_length
+from neuronwidgets.clustering.stability import recurring
+from neuronwidgets.concepts.control import DRAWS, jaccard, label_of, shares_at_random
+from neuronwidgets.concepts.retrieval import DEFAULT
+from neuronwidgets.concepts.scores.labels import majority
+from neuronwidgets.concepts.suggest import MOST_SAMPLES
+from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.steps import drained
+
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.concepts import Concepts
+
+
+@own_modes()
+def cosines(concepts: Concepts) -> np.ndarray:
+    """float64 `K x K`: cosine between concept vectors."""
+    wide = concepts.vectors.astype(np.float64)
+    return np.clip(wide @ wide.T, -1, 1)
+
+
+@own_modes()
+def cosines_to_neuron(concepts: Concepts) -> np.ndarray:
+    """float64 `K`: cosine of each concept vector with the neuron's axis (or the direction)."""
+    return np.clip(concepts.vectors.astype(np.float64) @ concepts.direction, -1, 1)
+
+
+@own_modes()
+def distances(concepts: Concepts) -> np.ndarray:
+    """float64 `K x K`: mean distance of two concepts' samples, as the tree measures it.
+
+    The diagonal is the mean distance of two different samples of one concept (NaN for a
+    concept of one sample).
+    """
+    points = concepts.top_vectors if concepts.origin.points is None else concepts.origin.points
+    points = at_unit_length(points) if concepts.metric == "cosine" else points
+    # Ward's distances are Euclidean, of unit vectors too.
+    metric = "euclidean" if concepts.origin.linkage == "ward" else concepts.metric
+    return mean_distances(points, concepts.groups, metric)
+
+
+def within(concepts: Concepts) -> np.ndarray:
+    """float64 `K`: mean distance of two samples of one concept."""
+    return np.diagonal(concepts.distances).copy()
+
+
+def between(concepts: Concepts) -> np.ndarray:
+    """float64 `K x K`: mean distance between the samples of two concepts; diagonal NaN."""
+    out = concepts.distances.copy()
+    np.fill_diagonal(out, np.nan)
+    return out
+
+
+def purity(concepts: Concepts) -> np.ndarray:
+    """float64 `K`: the share of a concept's most frequent label; NaN without labels."""
+    return _purity_of(concepts, [concepts.index[group] for group in concepts.groups])
+
+
+def retrieved_purity(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
+    """float64 `K`: the share of the most frequent label among the samples that each concept
+    retrieves. Say beside it what random groups of the same samples have: it may be as much."""
+    return _purity_of(concepts, list(concepts.retrieve(k=k, by=by)))
+
+
+def precision(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
+    """float64 `K`: of what each concept retrieves, the share with the label that more than half
+    of its own samples carry; NaN where no label is carried by so many. Compare with
+    `chance`."""
+    acts = concepts.require_split("precision").acts
+    if acts.labels is None:
+        return np.full(len(concepts), np.nan)
+    own = own_labels(concepts)
+    share = (acts.labels[concepts.retrieve(k=k, by=by)] == own[:, None]).mean(axis=1)
+    return np.where(own < 0, np.nan, share)
+
+
+def chance(
+    concepts: Concepts, k: int = 20, by: str = DEFAULT, draws: int = DRAWS, seed: int = 0
+) -> np.ndarray:
+    """float64 `K`: the `precision` that random groups of the top samples, of each concept's
+    size, have for its label: the mean of `draws` groups."""
+    split = concepts.require_split("chance")
+    out = np.full(len(concepts), np.nan)
+    if split.acts.labels is None:
+        return out
+    for i, (label, size) in enumerate(
+        zip(own_labels(concepts), concepts.sizes.tolist(), strict=True)
+    ):
+        if label >= 0:
+            shares = shares_at_random(
+                split.acts, concepts.index, size, by, [label], k, draws, seed, concepts.mean
+            )
+            out[i] = shares.mean()
+    return out
+
+
+def overlap(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
+    """float64 `K x K`: the Jaccard index of what two concepts retrieve."""
+    return jaccard(concepts.retrieve(k=k, by=by))
+
+
+def own_labels(concepts: Concepts) -> np.ndarray:
+    """int64 `K`: the label that more than half of a concept's samples carry, -1 for none."""
+    labels = concepts.require_split("labels").labels
+    if labels is None:
+        return np.full(len(concepts), -1)
+    return np.array([label_of(labels[group]) for group in concepts.groups], np.int64)
+
+
+def stability(concepts: Concepts, resamples: int = 50, seed: int = 0) -> np.ndarray:
+    """float64 `K`: how often each concept comes back when half of the top samples are clustered
+    again (Hennig 2007; `concepts.stability`): 0 to 1; NaN where no draw says anything.
+
+    Raises:
+        ValueError: more than 2,000 top samples.
+    """
+    split = concepts.require_split("stability")
+    if len(concepts.index) > MOST_SAMPLES:
+        raise ValueError(
+            f"stability links half of the samples {resamples} times, which takes too long for "
+            f"{len(concepts.index):,}: split with top={MOST_SAMPLES:,} or less."
+        )
+    groups = np.zeros((len(concepts), len(concepts.index)), bool)
+    for row, group in zip(groups, concepts.groups, strict=True):
+        row[group] = True
+    return drained(recurring(split.distances, split.linkage, groups, resamples, seed))
+
+
+def _purity_of(concepts: Concepts, rows: Sequence[np.ndarray]) -> np.ndarray:
+    """float64 `K`: the share of the most frequent label in each set of rows; NaN without labels."""
+    acts = concepts.split.acts if concepts.split is not None else None
+    if acts is None or acts.labels is None:
+        return np.full(len(rows), np.nan)
+    return np.array([majority(acts.labels[row])[1] for row in rows])
+
+
+def mean_distances(points: np.ndarray, groups: Sequence[np.ndarray], metric: str) -> np.ndarray:
+    """float64 `K x K`: the mean distance of the samples of each two groups.
+
+    The diagonal is the mean distance of two different samples of one group (NaN for a group of
+    one sample).
+
+    Args:
+        points: `n x P`.
+        groups: indices into `points`.
+        metric: a name that `scipy.spatial.distance.cdist` knows.
+    """
+    from scipy.spatial.distance import cdist
+
+    out = np.full((len(groups), len(groups)), np.nan)
+    for a, one in enumerate(groups):
+        for b, other in enumerate(groups[: a + 1]):
+            total = sum(
+                float(cdist(points[one[i : i + 1024]], points[other], metric).sum())
+                for i in range(0, len(one), 1024)
+            )
+            pairs = len(one) * (len(one) - 1) if a == b else len(one) * len(other)
+            out[a, b] = out[b, a] = total / pairs if pairs else np.nan
+    return out
