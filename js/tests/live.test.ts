@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Model } from "../src/model/model";
 import { traitsOf } from "../src/model/model";
-import { type Reading, shareOf, spoken } from "../src/protocol/reading";
+import { shareOf, spoken } from "../src/protocol/reading";
+import type { CaptureProgress } from "../src/protocol/schema";
 import { createState } from "../src/widgets/split-explorer/state";
 
 /** A kernel's object whose traits the test sets, and which notes what a view sends. */
@@ -37,7 +38,7 @@ class Fake implements Model {
   }
 }
 
-const reading: Reading = {
+const reading: CaptureProgress = {
   state: "running",
   samples: 3200,
   total: 10_000,
@@ -67,8 +68,9 @@ describe("traits that wait", () => {
   it("take what the view sets, and the rest with update", () => {
     const model = new Fake({ a: 1, b: 1, _serial: 3 });
     let waiting = false;
-    const trait = traitsOf(model, new AbortController().signal, () => waiting);
-    const [a, b] = [trait<number>("a"), trait<number>("b")];
+    type Traits = { a: number; b: number };
+    const trait = traitsOf<Traits>(model, new AbortController().signal, () => waiting);
+    const [a, b] = [trait("a"), trait("b")];
     waiting = true;
     model.kernel({ b: 2, _serial: 4 });
     a.set(5);

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { cutAt, type Names } from "../src/core/concepts";
 import { precisionOf, sharedOf } from "../src/core/retrieved";
 import { unpack } from "../src/protocol/safetensors";
+import { type By, TREE } from "../src/protocol/schema";
 import {
-  type By,
   READINGS,
   type Retrieved,
   readEvidence,
@@ -153,12 +153,12 @@ describe("cuts", () => {
 
 describe("safetensors", () => {
   it("is null before there is a message", () => {
-    expect(unpack(null)).toBeNull();
-    expect(unpack(new DataView(new ArrayBuffer(0)))).toBeNull();
+    expect(unpack(null, TREE)).toBeNull();
+    expect(unpack(new DataView(new ArrayBuffer(0)), TREE)).toBeNull();
   });
   it("refuses another type or a missing array", () => {
-    const packed = unpack(golden("image-tree.safetensors"));
-    expect(() => packed?.tensor("row", Float32Array)).toThrow("row is I32");
-    expect(() => packed?.tensor("nothing", Float32Array)).toThrow("no array nothing");
+    const packed = unpack(golden("image-tree.safetensors"), { row: "F32", nothing: "F32" });
+    expect(() => packed?.tensor("row")).toThrow("row is I32, not F32");
+    expect(() => packed?.tensor("nothing")).toThrow("no array nothing");
   });
 });

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { overlapOf } from "../src/core/overlap";
 import { countInside, rangeOf } from "../src/core/ranges";
-import { type RangesMessage, type Rule, readExamples, readRanges } from "../src/protocol/ranges";
+import { type RangesMessage, readExamples, readRanges } from "../src/protocol/ranges";
+import type { Rule } from "../src/protocol/schema";
 
 const golden = new URL("../../tests/protocol/", import.meta.url);
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { barAt, countInside, isInside, quantileAt, rangeOf, sharesOf } from "../src/core/ranges";
-import type { Rule } from "../src/protocol/ranges";
+import type { Rule } from "../src/protocol/schema";
 import { firstOf, pictureOf, random, randomPicture } from "./fake";
 
 const RULES: Rule[] = ["gaussian", "quantile", "discriminative"];

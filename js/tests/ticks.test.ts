@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ticksOf } from "../src/core/ticks";
-import type { Suggestion } from "../src/protocol/split";
+import type { SuggestedCut } from "../src/protocol/schema";
 import { random } from "./fake";
 
-const suggestion = (threshold: number, concepts: number, best: string[] = []): Suggestion => ({
+const suggestion = (threshold: number, concepts: number, best: string[] = []): SuggestedCut => ({
   threshold,
   concepts,
   best,

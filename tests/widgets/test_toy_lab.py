@@ -373,7 +373,7 @@ def test_a_cancelled_split_leaves_nothing_behind(lab: Any, monkeypatch: pytest.M
         return made[-1]
 
     monkeypatch.setattr(toy_lab, "_opened", slow)
-    ask(lab, type="split.request")
+    ask(lab, type="explorer.open")
     assert lab.wait(WAIT)
     for thread in threading.enumerate():
         if thread.name == "neuronwidgets-job":
@@ -385,7 +385,7 @@ def test_a_cancelled_split_leaves_nothing_behind(lab: Any, monkeypatch: pytest.M
 def test_wrong_messages_are_answered_in_words(lab: Any) -> None:
     ask(lab, type="preset.request", run=0, name="magic")
     assert "'magic' is no preset" in lab.status["text"]
-    ask(lab, type="split.request")
+    ask(lab, type="explorer.open")
     assert "no neuron is chosen" in lab.status["text"]
 
 
@@ -527,13 +527,13 @@ def test_a_neuron_opens_in_split_explorer(lab: Any) -> None:
     # At a checkpoint, and as a view asks for it.
     lab.checkpoint = 256
     lab.which, lab.neuron = 1, int(np.argmax(lab.shown[1].A.max(axis=1)))
-    ask(lab, type="split.request")
+    ask(lab, type="explorer.open")
     assert lab.wait(WAIT)
     assert lab.explorer is not made
     assert lab.explorer.neuron == lab.neuron
     assert "after 256 steps" in lab._split_of
     assert made.comm is None
-    ask(lab, type="split.close")
+    ask(lab, type="explorer.close")
     assert lab.explorer is None
 
 
@@ -542,7 +542,7 @@ def test_a_dead_neuron_is_refused(lab: Any) -> None:
     with pytest.raises(ValueError, match="active on 0 of 4,096 samples"):
         lab.split(0)
     lab.neuron = 2
-    ask(lab, type="split.request")
+    ask(lab, type="explorer.open")
     assert lab.wait(WAIT)
     assert "there is nothing to split" in lab.status["text"]
     with pytest.raises(IndexError, match="0 to 23"):

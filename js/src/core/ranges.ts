@@ -1,5 +1,6 @@
 /** A class's range on a neuron's axis: the three rules, and who else is inside. */
-import type { RangesMessage, Rule } from "../protocol/ranges";
+import type { RangesMessage } from "../protocol/ranges";
+import type { Rule } from "../protocol/schema";
 
 /** Intervals low, high, low, high, ..., ascending and disjoint; both ends belong to them. */
 export type Pieces = readonly number[];

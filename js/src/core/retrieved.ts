@@ -1,5 +1,6 @@
 /** How good what a concept retrieves is, and how good chance would be. */
-import type { By, Chance, Retrieved } from "../protocol/split";
+import type { By } from "../protocol/schema";
+import type { Chance, Retrieved } from "../protocol/split";
 import type { Concept } from "./concepts";
 
 /** So little above chance is none of the concept's doing. */

@@ -1,5 +1,5 @@
 /** Where the suggested cuts are said beside the tree. */
-import type { Suggestion } from "../protocol/split";
+import type { SuggestedCut } from "../protocol/schema";
 import { toUnit } from "./scale";
 
 /** A line of text. */
@@ -7,7 +7,7 @@ const LINE = 13;
 /** Between two ticks. */
 const SPACE = 1;
 
-export interface Tick extends Suggestion {
+export interface Tick extends SuggestedCut {
   /** What is said of it, a word a line. */
   words: string[];
   /** Its height on the screen, and the middle of its words: nearby, where they have room. */
@@ -19,7 +19,7 @@ export interface Tick extends Suggestion {
  * Ticks for a tree `tall` pixels high, from the top. The best of a kind are all there, moved where
  * they would overlap; the others only where they have room.
  */
-export function ticksOf(suggestions: Suggestion[], top: number, tall: number): Tick[] {
+export function ticksOf(suggestions: SuggestedCut[], top: number, tall: number): Tick[] {
   const placed: Tick[] = [];
   const high = (words: string[]) => words.length * LINE;
   const wanted = suggestions.map((one) => ({

@@ -33,7 +33,11 @@ export interface Trait<T> {
  * Traits that change together reach the signals together. While `waits`, only what the view itself
  * sets does, and what is taken `always`; `update` brings the rest.
  */
-export function traitsOf(model: Model, lifetime: AbortSignal, waits: () => boolean = () => false) {
+export function traitsOf<Traits>(
+  model: Model,
+  lifetime: AbortSignal,
+  waits: () => boolean = () => false,
+) {
   const bound = new Map<string, Signal<unknown>>();
   const free = new Set<string>();
   const serial = signal(model.get("_serial"));
@@ -47,9 +51,12 @@ export function traitsOf(model: Model, lifetime: AbortSignal, waits: () => boole
   };
   model.on("change", update);
   lifetime.addEventListener("abort", () => model.off("change", update));
-  const trait = <T>(name: string, when?: "always"): Trait<T> => {
+  const trait = <Name extends keyof Traits & string>(
+    name: Name,
+    when?: "always",
+  ): Trait<Traits[Name]> => {
     if (when) free.add(name);
-    const value = signal(model.get(name) as T);
+    const value = signal(model.get(name) as Traits[Name]);
     bound.set(name, value as Signal<unknown>);
     return {
       get value() {
@@ -57,7 +64,7 @@ export function traitsOf(model: Model, lifetime: AbortSignal, waits: () => boole
       },
       set(next) {
         change(model, { [name]: next }, serial.peek());
-        value.value = model.get(name) as T;
+        value.value = model.get(name) as Traits[Name];
       },
     };
   };

@@ -1,4 +1,5 @@
 /** Tells the kernel how many views of a widget the page has: one that has none is not kept in full. */
+import type { ViewsCount } from "../protocol/schema";
 import type { Model } from "./model";
 
 /** Milliseconds in which a cell that was moved has its view again. */
@@ -21,7 +22,7 @@ export function present(model: Model, lifetime: AbortSignal): void {
   const count = () => counts.get(key) ?? 0;
   const tell = () => {
     try {
-      model.send({ type: "views.count", count: count() });
+      model.send({ type: "views.count", count: count() } satisfies ViewsCount);
     } catch {
       /* no kernel: a page without one stays as it is */
     }

@@ -1,6 +1,6 @@
 /** What the view asks of the kernel. */
 import { computed, signal } from "@preact/signals";
-import type { Status } from "../protocol/status";
+import type { Status } from "../protocol/schema";
 import type { Model, Trait } from "./model";
 
 const NO_KERNEL = "This needs the kernel, which no longer knows this widget: run its cell again.";
@@ -9,7 +9,7 @@ const NO_ANSWER =
 /** Milliseconds after which a request without an answer is no longer taken for on its way. */
 const PATIENCE = 3000;
 
-/** A kernel that lives answers every request with `heard` at once; a lost one says nothing. */
+/** A kernel that lives acknowledges every request at once with `job.ack`; a lost one says nothing. */
 export function requestsOf<Request>(model: Model, status: Trait<Status>, lifetime: AbortSignal) {
   // Ours alone: the kernel that does not answer is not to be told.
   const silence = signal<Status | null>(null);

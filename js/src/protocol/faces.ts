@@ -1,5 +1,6 @@
 /** Samples as a message shows them: pictures in one atlas, texts in segments. */
 import type { Packed } from "./safetensors";
+import type { PreviewsMeta, SampleKind, Tile, TreeArrays } from "./schema";
 
 export interface Text {
   segments: string[];
@@ -9,19 +10,14 @@ export interface Text {
   peak: number;
 }
 
-/** Square tiles in one picture. */
-export interface Atlas {
+/** Square tiles in one image. */
+export interface Atlas extends Tile {
   url: string;
-  columns: number;
-  rows: number;
-  side: number;
-  /** Small grey figures on black: shown as ink on paper on a light page. */
-  ink: boolean;
 }
 
 /** What can be shown of some samples, by dataset row. */
 export interface Faces {
-  kind: "image" | "text" | "none";
+  kind: SampleKind;
   place: Map<number, number>;
   atlas: Atlas | null;
   texts: Text[];
@@ -29,25 +25,24 @@ export interface Faces {
 
 export const NO_FACES: Faces = { kind: "none", place: new Map(), atlas: null, texts: [] };
 
-export function facesOf(packed: Packed): Faces {
-  const { meta } = packed;
-  const kind = meta.kind as Faces["kind"];
-  const rows = packed.tensor("face", Int32Array);
+/** The arrays of previews, which are the same in every message that has some. */
+type PreviewArrays = Pick<TreeArrays, "face" | "atlas" | "value">;
+
+export function facesOf<Arrays extends PreviewArrays>(packed: Packed<Arrays, PreviewsMeta>): Faces {
+  const { kind, tile, segments, values: counts, peaks } = packed.meta;
+  const rows = packed.tensor("face");
   const place = new Map(Array.from(rows, (row, i) => [row, i] as const));
-  if (kind === "image" && packed.has("atlas")) {
-    const bytes = packed.tensor("atlas", Uint8Array);
-    const tile = meta.tile as Omit<Atlas, "url">;
-    return { kind, place, atlas: { url: dataUrl(bytes), ...tile }, texts: [] };
+  if (kind === "image" && tile && packed.has("atlas")) {
+    const url = dataUrl(packed.tensor("atlas"));
+    return { kind, place, atlas: { url, ...tile }, texts: [] };
   }
-  if (kind === "text" && meta.segments) {
-    const all = packed.has("value") ? packed.tensor("value", Float32Array) : new Float32Array();
-    const counts = meta.values as number[];
-    const peaks = meta.peaks as number[];
+  if (kind === "text" && segments && counts && peaks) {
+    const all = packed.has("value") ? packed.tensor("value") : new Float32Array();
     let at = 0;
-    const texts = (meta.segments as string[][]).map((segments, i) => {
+    const texts = segments.map((parts, i) => {
       const values = all.subarray(at, at + counts[i]);
       at += counts[i];
-      return { segments, values, peak: peaks[i] };
+      return { segments: parts, values, peak: peaks[i] };
     });
     return { kind, place, atlas: null, texts };
   }

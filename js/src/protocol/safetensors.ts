@@ -1,24 +1,13 @@
 /** The safetensors format: an 8-byte length, a JSON header, little-endian arrays. */
+import { ARRAYS, type Dtype } from "./schema";
 
-export interface Packed {
-  meta: Record<string, unknown>;
-  tensor<T extends TensorArray>(name: string, as: TensorConstructor<T>): T;
-  has(name: string): boolean;
-  shape(name: string): number[];
-}
-
-export type TensorArray =
-  | Float64Array
-  | Float32Array
-  | Int32Array
-  | Int16Array
-  | Uint16Array
-  | Int8Array
-  | Uint8Array;
-
-interface TensorConstructor<T> {
-  new (buffer: ArrayBuffer): T;
-  readonly name: string;
+/** A binary message with its metadata and arrays, as the schema describes them. */
+export interface Packed<Arrays, Meta> {
+  meta: Meta;
+  has(name: keyof Arrays & string): boolean;
+  /** An array by its name; `run` where each run has its own. */
+  tensor<K extends keyof Arrays & string>(name: K, run?: number): NonNullable<Arrays[K]>;
+  shape(name: keyof Arrays & string, run?: number): number[];
 }
 
 interface Entry {
@@ -27,18 +16,11 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-const DTYPE: Record<string, string> = {
-  F64: "Float64Array",
-  F32: "Float32Array",
-  I32: "Int32Array",
-  I16: "Int16Array",
-  U16: "Uint16Array",
-  I8: "Int8Array",
-  U8: "Uint8Array",
-};
-
 /** Read a message; `null` where there is none yet. */
-export function unpack(view: DataView | null | undefined): Packed | null {
+export function unpack<Arrays, Meta>(
+  view: DataView | null | undefined,
+  dtypes: Record<keyof Arrays, Dtype>,
+): Packed<Arrays, Meta> | null {
   if (!view || view.byteLength < 8) return null;
   const { buffer, byteOffset } = view;
   const length = Number(view.getBigUint64(0, true));
@@ -46,21 +28,23 @@ export function unpack(view: DataView | null | undefined): Packed | null {
     new TextDecoder().decode(new Uint8Array(buffer, byteOffset + 8, length)),
   );
   const base = byteOffset + 8 + length;
-  const entry = (name: string): Entry => {
-    const found = header[name] as Entry | undefined;
+  const entry = (name: string, run?: number): Entry => {
+    const found = header[`${name}${run ?? ""}`] as Entry | undefined;
     if (!found) throw new Error(`the message has no array ${name}`);
     return found;
   };
   return {
     meta: JSON.parse(header.__metadata__?.meta ?? "{}"),
     has: (name) => name in header,
-    shape: (name) => entry(name).shape,
-    tensor(name, as) {
-      const { dtype, data_offsets } = entry(name);
-      if (DTYPE[dtype] !== as.name) throw new Error(`${name} is ${dtype}, not ${as.name}`);
+    shape: (name, run) => entry(name, run).shape,
+    tensor<K extends keyof Arrays & string>(name: K, run?: number) {
+      const { dtype, data_offsets } = entry(name, run);
+      const wanted = dtypes[name];
+      if (dtype !== wanted) throw new Error(`${name} is ${dtype}, not ${wanted}`);
       // A copy: the view's offset need not be aligned to the array's type.
       const [from, to] = data_offsets;
-      return new as((buffer as ArrayBuffer).slice(base + from, base + to));
+      const bytes = (buffer as ArrayBuffer).slice(base + from, base + to);
+      return new ARRAYS[wanted](bytes) as unknown as NonNullable<Arrays[K]>;
     },
   };
 }

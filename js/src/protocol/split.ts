@@ -1,141 +1,103 @@
-/** The messages of SplitExplorer, as `neuronwidgets/widgets/_protocol.py` describes them. */
-import { type Tree, treeOf } from "../core/tree";
+/** The messages of SplitExplorer: the tree, what its concepts retrieve, the k-means concepts. */
 import { type Faces, facesOf } from "./faces";
 import { type Packed, unpack } from "./safetensors";
+import {
+  type By,
+  EVIDENCE,
+  type EvidenceArrays,
+  type EvidenceMeta,
+  type PreviewsMeta,
+  REFINEMENT,
+  type RefinementArrays,
+  type RefinementMeta,
+  TREE,
+  type TreeArrays,
+  type TreeMeta,
+  type TruthMeta,
+} from "./schema";
+import { type Tree, treeOf } from "./tree";
 
-export interface TreeMessage {
+/** The message `tree`, decoded. */
+export interface TreeMessage
+  extends Pick<TreeArrays, "row" | "activation" | "map" | "color">,
+    Omit<TreeMeta, "truth" | "words" | keyof PreviewsMeta> {
   tree: Tree;
-  /** Dataset row of each sample, strongest first. */
-  row: Int32Array;
-  activation: Float32Array;
-  /** Index into `labels` for each sample, -1 none; null without labels. */
+  /** null without labels. */
   label: Int32Array | null;
-  /** Index into `tokens` for each sample, -1 none; null where concepts are not named by tokens. */
+  /** null where concepts are not named by tokens. */
   token?: Int32Array | null;
-  tokens?: string[];
-  map: Float32Array;
-  /** Each node's slot in `palette`, -1 for nodes too small to be a concept. */
-  color: Int16Array;
-  palette: string[];
-  /** null where nothing is known. */
+  /** null where no true features are known. */
   truth: TruthOfTree | null;
   faces: Faces;
-  layer: string;
-  name: string;
-  neurons: number;
-  samples: number;
-  method: string;
-  metric: string;
-  minSize: number;
-  /** Whether the tree and the map are of other points than the layer's own vectors. */
-  elsewhere?: boolean;
-  /** Why its concepts should not be trusted, in a clause. */
-  doubt?: string;
-  /** Whether its samples are texts, of which words can be said. */
   words?: boolean;
-  labels: string[];
-  range: [number, number];
-  suggested: number;
-}
-
-/** A cut that the data suggests: the trait `_suggestions` holds some, fewest concepts first. */
-export interface Suggestion {
-  threshold: number;
-  concepts: number;
-  /** By which kinds ("gap", "compact", "stable", "chance") no other cut is better; often by none. */
-  best: string[];
-  /** Why, in words. */
-  reasons: string[];
-}
-
-/** A number about the neuron as a whole, from the registry: the trait `_scores` holds some. */
-export interface Score {
-  name: string;
-  title: string;
-  /** null where it failed: `about` says why. */
-  value: number | null;
-  /** Its range, what a higher value means, and where it is from. */
-  about: string;
-  /** Whether it stands for itself, and not for a part of another. */
-  main: boolean;
 }
 
 /** The true features that drive the neuron, and how near each node's vector is to them. */
-export interface TruthOfTree {
-  names: string[];
-  /** The least cosine of a recovered feature. */
-  recovered: number;
-  /** Of each node that can be a concept, its cosine with each feature. */
+export interface TruthOfTree extends TruthMeta {
+  /** The cosines with each feature, of each node that can be a concept. */
   cosines: Map<number, Float64Array>;
 }
 
-/** How samples are compared with a concept: nearest in direction, or by the paper's dot product. */
-export const READINGS = ["cosine", "dot"] as const;
-export type By = (typeof READINGS)[number];
+/** How samples are compared with a concept, in the order of the arrays. */
+export const READINGS = ["cosine", "dot"] as const satisfies readonly By[];
 
 /** What one cluster retrieves from the whole dataset. */
 export interface Retrieved {
   rows: Record<By, Int32Array>;
   labels: Record<By, Int32Array>;
-  /** Of what it retrieves on the neuron: the median, 0 to 100. */
+  /** Where the retrieved samples stand among all activations: the median, 0 to 100. */
   percentile: Record<By, number>;
-  /** Of its concept vector with the neuron's axis. */
+  /** Cosine of its concept vector with the neuron's axis. */
   cosine: number;
-  /** In what share of halves of the samples it is a cluster again; null where not known. */
+  /** The share of halves of the samples in which it is a cluster again; null: not known. */
   recurs: number | null;
 }
 
-/** What groups of top samples drawn at random retrieve; by reading, size and label. */
+/** What random groups of top-activating samples retrieve, by reading, size and label. */
 export interface Chance {
   sizes: Int32Array;
   labels: Int32Array;
   mean: Float32Array;
-  /** What 95% of the groups do not exceed. */
+  /** The share that 95% of the groups do not exceed. */
   high: Float32Array;
 }
 
+/** The message `evidence`, decoded. */
 export interface EvidenceMessage {
   retrieved: Map<number, Retrieved>;
   /** null without labels, and before it is measured. */
   chance: Chance | null;
-  /** The words that set each node's texts apart; null where they were not looked for yet. */
+  /** Keywords of each node's texts; null: not computed yet. */
   words: Map<number, string[] | null>;
-  /** Of what is shown and not in the tree. */
+  /** Previews that the tree lacks. */
   faces: Faces;
 }
 
-export interface RefinementMessage {
-  threshold: number;
-  concept: Int32Array;
-  /** 0 stayed, 1 moved, 2 left. */
-  mark: Int8Array;
-  node: Int32Array;
+/** The message `refinement`, decoded. */
+export interface RefinementMessage
+  extends Pick<RefinementArrays, "concept" | "mark" | "node">,
+    RefinementMeta {
   retrieved: Retrieved[];
-  /** Each concept's cosines with the true features; null where nothing is known. */
+  /** Each concept's cosines with the true features; null where none are known. */
   truth: Float64Array[] | null;
 }
 
-/** Messages from the view to the kernel. */
-export type Request =
-  | {
-      type: "split.request";
-      neuron: number | null;
-      top: number;
-      method: string;
-      metric?: string;
-      by?: By;
-    }
-  | { type: "job.cancel" }
-  | { type: "capture.cancel" };
+/** What both `evidence` and `refinement` say of the clusters that they hold. */
+type RetrievedArrays = Pick<
+  RefinementArrays,
+  "retrieved" | "retrieved_label" | "percentile" | "cosine"
+>;
 
-function retrievedOf(packed: Packed): Retrieved[] {
+function retrievedOf<Arrays extends RetrievedArrays>(
+  packed: Packed<Arrays, unknown>,
+  recurs: Float32Array | null,
+): Retrieved[] {
   const [, count, width] = packed.shape("retrieved");
   if (!count) return [];
-  const rows = packed.tensor("retrieved", Int32Array);
-  const labels = packed.tensor("retrieved_label", Int32Array);
-  const percentile = packed.tensor("percentile", Float32Array);
-  const cosine = packed.tensor("cosine", Float32Array);
-  const recurs = packed.has("recurs") ? packed.tensor("recurs", Float32Array) : null;
+  const rows = packed.tensor("retrieved");
+  const labels = packed.tensor("retrieved_label");
+  const percentile = packed.tensor("percentile");
+  const cosine = packed.tensor("cosine");
   const both = <T>(of: (place: number) => T) =>
     Object.fromEntries(READINGS.map((by, r) => [by, of(r * count)])) as Record<By, T>;
   return Array.from({ length: count }, (_, i) => {
@@ -152,57 +114,60 @@ function retrievedOf(packed: Packed): Retrieved[] {
   });
 }
 
-function chanceOf(packed: Packed): Chance | null {
+function chanceOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Chance | null {
   if (!packed.has("chance")) return null;
   return {
-    sizes: packed.tensor("chance_size", Int32Array),
-    labels: packed.tensor("chance_label", Int32Array),
-    mean: packed.tensor("chance", Float32Array),
-    high: packed.tensor("chance_high", Float32Array),
+    sizes: packed.tensor("chance_size"),
+    labels: packed.tensor("chance_label"),
+    mean: packed.tensor("chance"),
+    high: packed.tensor("chance_high"),
   };
 }
 
-function rowsOf(packed: Packed, name: string): Float64Array[] {
-  const [count, width] = packed.shape(name);
-  const all = packed.tensor(name, Float64Array);
+function cosinesOf<Arrays extends Pick<TreeArrays, "truth">>(
+  packed: Packed<Arrays, unknown>,
+): Float64Array[] {
+  const [count, width] = packed.shape("truth");
+  const all = packed.tensor("truth");
   return Array.from({ length: count }, (_, i) => all.subarray(i * width, (i + 1) * width));
 }
 
-function truthOf(packed: Packed): TruthOfTree | null {
-  if (!packed.has("truth")) return null;
-  const rows = rowsOf(packed, "truth");
-  const nodes = packed.tensor("truth_node", Int32Array);
+function truthOf(packed: Packed<TreeArrays, TreeMeta>): TruthOfTree | null {
+  const { truth } = packed.meta;
+  if (!truth) return null;
+  const rows = cosinesOf(packed);
+  const nodes = packed.tensor("truth_node");
   return {
-    ...(packed.meta.truth as { names: string[]; recovered: number }),
+    ...truth,
     cosines: new Map(Array.from(nodes, (node, i) => [node, rows[i]] as const)),
   };
 }
 
 export function readTree(view: DataView | null): TreeMessage | null {
-  const packed = unpack(view);
+  const packed = unpack<TreeArrays, TreeMeta>(view, TREE);
   if (!packed) return null;
-  const meta = packed.meta as unknown as Omit<TreeMessage, "tree">;
   return {
-    ...meta,
-    tree: treeOf(packed.tensor("merge", Int32Array), packed.tensor("height", Float64Array)),
-    row: packed.tensor("row", Int32Array),
-    activation: packed.tensor("activation", Float32Array),
-    label: packed.has("label") ? packed.tensor("label", Int32Array) : null,
-    token: packed.has("token") ? packed.tensor("token", Int32Array) : null,
-    map: packed.tensor("map", Float32Array),
-    color: packed.tensor("color", Int16Array),
+    ...packed.meta,
+    tree: treeOf(packed.tensor("merge"), packed.tensor("height")),
+    row: packed.tensor("row"),
+    activation: packed.tensor("activation"),
+    label: packed.has("label") ? packed.tensor("label") : null,
+    token: packed.has("token") ? packed.tensor("token") : null,
+    map: packed.tensor("map"),
+    color: packed.tensor("color"),
     truth: truthOf(packed),
     faces: facesOf(packed),
   };
 }
 
 export function readEvidence(view: DataView | null): EvidenceMessage | null {
-  const packed = unpack(view);
+  const packed = unpack<EvidenceArrays, EvidenceMeta>(view, EVIDENCE);
   if (!packed) return null;
-  const retrieved = retrievedOf(packed);
-  const nodes = packed.tensor("node", Int32Array);
-  // A notebook that was saved before cards had words has none.
-  const words = (packed.meta.words ?? []) as (string[] | null)[];
+  // Notebooks that were saved by older versions may lack both.
+  const recurs = packed.has("recurs") ? packed.tensor("recurs") : null;
+  const words = packed.meta.words ?? [];
+  const retrieved = retrievedOf(packed, recurs);
+  const nodes = packed.tensor("node");
   return {
     retrieved: new Map(Array.from(nodes, (node, i) => [node, retrieved[i]] as const)),
     chance: chanceOf(packed),
@@ -212,14 +177,14 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
 }
 
 export function readRefinement(view: DataView | null): RefinementMessage | null {
-  const packed = unpack(view);
+  const packed = unpack<RefinementArrays, RefinementMeta>(view, REFINEMENT);
   if (!packed) return null;
   return {
-    threshold: packed.meta.threshold as number,
-    concept: packed.tensor("concept", Int32Array),
-    mark: packed.tensor("mark", Int8Array),
-    node: packed.tensor("node", Int32Array),
-    retrieved: retrievedOf(packed),
-    truth: packed.has("truth") ? rowsOf(packed, "truth") : null,
+    threshold: packed.meta.threshold,
+    concept: packed.tensor("concept"),
+    mark: packed.tensor("mark"),
+    node: packed.tensor("node"),
+    retrieved: retrievedOf(packed, null),
+    truth: packed.has("truth") ? cosinesOf(packed) : null,
   };
 }

@@ -1,55 +1,26 @@
-/** The messages of ToyLab: toy models as they are, and as they were. */
+/** The messages of ToyLab: toy models as they are now, and their checkpoints. */
 import { type Packed, unpack } from "./safetensors";
-
-export type Knob =
-  | "features"
-  | "dims"
-  | "neurons"
-  | "eps"
-  | "distribution"
-  | "task"
-  | "nonlinearity"
-  | "bias"
-  | "decay"
-  | "l1"
-  | "learning_rate"
-  | "cycle"
-  | "batch"
-  | "steps"
-  | "seed"
-  | "optimizer";
-
-export type Config = Record<Knob, number | string> & { preset: string };
-
-/** What is counted of a model. */
-export interface Counts {
-  step: number;
-  /** The activation that 127 stands for. */
-  peak: number;
-  monosemantic: number;
-  /** How many of them hardly respond: under a tenth of the strongest neuron. */
-  faint: number;
-  covered: number;
-  dead: number;
-  /** Whether some of its numbers are no numbers any more. */
-  diverged: boolean;
-  meanBias: number | null;
-  /** As a share of the best linear map's. */
-  loss: number | null;
-}
+import {
+  CHECKPOINTS,
+  type CheckpointsArrays,
+  type CheckpointsMeta,
+  type Counts,
+  RUNS,
+  type RunMeta,
+  type RunsArrays,
+  type RunsMeta,
+} from "./schema";
 
 /** A model after some step. */
-export interface Still extends Counts {
-  neurons: number;
-  features: number;
+export interface Still extends Counts, Pick<RunMeta, "neurons" | "features"> {
   /** `neurons x features`, sorted: the monosemantic neurons lie along the diagonal. */
   A: Int8Array;
   /** The neuron of each row, and the feature of each column. */
   neuronOf: Int32Array;
   featureOf: Int32Array;
-  /** By neuron. */
+  /** The bias of each neuron. */
   bias: Float32Array;
-  /** By neuron: its largest response as a share of all. */
+  /** Each neuron's largest response over the sum of its responses; 0: dead. */
   share: Float32Array;
 }
 
@@ -61,39 +32,28 @@ export interface Log {
   bias: Float64Array;
 }
 
-export interface Run {
-  name: string;
-  color: string;
-  title: string;
-  steps: number;
-  /** Steps per second, 0 when unknown. */
-  speed: number;
-  done: boolean;
+/** One run of the message `runs`, decoded. */
+export interface Run
+  extends Pick<RunMeta, "name" | "color" | "title" | "steps" | "speed" | "done"> {
   now: Still;
   log: Log;
 }
 
-/** Messages from the view to the kernel. */
-export type Request =
-  | { type: "train.run" | "train.pause" | "train.step" | "train.double" | "train.reset" }
-  | { type: "config.request"; run: number; knobs: Partial<Record<Knob, number | string>> }
-  | { type: "preset.request"; run: number; name: string }
-  | { type: "compare.request"; on: boolean }
-  | { type: "checkpoints.request" | "split.request" | "split.close" | "job.cancel" };
-
-/** `kept`: the model is the run's last still among the checkpoints. */
-type RunMeta = Counts &
-  Omit<Run, "now" | "log"> & { features: number; neurons: number; kept?: boolean };
+/** The arrays of a model, which both messages have. */
+type StillArrays = Pick<RunsArrays, "A" | "neurons" | "features" | "bias" | "share">;
 
 /** The stills of run `r`, one after the other in its arrays. */
-function stillsOf(packed: Packed, r: number, counts: Counts[]): Still[] {
-  const shape = packed.shape(`A${r}`);
-  const [k, n] = shape.slice(-2);
-  const A = packed.tensor(`A${r}`, Int8Array);
-  const neuronOf = packed.tensor(`neurons${r}`, Int32Array);
-  const featureOf = packed.tensor(`features${r}`, Int32Array);
-  const bias = packed.tensor(`bias${r}`, Float32Array);
-  const share = packed.tensor(`share${r}`, Float32Array);
+function stillsOf<Arrays extends StillArrays>(
+  packed: Packed<Arrays, unknown>,
+  r: number,
+  counts: Counts[],
+): Still[] {
+  const [k, n] = packed.shape("A", r).slice(-2);
+  const A = packed.tensor("A", r);
+  const neuronOf = packed.tensor("neurons", r);
+  const featureOf = packed.tensor("features", r);
+  const bias = packed.tensor("bias", r);
+  const share = packed.tensor("share", r);
   return counts.map((count, i) => ({
     ...count,
     neurons: k,
@@ -106,11 +66,11 @@ function stillsOf(packed: Packed, r: number, counts: Counts[]): Still[] {
   }));
 }
 
-/** The runs of a picture, which came with these checkpoints. */
+/** The runs as they are now; `kept` are the checkpoints that came along. */
 export function readPicture(view: DataView | null, kept: Still[][]): Run[] {
-  const packed = unpack(view);
+  const packed = unpack<RunsArrays, RunsMeta>(view, RUNS);
   if (!packed) return [];
-  return (packed.meta.runs as RunMeta[]).map((meta, r) => ({
+  return packed.meta.runs.map((meta, r) => ({
     name: meta.name,
     color: meta.color,
     title: meta.title,
@@ -119,18 +79,19 @@ export function readPicture(view: DataView | null, kept: Still[][]): Run[] {
     done: meta.done,
     now: meta.kept ? (kept[r].at(-1) as Still) : stillsOf(packed, r, [meta])[0],
     log: {
-      step: packed.tensor(`log_step${r}`, Int32Array),
-      loss: packed.tensor(`log_loss${r}`, Float64Array),
-      monosemantic: packed.tensor(`log_mono${r}`, Int32Array),
-      bias: packed.tensor(`log_bias${r}`, Float64Array),
+      step: packed.tensor("log_step", r),
+      loss: packed.tensor("log_loss", r),
+      monosemantic: packed.tensor("log_mono", r),
+      bias: packed.tensor("log_bias", r),
     },
   }));
 }
 
-/** The stills of each run, by step. */
+/** The checkpoints of each run, by step. */
 export function readCheckpoints(view: DataView | null): Still[][] {
-  const packed = unpack(view);
+  const packed = unpack<CheckpointsArrays, CheckpointsMeta>(view, CHECKPOINTS);
   if (!packed) return [];
-  const runs = packed.meta.runs as { stills: Counts[] }[];
-  return runs.map(({ stills }, r) => (stills.length ? stillsOf(packed, r, stills) : []));
+  return packed.meta.runs.map(({ stills }, r) =>
+    stills.length ? stillsOf(packed, r, stills) : [],
+  );
 }

@@ -1,7 +1,8 @@
 /** How far the capture is, on a line that is as tall when it has ended. */
-import { type Reading, shareOf, spoken } from "../protocol/reading";
+import { shareOf, spoken } from "../protocol/reading";
+import type { CaptureProgress } from "../protocol/schema";
 
-export function ReadingLine({ reading, onStop }: { reading: Reading; onStop: () => void }) {
+export function ReadingLine({ reading, onStop }: { reading: CaptureProgress; onStop: () => void }) {
   const { state, text } = reading;
   const running = state === "running";
   const share = shareOf(reading);

@@ -135,7 +135,7 @@ class Widget(anywidget.AnyWidget):
             log.warning("%s: unknown message %r", type(self).__name__, content)
             return
         # A view that hears nothing says that the kernel is busy or gone.
-        self.send({"type": "heard"})
+        self.send({"type": "job.ack"})
         try:
             answer(content)
         except Exception as error:

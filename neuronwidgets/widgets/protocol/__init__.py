@@ -1,1 +1,1 @@
-"""What goes between a kernel and a page, once."""
+"""The messages and traits between a kernel and its views, described once."""

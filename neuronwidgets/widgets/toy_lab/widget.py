@@ -268,8 +268,8 @@ class ToyLab(Widget):
             "preset.request": self._on_preset,
             "compare.request": self._on_compare,
             "checkpoints.request": lambda _: self._on_checkpoints(),
-            "split.request": lambda _: self._on_split(),
-            "split.close": lambda _: self._embed(None, ""),
+            "explorer.open": lambda _: self._on_split(),
+            "explorer.close": lambda _: self._embed(None, ""),
         }
 
     def _on_config(self, wanted: dict[str, Any]) -> None:

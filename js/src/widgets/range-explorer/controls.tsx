@@ -1,5 +1,5 @@
 /** How wide the range is, by which rule, and in words what it holds. */
-import type { Rule } from "../../protocol/ranges";
+import type { Rule } from "../../protocol/schema";
 import { Aloud } from "../../view/aloud";
 import { useTyped } from "../../view/field";
 import { useUnique } from "../../view/unique";

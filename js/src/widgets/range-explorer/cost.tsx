@@ -1,7 +1,8 @@
 /** What the mask costs the model: bars without a mask, with the ranges masked, with the neurons. */
 import { isolated } from "../../core/direction";
 import { short } from "../../core/scale";
-import type { Bar, Bars, Measure, RangesMessage } from "../../protocol/ranges";
+import type { RangesMessage } from "../../protocol/ranges";
+import type { Bar, Bars, Measure } from "../../protocol/schema";
 import type { State } from "./state";
 
 const MASKS = [

@@ -10,18 +10,19 @@ import { ordinal, percent } from "../../core/scale";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import {
-  type Can,
-  type Completions,
   type ExamplesMessage,
-  type Measure,
   type RangesMessage,
-  type Request,
-  type Rule,
   readExamples,
   readRanges,
-  type Setting,
 } from "../../protocol/ranges";
-import type { Status } from "../../protocol/status";
+import type {
+  Completions,
+  MaskSetting,
+  Measure,
+  RangeExplorerRequest,
+  RangeExplorerTraits,
+  Rule,
+} from "../../protocol/schema";
 import { captionOf, type Face } from "../../view/faces";
 
 /** Faces in a strip. */
@@ -29,7 +30,7 @@ const [PICTURES, LINES] = [8, 4];
 
 export type State = ReturnType<typeof createState>;
 
-const same = (a: Setting, b: Setting): boolean =>
+const same = (a: MaskSetting, b: MaskSetting): boolean =>
   a.neuron === b.neuron &&
   a.label === b.label &&
   a.tau === b.tau &&
@@ -47,22 +48,22 @@ function denser(ratio: number): string {
 }
 
 export function createState(model: Model, lifetime: AbortSignal) {
-  const trait = traitsOf(model, lifetime);
-  const neuron = trait<number>("neuron");
-  const label = trait<number>("label");
-  const tau = trait<number>("tau");
-  const rule = trait<Rule>("rule");
-  const edges = trait<(number | null)[]>("edges");
-  const top = trait<number>("top");
-  const alone = trait<boolean>("alone");
-  const selection = trait<number[]>("selection");
-  const can = trait<Can>("can");
-  const status = trait<Status>("status");
-  const measured = trait<Measure | Record<string, never>>("measure");
-  const completed = trait<Completions | Record<string, never>>("completions");
-  const prompt = trait<string>("prompt");
-  const bytes = trait<DataView>("_picture");
-  const exampleBytes = trait<DataView>("_examples");
+  const trait = traitsOf<RangeExplorerTraits>(model, lifetime);
+  const neuron = trait("neuron");
+  const label = trait("label");
+  const tau = trait("tau");
+  const rule = trait("rule");
+  const edges = trait("edges");
+  const top = trait("top");
+  const alone = trait("alone");
+  const selection = trait("selection");
+  const can = trait("can");
+  const status = trait("status");
+  const measured = trait("measure");
+  const completed = trait("completions");
+  const prompt = trait("prompt");
+  const bytes = trait("_picture");
+  const exampleBytes = trait("_examples");
 
   const data = computed<RangesMessage | null>(() => readRanges(bytes.value));
   const chosen = computed(() => {
@@ -232,6 +233,6 @@ export function createState(model: Model, lifetime: AbortSignal) {
       return { row, caption, picture, text };
     },
 
-    ...requestsOf<Request>(model, status, lifetime),
+    ...requestsOf<RangeExplorerRequest>(model, status, lifetime),
   };
 }

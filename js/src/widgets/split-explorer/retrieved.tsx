@@ -3,7 +3,8 @@ import { type Concept, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { type Precision, precisionOf } from "../../core/retrieved";
 import { fixed } from "../../core/scale";
-import type { By, Retrieved, TreeMessage } from "../../protocol/split";
+import type { By } from "../../protocol/schema";
+import type { Retrieved, TreeMessage } from "../../protocol/split";
 import type { State } from "./state";
 import { percent, Strip } from "./strip";
 

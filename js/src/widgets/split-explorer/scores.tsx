@@ -1,11 +1,11 @@
 /** What the registry's scores say of the neuron: a line, which opens. */
 import { short } from "../../core/scale";
-import type { Score } from "../../protocol/split";
+import type { NeuronScore } from "../../protocol/schema";
 
 const said = (value: number | null) => (value === null ? "–" : short(value));
 
 /** `moved`: whether the line is elsewhere than at the suggested cut, of which the scores are. */
-export function Scores({ scores, moved }: { scores: Score[]; moved: boolean }) {
+export function Scores({ scores, moved }: { scores: NeuronScore[]; moved: boolean }) {
   const brief = scores.filter(({ main }) => main).map((s) => `${s.title} ${said(s.value)}`);
   return (
     <details class="nw-scores">

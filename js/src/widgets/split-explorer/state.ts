@@ -1,33 +1,25 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
-import {
-  type Concept,
-  type Cut,
-  cutAt,
-  type Names,
-  refinedAt,
-  renamed,
-  type Seen,
-} from "../../core/concepts";
+import { type Concept, type Cut, cutAt, refinedAt, renamed, type Seen } from "../../core/concepts";
 import { type Recovery, recoveryOf } from "../../core/recovery";
 import { sharedOf, UNSTABLE } from "../../core/retrieved";
 import { between, fromUnit, toUnit } from "../../core/scale";
-import { members, nodeAt, rootOf, type Tree, topOf } from "../../core/tree";
+import { members, nodeAt, rootOf, topOf } from "../../core/tree";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
-import type { Reading } from "../../protocol/reading";
+import type {
+  CaptureProgress,
+  SplitExplorerRequest,
+  SplitExplorerTraits,
+} from "../../protocol/schema";
 import {
-  type By,
-  type Request,
   type Retrieved,
   readEvidence,
   readRefinement,
   readTree,
-  type Score,
-  type Suggestion,
   type TreeMessage,
 } from "../../protocol/split";
-import type { Status } from "../../protocol/status";
+import type { Tree } from "../../protocol/tree";
 import { captionOf, type Face } from "../../view/faces";
 
 /** Rows of the dataset that are lit, and who lit them. */
@@ -50,24 +42,24 @@ export function createState(model: Model, lifetime: AbortSignal) {
     top.value === model.get("top") &&
     method.value === model.get("method") &&
     metric.value === model.get("metric");
-  const trait = traitsOf(model, lifetime, anew);
-  const neuron = trait<number | null>("neuron");
-  const top = trait<number>("top");
-  const method = trait<string>("method");
-  const metric = trait<string>("metric");
-  const by = trait<By>("by");
-  const methods = trait<string[]>("_methods");
-  const threshold = trait<number>("threshold");
-  const refined = trait<boolean>("refined");
-  const selection = trait<number[]>("selection");
-  const names = trait<Names>("names");
-  const status = trait<Status>("status", "always");
-  const reading = trait<Reading | Record<string, never>>("reading", "always");
-  const suggestions = trait<Suggestion[]>("_suggestions");
-  const scores = trait<Score[]>("_scores");
-  const treeBytes = trait<DataView>("_tree");
-  const evidenceBytes = trait<DataView>("_evidence");
-  const refinementBytes = trait<DataView>("_refinement");
+  const trait = traitsOf<SplitExplorerTraits>(model, lifetime, anew);
+  const neuron = trait("neuron");
+  const top = trait("top");
+  const method = trait("method");
+  const metric = trait("metric");
+  const by = trait("by");
+  const methods = trait("_methods");
+  const threshold = trait("threshold");
+  const refined = trait("refined");
+  const selection = trait("selection");
+  const names = trait("names");
+  const status = trait("status", "always");
+  const reading = trait("reading", "always");
+  const suggestions = trait("_suggestions");
+  const scores = trait("_scores");
+  const treeBytes = trait("_tree");
+  const evidenceBytes = trait("_evidence");
+  const refinementBytes = trait("_refinement");
 
   const data = computed<TreeMessage | null>(() => readTree(treeBytes.value));
   const evidence = computed(() => readEvidence(evidenceBytes.value));
@@ -113,7 +105,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const paper = computed(
     () => method.value === "ward" && metric.value === "euclidean" && by.value === "dot",
   );
-  const requests = requestsOf<Request>(model, status, lifetime);
+  const requests = requestsOf<SplitExplorerRequest>(model, status, lifetime);
 
   const hover = signal<Hover | null>(null);
   /** Which of the top samples are lit: by the pointer, else by the selection. */
@@ -186,7 +178,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     litRows,
 
     /** How far the capture is; null where there is none. */
-    reading: computed(() => ("state" in reading.value ? (reading.value as Reading) : null)),
+    reading: computed(() => ("state" in reading.value ? (reading.value as CaptureProgress) : null)),
 
     /** A hand takes the line: until it lets go, nothing that the kernel makes anew moves it. */
     hold,

@@ -1,6 +1,6 @@
 /** One card per run: presets, the main knobs, and all others behind a fold. */
 import { useEffect, useRef } from "preact/hooks";
-import type { Config, Knob } from "../../protocol/toy";
+import type { Knob, RunConfig } from "../../protocol/schema";
 import { useUnique } from "../../view/unique";
 import { type Described, MAIN, PRESETS, REST, readNumber, written } from "./knobs";
 import type { State } from "./state";
@@ -20,7 +20,7 @@ export function Controls({ state }: { state: State }) {
 
 interface CardProps {
   state: State;
-  config: Config;
+  config: RunConfig;
   run: number;
 }
 
@@ -81,7 +81,7 @@ export function Badge({ state, run }: { state: State; run: number }) {
 
 interface FieldProps {
   state: State;
-  config: Config;
+  config: RunConfig;
   knob: Described;
   onSet: (knob: Knob, value: number | string) => void;
 }

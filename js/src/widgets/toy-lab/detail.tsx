@@ -36,7 +36,7 @@ function Drivers({ state }: { state: State }) {
         <button
           type="button"
           title="into the concepts that SplitExplorer finds in its activations"
-          onClick={() => state.request({ type: "split.request" })}
+          onClick={() => state.request({ type: "explorer.open" })}
         >
           split this neuron
         </button>

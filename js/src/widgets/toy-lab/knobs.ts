@@ -1,6 +1,6 @@
 /** The knobs of a run: what each is called, what it is, and how its value is written. */
 import { typed } from "../../core/scale";
-import type { Knob } from "../../protocol/toy";
+import type { Knob } from "../../protocol/schema";
 
 export interface Described {
   name: Knob;

@@ -12,7 +12,7 @@ export function Split({ state }: { state: State }) {
     <section class="nw-inner" aria-label={state.splitOf.value}>
       <div class="nw-heading">
         <h3>{state.splitOf.value}</h3>
-        <button type="button" onClick={() => state.request({ type: "split.close" })}>
+        <button type="button" onClick={() => state.request({ type: "explorer.close" })}>
           close
         </button>
       </div>

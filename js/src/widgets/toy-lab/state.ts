@@ -5,15 +5,8 @@ import { lastKept, stillAt } from "../../core/steps";
 import { viewOf } from "../../model/embedded";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
-import type { Status } from "../../protocol/status";
-import {
-  type Config,
-  type Request,
-  type Run,
-  readCheckpoints,
-  readPicture,
-  type Still,
-} from "../../protocol/toy";
+import type { Status, ToyLabRequest, ToyLabTraits } from "../../protocol/schema";
+import { type Run, readCheckpoints, readPicture, type Still } from "../../protocol/toy";
 
 export type State = ReturnType<typeof createState>;
 
@@ -32,19 +25,19 @@ const SILENCE = 15_000;
 const count = (n: number) => n.toLocaleString("en");
 
 export function createState(model: Model, lifetime: AbortSignal) {
-  const trait = traitsOf(model, lifetime);
-  const configs = trait<Config[]>("_configs");
-  const running = trait<boolean>("running");
-  const checkpoint = trait<number | null>("checkpoint");
-  const which = trait<number>("which");
-  const neuron = trait<number | null>("neuron");
-  const feature = trait<number | null>("feature");
-  const status = trait<Status>("status");
-  const explorer = trait<string | null>("_explorer");
-  const splitOf = trait<string>("_split_of");
-  const bytes = trait<DataView | null>("_picture");
-  const stillBytes = trait<DataView | null>("_checkpoints");
-  const requests = requestsOf<Request>(model, status, lifetime);
+  const trait = traitsOf<ToyLabTraits>(model, lifetime);
+  const configs = trait("_configs");
+  const running = trait("running");
+  const checkpoint = trait("checkpoint");
+  const which = trait("which");
+  const neuron = trait("neuron");
+  const feature = trait("feature");
+  const status = trait("status");
+  const explorer = trait("_explorer");
+  const splitOf = trait("_split_of");
+  const bytes = trait("_picture");
+  const stillBytes = trait("_checkpoints");
+  const requests = requestsOf<ToyLabRequest>(model, status, lifetime);
 
   const kept = computed<Still[][]>(() => readCheckpoints(stillBytes.value));
   const runs = computed<Run[]>(() => readPicture(bytes.value, kept.value));
@@ -105,7 +98,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   /** What a field would not take; until something else is asked. */
   const problem = signal<Status | null>(null);
-  const request = (message: Request) => {
+  const request = (message: ToyLabRequest) => {
     problem.value = null;
     requests.request(message);
   };

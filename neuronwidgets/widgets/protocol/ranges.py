@@ -1,0 +1,189 @@
+"""The traits and messages of RangeExplorer."""
+
+from typing import Annotated, Literal, TypedDict
+
+from neuronwidgets.widgets.protocol.base import BaseTraits, JobCancel, ViewsCount
+from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
+from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
+from neuronwidgets.widgets.protocol.reading import Nothing
+
+Rule = Literal["gaussian", "quantile", "discriminative"]
+ClassKind = Literal["label", "concept"]
+Bar = Annotated[list[float | None], Elements(("value", "low", "high"))]
+
+
+class Capabilities(TypedDict):
+    """What the kernel can do with the models and data it was given."""
+
+    measure: Annotated[bool, "Measure what a mask costs the model."]
+    perplexity: Annotated[bool, "Measure perplexity on texts, too."]
+    complete: Annotated[bool, "Complete a prompt."]
+
+
+class MaskSetting(TypedDict):
+    """The traits that a measurement was made for, each by its name."""
+
+    neuron: int
+    label: int
+    tau: float
+    rule: Rule
+    edges: list[float | None]
+    top: float
+    alone: bool
+
+
+class Bars(TypedDict):
+    """A quantity under each mask, with its 95% bootstrap interval; `None`: not known."""
+
+    base: Annotated[Bar, "No mask."]
+    range: Annotated[Bar, "The range mask."]
+    neuron: Annotated[Bar, "The neuron mask."]
+
+
+# `for` is a keyword, which the class syntax cannot hold.
+_MeasureFor = TypedDict(
+    "_MeasureFor", {"for": Annotated[MaskSetting, "The traits that are being measured."]}
+)
+
+
+class _Measure(_MeasureFor):
+    target: Annotated[Bars, "Accuracy on samples of the class."]
+    other: Annotated[Bars, "Accuracy on all other samples."]
+    samples: Annotated[int, "Held-out samples measured so far."]
+    of: Annotated[int, "Held-out samples in all; at least `samples`."]
+    note: Annotated[str, "Why whole forward passes are made; empty where they are not."]
+
+
+class Measure(_Measure, total=False):
+    """What the masks cost the model, as far as it was measured."""
+
+    perplexity: Annotated[Bars, "Perplexity on texts. Absent without texts, or before the end."]
+    done: Annotated[MaskSetting, "The same as `for` when the measurement is complete."]
+
+
+class Completions(TypedDict):
+    """What the language model writes after a prompt."""
+
+    prompt: str
+    label: Annotated[int, "The class whose range is masked."]
+    base: Annotated[str, "The text without a mask."]
+    range: Annotated[str, "The text under the range mask."]
+    neuron: Annotated[str, "The text under the neuron mask."]
+    done: Annotated[bool, "Whether the texts are complete."]
+
+
+class RangeExplorerTraits(BaseTraits):
+    """The synced traits of RangeExplorer."""
+
+    neuron: Annotated[int, "The neuron on the screen."]
+    label: Annotated[int, "The class whose range is shown."]
+    tau: Annotated[float, "The width of the range in standard deviations, 0 to 4."]
+    rule: Annotated[Rule, "How the range follows from the class."]
+    edges: Annotated[
+        list[float | None],
+        "The user's own range, `[low, high, low, high, ...]`; `None`: an open end. Empty: the "
+        "rule's.",
+    ]
+    top: Annotated[float, "The share of the class's salient neurons that a mask edits."]
+    alone: Annotated[bool, "Whether a mask edits this neuron only."]
+    selection: Annotated[list[int], "Dataset indices of the selected samples."]
+    can: Annotated[Capabilities, "What the kernel can do."]
+    measure: Annotated[Measure | Nothing, "What the masks cost; empty before it is measured."]
+    prompt: Annotated[str, "The prompt to complete; empty without one."]
+    completions: Annotated[Completions | Nothing, "The completions; empty without a prompt."]
+    _picture: Annotated[bytes, "The message `ranges`."]
+    _examples: Annotated[bytes, "The message `examples`."]
+
+
+class NeuronRequest(TypedDict):
+    """Show another neuron."""
+
+    type: Literal["neuron.request"]
+    neuron: int
+
+
+class PromptRequest(TypedDict):
+    """Complete a prompt."""
+
+    type: Literal["prompt.request"]
+    prompt: str
+
+
+class RangesMeta(TypedDict):
+    """The metadata of `ranges`."""
+
+    layer: Annotated[str, "The name of the layer."]
+    name: Annotated[str, "The neuron, in words."]
+    neurons: Annotated[int, "The width of the layer."]
+    samples: Annotated[int, "Labelled samples in the data set."]
+    labels: Annotated[list[str], "The title of each class."]
+    count: Annotated[list[int], "Samples of each class; a large class sends only some of them."]
+    colors: Annotated[list[str], "The CSS colour of each class, or one for all."]
+    scores: Annotated[list[float], "The normal scores of `quantile`, ascending."]
+    why: Annotated[list[str], "Why each class has no range; empty where it has one."]
+    what: Annotated[ClassKind, "What the classes are."]
+    unit: Annotated[str, "The pooling level of a sample."]
+
+
+class ExamplesMeta(PreviewsMeta):
+    """The metadata of `examples`."""
+
+
+RANGES = Binary(
+    trait="_picture",
+    about="The activations of one neuron, class by class, and the ranges of each class.",
+    sizes={
+        "N": "activations that were sent",
+        "C": "classes",
+        "L": "normal scores, `meta.scores`",
+        "B": "equal bins of the neuron's axis",
+    },
+    arrays={
+        "activation": Array("float32", "(N,)", "Class after class, ascending in each."),
+        "start": Array("int32", "(C + 1,)", "Where each class begins in `activation`."),
+        "mean": Array("float64", "(C,)", "The mean of each class."),
+        "std": Array("float64", "(C,)", "The standard deviation of each class."),
+        "quantile": Array(
+            "float64", "(C, L)",
+            "Quantiles of each class at `meta.scores`; the ends are the extremes.",
+        ),
+        "edges": Array(
+            "float64", "(B + 1,)", "Edges of the bins; values beyond are in the end bins."
+        ),
+        "density": Array(
+            "uint8", "(C, B)",
+            "Root of the smoothed share of each class in each bin; 255: the class's largest.",
+        ),
+        "first": Array(
+            "uint16", "(C, B)",
+            "The narrowest discriminative range that holds the bin, in hundredths of tau; "
+            "401: none.",
+        ),
+        "bar": Array(
+            "uint8", "(C, 81)",
+            "How dense a discriminative range is at least relative to the mean of the other "
+            "classes, for each 0.05 of tau: 40 log10(ratio) + 120.",
+        ),
+        "rank": Array("int32", "(C,)", "How salient the neuron is for each class; 1: most."),
+    },
+    meta=RangesMeta,
+)  # fmt: skip
+
+EXAMPLES = Binary(
+    trait="_examples",
+    about="Samples of the classes, with their previews.",
+    sizes={"E": "samples", **PREVIEW_SIZES},
+    arrays={
+        "face_value": Array("float32", "(E,)", "The neuron's activation on each sample."),
+        "face_label": Array("int32", "(E,)", "The class of each sample."),
+        **PREVIEWS,
+    },
+    meta=ExamplesMeta,
+)
+
+RANGE_EXPLORER = WidgetSchema(
+    name="RangeExplorer",
+    traits=RangeExplorerTraits,
+    requests=(NeuronRequest, PromptRequest, JobCancel, ViewsCount),
+    messages={"ranges": RANGES, "examples": EXAMPLES},
+)

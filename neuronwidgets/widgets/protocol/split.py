@@ -1,0 +1,232 @@
+"""The traits and messages of SplitExplorer."""
+
+from typing import Annotated, Literal, TypedDict
+
+from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
+from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
+from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
+from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
+
+By = Literal["cosine", "dot"]
+Span = Annotated[list[float], Elements(("low", "high"))]
+
+
+class SuggestedCut(TypedDict):
+    """A suggested cut."""
+
+    threshold: Annotated[float, "The height of the cut."]
+    concepts: Annotated[int, "How many concepts it gives."]
+    best: Annotated[
+        list[str],
+        'The kinds of reason ("gap", "compact", "stable", "chance") by which no other cut is '
+        "better; often none.",
+    ]
+    reasons: Annotated[list[str], "The reasons in words."]
+
+
+class NeuronScore(TypedDict):
+    """A score of the neuron as a whole, at the suggested cut."""
+
+    name: Annotated[str, "The column of the registry."]
+    title: Annotated[str, "The name for people."]
+    value: Annotated[float | None, "`None` where the score failed; `about` has the error."]
+    about: Annotated[str, "The range, what a higher value means, and the source."]
+    main: Annotated[bool, "Whether it is a score itself and not a part of one."]
+
+
+class SplitExplorerTraits(LiveTraits):
+    """The synced traits of SplitExplorer."""
+
+    neuron: Annotated[int | None, "The neuron that is split; `None` for a direction."]
+    top: Annotated[int, "How many top-activating samples are split."]
+    method: Annotated[str, "The clustering method."]
+    metric: Annotated[str, "How distances are measured."]
+    by: Annotated[By, "How concepts retrieve samples."]
+    threshold: Annotated[float, "The height of the cut; lower is finer."]
+    refined: Annotated[bool, "Whether membership is that of k-means instead of the tree's."]
+    selection: Annotated[list[int], "Dataset indices of the selected samples."]
+    names: Annotated[dict[str, str], "Names given by the user: tree node to name."]
+    _methods: Annotated[list[str], "The methods that can be chosen."]
+    _suggestions: Annotated[list[SuggestedCut], "Suggested cuts, those with fewest concepts first."]
+    _scores: Annotated[list[NeuronScore], "Scores of the neuron; empty before they are computed."]
+    _tree: Annotated[bytes, "The message `tree`."]
+    _evidence: Annotated[bytes, "The message `evidence`."]
+    _refinement: Annotated[bytes, "The message `refinement`; empty without k-means."]
+
+
+class _SplitRequest(TypedDict):
+    type: Literal["split.request"]
+    neuron: Annotated[int | None, "`None`: the neuron or direction on the screen."]
+    top: Annotated[int, "How many top-activating samples."]
+    method: Annotated[str, "The clustering method."]
+
+
+class SplitRequest(_SplitRequest, total=False):
+    """Split a neuron, and show the result."""
+
+    metric: Annotated[str, "How distances are measured. Absent: as the method does by default."]
+    by: Annotated[By, "How concepts retrieve samples. Absent: unchanged."]
+
+
+class TruthMeta(TypedDict):
+    """The true features that drive the neuron."""
+
+    names: Annotated[list[str], "Their names."]
+    recovered: Annotated[float, "The least cosine of a concept vector that recovers a feature."]
+
+
+class _TreeMeta(PreviewsMeta):
+    layer: Annotated[str, "The name of the layer."]
+    name: Annotated[str, "The neuron or direction, in words."]
+    neurons: Annotated[int, "The width of the layer."]
+    samples: Annotated[int, "Samples in the data set."]
+    method: Annotated[str, "The clustering method."]
+    metric: Annotated[str, "How distances are measured."]
+    minSize: Annotated[int, "The least number of samples of a concept."]
+    labels: Annotated[list[str], "Titles of the class labels; empty without labels."]
+    range: Annotated[Span, "The least and the largest activation in the data set."]
+    suggested: Annotated[float, "The default threshold."]
+    palette: Annotated[list[str], "The CSS colours that `color` refers to."]
+    words: Annotated[bool, "Whether the samples are texts, which keywords can describe."]
+
+
+class TreeMeta(_TreeMeta, total=False):
+    """The metadata of `tree`."""
+
+    elsewhere: Annotated[bool, "True where tree and map are not of the layer's own vectors."]
+    doubt: Annotated[str, "Why the concepts should not be trusted. Absent: they may be."]
+    tokens: Annotated[list[str], "The tokens that `token` refers to. Absent without `token`."]
+    truth: Annotated[TruthMeta, "Absent where no true features are known."]
+
+
+class EvidenceMeta(PreviewsMeta):
+    """The metadata of `evidence`."""
+
+    words: Annotated[
+        list[list[str] | None], "Keywords of each node's texts; `None`: not computed yet."
+    ]
+
+
+class RefinementMeta(TypedDict):
+    """The metadata of `refinement`."""
+
+    threshold: Annotated[float, "The height of the cut that it refines."]
+
+
+_RETRIEVED = {
+    "retrieved": Array(
+        "int32", "(R, m, f)", "Dataset indices that each retrieves, best first, by each reading."
+    ),
+    "retrieved_label": Array("int32", "(R, m, f)", "Their class labels; -1: none."),
+    "percentile": Array(
+        "float32", "(R, m)",
+        "Where the retrieved samples stand among all activations of the neuron: the median, "
+        "0 to 100.",
+    ),
+    "cosine": Array("float32", "(m,)", "Cosine of each concept vector with the neuron's axis."),
+}  # fmt: skip
+_RETRIEVED_SIZES = {
+    "R": 'readings: "cosine" and "dot", in this order',
+    "m": "nodes or concepts that were looked up",
+    "f": "samples that each retrieves",
+}
+
+_NO_LABELS = "no labels, or not computed yet"
+
+TREE = Binary(
+    trait="_tree",
+    about="The split neuron: its top-activating samples, their tree and their map.",
+    sizes={
+        "n": "samples, those that activate the neuron most first",
+        "p": "nodes that are large enough to be a concept",
+        "d": "true features that drive the neuron",
+        **PREVIEW_SIZES,
+    },
+    arrays={
+        "merge": Array("int32", "(n - 1, 2)", "The children of each merge, the larger first."),
+        "height": Array("float64", "(n - 1,)", "The height of each merge."),
+        "row": Array("int32", "(n,)", "The dataset index of each sample."),
+        "activation": Array("float32", "(n,)", "The neuron's activation on each sample."),
+        "label": Array(
+            "int32", "(n,)", "The class label of each sample in `meta.labels`; -1: none.",
+            absent="no labels",
+        ),
+        "token": Array(
+            "int32", "(n,)", "The token of each sample in `meta.tokens`; -1: none.",
+            absent="concepts are not named by tokens",
+        ),
+        "map": Array("float32", "(n, 2)", "The samples in the plane."),
+        "color": Array(
+            "int16", "(2 * n - 1,)",
+            "Palette slot of each node; -1: too small to be a concept.",
+        ),
+        "truth_node": Array("int32", "(p,)", "The nodes of `truth`.", absent="no true features"),
+        "truth": Array(
+            "float64", "(p, d)", "Cosines of the nodes' vectors with `meta.truth.names`.",
+            absent="no true features",
+        ),
+        **PREVIEWS,
+    },
+    meta=TreeMeta,
+)  # fmt: skip
+
+EVIDENCE = Binary(
+    trait="_evidence",
+    about="What the concepts retrieve from the whole data set, and what random groups do. "
+    "Previews are those that `tree` lacks.",
+    sizes={
+        **_RETRIEVED_SIZES,
+        "g": "sizes of random groups of top-activating samples",
+        "l": "class labels that a concept can be named after",
+        **PREVIEW_SIZES,
+    },
+    arrays={
+        "node": Array("int32", "(m,)", "The tree nodes that were looked up."),
+        **_RETRIEVED,
+        "recurs": Array(
+            "float32", "(m,)",
+            "The share of random halves of the samples in which the node is a cluster again; "
+            "NaN: not known.",
+        ),
+        "chance_size": Array("int32", "(g,)", "Samples in a random group.", absent=_NO_LABELS),
+        "chance_label": Array("int32", "(l,)", "The class labels.", absent=_NO_LABELS),
+        "chance": Array(
+            "float32", "(R, g, l)", "The mean share of the label in what such groups retrieve.",
+            absent=_NO_LABELS,
+        ),
+        "chance_high": Array(
+            "float32", "(R, g, l)", "The share that 95% of such groups do not exceed.",
+            absent=_NO_LABELS,
+        ),
+        **PREVIEWS,
+    },
+    meta=EvidenceMeta,
+)  # fmt: skip
+
+REFINEMENT = Binary(
+    trait="_refinement",
+    about="The k-means concepts at one threshold. Their previews are in `evidence`.",
+    sizes={
+        "n": "samples, as in `tree`",
+        "d": "true features that drive the neuron",
+        **_RETRIEVED_SIZES,
+    },
+    arrays={
+        "concept": Array("int32", "(n,)", "The concept of each sample; -1: none."),
+        "mark": Array("int8", "(n,)", "0 as in the tree, 1 reassigned, 2 outlier."),
+        "node": Array("int32", "(m,)", "The tree node that each concept matches; -1: none."),
+        "truth": Array(
+            "float64", "(m, d)", "Cosines of the concept vectors with the true features.",
+            absent="no true features",
+        ),
+        **_RETRIEVED,
+    },
+    meta=RefinementMeta,
+)  # fmt: skip
+
+SPLIT_EXPLORER = WidgetSchema(
+    name="SplitExplorer",
+    traits=SplitExplorerTraits,
+    requests=(SplitRequest, JobCancel, CaptureCancel, ViewsCount),
+    messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT},
+)
