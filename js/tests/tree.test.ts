@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { cut, inherit, members, nodeAt, rootOf, treeOf } from "../src/core/tree";
+import { cut, inherit, members, nodeAt, rootOf } from "../src/core/tree";
+import { treeOf } from "../src/protocol/tree";
 
 /** Five samples: (0 1) at 1, (2 3) at 2, ((2 3) 4) at 3, all at 6. */
 const tree = treeOf(Int32Array.from([0, 1, 2, 3, 6, 4, 7, 5]), Float64Array.from([1, 2, 3, 6]));

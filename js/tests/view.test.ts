@@ -3,7 +3,7 @@ import { entropy, majority, strongest } from "../src/core/concepts";
 import { branches, trace, yOf } from "../src/core/dendrogram";
 import { nearest, placed } from "../src/core/map";
 import { apart, snippet } from "../src/core/text";
-import { treeOf } from "../src/core/tree";
+import { treeOf } from "../src/protocol/tree";
 
 const tree = treeOf(Int32Array.from([0, 1, 2, 3, 4, 5]), Float64Array.from([1, 2, 9]));
 

@@ -1,6 +1,7 @@
 /** Where the branches of a tree stand on the screen, and which are worth drawing. */
+import type { Tree } from "../protocol/tree";
 import { toUnit } from "./scale";
-import { rootOf, type Tree, topOf } from "./tree";
+import { rootOf, topOf } from "./tree";
 
 /** Narrower branches than this many pixels are drawn as one line down to the ground. */
 const NARROW = 0.8;

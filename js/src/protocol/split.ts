@@ -1,7 +1,7 @@
 /** The messages of SplitExplorer, as `neuronwidgets/widgets/_protocol.py` describes them. */
-import { type Tree, treeOf } from "../core/tree";
 import { type Faces, facesOf } from "./faces";
 import { type Packed, unpack } from "./safetensors";
+import { type Tree, treeOf } from "./tree";
 
 export interface TreeMessage {
   tree: Tree;

@@ -12,7 +12,7 @@ import {
 import { type Recovery, recoveryOf } from "../../core/recovery";
 import { sharedOf, UNSTABLE } from "../../core/retrieved";
 import { between, fromUnit, toUnit } from "../../core/scale";
-import { members, nodeAt, rootOf, type Tree, topOf } from "../../core/tree";
+import { members, nodeAt, rootOf, topOf } from "../../core/tree";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import type { Reading } from "../../protocol/reading";
@@ -28,6 +28,7 @@ import {
   type TreeMessage,
 } from "../../protocol/split";
 import type { Status } from "../../protocol/status";
+import type { Tree } from "../../protocol/tree";
 import { captionOf, type Face } from "../../view/faces";
 
 /** Rows of the dataset that are lit, and who lit them. */
