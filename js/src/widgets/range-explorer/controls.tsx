@@ -1,8 +1,8 @@
 /** How wide the range is, by which rule, and in words what it holds. */
 import type { Rule } from "../../protocol/ranges";
-import { Aloud } from "../../view/aloud";
 import { useTyped } from "../../view/field";
-import { useUnique } from "../../view/unique";
+import { LiveRegion } from "../../view/live-region";
+import { useUniqueId } from "../../view/unique-id";
 import type { State } from "./state";
 
 const RULES: [Rule, string, string][] = [
@@ -17,7 +17,7 @@ const RULES: [Rule, string, string][] = [
 
 export function Controls({ state }: { state: State }) {
   const { tau, rule, custom } = state;
-  const group = useUnique();
+  const group = useUniqueId();
   const number = useTyped(tau.value.toFixed(2), (field) => {
     const text = field.value.trim();
     const value = Number(text.replace(",", "."));
@@ -73,7 +73,7 @@ export function Controls({ state }: { state: State }) {
       </div>
       <p class="nw-said-line">{state.said.value}</p>
       <p class="nw-quiet">{state.salience.value}</p>
-      <Aloud text={() => state.said.value} />
+      <LiveRegion text={() => state.said.value} />
     </div>
   );
 }

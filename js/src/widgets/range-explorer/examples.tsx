@@ -3,8 +3,8 @@
 import { isolated } from "../../core/direction";
 import { colorOf, standsFor } from "../../core/ranges";
 import type { ExamplesMessage, RangesMessage } from "../../protocol/ranges";
-import { RestingFace } from "../../view/faces";
-import { useUnique } from "../../view/unique";
+import { RestingPreview } from "../../view/previews";
+import { useUniqueId } from "../../view/unique-id";
 import type { State } from "./state";
 
 interface Props {
@@ -15,7 +15,7 @@ interface Props {
 export function Examples({ state, data }: Props) {
   const { inside, outside } = state.examples.value;
   const name = isolated(data.labels[state.label.value]);
-  const group = useUnique();
+  const group = useUniqueId();
   const samples = state.samples.value;
   if (!samples?.faceRow.length) return null;
   return (
@@ -90,33 +90,33 @@ function Strip({
   return (
     <div
       class={text ? "nw-lines nw-picks" : "nw-tiles nw-picks"}
-      // A face that an edge takes away does not say that the pointer has left it.
+      // A preview that an edge takes away does not say that the pointer has left it.
       onPointerLeave={() => {
         state.hovered.value = null;
       }}
     >
       {shown.map((i) => {
-        const face = state.face(i);
+        const preview = state.preview(i);
         const label = samples.faceLabel[i];
         return (
           <button
             type="button"
             key={i}
             class={label === chosen ? "nw-pick nw-mine" : "nw-pick"}
-            aria-pressed={lit.has(face.row)}
-            aria-label={face.caption}
-            onClick={() => state.toggleRow(face.row)}
+            aria-pressed={lit.has(preview.row)}
+            aria-label={preview.caption}
+            onClick={() => state.toggleRow(preview.row)}
           >
             {text && (
               <span class="nw-tag" dir="auto" title={data.labels[label]}>
                 {data.labels[label]}
               </span>
             )}
-            <RestingFace
-              face={face}
+            <RestingPreview
+              preview={preview}
               color={colorOf(data, label)}
               most={most(data)}
-              lit={lit.has(face.row)}
+              lit={lit.has(preview.row)}
               onHover={(row) => {
                 state.hovered.value = row;
               }}

@@ -51,7 +51,7 @@ export function Ridges({ state, data, theme }: Props) {
     const out: Dot[] = [];
     const samples = state.samples.value;
     for (const at of rows) {
-      const i = state.faceOf(at);
+      const i = state.previewIndexOf(at);
       if (i === undefined || !samples) continue;
       const [value, label] = [samples.faceValue[i], samples.faceLabel[i]];
       out.push({ value, label, strong: at === hovered });

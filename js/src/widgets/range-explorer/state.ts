@@ -22,9 +22,9 @@ import {
   type Setting,
 } from "../../protocol/ranges";
 import type { Status } from "../../protocol/status";
-import { captionOf, type Face } from "../../view/faces";
+import { captionOf, type Preview } from "../../view/previews";
 
-/** Faces in a strip. */
+/** Previews in a strip. */
 const [PICTURES, LINES] = [8, 4];
 
 export type State = ReturnType<typeof createState>;
@@ -122,7 +122,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     if (!now) return { inside: [], outside: [] };
     return pick(now, order.value, pieces.value, now.faces.kind === "text" ? LINES : PICTURES);
   });
-  const faceAt = computed(
+  const previewIndex = computed(
     () => new Map(Array.from(samples.value?.faceRow ?? [], (row, i) => [row, i] as const)),
   );
 
@@ -217,11 +217,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
       const now = selection.value;
       selection.set(now.includes(row) ? now.filter((r) => r !== row) : [...now, row]);
     },
-    /** Where a dataset row's face is in the message. */
-    faceOf(row: number): number | undefined {
-      return faceAt.value.get(row);
+    /** Where a dataset row's preview is in the message. */
+    previewIndexOf(row: number): number | undefined {
+      return previewIndex.value.get(row);
     },
-    face(i: number): Face {
+    preview(i: number): Preview {
       const { faces, faceRow, faceValue, faceLabel } = samples.value as ExamplesMessage;
       const { labels } = data.value as RangesMessage;
       const row = faceRow[i];

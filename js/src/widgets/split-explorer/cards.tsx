@@ -86,7 +86,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         <ReadingField state={state} />
       </p>
       <Strip
-        faces={rows.map((row) => state.face(row))}
+        previews={rows.map((row) => state.preview(row))}
         color="currentColor"
         state={state}
         data={data}
@@ -158,7 +158,7 @@ const Card = memo(({ state, data, concept, index, lit, shared, feature, matched 
       {data.words && !concept.refined && <Apart words={state.wordsOf(concept.node)} />}
       <Strip
         mine={concept.key}
-        faces={concept.exemplars.map((sample) => state.face(data.row[sample]))}
+        previews={concept.exemplars.map((sample) => state.preview(data.row[sample]))}
         color={color}
         state={state}
         data={data}

@@ -7,7 +7,7 @@ import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
 import { Canvas, type Size } from "../../view/canvas";
 import { rgb } from "../../view/color";
-import { FaceOf } from "../../view/faces";
+import { PreviewOf } from "../../view/previews";
 import type { State } from "./state";
 
 const MANY = 3000;
@@ -97,18 +97,18 @@ function Tip({ state, data, sample, x, y }: TipProps) {
     tip.classList.toggle("nw-below", y < tip.offsetHeight - 20);
   });
   if (sample >= data.row.length) return null;
-  const face = state.face(data.row[sample]);
+  const preview = state.preview(data.row[sample]);
   const concept = state.current.value?.concepts[state.current.value.of[sample]];
   return (
     <div
-      class={`nw-tip ${face.text ? "nw-wide" : ""}`}
+      class={`nw-tip ${preview.text ? "nw-wide" : ""}`}
       ref={self}
       style={{ top: `${y}px` }}
       role="tooltip"
     >
-      {(face.picture || face.text) && (
-        <FaceOf
-          face={face}
+      {(preview.picture || preview.text) && (
+        <PreviewOf
+          preview={preview}
           color={concept?.color ?? "currentColor"}
           most={data.range[1]}
           lit={false}
@@ -120,7 +120,7 @@ function Tip({ state, data, sample, x, y }: TipProps) {
           <b>{concept ? concept.name : "no concept"}</b>
         </bdi>
         <br />
-        {face.caption}
+        {preview.caption}
       </div>
     </div>
   );

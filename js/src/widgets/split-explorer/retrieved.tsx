@@ -65,8 +65,8 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
         )}
       </p>
       <Strip
-        faces={Array.from(rows.subarray(0, SHOWN), (row, i) =>
-          state.face(row, retrieved.labels[by][i]),
+        previews={Array.from(rows.subarray(0, SHOWN), (row, i) =>
+          state.preview(row, retrieved.labels[by][i]),
         )}
         color={concept.color}
         state={state}

@@ -29,12 +29,12 @@ import {
 } from "../../protocol/split";
 import type { Status } from "../../protocol/status";
 import type { Tree } from "../../protocol/tree";
-import { captionOf, type Face } from "../../view/faces";
+import { captionOf, type Preview } from "../../view/previews";
 
 /** Rows of the dataset that are lit, and who lit them. */
 export interface Hover {
   rows: Set<number>;
-  source: "concept" | "branch" | "point" | "face";
+  source: "concept" | "branch" | "point" | "preview";
   key?: string | undefined;
 }
 
@@ -233,7 +233,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
       hover.value = { rows: rowsOf(members(tree, node)), source: "branch", key: String(node) };
       return node;
     },
-    hoverRow(row: number | null, source: "face" | "point" = "face") {
+    hoverRow(row: number | null, source: "preview" | "point" = "preview") {
       hover.value = row === null ? null : { rows: new Set([row]), source };
     },
 
@@ -290,7 +290,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     shared,
 
     /** How a sample looks. */
-    face(row: number, label: number | null = null): Face {
+    preview(row: number, label: number | null = null): Preview {
       const now = data.value as TreeMessage;
       const sample = sampleOf.value.get(row);
       const code = label ?? (sample === undefined ? -1 : (now.label?.[sample] ?? -1));

@@ -1,7 +1,7 @@
 /** One card per run: presets, the main knobs, and all others behind a fold. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Config, Knob } from "../../protocol/toy";
-import { useUnique } from "../../view/unique";
+import { useUniqueId } from "../../view/unique-id";
 import { type Described, MAIN, PRESETS, REST, readNumber, written } from "./knobs";
 import type { State } from "./state";
 
@@ -25,7 +25,7 @@ interface CardProps {
 }
 
 function Card({ state, config, run }: CardProps) {
-  const group = useUnique();
+  const group = useUniqueId();
   const name = "AB"[run];
   const set = (knob: Knob, value: number | string) =>
     state.request({ type: "config.request", run, knobs: { [knob]: value } });
@@ -89,7 +89,7 @@ interface FieldProps {
 function Field({ state, config, knob, onSet }: FieldProps) {
   const { name, label, title, choices } = knob;
   const field = useRef<HTMLInputElement & HTMLSelectElement>(null);
-  const id = useUnique();
+  const id = useUniqueId();
   const value = config[name];
   const truth = choices ? String(value) : written(name, Number(value));
   const latest = useRef(truth);

@@ -1,7 +1,7 @@
 /** The whole widget: header, knobs, curves and heatmaps, one neuron in detail. */
 import { useMemo } from "preact/hooks";
 import { themeOf } from "../../model/theme";
-import { Aloud } from "../../view/aloud";
+import { LiveRegion } from "../../view/live-region";
 import { StatusBar } from "../../view/status";
 import { Controls } from "./controls";
 import { Curves } from "./curves";
@@ -41,7 +41,7 @@ export function ToyLab({ state, root, lifetime }: Props) {
         <p class="nw-empty">Nothing to show yet: run the cell that made this widget.</p>
       )}
       <Split state={state} />
-      <Aloud text={() => said(state)} />
+      <LiveRegion text={() => said(state)} />
     </section>
   );
 }

@@ -5,7 +5,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 const REST = 600;
 
 /** Speaks `text()` when it rests; stays silent where that is `null`. */
-export function Aloud({ text }: { text: () => string | null }) {
+export function LiveRegion({ text }: { text: () => string | null }) {
   const aloud = useSignal("");
   useSignalEffect(() => {
     const now = text();
