@@ -29,7 +29,7 @@ def wanted(by):
 LOOK = r"""cards => cards.map(card => {
   const rows = [...card.querySelectorAll('.nw-tiles')[1].children].map(
     tile => Number(tile.getAttribute('aria-label').match(/sample (\d+)$/)[1]));
-  const share = card.querySelector('.nw-bar')?.getAttribute('aria-label');
+  const share = card.querySelector('.nw-precision-bar')?.getAttribute('aria-label');
   const shared = [...card.querySelectorAll('.nw-caption span')].map(
     span => span.textContent.match(/^(\d+)% shared$/)).find(Boolean)[1];
   return [rows, share ? parseInt(share) : null, Number(shared)];

@@ -1,18 +1,6 @@
 /** Fields that somebody types in. */
 import { useRef } from "preact/hooks";
 
-/** Commit a number typed or stepped in a field; what is not a whole number is put back. */
-export function committed(
-  field: HTMLInputElement,
-  old: number | null,
-  commit: (value: number) => void,
-) {
-  const text = field.value.trim();
-  const value = Number(text);
-  if (text === "" || !Number.isInteger(value)) field.value = old === null ? "" : String(old);
-  else if (value !== old) commit(value);
-}
-
 type Typing = { currentTarget: HTMLInputElement };
 
 /** What makes a field show `value`, except while somebody types in it; `commit` gets the field. */

@@ -6,6 +6,7 @@ import { short } from "../core/scale";
 import { apart, snippet } from "../core/text";
 import type { Faces, Text } from "../protocol/faces";
 import { memo } from "./memo";
+import "./previews.css";
 
 export interface Preview {
   row: number;

@@ -1,5 +1,6 @@
 /** How far the capture is, on a line that is as tall when it has ended. */
 import { type Reading, shareOf, spoken } from "../protocol/reading";
+import "./reading.css";
 
 export function ReadingLine({ reading, onStop }: { reading: Reading; onStop: () => void }) {
   const { state, text } = reading;

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { isolated } from "../../core/direction";
 import type { RangesMessage } from "../../protocol/ranges";
 import type { State } from "./state";
+import "./completions.css";
 
 const COLUMNS = [
   ["base", "no mask"],

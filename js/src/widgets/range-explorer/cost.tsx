@@ -3,6 +3,7 @@ import { isolated } from "../../core/direction";
 import { short } from "../../core/scale";
 import type { Bar, Bars, Measure, RangesMessage } from "../../protocol/ranges";
 import type { State } from "./state";
+import "./cost.css";
 
 const MASKS = [
   ["base", "no mask"],

@@ -7,6 +7,7 @@ import type { RangesMessage } from "../../protocol/ranges";
 import { taken } from "../../view/drag";
 import { PAD } from "./paint";
 import type { State } from "./state";
+import "./edges.css";
 
 export function Edges({ state, data }: { state: State; data: RangesMessage }) {
   const domain = domainOf(data);

@@ -4,8 +4,9 @@ import { isolated } from "../../core/direction";
 import { colorOf, standsFor } from "../../core/ranges";
 import type { ExamplesMessage, RangesMessage } from "../../protocol/ranges";
 import { RestingPreview } from "../../view/previews";
-import { useUniqueId } from "../../view/unique-id";
+import { Segmented } from "../../view/segmented";
 import type { State } from "./state";
+import "./examples.css";
 
 interface Props {
   state: State;
@@ -15,29 +16,23 @@ interface Props {
 export function Examples({ state, data }: Props) {
   const { inside, outside } = state.examples.value;
   const name = isolated(data.labels[state.label.value]);
-  const group = useUniqueId();
   const samples = state.samples.value;
   if (!samples?.faceRow.length) return null;
   return (
     <section class="nw-examples" aria-label="Examples">
       <div class="nw-heading">
         <h3>Examples</h3>
-        <div class="nw-segments" role="radiogroup" aria-label="whose examples">
-          {[true, false].map((own) => (
-            <label key={String(own)} title={own ? `only ${name}` : undefined}>
-              <input
-                type="radio"
-                name={group}
-                class="nw-hidden"
-                checked={state.own.value === own}
-                onClick={() => {
-                  state.own.value = own;
-                }}
-              />
-              <span>{own ? `only ${name}` : `all ${data.what}s`}</span>
-            </label>
-          ))}
-        </div>
+        <Segmented
+          label="whose examples"
+          segments={[
+            { value: true, text: `only ${name}`, title: `only ${name}` },
+            { value: false, text: `all ${data.what}s` },
+          ]}
+          chosen={state.own.value}
+          onChoose={(own) => {
+            state.own.value = own;
+          }}
+        />
       </div>
       <p class="nw-caption">
         <span>

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { nextMatch } from "../../core/find";
 import type { RangesMessage } from "../../protocol/ranges";
 import type { State } from "./state";
+import "./find.css";
 
 export function Find({ state, data }: { state: State; data: RangesMessage }) {
   const missing = useSignal("");

@@ -7,7 +7,9 @@ import type { Theme } from "../../model/theme";
 import type { RangesMessage } from "../../protocol/ranges";
 import { Canvas, type Size } from "../../view/canvas";
 import { luminance, rgb } from "../../view/color";
+import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
+import "./overlap.css";
 
 interface Props {
   state: State;
@@ -20,8 +22,6 @@ interface Under {
   column: number;
   x: number;
   y: number;
-  /** Of the whole matrix. */
-  wide: number;
 }
 
 export function Overlap({ state, data, theme }: Props) {
@@ -42,11 +42,11 @@ export function Overlap({ state, data, theme }: Props) {
     const at = overlaps.rows.indexOf(state.label.value);
     drawOverlap(pen, now, overlaps, grid, picture, at, state.accent.value, theme.value);
   };
-  const find = (event: MouseEvent) => {
+  const cellUnder = (event: MouseEvent) => {
     const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const [x, y] = [event.clientX - area.left, event.clientY - area.top];
     const cell = cellAt(gridOf(classes, area.width), classes, x, y);
-    return cell && { row: cell[0], column: cell[1], x, y, wide: area.width };
+    return cell && { row: cell[0], column: cell[1], x, y };
   };
   const seen = under.value;
   return (
@@ -71,30 +71,29 @@ export function Overlap({ state, data, theme }: Props) {
           label={`Overlap of the distributions of ${classes} ${data.what}s on this neuron`}
           draw={draw}
           onPointerMove={(event) => {
-            under.value = find(event);
+            under.value = cellUnder(event);
           }}
           onPointerLeave={() => {
             under.value = null;
           }}
           onClick={(event) => {
-            const found = find(event);
-            if (found) state.select(shown.rows[found.row]);
+            const cell = cellUnder(event);
+            if (cell) state.select(shown.rows[cell.row]);
           }}
         />
-        {seen && <Tip data={data} shown={shown} {...seen} />}
+        {seen && <CellTip data={data} shown={shown} {...seen} />}
       </div>
     </section>
   );
 }
 
-function Tip({
+function CellTip({
   data,
   shown: { rows, overlap },
   row,
   column,
   x,
   y,
-  wide,
 }: Under & { data: RangesMessage; shown: Overlaps }) {
   const [a, b] = [row, column].map((at) => isolated(data.labels[rows[at]] ?? ""));
   const share = overlap[row * rows.length + column];
@@ -102,16 +101,7 @@ function Tip({
     column < 0 || column === row
       ? `${a}: ${data.count[rows[row]].toLocaleString("en")} samples`
       : `${a} and ${b} overlap ${share.toFixed(2)}`;
-  const side = 2 * x > wide ? { right: `calc(100% - ${x}px)` } : { left: `${x}px` };
-  return (
-    <div
-      class={`nw-tip ${y < 40 ? "nw-below" : ""}`}
-      role="tooltip"
-      style={{ top: `${y}px`, ...side }}
-    >
-      {said}
-    </div>
-  );
+  return <Tooltip at={{ x, y }}>{said}</Tooltip>;
 }
 
 /** The cells as a picture of one pixel each, made once per message and colour. */

@@ -15,6 +15,7 @@ import { memo } from "../../view/memo";
 import { Edges } from "./edges";
 import { type Dot, drawRidges, firstRow, type Look, layersMaker, PAD } from "./paint";
 import type { State } from "./state";
+import "./ridges.css";
 
 /** Rows beyond this height scroll. */
 const WINDOW = 560;

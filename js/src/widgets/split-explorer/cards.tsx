@@ -13,6 +13,7 @@ import { Scores } from "./scores";
 import type { State } from "./state";
 import { percent, Strip } from "./strip";
 import { type Nearest, nearestOf } from "./truth";
+import "./cards.css";
 
 export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   const cut = state.current.value;
@@ -196,6 +197,9 @@ function Stability({ recurs }: { recurs: number }) {
   );
 }
 
+/** In characters, where the browser cannot size a field by its content. */
+const widthOf = (name: string) => Math.max(4, name.length);
+
 function NameField({
   name,
   number,
@@ -220,9 +224,13 @@ function NameField({
       aria-label={`name of concept ${number}`}
       title="type a name"
       {...typing}
-      size={Math.max(4, name.length)}
+      size={widthOf(name)}
       maxLength={200}
       spellcheck={false}
+      onInput={(event) => {
+        typing.onInput(event);
+        event.currentTarget.size = widthOf(event.currentTarget.value);
+      }}
       onKeyDown={(event) => {
         // JupyterLab has its own meaning for keys outside of fields.
         event.stopPropagation();
@@ -266,7 +274,7 @@ function RangeStrip({
   const said = `${short(range[0])} to ${short(range[1])}`;
   return (
     <span
-      class="nw-range"
+      class="nw-activation-range"
       title={`activation ${said}, of ${short(low)} to ${short(high)} on all samples`}
     >
       <span class="nw-quiet">range</span>

@@ -1,6 +1,6 @@
 /** The top samples in the plane of their two largest principal components. */
 import { type Signal, useSignal } from "@preact/signals";
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import type { Cut } from "../../core/concepts";
 import { nearest, placed } from "../../core/map";
 import type { Theme } from "../../model/theme";
@@ -8,7 +8,9 @@ import type { TreeMessage } from "../../protocol/split";
 import { Canvas, type Size } from "../../view/canvas";
 import { rgb } from "../../view/color";
 import { PreviewOf } from "../../view/previews";
+import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
+import "./map.css";
 
 const MANY = 3000;
 const REACH = 14;
@@ -33,7 +35,7 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
     if (now && cut) drawMap(pen, layout(now.map, size), cut, state.lit.value, theme.value);
   };
 
-  const find = (event: PointerEvent | MouseEvent) => {
+  const pointUnder = (event: PointerEvent | MouseEvent) => {
     const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const [x, y] = [event.clientX - area.left, event.clientY - area.top];
     const points = layout(data.map, { wide: area.width, tall: area.height });
@@ -54,21 +56,21 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
           label={`Map of the ${data.tree.n} samples in their two largest principal components, coloured by ${count} concepts`}
           draw={draw}
           onPointerMove={(event) => {
-            const found = find(event);
-            if (found?.sample === under.value?.sample) return;
-            under.value = found;
-            state.hoverRow(found ? data.row[found.sample] : null, "point");
+            const point = pointUnder(event);
+            if (point?.sample === under.value?.sample) return;
+            under.value = point;
+            state.hoverRow(point ? data.row[point.sample] : null, "point");
           }}
           onPointerLeave={() => {
             under.value = null;
             state.hoverRow(null);
           }}
           onClick={(event) => {
-            const found = find(event);
-            if (found) state.toggleRow(data.row[found.sample]);
+            const point = pointUnder(event);
+            if (point) state.toggleRow(data.row[point.sample]);
           }}
         />
-        {point && <Tip state={state} data={data} {...point} />}
+        {point && <SampleTip state={state} data={data} {...point} />}
       </div>
     </div>
   );
@@ -82,30 +84,12 @@ interface TipProps {
   y: number;
 }
 
-function Tip({ state, data, sample, x, y }: TipProps) {
-  const self = useRef<HTMLDivElement>(null);
-  // Inside the plane, whatever the text's width.
-  useLayoutEffect(() => {
-    const tip = self.current;
-    const plane = tip?.parentElement;
-    if (!tip || !plane) return;
-    const left = Math.max(
-      0,
-      Math.min(x - tip.offsetWidth / 2, plane.clientWidth - tip.offsetWidth),
-    );
-    tip.style.left = `${left}px`;
-    tip.classList.toggle("nw-below", y < tip.offsetHeight - 20);
-  });
+function SampleTip({ state, data, sample, x, y }: TipProps) {
   if (sample >= data.row.length) return null;
   const preview = state.preview(data.row[sample]);
   const concept = state.current.value?.concepts[state.current.value.of[sample]];
   return (
-    <div
-      class={`nw-tip ${preview.text ? "nw-wide" : ""}`}
-      ref={self}
-      style={{ top: `${y}px` }}
-      role="tooltip"
-    >
+    <Tooltip at={{ x, y }} wide={preview.text !== null}>
       {(preview.picture || preview.text) && (
         <PreviewOf
           preview={preview}
@@ -122,7 +106,7 @@ function Tip({ state, data, sample, x, y }: TipProps) {
         <br />
         {preview.caption}
       </div>
-    </div>
+    </Tooltip>
   );
 }
 

@@ -6,6 +6,7 @@ import { fixed } from "../../core/scale";
 import type { By, Retrieved, TreeMessage } from "../../protocol/split";
 import type { State } from "./state";
 import { percent, Strip } from "./strip";
+import "./retrieved.css";
 
 const READING: Record<By, string> = { cosine: "direction", dot: "dot product" };
 
@@ -104,7 +105,7 @@ function PrecisionBar({ value, chance, high, level, name, count, color }: BarPro
         {percent(value)} {isolated(name)}
         {level && <b class="nw-differs">, at chance</b>}
       </span>
-      <span class="nw-bar" role="img" aria-label={said}>
+      <span class="nw-precision-bar" role="img" aria-label={said}>
         <i style={{ width: `${value * 100}%`, background: color }} />
         {chance !== null && <i class="nw-chance" style={{ left: `${chance * 100}%` }} />}
       </span>

@@ -1,6 +1,7 @@
 /** What the registry's scores say of the neuron: a line, which opens. */
 import { short } from "../../core/scale";
 import type { Score } from "../../protocol/split";
+import "./scores.css";
 
 const said = (value: number | null) => (value === null ? "–" : short(value));
 
@@ -12,14 +13,14 @@ export function Scores({ scores, moved }: { scores: Score[]; moved: boolean }) {
       <summary title="at the suggested cut">
         <span class="nw-brief">
           scores{moved ? " at the suggested cut" : ""}
-          <span class="nw-list">: {brief.join(" · ") || "…"}</span>
+          <span class="nw-score-list">: {brief.join(" · ") || "…"}</span>
         </span>
       </summary>
       <ul>
         {scores.map(({ name, title, value, about, main }) => (
           <li key={name} class={main ? "" : "nw-part"} title={about}>
             <span>{title}</span>
-            <span class="nw-value">{said(value)}</span>
+            <span class="nw-score-value">{said(value)}</span>
             <span class="nw-hidden">{about}</span>
           </li>
         ))}

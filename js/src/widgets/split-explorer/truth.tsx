@@ -3,6 +3,7 @@ import { isolated } from "../../core/direction";
 import type { Recovery } from "../../core/recovery";
 import type { TreeMessage } from "../../protocol/split";
 import type { State } from "./state";
+import "./truth.css";
 
 export function Truth({ state, data }: { state: State; data: TreeMessage }) {
   const { truth } = data;

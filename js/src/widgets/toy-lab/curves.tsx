@@ -10,6 +10,7 @@ import { Canvas, type Size } from "../../view/canvas";
 import { type Chart, drawChart, LEFT, RIGHT } from "./chart";
 import { Scrubber } from "./scrubber";
 import type { State } from "./state";
+import "./curves.css";
 
 interface Props {
   state: State;

@@ -1,8 +1,9 @@
 /** One neuron and one feature: what drives it, and who responds. */
 import { driversOf, kindOf, type Ranked, respondersOf, sentence } from "../../core/responses";
 import { fixed, percent } from "../../core/scale";
-import { Badge } from "./controls";
+import { Badge } from "./badge";
 import type { State } from "./state";
+import "./detail.css";
 
 /** Bars in a list. */
 const SHOWN = 12;

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { WidgetView } from "../../model/model";
 import type { State } from "./state";
+import "./split.css";
 
 export function Split({ state }: { state: State }) {
   const reference = state.explorer.value;
