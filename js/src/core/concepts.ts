@@ -273,9 +273,12 @@ export function identities(
   return out;
 }
 
-/** Names after the user gave `node` a new one, on the screen's `nodes`; empty takes it back. */
+/**
+ * Names after the user gave `node` a new one, on the screen's `nodes`; empty takes it back.
+ * The same rule as `SplitExplorer.rename` in Python; `tests/protocol/rename.json` holds both to it.
+ */
 export function renamed(
-  data: TreeMessage,
+  data: Pick<TreeMessage, "tree">,
   nodes: number[],
   names: Names,
   node: number,
