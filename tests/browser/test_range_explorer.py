@@ -77,7 +77,7 @@ def test_first_sight(notebook: Any, shots: Path) -> None:
     frame = notebook.frame()
     rest(notebook)
     expect(frame.locator("input.nw-neuron")).to_have_value("2")
-    expect(frame).to_contain_text("Where does each label live on this neuron’s axis?")
+    expect(frame).to_contain_text("Activation distributions")
     expect(frame.locator(".nw-said-line")).to_have_text(
         re.compile(r"τ 2.00: 9\d% of sandal inside, and \d+% of all others")
     )
@@ -152,7 +152,7 @@ def test_another_label_rule_and_mask(notebook: Any, shots: Path) -> None:
     frame.get_by_text("where it outweighs the others").click()
     notebook.follows("explorer.rule", "discriminative")
     expect(frame.locator(".nw-said-line")).to_contain_text("× as dense as the others")
-    frame.get_by_label("neurons that the mask edits").select_option("alone")
+    frame.get_by_label("mask: the neurons that it edits").select_option("alone")
     notebook.follows("explorer.alone", "True")
     rest(notebook)
     notebook.follows("explorer.edit.neurons.tolist()", "[2]")
@@ -299,14 +299,14 @@ def test_drag_with_14_x_20000_samples(apart: Any) -> None:
 def test_a_thousand_labels(apart: Any, shots: Path) -> None:
     notebook, frame, page = apart, apart.alone(2), apart.page
     expect(frame.locator(".nw-facts")).to_contain_text("1,000 labels")
-    expect(frame).to_contain_text("What overlaps species 3 of a thousand most?")
-    expect(frame).to_contain_text("31 of 1,000 labels, nearest first")
+    expect(frame).to_contain_text("Overlap with species 3 of a thousand")
+    expect(frame).to_contain_text("31 of 1,000 labels, largest overlap first")
     expect(frame.locator(".nw-picks .nw-tile").first).to_be_visible()
     # By its name, and the next one with Enter.
     find = frame.get_by_placeholder("find a label")
     find.fill("species 777")
     find.press("Enter")
-    expect(frame).to_contain_text("What overlaps species 777 of a thousand most?")
+    expect(frame).to_contain_text("Overlap with species 777 of a thousand")
     notebook.follows("explorer.label", "777")
     chosen = frame.locator(".nw-names button[aria-pressed=true]")
     expect(chosen).to_be_visible()

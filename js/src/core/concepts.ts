@@ -25,8 +25,9 @@ export interface Concept {
   /** The tokens that most of it are; undefined where it is not named by tokens. */
   tokens: string | undefined;
   range: [number, number];
-  moved: number;
-  left: number;
+  /** How many samples k-means brought here, and how many of the cluster it left out. */
+  reassigned: number;
+  outliers: number;
   /** Whether its members are k-means': then `retrieved` is its own. */
   refined: boolean;
   retrieved: Retrieved | null;
@@ -37,7 +38,7 @@ export interface Cut {
   /** Concept of each sample, as an index into `concepts`, or -1. */
   of: Int16Array;
   unassigned: number;
-  /** 0 stayed, 1 moved, 2 left; null when the membership is the tree's. */
+  /** 0 stayed, 1 reassigned, 2 outlier; null when the membership is the tree's. */
   mark: Int8Array | null;
 }
 
@@ -188,8 +189,8 @@ export function cutAt(
       key: keyOf(slot),
       color: data.palette[slot % data.palette.length],
       name,
-      moved: 0,
-      left: 0,
+      reassigned: 0,
+      outliers: 0,
       refined: false,
       retrieved: null,
     };
@@ -212,9 +213,9 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
     assigned++;
   });
   const before = cutAt(data, done.threshold, {});
-  const leftOf = before.concepts.map(() => 0);
+  const outliersOf = before.concepts.map(() => 0);
   done.mark.forEach((mark, sample) => {
-    if (mark === 2) leftOf[before.of[sample]]++;
+    if (mark === 2) outliersOf[before.of[sample]]++;
   });
   const nodes = Array.from(done.node).filter((node) => node >= 0);
   const who = identities(data, nodes, names);
@@ -227,7 +228,7 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
     while (!known && used.has(spare)) spare++;
     const slot = known ? known.slot : spare++;
     const name = known?.given;
-    const lost = before.concepts.findIndex((concept) => concept.node === node);
+    const former = before.concepts.findIndex((concept) => concept.node === node);
     return {
       number: i + 1,
       node,
@@ -235,8 +236,8 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
       color: data.palette[slot % data.palette.length],
       name: titled(data, name, about, i),
       ...about,
-      moved: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),
-      left: lost < 0 ? 0 : leftOf[lost],
+      reassigned: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),
+      outliers: former < 0 ? 0 : outliersOf[former],
       refined: true,
       retrieved: done.retrieved[i] ?? null,
     };

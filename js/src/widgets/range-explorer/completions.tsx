@@ -26,9 +26,11 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
   const masked = isolated(data.labels[done ? done.label : state.label.value] ?? "");
   const writing = done !== null && !done.done;
   return (
-    <section class="nw-completions" aria-label="What the model writes">
+    <section class="nw-completions" aria-label="Completions">
       <div class="nw-heading">
-        <h3>What the model writes with {masked} masked</h3>
+        <h3 title={`What does the model write with ${masked} masked?`}>
+          Completions with {masked} masked
+        </h3>
       </div>
       <form
         onSubmit={(event) => {

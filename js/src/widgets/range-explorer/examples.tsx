@@ -21,7 +21,7 @@ export function Examples({ state, data }: Props) {
   return (
     <section class="nw-examples" aria-label="Examples">
       <div class="nw-heading">
-        <h3>Examples</h3>
+        <h3 title="Which samples would the mask change, and which not?">Examples</h3>
         <Segmented
           label="whose examples"
           segments={[

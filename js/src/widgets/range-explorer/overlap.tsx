@@ -52,14 +52,15 @@ export function Overlap({ state, data, theme }: Props) {
   return (
     <section class="nw-overlap" style={{ "--nw-accent": state.accent.value }}>
       <div class="nw-heading">
-        <h3>
+        <h3 title={`How much of the distributions of two ${data.what}s coincides?`}>
           {many
-            ? `What overlaps ${isolated(data.labels[state.label.value])} most?`
-            : `How much do the ${data.what}s overlap?`}
+            ? `Overlap with ${isolated(data.labels[state.label.value])}`
+            : `Overlap of ${data.what}s`}
         </h3>
         {many && (
           <span class="nw-quiet nw-small">
-            {classes - 1} of {data.labels.length.toLocaleString("en")} {data.what}s, nearest first
+            {classes - 1} of {data.labels.length.toLocaleString("en")} {data.what}s, largest overlap
+            first
           </span>
         )}
         <span class="nw-legend nw-quiet" aria-hidden="true">

@@ -40,7 +40,9 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
           <div class="nw-halves">
             <div class="nw-half">
               <div class="nw-heading">
-                <h3>Where does each {data.what} live on this neuron’s axis?</h3>
+                <h3 title={`Where does each ${data.what} live on this neuron’s axis?`}>
+                  Activation distributions
+                </h3>
                 <span class="nw-quiet nw-small">dashed: fitted normal curve</span>
                 {data.labels.length > MANY && <Find state={state} data={data} />}
               </div>

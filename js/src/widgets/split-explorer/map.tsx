@@ -47,9 +47,10 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
   const count = state.current.value?.concepts.length ?? 0;
   return (
     <div class="nw-map">
-      <h3>
-        The {data.tree.n.toLocaleString("en")} samples,{" "}
-        {data.elsewhere ? `by ${data.method}` : "as the layer sees them"}
+      <h3
+        title={`How near are the ${data.tree.n.toLocaleString("en")} samples to each other, ${data.elsewhere ? `to ${data.method}` : "as the layer sees them"}?`}
+      >
+        Sample map{data.elsewhere ? ` by ${data.method}` : ""}
       </h3>
       <div class="nw-plane">
         <Canvas
@@ -128,17 +129,17 @@ function drawMap(
       pen.fillStyle = i ? cut.concepts[i - 1].color : theme.faint;
       for (const s of group) {
         if (lit && lit[s] !== front) continue;
-        const left = cut.mark?.[s] === 2;
+        const outlier = cut.mark?.[s] === 2;
         pen.beginPath();
-        pen.arc(points[2 * s], points[2 * s + 1], left ? radius - 1 : radius, 0, 2 * Math.PI);
-        if (left) {
+        pen.arc(points[2 * s], points[2 * s + 1], outlier ? radius - 1 : radius, 0, 2 * Math.PI);
+        if (outlier) {
           pen.lineWidth = 1.4;
           pen.strokeStyle = theme.quiet;
           pen.stroke();
           continue;
         }
         pen.fill();
-        // A paper-coloured rim parts neighbours; an inked one says: lit, or moved by k-means.
+        // A paper-coloured rim parts neighbours; an inked one says: lit, or reassigned by k-means.
         const inked = (lit && front) || cut.mark?.[s] === 1;
         pen.lineWidth = inked ? 1.4 : 0.8;
         pen.strokeStyle = inked ? theme.ink : theme.paper;

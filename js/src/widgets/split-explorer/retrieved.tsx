@@ -13,11 +13,10 @@ const READING: Record<By, string> = { cosine: "direction", dot: "dot product" };
 /** How samples are compared with a concept. */
 export function ReadingField({ state }: { state: State }) {
   return (
-    <label title="direction: by the cosine with the concept, about the layer's mean; dot product: as in the paper, where long vectors come first">
+    <label title="How are samples compared with a concept? direction: by the cosine about the layer's mean; dot product: as in the paper, where long vectors come first">
       retrieve by{" "}
       <select
         class="nw-by"
-        aria-label="how concepts retrieve samples"
         value={state.by.value}
         onChange={(event) => state.by.set(event.currentTarget.value as By)}
       >
@@ -45,7 +44,7 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
   if (!retrieved) {
     return (
       <p class="nw-caption nw-pending">
-        {busy ? `comparing all ${all}…` : `what it retrieves from all ${all}: needs the kernel`}
+        {busy ? `comparing all ${all}…` : `retrieval from all ${all} needs the kernel`}
       </p>
     );
   }
@@ -55,7 +54,9 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
   return (
     <>
       <p class="nw-caption">
-        <span title={`by ${READING[by]}, from all ${all}`}>retrieved from all {all}</span>
+        <span title={`Which of all ${all} samples are nearest to the concept, by ${READING[by]}?`}>
+          retrieved from all {all}
+        </span>
         {precision && (
           <PrecisionBar
             {...precision}
@@ -74,12 +75,12 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
         data={data}
       />
       <p class="nw-caption">
-        <span title="percentile: where these stand on the neuron (their median); cosine: of the concept vector with the neuron's axis">
+        <span title="How strongly do the retrieved samples activate the neuron? Their median percentile, and the cosine of the concept vector with the neuron's axis.">
           on the neuron: {ordinal(retrieved.percentile[by])} percentile, cosine{" "}
           {fixed(retrieved.cosine, 2)}
         </span>
         {shared !== null && (
-          <span title="of what it retrieves, how much another concept of this cut retrieves too">
+          <span title="How much of what it retrieves does another concept retrieve too?">
             {percent(shared)} shared
           </span>
         )}

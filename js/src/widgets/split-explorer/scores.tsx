@@ -5,14 +5,14 @@ import "./scores.css";
 
 const said = (value: number | null) => (value === null ? "–" : short(value));
 
-/** `moved`: whether the line is elsewhere than at the suggested cut, of which the scores are. */
-export function Scores({ scores, moved }: { scores: Score[]; moved: boolean }) {
+/** `elsewhere`: whether the cut height is not the suggested one, of which the scores are. */
+export function Scores({ scores, elsewhere }: { scores: Score[]; elsewhere: boolean }) {
   const brief = scores.filter(({ main }) => main).map((s) => `${s.title} ${said(s.value)}`);
   return (
     <details class="nw-scores">
-      <summary title="at the suggested cut">
+      <summary title="How polysemantic is the neuron, at the suggested cut?">
         <span class="nw-brief">
-          scores{moved ? " at the suggested cut" : ""}
+          scores{elsewhere ? " at the suggested cut" : ""}
           <span class="nw-score-list">: {brief.join(" · ") || "…"}</span>
         </span>
       </summary>

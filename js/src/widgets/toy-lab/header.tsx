@@ -28,7 +28,7 @@ export function TrainingHeader({ state }: { state: State }) {
         <button
           type="button"
           aria-disabled={over}
-          title="one step of each run"
+          title="Train each run by one step?"
           onClick={ask("train.step")}
         >
           step
@@ -36,12 +36,12 @@ export function TrainingHeader({ state }: { state: State }) {
         <button
           type="button"
           aria-disabled={over}
-          title="on to the next power of two: about twice as many steps"
+          title="Train to the next power of two, about twice as many steps?"
           onClick={ask("train.double")}
         >
           ×2
         </button>
-        <button type="button" title="back to step 0" onClick={ask("train.reset")}>
+        <button type="button" title="Start again from step 0?" onClick={ask("train.reset")}>
           reset
         </button>
       </fieldset>

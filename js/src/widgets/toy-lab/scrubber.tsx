@@ -59,7 +59,7 @@ export function Scrubber({ state }: { state: State }) {
           type="button"
           class="nw-live"
           aria-pressed={live}
-          title="show training as it is now"
+          title="What is training like now?"
           onClick={() => state.setCheckpoint(null)}
         >
           live
