@@ -25,7 +25,7 @@ export interface Concept {
   /** The tokens that most of it are; undefined where it is not named by tokens. */
   tokens: string | undefined;
   range: [number, number];
-  /** How many samples k-means brought here, and how many of the cluster it left out. */
+  /** Samples that k-means reassigned to it, and outliers of its cluster. */
   reassigned: number;
   outliers: number;
   /** Whether its members are k-means': then `retrieved` is its own. */
@@ -118,7 +118,7 @@ function describe(data: TreeMessage, samples: Int32Array) {
   };
 }
 
-/** A concept of the tree stays the same object while it looks the same, so that its card rests. */
+/** Concepts by node: one that looks the same stays the same object, and its card is not redrawn. */
 export type Seen = Map<number, Concept>;
 
 /** The tokens, at most three, that more than half of the samples are. */
@@ -171,13 +171,13 @@ export function cutAt(
   const nodes = cut(tree, threshold).filter((node) => tree.size[node] >= data.minSize);
   const of = new Int16Array(tree.n).fill(-1);
   let assigned = 0;
-  const who = identities(data, nodes, names);
+  const identity = identities(data, nodes, names);
   const concepts = nodes.map((node, i): Concept => {
     const samples = members(tree, node);
     for (const sample of samples) of[sample] = i;
     assigned += samples.length;
     const last = seen.get(node);
-    const { slot, given } = who[i];
+    const { slot, given } = identity[i];
     const about = last ?? describe(data, samples);
     const name = titled(data, given, about, i);
     if (last && last.number === i + 1 && last.key === keyOf(slot) && last.name === name)
@@ -218,13 +218,13 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
     if (mark === 2) outliersOf[before.of[sample]]++;
   });
   const nodes = Array.from(done.node).filter((node) => node >= 0);
-  const who = identities(data, nodes, names);
-  const used = new Set(who.map(({ slot }) => slot));
+  const identity = identities(data, nodes, names);
+  const used = new Set(identity.map(({ slot }) => slot));
   let spare = 0;
   const concepts = groups.map((group, i): Concept => {
     const node = done.node[i];
     const about = describe(data, Int32Array.from(group));
-    const known = node >= 0 ? who[nodes.indexOf(node)] : null;
+    const known = node >= 0 ? identity[nodes.indexOf(node)] : null;
     while (!known && used.has(spare)) spare++;
     const slot = known ? known.slot : spare++;
     const name = known?.given;

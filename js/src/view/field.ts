@@ -3,11 +3,11 @@ import { useRef } from "preact/hooks";
 
 type Typing = { currentTarget: HTMLInputElement };
 
-/** What makes a field show `value`, except while somebody types in it; `commit` gets the field. */
+/** Properties of a field that shows `value` and keeps what is being typed; `commit` gets the field. */
 export function useTyped(value: string | number, commit: (field: HTMLInputElement) => void) {
   const draft = useRef<string | null>(null);
   const settle = ({ currentTarget: field }: Typing) => {
-    // Committed with Enter, it changes once more when it loses the focus.
+    // After Enter, the browser reports one more change when the field loses the focus.
     if (draft.current === null) return;
     draft.current = null;
     commit(field);

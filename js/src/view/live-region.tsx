@@ -1,23 +1,23 @@
-/** What the screen says, to those who hear it. */
+/** Tells screen readers what has changed on the screen. */
 import { useSignal, useSignalEffect } from "@preact/signals";
 
-/** What has not changed for so long has said what it wanted to say. */
+/** Milliseconds without a change after which a text is read out. */
 const REST = 600;
 
-/** Speaks `text()` when it rests; stays silent where that is `null`. */
+/** Reads `text()` out when it rests; stays silent where that is `null`. */
 export function LiveRegion({ text }: { text: () => string | null }) {
-  const aloud = useSignal("");
+  const spoken = useSignal("");
   useSignalEffect(() => {
-    const now = text();
-    if (now === null) return;
+    const said = text();
+    if (said === null) return;
     const timer = setTimeout(() => {
-      aloud.value = now;
+      spoken.value = said;
     }, REST);
     return () => clearTimeout(timer);
   });
   return (
     <p class="nw-hidden" aria-live="polite">
-      {aloud.value}
+      {spoken.value}
     </p>
   );
 }

@@ -1,30 +1,30 @@
-/** A field for a number: it says again what is true where what was typed is not taken. */
+/** A field for a number, which goes back to its value when what was typed is not accepted. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Status } from "../protocol/status";
 import { useTyped } from "./field";
 import "./number-field.css";
 
-/** Milliseconds that an answer may take until the field says again what is true. */
+/** Milliseconds to wait for an answer before the field goes back to its value. */
 export const PATIENCE = 1500;
 
 interface Props {
-  /** A class of its own. */
+  /** CSS class of this field. */
   name?: string;
   id?: string;
   label?: string;
   title?: string;
   placeholder?: string;
-  /** The number as it is written; "" where there is none. */
+  /** The number as text; "" where there is none. */
   value: string;
-  /** What a text means; NaN where it is no number. */
+  /** Text -> number; NaN where it is no number. */
   read: (text: string) => number;
   /** Whether the field has arrows that step by 1, from `least` on. */
   least?: number;
   onNumber: (value: number) => void;
   onWrong?: (text: string) => void;
-  /** Of the kernel that is asked: after an error, the number that it refused goes. */
+  /** Status of the kernel: after an error, the field drops the number that was refused. */
   status?: Status;
-  /** Whether the kernel works on what was typed, which stays until it has done so. */
+  /** While the kernel works, the field keeps what was typed. */
   busy?: boolean;
 }
 
@@ -50,10 +50,10 @@ export function NumberField(props: Props) {
     }
     asked.current = field.value;
     onNumber(number);
-    // Refused once more, the status stays as it was.
+    // The same refusal twice does not change the status.
     setTimeout(() => keepsAsked() && show(), PATIENCE);
   });
-  // What was refused or cancelled does not stay in the field, nor what something else has changed.
+  // Drop what was refused or cancelled, and what something else has changed.
   useEffect(() => {
     if (!isFocused()) show();
   });

@@ -106,7 +106,7 @@ export function PreviewOf(props: Props) {
   return <Plain {...props} />;
 }
 
-/** A preview that is not drawn anew while something is dragged. */
+/** A preview that a drag does not draw again. */
 export const RestingPreview = memo(
   PreviewOf,
   (a, b) =>

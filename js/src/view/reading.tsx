@@ -1,4 +1,4 @@
-/** How far the capture is, on a line that is as tall when it has ended. */
+/** Progress of the capture, on a line that keeps its height when it has ended. */
 import { type Reading, shareOf, spoken } from "../protocol/reading";
 import "./reading.css";
 

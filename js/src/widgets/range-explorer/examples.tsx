@@ -81,7 +81,7 @@ function Strip({
   const lit = new Set(state.selection.value);
   const chosen = state.label.value;
   // Of many classes only the chosen one's came along.
-  const kept = !state.own.value || samples.faceLabel.includes(chosen);
+  const isSent = !state.own.value || samples.faceLabel.includes(chosen);
   return (
     <div
       class={text ? "nw-lines nw-picks" : "nw-tiles nw-picks"}
@@ -121,7 +121,7 @@ function Strip({
       })}
       {!shown.length && (
         <span class="nw-quiet nw-none">
-          {kept ? "none" : "not on this page: the kernel has them"}
+          {isSent ? "none" : "not on this page: the kernel has them"}
         </span>
       )}
     </div>

@@ -34,13 +34,13 @@ export function Overlap({ state, data, theme }: Props) {
   const tall = gridOf(classes, 1000).tall * classes + gridOf(classes, 1000).head + 2;
 
   const draw = (pen: CanvasRenderingContext2D, { wide }: Size) => {
-    const now = state.data.value;
-    if (!now) return;
+    const message = state.data.value;
+    if (!message) return;
     const overlaps = state.overlaps.value;
     const grid = gridOf(overlaps.rows.length, wide);
     const picture = heat(overlaps, rgb(pen, state.accent.value));
     const at = overlaps.rows.indexOf(state.label.value);
-    drawOverlap(pen, now, overlaps, grid, picture, at, state.accent.value, theme.value);
+    drawOverlap(pen, message, overlaps, grid, picture, at, state.accent.value, theme.value);
   };
   const cellUnder = (event: MouseEvent) => {
     const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
@@ -107,15 +107,15 @@ function CellTip({
 
 /** The cells as a picture of one pixel each, made once per message and colour. */
 function heatMaker() {
-  let kept: { shown: Overlaps; color: string; canvas: HTMLCanvasElement } | null = null;
+  let cache: { shown: Overlaps; color: string; canvas: HTMLCanvasElement } | null = null;
   return (shown: Overlaps, color: number[]): HTMLCanvasElement => {
-    if (kept?.shown === shown && kept.color === color.join()) return kept.canvas;
+    if (cache?.shown === shown && cache.color === color.join()) return cache.canvas;
     const canvas = document.createElement("canvas");
     const side = shown.rows.length;
     [canvas.width, canvas.height] = [side, side];
     const image = new ImageData(pixels(shown.overlap, side, color), side, side);
     canvas.getContext("2d")?.putImageData(image, 0, 0);
-    kept = { shown, color: color.join(), canvas };
+    cache = { shown, color: color.join(), canvas };
     return canvas;
   };
 }

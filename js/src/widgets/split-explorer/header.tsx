@@ -18,7 +18,7 @@ export function SplitHeader({ state, data }: { state: State; data: TreeMessage }
   const busy = status.state === "running";
   const topId = useUniqueId();
   const methodField = useRef<HTMLSelectElement>(null);
-  // A method that was refused or cancelled does not stay: the field says what is on the screen.
+  // Drop a method that was refused or cancelled: the field says what is on the screen.
   useEffect(() => {
     const field = methodField.current;
     if (field && !busy && field !== document.activeElement) field.value = method.value;
@@ -32,7 +32,7 @@ export function SplitHeader({ state, data }: { state: State; data: TreeMessage }
       neuron: neuron.value,
       top: top.value,
       method: method.value,
-      // Another method has its own.
+      // Another method has its own metrics.
       ...(change.method || !METRIC.has(method.value) ? {} : { metric: metric.value }),
       ...change,
     });

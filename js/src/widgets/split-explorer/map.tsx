@@ -20,19 +20,20 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
   const under = useSignal<{ sample: number; x: number; y: number } | null>(null);
 
   const layout = useMemo(() => {
-    let kept: { map: Float32Array; wide: number; tall: number; made: Float32Array } | null = null;
+    let cache: { map: Float32Array; wide: number; tall: number; points: Float32Array } | null =
+      null;
     return (map: Float32Array, { wide, tall }: Size) => {
-      if (kept?.map !== map || kept.wide !== wide || kept.tall !== tall) {
-        kept = { map, wide, tall, made: placed(map, wide, tall, 14) };
+      if (cache?.map !== map || cache.wide !== wide || cache.tall !== tall) {
+        cache = { map, wide, tall, points: placed(map, wide, tall, 14) };
       }
-      return kept.made;
+      return cache.points;
     };
   }, []);
 
   const draw = (pen: CanvasRenderingContext2D, size: Size) => {
-    const now = state.data.value;
+    const message = state.data.value;
     const cut = state.current.value;
-    if (now && cut) drawMap(pen, layout(now.map, size), cut, state.lit.value, theme.value);
+    if (message && cut) drawMap(pen, layout(message.map, size), cut, state.lit.value, theme.value);
   };
 
   const pointUnder = (event: PointerEvent | MouseEvent) => {
@@ -180,7 +181,7 @@ function drawDots(
   pen.putImageData(image, 0, 0);
 }
 
-/** Any CSS colour -> 0x00BBGGRR, as ImageData has it on the machines of this world. */
+/** Any CSS colour -> 0x00BBGGRR, as ImageData has it on little-endian machines. */
 const packed = (pen: CanvasRenderingContext2D) => {
   const seen = new Map<string, number>();
   return (color: string): number => {

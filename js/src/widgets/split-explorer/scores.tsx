@@ -1,13 +1,13 @@
-/** What the registry's scores say of the neuron: a line, which opens. */
+/** Scores of the neuron, on a line that opens. */
 import { short } from "../../core/scale";
 import type { Score } from "../../protocol/split";
 import "./scores.css";
 
-const said = (value: number | null) => (value === null ? "–" : short(value));
+const written = (value: number | null) => (value === null ? "–" : short(value));
 
 /** `elsewhere`: whether the cut height is not the suggested one, of which the scores are. */
 export function Scores({ scores, elsewhere }: { scores: Score[]; elsewhere: boolean }) {
-  const brief = scores.filter(({ main }) => main).map((s) => `${s.title} ${said(s.value)}`);
+  const brief = scores.filter(({ main }) => main).map((s) => `${s.title} ${written(s.value)}`);
   return (
     <details class="nw-scores">
       <summary title="How polysemantic is the neuron, at the suggested cut?">
@@ -20,7 +20,7 @@ export function Scores({ scores, elsewhere }: { scores: Score[]; elsewhere: bool
         {scores.map(({ name, title, value, about, main }) => (
           <li key={name} class={main ? "" : "nw-part"} title={about}>
             <span>{title}</span>
-            <span class="nw-score-value">{said(value)}</span>
+            <span class="nw-score-value">{written(value)}</span>
             <span class="nw-hidden">{about}</span>
           </li>
         ))}

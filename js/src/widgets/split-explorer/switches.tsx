@@ -24,7 +24,7 @@ export function Switches({ state, indent }: { state: State; indent: number }) {
   );
 }
 
-/** The kernel turns it; where there is none it turns back. */
+/** The kernel turns it; without a kernel it turns back. */
 function PaperSwitch({ state }: { state: State }) {
   const on = state.paper.value;
   return (

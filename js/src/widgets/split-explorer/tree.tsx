@@ -35,21 +35,29 @@ export function ThresholdTree({ state, theme }: Props) {
   const box = useRef<HTMLDivElement>(null);
 
   const layout = useMemo(() => {
-    let kept: { tree: Tree; wide: number; tall: number; made: ReturnType<typeof branches> } | null =
+    let cache: { tree: Tree; wide: number; tall: number; lay: ReturnType<typeof branches> } | null =
       null;
-    return (now: Tree, wide: number, tall: number) => {
-      if (kept?.tree !== now || kept.wide !== wide || kept.tall !== tall) {
-        kept = { tree: now, wide, tall, made: branches(now, wide, tall) };
+    return (drawn: Tree, wide: number, tall: number) => {
+      if (cache?.tree !== drawn || cache.wide !== wide || cache.tall !== tall) {
+        cache = { tree: drawn, wide, tall, lay: branches(drawn, wide, tall) };
       }
-      return kept.made;
+      return cache.lay;
     };
   }, []);
 
   const draw = (pen: CanvasRenderingContext2D, { wide, tall }: Size) => {
-    const now = state.data.value;
+    const message = state.data.value;
     const cut = state.current.value;
-    if (!now || !cut) return;
-    drawTree(pen, now, cut, state, theme.value, { wide: wide - SIDE, tall: tall - FOOT }, layout);
+    if (!message || !cut) return;
+    drawTree(
+      pen,
+      message,
+      cut,
+      state,
+      theme.value,
+      { wide: wide - SIDE, tall: tall - FOOT },
+      layout,
+    );
   };
 
   /** Where a pointer is: sample position and height. */
@@ -79,7 +87,7 @@ export function ThresholdTree({ state, theme }: Props) {
     const tall = area.height - FOOT;
     // The line keeps its distance to the pointer that it had when it was taken.
     const grip = event.clientY - area.top - yOf(state.threshold.value, top, tall);
-    taken(event, (now) => state.setUnit(1 - (now.clientY - grip - area.top) / tall));
+    taken(event, (moved) => state.setUnit(1 - (moved.clientY - grip - area.top) / tall));
   };
 
   return (

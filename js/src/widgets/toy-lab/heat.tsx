@@ -83,13 +83,13 @@ function Heatmap({ state, theme, run }: Props) {
 
   const draw = useMemo(
     () => (pen: CanvasRenderingContext2D, size: Size) => {
-      const now = state.shown.value[run];
-      if (!now) return; // switched off; it will not be on the page for long
+      const still = state.shown.value[run];
+      if (!still) return; // switched off; it will not be on the page for long
       const chosen = state.chosen.value;
       const row = chosen?.run === run ? chosen.row : -1;
-      const column = now.featureOf.indexOf(state.feature.value ?? -1);
-      const look = { still: now, color: state.runs.value[run].color, peak: peakOf(state) };
-      drawHeat(pen, size, picture(pen, size, look), { row, column }, now, theme.value);
+      const column = still.featureOf.indexOf(state.feature.value ?? -1);
+      const look = { still, color: state.runs.value[run].color, peak: peakOf(state) };
+      drawHeat(pen, size, picture(pen, size, look), { row, column }, still, theme.value);
     },
     [run],
   );
