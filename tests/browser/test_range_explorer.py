@@ -149,7 +149,7 @@ def test_another_label_rule_and_mask(notebook: Any, shots: Path) -> None:
     expect(frame.locator(".nw-said-line")).to_contain_text("of trouser inside")
     notebook.follows("explorer.label == acts.label_names.index('trouser')", "True")
     rest(notebook)
-    frame.get_by_text("where it outweighs the others").click()
+    frame.get_by_text("discriminative", exact=True).click()
     notebook.follows("explorer.rule", "discriminative")
     expect(frame.locator(".nw-said-line")).to_contain_text("× as dense as the others")
     frame.get_by_label("mask: the neurons that it edits").select_option("alone")

@@ -22,7 +22,7 @@ const RULES: Segment<Rule>[] = [
   },
   {
     value: "discriminative",
-    text: "where it outweighs the others",
+    text: "discriminative",
     title:
       "Where does it most outweigh the others, with as many samples over all neurons as a normal curve has within τ?",
   },
