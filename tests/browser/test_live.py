@@ -78,7 +78,7 @@ def line(notebook: Any) -> Any:
 
 def shown(notebook: Any, samples: int) -> None:
     """What is on the screen was made from so many samples."""
-    expect(notebook.frame().locator(".nw-own")).to_contain_text(f"its strongest, of {samples}")
+    expect(notebook.frame().locator(".nw-own")).to_contain_text(f"top samples of {samples}")
 
 
 def test_it_refines_in_place_while_somebody_types(notebook: Any, shots: Path) -> None:

@@ -109,7 +109,7 @@ def test_known_features_are_counted_during_the_drag(opened: Any, shots: Path) ->
     notebook.python("explorer.threshold = explorer.split.suggested")
     notebook.python("explorer.refined = True; explorer.wait(30)")
     notebook.follows("explorer.concepts.refined", "True")
-    expect(frame.locator(".nw-switches")).to_contain_text("left out")
+    expect(frame.locator(".nw-switches")).to_contain_text("outlier")
     notebook.follows("said()", repr(shown()))
     notebook.python("explorer.refined = False")
     frame.locator(".nw-neuron").fill("5")

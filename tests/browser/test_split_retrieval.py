@@ -29,7 +29,7 @@ def wanted(by):
 LOOK = r"""cards => cards.map(card => {
   const rows = [...card.querySelectorAll('.nw-tiles')[1].children].map(
     tile => Number(tile.getAttribute('aria-label').match(/sample (\d+)$/)[1]));
-  const share = card.querySelector('.nw-bar')?.getAttribute('aria-label');
+  const share = card.querySelector('.nw-precision-bar')?.getAttribute('aria-label');
   const shared = [...card.querySelectorAll('.nw-caption span')].map(
     span => span.textContent.match(/^(\d+)% shared$/)).find(Boolean)[1];
   return [rows, share ? parseInt(share) : null, Number(shared)];
@@ -37,11 +37,11 @@ LOOK = r"""cards => cards.map(card => {
 
 
 def reading(root: Any) -> Locator:
-    return root.get_by_label("how concepts retrieve samples")
+    return root.get_by_label("retrieve by")
 
 
 def paper(root: Any) -> Locator:
-    return root.get_by_role("switch", name="clustering and retrieval as in the paper")
+    return root.get_by_role("switch", name="paper’s settings")
 
 
 def drag(page: Any, by: float) -> None:
@@ -161,9 +161,10 @@ def test_pale_is_what_does_not_come_back(notebook: Any, shots: Path) -> None:
     pale = [share < 0.5 for share in shares]
     assert True in pale
     assert False in pale
+    # A pale dot is mixed with the paper, which is how `color(srgb ...)` is computed.
     look = """cards => cards.map(card => [
       card.classList.contains('nw-pale'),
-      getComputedStyle(card.querySelector('.nw-dot')).opacity < 1,
+      getComputedStyle(card.querySelector('.nw-dot')).backgroundColor.startsWith('color('),
       [...card.querySelectorAll('.nw-tiles')].every(t => getComputedStyle(t).opacity < 1),
       [...card.querySelectorAll('footer span')].some(e => /^unstable/.test(e.textContent))])"""
     notebook.page.mouse.move(0, 0)

@@ -201,11 +201,35 @@ def cuts() -> dict[str, object]:
     return {"names": {str(k): v for k, v in names.items()}, "cuts": rows}
 
 
+def rename() -> dict[str, object]:
+    """Names after the user has named concepts at several cuts: both languages must agree."""
+    explorer = nw.SplitExplorer(activations("image"), 0, top=50)
+    tree = explorer.split.tree
+    rng = np.random.default_rng(11)
+    steps: list[dict[str, object]] = []
+    while len(steps) < 60:
+        explorer.threshold = float(rng.uniform(0.15, 1.05) * tree.top)
+        nodes = explorer.concepts.nodes.tolist()
+        if not nodes:
+            continue
+        concept = int(rng.integers(len(nodes)))
+        # Every fifth name is taken back.
+        name = f" name {len(steps)} " if len(steps) % 5 else " "
+        explorer.rename(concept, name)
+        steps.append({
+            "threshold": explorer.threshold, "nodes": nodes, "node": nodes[concept], "name": name,
+            "names": dict(explorer.names), "shown": list(explorer.concepts.names),
+        })  # fmt: skip
+    explorer.close()
+    return {"merge": tree.children.ravel().tolist(), "height": tree.height[tree.n :].tolist(),
+            "steps": steps}  # fmt: skip
+
+
 if __name__ == "__main__":
     with_truth, recovery = truths()
     for name, data in {**messages(), **with_truth}.items():
         (HERE / f"{name}.safetensors").write_bytes(data)
     for name, made in (("cuts", cuts()), ("intervals", intervals()), ("overlap", overlap()),
-                       ("recovery", recovery)):  # fmt: skip
+                       ("recovery", recovery), ("rename", rename())):  # fmt: skip
         text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
         (HERE / f"{name}.json").write_text(text, "utf-8")

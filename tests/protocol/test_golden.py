@@ -67,6 +67,16 @@ def test_cuts() -> None:
         assert one == other
 
 
+def test_rename() -> None:
+    then = json.loads((HERE / "rename.json").read_text("utf-8"))
+    now = json.loads(json.dumps(golden.rename()))
+    assert now["merge"] == then["merge"]
+    np.testing.assert_allclose(now["height"], then["height"])
+    for one, other in zip(now["steps"], then["steps"], strict=True):
+        assert one.pop("threshold") == pytest.approx(other.pop("threshold"))
+        assert one == other
+
+
 def test_overlap() -> None:
     then = json.loads((HERE / "overlap.json").read_text("utf-8"))
     np.testing.assert_allclose(golden.overlap(), then, atol=1e-5)

@@ -25,8 +25,9 @@ export interface Concept {
   /** The tokens that most of it are; undefined where it is not named by tokens. */
   tokens: string | undefined;
   range: [number, number];
-  moved: number;
-  left: number;
+  /** Samples that k-means reassigned to it, and outliers of its cluster. */
+  reassigned: number;
+  outliers: number;
   /** Whether its members are k-means': then `retrieved` is its own. */
   refined: boolean;
   retrieved: Retrieved | null;
@@ -37,7 +38,7 @@ export interface Cut {
   /** Concept of each sample, as an index into `concepts`, or -1. */
   of: Int16Array;
   unassigned: number;
-  /** 0 stayed, 1 moved, 2 left; null when the membership is the tree's. */
+  /** 0 stayed, 1 reassigned, 2 outlier; null when the membership is the tree's. */
   mark: Int8Array | null;
 }
 
@@ -117,7 +118,7 @@ function describe(data: TreeMessage, samples: Int32Array) {
   };
 }
 
-/** A concept of the tree stays the same object while it looks the same, so that its card rests. */
+/** Concepts by node: one that looks the same stays the same object, and its card is not redrawn. */
 export type Seen = Map<number, Concept>;
 
 /** The tokens, at most three, that more than half of the samples are. */
@@ -170,13 +171,13 @@ export function cutAt(
   const nodes = cut(tree, threshold).filter((node) => tree.size[node] >= data.minSize);
   const of = new Int16Array(tree.n).fill(-1);
   let assigned = 0;
-  const who = identities(data, nodes, names);
+  const identity = identities(data, nodes, names);
   const concepts = nodes.map((node, i): Concept => {
     const samples = members(tree, node);
     for (const sample of samples) of[sample] = i;
     assigned += samples.length;
     const last = seen.get(node);
-    const { slot, given } = who[i];
+    const { slot, given } = identity[i];
     const about = last ?? describe(data, samples);
     const name = titled(data, given, about, i);
     if (last && last.number === i + 1 && last.key === keyOf(slot) && last.name === name)
@@ -188,8 +189,8 @@ export function cutAt(
       key: keyOf(slot),
       color: data.palette[slot % data.palette.length],
       name,
-      moved: 0,
-      left: 0,
+      reassigned: 0,
+      outliers: 0,
       refined: false,
       retrieved: null,
     };
@@ -212,22 +213,22 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
     assigned++;
   });
   const before = cutAt(data, done.threshold, {});
-  const leftOf = before.concepts.map(() => 0);
+  const outliersOf = before.concepts.map(() => 0);
   done.mark.forEach((mark, sample) => {
-    if (mark === 2) leftOf[before.of[sample]]++;
+    if (mark === 2) outliersOf[before.of[sample]]++;
   });
   const nodes = Array.from(done.node).filter((node) => node >= 0);
-  const who = identities(data, nodes, names);
-  const used = new Set(who.map(({ slot }) => slot));
+  const identity = identities(data, nodes, names);
+  const used = new Set(identity.map(({ slot }) => slot));
   let spare = 0;
   const concepts = groups.map((group, i): Concept => {
     const node = done.node[i];
     const about = describe(data, Int32Array.from(group));
-    const known = node >= 0 ? who[nodes.indexOf(node)] : null;
+    const known = node >= 0 ? identity[nodes.indexOf(node)] : null;
     while (!known && used.has(spare)) spare++;
     const slot = known ? known.slot : spare++;
     const name = known?.given;
-    const lost = before.concepts.findIndex((concept) => concept.node === node);
+    const former = before.concepts.findIndex((concept) => concept.node === node);
     return {
       number: i + 1,
       node,
@@ -235,8 +236,8 @@ export function refinedAt(data: TreeMessage, done: RefinementMessage, names: Nam
       color: data.palette[slot % data.palette.length],
       name: titled(data, name, about, i),
       ...about,
-      moved: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),
-      left: lost < 0 ? 0 : leftOf[lost],
+      reassigned: group.reduce((sum, sample) => sum + (done.mark[sample] === 1 ? 1 : 0), 0),
+      outliers: former < 0 ? 0 : outliersOf[former],
       refined: true,
       retrieved: done.retrieved[i] ?? null,
     };
@@ -273,9 +274,12 @@ export function identities(
   return out;
 }
 
-/** Names after the user gave `node` a new one, on the screen's `nodes`; empty takes it back. */
+/**
+ * Names after the user gave `node` a new one, on the screen's `nodes`; empty takes it back.
+ * The same rule as `SplitExplorer.rename` in Python; `tests/protocol/rename.json` holds both to it.
+ */
 export function renamed(
-  data: TreeMessage,
+  data: Pick<TreeMessage, "tree">,
   nodes: number[],
   names: Names,
   node: number,

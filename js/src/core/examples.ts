@@ -13,7 +13,7 @@ function reversed(i: number): number {
 }
 
 /**
- * The faces of class `label` (-1: of all classes) in the order in which they are shown: those that
+ * The previews of class `label` (-1: of all classes) in the order in which they are shown: those that
  * come first are spread over the activations, so a moved edge changes few of the shown.
  */
 export function spread({ faceValue, faceLabel }: ExamplesMessage, label: number): Int32Array {

@@ -24,7 +24,7 @@ export function histogram(stills: readonly Still[]): Histogram {
       low = Math.min(low, value);
       high = Math.max(high, value);
     }
-  // With 0, where the rectifier bends.
+  // Include 0, where the rectifier bends.
   [low, high] = [Math.min(0, low), Math.max(0, high)];
   // A round width, so that the bins stay while the biases move.
   const steps = ticks(0, high - low, MOST);

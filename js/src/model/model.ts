@@ -30,8 +30,8 @@ export interface Trait<T> {
 }
 
 /**
- * Traits that change together reach the signals together. While `waits`, only what the view itself
- * sets does, and what is taken `always`; `update` brings the rest.
+ * Traits that change together reach the signals together. While `waits()`, only traits that the view
+ * sets, and those bound with "always", reach them; `update` brings the rest.
  */
 export function traitsOf<Traits>(
   model: Model,
@@ -79,13 +79,13 @@ export function change(
 ): void {
   batch(() => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
-    // With what was on the screen when they were set: the kernel may have moved on.
+    // With the version that was on the screen: the kernel may have a newer one.
     model.set("_seen", serial);
   });
   save(model);
 }
 
-/** Without a kernel (a reopened notebook) there is nobody to tell, and the page goes on alone. */
+/** Without a kernel (a reopened notebook), the change stays on the page. */
 export function save(model: Model): void {
   try {
     model.save_changes();

@@ -6,12 +6,12 @@ import type { Model, Trait } from "./model";
 const NO_KERNEL = "This needs the kernel, which no longer knows this widget: run its cell again.";
 const NO_ANSWER =
   "No answer from the kernel yet: it is busy, or no longer knows this widget (then run its cell again).";
-/** Milliseconds after which a request without an answer is no longer taken for on its way. */
+/** Milliseconds without an answer after which the kernel counts as busy or lost. */
 const PATIENCE = 3000;
 
-/** A kernel that lives acknowledges every request at once with `job.ack`; a lost one says nothing. */
+/** A live kernel acknowledges every request with `job.ack` at once; a lost one does not. */
 export function requestsOf<Request>(model: Model, status: Trait<Status>, lifetime: AbortSignal) {
-  // Ours alone: the kernel that does not answer is not to be told.
+  // A signal of the view, not a trait: a kernel that does not answer cannot be told.
   const silence = signal<Status | null>(null);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const fail = (text: string) => {
@@ -29,7 +29,7 @@ export function requestsOf<Request>(model: Model, status: Trait<Status>, lifetim
   return {
     /** Whether the kernel does not answer. */
     gone: computed(() => silence.value !== null),
-    /** What the kernel says of itself, or that it says nothing. */
+    /** The kernel's status, or that it does not answer. */
     status: computed(() => silence.value ?? status.value),
 
     request(message: Request) {

@@ -1,5 +1,5 @@
 /**
- * A component that is not drawn anew while its properties are the same.
+ * A component that is drawn again only when its properties change.
  *
  * Preact's own is in `preact/compat`, which as soon as it is imported makes every `onChange` of a
  * field an `onInput`: a number would be committed at each of its digits.

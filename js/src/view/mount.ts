@@ -1,4 +1,5 @@
-/** A widget as anywidget wants it: one tree of components per cell, gone with its cell. */
+/** A widget in the form that anywidget expects: one tree of components per view. */
+import "./theme.css";
 import { type ComponentType, h, render } from "preact";
 import { keepKeys } from "../model/keys";
 import type { Model } from "../model/model";

@@ -1,6 +1,7 @@
-/** How far the capture is, on a line that is as tall when it has ended. */
+/** Progress of the capture, on a line that keeps its height when it has ended. */
 import { shareOf, spoken } from "../protocol/reading";
 import type { CaptureProgress } from "../protocol/schema";
+import "./reading.css";
 
 export function ReadingLine({ reading, onStop }: { reading: CaptureProgress; onStop: () => void }) {
   const { state, text } = reading;

@@ -1,6 +1,7 @@
 /** What the kernel is doing, how to stop it, and its errors in words. */
 import { useSignal } from "@preact/signals";
 import type { Status } from "../protocol/schema";
+import "./status.css";
 
 export function StatusBar({ status, onCancel }: { status: Status; onCancel: () => void }) {
   const dismissed = useSignal<Status | null>(null);

@@ -1,8 +1,8 @@
-/** Stands in for a widget that no page showed: its view asks the kernel for the rest of it. */
+/** Stands in for a widget that no page showed: its view asks the kernel for the whole widget. */
 import type { Model } from "../../model/model";
 import { present } from "../../model/presence";
 
-/** Milliseconds that a kernel that lives takes at most, unless it is busy. */
+/** Milliseconds within which a live kernel answers, unless it is busy. */
 const PATIENCE = 1000;
 
 export default {

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { isolated } from "../../core/direction";
 import type { RangesMessage } from "../../protocol/ranges";
 import type { State } from "./state";
+import "./completions.css";
 
 const COLUMNS = [
   ["base", "no mask"],
@@ -14,20 +15,23 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
   const field = useRef<HTMLInputElement>(null);
   // A prompt that Python sets shows in the field, unless somebody is typing there.
   useEffect(() => {
-    const now = field.current;
-    if (now && now !== document.activeElement && state.prompt.value) now.value = state.prompt.value;
+    const input = field.current;
+    if (input && input !== document.activeElement && state.prompt.value)
+      input.value = state.prompt.value;
   }, [state.prompt.value]);
   const ask = () => {
     const prompt = field.current?.value ?? "";
     if (prompt.trim()) state.request({ type: "prompt.request", prompt });
   };
-  const done = state.completions.value;
-  const masked = isolated(data.labels[done ? done.label : state.label.value] ?? "");
-  const writing = done !== null && !done.done;
+  const completions = state.completions.value;
+  const masked = isolated(data.labels[completions ? completions.label : state.label.value] ?? "");
+  const writing = completions !== null && !completions.done;
   return (
-    <section class="nw-completions" aria-label="What the model writes">
+    <section class="nw-completions" aria-label="Completions">
       <div class="nw-heading">
-        <h3>What the model writes with {masked} masked</h3>
+        <h3 title={`What does the model write with ${masked} masked?`}>
+          Completions with {masked} masked
+        </h3>
       </div>
       <form
         onSubmit={(event) => {
@@ -51,7 +55,7 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
         />
         <button type="submit">complete</button>
       </form>
-      {done && (
+      {completions && (
         <div class="nw-written" aria-live="off" aria-busy={writing}>
           {COLUMNS.map(([mask, said]) => (
             <div key={mask}>
@@ -59,8 +63,8 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
                 <i class={`nw-swatch nw-${mask}`} /> {said}
               </h4>
               <p dir="auto">
-                <span class="nw-quiet">{done.prompt}</span>
-                {done[mask]}
+                <span class="nw-quiet">{completions.prompt}</span>
+                {completions[mask]}
                 {writing && <i class="nw-caret" />}
               </p>
             </div>

@@ -1,71 +1,68 @@
 /** How wide the range is, by which rule, and in words what it holds. */
 import type { Rule } from "../../protocol/schema";
-import { Aloud } from "../../view/aloud";
-import { useTyped } from "../../view/field";
-import { useUnique } from "../../view/unique";
+import { LiveRegion } from "../../view/live-region";
+import { decimal, NumberField } from "../../view/number-field";
+import { type Segment, Segmented } from "../../view/segmented";
+import { Slider } from "../../view/slider";
 import type { State } from "./state";
+import "./controls.css";
 
-const RULES: [Rule, string, string][] = [
-  ["gaussian", "mean ± τσ", "as far from the mean as τ standard deviations"],
-  ["quantile", "quantiles", "as many samples on either side as a normal curve has at τ"],
-  [
-    "discriminative",
-    "where it outweighs the others",
-    "as many samples as a normal curve has within τ, over all neurons, where it most outweighs the others",
-  ],
+/** The largest tau, in standard deviations. */
+const WIDEST = 4;
+const RULES: Segment<Rule>[] = [
+  {
+    value: "gaussian",
+    text: "mean ± τσ",
+    title: "Which activations are within τ standard deviations of the mean?",
+  },
+  {
+    value: "quantile",
+    text: "quantiles",
+    title: "Between which quantiles are as many samples as a normal curve has within τ?",
+  },
+  {
+    value: "discriminative",
+    text: "discriminative",
+    title:
+      "Where does it most outweigh the others, with as many samples over all neurons as a normal curve has within τ?",
+  },
 ];
 
 export function Controls({ state }: { state: State }) {
   const { tau, rule, custom } = state;
-  const group = useUnique();
-  const number = useTyped(tau.value.toFixed(2), (field) => {
-    const text = field.value.trim();
-    const value = Number(text.replace(",", "."));
-    if (text && Number.isFinite(value)) state.setTau(value);
-    field.value = tau.value.toFixed(2);
-  });
-  const loose = custom.value ? "nw-loose" : "";
   return (
     <div class="nw-controls">
-      <div class={`nw-slider ${loose}`}>
-        <span class="nw-quiet">width τ</span>
-        <input
-          type="range"
-          min="0"
-          max="4"
-          step="0.01"
+      <div class={`nw-slider ${custom.value ? "nw-inactive" : ""}`}>
+        <span class="nw-quiet" title="How many standard deviations wide is the range?">
+          width τ
+        </span>
+        <Slider
           value={tau.value}
-          aria-label="width tau of the range"
-          style={{ "--nw-at": `${tau.value * 25}%` }}
-          onInput={(event) => state.setTau(Number(event.currentTarget.value))}
+          max={WIDEST}
+          step={0.01}
+          label="width tau of the range"
+          onValue={(value) => state.setTau(value)}
         />
-        <input
-          class="nw-number"
-          type="text"
-          inputMode="decimal"
-          aria-label="tau as a number, 0 to 4"
-          {...number}
+        <NumberField
+          name="nw-number"
+          label={`tau as a number, 0 to ${WIDEST}`}
+          value={tau.value.toFixed(2)}
+          read={decimal}
+          onNumber={(value) => state.setTau(value)}
         />
       </div>
       <div class="nw-rules">
-        <div class={`nw-segments ${loose}`} role="radiogroup" aria-label="rule of the range">
-          {RULES.map(([name, text, title]) => (
-            <label key={name} title={title}>
-              <input
-                type="radio"
-                name={group}
-                class="nw-hidden"
-                checked={rule.value === name}
-                onClick={() => state.setRule(name)}
-              />
-              <span>{text}</span>
-            </label>
-          ))}
-        </div>
+        <Segmented
+          label="rule of the range"
+          segments={RULES}
+          chosen={rule.value}
+          onChoose={(next) => state.setRule(next)}
+          inactive={custom.value}
+        />
         <button
           type="button"
           hidden={!custom.value}
-          title="give up the edges you dragged"
+          title="Give up the edges that you dragged?"
           onClick={() => state.followRule()}
         >
           back to τ
@@ -73,7 +70,7 @@ export function Controls({ state }: { state: State }) {
       </div>
       <p class="nw-said-line">{state.said.value}</p>
       <p class="nw-quiet">{state.salience.value}</p>
-      <Aloud text={() => state.said.value} />
+      <LiveRegion text={() => state.said.value} />
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { short } from "../../core/scale";
 import type { RangesMessage } from "../../protocol/ranges";
 import type { Bar, Bars, Measure } from "../../protocol/schema";
 import type { State } from "./state";
+import "./cost.css";
 
 const MASKS = [
   ["base", "no mask"],
@@ -21,9 +22,9 @@ interface Props {
 
 export function Cost({ state, data }: Props) {
   return (
-    <section class="nw-cost" aria-label="What the mask costs the model">
+    <section class="nw-cost" aria-label="Mask cost">
       <div class="nw-heading">
-        <h3>What the mask costs the model</h3>
+        <h3 title="What does the mask cost the model?">Mask cost</h3>
         {state.can.value.measure && <Masked state={state} />}
       </div>
       {state.can.value.measure ? (
@@ -48,7 +49,8 @@ function Masked({ state }: { state: State }) {
     <label class="nw-masked">
       <span class="nw-quiet">mask</span>
       <select
-        aria-label="neurons that the mask edits"
+        aria-label="mask: the neurons that it edits"
+        title="Which neurons does the mask edit?"
         value={alone.value ? "alone" : String(top.value)}
         onChange={(event) => {
           const { value } = event.currentTarget;

@@ -7,6 +7,7 @@ import type { RangesMessage } from "../../protocol/ranges";
 import { taken } from "../../view/drag";
 import { PAD } from "./paint";
 import type { State } from "./state";
+import "./edges.css";
 
 export function Edges({ state, data }: { state: State; data: RangesMessage }) {
   const domain = domainOf(data);
@@ -23,10 +24,10 @@ export function Edges({ state, data }: { state: State; data: RangesMessage }) {
     const [low, high] = [i & ~1, i | 1];
     const units = [low, high].map((at) => unitOf(state.pieces.value[at], domain));
     let edge = units[0] === units[1] ? -1 : i;
-    taken(event, (now) => {
-      const way = now.clientX - event.clientX;
+    taken(event, (moved) => {
+      const way = moved.clientX - event.clientX;
       if (edge < 0 && way) edge = way < 0 ? low : high;
-      if (edge >= 0) state.moveEdge(edge, (now.clientX - grip - left) / wide);
+      if (edge >= 0) state.moveEdge(edge, (moved.clientX - grip - left) / wide);
     });
   };
 

@@ -3,9 +3,10 @@
 import { isolated } from "../../core/direction";
 import { colorOf, standsFor } from "../../core/ranges";
 import type { ExamplesMessage, RangesMessage } from "../../protocol/ranges";
-import { RestingFace } from "../../view/faces";
-import { useUnique } from "../../view/unique";
+import { RestingPreview } from "../../view/previews";
+import { Segmented } from "../../view/segmented";
 import type { State } from "./state";
+import "./examples.css";
 
 interface Props {
   state: State;
@@ -15,29 +16,23 @@ interface Props {
 export function Examples({ state, data }: Props) {
   const { inside, outside } = state.examples.value;
   const name = isolated(data.labels[state.label.value]);
-  const group = useUnique();
   const samples = state.samples.value;
   if (!samples?.faceRow.length) return null;
   return (
     <section class="nw-examples" aria-label="Examples">
       <div class="nw-heading">
-        <h3>Examples</h3>
-        <div class="nw-segments" role="radiogroup" aria-label="whose examples">
-          {[true, false].map((own) => (
-            <label key={String(own)} title={own ? `only ${name}` : undefined}>
-              <input
-                type="radio"
-                name={group}
-                class="nw-hidden"
-                checked={state.own.value === own}
-                onClick={() => {
-                  state.own.value = own;
-                }}
-              />
-              <span>{own ? `only ${name}` : `all ${data.what}s`}</span>
-            </label>
-          ))}
-        </div>
+        <h3 title="Which samples would the mask change, and which not?">Examples</h3>
+        <Segmented
+          label="whose examples"
+          segments={[
+            { value: true, text: `only ${name}`, title: `only ${name}` },
+            { value: false, text: `all ${data.what}s` },
+          ]}
+          chosen={state.own.value}
+          onChoose={(own) => {
+            state.own.value = own;
+          }}
+        />
       </div>
       <p class="nw-caption">
         <span>
@@ -86,37 +81,37 @@ function Strip({
   const lit = new Set(state.selection.value);
   const chosen = state.label.value;
   // Of many classes only the chosen one's came along.
-  const kept = !state.own.value || samples.faceLabel.includes(chosen);
+  const isSent = !state.own.value || samples.faceLabel.includes(chosen);
   return (
     <div
       class={text ? "nw-lines nw-picks" : "nw-tiles nw-picks"}
-      // A face that an edge takes away does not say that the pointer has left it.
+      // A preview that an edge takes away does not say that the pointer has left it.
       onPointerLeave={() => {
         state.hovered.value = null;
       }}
     >
       {shown.map((i) => {
-        const face = state.face(i);
+        const preview = state.preview(i);
         const label = samples.faceLabel[i];
         return (
           <button
             type="button"
             key={i}
             class={label === chosen ? "nw-pick nw-mine" : "nw-pick"}
-            aria-pressed={lit.has(face.row)}
-            aria-label={face.caption}
-            onClick={() => state.toggleRow(face.row)}
+            aria-pressed={lit.has(preview.row)}
+            aria-label={preview.caption}
+            onClick={() => state.toggleRow(preview.row)}
           >
             {text && (
               <span class="nw-tag" dir="auto" title={data.labels[label]}>
                 {data.labels[label]}
               </span>
             )}
-            <RestingFace
-              face={face}
+            <RestingPreview
+              preview={preview}
               color={colorOf(data, label)}
               most={most(data)}
-              lit={lit.has(face.row)}
+              lit={lit.has(preview.row)}
               onHover={(row) => {
                 state.hovered.value = row;
               }}
@@ -126,7 +121,7 @@ function Strip({
       })}
       {!shown.length && (
         <span class="nw-quiet nw-none">
-          {kept ? "none" : "not on this page: the kernel has them"}
+          {isSent ? "none" : "not on this page: the kernel has them"}
         </span>
       )}
     </div>

@@ -3,14 +3,15 @@ import { useSignal } from "@preact/signals";
 import { nextMatch } from "../../core/find";
 import type { RangesMessage } from "../../protocol/ranges";
 import type { State } from "./state";
+import "./find.css";
 
 export function Find({ state, data }: { state: State; data: RangesMessage }) {
   const missing = useSignal("");
   const find = (field: HTMLInputElement) => {
     const text = field.value.trim();
-    const found = text ? nextMatch(data.labels, text, state.label.value) : null;
-    missing.value = text && found === null ? text : "";
-    if (found !== null) state.select(found);
+    const match = text ? nextMatch(data.labels, text, state.label.value) : null;
+    missing.value = text && match === null ? text : "";
+    if (match !== null) state.select(match);
   };
   return (
     <span class="nw-find">

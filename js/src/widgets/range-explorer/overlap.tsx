@@ -7,7 +7,9 @@ import type { Theme } from "../../model/theme";
 import type { RangesMessage } from "../../protocol/ranges";
 import { Canvas, type Size } from "../../view/canvas";
 import { luminance, rgb } from "../../view/color";
+import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
+import "./overlap.css";
 
 interface Props {
   state: State;
@@ -20,8 +22,6 @@ interface Under {
   column: number;
   x: number;
   y: number;
-  /** Of the whole matrix. */
-  wide: number;
 }
 
 export function Overlap({ state, data, theme }: Props) {
@@ -34,32 +34,33 @@ export function Overlap({ state, data, theme }: Props) {
   const tall = gridOf(classes, 1000).tall * classes + gridOf(classes, 1000).head + 2;
 
   const draw = (pen: CanvasRenderingContext2D, { wide }: Size) => {
-    const now = state.data.value;
-    if (!now) return;
+    const message = state.data.value;
+    if (!message) return;
     const overlaps = state.overlaps.value;
     const grid = gridOf(overlaps.rows.length, wide);
     const picture = heat(overlaps, rgb(pen, state.accent.value));
     const at = overlaps.rows.indexOf(state.label.value);
-    drawOverlap(pen, now, overlaps, grid, picture, at, state.accent.value, theme.value);
+    drawOverlap(pen, message, overlaps, grid, picture, at, state.accent.value, theme.value);
   };
-  const find = (event: MouseEvent) => {
+  const cellUnder = (event: MouseEvent) => {
     const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const [x, y] = [event.clientX - area.left, event.clientY - area.top];
     const cell = cellAt(gridOf(classes, area.width), classes, x, y);
-    return cell && { row: cell[0], column: cell[1], x, y, wide: area.width };
+    return cell && { row: cell[0], column: cell[1], x, y };
   };
   const seen = under.value;
   return (
     <section class="nw-overlap" style={{ "--nw-accent": state.accent.value }}>
       <div class="nw-heading">
-        <h3>
+        <h3 title={`How much of the distributions of two ${data.what}s coincides?`}>
           {many
-            ? `What overlaps ${isolated(data.labels[state.label.value])} most?`
-            : `How much do the ${data.what}s overlap?`}
+            ? `Overlap with ${isolated(data.labels[state.label.value])}`
+            : `Overlap of ${data.what}s`}
         </h3>
         {many && (
           <span class="nw-quiet nw-small">
-            {classes - 1} of {data.labels.length.toLocaleString("en")} {data.what}s, nearest first
+            {classes - 1} of {data.labels.length.toLocaleString("en")} {data.what}s, largest overlap
+            first
           </span>
         )}
         <span class="nw-legend nw-quiet" aria-hidden="true">
@@ -71,30 +72,29 @@ export function Overlap({ state, data, theme }: Props) {
           label={`Overlap of the distributions of ${classes} ${data.what}s on this neuron`}
           draw={draw}
           onPointerMove={(event) => {
-            under.value = find(event);
+            under.value = cellUnder(event);
           }}
           onPointerLeave={() => {
             under.value = null;
           }}
           onClick={(event) => {
-            const found = find(event);
-            if (found) state.select(shown.rows[found.row]);
+            const cell = cellUnder(event);
+            if (cell) state.select(shown.rows[cell.row]);
           }}
         />
-        {seen && <Tip data={data} shown={shown} {...seen} />}
+        {seen && <CellTip data={data} shown={shown} {...seen} />}
       </div>
     </section>
   );
 }
 
-function Tip({
+function CellTip({
   data,
   shown: { rows, overlap },
   row,
   column,
   x,
   y,
-  wide,
 }: Under & { data: RangesMessage; shown: Overlaps }) {
   const [a, b] = [row, column].map((at) => isolated(data.labels[rows[at]] ?? ""));
   const share = overlap[row * rows.length + column];
@@ -102,29 +102,20 @@ function Tip({
     column < 0 || column === row
       ? `${a}: ${data.count[rows[row]].toLocaleString("en")} samples`
       : `${a} and ${b} overlap ${share.toFixed(2)}`;
-  const side = 2 * x > wide ? { right: `calc(100% - ${x}px)` } : { left: `${x}px` };
-  return (
-    <div
-      class={`nw-tip ${y < 40 ? "nw-below" : ""}`}
-      role="tooltip"
-      style={{ top: `${y}px`, ...side }}
-    >
-      {said}
-    </div>
-  );
+  return <Tooltip at={{ x, y }}>{said}</Tooltip>;
 }
 
 /** The cells as a picture of one pixel each, made once per message and colour. */
 function heatMaker() {
-  let kept: { shown: Overlaps; color: string; canvas: HTMLCanvasElement } | null = null;
+  let cache: { shown: Overlaps; color: string; canvas: HTMLCanvasElement } | null = null;
   return (shown: Overlaps, color: number[]): HTMLCanvasElement => {
-    if (kept?.shown === shown && kept.color === color.join()) return kept.canvas;
+    if (cache?.shown === shown && cache.color === color.join()) return cache.canvas;
     const canvas = document.createElement("canvas");
     const side = shown.rows.length;
     [canvas.width, canvas.height] = [side, side];
     const image = new ImageData(pixels(shown.overlap, side, color), side, side);
     canvas.getContext("2d")?.putImageData(image, 0, 0);
-    kept = { shown, color: color.join(), canvas };
+    cache = { shown, color: color.join(), canvas };
     return canvas;
   };
 }

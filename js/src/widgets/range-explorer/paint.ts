@@ -49,9 +49,9 @@ export function xOf(value: number, domain: Domain, wide: number): number {
 
 /** Makes the two pictures, and again only when something that they show has changed. */
 export function layersMaker() {
-  let kept: { look: Look; layers: Layers } | null = null;
+  let cache: { look: Look; layers: Layers } | null = null;
   return (look: Look): Layers => {
-    const old = kept?.look;
+    const old = cache?.look;
     const fresh =
       old?.data === look.data &&
       old.size.wide === look.size.wide &&
@@ -62,9 +62,9 @@ export function layersMaker() {
       old.theme === look.theme &&
       old.chosen === look.chosen &&
       old.accent === look.accent;
-    if (!kept || !fresh)
-      kept = { look, layers: { inside: layer(look, true), outside: layer(look, false) } };
-    return kept.layers;
+    if (!cache || !fresh)
+      cache = { look, layers: { inside: layer(look, true), outside: layer(look, false) } };
+    return cache.layers;
   };
 }
 

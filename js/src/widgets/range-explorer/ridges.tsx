@@ -15,6 +15,7 @@ import { memo } from "../../view/memo";
 import { Edges } from "./edges";
 import { type Dot, drawRidges, firstRow, type Look, layersMaker, PAD } from "./paint";
 import type { State } from "./state";
+import "./ridges.css";
 
 /** Rows beyond this height scroll. */
 const WINDOW = 560;
@@ -37,11 +38,11 @@ export function Ridges({ state, data, theme }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const chosen = state.label.value;
   useEffect(() => {
-    const now = box.current;
-    if (!now) return;
+    const scroller = box.current;
+    if (!scroller) return;
     const [above, below] = [chosen * row, head + (chosen + 1) * row];
-    if (now.scrollTop > above) now.scrollTop = above;
-    else if (now.scrollTop + seen < below) now.scrollTop = below - seen;
+    if (scroller.scrollTop > above) scroller.scrollTop = above;
+    else if (scroller.scrollTop + seen < below) scroller.scrollTop = below - seen;
   }, [chosen]);
 
   const dots = (): Dot[] => {
@@ -51,7 +52,7 @@ export function Ridges({ state, data, theme }: Props) {
     const out: Dot[] = [];
     const samples = state.samples.value;
     for (const at of rows) {
-      const i = state.faceOf(at);
+      const i = state.previewIndexOf(at);
       if (i === undefined || !samples) continue;
       const [value, label] = [samples.faceValue[i], samples.faceLabel[i]];
       out.push({ value, label, strong: at === hovered });
@@ -60,12 +61,12 @@ export function Ridges({ state, data, theme }: Props) {
   };
 
   const draw = (pen: CanvasRenderingContext2D, size: Size) => {
-    const now = state.data.value;
-    if (!now) return;
+    const message = state.data.value;
+    if (!message) return;
     const look: Look = {
-      data: now,
+      data: message,
       size,
-      row: rowHeight(now.labels.length),
+      row: rowHeight(message.labels.length),
       scroll: scroll.value,
       ratio: pen.getTransform().a,
       theme: theme.value,

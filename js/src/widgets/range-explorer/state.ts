@@ -23,9 +23,9 @@ import type {
   RangeExplorerTraits,
   Rule,
 } from "../../protocol/schema";
-import { captionOf, type Face } from "../../view/faces";
+import { captionOf, type Preview } from "../../view/previews";
 
-/** Faces in a strip. */
+/** Previews in a strip. */
 const [PICTURES, LINES] = [8, 4];
 
 export type State = ReturnType<typeof createState>;
@@ -73,22 +73,22 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const accent = computed(() => (data.value ? colorOf(data.value, chosen.value) : "#4477aa"));
   const custom = computed(() => edges.value.length > 0);
   const pieces = computed<Pieces>(() => {
-    const now = data.value;
-    if (!now || now.why[chosen.value]) return [];
+    const message = data.value;
+    if (!message || message.why[chosen.value]) return [];
     if (edges.value.length) return piecesOf(edges.value);
-    return rangeOf(now, chosen.value, rule.value, tau.value);
+    return rangeOf(message, chosen.value, rule.value, tau.value);
   });
   const counts = computed(() => {
-    const now = data.value;
-    return now ? countInside(now, pieces.value) : new Int32Array();
+    const message = data.value;
+    return message ? countInside(message, pieces.value) : new Int32Array();
   });
 
   const overlaps = computed<Overlaps>(() => {
-    const now = data.value;
-    if (!now) return { rows: [], overlap: new Float32Array() };
+    const message = data.value;
+    if (!message) return { rows: [], overlap: new Float32Array() };
     // Of few classes all are shown, whichever is chosen.
-    const rows = shownWith(now, now.labels.length > ALL ? chosen.value : 0);
-    return { rows, overlap: matrixOf(now, rows) };
+    const rows = shownWith(message, message.labels.length > ALL ? chosen.value : 0);
+    return { rows, overlap: matrixOf(message, rows) };
   });
 
   const measure = computed<Measure | null>(() =>
@@ -99,7 +99,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   );
   const stale = computed(() => {
     const done = measure.value;
-    const now = {
+    const setting = {
       neuron: neuron.value,
       label: label.value,
       tau: tau.value,
@@ -108,7 +108,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
       top: top.value,
       alone: alone.value,
     };
-    return done !== null && !same(done.for, now);
+    return done !== null && !same(done.for, setting);
   });
 
   /** Whether the examples are the chosen class's only. */
@@ -119,41 +119,46 @@ export function createState(model: Model, lifetime: AbortSignal) {
     samples.value ? spread(samples.value, own.value ? chosen.value : -1) : new Int32Array(),
   );
   const examples = computed<Examples>(() => {
-    const now = samples.value;
-    if (!now) return { inside: [], outside: [] };
-    return pick(now, order.value, pieces.value, now.faces.kind === "text" ? LINES : PICTURES);
+    const message = samples.value;
+    if (!message) return { inside: [], outside: [] };
+    return pick(
+      message,
+      order.value,
+      pieces.value,
+      message.faces.kind === "text" ? LINES : PICTURES,
+    );
   });
-  const faceAt = computed(
+  const previewIndex = computed(
     () => new Map(Array.from(samples.value?.faceRow ?? [], (row, i) => [row, i] as const)),
   );
 
   /** One line on what the screen shows. */
   const said = computed(() => {
-    const now = data.value;
-    if (!now) return "";
-    const why = now.why[chosen.value];
+    const message = data.value;
+    if (!message) return "";
+    const why = message.why[chosen.value];
     if (why) return why;
-    const [own, others] = sharesOf(now, counts.value, chosen.value);
-    const name = isolated(now.labels[chosen.value]);
+    const [own, others] = sharesOf(message, counts.value, chosen.value);
+    const name = isolated(message.labels[chosen.value]);
     const dense = rule.value === "discriminative" && !custom.value;
-    const least = dense ? denser(barAt(now, chosen.value, tau.value)) : "";
+    const least = dense ? denser(barAt(message, chosen.value, tau.value)) : "";
     const what = custom.value ? "Your range" : `τ ${tau.value.toFixed(2)}${least}`;
     if (dense && !pieces.value.length) return `${what}: ${name} is so nowhere on this neuron`;
-    const rest = now.labels.length > 1 ? `, and ${percent(others)} of all others` : "";
-    const many = custom.value && !alone.value && now.neurons > 1;
+    const rest = message.labels.length > 1 ? `, and ${percent(others)} of all others` : "";
+    const many = custom.value && !alone.value && message.neurons > 1;
     const loose = many ? ` (the mask's other neurons: τ ${tau.value.toFixed(2)})` : "";
     return `${what}: ${percent(own)} of ${name} inside${rest}${loose}`;
   });
   const salience = computed(() => {
-    const now = data.value;
-    if (!now) return "";
-    const rank = now.rank[chosen.value];
+    const message = data.value;
+    if (!message) return "";
+    const rank = message.rank[chosen.value];
     const place = rank === 1 ? "the most" : `the ${ordinal(rank)} most`;
-    const of = now.neurons.toLocaleString("en");
-    return `${now.name} is ${place} salient of ${of} for ${isolated(now.labels[chosen.value])}`;
+    const of = message.neurons.toLocaleString("en");
+    return `${message.name} is ${place} salient of ${of} for ${isolated(message.labels[chosen.value])}`;
   });
 
-  /** A rule, a width or another class takes the user's own edges back. */
+  /** Another rule, width or class discards the edges that the user dragged. */
   const follow = (values: Record<string, unknown>) =>
     change(model, edges.value.length ? { ...values, edges: [] } : values);
   const setTau = perFrame<number>(lifetime, (value) => follow({ tau: value }));
@@ -199,10 +204,10 @@ export function createState(model: Model, lifetime: AbortSignal) {
     },
     /** Move edge `i` to a place on the axis, at most once per frame. */
     moveEdge(i: number, unit: number) {
-      const now = data.value;
-      if (!now || i >= pieces.value.length) return;
-      const domain = domainOf(now);
-      // The end of the track is the end of the axis, whatever the arithmetic makes of it.
+      const message = data.value;
+      if (!message || i >= pieces.value.length) return;
+      const domain = domainOf(message);
+      // Exactly the end of the axis at the end of the track, without rounding.
       const value =
         unit >= 1 ? domain.high : domain.low + Math.max(0, unit) * (domain.high - domain.low);
       setEdges({ of: chosen.value, next: moved(pieces.value, i, value, domain) });
@@ -215,14 +220,16 @@ export function createState(model: Model, lifetime: AbortSignal) {
     },
 
     toggleRow(row: number) {
-      const now = selection.value;
-      selection.set(now.includes(row) ? now.filter((r) => r !== row) : [...now, row]);
+      const selected = selection.value;
+      selection.set(
+        selected.includes(row) ? selected.filter((r) => r !== row) : [...selected, row],
+      );
     },
-    /** Where a dataset row's face is in the message. */
-    faceOf(row: number): number | undefined {
-      return faceAt.value.get(row);
+    /** Where a dataset row's preview is in the message. */
+    previewIndexOf(row: number): number | undefined {
+      return previewIndex.value.get(row);
     },
-    face(i: number): Face {
+    preview(i: number): Preview {
       const { faces, faceRow, faceValue, faceLabel } = samples.value as ExamplesMessage;
       const { labels } = data.value as RangesMessage;
       const row = faceRow[i];

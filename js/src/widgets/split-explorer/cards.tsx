@@ -13,6 +13,7 @@ import { Scores } from "./scores";
 import type { State } from "./state";
 import { percent, Strip } from "./strip";
 import { type Nearest, nearestOf } from "./truth";
+import "./cards.css";
 
 export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   const cut = state.current.value;
@@ -37,15 +38,15 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
       ))}
       {cut.unassigned > 0 && (
         <li class="nw-rest nw-quiet">
-          {cut.unassigned} {cut.unassigned === 1 ? "sample belongs" : "samples belong"} to no
-          concept
-          {cut.mark ? " (outliers, or clusters" : " (clusters"} of fewer than {data.minSize}
-          {cut.mark ? ")" : " at this cut)"}.
+          {cut.unassigned} unassigned {cut.unassigned === 1 ? "sample" : "samples"}:{" "}
+          {cut.mark ? "outliers, or clusters" : "clusters"} of fewer than {data.minSize}
+          {cut.mark ? "" : " at this cut height"}.
         </li>
       )}
       {cut.concepts.length === 0 && (
         <li class="nw-rest">
-          No cluster has {data.minSize} samples or more here. Move the line up for coarser concepts.
+          No cluster has {data.minSize} samples or more here. Raise the cut height for coarser
+          concepts.
         </li>
       )}
     </ul>
@@ -80,13 +81,15 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
           <b>Do not trust these concepts: {data.doubt}.</b>
         </p>
       )}
-      <Scores scores={state.scores.value} moved={state.threshold.value !== data.suggested} />
+      <Scores scores={state.scores.value} elsewhere={state.threshold.value !== data.suggested} />
       <p class="nw-caption">
-        <span>its strongest, of {data.samples.toLocaleString("en")}</span>
+        <span title="Which samples activate the neuron most?">
+          top samples of {data.samples.toLocaleString("en")}
+        </span>
         <ReadingField state={state} />
       </p>
       <Strip
-        faces={rows.map((row) => state.face(row))}
+        previews={rows.map((row) => state.preview(row))}
         color="currentColor"
         state={state}
         data={data}
@@ -99,7 +102,12 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
 function Shares({ cut, total }: { cut: Cut; total: number }) {
   const said = cut.concepts.map(({ name, size }) => `${isolated(name)} ${size}`).join(", ");
   return (
-    <div class="nw-shares" role="img" aria-label={`shared by ${said}`} title={said}>
+    <div
+      class="nw-shares"
+      role="img"
+      aria-label={`concept sizes: ${said}`}
+      title={`How are the top samples shared? ${said}`}
+    >
       {cut.concepts.map(({ key, color, size }) => (
         <i key={key} style={{ background: color, flexGrow: size }} />
       ))}
@@ -127,8 +135,9 @@ const Card = memo(({ state, data, concept, index, lit, shared, feature, matched 
     const among = labelled < size ? ` of ${labelled} labelled` : "";
     facts.push(`${percent(purity)} ${isolated(data.labels[label])}${among}`);
   }
-  if (concept.moved) facts.push(`${concept.moved} moved in`);
-  if (concept.left) facts.push(`${concept.left} left out`);
+  if (concept.reassigned) facts.push(`${concept.reassigned} reassigned`);
+  if (concept.outliers)
+    facts.push(`${concept.outliers} ${concept.outliers === 1 ? "outlier" : "outliers"}`);
   return (
     <li
       class={`nw-card ${lit ? "nw-lit" : ""} ${state.unstable(concept) ? "nw-pale" : ""}`}
@@ -141,7 +150,7 @@ const Card = memo(({ state, data, concept, index, lit, shared, feature, matched 
         <button
           type="button"
           class="nw-dot"
-          title="select its samples"
+          title="Which samples are its own? Click to select them."
           aria-label={`select the samples of concept ${number}`}
           onClick={() => state.selectConcept(index)}
         >
@@ -155,10 +164,10 @@ const Card = memo(({ state, data, concept, index, lit, shared, feature, matched 
         />
         <span class="nw-quiet">{facts.join(" · ")}</span>
       </header>
-      {data.words && !concept.refined && <Apart words={state.wordsOf(concept.node)} />}
+      {data.words && !concept.refined && <Keywords words={state.wordsOf(concept.node)} />}
       <Strip
         mine={concept.key}
-        faces={concept.exemplars.map((sample) => state.face(data.row[sample]))}
+        previews={concept.exemplars.map((sample) => state.preview(data.row[sample]))}
         color={color}
         state={state}
         data={data}
@@ -189,12 +198,15 @@ function Stability({ recurs }: { recurs: number }) {
   return (
     <span
       class="nw-quiet"
-      title="how often it is a cluster again when only half of the samples are clustered"
+      title="How often is it a cluster again when only half of the samples are clustered?"
     >
       {word} {percent(recurs)}
     </span>
   );
 }
+
+/** In characters, where the browser cannot size a field by its content. */
+const widthOf = (name: string) => Math.max(4, name.length);
 
 function NameField({
   name,
@@ -218,11 +230,15 @@ function NameField({
       class="nw-title"
       dir="auto"
       aria-label={`name of concept ${number}`}
-      title="type a name"
+      title="What should it be called?"
       {...typing}
-      size={Math.max(4, name.length)}
+      size={widthOf(name)}
       maxLength={200}
       spellcheck={false}
+      onInput={(event) => {
+        typing.onInput(event);
+        event.currentTarget.size = widthOf(event.currentTarget.value);
+      }}
       onKeyDown={(event) => {
         // JupyterLab has its own meaning for keys outside of fields.
         event.stopPropagation();
@@ -233,19 +249,18 @@ function NameField({
   );
 }
 
-/** The words that set its texts apart; null where they were not looked for yet. */
-function Apart({ words }: { words: string[] | null }) {
+/** The words that are typical of its texts; null where they were not looked for yet. */
+function Keywords({ words }: { words: string[] | null }) {
   return (
     <p
-      class={`nw-caption nw-apart ${words ? "" : "nw-pending"}`}
-      title="words that more of its texts hold than of the neuron's other top samples, and of the dataset"
+      class={`nw-caption ${words ? "" : "nw-pending"}`}
+      title="Which words do more of its texts hold than of the neuron's other top samples, and of the dataset?"
     >
       {words?.length === 0 ? (
-        "no word sets it apart"
+        "no keywords"
       ) : (
         <span>
-          set apart by{" "}
-          {words ? <span class="nw-terms">{words.map(isolated).join(" · ")}</span> : "…"}
+          keywords: {words ? <span class="nw-terms">{words.map(isolated).join(" · ")}</span> : "…"}
         </span>
       )}
     </p>
@@ -266,8 +281,8 @@ function RangeStrip({
   const said = `${short(range[0])} to ${short(range[1])}`;
   return (
     <span
-      class="nw-range"
-      title={`activation ${said}, of ${short(low)} to ${short(high)} on all samples`}
+      class="nw-activation-range"
+      title={`Which activations have its samples? ${said}, of ${short(low)} to ${short(high)} on all samples`}
     >
       <span class="nw-quiet">range</span>
       <span class="nw-track" role="img" aria-label={`activation range ${said}`}>

@@ -1,8 +1,6 @@
 /** SplitExplorer: the front end of `neuronwidgets/widgets/split_explorer.py`. */
 import { widget } from "../../view/mount";
 import { createState } from "./state";
-import "../../view/theme.css";
-import "./style.css";
 import { SplitExplorer } from "./view";
 
 export default widget("nw-split-explorer", createState, SplitExplorer);

@@ -1,14 +1,16 @@
 /** The top samples in the plane of their two largest principal components. */
 import { type Signal, useSignal } from "@preact/signals";
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import type { Cut } from "../../core/concepts";
 import { nearest, placed } from "../../core/map";
 import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
 import { Canvas, type Size } from "../../view/canvas";
 import { rgb } from "../../view/color";
-import { FaceOf } from "../../view/faces";
+import { PreviewOf } from "../../view/previews";
+import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
+import "./map.css";
 
 const MANY = 3000;
 const REACH = 14;
@@ -18,22 +20,23 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
   const under = useSignal<{ sample: number; x: number; y: number } | null>(null);
 
   const layout = useMemo(() => {
-    let kept: { map: Float32Array; wide: number; tall: number; made: Float32Array } | null = null;
+    let cache: { map: Float32Array; wide: number; tall: number; points: Float32Array } | null =
+      null;
     return (map: Float32Array, { wide, tall }: Size) => {
-      if (kept?.map !== map || kept.wide !== wide || kept.tall !== tall) {
-        kept = { map, wide, tall, made: placed(map, wide, tall, 14) };
+      if (cache?.map !== map || cache.wide !== wide || cache.tall !== tall) {
+        cache = { map, wide, tall, points: placed(map, wide, tall, 14) };
       }
-      return kept.made;
+      return cache.points;
     };
   }, []);
 
   const draw = (pen: CanvasRenderingContext2D, size: Size) => {
-    const now = state.data.value;
+    const message = state.data.value;
     const cut = state.current.value;
-    if (now && cut) drawMap(pen, layout(now.map, size), cut, state.lit.value, theme.value);
+    if (message && cut) drawMap(pen, layout(message.map, size), cut, state.lit.value, theme.value);
   };
 
-  const find = (event: PointerEvent | MouseEvent) => {
+  const pointUnder = (event: PointerEvent | MouseEvent) => {
     const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const [x, y] = [event.clientX - area.left, event.clientY - area.top];
     const points = layout(data.map, { wide: area.width, tall: area.height });
@@ -45,30 +48,31 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
   const count = state.current.value?.concepts.length ?? 0;
   return (
     <div class="nw-map">
-      <h3>
-        The {data.tree.n.toLocaleString("en")} samples,{" "}
-        {data.elsewhere ? `by ${data.method}` : "as the layer sees them"}
+      <h3
+        title={`How near are the ${data.tree.n.toLocaleString("en")} samples to each other, ${data.elsewhere ? `to ${data.method}` : "as the layer sees them"}?`}
+      >
+        Sample map{data.elsewhere ? ` by ${data.method}` : ""}
       </h3>
       <div class="nw-plane">
         <Canvas
           label={`Map of the ${data.tree.n} samples in their two largest principal components, coloured by ${count} concepts`}
           draw={draw}
           onPointerMove={(event) => {
-            const found = find(event);
-            if (found?.sample === under.value?.sample) return;
-            under.value = found;
-            state.hoverRow(found ? data.row[found.sample] : null, "point");
+            const point = pointUnder(event);
+            if (point?.sample === under.value?.sample) return;
+            under.value = point;
+            state.hoverRow(point ? data.row[point.sample] : null, "point");
           }}
           onPointerLeave={() => {
             under.value = null;
             state.hoverRow(null);
           }}
           onClick={(event) => {
-            const found = find(event);
-            if (found) state.toggleRow(data.row[found.sample]);
+            const point = pointUnder(event);
+            if (point) state.toggleRow(data.row[point.sample]);
           }}
         />
-        {point && <Tip state={state} data={data} {...point} />}
+        {point && <SampleTip state={state} data={data} {...point} />}
       </div>
     </div>
   );
@@ -82,33 +86,15 @@ interface TipProps {
   y: number;
 }
 
-function Tip({ state, data, sample, x, y }: TipProps) {
-  const self = useRef<HTMLDivElement>(null);
-  // Inside the plane, whatever the text's width.
-  useLayoutEffect(() => {
-    const tip = self.current;
-    const plane = tip?.parentElement;
-    if (!tip || !plane) return;
-    const left = Math.max(
-      0,
-      Math.min(x - tip.offsetWidth / 2, plane.clientWidth - tip.offsetWidth),
-    );
-    tip.style.left = `${left}px`;
-    tip.classList.toggle("nw-below", y < tip.offsetHeight - 20);
-  });
+function SampleTip({ state, data, sample, x, y }: TipProps) {
   if (sample >= data.row.length) return null;
-  const face = state.face(data.row[sample]);
+  const preview = state.preview(data.row[sample]);
   const concept = state.current.value?.concepts[state.current.value.of[sample]];
   return (
-    <div
-      class={`nw-tip ${face.text ? "nw-wide" : ""}`}
-      ref={self}
-      style={{ top: `${y}px` }}
-      role="tooltip"
-    >
-      {(face.picture || face.text) && (
-        <FaceOf
-          face={face}
+    <Tooltip at={{ x, y }} wide={preview.text !== null}>
+      {(preview.picture || preview.text) && (
+        <PreviewOf
+          preview={preview}
           color={concept?.color ?? "currentColor"}
           most={data.range[1]}
           lit={false}
@@ -120,9 +106,9 @@ function Tip({ state, data, sample, x, y }: TipProps) {
           <b>{concept ? concept.name : "no concept"}</b>
         </bdi>
         <br />
-        {face.caption}
+        {preview.caption}
       </div>
-    </div>
+    </Tooltip>
   );
 }
 
@@ -144,17 +130,17 @@ function drawMap(
       pen.fillStyle = i ? cut.concepts[i - 1].color : theme.faint;
       for (const s of group) {
         if (lit && lit[s] !== front) continue;
-        const left = cut.mark?.[s] === 2;
+        const outlier = cut.mark?.[s] === 2;
         pen.beginPath();
-        pen.arc(points[2 * s], points[2 * s + 1], left ? radius - 1 : radius, 0, 2 * Math.PI);
-        if (left) {
+        pen.arc(points[2 * s], points[2 * s + 1], outlier ? radius - 1 : radius, 0, 2 * Math.PI);
+        if (outlier) {
           pen.lineWidth = 1.4;
           pen.strokeStyle = theme.quiet;
           pen.stroke();
           continue;
         }
         pen.fill();
-        // A paper-coloured rim parts neighbours; an inked one says: lit, or moved by k-means.
+        // A paper-coloured rim parts neighbours; an inked one says: lit, or reassigned by k-means.
         const inked = (lit && front) || cut.mark?.[s] === 1;
         pen.lineWidth = inked ? 1.4 : 0.8;
         pen.strokeStyle = inked ? theme.ink : theme.paper;
@@ -195,7 +181,7 @@ function drawDots(
   pen.putImageData(image, 0, 0);
 }
 
-/** Any CSS colour -> 0x00BBGGRR, as ImageData has it on the machines of this world. */
+/** Any CSS colour -> 0x00BBGGRR, as ImageData has it on little-endian machines. */
 const packed = (pen: CanvasRenderingContext2D) => {
   const seen = new Map<string, number>();
   return (color: string): number => {

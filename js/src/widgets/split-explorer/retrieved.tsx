@@ -7,17 +7,17 @@ import type { By } from "../../protocol/schema";
 import type { Retrieved, TreeMessage } from "../../protocol/split";
 import type { State } from "./state";
 import { percent, Strip } from "./strip";
+import "./retrieved.css";
 
 const READING: Record<By, string> = { cosine: "direction", dot: "dot product" };
 
 /** How samples are compared with a concept. */
 export function ReadingField({ state }: { state: State }) {
   return (
-    <label title="direction: by the cosine with the concept, about the layer's mean; dot product: as in the paper, where long vectors come first">
+    <label title="How are samples compared with a concept? direction: by the cosine about the layer's mean; dot product: as in the paper, where long vectors come first">
       retrieve by{" "}
       <select
         class="nw-by"
-        aria-label="how concepts retrieve samples"
         value={state.by.value}
         onChange={(event) => state.by.set(event.currentTarget.value as By)}
       >
@@ -45,7 +45,7 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
   if (!retrieved) {
     return (
       <p class="nw-caption nw-pending">
-        {busy ? `comparing all ${all}…` : `what it retrieves from all ${all}: needs the kernel`}
+        {busy ? `comparing all ${all}…` : `retrieval from all ${all} needs the kernel`}
       </p>
     );
   }
@@ -55,7 +55,9 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
   return (
     <>
       <p class="nw-caption">
-        <span title={`by ${READING[by]}, from all ${all}`}>retrieved from all {all}</span>
+        <span title={`Which of all ${all} samples are nearest to the concept, by ${READING[by]}?`}>
+          retrieved from all {all}
+        </span>
         {precision && (
           <PrecisionBar
             {...precision}
@@ -66,20 +68,20 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
         )}
       </p>
       <Strip
-        faces={Array.from(rows.subarray(0, SHOWN), (row, i) =>
-          state.face(row, retrieved.labels[by][i]),
+        previews={Array.from(rows.subarray(0, SHOWN), (row, i) =>
+          state.preview(row, retrieved.labels[by][i]),
         )}
         color={concept.color}
         state={state}
         data={data}
       />
       <p class="nw-caption">
-        <span title="percentile: where these stand on the neuron (their median); cosine: of the concept vector with the neuron's axis">
+        <span title="How strongly do the retrieved samples activate the neuron? Their median percentile, and the cosine of the concept vector with the neuron's axis.">
           on the neuron: {ordinal(retrieved.percentile[by])} percentile, cosine{" "}
           {fixed(retrieved.cosine, 2)}
         </span>
         {shared !== null && (
-          <span title="of what it retrieves, how much another concept of this cut retrieves too">
+          <span title="How much of what it retrieves does another concept retrieve too?">
             {percent(shared)} shared
           </span>
         )}
@@ -105,7 +107,7 @@ function PrecisionBar({ value, chance, high, level, name, count, color }: BarPro
         {percent(value)} {isolated(name)}
         {level && <b class="nw-differs">, at chance</b>}
       </span>
-      <span class="nw-bar" role="img" aria-label={said}>
+      <span class="nw-precision-bar" role="img" aria-label={said}>
         <i style={{ width: `${value * 100}%`, background: color }} />
         {chance !== null && <i class="nw-chance" style={{ left: `${chance * 100}%` }} />}
       </span>

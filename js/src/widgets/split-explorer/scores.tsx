@@ -1,25 +1,26 @@
-/** What the registry's scores say of the neuron: a line, which opens. */
+/** Scores of the neuron, on a line that opens. */
 import { short } from "../../core/scale";
 import type { NeuronScore } from "../../protocol/schema";
+import "./scores.css";
 
-const said = (value: number | null) => (value === null ? "–" : short(value));
+const written = (value: number | null) => (value === null ? "–" : short(value));
 
-/** `moved`: whether the line is elsewhere than at the suggested cut, of which the scores are. */
-export function Scores({ scores, moved }: { scores: NeuronScore[]; moved: boolean }) {
-  const brief = scores.filter(({ main }) => main).map((s) => `${s.title} ${said(s.value)}`);
+/** `elsewhere`: whether the cut height is not the suggested one, of which the scores are. */
+export function Scores({ scores, elsewhere }: { scores: NeuronScore[]; elsewhere: boolean }) {
+  const brief = scores.filter(({ main }) => main).map((s) => `${s.title} ${written(s.value)}`);
   return (
     <details class="nw-scores">
-      <summary title="at the suggested cut">
+      <summary title="How polysemantic is the neuron, at the suggested cut?">
         <span class="nw-brief">
-          scores{moved ? " at the suggested cut" : ""}
-          <span class="nw-list">: {brief.join(" · ") || "…"}</span>
+          scores{elsewhere ? " at the suggested cut" : ""}
+          <span class="nw-score-list">: {brief.join(" · ") || "…"}</span>
         </span>
       </summary>
       <ul>
         {scores.map(({ name, title, value, about, main }) => (
           <li key={name} class={main ? "" : "nw-part"} title={about}>
             <span>{title}</span>
-            <span class="nw-value">{said(value)}</span>
+            <span class="nw-score-value">{written(value)}</span>
             <span class="nw-hidden">{about}</span>
           </li>
         ))}

@@ -20,12 +20,12 @@ import {
   type TreeMessage,
 } from "../../protocol/split";
 import type { Tree } from "../../protocol/tree";
-import { captionOf, type Face } from "../../view/faces";
+import { captionOf, type Preview } from "../../view/previews";
 
-/** Rows of the dataset that are lit, and who lit them. */
+/** Highlighted rows of the dataset, and what is under the pointer. */
 export interface Hover {
   rows: Set<number>;
-  source: "concept" | "branch" | "point" | "face";
+  source: "concept" | "branch" | "point" | "preview";
   key?: string | undefined;
 }
 
@@ -35,14 +35,14 @@ export type State = ReturnType<typeof createState>;
 
 export function createState(model: Model, lifetime: AbortSignal) {
   const held = new Set<number>();
-  /** The kernel has made the same split anew: that waits until the hand lets go. */
-  const anew = () =>
+  /** Whether newer data of the same split must wait until the hand releases the line. */
+  const updateWaits = () =>
     held.size > 0 &&
     neuron.value === model.get("neuron") &&
     top.value === model.get("top") &&
     method.value === model.get("method") &&
     metric.value === model.get("metric");
-  const trait = traitsOf<SplitExplorerTraits>(model, lifetime, anew);
+  const trait = traitsOf<SplitExplorerTraits>(model, lifetime, updateWaits);
   const neuron = trait("neuron");
   const top = trait("top");
   const method = trait("method");
@@ -74,13 +74,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   const refining = computed(() => refined.value && refinement.value?.threshold !== threshold.value);
   const current = computed<Cut | null>(() => {
-    const now = data.value;
-    if (!now) return null;
+    const message = data.value;
+    if (!message) return null;
     const done = refinement.value;
     if (refined.value && done && done.threshold === threshold.value) {
-      return refinedAt(now, done, names.value);
+      return refinedAt(message, done, names.value);
     }
-    return cutAt(now, threshold.value, names.value, seen.value);
+    return cutAt(message, threshold.value, names.value, seen.value);
   });
 
   const recovery = computed<Recovery | null>(() => {
@@ -101,7 +101,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const shared = computed(() =>
     sharedOf((current.value?.concepts ?? []).map(retrievedOf), by.value),
   );
-  /** The paper's way: Ward's linkage of the vectors as they are, read by the dot product. */
+  /** The paper's settings: Ward's linkage of the vectors as they are, retrieval by dot product. */
   const paper = computed(
     () => method.value === "ward" && metric.value === "euclidean" && by.value === "dot",
   );
@@ -110,13 +110,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const hover = signal<Hover | null>(null);
   /** Which of the top samples are lit: by the pointer, else by the selection. */
   const lit = computed<Uint8Array | null>(() => {
-    const now = data.value;
-    if (!now) return null;
+    const message = data.value;
+    if (!message) return null;
     const rows = hover.value?.rows ?? (selection.value.length ? new Set(selection.value) : null);
     if (!rows) return null;
-    const mask = new Uint8Array(now.tree.n);
-    for (let sample = 0; sample < now.tree.n; sample++)
-      if (rows.has(now.row[sample])) mask[sample] = 1;
+    const mask = new Uint8Array(message.tree.n);
+    for (let sample = 0; sample < message.tree.n; sample++)
+      if (rows.has(message.row[sample])) mask[sample] = 1;
     return mask;
   });
   const litRows = computed<ReadonlySet<number>>(
@@ -129,18 +129,18 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const grip = event.pointerId;
     held.add(grip);
     change(model, { _held: true });
-    const over = (now: PointerEvent) => {
-      if (now.pointerId !== grip) return;
-      for (const name of ENDS) window.removeEventListener(name, over, true);
-      const same = anew();
+    const release = (released: PointerEvent) => {
+      if (released.pointerId !== grip) return;
+      for (const name of ENDS) window.removeEventListener(name, release, true);
+      const same = updateWaits();
       held.delete(grip);
-      // Where the hand left the line, whatever came meanwhile.
+      // The line stays where the hand left it, whatever came meanwhile.
       if (same) threshold.set(threshold.value);
       change(model, { _held: held.size > 0 });
       trait.update();
     };
     for (const name of ENDS)
-      window.addEventListener(name, over, { capture: true, signal: lifetime });
+      window.addEventListener(name, release, { capture: true, signal: lifetime });
   };
 
   const rowsOf = (samples: Iterable<number>): Set<number> => {
@@ -180,7 +180,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     /** How far the capture is; null where there is none. */
     reading: computed(() => ("state" in reading.value ? (reading.value as CaptureProgress) : null)),
 
-    /** A hand takes the line: until it lets go, nothing that the kernel makes anew moves it. */
+    /** While a hand holds the line, a newer picture from the kernel does not move it. */
     hold,
 
     /** Move the line, at most once per frame. */
@@ -199,11 +199,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
     /** Cut so that `node` is one concept (or the least node around it that can be), select it. */
     isolate(node: number) {
-      const [now, tree] = [data.value, treeNow()];
-      if (!now || !tree) return;
+      const [message, tree] = [data.value, treeNow()];
+      if (!message || !tree) return;
       const root = rootOf(tree);
       let chosen = node;
-      while (chosen !== root && tree.size[chosen] < now.minSize) chosen = tree.parent[chosen];
+      while (chosen !== root && tree.size[chosen] < message.minSize) chosen = tree.parent[chosen];
       const above = chosen === root ? topOf(tree) * 1.02 : tree.height[tree.parent[chosen]];
       setThreshold(Math.max(tree.height[chosen], between(tree.height[chosen], above)));
       selection.set(Array.from(rowsOf(members(tree, chosen))));
@@ -224,7 +224,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
       hover.value = { rows: rowsOf(members(tree, node)), source: "branch", key: String(node) };
       return node;
     },
-    hoverRow(row: number | null, source: "face" | "point" = "face") {
+    hoverRow(row: number | null, source: "preview" | "point" = "preview") {
       hover.value = row === null ? null : { rows: new Set([row]), source };
     },
 
@@ -235,25 +235,27 @@ export function createState(model: Model, lifetime: AbortSignal) {
       selection.set(same ? [] : rows);
     },
     toggleRow(row: number) {
-      const now = selection.value;
-      selection.set(now.includes(row) ? now.filter((r) => r !== row) : [...now, row]);
+      const selected = selection.value;
+      selection.set(
+        selected.includes(row) ? selected.filter((r) => r !== row) : [...selected, row],
+      );
     },
     clearSelection() {
       if (selection.value.length) selection.set([]);
     },
 
     rename(node: number, name: string) {
-      const [now, cut] = [data.value, current.value];
-      if (!now || !cut || node < 0) return;
+      const [message, cut] = [data.value, current.value];
+      if (!message || !cut || node < 0) return;
       const nodes = cut.concepts.map((concept) => concept.node).filter((n) => n >= 0);
-      names.set(renamed(now, nodes, names.value, node, name));
+      names.set(renamed(message, nodes, names.value, node, name));
     },
 
     ...requests,
 
     paper,
 
-    /** Cluster and read as the paper does, or as is usual here. */
+    /** Cluster and retrieve with the paper's settings, or with the default ones. */
     setPaper(on: boolean) {
       requests.request({
         type: "split.request",
@@ -265,14 +267,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
       });
     },
 
-    /** What sets a concept's texts apart; null where it was not looked for. */
+    /** Keywords of a concept's texts; null where they were not looked for. */
     wordsOf(node: number): string[] | null {
       return evidence.value?.words.get(node) ?? null;
     },
 
     /** What a concept of the cut retrieves; null where it was not looked up. */
     retrievedOf,
-    /** Whether a concept comes back from so few halves of the samples that it is drawn pale. */
+    /** Whether so few halves of the samples give the concept again that it is drawn pale. */
     unstable(concept: Concept): boolean {
       const recurs = retrievedOf(concept)?.recurs ?? null;
       return recurs !== null && recurs < UNSTABLE;
@@ -281,13 +283,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
     shared,
 
     /** How a sample looks. */
-    face(row: number, label: number | null = null): Face {
-      const now = data.value as TreeMessage;
+    preview(row: number, label: number | null = null): Preview {
+      const message = data.value as TreeMessage;
       const sample = sampleOf.value.get(row);
-      const code = label ?? (sample === undefined ? -1 : (now.label?.[sample] ?? -1));
-      const activation = sample === undefined ? null : now.activation[sample];
-      const caption = captionOf(code >= 0 ? now.labels[code] : null, activation, row);
-      const faces = [now.faces, evidence.value?.faces].find((some) => some?.place.has(row));
+      const code = label ?? (sample === undefined ? -1 : (message.label?.[sample] ?? -1));
+      const activation = sample === undefined ? null : message.activation[sample];
+      const caption = captionOf(code >= 0 ? message.labels[code] : null, activation, row);
+      const faces = [message.faces, evidence.value?.faces].find((some) => some?.place.has(row));
       const at = faces?.place.get(row);
       if (!faces || at === undefined) return { row, caption, picture: null, text: null };
       if (faces.kind === "image") return { row, caption, picture: { faces, at }, text: null };

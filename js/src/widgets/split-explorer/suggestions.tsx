@@ -2,7 +2,9 @@
 import { useMemo } from "preact/hooks";
 import { short } from "../../core/scale";
 import { ticksOf } from "../../core/ticks";
+import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
+import "./suggestions.css";
 
 interface Props {
   state: State;
@@ -36,12 +38,12 @@ export function Suggestions({ state, top, tall }: Props) {
               <b>{concepts}</b>
               <i style={{ transform: `translateY(${at - y}px)` }} />
             </button>
-            <div class="nw-tip nw-wide" aria-hidden="true">
+            <Tooltip at={null} wide>
               <b>{said}</b>
               {reasons.map((reason) => (
                 <span key={reason}>{reason}</span>
               ))}
-            </div>
+            </Tooltip>
           </li>
         );
       })}

@@ -1,6 +1,6 @@
-/** The dendrogram with the threshold line on it, the slider and the number below. */
+/** The dendrogram with the line at the cut height, the slider and the number below. */
 import type { Signal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { branches, trace, yOf } from "../../core/dendrogram";
 import { fromUnit, keyed, short, toUnit, typed } from "../../core/scale";
 import { topOf } from "../../core/tree";
@@ -9,10 +9,13 @@ import type { TreeMessage } from "../../protocol/split";
 import type { Tree } from "../../protocol/tree";
 import { Canvas, type Size } from "../../view/canvas";
 import { taken } from "../../view/drag";
-import { useTyped } from "../../view/field";
+import { decimal, NumberField } from "../../view/number-field";
+import { Slider } from "../../view/slider";
 import type { State } from "./state";
 import { Suggestions } from "./suggestions";
+import { Switches } from "./switches";
 import { Truth } from "./truth";
+import "./tree.css";
 
 /** Room above the ground for the concepts' numbers, and left of the tree for the suggestions. */
 const FOOT = 26;
@@ -32,21 +35,29 @@ export function ThresholdTree({ state, theme }: Props) {
   const box = useRef<HTMLDivElement>(null);
 
   const layout = useMemo(() => {
-    let kept: { tree: Tree; wide: number; tall: number; made: ReturnType<typeof branches> } | null =
+    let cache: { tree: Tree; wide: number; tall: number; lay: ReturnType<typeof branches> } | null =
       null;
-    return (now: Tree, wide: number, tall: number) => {
-      if (kept?.tree !== now || kept.wide !== wide || kept.tall !== tall) {
-        kept = { tree: now, wide, tall, made: branches(now, wide, tall) };
+    return (drawn: Tree, wide: number, tall: number) => {
+      if (cache?.tree !== drawn || cache.wide !== wide || cache.tall !== tall) {
+        cache = { tree: drawn, wide, tall, lay: branches(drawn, wide, tall) };
       }
-      return kept.made;
+      return cache.lay;
     };
   }, []);
 
   const draw = (pen: CanvasRenderingContext2D, { wide, tall }: Size) => {
-    const now = state.data.value;
+    const message = state.data.value;
     const cut = state.current.value;
-    if (!now || !cut) return;
-    drawTree(pen, now, cut, state, theme.value, { wide: wide - SIDE, tall: tall - FOOT }, layout);
+    if (!message || !cut) return;
+    drawTree(
+      pen,
+      message,
+      cut,
+      state,
+      theme.value,
+      { wide: wide - SIDE, tall: tall - FOOT },
+      layout,
+    );
   };
 
   /** Where a pointer is: sample position and height. */
@@ -62,12 +73,6 @@ export function ThresholdTree({ state, theme }: Props) {
   const unit = toUnit(state.threshold.value, top);
   const said = `${count} ${count === 1 ? "concept" : "concepts"} at ${short(state.threshold.value)}`;
 
-  const number = useTyped(typed(state.threshold.value), (field) => {
-    const value = Number(field.value.replace(",", "."));
-    if (Number.isFinite(value) && value >= 0 && field.value.trim()) state.setThreshold(value);
-    else field.value = typed(state.threshold.value);
-  });
-
   const onKey = (event: KeyboardEvent) => {
     const next = keyed(state.unit(), event.key, event.shiftKey);
     if (next === null) return;
@@ -82,12 +87,12 @@ export function ThresholdTree({ state, theme }: Props) {
     const tall = area.height - FOOT;
     // The line keeps its distance to the pointer that it had when it was taken.
     const grip = event.clientY - area.top - yOf(state.threshold.value, top, tall);
-    taken(event, (now) => state.setUnit(1 - (now.clientY - grip - area.top) / tall));
+    taken(event, (moved) => state.setUnit(1 - (moved.clientY - grip - area.top) / tall));
   };
 
   return (
     <div class="nw-tree">
-      <h3 id="nw-how">How different may samples of one concept be?</h3>
+      <h3 title="How dissimilar may samples of one concept be?">Cut height</h3>
       <div class="nw-dendrogram" ref={box}>
         <Canvas
           label={`Dendrogram of the top ${tree.n} samples of ${data.name}: ${said}`}
@@ -112,7 +117,7 @@ export function ThresholdTree({ state, theme }: Props) {
           class="nw-line"
           role="slider"
           tabIndex={0}
-          aria-label="threshold line"
+          aria-label="cut height, as a line"
           aria-orientation="vertical"
           aria-valuemin={0}
           aria-valuemax={Number((top * 1.02).toPrecision(6))}
@@ -128,97 +133,28 @@ export function ThresholdTree({ state, theme }: Props) {
       </div>
       <div class="nw-slider" style={{ paddingLeft: `${INDENT}px` }}>
         <span class="nw-quiet">finer</span>
-        <input
-          type="range"
-          min="0"
-          max="1"
-          step="any"
+        <Slider
           value={unit}
-          aria-label="separation threshold"
-          aria-valuetext={said}
-          style={{ "--nw-at": `${unit * 100}%` }}
+          max={1}
+          step="any"
+          label="cut height"
+          text={said}
+          onValue={(place) => state.setUnit(place)}
           onPointerDown={state.hold}
-          onInput={(event) => state.setUnit(Number(event.currentTarget.value))}
           onKeyDown={onKey}
         />
         <span class="nw-quiet">coarser</span>
-        <input
-          class="nw-number"
-          type="text"
-          inputMode="decimal"
-          aria-label="threshold as a number"
-          {...number}
+        <NumberField
+          name="nw-number"
+          label="cut height as a number"
+          value={typed(state.threshold.value)}
+          read={(text) => (decimal(text) >= 0 ? decimal(text) : Number.NaN)}
+          onNumber={state.setThreshold}
         />
       </div>
       <Truth state={state} data={data} />
-      <div class="nw-switches" style={{ paddingLeft: `${INDENT}px` }}>
-        <label class="nw-switch">
-          <input
-            type="checkbox"
-            role="switch"
-            aria-checked={state.refined.value}
-            checked={state.refined.value}
-            onChange={(event) => state.refined.set(event.currentTarget.checked)}
-          />
-          <span title="k-means with as many clusters as the tree has here; outliers and small clusters are left out">
-            k-means membership, as in the paper
-          </span>
-        </label>
-        <RefinedNote state={state} />
-        <PaperSwitch state={state} />
-        {state.selection.value.length > 0 && (
-          <button type="button" class="nw-plain-button" onClick={() => state.clearSelection()}>
-            clear selection ({state.selection.value.length})
-          </button>
-        )}
-      </div>
+      <Switches state={state} indent={INDENT} />
     </div>
-  );
-}
-
-/** The kernel turns it; where there is none it turns back. */
-function PaperSwitch({ state }: { state: State }) {
-  const box = useRef<HTMLInputElement>(null);
-  const on = state.paper.value;
-  const status = state.status.value;
-  useEffect(() => {
-    if (box.current && status.state !== "running") box.current.checked = on;
-  }, [on, status]);
-  return (
-    <label class="nw-switch">
-      <input
-        ref={box}
-        type="checkbox"
-        role="switch"
-        aria-checked={on}
-        checked={on}
-        onChange={(event) => state.setPaper(event.currentTarget.checked)}
-      />
-      <span title="Ward's linkage of the vectors as they are, and retrieval by dot product (arXiv 2304.09707); off: both by direction">
-        clustering and retrieval as in the paper
-      </span>
-    </label>
-  );
-}
-
-function RefinedNote({ state }: { state: State }) {
-  if (!state.refined.value) return null;
-  if (state.refining.value) {
-    const when = state.gone.value ? "needs the kernel" : "when the line rests…";
-    return <span class="nw-quiet">{when}</span>;
-  }
-  const mark = state.current.value?.mark;
-  if (!mark) return null;
-  let [moved, left] = [0, 0];
-  for (const m of mark) {
-    if (m === 1) moved++;
-    else if (m === 2) left++;
-  }
-  return (
-    <span class="nw-quiet">
-      {moved} moved <i class="nw-sign nw-sign-moved" />, {left} left out{" "}
-      <i class="nw-sign nw-sign-left" />
-    </span>
   );
 }
 

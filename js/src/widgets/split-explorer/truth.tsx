@@ -1,8 +1,9 @@
-/** Which of the known features the concepts have found. */
+/** Which known features the concepts recover. */
 import { isolated } from "../../core/direction";
 import type { Recovery } from "../../core/recovery";
 import type { TreeMessage } from "../../protocol/split";
 import type { State } from "./state";
+import "./truth.css";
 
 export function Truth({ state, data }: { state: State; data: TreeMessage }) {
   const { truth } = data;
@@ -17,7 +18,7 @@ export function Truth({ state, data }: { state: State; data: TreeMessage }) {
   );
 }
 
-/** What is recovered, and below it how well and what is not, in words. */
+/** In words: what is recovered, and below it how well, and what is missed. */
 export function summary(
   { names, recovered: least }: { names: string[]; recovered: number },
   { matching }: Recovery,
@@ -46,7 +47,7 @@ export function summary(
   };
 }
 
-/** What one card says: its nearest feature, and on hover what it is counted for. */
+/** On a card: its nearest feature; as tooltip, the feature that it is matched with. */
 export interface Nearest {
   feature: string;
   matched: string;

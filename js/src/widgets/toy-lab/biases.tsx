@@ -8,6 +8,7 @@ import { short } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import { Canvas, type Size } from "../../view/canvas";
 import type { State } from "./state";
+import "./biases.css";
 
 interface Props {
   state: State;

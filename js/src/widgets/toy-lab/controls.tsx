@@ -1,12 +1,13 @@
 /** One card per run: presets, the main knobs, and all others behind a fold. */
 import { useEffect, useRef } from "preact/hooks";
-import type { Knob, RunConfig } from "../../protocol/schema";
-import { useUnique } from "../../view/unique";
+import type { Knob, RunConfig, Status } from "../../protocol/schema";
+import { NumberField, PATIENCE } from "../../view/number-field";
+import { Segmented } from "../../view/segmented";
+import { useUniqueId } from "../../view/unique-id";
+import { Badge } from "./badge";
 import { type Described, MAIN, PRESETS, REST, readNumber, written } from "./knobs";
 import type { State } from "./state";
-
-/** So long an answer may take until a field that was left says again what is true. */
-const PATIENCE = 1500;
+import "./controls.css";
 
 export function Controls({ state }: { state: State }) {
   return (
@@ -25,7 +26,6 @@ interface CardProps {
 }
 
 function Card({ state, config, run }: CardProps) {
-  const group = useUnique();
   const name = "AB"[run];
   const set = (knob: Knob, value: number | string) =>
     state.request({ type: "config.request", run, knobs: { [knob]: value } });
@@ -36,24 +36,13 @@ function Card({ state, config, run }: CardProps) {
     <section class="nw-card-run" aria-label={`run ${name}`}>
       <div class="nw-presets">
         <Badge state={state} run={run} />
-        <div class="nw-segments" role="radiogroup" aria-label={`preset of run ${name}`}>
-          {PRESETS.map(([preset, title]) => (
-            <label key={preset} title={title}>
-              <input
-                type="radio"
-                name={group}
-                class="nw-hidden"
-                checked={config.preset === preset}
-                onClick={(event) => {
-                  // Checked is what the kernel has taken.
-                  event.preventDefault();
-                  state.request({ type: "preset.request", run, name: preset });
-                }}
-              />
-              <span>{preset}</span>
-            </label>
-          ))}
-        </div>
+        <Segmented
+          label={`preset of run ${name}`}
+          segments={PRESETS}
+          chosen={config.preset}
+          onChoose={(preset) => state.request({ type: "preset.request", run, name: preset })}
+          confirmed
+        />
       </div>
       <div class="nw-fields">{MAIN.map(field)}</div>
       <details>
@@ -69,16 +58,6 @@ function Card({ state, config, run }: CardProps) {
   );
 }
 
-/** The run's letter in its colour. */
-export function Badge({ state, run }: { state: State; run: number }) {
-  const now = state.runs.value[run];
-  return (
-    <b class="nw-badge" style={{ background: now?.color ?? "var(--nw-quiet)" }}>
-      {now?.name ?? "AB"[run]}
-    </b>
-  );
-}
-
 interface FieldProps {
   state: State;
   config: RunConfig;
@@ -88,73 +67,68 @@ interface FieldProps {
 
 function Field({ state, config, knob, onSet }: FieldProps) {
   const { name, label, title, choices } = knob;
-  const field = useRef<HTMLInputElement & HTMLSelectElement>(null);
-  const id = useUnique();
-  const value = config[name];
-  const truth = choices ? String(value) : written(name, Number(value));
-  const latest = useRef(truth);
-  latest.current = truth;
-  const put = () => {
-    const now = field.current;
-    if (now && now !== document.activeElement) now.value = latest.current;
-  };
-  // What was refused does not stay in the field, nor what another knob has changed.
+  const id = useUniqueId();
+  const value = choices ? String(config[name]) : written(name, Number(config[name]));
   const status = state.status.value;
-  useEffect(() => {
-    if (status.state === "error" && field.current) field.current.value = truth;
-    else put();
-  }, [config, status]);
-  const commit = () => {
-    const now = field.current as HTMLInputElement;
-    const next = readNumber(now.value);
-    if (Number.isNaN(next)) {
-      state.complain(`${label}: “${now.value}” is no number that can be read.`);
-      now.value = truth;
-    } else if (written(name, next) !== truth) {
-      const asked = now.value;
-      onSet(name, next);
-      // Refused once more, the status stays as it was.
-      setTimeout(() => {
-        if (field.current?.value === asked) field.current.value = latest.current;
-      }, PATIENCE);
-    }
-  };
-  const later = () => void setTimeout(put, PATIENCE);
   return (
     <div class={choices ? "nw-field nw-choice" : "nw-field"} title={title}>
       <label for={id}>{label}</label>
       {choices ? (
-        <select
+        <Choice
           id={id}
-          ref={field}
-          onBlur={later}
-          onChange={(event) => onSet(name, event.currentTarget.value)}
-        >
-          {choices.map(([choice, text]) => (
-            <option key={choice} value={choice}>
-              {text}
-            </option>
-          ))}
-        </select>
+          value={value}
+          choices={choices}
+          status={status}
+          onChoose={(choice) => onSet(name, choice)}
+        />
       ) : (
-        <input
+        <NumberField
           id={id}
-          ref={field}
-          type="text"
-          inputMode="decimal"
-          autocomplete="off"
-          spellcheck={false}
-          onBlur={later}
-          onChange={commit}
-          // JupyterLab keeps Enter from committing a field.
-          onKeyDown={(event) => {
-            if (event.key === "Enter") commit();
-            else if (event.key === "Escape") event.currentTarget.value = truth;
-            else return;
-            event.preventDefault();
+          value={value}
+          read={readNumber}
+          status={status}
+          onNumber={(number) => {
+            if (written(name, number) !== value) onSet(name, number);
           }}
+          onWrong={(text) => state.complain(`${label}: “${text}” is not a number.`)}
         />
       )}
     </div>
+  );
+}
+
+interface ChoiceProps {
+  id: string;
+  value: string;
+  choices: [value: string, text: string][];
+  status: Status;
+  onChoose: (choice: string) => void;
+}
+
+/** What was refused does not stay, nor what another knob has changed. */
+function Choice({ id, value, choices, status, onChoose }: ChoiceProps) {
+  const field = useRef<HTMLSelectElement>(null);
+  const latest = useRef(value);
+  latest.current = value;
+  const show = () => {
+    if (field.current) field.current.value = latest.current;
+  };
+  const isFocused = () => field.current === document.activeElement;
+  useEffect(() => {
+    if (status.state === "error" || !isFocused()) show();
+  }, [value, status]);
+  return (
+    <select
+      id={id}
+      ref={field}
+      onBlur={() => void setTimeout(() => !isFocused() && show(), PATIENCE)}
+      onChange={(event) => onChoose(event.currentTarget.value)}
+    >
+      {choices.map(([choice, text]) => (
+        <option key={choice} value={choice}>
+          {text}
+        </option>
+      ))}
+    </select>
   );
 }

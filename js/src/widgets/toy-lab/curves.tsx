@@ -10,6 +10,7 @@ import { Canvas, type Size } from "../../view/canvas";
 import { type Chart, drawChart, LEFT, RIGHT } from "./chart";
 import { Scrubber } from "./scrubber";
 import type { State } from "./state";
+import "./curves.css";
 
 interface Props {
   state: State;
@@ -130,9 +131,10 @@ function pointsOf(run: Run, kind: Kind): Point[] {
   const values = kind.log(run);
   const placed = (value: number) => (kind.logarithmic ? Math.log10(value) : value);
   const points = Array.from(run.log.step, (step, i) => ({ step, value: placed(values[i]) }));
-  const now = kind.of(run.now);
+  const latest = kind.of(run.now);
   const last = points.at(-1)?.step ?? -1;
-  if (now !== null && run.now.step > last) points.push({ step: run.now.step, value: placed(now) });
+  if (latest !== null && run.now.step > last)
+    points.push({ step: run.now.step, value: placed(latest) });
   return points;
 }
 

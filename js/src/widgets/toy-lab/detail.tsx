@@ -1,8 +1,9 @@
-/** One neuron and one feature: what drives it, and who responds. */
+/** One neuron and one feature: its drivers, and the responses to it. */
 import { driversOf, kindOf, type Ranked, respondersOf, sentence } from "../../core/responses";
 import { fixed, percent } from "../../core/scale";
-import { Badge } from "./controls";
+import { Badge } from "./badge";
 import type { State } from "./state";
+import "./detail.css";
 
 /** Bars in a list. */
 const SHOWN = 12;
@@ -21,21 +22,21 @@ function Drivers({ state }: { state: State }) {
   if (!chosen)
     return (
       <section class="nw-list">
-        <h3>What drives a neuron?</h3>
+        <h3>Drivers of a neuron</h3>
         <p class="nw-quiet">Click a heatmap to choose a neuron and a feature.</p>
       </section>
     );
   const still = state.shown.value[chosen.run];
   const run = state.runs.value[chosen.run];
   return (
-    <section class="nw-list" aria-label={`What drives neuron ${chosen.neuron} of ${run.name}?`}>
+    <section class="nw-list" aria-label={`Drivers of neuron ${chosen.neuron} of ${run.name}`}>
       <div class="nw-heading">
-        <h3>
-          What drives neuron {chosen.neuron} of <Badge state={state} run={chosen.run} />?
+        <h3 title="Which features drive it?">
+          Drivers of neuron {chosen.neuron} of <Badge state={state} run={chosen.run} />
         </h3>
         <button
           type="button"
-          title="into the concepts that SplitExplorer finds in its activations"
+          title="Which concepts does SplitExplorer find in its activations?"
           onClick={() => state.request({ type: "explorer.open" })}
         >
           split this neuron
@@ -60,15 +61,15 @@ function Responders({ state }: { state: State }) {
   if (feature === null || !there)
     return (
       <section class="nw-list">
-        <h3>Who responds to a feature?</h3>
+        <h3>Responses to a feature</h3>
         <p class="nw-quiet">Click a heatmap to choose a neuron and a feature.</p>
       </section>
     );
   const chosen = state.chosen.value;
   return (
-    <section class="nw-list" aria-label={`Who responds to feature ${feature}?`}>
+    <section class="nw-list" aria-label={`Responses to feature ${feature}`}>
       <div class="nw-heading">
-        <h3>Who responds to feature {feature}?</h3>
+        <h3 title="Which neurons respond to it?">Responses to feature {feature}</h3>
       </div>
       <p class="nw-sentence nw-quiet">Neurons that stand for one feature alone have full colour.</p>
       <div class="nw-sides">

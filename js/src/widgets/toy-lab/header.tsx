@@ -1,10 +1,12 @@
 /** Training: run, pause, step, start over; one run or two; how far it is. */
 import type { Run } from "../../protocol/toy";
+import { Header } from "../../view/header";
 import type { State } from "./state";
+import "./header.css";
 
 const number = (n: number) => Math.round(n).toLocaleString("en");
 
-export function Header({ state }: { state: State }) {
+export function TrainingHeader({ state }: { state: State }) {
   const runs = state.runs.value;
   const running = state.running.value;
   const two = state.configs.value.length > 1;
@@ -13,8 +15,7 @@ export function Header({ state }: { state: State }) {
     if (!over || type === "train.reset") state.request({ type });
   };
   return (
-    <header class="nw-header">
-      <h2>Toy lab</h2>
+    <Header title="Toy lab" facts={<span class="nw-progress">{progress(runs, running)}</span>}>
       <fieldset class="nw-train" aria-label="training">
         <button
           type="button"
@@ -27,7 +28,7 @@ export function Header({ state }: { state: State }) {
         <button
           type="button"
           aria-disabled={over}
-          title="one step of each run"
+          title="Train each run by one step?"
           onClick={ask("train.step")}
         >
           step
@@ -35,12 +36,12 @@ export function Header({ state }: { state: State }) {
         <button
           type="button"
           aria-disabled={over}
-          title="on to the next power of two: about twice as many steps"
+          title="Train to the next power of two, about twice as many steps?"
           onClick={ask("train.double")}
         >
           ×2
         </button>
-        <button type="button" title="back to step 0" onClick={ask("train.reset")}>
+        <button type="button" title="Start again from step 0?" onClick={ask("train.reset")}>
           reset
         </button>
       </fieldset>
@@ -53,8 +54,7 @@ export function Header({ state }: { state: State }) {
       >
         <i /> compare two runs
       </button>
-      <span class="nw-quiet nw-facts nw-progress">{progress(runs, running)}</span>
-    </header>
+    </Header>
   );
 }
 

@@ -6,10 +6,12 @@ import { responseAt } from "../../core/responses";
 import { fixed, tenths } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import { Canvas, type Size } from "../../view/canvas";
+import { Tooltip } from "../../view/tooltip";
+import { Badge } from "./badge";
 import { Biases } from "./biases";
-import { Badge } from "./controls";
 import { boxOf, drawHeat, heatMaker, NEGATIVE } from "./paint";
 import type { State } from "./state";
+import "./heat.css";
 
 interface Props {
   state: State;
@@ -61,7 +63,6 @@ interface Under {
   column: number;
   x: number;
   y: number;
-  wide: number;
 }
 
 function Heatmap({ state, theme, run }: Props) {
@@ -82,23 +83,23 @@ function Heatmap({ state, theme, run }: Props) {
 
   const draw = useMemo(
     () => (pen: CanvasRenderingContext2D, size: Size) => {
-      const now = state.shown.value[run];
-      if (!now) return; // switched off; it will not be on the page for long
+      const still = state.shown.value[run];
+      if (!still) return; // switched off; it will not be on the page for long
       const chosen = state.chosen.value;
       const row = chosen?.run === run ? chosen.row : -1;
-      const column = now.featureOf.indexOf(state.feature.value ?? -1);
-      const look = { still: now, color: state.runs.value[run].color, peak: peakOf(state) };
-      drawHeat(pen, size, picture(pen, size, look), { row, column }, now, theme.value);
+      const column = still.featureOf.indexOf(state.feature.value ?? -1);
+      const look = { still, color: state.runs.value[run].color, peak: peakOf(state) };
+      drawHeat(pen, size, picture(pen, size, look), { row, column }, still, theme.value);
     },
     [run],
   );
-  const find = (event: MouseEvent): Under | null => {
+  const cellUnder = (event: MouseEvent): Under | null => {
     const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const [x, y] = [event.clientX - area.left, event.clientY - area.top];
     const box = boxOf(still, { wide: area.width, tall: area.height });
     const matrix = { A: still.A, rows: still.neurons, columns: still.features };
     const cell = cellAt(matrix, { x: x / box.wide, y: y / box.tall }, box);
-    return cell && { row: cell[0], column: cell[1], x, y, wide: area.width };
+    return cell && { row: cell[0], column: cell[1], x, y };
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") return state.chooseNothing();
@@ -142,18 +143,18 @@ function Heatmap({ state, theme, run }: Props) {
           label={`Heatmap of the responses of ${name}`}
           draw={draw}
           onPointerMove={(event) => {
-            under.value = find(event);
+            under.value = cellUnder(event);
           }}
           onPointerLeave={() => {
             under.value = null;
           }}
           onClick={(event) => {
-            const cell = find(event);
+            const cell = cellUnder(event);
             if (cell) state.chooseCell(run, cell.row, cell.column);
           }}
         />
         {still.dead === still.neurons && <p class="nw-all-dead nw-quiet">all neurons are dead</p>}
-        {seen && <Tip state={state} run={run} {...seen} />}
+        {seen && <CellTip state={state} run={run} {...seen} />}
       </div>
     </div>
   );
@@ -207,18 +208,13 @@ function Legend({ state, run, color }: { state: State; run: number; color: strin
   );
 }
 
-function Tip({ state, run, row, column, x, y, wide }: Under & { state: State; run: number }) {
+function CellTip({ state, run, row, column, x, y }: Under & { state: State; run: number }) {
   const still = state.shown.value[run];
   if (row >= still.neurons || column >= still.features) return null;
-  const side = 2 * x > wide ? { right: `calc(100% - ${x}px)` } : { left: `${x}px` };
   return (
-    <div
-      class={`nw-tip ${y < 40 ? "nw-below" : ""}`}
-      role="tooltip"
-      style={{ top: `${y}px`, ...side }}
-    >
+    <Tooltip at={{ x, y }}>
       neuron {still.neuronOf[row]} × feature {still.featureOf[column]}:{" "}
       {fixed(responseAt(still, row, column), 2)}
-    </div>
+    </Tooltip>
   );
 }

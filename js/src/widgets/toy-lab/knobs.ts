@@ -10,10 +10,12 @@ export interface Described {
   choices?: [value: string, text: string][];
 }
 
-export const PRESETS: [name: string, title: string][] = [
-  ["zero bias", "the ordinary start: biases of mean 0"],
-  ["negative bias", "biases start at −1 and decay over the first half of training"],
-  ["more neurons", "the negative start with eight neurons per feature"],
+const preset = (value: string, title: string) => ({ value, text: value, title });
+
+export const PRESETS = [
+  preset("zero bias", "the ordinary start: biases of mean 0"),
+  preset("negative bias", "biases start at −1 and decay over the first half of training"),
+  preset("more neurons", "the negative start with eight neurons per feature"),
 ];
 
 export const MAIN: Described[] = [

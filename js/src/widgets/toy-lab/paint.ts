@@ -40,16 +40,16 @@ export interface Picture {
 /** Makes the picture, one pixel per cell, and again only when something in it has changed. */
 export function heatMaker() {
   const canvas = document.createElement("canvas");
-  let kept: (Look & { box: Box }) | null = null;
+  let cache: (Look & { box: Box }) | null = null;
   return (pen: CanvasRenderingContext2D, size: Size, look: Look): Picture => {
     const { still, color, peak } = look;
     const box = boxOf(still, size);
     const fresh =
-      kept?.still === still &&
-      kept.color === color &&
-      kept.peak === peak &&
-      kept.box.rows === box.rows &&
-      kept.box.columns === box.columns;
+      cache?.still === still &&
+      cache.color === color &&
+      cache.peak === peak &&
+      cache.box.rows === box.rows &&
+      cache.box.columns === box.columns;
     if (!fresh) {
       const matrix = { A: still.A, rows: still.neurons, columns: still.features };
       const { A, rows, columns } = pooled(matrix, box.rows, box.columns);
@@ -62,7 +62,7 @@ export function heatMaker() {
       const bytes = new Uint8ClampedArray(pixels.buffer);
       canvas.getContext("2d")?.putImageData(new ImageData(bytes, columns, rows), 0, 0);
     }
-    kept = { ...look, box };
+    cache = { ...look, box };
     return { canvas, box };
   };
 }

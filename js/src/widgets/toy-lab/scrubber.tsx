@@ -1,7 +1,9 @@
 /** Back through training: a slider over the steps of the stills; its last place is live. */
 import { nearestStep, unitOfStep } from "../../core/steps";
+import { Slider } from "../../view/slider";
 import { LEFT, RIGHT } from "./chart";
 import type { State } from "./state";
+import "./scrubber.css";
 
 /** Half of the slider's thumb: its track ends that much outside of the axis. */
 const THUMB = 8;
@@ -33,20 +35,16 @@ export function Scrubber({ state }: { state: State }) {
             <i key={step} style={{ left: `${unitOfStep(step, steps) * 100}%` }} />
           ))}
         </div>
-        <input
-          type="range"
-          min="0"
-          max="1"
-          step="any"
+        <Slider
           value={at}
-          aria-label="step that is shown"
-          aria-valuetext={live ? `live, ${said}` : said}
-          style={{ "--nw-at": `${at * 100}%` }}
+          max={1}
+          step="any"
+          label="step that is shown"
+          text={live ? `live, ${said}` : said}
           onPointerDown={() => state.touchCheckpoints()}
-          onInput={(event) => {
-            const unit = Number(event.currentTarget.value);
+          onValue={(unit, slider) => {
             // The thumb stands on a still, wherever between two the pointer is.
-            event.currentTarget.value = String(at);
+            slider.value = String(at);
             go(nearestStep(stops, unit, steps));
           }}
           onKeyDown={onKeyDown}
@@ -61,7 +59,7 @@ export function Scrubber({ state }: { state: State }) {
           type="button"
           class="nw-live"
           aria-pressed={live}
-          title="show training as it is now"
+          title="What is training like now?"
           onClick={() => state.setCheckpoint(null)}
         >
           live

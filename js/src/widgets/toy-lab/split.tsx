@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { WidgetView } from "../../model/model";
 import type { State } from "./state";
+import "./split.css";
 
 export function Split({ state }: { state: State }) {
   const reference = state.explorer.value;
@@ -24,17 +25,17 @@ export function Split({ state }: { state: State }) {
 const ELSEWHERE = "It cannot be shown here: run lab.explorer in a cell to see it.";
 
 function Embedded({ state, reference }: { state: State; reference: string }) {
-  const place = useRef<HTMLDivElement>(null);
-  const said = useSignal("");
+  const box = useRef<HTMLDivElement>(null);
+  const problem = useSignal("");
   useEffect(() => {
     let view: WidgetView | null = null;
     let gone = false;
-    const show = (made: WidgetView | null) => {
-      if (gone) made?.remove();
-      else if (!made) said.value = ELSEWHERE;
+    const show = (embedded: WidgetView | null) => {
+      if (gone) embedded?.remove();
+      else if (!embedded) problem.value = ELSEWHERE;
       else {
-        view = made;
-        place.current?.append(made.el);
+        view = embedded;
+        box.current?.append(embedded.el);
       }
     };
     state.embed(reference).then(show, () => show(null));
@@ -45,8 +46,8 @@ function Embedded({ state, reference }: { state: State; reference: string }) {
   }, []);
   return (
     <>
-      {said.value && <p class="nw-quiet">{said.value}</p>}
-      <div ref={place} />
+      {problem.value && <p class="nw-quiet">{problem.value}</p>}
+      <div ref={box} />
     </>
   );
 }

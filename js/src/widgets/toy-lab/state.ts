@@ -19,7 +19,7 @@ export interface Chosen {
 
 /** Milliseconds between two requests for stills: a key that is held down asks for many. */
 const OFTEN = 1000;
-/** Milliseconds without a picture after which training is not taken for running any more. */
+/** Milliseconds without a picture after which training counts as stopped. */
 const SILENCE = 15_000;
 
 const count = (n: number) => n.toLocaleString("en");
@@ -91,12 +91,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const setCheckpoint = perFrame<number | null>(lifetime, (value) => {
     if (value !== checkpoint.value) checkpoint.set(value);
   });
-  /** Changes of the choice that are one: a key held down asks for many. */
+  /** At most one change of the choice per frame: a key held down asks for many. */
   const choose = perFrame<Record<string, unknown>>(lifetime, (values) => change(model, values));
 
   let touched = -OFTEN;
 
-  /** What a field would not take; until something else is asked. */
+  /** Why a field refused its text; until the next request. */
   const problem = signal<Status | null>(null);
   const request = (message: ToyLabRequest) => {
     problem.value = null;
@@ -106,7 +106,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     problem.value = { state: "error", text, progress: 1 };
   };
 
-  /** Whether no picture has come for long although the kernel said that it trains. */
+  /** Whether the kernel says that it trains, but has sent no picture for `SILENCE`. */
   const silent = signal(false);
   let patience: ReturnType<typeof setTimeout> | undefined;
   const stop = effect(() => {

@@ -1,15 +1,18 @@
 /** The whole widget: header, knobs, curves and heatmaps, one neuron in detail. */
 import { useMemo } from "preact/hooks";
 import { themeOf } from "../../model/theme";
-import { Aloud } from "../../view/aloud";
+import { Empty } from "../../view/empty";
+import { Frame } from "../../view/frame";
+import { LiveRegion } from "../../view/live-region";
 import { StatusBar } from "../../view/status";
 import { Controls } from "./controls";
 import { Curves } from "./curves";
 import { Detail } from "./detail";
-import { Header } from "./header";
+import { TrainingHeader } from "./header";
 import { RunPane } from "./heat";
 import { Split } from "./split";
 import type { State } from "./state";
+import "./view.css";
 
 interface Props {
   state: State;
@@ -21,8 +24,8 @@ export function ToyLab({ state, root, lifetime }: Props) {
   const theme = useMemo(() => themeOf(root, lifetime), []);
   const count = state.count.value;
   return (
-    <section class="nw-frame" aria-label="Toy lab">
-      <Header state={state} />
+    <Frame label="Toy lab">
+      <TrainingHeader state={state} />
       <Status state={state} />
       <Controls state={state} />
       {count > 0 ? (
@@ -38,11 +41,11 @@ export function ToyLab({ state, root, lifetime }: Props) {
           <Detail state={state} />
         </>
       ) : (
-        <p class="nw-empty">Nothing to show yet: run the cell that made this widget.</p>
+        <Empty />
       )}
       <Split state={state} />
-      <Aloud text={() => said(state)} />
-    </section>
+      <LiveRegion text={() => said(state)} />
+    </Frame>
   );
 }
 

@@ -6,8 +6,9 @@ import { short } from "../core/scale";
 import { apart, snippet } from "../core/text";
 import type { Faces, Text } from "../protocol/faces";
 import { memo } from "./memo";
+import "./previews.css";
 
-export interface Face {
+export interface Preview {
   row: number;
   caption: string;
   picture: { faces: Faces; at: number } | null;
@@ -15,7 +16,7 @@ export interface Face {
 }
 
 interface Props {
-  face: Face;
+  preview: Preview;
   color: string;
   most: number;
   lit: boolean;
@@ -24,17 +25,17 @@ interface Props {
   onHover: (row: number | null) => void;
 }
 
-function Picture({ face, lit, mark, onHover }: Props) {
-  const { faces, at } = face.picture as NonNullable<Face["picture"]>;
+function Picture({ preview, lit, mark, onHover }: Props) {
+  const { faces, at } = preview.picture as NonNullable<Preview["picture"]>;
   const { url, columns, rows, side, ink } = faces.atlas as NonNullable<Faces["atlas"]>;
   const place = (i: number, count: number) => (count > 1 ? (i / (count - 1)) * 100 : 0);
   return (
     <span
       role="img"
       class={`nw-tile ${lit ? "nw-lit" : ""} ${mark ?? ""}`}
-      aria-label={face.caption}
-      title={face.caption}
-      onPointerEnter={() => onHover(face.row)}
+      aria-label={preview.caption}
+      title={preview.caption}
+      onPointerEnter={() => onHover(preview.row)}
       onPointerLeave={() => onHover(null)}
     >
       <i
@@ -50,16 +51,16 @@ function Picture({ face, lit, mark, onHover }: Props) {
   );
 }
 
-function Line({ face, color, most, lit, mark, long, onHover }: Props) {
-  const text = face.text as Text;
+function Line({ preview, color, most, lit, mark, long, onHover }: Props) {
+  const text = preview.text as Text;
   const pieces = snippet(text, long ? 360 : 150, most);
   return (
     <div
       // Of the whole text, wherever the part of it begins that is shown.
       dir={directionOf(text.segments.join(""))}
       class={`nw-text ${lit ? "nw-lit" : ""} ${mark ?? ""} ${long ? "nw-long" : ""}`}
-      title={face.caption}
-      onPointerEnter={() => onHover(face.row)}
+      title={preview.caption}
+      onPointerEnter={() => onHover(preview.row)}
       onPointerLeave={() => onHover(null)}
     >
       {pieces.map((piece, i) => {
@@ -86,37 +87,37 @@ function Line({ face, color, most, lit, mark, long, onHover }: Props) {
   );
 }
 
-function Plain({ face, lit, mark, onHover }: Props) {
+function Plain({ preview, lit, mark, onHover }: Props) {
   return (
     <span
       class={`nw-plain ${lit ? "nw-lit" : ""} ${mark ?? ""}`}
-      title={face.caption}
-      onPointerEnter={() => onHover(face.row)}
+      title={preview.caption}
+      onPointerEnter={() => onHover(preview.row)}
       onPointerLeave={() => onHover(null)}
     >
-      {face.row}
+      {preview.row}
     </span>
   );
 }
 
-export function FaceOf(props: Props) {
-  if (props.face.picture) return <Picture {...props} />;
-  if (props.face.text) return <Line {...props} />;
+export function PreviewOf(props: Props) {
+  if (props.preview.picture) return <Picture {...props} />;
+  if (props.preview.text) return <Line {...props} />;
   return <Plain {...props} />;
 }
 
-/** A face that is not drawn anew while something is dragged. */
-export const RestingFace = memo(
-  FaceOf,
+/** A preview that a drag does not draw again. */
+export const RestingPreview = memo(
+  PreviewOf,
   (a, b) =>
-    a.face.row === b.face.row &&
+    a.preview.row === b.preview.row &&
     a.lit === b.lit &&
     a.color === b.color &&
     a.most === b.most &&
-    a.face.caption === b.face.caption &&
-    a.face.text === b.face.text &&
-    a.face.picture?.at === b.face.picture?.at &&
-    a.face.picture?.faces === b.face.picture?.faces,
+    a.preview.caption === b.preview.caption &&
+    a.preview.text === b.preview.text &&
+    a.preview.picture?.at === b.preview.picture?.at &&
+    a.preview.picture?.faces === b.preview.picture?.faces,
 );
 
 /** "Sandal, activation 12.6, sample 3,021". */

@@ -1,0 +1,32 @@
+/** Whose ranges are shown, and of how many samples. */
+import type { RangesMessage } from "../../protocol/ranges";
+import { Header, OfLayer } from "../../view/header";
+import { NumberField, whole } from "../../view/number-field";
+import type { State } from "./state";
+
+export function RangesHeader({ state, data }: { state: State; data: RangesMessage }) {
+  const { neuron } = state;
+  const status = state.status.value;
+  const classes = `${data.labels.length.toLocaleString("en")} ${data.what}`;
+  return (
+    <Header
+      title="Ranges of neuron"
+      facts={`${data.samples.toLocaleString("en")} samples · ${classes}${data.labels.length === 1 ? "" : "s"}`}
+    >
+      <NumberField
+        name="nw-neuron"
+        label={`neuron, 0 to ${data.neurons - 1}`}
+        title={`Which neuron, 0 to ${data.neurons - 1}?`}
+        value={String(neuron.value)}
+        read={whole}
+        least={0}
+        status={status}
+        busy={status.state === "running"}
+        onNumber={(value) =>
+          value !== neuron.value && state.request({ type: "neuron.request", neuron: value })
+        }
+      />
+      <OfLayer layer={data.layer} />
+    </Header>
+  );
+}

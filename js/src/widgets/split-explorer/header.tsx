@@ -1,0 +1,94 @@
+/** Which neuron is split, by which method, and what is known of it. */
+import { useEffect, useRef } from "preact/hooks";
+import { entropy } from "../../core/concepts";
+import { short } from "../../core/scale";
+import type { TreeMessage } from "../../protocol/split";
+import { Header, OfLayer } from "../../view/header";
+import { NumberField, whole } from "../../view/number-field";
+import { useUniqueId } from "../../view/unique-id";
+import type { State } from "./state";
+
+/** Methods whose metric can be chosen. */
+const METRIC = new Set(["ward", "average", "complete", "single"]);
+const TITLES: Record<string, string> = { ward: "Ward", kmeans: "k-means" };
+
+export function SplitHeader({ state, data }: { state: State; data: TreeMessage }) {
+  const { neuron, top, method, metric } = state;
+  const status = state.status.value;
+  const busy = status.state === "running";
+  const topId = useUniqueId();
+  const methodField = useRef<HTMLSelectElement>(null);
+  // Drop a method that was refused or cancelled: the field says what is on the screen.
+  useEffect(() => {
+    const field = methodField.current;
+    if (field && !busy && field !== document.activeElement) field.value = method.value;
+  });
+  // A notebook that was saved before there was a list of methods has none.
+  const able = state.methods.value ?? [];
+  const listed = able.includes(method.value) ? able : [...able, method.value];
+  const ask = (change: { neuron?: number; top?: number; method?: string }) =>
+    state.request({
+      type: "split.request",
+      neuron: neuron.value,
+      top: top.value,
+      method: method.value,
+      // Another method has its own metrics.
+      ...(change.method || !METRIC.has(method.value) ? {} : { metric: metric.value }),
+      ...change,
+    });
+  return (
+    <Header title="Split neuron" facts={facts(data)}>
+      <NumberField
+        name="nw-neuron"
+        label={`neuron, 0 to ${data.neurons - 1}`}
+        title={`Which neuron, 0 to ${data.neurons - 1}?`}
+        placeholder="direction"
+        value={neuron.value === null ? "" : String(neuron.value)}
+        read={whole}
+        least={0}
+        status={status}
+        busy={busy}
+        onNumber={(value) => value !== neuron.value && ask({ neuron: value })}
+      />
+      <OfLayer layer={data.layer} />
+      <label for={topId}>
+        <span class="nw-quiet">top</span>
+        <NumberField
+          id={topId}
+          name="nw-top"
+          label={`top samples, 2 to ${data.samples}`}
+          title={`How many top-activating samples, 2 to ${data.samples}?`}
+          value={String(top.value)}
+          read={whole}
+          least={2}
+          status={status}
+          busy={busy}
+          onNumber={(value) => value !== top.value && ask({ top: value })}
+        />
+      </label>
+      <select
+        ref={methodField}
+        aria-label="method"
+        title="How are the samples clustered?"
+        value={method.value}
+        onChange={(event) => ask({ method: event.currentTarget.value })}
+      >
+        {listed.map((name) => (
+          <option value={name} key={name}>
+            {TITLES[name] ?? name}
+          </option>
+        ))}
+      </select>
+    </Header>
+  );
+}
+
+function facts({ activation, label, labels, range }: TreeMessage): string {
+  const [low, high] = range;
+  const bits = label ? entropy(label, labels.length) : Number.NaN;
+  const span =
+    low === high
+      ? `always ${short(low)}: it never changes`
+      : `activation ${short(activation[activation.length - 1])} to ${short(activation[0])}`;
+  return Number.isNaN(bits) ? span : `${span} · label entropy ${bits.toFixed(2)} bit`;
+}
