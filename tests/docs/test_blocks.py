@@ -37,9 +37,9 @@ data, labels = topics.texts[:160], topics.labels[:160]
 ACTS = TOPICS + 'acts = nw.capture(model, data, layer, "max", labels, tokenizer)\n'
 
 PRELUDES = {
-    "README.md": TOPICS + 'texts, layers = data, [layer, "transformer.h.0"]',
-    "README.md#Ranges: RangeExplorer": """
-acts = nw.capture(model, texts, layer, "max", labels, tokenizer)
+    "README.md#Three widgets": TOPICS
+    + """
+acts = nw.capture(model, data, layer, "max", labels, tokenizer)
 held_out_texts, held_out_labels = topics.texts[160:200], topics.labels[160:200]
 """,
     "explanation/store.md": TOPICS
