@@ -129,7 +129,9 @@ class Activations:
         return cls(**load(path, layer))
 
     def save(self, path: str | Path, dtype: str = "float32") -> Path:
-        """Write a store (docs/capture.md has its format) that `load` opens. Returns its folder.
+        """Write a store (docs/explanation/store.md has its format) that `load` opens.
+
+        Returns its folder.
 
         Args:
             path: an empty or new folder.

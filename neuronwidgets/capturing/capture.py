@@ -119,7 +119,7 @@ def capture(
             given as they are); an array or sparse matrix of vectors, or token ids; a torch or
             Hugging Face `Dataset` of such, streaming or not; or any iterable of batches that the
             model accepts (tensors, `(input, label)` pairs, mappings), such as a `DataLoader`.
-            Empty texts are left out, with a warning. docs/capture.md has a table.
+            Empty texts are left out, with a warning. docs/guide/capture.md has a table.
             `neuronwidgets.layers(model)` lists them.
         unit: what one sample is: each "token" (or map position), or a sequence or map reduced by
             "mean", "max", "last" or "cls" token. Padding never counts; special tokens (a vision
@@ -130,8 +130,8 @@ def capture(
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         batch_size: samples per forward pass.
         out: a folder in which the rows are written to disk instead of kept in memory
-            (docs/capture.md has the format). After a crash, the same call goes on where the folder
-            ends; when it is complete, the same call opens it.
+            (docs/explanation/store.md has the format). After a crash, the same call goes on where
+            the folder ends; when it is complete, the same call opens it.
         dtype: what the folder holds: "float32", "float16", "bfloat16" or "int8".
         collect: what to keep instead of every row: one or more collectors (`Top`, `Moments`,
             `Histogram`, `Reservoir`, `Coactivation`, or your own `Collector`), each of which sees
@@ -155,9 +155,9 @@ def capture(
             which all texts share (looked for in the first 16 texts; `acts.first` says).
         nonfinite: "refuse" rows with NaN or infinite values, or "exclude" them (`acts.excluded`
             says which). Not given: rows are refused, and collectors count such values themselves.
-        engine: "local", or "ray" for many machines (docs/cluster.md; the extra `ray`): an actor for
-            each GPU reads windows of the data. Rows then go to `out`, a folder that all machines
-            see.
+        engine: "local", or "ray" for many machines (docs/guide/many-machines.md; the extra `ray`):
+            an actor for each GPU reads windows of the data. Rows then go to `out`, a folder that
+            all machines see.
         workers: how many actors; not given: one for each GPU, or without any for each machine.
         progress: show a progress bar.
 

@@ -5,11 +5,11 @@ tests*, Statistics and Computing 15: for centred samples `X` (`n x D`) and a Haa
 `Q` about the mean, `Q X` has the mean and covariance of `X`, and if the rows are Gaussian with any
 covariance, its distribution. Only dot products are needed: `Q G Q'`.
 
-Two amendments for what activations are (docs/scores.md says what they do). Samples further out
-than Gaussian ones would be make clusters of their own: where there are such tails, the rotated
-samples are moved along their directions to the distances from the mean that the samples have, the
-nearest to the nearest. Else, where the samples are of unit length (cosine), so are the rotated
-ones.
+Two amendments for what activations are (docs/explanation/scores.md says what they do). Samples
+further out than Gaussian ones would be make clusters of their own: where there are such
+tails, the rotated samples are moved along their directions to the distances from the mean that the
+samples have, the nearest to the nearest. Else, where the samples are of unit length (cosine), so
+are the rotated ones.
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ class Split:
         which: str | Sequence[str] | None = None,
         **settings: Any,
     ) -> dict[str, float]:
-        """What `nw.SCORES` has to say of it (docs/scores.md): a number for each name.
+        """What `nw.SCORES` has to say of it (docs/explanation/scores.md): a number for each name.
 
         Args:
             threshold: of the cut, for scores that look at the concepts; `suggested` if not given.
@@ -307,8 +307,8 @@ def split(
         top: how many of the samples that activate it most. Not given: 100 (the paper's number), of
             fewer than 2,000 samples 5% and at least 20. Fewer where it is active on fewer: samples
             on which it is at rest do not count.
-        method: how they are clustered (docs/methods.md compares): by the layer's own vectors with
-            "ward", "average", "complete" or "single" (see `linkage`) or "kmeans"; or
+        method: how they are clustered (docs/guide/methods.md compares): by the layer's own
+            vectors with "ward", "average", "complete" or "single" (see `linkage`) or "kmeans"; or
             with "attribution" by what a lower layer contributed.
         metric: of the linkage, see there; for "ward" "cosine" if not given (by direction: Ward's
             linkage of the vectors at unit length), or "euclidean", the paper's, whose heights are

@@ -22,7 +22,7 @@ POWER = 0.25
 """The default cut has the largest mean silhouette times the number of concepts to this power.
 
 Without it the cut stops too early: two concepts far apart have the best silhouette of all. Powers
-from 0.2 to 0.35 are alike (docs/decisions.md says on what)."""
+from 0.2 to 0.35 are alike (docs/decisions/ says on what)."""
 MOST = 10
 """Cuts into more concepts are not suggested."""
 MOST_SAMPLES = 2_000

@@ -18,7 +18,12 @@ from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores import SCORES
 
 ROOT = Path(__file__).parents[2]
-PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+PAGES = {"README.md": ROOT / "README.md"} | {
+    page.relative_to(ROOT / "docs").as_posix(): page
+    for page in sorted((ROOT / "docs").glob("*/*.md"))
+    if page.parent.name != "reference"  # examples of docstrings
+}
+"""The README, and each page by its path below docs/."""
 
 IMPORT = "import neuronwidgets as nw\n"
 TOPICS = (
@@ -32,14 +37,17 @@ data, labels = topics.texts[:160], topics.labels[:160]
 ACTS = TOPICS + 'acts = nw.capture(model, data, layer, "max", labels, tokenizer)\n'
 
 PRELUDES = {
-    "README.md": TOPICS + 'texts, layers = data, [layer, "transformer.h.0"]',
-    "README.md#Ranges: RangeExplorer": """
-acts = nw.capture(model, texts, layer, "max", labels, tokenizer)
+    "README.md#Three widgets": TOPICS
+    + """
+acts = nw.capture(model, data, layer, "max", labels, tokenizer)
 held_out_texts, held_out_labels = topics.texts[160:200], topics.labels[160:200]
 """,
-    "capture.md": TOPICS,
-    "layer.md": ACTS,
-    "methods.md": """
+    "explanation/store.md": TOPICS
+    + 'nw.capture(model, data, layer, "token", tokenizer=tokenizer, out="acts/")',
+    "guide/capture.md": TOPICS,
+    "guide/concepts.md": ACTS + "split = nw.split(acts, 3)",
+    "guide/layer.md": ACTS,
+    "guide/methods.md": """
 import neuronwidgets as nw
 import numpy as np, torch
 torch.manual_seed(0)
@@ -51,21 +59,21 @@ data = torch.randn(200, 6)
 acts = nw.capture(model, data, "high")
 embeddings = np.random.default_rng(0).normal(size=(200, 5))
 """,
-    "naming.md": ACTS + "def my_model(samples): return f'{len(samples)} texts'",
-    "ranges.md": IMPORT,
-    "scores.md": ACTS,
-    "split-explorer.md": ACTS + "split = nw.split(acts, 3)",
-    "split-explorer.md#While the capture still runs": """
+    "guide/naming.md": ACTS + "def my_model(samples): return f'{len(samples)} texts'",
+    "guide/ranges.md": IMPORT,
+    "guide/scores.md": ACTS,
+    "guide/split-explorer.md": ACTS,
+    "guide/split-explorer.md#While the capture still runs": """
 import torch
 model, data = torch.nn.Sequential(), torch.randn(200, 6)
 model.add_module("layer3", torch.nn.Linear(6, 12))
 """,
-    "split-explorer.md#With known features": """
+    "guide/split-explorer.md#With known features": """
 size = {"features": 16, "dims": 8, "neurons": 12, "batch": 64, "steps": 64}
 (run,) = nw.toy.train([nw.toy.Config(**size)])
 acts = nw.capture(run.model(), run.sample(200)[0], layer="act")
 """,
-    "toy.md": """
+    "guide/toy.md": """
 import neuronwidgets as nw
 size = {"features": 16, "dims": 8, "neurons": 12, "batch": 64, "steps": 64}
 first, second = nw.toy.Config(**size), nw.toy.Config.negative_bias(**size)
@@ -74,7 +82,7 @@ first, second = nw.toy.Config(**size), nw.toy.Config.negative_bias(**size)
 
 
 SMALL = {
-    "ranges.md": {
+    "guide/ranges.md": {
         "slice(0, 1500), slice(1500, 2000)": "slice(0, 200), slice(200, 240)",
         "topics.texts[2000:2100]": "topics.texts[2000:2010]",
     },
@@ -145,8 +153,8 @@ def test_few_blocks_are_not_run() -> None:
         for block in blocks(page)
         if block.reason is not None
     } == {
-        "capture.md#What data may be": "forms of data, shortened",
-        "cluster.md#Capture on a cluster": "needs a cluster",
+        "guide/capture.md#What data may be": "forms of data, shortened",
+        "guide/many-machines.md#Capture on many machines": "needs a cluster",
     }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -57,6 +59,11 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 @pytest.mark.parametrize("name", [name for name in nw.__all__ if name not in ("datasets", "toy")])
 def test_no_room_has_the_name_of_something_public(name: str) -> None:
     assert importlib.util.find_spec(f"neuronwidgets.{name}") is None
+
+
+def test_the_citation_names_the_version() -> None:
+    citation = (Path(__file__).parents[2] / "CITATION.cff").read_text("utf-8")
+    assert re.findall(r"^version: (.+)$", citation, re.M) == [nw.__version__]
 
 
 def test_the_stub_and_the_version_are_what_users_get() -> None:

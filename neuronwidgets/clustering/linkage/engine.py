@@ -65,8 +65,8 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
     """Cluster `S` vectors from the bottom up: exactly, and on the device of `X`.
 
     Ward, and average with cosine or squared Euclidean, take memory linear in `S`
-    (docs/linkage.md has the algorithm, its sources and its times); the others take 16 bytes for
-    each pair. Few samples go to SciPy.
+    (docs/explanation/linkage.md has the algorithm, its sources and its times); the others take 16
+    bytes for each pair. Few samples go to SciPy.
 
     Args:
         X: `S x D` array or tensor, finite.

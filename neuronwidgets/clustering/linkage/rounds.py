@@ -3,9 +3,9 @@
 Two clusters that are each other's nearest neighbours merge in every order of merging, if merging
 never brings a cluster nearer to a third one (reducibility: Bruynooghe 1978). So all such pairs
 merge at once, in rounds (Sumengen et al., *Scaling Hierarchical Agglomerative Clustering to
-Billion-sized Datasets*, arXiv 2105.11653; Yu et al., *ParChain*, arXiv 2106.04727). docs/linkage.md
-explains what this file adds: float32 products that only ever rule out, bounds for tiles of
-clusters, float64 for what is left.
+Billion-sized Datasets*, arXiv 2105.11653; Yu et al., *ParChain*, arXiv 2106.04727).
+docs/explanation/linkage.md explains what this file adds: float32 products that only ever rule
+out, bounds for tiles of clusters, float64 for what is left.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def by_labels(
             most this share (0.35% as in the paper, and half), and for 5 samples, false for 5.
         correction: "bonferroni" or "sidak".
         by: how samples are compared with a concept, see `Concepts.retrieve`. By "dot", what all
-            samples have in common counts too, and names get worse (docs/naming.md).
+            samples have in common counts too, and names get worse (docs/benchmarks/naming.md).
         most: of more samples an even choice of so many is taken, and said in the notes.
 
     Returns:

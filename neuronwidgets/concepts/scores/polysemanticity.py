@@ -79,7 +79,8 @@ def polysemanticity(
     All are NaN for a neuron that rests on more than a tenth of its top samples (`active`): these
     are samples like any, of many kinds, and would make a dead neuron the most polysemantic.
 
-    0 to 1; higher: more polysemantic. docs/scores.md says where p holds and where it does not.
+    0 to 1; higher: more polysemantic. docs/explanation/scores.md says where p holds and
+    where it does not.
 
     Args:
         draws: of each null; 0 for none: then all but `silhouette` and `alignment` is NaN. 99 if
