@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def renamed(former: str, now: str, *, level: int = 3) -> None:
@@ -12,3 +18,22 @@ def renamed(former: str, now: str, *, level: int = 3) -> None:
         DeprecationWarning,
         stacklevel=level,
     )
+
+
+def renamed_keyword(former: str, now: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take a keyword by its former name, with the warning of `renamed`.
+
+    The outermost decorator of the function: the warning names the line that calls it.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if former in kwargs:
+                renamed(f"{former}=", f"{now}=")
+                kwargs[now] = kwargs.pop(former)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate

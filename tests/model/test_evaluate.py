@@ -22,7 +22,8 @@ from transformers import (
 
 import neuronwidgets as nw
 from neuronwidgets.interventions.perplexity import check_causal, losses
-from neuronwidgets.interventions.report import MaskReport, Setting
+from neuronwidgets.interventions.report import MaskReport
+from neuronwidgets.interventions.setting import Setting
 from neuronwidgets.models.classes import class_codes
 
 CLASSES = ["hat", "boot", "bag"]
@@ -84,7 +85,7 @@ def test_resumed_equals_full_passes_and_masks_by_hand(case: dict[str, Any]) -> N
                     masked = model(x).argmax(1).numpy()
                 right = fast.right[1 + 3 * t + c]
                 np.testing.assert_array_equal(right, masked == case["y"])
-        with nw.mask_neurons(model, case["ranges"], "hat", top=4, to="mean"):
+        with nw.mask_neurons(model, case["ranges"], "hat", top=4, replacement="mean"):
             masked = model(x).argmax(1).numpy()
     hat = case["ranges"].label_names.index("hat")
     np.testing.assert_array_equal(fast.right[1 + 6 + hat], masked == case["y"])
@@ -156,7 +157,7 @@ def test_data_in_another_order_than_labels_given_apart_are_refused(case: dict[st
         found = nw.evaluate_masks(case["model"], data, case["ranges"], labels=labels, **options)
         np.testing.assert_allclose(found.right.mean(1), expected, atol=1e-9)
     for wrong in (case["names"][:299], [*case["names"], "hat"]):
-        with pytest.raises(ValueError, match=f"labels has {len(wrong)} entries and data has"):
+        with pytest.raises(ValueError, match=f"got {len(wrong)} entries and data with"):
             nw.evaluate_masks(case["model"], iter(rows), case["ranges"], labels=wrong, **options)
 
 
@@ -201,7 +202,10 @@ def test_held_out_data_only() -> None:
         ({"neurons": {"hat": [1]}}, "no entry"),
         ({"predict": lambda out: out[0]}, "logits have shape"),
         ({"rule": "best"}, "rule='best'"),
-        ({"metrics": {"mine": lambda out, y: 1.0}}, "metric 'mine' returns shape"),
+        (
+            {"metrics": {"mine": lambda out, y: 1.0}},
+            "metric 'mine' must return one number for each of 64 samples, got shape",
+        ),
         ({"texts": ["hello"]}, "no tokenizer"),
     ],
 )
@@ -257,8 +261,8 @@ def test_each_labels_drop_and_what_an_average_hides() -> None:
     row = table.loc[("range", "b", "b")]
     assert row["drop_low"] < row["drop"] < row["drop_high"]
     flips, gains = sorted(report.findings, key=lambda sentence: "rises" in sentence)
-    assert "gaussian range mask (tau 2) of 'b' its own accuracy rises by 0.50" in gains
-    assert "neuron mask of 'a' the model says 'a' for 100% of all samples (75% without)" in flips
+    assert "gaussian range mask (tau 2) of 'b' the label's own accuracy rises by 0.50" in gains
+    assert "mask of 'a' the model predicts 'a' for 100% of all samples (75% without" in flips
     page = report._repr_html_()
     assert "b 0.500" in page
     assert "rises by 0.50" in page
@@ -285,7 +289,7 @@ def test_a_retrained_head_tells_what_the_layer_still_holds(case: dict[str, Any])
     kept = np.repeat(np.array([[1, 1, 1, 1]] * 5), 50, axis=1).astype(bool)
     found = constructed([[0, 0, 1, 1], [1, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]],
                         [0, 0, 1, 1], metrics={"head": kept}).findings  # fmt: skip
-    assert any("loses 1.00 of the label and a retrained linear head 0.00" in s for s in found)
+    assert any("by 1.00 in the model and by 0.00 in a retrained linear head" in s for s in found)
 
 
 def test_metrics_of_the_user(case: dict[str, Any]) -> None:
@@ -356,7 +360,7 @@ def test_perplexity_is_the_model_s_own_loss(speaking: dict[str, Any]) -> None:
         assert report.nats[0].sum() == pytest.approx(nats, rel=1e-5)
         # The neuron mask of the last label, by hand.
         with (
-            nw.mask_neurons(speaking["lm"], speaking["ranges"], "dogs", 5, to="mean"),
+            nw.mask_neurons(speaking["lm"], speaking["ranges"], "dogs", 5, replacement="mean"),
             torch.no_grad(),
         ):
             ids = speaking["tokenizer"](texts[0], return_tensors="pt")["input_ids"]
