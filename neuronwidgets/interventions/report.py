@@ -15,7 +15,7 @@ from neuronwidgets.interventions.findings import findings
 from neuronwidgets.interventions.setting import NEURON, Setting
 
 RESAMPLES = 1000
-"""Bootstrap resamples: enough for the two digits of a 95% interval that tables show."""
+"""Bootstrap resamples: the usual number for 95% intervals."""
 SHOWN = 8
 """Sentences that the notebook shows; `MaskReport.findings` has all."""
 
