@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import erf, ndtr
 
 RULES = ("gaussian", "quantile", "discriminative")
+"""Names of the rules, see `Ranges.intervals`."""
 
 EXTREME = 4.0
 """Standard deviations of a normal distribution: from here on a quantile range ends at the extreme
@@ -54,6 +55,7 @@ def quantile(quantiles: np.ndarray, tau: float) -> np.ndarray:
 STEPS = 100
 """Widths of a discriminative range per standard deviation: `tau` is resolved to 0.01."""
 _MASSES = [mass(step / STEPS) for step in range(int(EXTREME) * STEPS + 1)]
+"""Share of a normal distribution within each width."""
 
 
 def least_shares(density: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from neuronwidgets.models.layers import find_layer
 TOKENS = 40
 """Tokens that a completion has at most, unless told otherwise."""
 TEMPERATURE = 0.7
+"""Sampling temperature, unless told otherwise: below 1, so that unlikely tokens are rare."""
 CHOICES = 40
 """Tokens: one of the 40 most likely is drawn, so that a completion stays on topic."""
 

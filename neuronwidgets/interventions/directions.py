@@ -19,8 +19,6 @@ from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
 from neuronwidgets.models.layers import layer_name
 
-Replacement = Literal["mean", "zero"]
-
 
 class HasConcepts(Protocol):
     """What an edit needs of `Concepts`."""
@@ -78,6 +76,7 @@ class DirectionEdit:
         object.__setattr__(self, "positions", token_positions(self.positions))
 
     def width(self) -> int | None:
+        """`D`, the number of neurons in the layer."""
         return len(self.direction)
 
     def prepared(self, like: torch.Tensor) -> Callable[..., torch.Tensor]:
@@ -111,8 +110,8 @@ class DirectionEdit:
 @contextmanager
 def ablate(
     model: nn.Module, layer: str | nn.Module | HasConcepts, direction: Any, *,
-    replacement: Replacement | None = None, positions: Any = None, first: bool | None = None,
-    neuron_axis: int | None = None, call: int | None = None,
+    replacement: Literal["mean", "zero"] | None = None, positions: Any = None,
+    first: bool | None = None, neuron_axis: int | None = None, call: int | None = None,
 ) -> Iterator[DirectionEdit]:  # fmt: skip
     """Ablate a direction of a layer while the `with` lasts.
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 RULES = {"gaussian": "#4477AA", "quantile": "#CCBB44", "discriminative": "#EE6677",
          "neuron": "#333333"}  # fmt: skip
+"""Colours of the rules in the frontiers."""
 MASKS = {"base": "#BBBBBB", "range": "#4477AA", "neuron": "#333333"}
+"""Colours of the masks in the bars of each label."""
 SIZE = 300
 """Pixels, width and height of a chart."""
 

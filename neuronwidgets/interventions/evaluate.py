@@ -25,6 +25,7 @@ from neuronwidgets.models.layers import find_layer
 from neuronwidgets.models.left_padding import LeftPadding
 
 INFINITE = float("inf")
+"""Width of the neuron mask's range, which holds all values."""
 NeuronsByLabel = Mapping[str, Sequence[int] | np.ndarray]
 Metric = Callable[[Any, torch.Tensor], Any]
 

@@ -35,8 +35,7 @@ class LabelledBatch:
 class HeldOut:
     """Held-out samples with the classes of their labels. Iterates once.
 
-    `seen` are the fingerprints of the samples that the ranges are from, which are refused.
-    `total` is the number of samples, where it is known.
+    `seen` are the fingerprints of the samples that the ranges are from; such samples are refused.
     """
 
     def __init__(
@@ -57,6 +56,7 @@ class HeldOut:
 
     @property
     def total(self) -> int | None:
+        """The number of samples, where it is known."""
         return self._source.expected
 
     def __iter__(self) -> Iterator[LabelledBatch]:

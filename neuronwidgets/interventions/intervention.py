@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.interventions.positions import Positions, first_tokens, places
+from neuronwidgets.interventions.positions import Positions, first_tokens, position_indices
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
 from neuronwidgets.models.axes.layout import own_axis
 from neuronwidgets.models.axes.tracker import tensors_of
@@ -285,7 +285,7 @@ class Editor:
                 f"positions={positions}: the output of layer {self._edit.layer!r} has no axis of "
                 "tokens, so leave positions out."
             )
-        index = places(positions, values.shape[axis], values.device)
+        index = position_indices(positions, values.shape[axis], values.device)
         if not len(index):
             return values
         return values.index_copy(axis, index, change(values.index_select(axis, index)))

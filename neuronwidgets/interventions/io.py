@@ -14,8 +14,9 @@ from neuronwidgets.interventions.masks import NeuronEdit
 from neuronwidgets.interventions.positions import as_json, from_json
 
 FORMAT = "neuronwidgets.intervention/1"
+"""Name and version of the file format, in the file's header."""
 _KEYS = {"replacement": "to"}
-"""Fields that the file names otherwise: it keeps the names of version 0.1."""
+"""Names in the file, which are those of version 0.1, of fields that are called differently now."""
 KINDS: dict[str, type[NeuronEdit] | type[DirectionEdit]] = {
     "neurons": NeuronEdit,
     "direction": DirectionEdit,

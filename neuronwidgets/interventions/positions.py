@@ -46,7 +46,7 @@ def _whole(position: Any, given: Any) -> int:
         ) from None
 
 
-def places(positions: Positions, length: int, device: torch.device) -> torch.Tensor:
+def position_indices(positions: Positions, length: int, device: torch.device) -> torch.Tensor:
     """Those of `positions` that a sequence of `length` tokens has, from 0: int64, each once."""
     every = range(length)
     if isinstance(positions, slice):
@@ -95,6 +95,7 @@ def as_json(positions: Positions) -> Any:
 
 
 def from_json(saved: Any) -> Positions:
+    """Positions from what `as_json` returned."""
     if isinstance(saved, dict):
         return slice(*saved["slice"])
     return None if saved is None else tuple(saved)

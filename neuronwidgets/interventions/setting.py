@@ -24,4 +24,5 @@ class Setting:
 
     @property
     def name(self) -> str:
+        """The setting in tables, without the saliency method."""
         return "neuron mask" if self.rule == NEURON else f"{self.rule}, tau {self.tau:g}"

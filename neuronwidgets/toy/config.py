@@ -15,6 +15,7 @@ NONLINEARITIES = ("relu", "gelu", "solu")
 OPTIMIZERS = ("lamb", "adam")
 
 PAPER_DECAY, PAPER_STEPS = 0.03, 2**17
+"""The paper's decay of the biases and its number of steps."""
 WAKING = 1.9
 """Exponent: in the first half of training, the decay of `negative_bias` shrinks the biases to
 `exp(-WAKING)` of their start or less, since otherwise neurons stay dead."""

@@ -24,6 +24,7 @@ MEASURES = {
     "dead": "dead neurons",
     "mean_bias": "mean bias",
 }
+"""Measures of a run and their titles in tables and charts."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from neuronwidgets.toy.run import Run
 
 FORMAT = "neuronwidgets.toy/1"
+"""Name and version of the file format, in the file's header."""
 _ARRAYS = ("W_e", "checkpoints", "W1", "b", "W2")
 
 

@@ -10,6 +10,7 @@ import torch
 from neuronwidgets.toy.network import Parameters
 
 BETAS = (0.9, 0.999)
+"""Decay rates of the moments: the defaults of both papers."""
 FUSED_DEVICES = ("cpu", "cuda")
 """Devices on which torch has a fused Adam step."""
 LARGEST_NORM = 10.0

@@ -44,6 +44,7 @@ class Progress:
 
     @property
     def done(self) -> bool:
+        """Whether every run has done all its steps."""
         return bool((self.step == self.steps).all())
 
     @own_modes()

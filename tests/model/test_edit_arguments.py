@@ -17,7 +17,12 @@ from torch import nn
 
 import neuronwidgets as nw
 from neuronwidgets.interventions.masks import neuron_numbers, range_edit
-from neuronwidgets.interventions.positions import as_json, from_json, places, token_positions
+from neuronwidgets.interventions.positions import (
+    as_json,
+    from_json,
+    position_indices,
+    token_positions,
+)
 
 
 class Tokens(nn.Module):
@@ -71,7 +76,7 @@ def test_positions_that_are_none_are_refused(model: nn.Module, positions: Any) -
 def test_positions_in_a_file() -> None:
     for given in (None, (1, -2), slice(2, None), slice(None, -1, 2)):
         assert from_json(as_json(token_positions(given))) == given
-    assert places(slice(-2, None), 5, torch.device("cpu")).tolist() == [3, 4]
+    assert position_indices(slice(-2, None), 5, torch.device("cpu")).tolist() == [3, 4]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "3", None, [1.0, 2.0], True])

@@ -46,9 +46,11 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write indented JSON in UTF-8."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_gzip(path: Path, data: bytes) -> None:
+    """Compress `data` into a file whose bytes depend on `data` only."""
     # Without mtime, gzip writes the time, and the same data would give other bytes.
     path.write_bytes(gzip.compress(data, compresslevel=9, mtime=0))

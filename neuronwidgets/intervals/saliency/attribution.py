@@ -68,7 +68,7 @@ def attributed(
     class_index, class_count = names.index(name), max(len(names), len(acts.label_names))
     source = replace(source, model=trainable(source.model))
     module = find_layer(source.model, acts.layer)
-    data, places = _label_data(acts, label, source)
+    data, indices = _label_data(acts, label, source)
     label_batches = batches(
         data, model=source.model, processor=source.tokenizer, transform=source.transform,
         batch_size=source.batch_size, max_length=source.max_length,
@@ -80,7 +80,7 @@ def attributed(
     total, count = np.zeros(acts.shape[1]), 0
     padding = LeftPadding.of_output(source.model)
     with evaluating(source.model), torch.enable_grad():
-        for batch, _ in selected(label_batches, places, source.batch_size):
+        for batch, _ in selected(label_batches, indices, source.batch_size):
             batch = padding(batch)
             inputs = move(source.model, batch.inputs)
             layer = {acts.layer: module}

@@ -22,10 +22,12 @@ METHODS: dict[str, Callable[[Activations, int], np.ndarray]] = {
     "probeless": probeless,
     "probe": probe,
 }
+"""Methods that rank neurons by their activations: name -> `f(acts, label)`, float64 `D`."""
 GRADIENTS: dict[str, Callable[[Activations, int, GradientSource | None], np.ndarray]] = {
     "gradient": activation_gradient,
     "integrated": integrated_gradients,
 }
+"""Methods that rank neurons by the model's gradients: name -> `f(acts, label, source)`."""
 
 
 @dataclass(frozen=True, eq=False)
