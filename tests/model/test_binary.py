@@ -135,7 +135,7 @@ def test_saliency_of_both_classes(
 
 def test_saliency_by_scikit_learn_has_no_gradients(case: dict[str, Any]) -> None:
     fitted = case["fitted"]
-    with pytest.raises(ValueError, match=r"does not require grad.*must not leave torch"):
+    with pytest.raises(ValueError, match=r"do not require grad.*must keep torch"):
         nw.salient(case["acts"], "ham", "gradient", model=Body(case["body"]), data=case["train"],
                    classes=CLASSES,
                    predict=lambda out: fitted.decision_function(out.detach().numpy()))  # fmt: skip

@@ -130,7 +130,7 @@ def _at_scale(
     if not logits.requires_grad:
         raise ValueError(
             f"the logits do not require grad, so they have no gradient at layer {acts.layer!r}: "
-            "predict= and the model must not detach them."
+            "predict= and the model must keep torch's gradients."
         )
     leaves = [leaf for leaf, _ in kept]
     gradients = torch.autograd.grad(logits[:, class_index].sum(), leaves, allow_unused=True)
