@@ -30,6 +30,8 @@ def renamed_keyword(former: str, now: str) -> Callable[[Callable[P, R]], Callabl
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             if former in kwargs:
+                if now in kwargs:
+                    raise TypeError(f"{former}= is the former name of {now}=: pass {now}= only.")
                 renamed(f"{former}=", f"{now}=")
                 kwargs[now] = kwargs.pop(former)
             return function(*args, **kwargs)

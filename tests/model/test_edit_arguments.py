@@ -218,6 +218,8 @@ def test_the_former_keyword_of_replacement(
     line = linecache.getline(__file__, warning.lineno)
     assert any(name in line for name in ("nw.", "range_edit"))
     assert "to" not in inspect.signature(nw.mask_range).parameters
+    with pytest.raises(TypeError, match="pass replacement= only"):
+        call(model, ranges, to="zero", replacement="zero")
 
 
 def test_the_former_attribute_and_the_key_in_files(ranges: nw.Ranges, tmp_path: Path) -> None:
