@@ -137,7 +137,7 @@ def above(table: Any, part: str) -> str:
 
 
 def frontier(name: str, case: Case, top: float, to: str, chart: str | None) -> None:
-    _, report = evaluate(case, len(case.texts), tau=TAUS, rule=RULES, top=top, to=to)
+    _, report = evaluate(case, len(case.texts), tau=TAUS, rule=RULES, top=top, replacement=to)
     base = report.to_frame(resamples=10).query("mask == 'base'")
     print(
         f"\n## {name}, layer {case.layer}, top {top:g}, to {to}: {len(case.texts)} held-out texts"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def renamed(former: str, now: str, *, level: int = 3) -> None:
@@ -26,3 +30,24 @@ def former_names(kind: str, **now: str) -> Callable[[Any, str], Any]:
         return getattr(self, now[name])
 
     return __getattr__
+
+
+def renamed_keyword(former: str, now: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take a keyword by its former name, with the warning of `renamed`.
+
+    The outermost decorator of the function: the warning names the line that calls it.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if former in kwargs:
+                if now in kwargs:
+                    raise TypeError(f"{former}= is the former name of {now}=: pass {now}= only.")
+                renamed(f"{former}=", f"{now}=")
+                kwargs[now] = kwargs.pop(former)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate

@@ -1,4 +1,4 @@
-"""Data sets with small trained models, bundled in the package: nothing is downloaded."""
+"""Bundled data sets, each with a small trained model. Nothing is downloaded."""
 
 from neuronwidgets.datasets.load import Fashion as Fashion
 from neuronwidgets.datasets.load import Stories as Stories

@@ -1,4 +1,4 @@
-"""The small convolutional network that reads Fashion-MNIST."""
+"""A small convolutional network for Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 CHANNELS = 32
-"""Channels of the narrow last convolution."""
+"""Channels of the last convolution, which is narrow so that several classes share a channel."""
 
 LAYER = "features.7"
 """Name of that convolution's ReLU: activations float32 (B, CHANNELS, 7, 7), never negative."""
@@ -15,7 +15,7 @@ LAYER = "features.7"
 class FashionNet(nn.Module):
     """Three convolutions with ReLU, two 2x2 max-poolings, one linear classifier.
 
-    Input: float32 (B, 1, 28, 28), gray levels in [0, 1] (normalised inside).
+    Input: float32 (B, 1, 28, 28), gray levels in [0, 1], which the network normalises.
     Output: float32 (B, 10), logits in Fashion-MNIST's class order.
     """
 

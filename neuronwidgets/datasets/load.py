@@ -1,4 +1,4 @@
-"""The three bundled data sets, each with the model trained on it: read from the package."""
+"""Read the three bundled data sets and their models from the package."""
 
 from __future__ import annotations
 
@@ -48,11 +48,12 @@ class Fashion:
         model: the network, in eval mode on the CPU. Input: float32 (B, 1, 28, 28), gray levels
             in [0, 1], that is `images / 255`. Output: float32 (B, 10), logits in the order of
             `card["classes"]`.
-        images: uint8 (10000, 28, 28), gray levels, 0 is background. None was trained on.
+        images: uint8 (10000, 28, 28), gray levels, 0 is background. The model was not trained on
+            them.
         labels: str (10000,), class names such as "Trouser".
-        layer: name of the narrow last convolution's ReLU in `model`: activations float32
-            (B, 32, 7, 7), never negative.
-        card: source, licence, versions, training settings, measured accuracy.
+        layer: name of the last convolution's ReLU in `model`: activations float32 (B, 32, 7, 7),
+            never negative.
+        card: source, licence, versions, training settings and measured accuracy.
     """
 
     model: nn.Module
@@ -67,15 +68,15 @@ class Topics:
     """4,000 held-out DBpedia abstracts and a small GPT-2 with two heads.
 
     Attributes:
-        model: classifier of 14 topics, read at the last token; eval mode, float32, CPU.
-        lm: language model on the same body (`lm.transformer is model.transformer`).
-        tokenizer: byte-level BPE of 4,096 tokens; puts `<s>` first, pads on the right with
+        model: classifier of 14 topics at the last token, in eval mode, float32, on the CPU.
+        lm: language model with the same body (`lm.transformer is model.transformer`).
+        tokenizer: byte-level BPE of 4,096 tokens; starts texts with `<s>`, pads on the right with
             `<pad>`. The model reads at most 160 tokens: pass `truncation=True`.
-        texts: 4,000 abstracts. None was trained on.
+        texts: 4,000 abstracts. The model was not trained on them.
         labels: str (4000,), class names such as "Village".
         layer: name of a middle layer's MLP neurons in `model` and in `lm`: activations float32
             (B, T, 512), after GELU.
-        card: source, licence, versions, training settings, measured accuracy and perplexity.
+        card: source, licence, versions, training settings, and measured accuracy and perplexity.
     """
 
     model: GPT2ForSequenceClassification
@@ -92,8 +93,8 @@ class Stories:
     """A Llama of 260,000 parameters that writes short English stories.
 
     Attributes:
-        model: 5 layers, 64 wide, at most 512 tokens; eval mode, float32, CPU.
-        tokenizer: 512 tokens; puts `<s>` first.
+        model: 5 layers of width 64, at most 512 tokens; in eval mode, float32, on the CPU.
+        tokenizer: 512 tokens; starts texts with `<s>`.
         card: source and licence.
     """
 
@@ -119,13 +120,14 @@ def stories() -> Stories:
 
 @own_modes()
 def read_fashion(folder: Path) -> Fashion:
+    """Read `Fashion` from a folder that `build.fashion` wrote."""
     import torch
     from safetensors.torch import load_file
 
     from neuronwidgets.datasets.convnet import FashionNet
 
     card = _read_card(folder)
-    with torch.device("meta"):  # draws no weights: the generator's state stays as it was
+    with torch.device("meta"):  # draws no weights, so torch's random state stays as it was
         model = FashionNet().eval()
     model.load_state_dict(load_file(folder / "model.safetensors"), assign=True)
     return Fashion(
@@ -139,6 +141,7 @@ def read_fashion(folder: Path) -> Fashion:
 
 @own_modes()
 def read_topics(folder: Path) -> Topics:
+    """Read `Topics` from a folder that `build.topics` wrote."""
     import torch
     from transformers import (
         GPT2ForSequenceClassification,
@@ -148,10 +151,10 @@ def read_topics(folder: Path) -> Topics:
 
     card = _read_card(folder)
     with _no_progress_bar():
-        # Stored as float16; the config says float32, so that is what they load as.
+        # The weights are float16 on disk and load as the float32 of the config.
         model = GPT2ForSequenceClassification.from_pretrained(folder, local_files_only=True).eval()
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    with torch.device("meta"):  # draws no weights here either
+    with torch.device("meta"):  # draws no weights
         lm = GPT2LMHeadModel(model.config).eval()
     lm.transformer = model.transformer
     lm.lm_head.weight = model.transformer.wte.weight
@@ -169,6 +172,7 @@ def read_topics(folder: Path) -> Topics:
 
 @own_modes()
 def read_stories(folder: Path) -> Stories:
+    """Read `Stories` from a folder that `build.stories` wrote."""
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
     with _no_progress_bar():
@@ -182,7 +186,7 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     raw = gzip.decompress(path.read_bytes())
     rank = raw[3]
     shape = np.frombuffer(raw, dtype=">u4", count=rank, offset=4)
-    # A copy, because an array on bytes cannot be written, of which torch warns.
+    # A copy, since torch warns of arrays that cannot be written.
     values = np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * rank).copy()
     array: npt.NDArray[np.uint8] = values.reshape(shape)
     return array

@@ -1,4 +1,4 @@
-"""Activations + labels -> Ranges: per-class intervals of every neuron, saliency, overlap.
+"""Activations and labels -> `Ranges`: each label's interval on each neuron, saliency, overlap.
 
 Haider, Rizwan, Sajjad, Ju, Siddique, *Neurons Speak in Ranges* (arXiv 2502.06809).
 """

@@ -1,4 +1,4 @@
-"""Where each class lives on each neuron's activation axis: arXiv 2502.06809, steps 2 and 5."""
+"""Each label's range of activation on each neuron (arXiv 2502.06809, steps 2 and 5)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ from neuronwidgets.intervals.rules import (
 from neuronwidgets.intervals.statistics import histogram, kolmogorov_smirnov, moments
 
 BINS = 128
+"""Bins of each neuron's histogram, unless told otherwise."""
 TAIL = 0.005
-"""The share of a class's samples on either side that the histograms need not resolve."""
-_CHUNK = 1 << 23
+"""Share of a label's samples at each end that may fall outside the histogram's bins, so that one
+extreme value does not widen them all."""
+CHUNK = 1 << 23
+"""Values that are worked on at once, so that a float64 copy of them takes 64 MiB."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -39,18 +42,19 @@ class Ranges:
     Attributes:
         layer: the layer they are from.
         label_names: the `C` labels, in the order of the arrays.
-        count: int64 `C`, samples of each label.
-        mean, std: float64 `C x D`; `std` is the population's.
+        count: int64 `C`, the number of samples of each label.
+        mean, std: float64 `C x D`; `std` is the population's standard deviation.
         magnitude: float64 `C x D`, mean absolute activation (the authors' "max activation").
         skewness, kurtosis: float64 `C x D`; a normal distribution has 0 and 3.
         ks: float64 `C x D`, Kolmogorov-Smirnov distance from the fitted normal.
-        levels, quantiles: float64 `Q` (0 and 1 at the ends, in between those of every quarter of
-            a normal deviation) and float64 `C x D x Q`.
-        edges, histogram: float64 `D x (B + 1)` and int32 `C x D x B`, each neuron's own equal bins,
-            the same for all labels; what lies beyond is counted in the first and last.
-        seen: marks of the samples they are from (`Samples.marks`), so that what a mask costs is
+        levels: float64 `Q`, the probabilities of the quantiles: 0, those of every quarter of a
+            standard deviation of a normal distribution from -3 to 3, and 1.
+        quantiles: float64 `C x D x Q`.
+        edges: float64 `D x (B + 1)`, equal bins of each neuron, the same for all labels.
+        histogram: int32 `C x D x B`; values beyond the edges are counted in the first and last bin.
+        seen: fingerprints of the samples that the ranges are from, so that the cost of a mask is
             not measured on them.
-        call: which of the layer's answers in a pass they are from; `None` where that is unknown.
+        call: which of the layer's calls in a pass they are from; `None` where that is unknown.
     """
 
     layer: str
@@ -71,12 +75,14 @@ class Ranges:
 
     @property
     def neurons(self) -> int:
-        """`D`."""
+        """`D`, the number of neurons."""
         return self.mean.shape[1]
 
     def label(self, label: Any) -> int:
-        """The place of a label, given by its name, or by its place. Labels that are numbers
-        themselves are meant by their value, whether as `5` or as `"5"`."""
+        """The index of a label, given by its name or its index.
+
+        Labels whose names are numbers are given by their value, as `5` or as `"5"`.
+        """
         whole = isinstance(label, int | np.integer) and not isinstance(label, bool)
         name = str(label) if whole and self._numeric else label
         if isinstance(name, str) and name in self.label_names:
@@ -84,8 +90,8 @@ class Ranges:
         if whole and not self._numeric and 0 <= label < len(self.label_names):
             return int(label)
         names = ", ".join(map(repr, self.label_names[:14]))
-        places = "" if self._numeric else f" (or their places, 0 to {len(self.label_names) - 1})"
-        raise ValueError(f"label {label!r} has no range here; the labels are {names}{places}.")
+        indices = "" if self._numeric else f" (or 0 to {len(self.label_names) - 1})"
+        raise ValueError(f"label {label!r} has no range here; the labels are {names}{indices}.")
 
     @property
     def _numeric(self) -> bool:
@@ -98,26 +104,26 @@ class Ranges:
         A neuron with fewer pieces has NaN for the rest. Ends belong to the range.
 
         Args:
-            label: its name or number.
-            tau: the width, in standard deviations (the paper: 2.0 to 2.5); infinite: everything.
-            rule: "gaussian", `CR(j, c) = [mean - tau * std, mean + tau * std]` of the paper;
-                "quantile", as much of the samples as `tau` is of a normal distribution; or
-                "discriminative", as much on average over the neurons, and where the label
-                outweighs the others most, in one, several or no pieces (`rules.least_shares`;
-                to a hundredth of `tau`).
+            label: the label's name or index.
+            tau: the width in standard deviations (the paper: 2.0 to 2.5); infinite for all values.
+            rule: "gaussian", the paper's `CR(j, c) = [mean - tau * std, mean + tau * std]`;
+                "quantile", the central share of the label's samples that a normal distribution has
+                within `tau`; or "discriminative", the bins where the label's density exceeds the
+                other labels' most, in one, several or no pieces, with that share of the samples on
+                average over the neurons (`rules.least_shares`; `tau` is rounded to hundredths).
 
         Raises:
-            ValueError: the label has a single sample, or the rule or width is unknown.
+            ValueError: the label has a single sample, `tau` is negative, or the rule is unknown.
         """
         if not (isinstance(tau, int | float | np.number) and tau >= 0):
-            raise ValueError(f"tau={tau!r}; a number of at least 0 is needed.")
+            raise ValueError(f"tau must be a number of at least 0, got {tau!r}.")
         if rule not in RULES:
-            raise ValueError(f"rule={rule!r}; one of {', '.join(map(repr, RULES))} is needed.")
+            raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}.")
         c = self.label(label)
         if self.count[c] < 2:
             raise ValueError(
-                f"label {self.label_names[c]!r} has a single sample: a range needs at least two. "
-                "Capture more of it, or leave it out (None among the labels)."
+                f"label {self.label_names[c]!r} has a single sample, and a range needs at least "
+                "two. Capture more samples of it, or leave it out (None among the labels)."
             )
         if not np.isfinite(tau):
             return np.tile([-np.inf, np.inf], (self.neurons, 1, 1))
@@ -125,7 +131,7 @@ class Ranges:
             return gaussian(self.mean[c], self.std[c], tau)
         if rule == "quantile":
             return quantile(self.quantiles[c], tau)
-        # Halves up, as the view rounds.
+        # Rounded half up, as the front end does.
         least = self.least[c, int(min(tau, EXTREME) * STEPS + 0.5)]
         return discriminative(self.densities[c], self._others(c), self.edges, least)
 
@@ -138,40 +144,44 @@ class Ranges:
         self, neuron: int, label: Any, tau: float = 2.0, rule: str = "gaussian"
     ) -> np.ndarray:
         """One neuron's range for one label by any rule: float64 `P x 2`, see `intervals`."""
-        found = self.intervals(label, tau, rule)[self._neuron(neuron)]
-        return found[~np.isnan(found[:, 0])]
+        pieces = self.intervals(label, tau, rule)[self._neuron(neuron)]
+        return pieces[~np.isnan(pieces[:, 0])]
 
     @cached_property
     @own_modes()
     def densities(self) -> np.ndarray:
-        """The histograms smoothed: float32 `C x D x B`, each row a share that sums to 1.
+        """Smoothed histograms: float32 `C x D x B`; each row sums to 1.
 
-        A Gaussian kernel of Silverman's width (1986, eq. 3.31), for each label and neuron.
+        The kernel is Gaussian, of Silverman's width (1986, eq. 3.31) for each label and neuron.
         """
+        return self._densities(CHUNK)
+
+    def _densities(self, chunk: int) -> np.ndarray:
+        """`densities`, computed for about `chunk` values at once."""
         middle = np.searchsorted(SCORES, [-0.75, 0.75])
         spread = np.diff(self.quantiles[..., middle], axis=-1)[..., 0] / 1.5
         spread = np.where(spread > 0, np.minimum(spread, self.std), self.std)
         bins = self.edges[:, 1] - self.edges[:, 0]
         width = 0.9 * spread * self.count[:, None] ** -0.2 / bins
         labels, _, count = self.histogram.shape
-        made = np.empty((labels, self.neurons, count), np.float32)
-        step = max(1, _CHUNK // (4 * labels * count))
+        densities = np.empty((labels, self.neurons, count), np.float32)
+        step = max(1, chunk // (4 * labels * count))
         for first in range(0, self.neurons, step):
             part = slice(first, first + step)
-            made[:, part] = smoothed(self.histogram[:, part], width[:, part])
-        return made
+            densities[:, part] = smoothed(self.histogram[:, part], width[:, part])
+        return densities
 
     @cached_property
     @own_modes()
     def least(self) -> np.ndarray:
-        """What share of the density each width of a discriminative range asks for: `C x 401 x
-        2`, see `rules.least_shares`."""
+        """The least share of the density in a discriminative range of each width: float64
+        `C x 401 x 2`, see `rules.least_shares`."""
         every = range(len(self.label_names))
         return np.stack([least_shares(self.densities[c], self._others(c)) for c in every])
 
     @own_modes()
     def first_widths(self, neuron: int) -> np.ndarray:
-        """The narrowest discriminative range of each label that each bin is in: uint16 `C x B`,
+        """The narrowest discriminative range of each label that holds each bin: uint16 `C x B`,
         see `rules.first_widths`."""
         own = self.densities[:, self._neuron(neuron)]
         others = (self._sum[neuron] - own) / max(1, len(own) - 1)
@@ -179,13 +189,13 @@ class Ranges:
 
     @own_modes()
     def of_neuron(self, neuron: int) -> Ranges:
-        """The ranges of one neuron alone, `D` = 1; its discriminative ones are as among all."""
+        """The ranges of one neuron, `D` = 1, with its discriminative ranges among all neurons."""
         j = slice(self._neuron(neuron), neuron + 1)
         names = (*_ARRAYS, "quantiles", "histogram")
         parts: dict[str, Any] = {name: getattr(self, name)[:, j] for name in names}
-        made = replace(self, **parts, edges=self.edges[j])
-        made.__dict__.update(densities=self.densities[:, j], least=self.least)
-        return made
+        ranges_of_neuron = replace(self, **parts, edges=self.edges[j])
+        ranges_of_neuron.__dict__.update(densities=self.densities[:, j], least=self.least)
+        return ranges_of_neuron
 
     @cached_property
     @own_modes()
@@ -202,9 +212,9 @@ class Ranges:
 
     @own_modes()
     def overlap(self, neuron: int) -> np.ndarray:
-        """How much of two labels' distributions coincides: float64 `C x C`, 0 to 1.
+        """Overlapping coefficients of the labels on one neuron: float64 `C x C`, 0 to 1.
 
-        The overlapping coefficient of the smoothed histograms, `sum_b min(p_b, q_b)`.
+        `sum_b min(p_b, q_b)` of two labels' smoothed histograms.
         """
         share = self.densities[:, self._neuron(neuron)].astype(np.float64)
         rows = [np.minimum(row, share).sum(axis=1) for row in share]
@@ -242,8 +252,8 @@ class Ranges:
             f"<td>{np.nanmedian(skew):.2f}</td><td>{np.nanmedian(kurt):.2f}</td>"
             f"<td>{np.nanmedian(ks):.3f}</td></tr>"
             for name, count, skew, kurt, ks in zip(
-                self.label_names, self.count, *map(_median_ready, (self.skewness, self.kurtosis,
-                self.ks)), strict=True,
+                self.label_names, self.count, *map(_without_empty_rows,
+                (self.skewness, self.kurtosis, self.ks)), strict=True,
             )
         )  # fmt: skip
         return (
@@ -253,20 +263,21 @@ class Ranges:
         )
 
 
-def _median_ready(values: np.ndarray) -> np.ndarray:
-    """Rows without any number would make `nanmedian` warn: zero them."""
+def _without_empty_rows(values: np.ndarray) -> np.ndarray:
+    """Replace rows of NaN by zeros, since `nanmedian` warns of them."""
     return np.where(np.isnan(values).all(axis=1, keepdims=True), 0, values)
 
 
 @own_modes()
-def ranges(acts: Activations, bins: int = BINS) -> Ranges:
+def ranges(acts: Activations, bins: int = BINS, *, chunk: int = CHUNK) -> Ranges:
     """Statistics of each label on each neuron.
 
-    Label-free: `ranges(concepts.labelled())` takes a split's concepts for labels.
+    Without class labels, `ranges(concepts.labelled())` takes a split's concepts as labels.
 
     Args:
         acts: labelled activations. Unlabelled samples, and labels without samples, are left out.
-        bins: of the histograms.
+        bins: the number of bins of the histograms.
+        chunk: values that are worked on at once. It changes memory and time, not the result.
 
     Raises:
         ValueError: the activations have no labels.
@@ -276,7 +287,7 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
     if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
         raise ValueError(f"bins={bins!r}; a whole number of at least 1 is needed.")
     codes = [c for c in range(len(acts.label_names)) if (acts.labels == c).any()]
-    members = [np.flatnonzero(acts.labels == c) for c in codes]
+    rows_of_label = [np.flatnonzero(acts.labels == c) for c in codes]
     known = np.flatnonzero(acts.labels >= 0)
     neurons = acts.shape[1]
     shape = (len(codes), neurons)
@@ -284,26 +295,26 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
     quantiles = np.empty((*shape, len(LEVELS)))
     counts = np.empty((*shape, bins), np.int32)
     edges = np.empty((neurons, bins + 1))
-    step = max(1, _CHUNK // len(known))
+    step = max(1, chunk // len(known))
     for first in range(0, neurons, step):
         part = slice(first, first + step)
         block = acts.values[:, part]
-        edges[part] = _edges([block[rows] for rows in members], bins)
-        for c, rows in enumerate(members):
+        edges[part] = _edges([block[rows] for rows in rows_of_label], bins)
+        for c, rows in enumerate(rows_of_label):
             values = block[rows].astype(np.float64)
             mean, std, skewness, kurtosis = moments(values)
-            found = (
+            statistics = (
                 mean, std, np.abs(values).mean(axis=0), skewness, kurtosis,
                 kolmogorov_smirnov(values, mean, std),
             )  # fmt: skip
-            for name, row in zip(_ARRAYS, found, strict=True):
+            for name, row in zip(_ARRAYS, statistics, strict=True):
                 parts[name][c, part] = row
             quantiles[c, part] = np.quantile(values, LEVELS, axis=0).T
             counts[c, part] = histogram(values, edges[part])
     return Ranges(
         acts.layer,
         tuple(acts.label_names[c] for c in codes),
-        np.array([len(rows) for rows in members]),
+        np.array([len(rows) for rows in rows_of_label]),
         **parts,
         levels=LEVELS,
         quantiles=quantiles,
@@ -315,24 +326,24 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
 
 
 def labelled(acts: Any) -> Activations:
-    """`acts`, or a split's concepts as activations; refused in words if nothing has a label."""
+    """`acts`, or a split's concepts as labelled activations; raises unless a sample has a label."""
     if hasattr(acts, "labelled"):
         acts = acts.labelled()
     if hasattr(acts, "so_far"):
         acts = Activations.of(acts)
     if not isinstance(acts, Activations):
-        raise TypeError(f"acts is a {type(acts).__name__}; labelled Activations (from capture or "
-                        "from_arrays), or Concepts, are needed.")  # fmt: skip
+        raise TypeError("acts must be labelled Activations (from capture or from_arrays), or "
+                        f"Concepts, got a {type(acts).__name__}.")  # fmt: skip
     if acts.labels is None or not (acts.labels >= 0).any():
         raise ValueError(
-            f"layer {acts.layer!r} has no labels: give capture(..., labels=...), "
+            f"layer {acts.layer!r} has no labels: use capture(..., labels=...), "
             "from_arrays(..., labels=...), or concepts.labelled()."
         )
     return acts
 
 
 def _edges(values: list[np.ndarray], bins: int) -> np.ndarray:
-    """Equal bins that hold the bulk of every class: float64 `D x (bins + 1)`."""
+    """Equal bins that hold all but the tails of every label: float64 `D x (bins + 1)`."""
     ends = np.stack([np.quantile(v, [TAIL, 1 - TAIL], axis=0) for v in values]).astype(np.float64)
     low, high = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
     margin = np.where(high > low, 0.05 * (high - low), np.maximum(0.5, np.abs(low) * 1e-3))

@@ -13,7 +13,7 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
     mean = values.mean(axis=0)
     centred = values - mean
     variance = (centred**2).mean(axis=0)
-    # Rounding is no variation.
+    # Variance of the order of rounding errors counts as none.
     flat = variance <= (np.finfo(np.float64).eps * np.abs(values).max(axis=0, initial=0)) ** 2
     deviation = np.where(flat, 0.0, np.sqrt(variance))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -25,7 +25,8 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 def kolmogorov_smirnov(values: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """Distance of each neuron's distribution (`n x D`) from its fitted normal: `D`, 0 to 1.
 
-    As `scipy.stats.kstest(column, "norm", (mean, deviation)).statistic`; NaN where it is flat.
+    Equal to `scipy.stats.kstest(column, "norm", (mean, deviation)).statistic`; NaN where the values
+    do not vary.
     """
     from scipy.special import ndtr
 
@@ -40,13 +41,13 @@ def kolmogorov_smirnov(values: np.ndarray, mean: np.ndarray, deviation: np.ndarr
 
 
 def histogram(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Counts of `n x D` values in each neuron's own equal bins, `edges` `D x (B + 1)`: `D x B`.
+    """Counts of `n x D` values in each neuron's equal bins, `edges` `D x (B + 1)`: `D x B`.
 
-    What lies beyond the edges is counted in the first and last bin.
+    Values beyond the edges are counted in the first and last bin.
     """
     bins = edges.shape[1] - 1
     low, high = edges[:, 0], edges[:, -1]
     wide = np.where(high > low, high - low, 1)
-    place = np.clip((values - low) / wide * bins, 0, bins - 1).astype(np.int64)
-    flat = place + np.arange(values.shape[1]) * bins
+    bin_ = np.clip((values - low) / wide * bins, 0, bins - 1).astype(np.int64)
+    flat = bin_ + np.arange(values.shape[1]) * bins
     return np.bincount(flat.ravel(), minlength=values.shape[1] * bins).reshape(-1, bins)

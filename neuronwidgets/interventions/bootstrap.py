@@ -1,4 +1,4 @@
-"""Means over samples, and over samples drawn again (Efron 1979)."""
+"""Means over samples, with intervals from the bootstrap (Efron 1979)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def resampled(count: int, resamples: int, seed: int) -> np.ndarray:
 def averaged(values: np.ndarray, chosen: np.ndarray, draws: np.ndarray | None = None) -> np.ndarray:
     """Means of `P x S` values over the chosen samples, in each resample: `N x P`.
 
-    NaN where a resample holds none of them. Without `draws`, the plain means: `1 x P`.
+    NaN where a resample holds none of the chosen samples. Without `draws`: the plain means,
+    `1 x P`.
     """
     kept = values[:, chosen].astype(np.float64)
     weight = np.ones((1, kept.shape[1])) if draws is None else draws[:, chosen]
@@ -25,8 +26,8 @@ def averaged(values: np.ndarray, chosen: np.ndarray, draws: np.ndarray | None = 
 
 
 def ends(spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The middle 95% of each column of `N x P`, NaN left out: two of `P`."""
+    """The 2.5% and 97.5% quantiles of each column of `N x P`, NaN left out: two of `P`."""
     missing = np.isnan(spread).all(axis=0)
-    found = np.nanquantile(np.where(missing, 0, spread), [0.025, 0.975], axis=0)
-    low, high = np.where(missing, np.nan, found)
+    quantiles = np.nanquantile(np.where(missing, 0, spread), [0.025, 0.975], axis=0)
+    low, high = np.where(missing, np.nan, quantiles)
     return low, high

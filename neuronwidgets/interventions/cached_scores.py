@@ -1,4 +1,4 @@
-"""What edits cost, batch by batch, for someone who watches and changes their mind."""
+"""Scores of a model under edits, batch by batch, kept for the next edit."""
 
 from __future__ import annotations
 
@@ -11,111 +11,114 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from neuronwidgets.interventions.edited_forward import Batched, Passes
+from neuronwidgets.interventions.edited_forward import EditedBatch, EditedForward
 from neuronwidgets.interventions.intervention import Intervention
 from neuronwidgets.models.hooks import evaluating, undisturbed
 
 KEEP = 1 << 29
-"""Bytes of activations below the layer that are kept for the next edit."""
+"""Bytes of activations below the layer that are kept for the next edit: 512 MiB."""
 BASE = "base"
+"""The key of the scores without an edit."""
 Arrays = tuple[np.ndarray, ...]
 
 
 @dataclass
-class _Batch:
+class _Scored:
+    """One batch of the source: its recorded forward pass and its scores by key."""
+
     inputs: Any
     about: Any
-    passes: Batched | None = None
+    forward: EditedBatch | None = None
     scores: dict[Hashable, Arrays] = field(default_factory=dict)
 
 
-class Meter:
-    """Scores of a model's outputs under edits, on batches that are read once.
+class CachedScores:
+    """Scores of a model's outputs under edits. Each batch of the source is read once.
 
-    The first call runs the whole model on each batch; later ones resume at the layer, as far as
-    `keep` bytes reach, and what was scored before under the same key is not computed again.
+    The first call runs the whole model on each batch. Later calls resume at the layer for the
+    batches whose activations fit into `keep` bytes. A score with a known key is not computed again.
     """
 
     def __init__(
-        self, model: nn.Module, passes: Passes, source: Iterable[tuple[Any, Any]],
+        self, model: nn.Module, forward: EditedForward, source: Iterable[tuple[Any, Any]],
         score: Callable[[Any, Any, Any], Arrays], keep: int = KEEP,
     ) -> None:  # fmt: skip
         """`source` yields `(inputs, about)`; `score(output, inputs, about)` gives arrays `B`."""
-        self._model, self._passes, self._score = model, passes, score
+        self._model, self._forward, self._score = model, forward, score
         self._source = iter(source)
-        self._batches: list[_Batch] = []
-        self._keep = self._left = keep
+        self._batches: list[_Scored] = []
+        self._keep = self._free = keep
         self._end: Exception | None = None
-        self._stamp = _stamp(model)
-        # A job that was cancelled may still be at its last batch.
+        self._weights = _weights_version(model)
+        # A cancelled job may still be at its last batch.
         self._lock = threading.Lock()
 
     def changed(self) -> bool:
-        """Whether the model's weights are others than those that were measured."""
-        return self._stamp != _stamp(self._model)
+        """Whether the model's weights have changed since they were scored."""
+        return self._weights != _weights_version(self._model)
 
     def measuring(self, edits: Mapping[Hashable, Intervention]) -> Iterator[dict[Hashable, Arrays]]:
         """After each batch, the scores so far: "base" and each edit's, arrays joined."""
-        done: dict[Hashable, list[Arrays]] = {BASE: [], **{key: [] for key in edits}}
+        parts: dict[Hashable, list[Arrays]] = {BASE: [], **{key: [] for key in edits}}
         with self._lock:
             if self.changed():
-                self._stamp, self._left = _stamp(self._model), self._keep
+                self._weights, self._free = _weights_version(self._model), self._keep
                 for batch in self._batches:
-                    batch.passes = None
+                    batch.forward = None
                     batch.scores.clear()
         for i in itertools.count():
             with self._lock:
-                found = self._batch(i)
-                if found is None:
+                scored = self._batch(i)
+                if scored is None:
                     return
-                missing = [key for key in done if key not in found.scores]
+                missing = [key for key in parts if key not in scored.scores]
                 if missing:
                     with undisturbed(), evaluating(self._model):
-                        self._fill(found, missing, edits)
-                scores = dict(found.scores)
-            for key, parts in done.items():
-                parts.append(scores[key])
+                        self._fill(scored, missing, edits)
+                scores = dict(scored.scores)
+            for key, batches in parts.items():
+                batches.append(scores[key])
             yield {
-                key: tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-                for key, parts in done.items()
+                key: tuple(np.concatenate(column) for column in zip(*batches, strict=True))
+                for key, batches in parts.items()
             }
 
-    def _batch(self, place: int) -> _Batch | None:
-        if place < len(self._batches):
-            return self._batches[place]
+    def _batch(self, index: int) -> _Scored | None:
+        if index < len(self._batches):
+            return self._batches[index]
         if self._end is not None:
             if isinstance(self._end, StopIteration):
                 return None
             raise self._end
         try:
-            self._batches.append(_Batch(*next(self._source)))
+            self._batches.append(_Scored(*next(self._source)))
         except Exception as error:
-            # A source that has failed is at its end, but not because it is through.
+            # A source that failed gives no more batches; later calls raise the same error.
             self._end = error
-            return self._batch(place)
+            return self._batch(index)
         return self._batches[-1]
 
     def _fill(
-        self, batch: _Batch, missing: list[Hashable], edits: Mapping[Hashable, Intervention]
+        self, batch: _Scored, missing: list[Hashable], edits: Mapping[Hashable, Intervention]
     ) -> None:
-        passes = batch.passes
-        if passes is None:
-            passes = self._passes.on(batch.inputs)
+        forward = batch.forward
+        if forward is None:
+            forward = self._forward.on(batch.inputs)
             if BASE in missing or BASE not in batch.scores:
-                batch.scores[BASE] = self._score(passes.base, batch.inputs, batch.about)
-            # Logits and caches are large; what was scored is not needed again.
-            passes.base = None
-            if 0 < passes.size <= self._left:
-                batch.passes = passes
-                self._left -= passes.size
+                batch.scores[BASE] = self._score(forward.base, batch.inputs, batch.about)
+            # Logits and caches are large, and the base is scored now.
+            forward.base = None
+            if 0 < forward.size <= self._free:
+                batch.forward = forward
+                self._free -= forward.size
         for key in missing:
             if key != BASE:
-                output = passes.under(edits[key])
+                output = forward.under(edits[key])
                 batch.scores[key] = self._score(output, batch.inputs, batch.about)
 
 
-def _stamp(model: nn.Module) -> tuple[tuple[int, int], ...]:
-    """Which weights a model has: changes when one is replaced, or changed in place."""
+def _weights_version(model: nn.Module) -> tuple[tuple[int, int], ...]:
+    """Differs after a weight was replaced or changed in place."""
     weights = (*model.parameters(), *model.buffers())
-    # Nothing is counted of those that were made in `torch.inference_mode`.
+    # Tensors that were made in `torch.inference_mode` have no version.
     return tuple((id(w), -1 if w.is_inference() else w._version) for w in weights)

@@ -1,4 +1,4 @@
-"""What a language model writes under several edits, token by token, side by side."""
+"""Completions of a language model under several edits, token by token."""
 
 from __future__ import annotations
 
@@ -21,18 +21,22 @@ from neuronwidgets.models.hooks import evaluating
 from neuronwidgets.models.layers import find_layer
 
 TOKENS = 40
+"""Tokens that a completion has at most, unless told otherwise."""
 TEMPERATURE = 0.7
+"""Sampling temperature, unless told otherwise: below 1, so that unlikely tokens are rare."""
 CHOICES = 40
-"""Of so many most likely tokens one is drawn."""
+"""Tokens: one of the 40 most likely is drawn, so that a completion stays on topic."""
 
 
 @dataclass
-class _Voice:
+class _Completion:
+    """One edit's text so far: `new` are the ids that the model has not read, `ids` all of them."""
+
     edit: Intervention | None
-    fresh: torch.Tensor
-    whole: torch.Tensor
+    new: torch.Tensor
+    ids: torch.Tensor
     past: dict[str, Any] = field(default_factory=dict)
-    made: list[int] = field(default_factory=list)
+    added: list[int] = field(default_factory=list)
     done: bool = False
 
 
@@ -41,69 +45,69 @@ def completing(
     tokens: int = TOKENS, temperature: float = TEMPERATURE, seed: int = 0,
     neuron_axis: int | None = None,
 ) -> Iterator[dict[str, str]]:  # fmt: skip
-    """Continue `prompt` under each edit (`None`: without); yields all texts after each token.
+    """Continue `prompt` under each edit (`None`: no edit); yields all texts after each token.
 
-    All draw with the same random numbers (Gumbel's trick), so what differs is the edits' doing:
-    an edit that changes nothing gives the same text. `temperature=0` takes the likeliest token.
+    All texts are drawn with the same random numbers (the Gumbel-max trick), so an edit that changes
+    nothing gives the same text. `temperature=0` takes the most likely token.
 
     Raises:
-        ValueError: the model does not predict the next token, the prompt is empty or too long.
+        ValueError: the model does not predict the next token, or the prompt is empty or too long.
     """
     check_causal(model)
     ids = prompt_ids(tokenizer, prompt) if prompt.strip() else None
     if ids is not None and ids.shape[1] and ids[0, -1] == getattr(tokenizer, "eos_token_id", None):
         ids = ids[:, :-1]
     if ids is None or ids.shape[1] == 0:
-        raise ValueError("the prompt is empty: write how the text begins.")
+        raise ValueError("the prompt is empty: write the beginning of a text.")
     limit = positions(model)
     if limit is not None and ids.shape[1] >= limit:
         raise ValueError(f"the prompt has {ids.shape[1]} tokens and {type(model).__name__} takes "
                          f"{limit}: shorten it.")  # fmt: skip
     count = tokens if limit is None else min(tokens, limit - ids.shape[1])
     ids = move(model, ids)
-    voices = {name: _Voice(edit, ids, ids) for name, edit in edits.items()}
+    completions = {name: _Completion(edit, ids, ids) for name, edit in edits.items()}
     random = torch.Generator("cpu").manual_seed(seed)
     for _ in range(count):
         noise: torch.Tensor | None = None
-        for voice in voices.values():
-            if voice.done:
+        for completion in completions.values():
+            if completion.done:
                 continue
             with evaluating(model):
-                logits = _next(model, voice, neuron_axis)
+                logits = _next(model, completion, neuron_axis)
             if noise is None:
                 uniform = logits.new_empty(len(logits)).uniform_(generator=random)
                 noise = -torch.log(-torch.log(uniform))
             token = _drawn(logits, noise, temperature)
-            voice.done = token in _ends(model, tokenizer)
-            if not voice.done:
-                voice.made.append(token)
-            voice.fresh = torch.full((1, 1), token, device=ids.device)
-            voice.whole = torch.cat([voice.whole, voice.fresh], dim=1)
-        yield {name: _text(tokenizer, ids, voice) for name, voice in voices.items()}
-        if all(voice.done for voice in voices.values()):
+            completion.done = token in _ends(model, tokenizer)
+            if not completion.done:
+                completion.added.append(token)
+            completion.new = torch.full((1, 1), token, device=ids.device)
+            completion.ids = torch.cat([completion.ids, completion.new], dim=1)
+        yield {name: _text(tokenizer, ids, each) for name, each in completions.items()}
+        if all(completion.done for completion in completions.values()):
             return
 
 
-def _next(model: nn.Module, voice: _Voice, axis: int | None) -> torch.Tensor:
+def _next(model: nn.Module, completion: _Completion, axis: int | None) -> torch.Tensor:
     """The logits of the next token: `V`, float32 on the CPU."""
-    module = None if voice.edit is None else find_layer(model, voice.edit.layer)
-    inside: Any = nullcontext()
-    if module is not None and voice.edit is not None:
-        inside = editing(model, module, voice.edit, axis)
-    with inside:
+    edit, new, ids = completion.edit, completion.new, completion.ids
+    edited: Any = nullcontext()
+    if edit is not None:
+        edited = editing(model, find_layer(model, edit.layer), edit, axis)
+    with edited:
         if hasattr(model, "config"):
-            output = model(input_ids=voice.fresh, use_cache=True, **voice.past)
-            voice.past = _past(output)
-            if not voice.past and voice.fresh.shape != voice.whole.shape:
-                output = model(input_ids=voice.whole)
+            output = model(input_ids=new, use_cache=True, **completion.past)
+            completion.past = _past(output)
+            if not completion.past and new.shape != ids.shape:
+                output = model(input_ids=ids)
         else:
-            output = model(voice.whole)
+            output = model(ids)
     logits: torch.Tensor = logits_of(output)[0, -1].float().cpu()
     return logits
 
 
 def _past(output: Any) -> dict[str, Any]:
-    """The cache in `output` under the name it has there: a model takes it by the same name."""
+    """The key-value cache in `output`, by its name there, which is also the model's keyword."""
     names = output.keys() if isinstance(output, Mapping) else ()
     return {name: output[name] for name in CACHES if name in names}
 
@@ -117,12 +121,12 @@ def _drawn(logits: torch.Tensor, noise: torch.Tensor, temperature: float) -> int
 
 def _ends(model: nn.Module, tokenizer: Any) -> set[int]:
     ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    found = ends if isinstance(ends, list) else [ends]
-    return {int(e) for e in (*found, getattr(tokenizer, "eos_token_id", None)) if e is not None}
+    several = ends if isinstance(ends, list) else [ends]
+    return {int(e) for e in (*several, getattr(tokenizer, "eos_token_id", None)) if e is not None}
 
 
-def _text(tokenizer: Any, ids: torch.Tensor, voice: _Voice) -> str:
-    """What was added: the difference of two decodings, since a token alone may lose its space."""
+def _text(tokenizer: Any, ids: torch.Tensor, completion: _Completion) -> str:
+    """The added text: the difference of two decodings, since a token alone may lose its space."""
     before = tokenizer.decode(ids[0], skip_special_tokens=True)
-    whole: str = tokenizer.decode([*ids[0].tolist(), *voice.made], skip_special_tokens=True)
+    whole: str = tokenizer.decode([*ids[0].tolist(), *completion.added], skip_special_tokens=True)
     return whole[len(before) :].rstrip("\ufffd")

@@ -1,4 +1,4 @@
-"""Edits along a direction of neuron space, such as a concept vector: ablation and steering."""
+"""Ablation of and steering along a direction of neuron space, such as a concept vector."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from torch import nn
 
 from neuronwidgets.core.arrays import number_array
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.renamed import renamed_keyword
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
 from neuronwidgets.models.layers import layer_name
-
-To = Literal["mean", "zero"]
 
 
 class HasConcepts(Protocol):
@@ -41,13 +40,14 @@ class DirectionEdit:
     """`h - remove * (h . v - level) v + strength * v`, with `v` of unit length.
 
     Attributes:
-        layer: which layer's output.
-        direction: float64 `D`, brought to unit length.
-        remove: the share of the component along `v` that is brought to `level`; 1 ablates it.
-        strength: how much of `v` is added, in the units of the activations.
-        positions: which tokens are edited, negative from the end; `None`: all.
-        call: which of the layer's answers in a pass is edited, from 0; `None`: every one.
-        level: the component along `v` that ablation leaves: 0, or the layer's mean's.
+        layer: the name of the edited layer.
+        direction: float64 `D`, normalized to unit length.
+        remove: the share of the component along `v` that is replaced by `level`; 1 ablates it.
+        strength: the multiple of `v` that is added, in the units of the activations.
+        positions: the tokens that are edited, negative from the end; `None`: all.
+        call: which of the layer's calls in a pass is edited, from 0; `None`: every one.
+        level: the component along `v` that ablation leaves: 0 for zero ablation, or the layer
+            mean's component for mean ablation.
         first: whether the first token of each text is edited too.
     """
 
@@ -62,13 +62,13 @@ class DirectionEdit:
 
     @own_modes()
     def __post_init__(self) -> None:
-        found = number_array(self.direction, "the direction", form="a list of numbers")
-        vector = found.astype(np.float64)
+        numbers = number_array(self.direction, "the direction", form="a list of numbers")
+        vector = numbers.astype(np.float64)
         norm = float(np.linalg.norm(vector)) if vector.ndim == 1 else 0.0
         if vector.ndim != 1 or not np.isfinite(norm) or norm == 0:
             raise ValueError(
-                f"the direction has shape {vector.shape} and length {norm:.4g}: one finite vector "
-                "of neuron space that is not zero is needed."
+                "the direction must be one finite vector of neuron space that is not zero, got "
+                f"shape {vector.shape} and length {norm:.4g}."
             )
         object.__setattr__(self, "direction", vector / norm)
         for name in ("remove", "strength", "level"):
@@ -76,6 +76,7 @@ class DirectionEdit:
         object.__setattr__(self, "positions", token_positions(self.positions))
 
     def width(self) -> int | None:
+        """`D`, the number of neurons in the layer."""
         return len(self.direction)
 
     def prepared(self, like: torch.Tensor) -> Callable[..., torch.Tensor]:
@@ -92,48 +93,50 @@ class DirectionEdit:
         return change
 
     def __repr__(self) -> str:
-        done = []
+        changes = []
         if self.remove:
-            done.append(f"{self.remove:.0%} of the component brought to {self.level:.4g}")
+            changes.append(f"{self.remove:.0%} of the component brought to {self.level:.4g}")
         if self.strength:
-            done.append(f"{self.strength:+.4g} added")
+            changes.append(f"{self.strength:+.4g} added")
         where = "all tokens" if self.positions is None else f"tokens {self.positions}"
         where += "" if self.first else " but the first of each text"
         return (
             f"DirectionEdit(layer {self.layer!r}, {len(self.direction):,} neurons: "
-            f"{', '.join(done) or 'nothing'}; {where})"
+            f"{', '.join(changes) or 'nothing'}; {where})"
         )
 
 
+@renamed_keyword("to", "replacement")
 @contextmanager
 def ablate(
     model: nn.Module, layer: str | nn.Module | HasConcepts, direction: Any, *,
-    to: To | None = None, positions: Any = None, first: bool | None = None,
-    neuron_axis: int | None = None, call: int | None = None,
+    replacement: Literal["mean", "zero"] | None = None, positions: Any = None,
+    first: bool | None = None, neuron_axis: int | None = None, call: int | None = None,
 ) -> Iterator[DirectionEdit]:  # fmt: skip
-    """Take a direction out of a layer while the `with` lasts.
+    """Ablate a direction of a layer while the `with` lasts.
 
-    `ablate(model, concepts, 2)` (or a concept's name) takes out the concept's difference from the
-    layer's mean, which stays: the mean itself holds what all samples share, and without it the
-    model breaks (`nw.price` says how much). `ablate(model, layer, vector)` takes out any `D`
-    numbers, down to zero.
+    `ablate(model, concepts, 2)` (or a concept's name) is mean ablation along the concept's
+    difference from the layer's mean. The mean's own component stays, since it holds what all
+    samples share, and without it the model breaks (`nw.price` measures how much).
+    `ablate(model, layer, vector)` is zero ablation along any `D` numbers.
 
     Args:
         model: any `torch.nn.Module` with the layer.
         layer, direction: concepts and one of them, or a layer and a vector.
-        to: what the component becomes: the layer's "mean" (not given: that, of concepts) or
-            "zero".
-        positions: the tokens to edit, one or several, negative from the end, or a slice; not
-            given: all.
-        first: whether the first token of each text is edited; not given: it is, unless it is an
+        replacement: what the component becomes, "mean" (the layer mean's) or "zero". Not given:
+            "mean" with concepts, "zero" with a vector.
+        positions: the tokens to edit, one or several, negative from the end, or a slice. Not given:
+            all.
+        first: whether to edit the first token of each text. Not given: yes, unless it is an
             attention sink in the concepts' layer.
-        neuron_axis: which axis of the layer's output holds the neurons, if that cannot be told.
-        call: which of the layer's answers in a pass, from 0; not given: every one.
+        neuron_axis: the axis of the layer's output that holds the neurons, where it cannot be
+            inferred.
+        call: which of the layer's calls in a pass is edited, from 0. Not given: every one.
 
     Yields:
-        the `DirectionEdit`, which says what it does and can be saved.
+        The `DirectionEdit`, which can be saved.
     """
-    name, vector, level, first = _chosen(model, layer, direction, to, first)
+    name, vector, level, first = _chosen(model, layer, direction, replacement, first)
     edit = DirectionEdit(
         name, vector, remove=1.0, positions=positions, call=call, level=level, first=first
     )
@@ -149,8 +152,8 @@ def steer(
 ) -> Iterator[DirectionEdit]:  # fmt: skip
     """Add `strength` times the unit direction to a layer while the `with` lasts.
 
-    Of concepts, the direction is their difference from the layer's mean; the other arguments are
-    those of `ablate`.
+    A concept's direction is its difference from the layer's mean. The other arguments are those of
+    `ablate`.
     """
     name, vector, _, first = _chosen(model, layer, direction, None, first)
     edit = DirectionEdit(
@@ -161,42 +164,47 @@ def steer(
 
 
 def _chosen(
-    model: nn.Module, layer: Any, direction: Any, to: str | None, first: bool | None
+    model: nn.Module, layer: Any, direction: Any, replacement: str | None, first: bool | None
 ) -> tuple[str, Any, float, bool]:
-    """The layer's name, the direction, the component that ablation leaves, and `first`."""
-    if to not in (None, "mean", "zero"):
-        raise ValueError(f"to must be 'mean' or 'zero', got {to!r:.40}.")
+    """The layer's name, the direction, the level that ablation leaves, and `first`."""
+    if replacement not in (None, "mean", "zero"):
+        raise ValueError(f"replacement must be 'mean' or 'zero', got {replacement!r:.40}.")
     if not hasattr(layer, "differences"):
-        if to == "mean":
+        if replacement == "mean":
             raise ValueError(
-                "to='mean' needs the layer's mean: pass concepts and one of them, "
-                "nw.ablate(model, concepts, 0), instead of a vector."
+                "replacement='mean' needs the layer's mean, which a vector does not have: pass "
+                "concepts and one of them, nw.ablate(model, concepts, 0)."
             )
         return layer_name(model, layer), direction, 0.0, first is not False
-    k = _number(layer, direction)
+    k = _concept_index(layer, direction)
     vector = layer.differences[k].astype(np.float64)
-    level = 0.0 if to == "zero" else float(layer.layer_mean @ (vector / np.linalg.norm(vector)))
+    level = (
+        0.0
+        if replacement == "zero"
+        else float(layer.layer_mean @ (vector / np.linalg.norm(vector)))
+    )
     return layer.layer, vector, level, layer.first if first is None else bool(first)
 
 
-def _number(concepts: HasConcepts, which: Any) -> int:
-    """A concept by its number or its name."""
+def _concept_index(concepts: HasConcepts, concept: Any) -> int:
+    """The index of a concept, given by its number or its name."""
     names = list(concepts.names)
-    if isinstance(which, str) and names.count(which) == 1:
-        return names.index(which)
-    if isinstance(which, int | np.integer) and not isinstance(which, bool):
-        if 0 <= which < len(names):
-            return int(which)
-        raise IndexError(f"concept {which} is not there: there are {len(names)}, from 0.")
-    several = f"{names.count(which)} concepts have that name" if which in names else "no such name"
+    if isinstance(concept, str) and names.count(concept) == 1:
+        return names.index(concept)
+    if isinstance(concept, int | np.integer) and not isinstance(concept, bool):
+        if 0 <= concept < len(names):
+            return int(concept)
+        raise IndexError(f"concept {concept} does not exist: there are {len(names)}, from 0.")
+    count = names.count(concept) if concept in names else 0
+    problem = f"{count} concepts have that name" if count else "no concept has that name"
     raise ValueError(
-        f"concept {which!r:.40}: {several}. Give its number, 0 to {len(names) - 1}: "
+        f"concept {concept!r:.40}: {problem}. Pass its number, 0 to {len(names) - 1}: "
         f"{', '.join(f'{i} {name}' for i, name in enumerate(names))}."
     )
 
 
 def finite(name: str, value: Any) -> float:
-    """A number as a float, refused if it is none, NaN or infinite."""
+    """`value` as a float; raises `ValueError` unless it is a finite number."""
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
     except (TypeError, ValueError):

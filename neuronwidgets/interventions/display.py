@@ -1,4 +1,4 @@
-"""A `MaskReport` as charts: how much of a label a mask takes, and what it spares."""
+"""A `MaskReport` as charts: what the masked label loses against what all others lose."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ if TYPE_CHECKING:
 
 RULES = {"gaussian": "#4477AA", "quantile": "#CCBB44", "discriminative": "#EE6677",
          "neuron": "#333333"}  # fmt: skip
+"""Colours of the rules in the frontiers."""
 MASKS = {"base": "#BBBBBB", "range": "#4477AA", "neuron": "#333333"}
+"""Colours of the masks in the bars of each label."""
 SIZE = 300
+"""Pixels, width and height of a chart."""
 
 
 def charts(report: MaskReport) -> Any:
-    """Altair, on one page: frontiers of accuracy, confidence (and perplexity), and each label.
+    """One page of Altair charts: frontiers of accuracy, confidence, perplexity, and each label.
 
-    In a frontier up is more of the masked label lost, right is more of all others lost, so good
-    masks are at the upper left; a line joins the widths of one rule. Below, each label under the
-    width that parts the two most (largest target drop minus other drop).
+    A frontier has what the masked label loses upwards and what all others lose to the right, so
+    good masks are at the upper left. A line joins the widths of one rule. Below, each label under
+    the width with the largest target drop minus other drop.
     """
     import altair as alt
 
@@ -61,8 +64,8 @@ def _frontier(table: Any, x: str, y: str, across: str, up: str) -> Any:
     up_ends = base.mark_rule(opacity=0.35).encode(y=f"{y}_low:Q", y2=f"{y}_high:Q")
     dots = shaped.mark_point(size=45, filled=True, opacity=1)
     text = base.mark_text(dx=7, dy=8, align="left", fontSize=9).encode(text="name")
-    drawn = across_ends + up_ends + lines + dots + text
-    return drawn.properties(width=SIZE, height=SIZE)
+    layered = across_ends + up_ends + lines + dots + text
+    return layered.properties(width=SIZE, height=SIZE)
 
 
 def _labels(report: MaskReport, table: Any) -> Any:
@@ -90,9 +93,9 @@ def _labels(report: MaskReport, table: Any) -> Any:
             x=alt.X(f"{part}:Q").title(title).scale(domain=[0, 1]),
             tooltip=["label", "mask", f"{part}:Q", f"{part}_low:Q", f"{part}_high:Q"],
         )
-        marks = base.mark_rule(color="#888", strokeWidth=1).encode(
+        intervals = base.mark_rule(color="#888", strokeWidth=1).encode(
             x=f"{part}_low:Q", x2=f"{part}_high:Q", color=alt.value("#888")
         )
-        panels.append((bars + marks).properties(width=SIZE, height=alt.Step(8)))
+        panels.append((bars + intervals).properties(width=SIZE, height=alt.Step(8)))
     name = f"{best['rule']} range, tau {best['name']}, neurons by {best['saliency']}"
     return alt.hconcat(*panels).properties(title=f"Each label: {name}")

@@ -1,4 +1,4 @@
-"""One batch under many edits: what lies below the layer is computed once."""
+"""Forward passes of one batch under many edits: layers below the edited one run once."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from neuronwidgets.models.resume import Resume
 from neuronwidgets.models.survey import Answers, surveyed
 
 
-class Passes:
-    """Forward passes of one model at one layer: the base, and one under each edit.
+class EditedForward:
+    """Forward passes of one model: the base pass, and one under each edit of one layer.
 
-    Where the model allows it, a pass under an edit begins at the layer. The first batch tells:
-    a resumed pass without edit has to equal a full one. Under `torch.no_grad()`, in eval mode.
+    A pass under an edit begins at the layer where the model allows it. The first batch decides: a
+    resumed pass without edit must equal the base pass. The model must be in eval mode, under
+    `torch.no_grad()`.
     """
 
     def __init__(
@@ -30,13 +31,13 @@ class Passes:
     ) -> None:
         self._model, self._module, self._axis = model, module, axis
         self.note = Resume.obstacle(model, module) if resume else "resume=False"
-        """Why passes are full ones; `None` where they resume at the layer."""
+        """Why every pass is a full one; `None` where passes resume at the layer."""
         self._answers: Answers | None = None
-        self._tried = False
+        self._compared = False
         self._copying = False
 
-    def on(self, inputs: Any) -> Batched:
-        """The base pass on one batch, kept for passes under edits."""
+    def on(self, inputs: Any) -> EditedBatch:
+        """Run the base pass on one batch and keep what passes under edits need."""
         resumed = None
         if self.note is None:
             resumed = Resume(self._model, self._module, self._copying)
@@ -46,14 +47,15 @@ class Passes:
 
         with self._followed(inputs):
             base = run() if resumed is None else resumed.record(run)
-        if resumed is not None and not self._tried:
+        if resumed is not None and not self._compared:
             self.note = _difference(base, resumed, run)
-            self._tried = True
+            self._compared = True
             self._copying = resumed.copying
             resumed = resumed if self.note is None else None
-        return Batched(self, base, inputs, run, resumed)
+        return EditedBatch(self, base, inputs, run, resumed)
 
     def under(self, edit: Intervention, inputs: Any, run: Any, resumed: Resume | None) -> Any:
+        """The model's output on one batch, with the layer's output edited."""
         editor = Editor(
             self._module, edit, self._axis, self._layout(edit.call), in_place=resumed is not None
         )
@@ -61,13 +63,13 @@ class Passes:
         editor.locate(() if named else (inputs,), inputs if named else {})
         if resumed is not None:
             return resumed.replay(run, editor)
-        # Passes of other threads are the user's.
+        # The hook is this thread's: passes of other threads are the user's.
         with hooked(self._module, editor):
             return run()
 
     @contextmanager
     def _followed(self, inputs: Any) -> Iterator[None]:
-        """The first pass tells where the layer's neurons are."""
+        """Follow the first pass, which shows the axes of the layer's output."""
         if self._answers is not None:
             yield
             return
@@ -81,7 +83,7 @@ class Passes:
 
 
 def _difference(base: Any, resumed: Resume, run: Any) -> str | None:
-    """Why a resumed pass will not do, if it will not."""
+    """Why a resumed pass cannot replace a full one; `None` where it can."""
     try:
         again = resumed.replay(run, lambda output: output)
         same = torch.equal(logits_of(base), logits_of(again))
@@ -90,14 +92,14 @@ def _difference(base: Any, resumed: Resume, run: Any) -> str | None:
     return None if same else "a resumed pass of this model differs from a full one"
 
 
-class Batched:
+class EditedBatch:
     """One batch's base output, and its outputs under edits."""
 
     def __init__(
-        self, passes: Passes, base: Any, inputs: Any, run: Any, resumed: Resume | None
+        self, forward: EditedForward, base: Any, inputs: Any, run: Any, resumed: Resume | None
     ) -> None:
         self.base = base
-        self._passes, self._inputs, self._run, self._resumed = passes, inputs, run, resumed
+        self._forward, self._inputs, self._run, self._resumed = forward, inputs, run, resumed
 
     @property
     def size(self) -> int:
@@ -106,7 +108,7 @@ class Batched:
 
     def under(self, edit: Intervention) -> Any:
         """The model's output with the layer's output edited."""
-        return self._passes.under(edit, self._inputs, self._run, self._resumed)
+        return self._forward.under(edit, self._inputs, self._run, self._resumed)
 
     def all(self, edits: list[Any]) -> Iterator[Any]:
         """The base output, then one under each edit."""

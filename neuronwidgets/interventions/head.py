@@ -1,4 +1,4 @@
-"""Whether a label that a mask hides from the model can still be read from the masked layer."""
+"""A linear head on the masked layer: does the layer still hold a label that the mask hides?"""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.interventions.edited_forward import Batched
+from neuronwidgets.interventions.edited_forward import EditedBatch
 from neuronwidgets.interventions.intervention import Intervention
 from neuronwidgets.interventions.positions import Positions
 
-MOST = 1 << 31
-"""Bytes of representations: 2 GiB."""
+LIMIT = 1 << 31
+"""Bytes: more representations than 2 GiB are refused, since all are kept in memory."""
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+"""Ridge penalties, on standardised values, from which leave-one-out errors choose."""
 
 
 class Representations:
@@ -27,71 +28,72 @@ class Representations:
         self._parts: list[list[np.ndarray]] = [[] for _ in range(passes)]
 
     def outputs(
-        self, batched: Batched, edits: Sequence[Intervention], inputs: Any, size: int
+        self, batch: EditedBatch, edits: Sequence[Intervention], inputs: Any, size: int
     ) -> Iterator[Any]:
-        """`batched.all(edits)`, remembering the layer on the way."""
+        """The outputs of `batch.all(edits)`; keeps the layer's output of each pass."""
         mask = inputs["attention_mask"] if _has(inputs, "attention_mask") else None
-        yield batched.base
+        yield batch.base
         for v, edit in enumerate([None, *edits]):
-            watched = _Watched(self._layer, edit)
-            output = batched.under(watched)
-            self._parts[v].append(self._means(watched.seen, mask, size))
+            recording = _RecordingEdit(self._layer, edit)
+            output = batch.under(recording)
+            self._parts[v].append(self._means(recording.outputs, mask, size))
             if edit is not None:
                 yield output
 
     def _means(
-        self, seen: Sequence[torch.Tensor], mask: torch.Tensor | None, size: int
+        self, outputs: Sequence[torch.Tensor], mask: torch.Tensor | None, size: int
     ) -> np.ndarray:
-        values = seen[-1] if seen else torch.zeros(0)
+        """Each sample's mean over its positions: float32 `B x D`."""
+        values = outputs[-1] if outputs else torch.zeros(0)
         if values.shape[:1] != (size,):
             raise ValueError(
-                f"head=True needs the samples on the first axis of layer {self._layer!r}; for "
-                f"{size} samples its output has shape {tuple(values.shape)}: leave head out."
+                f"layer {self._layer!r} does not have the {size} samples on the first axis of its "
+                f"output, whose shape is {tuple(values.shape)}: leave head out."
             )
         values = values.float().flatten(1, -2) if values.ndim > 2 else values.float()[:, None]
         if mask is not None and mask.shape == values.shape[:2]:
             share = mask.to(values).clamp(0, 1)
             share = share / share.sum(1, keepdim=True).clamp(min=1)
-            found = torch.einsum("bt,btd->bd", share, torch.nan_to_num(values))
+            means = torch.einsum("bt,btd->bd", share, torch.nan_to_num(values))
         else:
-            found = values.mean(1)
-        need = len(self._parts) * (self._expected or size) * found.shape[1] * 4
-        if need > MOST:
+            means = values.mean(1)
+        need = len(self._parts) * (self._expected or size) * means.shape[1] * 4
+        if need > LIMIT:
             raise ValueError(
                 f"head=True keeps {len(self._parts)} x {self._expected or size:,} representations "
-                f"of {found.shape[1]:,} neurons, {need / 2**30:.1f} GiB of at most "
-                f"{MOST >> 30}: pass fewer samples, widths or labels."
+                f"of {means.shape[1]:,} neurons, {need / 2**30:.1f} GiB of at most "
+                f"{LIMIT >> 30}: pass fewer samples, widths or labels."
             )
-        return found.cpu().numpy()
+        return means.cpu().numpy()
 
     @own_modes()
     def right(self, truth: np.ndarray) -> np.ndarray:
-        """Whether a linear head that was trained on the other half of the samples predicts each
-        sample's class: bool `V x S`."""
+        """Whether a linear head, trained on the other half of the samples, predicts each sample's
+        class: bool `V x S`."""
         return np.stack([_right(np.concatenate(parts), truth) for parts in self._parts])
 
 
 def _right(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """By a ridge classifier (scikit-learn) whose penalty leave-one-out errors choose."""
+    """`Representations.right` for one pass, by scikit-learn's ridge classifier: bool `S`."""
     from sklearn.linear_model import RidgeClassifierCV
     from sklearn.preprocessing import StandardScaler
 
     half = _halves(truth)
-    found = np.zeros(len(truth), bool)
+    correct = np.zeros(len(truth), bool)
     for fold in (0, 1):
         train, test = half != fold, half == fold
         kinds = np.unique(truth[train])
         if len(kinds) < 2:
-            found[test] = np.isin(truth[test], kinds)
+            correct[test] = np.isin(truth[test], kinds)
             continue
         scaler = StandardScaler().fit(values[train])
         head = RidgeClassifierCV(PENALTIES).fit(scaler.transform(values[train]), truth[train])
-        found[test] = head.predict(scaler.transform(values[test])) == truth[test]
-    return found
+        correct[test] = head.predict(scaler.transform(values[test])) == truth[test]
+    return correct
 
 
 def _halves(truth: np.ndarray) -> np.ndarray:
-    """0 or 1 for each sample, as many of each in every class."""
+    """0 or 1 for each sample; each class has as many of both, or one more 0 or 1."""
     order = np.argsort(truth, kind="stable")
     half = np.empty(len(truth), np.int64)
     half[order] = np.arange(len(truth)) % 2
@@ -103,12 +105,12 @@ def _has(inputs: Any, name: str) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class _Watched:
-    """An edit (or none) that remembers what it leaves in the layer."""
+class _RecordingEdit:
+    """An edit, or none, that records the layer's edited output."""
 
     layer: str
     edit: Intervention | None
-    seen: list[torch.Tensor] = field(default_factory=list)
+    outputs: list[torch.Tensor] = field(default_factory=list)
 
     @property
     def positions(self) -> Positions:
@@ -126,11 +128,11 @@ class _Watched:
         return None if self.edit is None else self.edit.width()
 
     def prepared(self, like: torch.Tensor) -> Callable[..., torch.Tensor]:
-        made = None if self.edit is None else self.edit.prepared(like)
+        edited = None if self.edit is None else self.edit.prepared(like)
 
         def change(values: torch.Tensor, in_place: bool = False) -> torch.Tensor:
-            values = values if made is None else made(values, in_place)
-            self.seen.append(values)
+            values = values if edited is None else edited(values, in_place)
+            self.outputs.append(values)
             return values
 
         return change

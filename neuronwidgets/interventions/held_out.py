@@ -1,4 +1,4 @@
-"""Held-out samples with their classes, batch by batch, for measuring what edits cost."""
+"""Held-out samples with their classes, batch by batch, and a classifier's predictions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from neuronwidgets.models.classes import class_codes, class_logits, is_binary, l
 from neuronwidgets.models.forward import move
 from neuronwidgets.models.left_padding import LeftPadding
 
-LIKE_SHARES = 4
-"""So many log-odds are not all between 0 and 1 by chance."""
+ENOUGH_OUTPUTS = 4
+"""Samples: this many values between 0 and 1 are unlikely to be log-odds, so they are refused."""
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """One batch: the model's inputs and each row's class, int64 `B`."""
+class LabelledBatch:
+    """One batch: the model's inputs and each sample's class, int64 `B`."""
 
     inputs: Any
     codes: torch.Tensor
@@ -33,9 +33,9 @@ class Labelled:
 
 
 class HeldOut:
-    """Samples that the ranges were not made from, and what the model calls their labels.
+    """Held-out samples with the classes of their labels. Iterates once.
 
-    `total` is their number where known. Iterates once.
+    `seen` are the fingerprints of the samples that the ranges are from; such samples are refused.
     """
 
     def __init__(
@@ -56,9 +56,10 @@ class HeldOut:
 
     @property
     def total(self) -> int | None:
+        """The number of samples, where it is known."""
         return self._source.expected
 
-    def __iter__(self) -> Iterator[Labelled]:
+    def __iter__(self) -> Iterator[LabelledBatch]:
         done = 0
         for batch in map(LeftPadding.of_output(self._model), self._source.batches):
             place = batch.place
@@ -73,14 +74,14 @@ class HeldOut:
             elif rows is None:
                 raise ValueError("the data has no labels: pass labels=, one per sample.")
             self._refuse_seen(batch, place)
-            bare = [i for i, row in enumerate(rows) if plain_label(row) is None]
-            if bare:
+            unlabelled = [i for i, row in enumerate(rows) if plain_label(row) is None]
+            if unlabelled:
                 raise ValueError(
-                    f"sample {place[bare[0]]} has no label: what a mask costs is measured on "
-                    "labelled samples. Leave the others out."
+                    f"sample {place[unlabelled[0]]} has no label: the cost of a mask is measured "
+                    "on labelled samples. Leave the others out."
                 )
             codes = class_codes(list(rows), self._names, self._source.label_names)
-            yield Labelled(move(self._model, batch.inputs), codes)
+            yield LabelledBatch(move(self._model, batch.inputs), codes)
         if self._source.tally is not None:
             done = self._source.tally.seen
         if self._labels is not None and done != len(self._labels):
@@ -90,8 +91,8 @@ class HeldOut:
         assert self._labels is not None
         many = "more" if count is None else f"{count:,}"
         return ValueError(
-            f"labels has {len(self._labels):,} entries and data has {many} samples: one per "
-            "sample is needed."
+            f"labels must have one entry per sample, got {len(self._labels):,} entries and data "
+            f"with {many} samples."
         )
 
     def _refuse_seen(self, batch: Any, place: np.ndarray) -> None:
@@ -99,22 +100,24 @@ class HeldOut:
             return
         from neuronwidgets.activations.samples import Samples
 
-        faces = Samples(batch.size, images=batch.images, texts=batch.texts)
-        for i, mark in enumerate(faces.marks()):
+        samples = Samples(batch.size, images=batch.images, texts=batch.texts)
+        for i, mark in enumerate(samples.marks()):
             if mark in self._seen:
                 raise ValueError(
-                    f"sample {place[i]} is one of those that the ranges were made from: what a "
-                    "mask costs is measured on held-out data only."
+                    f"sample {place[i]} is one of those that the ranges are from: the cost of a "
+                    "mask is measured on held-out data only."
                 )
 
 
-class Answers:
-    """Reads a classifier's outputs: logits or probabilities `B x classes`; of two classes also the
-    log-odds of the second, `B` or `B x 1`. Which of them is told by its first outputs, which have
-    to be the model's own, without an edit.
+class PredictionReader:
+    """Reads predictions from a classifier's outputs.
+
+    Outputs are logits or probabilities `B x classes`; of two classes also the log-odds of the
+    second, `B` or `B x 1`. The first outputs decide whether they are probabilities, so they must
+    be the model's own, without an edit.
 
     Args:
-        classes: how many.
+        classes: the number of classes.
         predict: the model's output -> one of these; not given: its logits, or the output itself.
     """
 
@@ -124,29 +127,29 @@ class Answers:
 
     @own_modes()
     def __call__(self, output: Any, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """The class predicted for each sample, int64 `B`, and the probability of its own, float32
-        `B`; `codes` are the samples' classes, int64 `B`."""
-        found = logits_of(output, self._predict)
-        logits = class_logits(found, len(codes), self._classes).float()
+        """The predicted class of each sample, int64 `B`, and the probability of its true class,
+        float32 `B`; `codes` are the true classes, int64 `B`."""
+        raw = logits_of(output, self._predict)
+        logits = class_logits(raw, len(codes), self._classes).float()
         if self._probabilities is None:
             self._probabilities = _are_probabilities(logits)
-            if is_binary(found, len(codes), self._classes):
-                _require_odds(found)
-        share = (logits if self._probabilities else logits.softmax(dim=-1)).cpu()
-        sure = share[torch.arange(len(codes), device="cpu"), codes]
-        return share.argmax(dim=-1).numpy(), sure.numpy()
+            if is_binary(raw, len(codes), self._classes):
+                _require_odds(raw)
+        probability = (logits if self._probabilities else logits.softmax(dim=-1)).cpu()
+        confidence = probability[torch.arange(len(codes), device="cpu"), codes]
+        return probability.argmax(dim=-1).numpy(), confidence.numpy()
 
 
 def _are_probabilities(logits: torch.Tensor) -> bool:
     return bool((logits >= 0).all() and ((logits.sum(dim=-1) - 1).abs() < 1e-3).all())
 
 
-def _require_odds(found: torch.Tensor) -> None:
-    """Refuse what looks like the probabilities of a sigmoid."""
-    if len(found) >= LIKE_SHARES and ((found >= 0) & (found <= 1)).all():
+def _require_odds(odds: torch.Tensor) -> None:
+    """Refuse values that look like the probabilities of a sigmoid."""
+    if len(odds) >= ENOUGH_OUTPUTS and ((odds >= 0) & (odds <= 1)).all():
         raise ValueError(
-            f"the model's one output is between 0 and 1 on all of the first {len(found)} samples, "
-            "as a probability is, and log-odds are needed: pass predict=, e.g. lambda output: "
-            "torch.logit(output, 1e-6); or, if they are log-odds, lambda output: "
+            "the model's one output must be log-odds, but looks like a probability: it is between "
+            f"0 and 1 on all of the first {len(odds)} samples. Pass predict=, e.g. lambda output: "
+            "torch.logit(output, 1e-6); or, if the outputs are log-odds, lambda output: "
             "torch.stack([-output.flatten(), output.flatten()], 1) / 2."
         )

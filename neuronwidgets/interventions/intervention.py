@@ -1,4 +1,4 @@
-"""What every edit of a layer's output shares: where, on which positions, and its life."""
+"""How an edit of a layer's output is applied: its hook, its axes and its positions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.interventions.positions import Positions, first_tokens, places
+from neuronwidgets.interventions.positions import Positions, first_tokens, position_indices
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
 from neuronwidgets.models.axes.layout import own_axis
 from neuronwidgets.models.axes.tracker import tensors_of
@@ -24,11 +24,12 @@ from neuronwidgets.models.visits import Visits
 
 
 class Intervention(Protocol):
-    """An edit of one layer's output: a frozen dataclass that `save`s and loads.
+    """An edit of one layer's output: a frozen dataclass.
 
-    `prepared(like)` gives a function of `... x D` values, and of whether it may overwrite them,
-    that returns the same shape and dtype. `positions` are the tokens that are edited, `None`: all.
-    `call` is which of the layer's answers in a pass is edited, from 0; `None`: every one.
+    Attributes:
+        layer: the layer's name.
+        positions: the tokens that are edited; `None`: all.
+        call: which of the layer's calls in a pass is edited, from 0; `None`: every one.
     """
 
     @property
@@ -37,8 +38,16 @@ class Intervention(Protocol):
     def positions(self) -> Positions: ...
     @property
     def call(self) -> int | None: ...
-    def width(self) -> int | None: ...
-    def prepared(self, like: torch.Tensor) -> Callable[..., torch.Tensor]: ...
+    def width(self) -> int | None:
+        """`D`, the number of neurons in the layer; `None` where any layer will do."""
+
+    def prepared(self, like: torch.Tensor) -> Callable[..., torch.Tensor]:
+        """`edit(values, in_place)`, on the device of `like`.
+
+        It takes `... x D` values and returns the same shape and dtype; `in_place` says whether it
+        may overwrite the values.
+        """
+        ...
 
 
 @contextmanager
@@ -47,19 +56,22 @@ def applied(
 ) -> Iterator[Intervention]:
     """Apply `edit` to every forward pass of `model`, `generate` included, until the `with` ends.
 
-    Nestable: of two edits of one layer the outer one comes first. Gone after an exception too.
+    Edits nest: of two edits of one layer the outer one is applied first. An exception removes the
+    edit too.
 
     Args:
-        axis: which axis of the layer's output holds the neurons, if that cannot be told.
+        axis: the axis of the layer's output that holds the neurons, where it cannot be inferred.
 
-    Warns if the model's dropout or batch statistics are in training mode; at its end, if the model
-    ran and the layer was not called, or answered several times and every answer was edited.
+    Warns:
+        UserWarning: the model's dropout or batch statistics are in training mode; at the end: the
+            model ran without calling the layer, or called it several times in a pass and every
+            call was edited.
     """
     module = find_layer(model, edit.layer)
-    if any(part.training and _unsteady(part) for part in model.modules()):
+    if any(part.training and _varies_in_training(part) for part in model.modules()):
         warnings.warn(
             f"{type(model).__name__} is in training mode while its layer {edit.layer!r} is edited: "
-            "dropout and batch statistics blur what the edit does. Call model.eval() first, unless "
+            "dropout and batch statistics blur the edit's effect. Call model.eval() first, unless "
             "you train it.",
             stacklevel=4,
         )
@@ -77,7 +89,7 @@ def editing(
     axis: int | None = None,
     every_thread: bool = False,
 ) -> Iterator[Editor]:
-    """`applied`, without its warnings, and for this thread's passes alone if not `every_thread`."""
+    """`applied` without its warnings. Edits only this thread's passes unless `every_thread`."""
     editor = Editor(module, edit, axis)
     visits = Visits(editor.begin, editor.end)
     editor.visits = visits
@@ -88,15 +100,15 @@ def editing(
         yield editor
 
 
-def _unsteady(part: nn.Module) -> bool:
-    """Whether a module computes something else while it trains."""
+def _varies_in_training(part: nn.Module) -> bool:
+    """Whether a module computes something else in training mode."""
     if isinstance(part, nn.modules.dropout._DropoutNd):
         return part.p > 0
     return isinstance(part, nn.modules.batchnorm._NormBase)
 
 
 def _unused(model: nn.Module, module: nn.Module, edit: Intervention, editor: Editor) -> str | None:
-    """What is odd about an edit that has ended, in a sentence."""
+    """The warning about an edit that never ran or ran too often; `None` where there is none."""
     passes = editor.visits.passes
     name = type(model).__name__
     if passes and not editor.edited:
@@ -109,10 +121,8 @@ def _unused(model: nn.Module, module: nn.Module, edit: Intervention, editor: Edi
         inside = [p for p in model.modules() if module in list(p.children())]
         why = "the forward pass does not call this module"
         if any(isinstance(part, nn.MultiheadAttention) for part in inside):
-            why = (
-                "torch's MultiheadAttention uses this part's weights without calling it; edit the "
-            )
-            why += "attention itself"
+            why = "torch's MultiheadAttention uses this part's weights without calling it; edit "
+            why += "the attention itself"
         return f"the edit of layer {edit.layer!r} never ran in {ran} of {name}: {why}."
     if edit.call is None and editor.most_calls > 1:
         return (
@@ -123,18 +133,18 @@ def _unused(model: nn.Module, module: nn.Module, edit: Intervention, editor: Edi
 
 
 class Editor:
-    """An edit as a function of the raw output of its layer, call by call.
+    """An edit as a function of its layer's raw output, one call after the other.
 
     Args:
         module: the layer.
         edit: the edit.
-        axis: which axis holds the neurons, if the user says so.
-        layout: what a survey found out about the layer's output, if there was one.
+        axis: the axis of the neurons, where the user gives it.
+        layout: the axes of the layer's output, where a survey has read them.
         in_place: whether it may overwrite the output.
 
     Attributes:
-        edited: how many outputs it has edited.
-        most_calls: how often the layer was called in one pass, at most.
+        edited: the number of outputs that it has edited.
+        most_calls: the largest number of calls of the layer in one pass.
     """
 
     def __init__(
@@ -156,41 +166,41 @@ class Editor:
         self._trackers: dict[int, Tracker] = {}
 
     def begin(self, args: Any, kwargs: Any) -> None:
-        """A forward pass begins; the first one is followed, to find the neurons' axis."""
-        here = threading.get_ident()
-        self._calls[here] = 0
+        """Begin a forward pass; follow the first one, to find the axis of the neurons."""
+        thread = threading.get_ident()
+        self._calls[thread] = 0
         self.locate(args, kwargs)
         if self._axis is None and self._layout is None and not self.edited:
             tracker = Tracker()
             samples = next((t.shape[0] for t in tensors_of([args, kwargs]) if t.ndim), 0)
             tracker.label_inputs([args, kwargs], samples)
             tracker.start()
-            self._trackers[here] = tracker
+            self._trackers[thread] = tracker
 
     def locate(self, args: Any, kwargs: Any) -> None:
-        """Find the first tokens of a pass that begins, for edits that spare them."""
+        """Find the first tokens of the pass, for edits that leave them as they are."""
         if self._spares_first:
             self._first[threading.get_ident()] = first_tokens(args, kwargs)
 
     def end(self) -> None:
-        """A forward pass ends."""
+        """End a forward pass."""
         tracker = self._trackers.pop(threading.get_ident(), None)
         if tracker is not None:
             tracker.stop()
 
     @own_modes()
     def __call__(self, output: Any) -> Any:
-        """The edited output; `None` where this call's output stays as it is."""
-        here = threading.get_ident()
-        call = self._calls[here]
-        self._calls[here] += 1
+        """The edited output; `None` where this call is not edited."""
+        thread = threading.get_ident()
+        call = self._calls[thread]
+        self._calls[thread] += 1
         self.most_calls = max(self.most_calls, call + 1)
         edit = self._edit
         if edit.call not in (None, call):
             return None
         tensor = checked(tensor_of(output, edit.layer), edit.layer)
-        place = self._neuron_axis(tensor, self._trackers.get(here))
-        values = tensor.movedim(place, -1)
+        neurons = self._neuron_axis(tensor, self._trackers.get(thread))
+        values = tensor.movedim(neurons, -1)
         width = edit.width()
         if width is not None and values.shape[-1] != width:
             raise ValueError(
@@ -201,13 +211,16 @@ class Editor:
         key = (values.device, values.dtype, values.shape[-1])
         if key not in self._ready:
             self._ready[key] = edit.prepared(values)
-        made = self._at(values, self._position_axis(place, tensor.ndim), self._ready[key])
+        edited = self._at(values, self._position_axis(neurons, tensor.ndim), self._ready[key])
         self.edited += 1
-        return replaced(output, made.movedim(-1, place))
+        return replaced(output, edited.movedim(-1, neurons))
 
     def _neuron_axis(self, tensor: torch.Tensor, tracker: Tracker | None) -> int:
-        """The axis of the neurons: as the user says, as the layer's class defines it, as only one
-        axis has the edit's width, or as the pass was followed."""
+        """The axis of the neurons.
+
+        The first of these that knows it: the user, the pass that was followed, the layer's class,
+        the edit's width where one axis has it.
+        """
         layer, shape = self._edit.layer, tensor.shape
         check_axes(shape, layer, self._axis, None)
         if self._axis is not None:
@@ -216,41 +229,41 @@ class Editor:
             labels = tracker.labels(tensor)
             self._layout = layout_of(self._module, labels, shape, tracker.samples)
         if self._layout is not None and len(self._layout.kinds) == tensor.ndim:
-            found = self._layout.neuron_axis
-            if found is not None:
-                return found
-        own = own_axis(self._module, tensor.ndim)
-        if own is not None:
-            return own
+            followed = self._layout.neuron_axis
+            if followed is not None:
+                return followed
+        of_class = own_axis(self._module, tensor.ndim)
+        if of_class is not None:
+            return of_class
         fits = [i for i, size in enumerate(shape) if size == self._edit.width()]
         if len(fits) == 1:
             return fits[0]
         raise ValueError(unclear(layer, tuple(shape)))
 
     def _position_axis(self, neurons: int, dimensions: int) -> int:
-        """The axis of the tokens among those that are left when the neurons' is the last."""
+        """The axis of the tokens once the axis of the neurons is the last."""
         kinds = list(self._layout.kinds) if self._layout is not None else []
         if len(kinds) == dimensions and kinds.count("p") == 1:
-            place = kinds.index("p")
-            return place - (place > neurons)
+            tokens = kinds.index("p")
+            return tokens - (tokens > neurons)
         return 1
 
     def _at(
         self, values: torch.Tensor, axis: int, change: Callable[..., torch.Tensor]
     ) -> torch.Tensor:
         spared = self._spared(values, axis) if self._spares_first else None
-        made = self._changed(values, axis, change)
+        edited = self._changed(values, axis, change)
         if spared is None:
-            return made
-        where, kept = spared
-        made = made.clone() if made is values and not self._in_place else made
-        made.movedim((1 - axis, axis), (0, 1))[where] = kept
-        return made
+            return edited
+        index, first_values = spared
+        edited = edited.clone() if edited is values and not self._in_place else edited
+        edited.movedim((1 - axis, axis), (0, 1))[index] = first_values
+        return edited
 
     def _spared(
         self, values: torch.Tensor, axis: int
     ) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor] | None:
-        """Where the texts' first tokens are in this pass, if there are any, and what is there."""
+        """Index (text, position) and values of the first tokens in this pass; `None`: none."""
         if values.ndim < 3:
             return None
         by_text = values.movedim((1 - axis, axis), (0, 1))
@@ -258,8 +271,8 @@ class Editor:
         if first is None:
             first = torch.zeros(len(by_text), dtype=torch.int64)
         texts = ((first >= 0) & (first < by_text.shape[1])).nonzero().flatten()
-        where = texts.to(values.device), first[texts].to(values.device)
-        return (where, by_text[where].clone()) if len(texts) else None
+        index = texts.to(values.device), first[texts].to(values.device)
+        return (index, by_text[index].clone()) if len(texts) else None
 
     def _changed(
         self, values: torch.Tensor, axis: int, change: Callable[..., torch.Tensor]
@@ -272,7 +285,7 @@ class Editor:
                 f"positions={positions}: the output of layer {self._edit.layer!r} has no axis of "
                 "tokens, so leave positions out."
             )
-        index = places(positions, values.shape[axis], values.device)
+        index = position_indices(positions, values.shape[axis], values.device)
         if not len(index):
             return values
         return values.index_copy(axis, index, change(values.index_select(axis, index)))

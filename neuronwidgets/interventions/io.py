@@ -1,4 +1,4 @@
-"""Interventions on disk: arrays in safetensors, the rest as JSON in its header."""
+"""Interventions on disk: arrays in safetensors, the other fields as JSON in the header."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from neuronwidgets.interventions.masks import NeuronEdit
 from neuronwidgets.interventions.positions import as_json, from_json
 
 FORMAT = "neuronwidgets.intervention/1"
+"""Name and version of the file format, in the file's header."""
+_KEYS = {"replacement": "to"}
+"""Names in the file, which are those of version 0.1, of fields that are called differently now."""
 KINDS: dict[str, type[NeuronEdit] | type[DirectionEdit]] = {
     "neurons": NeuronEdit,
     "direction": DirectionEdit,
@@ -24,10 +27,10 @@ def save_intervention(edit: NeuronEdit | DirectionEdit, path: str | Path) -> Pat
     """Write an intervention to `path` (safetensors). Returns the path."""
     from safetensors.numpy import save_file
 
-    kind = next((name for name, made in KINDS.items() if isinstance(edit, made)), None)
+    kind = next((name for name, class_ in KINDS.items() if isinstance(edit, class_)), None)
     if kind is None:
-        raise TypeError(f"a {type(edit).__name__} is no intervention: what `with mask_range(...) "
-                        "as edit` gives is needed.")  # fmt: skip
+        raise TypeError("edit must be an intervention, such as `with mask_range(...) as edit` "
+                        f"gives, got a {type(edit).__name__}.")  # fmt: skip
     arrays: dict[str, np.ndarray] = {}
     plain: dict[str, Any] = {}
     for item in fields(edit):
@@ -35,7 +38,8 @@ def save_intervention(edit: NeuronEdit | DirectionEdit, path: str | Path) -> Pat
         if isinstance(value, np.ndarray):
             arrays[item.name] = np.ascontiguousarray(value)
         else:
-            plain[item.name] = as_json(value) if item.name == "positions" else value
+            key = _KEYS.get(item.name, item.name)
+            plain[key] = as_json(value) if item.name == "positions" else value
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {"format": FORMAT, "kind": kind, "fields": json.dumps(plain)}
@@ -57,5 +61,6 @@ def load_intervention(path: str | Path) -> NeuronEdit | DirectionEdit:
     if about.get("format") != FORMAT or about.get("kind") not in KINDS:
         raise ValueError(f"{wrong}.")
     plain = json.loads(about["fields"])
+    plain |= {field: plain.pop(key) for field, key in _KEYS.items() if key in plain}
     plain["positions"] = from_json(plain.get("positions"))
     return KINDS[about["kind"]](**arrays, **plain)

@@ -1,4 +1,4 @@
-"""What a language model loses: negative log likelihood of each text's tokens."""
+"""Negative log likelihood of texts under a language model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from neuronwidgets.models.classes import logits_of
 
 def check_causal(model: nn.Module) -> None:
     """Refuse models that do not predict the next token."""
-    can = getattr(model, "can_generate", None)
-    if can is not None and not can():
+    can_generate = getattr(model, "can_generate", None)
+    if can_generate is not None and not can_generate():
         raise ValueError(
             f"{type(model).__name__} does not predict the next token, so it has no perplexity: "
             "pass language_model=, a causal language model with the same layer, or leave texts out."
@@ -23,10 +23,10 @@ def check_causal(model: nn.Module) -> None:
 
 @own_modes()
 def losses(output: Any, inputs: Any, mask: torch.Tensor | None) -> tuple[torch.Tensor, Any]:
-    """Negative log likelihood of each text, in nats, and how many tokens were predicted.
+    """Negative log likelihood of each text, in nats, and its number of predicted tokens.
 
     Args:
-        output: a causal language model's, with logits `B x T x V`.
+        output: a causal language model's output, with logits `B x T x V`.
         inputs: mapping with `input_ids`, or the ids, `B x T`.
         mask: bool `B x T`, false at padding.
 
@@ -37,8 +37,9 @@ def losses(output: Any, inputs: Any, mask: torch.Tensor | None) -> tuple[torch.T
     logits = logits_of(output)
     if logits.ndim != 3 or logits.shape[:2] != ids.shape:
         raise ValueError(
-            f"the logits have shape {tuple(logits.shape)} for token ids {tuple(ids.shape)}: "
-            "perplexity needs a language model, whose logits are texts x tokens x vocabulary."
+            "the logits must be texts x tokens x vocabulary, got shape "
+            f"{tuple(logits.shape)} for token ids of shape {tuple(ids.shape)}: perplexity needs a "
+            "language model."
         )
     real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.to(ids.device)
     real = real[:, 1:] & real[:, :-1]

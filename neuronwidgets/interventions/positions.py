@@ -1,4 +1,4 @@
-"""Which tokens an edit changes."""
+"""The token positions that an edit changes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 Positions = tuple[int, ...] | slice | None
 CACHES = "cache", "past_key_values"
-"""What models call their key-value cache: transformers from 5.24 on, and before."""
+"""Names of a model's key-value cache: from transformers 5.24 on, and before."""
 
 
 def token_positions(positions: Any) -> Positions:
-    """Positions as a user gives them: one, several (also a `range`), a slice, or `None` for all.
+    """Checked positions: one, several (also a `range`), a slice, or `None` for all.
 
     Raises:
         ValueError: a mask of booleans, or numbers that are not whole.
@@ -34,33 +34,33 @@ def token_positions(positions: Any) -> Positions:
 def _whole(position: Any, given: Any) -> int:
     if isinstance(position, bool):
         raise ValueError(
-            f"positions={given!r:.60} is a mask: give the positions themselves, e.g. "
+            f"positions must be whole numbers, got the mask {given!r:.60}: pass "
             "np.flatnonzero(mask)."
         )
     try:
         return operator.index(position)
     except TypeError:
         raise ValueError(
-            f"positions={given!r:.60}: whole numbers, a slice, or None for all tokens, got "
-            f"{position!r:.40}."
+            f"positions must be whole numbers, a slice, or None for all tokens, got "
+            f"{position!r:.40} in {given!r:.60}."
         ) from None
 
 
-def places(positions: Positions, length: int, device: torch.device) -> torch.Tensor:
-    """The positions that a sequence of `length` tokens has: int64, each once."""
+def position_indices(positions: Positions, length: int, device: torch.device) -> torch.Tensor:
+    """Those of `positions` that a sequence of `length` tokens has, from 0: int64, each once."""
     every = range(length)
     if isinstance(positions, slice):
-        found = list(every[positions])
+        chosen = list(every[positions])
     else:
-        found = [every[p] for p in positions or () if -length <= p < length]
-    return torch.tensor(sorted(set(found)), dtype=torch.int64, device=device)
+        chosen = [every[p] for p in positions or () if -length <= p < length]
+    return torch.tensor(sorted(set(chosen)), dtype=torch.int64, device=device)
 
 
 def first_tokens(args: Any, kwargs: Any) -> torch.Tensor | None:
-    """Where in this pass's input each text's first token is, by what the model is given: int64 `B`,
-    negative where the text began in an earlier pass; `None`: at 0 for all.
+    """Position of each text's first token in this pass's input: int64 `B`; `None`: 0 for all.
 
-    With padding on the left the first token is the first that `attention_mask` has.
+    Negative where the text began in an earlier pass. With padding on the left, the first token is
+    the first one that `attention_mask` has.
     """
     inputs = dict(kwargs) if isinstance(kwargs, Mapping) else {}
     mask = inputs.get("attention_mask")
@@ -79,7 +79,7 @@ def _is_batch(value: Any) -> bool:
 
 
 def _length(cache: Any) -> int:
-    """How many tokens a key-value cache holds."""
+    """The number of tokens in a key-value cache."""
     if hasattr(cache, "get_seq_length"):
         return int(cache.get_seq_length())
     while isinstance(cache, tuple | list) and cache:
@@ -88,13 +88,14 @@ def _length(cache: Any) -> int:
 
 
 def as_json(positions: Positions) -> Any:
-    """For a file; `from_json` reads it."""
+    """Positions as JSON; `from_json` reads them."""
     if isinstance(positions, slice):
         return {"slice": [positions.start, positions.stop, positions.step]}
     return positions
 
 
 def from_json(saved: Any) -> Positions:
+    """Positions from what `as_json` returned."""
     if isinstance(saved, dict):
         return slice(*saved["slice"])
     return None if saved is None else tuple(saved)

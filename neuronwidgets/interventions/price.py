@@ -1,4 +1,4 @@
-"""What an edit costs a model on data that it is not meant for."""
+"""How much an edit changes a model's predictions on any data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batches import batches
-from neuronwidgets.interventions.edited_forward import Passes
+from neuronwidgets.interventions.edited_forward import EditedForward
 from neuronwidgets.interventions.intervention import Intervention
 from neuronwidgets.interventions.perplexity import losses
 from neuronwidgets.models.classes import logits_of
@@ -24,14 +24,14 @@ from neuronwidgets.models.left_padding import LeftPadding
 
 @dataclass(frozen=True, repr=False)
 class Price:
-    """How much an edit changes what a model says.
+    """How much an edit changes a model's predictions.
 
     Attributes:
         kl: the mean Kullback-Leibler divergence KL(edited || plain) of the predictions, in nats
             per prediction.
-        changed: the share of predictions whose most likely answer is another one.
-        predictions: how many: tokens of a language model, samples of a classifier.
-        perplexity, plain: of a language model under the edit, and without; `None` of others.
+        changed: the share of predictions whose most likely answer changes.
+        predictions: the number of predictions: tokens of a language model, samples of a classifier.
+        perplexity, plain: perplexity under the edit and without it; `None` for a classifier.
     """
 
     kl: float
@@ -41,10 +41,10 @@ class Price:
     plain: float | None = None
 
     def __repr__(self) -> str:
-        said = f"KL {self.kl:.4g} nats, another answer for {self.changed:.1%}"
+        effect = f"KL {self.kl:.4g} nats, another answer for {self.changed:.1%}"
         if self.perplexity is not None and self.plain is not None:
-            said = f"perplexity {self.plain:.4g} -> {self.perplexity:.4g}, {said}"
-        return f"Price({said} of {self.predictions:,} predictions)"
+            effect = f"perplexity {self.plain:.4g} -> {self.perplexity:.4g}, {effect}"
+        return f"Price({effect} of {self.predictions:,} predictions)"
 
 
 def price(
@@ -52,43 +52,45 @@ def price(
     predict: Callable[[Any], Any] | None = None, transform: Callable[[Any], Any] | None = None,
     batch_size: int = 64, max_length: int | None = None, neuron_axis: int | None = None,
 ) -> Price:  # fmt: skip
-    """Measure what an edit costs: `with nw.ablate(...) as edit`, then `nw.price(model, edit, data)`
-    after the `with`.
+    """Measure how much an edit changes a model's predictions.
+
+    Call it after the edit's `with`: `with nw.ablate(...) as edit: ...`, then
+    `nw.price(model, edit, data)`.
 
     Args:
-        model: a language model, or a classifier; without other edits.
+        model: a language model or a classifier, without other edits.
         edit: what `ablate`, `steer`, `mask_range` and `mask_neurons` yield.
         data: what `capture` takes.
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
-        predict: the model's output -> logits, `B x classes` or `B x T x vocabulary`; not given: its
-            `.logits`, or the output itself.
+        predict: the model's output -> logits, `B x classes` or `B x T x vocabulary`. Not given: the
+            output's `.logits`, or the output itself.
 
     Raises:
-        ValueError: outputs that are no logits, data without a prediction.
+        ValueError: the outputs are no logits, or the data hold no prediction.
     """
     source = batches(
         data, model=model, processor=tokenizer, transform=transform, batch_size=batch_size,
         max_length=max_length,
     )  # fmt: skip
-    passes = Passes(model, find_layer(model, edit.layer), neuron_axis)
-    found: list[np.ndarray] = []
-    speaks = False
+    forward = EditedForward(model, find_layer(model, edit.layer), neuron_axis)
+    totals: list[np.ndarray] = []
+    causal = False
     with evaluating(model), torch.no_grad():
         for batch in map(LeftPadding.of_output(model), source.batches):
             inputs = move(model, batch.inputs)
             plain, edited = (
-                logits_of(output, predict).float() for output in passes.on(inputs).all([edit])
+                logits_of(output, predict).float() for output in forward.on(inputs).all([edit])
             )
-            speaks = plain.ndim == 3 and batch.mask is not None
+            causal = plain.ndim == 3 and batch.mask is not None
             nats = [0.0, 0.0]
-            if speaks:
+            if causal:
                 nats = [float(losses(o, inputs, batch.mask)[0].sum()) for o in (plain, edited)]
-            found.append(np.array([*_compared(plain, edited, batch.mask), *nats]))
-    count, kl, changed, before, after = np.sum(found, axis=0) if found else np.zeros(5)
+            totals.append(np.array([*_compared(plain, edited, batch.mask), *nats]))
+    count, kl, changed, before, after = np.sum(totals, axis=0) if totals else np.zeros(5)
     if not count:
-        raise ValueError("data holds no prediction: pass samples, or texts of two tokens or more.")
+        raise ValueError("data hold no prediction: pass samples, or texts of two tokens or more.")
     with np.errstate(over="ignore"):
-        perplexity = [float(np.exp(total / count)) for total in (after, before)] if speaks else ()
+        perplexity = [float(np.exp(total / count)) for total in (after, before)] if causal else ()
     return Price(kl / count, changed / count, int(count), *perplexity)
 
 
@@ -96,16 +98,16 @@ def price(
 def _compared(
     plain: torch.Tensor, edited: torch.Tensor, mask: torch.Tensor | None
 ) -> tuple[int, float, float]:
-    """How many predictions there are, the sum of their divergences, and how many changed."""
+    """The number of predictions, the sum of their divergences, and the number that changed."""
     if plain.ndim == 3 and mask is not None:
-        # A token's prediction counts where the next token is there to be predicted.
+        # A token's prediction counts where the text has a next token.
         real = mask.to(plain.device)
         real = real[:, 1:] & real[:, :-1]
         plain, edited = plain[:, :-1][real], edited[:, :-1][real]
     if plain.ndim != 2:
         raise ValueError(
-            f"the logits have shape {tuple(plain.shape)}: samples x classes are needed, or texts x "
-            "tokens x vocabulary. Pass predict=, the model's output -> logits."
+            "the logits must be samples x classes, or texts x tokens x vocabulary, got shape "
+            f"{tuple(plain.shape)}. Pass predict=, the model's output -> logits."
         )
     one, other = plain.log_softmax(-1), edited.log_softmax(-1)
     kl = nn.functional.kl_div(one, other, reduction="none", log_target=True).sum(-1)

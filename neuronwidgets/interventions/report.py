@@ -1,4 +1,4 @@
-"""What masks cost, as a table, as charts, with intervals."""
+"""The cost of masks as tables and charts, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -10,44 +10,34 @@ import numpy as np
 
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
+from neuronwidgets.interventions.display import charts
+from neuronwidgets.interventions.findings import findings
+from neuronwidgets.interventions.setting import NEURON, Setting
 
 RESAMPLES = 1000
-NEURON = "neuron"
-SAID = 8
-"""So many sentences stand in the notebook."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to mask: which neurons, which rule ("neuron": all of each neuron), how wide."""
-
-    saliency: str
-    rule: str
-    tau: float
-
-    @property
-    def name(self) -> str:
-        return "neuron mask" if self.rule == NEURON else f"{self.rule}, tau {self.tau:g}"
+"""Bootstrap resamples: the usual number for 95% intervals."""
+SHOWN = 8
+"""Sentences that the notebook shows; `MaskReport.findings` has all."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class MaskReport:
-    """How `S` held-out samples fared under `V = 1 + len(settings) * C` passes.
+    """Predictions for `S` held-out samples in `V = 1 + len(settings) * C` passes.
 
     Attributes:
         layer: the masked layer.
         label_names: the `C` labels that were masked.
-        settings: the ways to mask; a saliency method's last one masks its neurons whole.
+        settings: the ways to mask; a saliency method's last one is its neuron mask.
         truth: int64 `S`, each sample's class.
         classes: int64 `C`, the class of each label.
-        predicted: int64 `V x S`, the class that the model predicts: base first, then for each
-            setting, for each label.
+        predicted: int64 `V x S`, the predicted class: the base first, then for each setting, for
+            each label.
         confidence: float32 `V x S`, the probability of the true class.
-        metrics: float64 `V x S` for each of the user's.
+        metrics: float64 `V x S` for each of the user's metrics, by its name.
         nats, tokens: float64 `V x T` and int64 `T`: each text's negative log likelihood and
             predicted tokens, or `None` without texts.
-        resumed: whether what lies below the layer was computed once only.
-        note: if not, why.
+        resumed: whether the layers below the masked one ran once for each batch.
+        note: why they did not; empty where they did.
         class_names: the names of the model's classes.
     """
 
@@ -67,16 +57,16 @@ class MaskReport:
 
     @property
     def right(self) -> np.ndarray:
-        """bool `V x S`: whether the class was predicted."""
+        """bool `V x S`: whether the true class was predicted."""
         return np.asarray(self.predicted == self.truth)
 
     @own_modes()
     def by_label(self, resamples: int = RESAMPLES, seed: int = 0) -> Any:
-        """A `pandas.DataFrame` with a row per mask, masked label and label: what each one loses.
+        """A `pandas.DataFrame` of what each label loses: a row per mask, masked label and label.
 
-        Columns: `saliency`, `mask`, `rule`, `tau`; `masked`, whose mask it is; `label`; `drop` of
-        the accuracy on that label's samples (negative: a gain), with a 95% bootstrap interval over
-        samples (`_low`, `_high`).
+        Columns: `saliency`, `mask`, `rule`, `tau`; `masked`, the label whose mask it is; `label`;
+        `drop`, the drop in accuracy on that label's samples (negative: a gain), with a 95%
+        bootstrap interval over samples (`_low`, `_high`).
         """
         import pandas as pd
 
@@ -98,10 +88,11 @@ class MaskReport:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What an average over labels hides, a sentence each: masks that make the model say one
-        class, labels that gain under their own mask, labels that the layer still holds."""
-        from neuronwidgets.interventions.findings import findings
+        """Sentences about what an average over labels hides.
 
+        Masks under which the model predicts one class, labels that gain under their own mask, and
+        labels that the layer still holds; the largest effects first.
+        """
         return findings(self)
 
     @own_modes()
@@ -109,17 +100,17 @@ class MaskReport:
         """A `pandas.DataFrame` with a row per label and mask, the base first.
 
         Columns: `label`; `mask` ("base", "range", "neuron"); `saliency`, `rule`, `tau`; `target`
-        and `other`, the accuracy on the label's samples and on all others; the same with
-        `_confidence` and each metric's name; `perplexity` where texts were given. Each with a 95%
-        bootstrap interval over samples or texts (`_low`, `_high`).
+        and `other`, the accuracy on the label's samples and on all others; the same two with
+        `_confidence` and with each metric's name; `perplexity` where texts were given. Each measure
+        has a 95% bootstrap interval over samples or texts (`_low`, `_high`).
         """
         import pandas as pd
 
         measures = self._measures()
         draws = resampled(len(self.truth), resamples, seed)
         rows: list[dict[str, Any]] = []
-        found = self._perplexities(resamples, seed)
-        texts = None if found is None else (found[0][0], *ends(found[1]))
+        perplexities = self._perplexities(resamples, seed)
+        texts = None if perplexities is None else (perplexities[0][0], *ends(perplexities[1]))
         for c, name in enumerate(self.label_names):
             passes = [0, *(self._pass(i, c) for i in range(len(self.settings)))]
             for v, about in zip(passes, [_BASE, *map(_about, self.settings)], strict=True):
@@ -138,27 +129,29 @@ class MaskReport:
 
     @own_modes()
     def frontier(self, resamples: int = RESAMPLES, seed: int = 0) -> Any:
-        """A `pandas.DataFrame` with a row per mask: what is lost, averaged over labels.
+        """A `pandas.DataFrame` of the drops averaged over labels: a row per mask.
 
-        Columns: `saliency`, `mask`, `rule`, `tau`; `target_drop` and `other_drop` of the accuracy,
-        with `_confidence` or a metric's name before `_drop` of those; `share_target` and
-        `share_other`, the accuracy drops as shares of the neuron mask's; `perplexity_ratio`
-        against the base where texts were given. Each with a 95% bootstrap interval over samples or
+        Columns: `saliency`, `mask`, `rule`, `tau`; `target_drop` and `other_drop`, drops in
+        accuracy; the same two with `_confidence` or a metric's name before `_drop`; `share_target`
+        and `share_other`, the accuracy drops as shares of the neuron mask's; `perplexity_ratio`, to
+        the base, where texts were given. Each measure has a 95% bootstrap interval over samples or
         texts (`_low`, `_high`).
         """
         import pandas as pd
 
         rows: list[dict[str, Any]] = [_about(setting) for setting in self.settings]
         draws = resampled(len(self.truth), resamples, seed)
-        whole = [self._whole(setting) for setting in self.settings]
+        neuron_masks = [self._neuron_mask(setting) for setting in self.settings]
         for part in ("target", "other"):
             for measure, values in self._measures().items():
                 exact, spread = (self._drops(values, part, d) for d in (None, draws))
                 self._add(rows, f"{part}{measure}_drop", exact, spread)
                 if not measure:
                     with np.errstate(divide="ignore", invalid="ignore"):
-                        shares = [np.where(d[:, whole], d / d[:, whole], np.nan)
-                                  for d in (exact, spread)]  # fmt: skip
+                        shares = [
+                            np.where(d[:, neuron_masks], d / d[:, neuron_masks], np.nan)
+                            for d in (exact, spread)
+                        ]  # fmt: skip
                     self._add(rows, f"share_{part}", *shares)
         ratios = self._perplexities(resamples, seed)
         if ratios is not None:
@@ -173,33 +166,31 @@ class MaskReport:
 
     def to_altair(self) -> Any:
         """Altair charts on one page, see `neuronwidgets.interventions.display`."""
-        from neuronwidgets.interventions.display import charts
-
         return charts(self)
 
     def _pass(self, setting: int, label: int) -> int:
         return 1 + setting * len(self.label_names) + label
 
-    def _whole(self, setting: Setting) -> int:
-        """The neuron mask that a setting is compared with."""
-        places = range(len(self.settings))
-        same = [i for i in places if self.settings[i].saliency == setting.saliency]
+    def _neuron_mask(self, setting: Setting) -> int:
+        """Index of the neuron mask that a setting is compared with."""
+        indices = range(len(self.settings))
+        same = [i for i in indices if self.settings[i].saliency == setting.saliency]
         return next(i for i in same if self.settings[i].rule == NEURON)
 
     def _measures(self) -> dict[str, np.ndarray]:
-        """What is averaged over samples, by the ending of its column."""
-        own = {f"_{name}": values for name, values in self.metrics.items()}
-        return {"": self.right, "_confidence": self.confidence, **own}
+        """The measures that are averaged over samples, by the ending of their columns."""
+        of_user = {f"_{name}": values for name, values in self.metrics.items()}
+        return {"": self.right, "_confidence": self.confidence, **of_user}
 
     def _drops(self, values: np.ndarray, part: str, draws: np.ndarray | None) -> np.ndarray:
         """Base minus masked, averaged over the labels that have samples: `N x len(settings)`."""
-        out = []
+        drops = []
         for c in range(len(self.label_names)):
             mine = self.truth == self.classes[c]
             passes = [0, *(self._pass(i, c) for i in range(len(self.settings)))]
             mean = averaged(values[passes], mine if part == "target" else ~mine, draws)
-            out.append(mean[:, :1] - mean[:, 1:])
-        stacked = np.stack(out)
+            drops.append(mean[:, :1] - mean[:, 1:])
+        stacked = np.stack(drops)
         missing = np.isnan(stacked).all(axis=0)
         mean = np.nanmean(np.where(missing, 0, stacked), axis=0)
         return np.where(missing, np.nan, mean)
@@ -225,11 +216,11 @@ class MaskReport:
         return of(np.ones((1, len(self.tokens)))), of(draws)
 
     def __repr__(self) -> str:
-        how = "resumed at the layer" if self.resumed else f"full passes ({self.note})"
-        ways = ", ".join(dict.fromkeys(setting.name for setting in self.settings))
+        passes = "resumed at the layer" if self.resumed else f"full passes ({self.note})"
+        settings = ", ".join(dict.fromkeys(setting.name for setting in self.settings))
         return (
             f"MaskReport({len(self.label_names)} labels of layer {self.layer!r}, "
-            f"{len(self.truth):,} samples, {ways}; {how})"
+            f"{len(self.truth):,} samples, {settings}; {passes})"
         )
 
     def _repr_html_(self) -> str:
@@ -256,9 +247,9 @@ class MaskReport:
             for row, setting in zip(table, self.settings, strict=True)
         )
         columns = "".join(f"<th>{head[name]}</th>" for name in order)
-        said = self.findings
-        more = len(said) - SAID
-        lines = [html.escape(sentence) for sentence in said[:SAID]]
+        sentences = self.findings
+        more = len(sentences) - SHOWN
+        lines = [html.escape(sentence) for sentence in sentences[:SHOWN]]
         lines += [f"{more} more: <code>report.findings</code>"] if more > 0 else []
         notes = "".join(f"<li dir='auto'>{line}</li>" for line in lines)
         return (
@@ -269,18 +260,18 @@ class MaskReport:
 
 
 def _labels_table(report: MaskReport) -> str:
-    """Each label under its own mask, beside the label that loses most and that gains most by it."""
+    """Each label's drop under its own mask, and the other labels that lose most and gain most."""
     table = report.by_label(resamples=1)
     rows = []
     for setting in report.settings:
-        here = table[(table["rule"] == setting.rule) & (table["tau"] == setting.tau)]
-        here = here[here["saliency"] == setting.saliency]
+        of_setting = table[(table["rule"] == setting.rule) & (table["tau"] == setting.tau)]
+        of_setting = of_setting[of_setting["saliency"] == setting.saliency]
         for name in report.label_names:
-            drops = here[here["masked"] == name].set_index("label")["drop"]
+            drops = of_setting[of_setting["masked"] == name].set_index("label")["drop"]
             others = drops.drop(name).dropna()
             cells = [f"{drops[name]:.3f}"]
-            for place, sign in ((others.idxmax, 1), (others.idxmin, -1)) if len(others) else ():
-                other = place()
+            for extreme, sign in ((others.idxmax, 1), (others.idxmin, -1)) if len(others) else ():
+                other = extreme()
                 value = sign * float(others[other])
                 cells.append(f"{html.escape(other)} {value:.3f}" if value > 0 else "none")
             first = f"{html.escape(setting.name)}</td><td dir='auto'>{html.escape(name)}"

@@ -10,7 +10,7 @@ from neuronwidgets.toy.config import PRESETS as PRESETS
 from neuronwidgets.toy.config import Config as Config
 from neuronwidgets.toy.display import Comparison as Comparison
 from neuronwidgets.toy.display import compare as compare
-from neuronwidgets.toy.run import Log as Log
+from neuronwidgets.toy.log import Log as Log
 from neuronwidgets.toy.run import Run as Run
 from neuronwidgets.toy.tied import Superposition as Superposition
 from neuronwidgets.toy.tied import TiedConfig as TiedConfig

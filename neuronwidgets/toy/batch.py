@@ -1,4 +1,4 @@
-"""Runs of equal shapes, trained step by step as one batched computation."""
+"""Runs of equal shapes, trained as one batched computation, step by step."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ import numpy as np
 import torch
 
 from neuronwidgets.toy.config import Config
-from neuronwidgets.toy.features import Source, embedding, probabilities
+from neuronwidgets.toy.features import FeatureStream, embedding, probabilities
+from neuronwidgets.toy.log import Log
 from neuronwidgets.toy.measures import monosemantic
 from neuronwidgets.toy.network import Gradients, Parameters, initial, response
 from neuronwidgets.toy.optimizer import Optimizer
-from neuronwidgets.toy.run import Log, Run
+from neuronwidgets.toy.run import Run
 from neuronwidgets.toy.schedule import cosine, is_checkpoint, is_logged
 
 _CELLS = 1 << 18
-"""Features drawn at once for one run. Of the run's own shape only: so its data are the same in any
-company."""
+"""Features drawn at once for one run. The number of steps drawn ahead depends on this and on the
+run's own shape only, so a run has the same data whatever it trains with."""
 
 
-class Batch:
+class RunBatch:
     """`R` runs whose tensors have the same shapes."""
 
     @staticmethod
     def shape_of(config: Config) -> tuple[object, ...]:
-        """What runs must share to train together. The other knobs are one per run."""
+        """The settings that runs must share to train together. Other settings may differ."""
         return (
             config.features, config.dims, config.neurons, config.batch, config.steps, config.task,
             config.nonlinearity, config.optimizer,
@@ -36,7 +37,7 @@ class Batch:
         first = self.configs[0]
         self.step, self.steps, self._task = 0, first.steps, first.task
         self._batch, self._nonlinearity = first.batch, first.nonlinearity
-        starts = [Start(config) for config in self.configs]
+        starts = [InitialWeights(config) for config in self.configs]
         self._W_e = torch.as_tensor(np.stack([s.W_e for s in starts]), device=device)
         self._starts = starts
         self._W_o = None
@@ -45,8 +46,8 @@ class Batch:
             self._W_o = torch.as_tensor(outs, device=device)
         W1, b, W2 = (np.stack([getattr(s, name) for s in starts]) for name in ("W1", "b", "W2"))
         self._p = Parameters.of(W1, b, W2, device)
-        self._sources = [
-            Source(s.probability, first.task == "absolute", (c.seed, 2), device)
+        self._streams = [
+            FeatureStream(s.probability, first.task == "absolute", (c.seed, 2), device)
             for s, c in zip(starts, self.configs, strict=True)
         ]
         l1 = self._column("l1")[:, 0].to(device).float()
@@ -68,19 +69,19 @@ class Batch:
 
     @property
     def work(self) -> int:
-        """Products of a step forward."""
+        """Multiplications in one step's forward pass."""
         first = self.configs[0]
         each = first.batch * first.neurons * (first.dims + first.outputs)
         return len(self.configs) * each
 
     def advance(self) -> bool:
-        """One step of every run. Returns whether the weights were kept after it."""
-        place = self.step % self._ahead
-        if place == 0:
+        """Train every run for one step. Returns whether the step is a checkpoint."""
+        row = self.step % self._ahead
+        if row == 0:
             self._draw()
-        rows = slice(place * self._batch, (place + 1) * self._batch)
+        rows = slice(row * self._batch, (row + 1) * self._batch)
         self._losses.append(self._gradients(self._x[:, rows], self._target[:, rows]))
-        self._optimizer.step(self._rates[place])
+        self._optimizer.step(self._rates[row])
         if self._keep is not None and self.step < self.steps / 2:
             self._p.b.mul_(self._keep)
         self.step += 1
@@ -91,39 +92,39 @@ class Batch:
         self._kept.append((self.step, self._p.flat.cpu().numpy().copy()))
         return True
 
-    def alone(self, index: int) -> Batch:
-        """One run as a batch of its own, which goes on as this one would have."""
-        made = Batch([self.configs[index]], self._p.flat.device)
-        pairs = [(made._p.flat, self._p.flat), *self._optimizer.moments(made._optimizer)]
+    def alone(self, index: int) -> RunBatch:
+        """A batch of one run, which trains on with the same result as in this batch."""
+        single = RunBatch([self.configs[index]], self._p.flat.device)
+        pairs = [(single._p.flat, self._p.flat), *self._optimizer.moments(single._optimizer)]
         for own, all_ in pairs:
-            for part, whole in zip(made._p.like(own).tensors, self._p.like(all_).tensors,
-                                   strict=True):  # fmt: skip
-                part[0].copy_(whole[index])
+            for of_one, of_all in zip(single._p.like(own).tensors, self._p.like(all_).tensors,
+                                      strict=True):  # fmt: skip
+                of_one[0].copy_(of_all[index])
         self.read_loss()
-        made.step, made.loss = self.step, self.loss[index : index + 1].copy()
-        made._sum, made._count = self._sum[index : index + 1].copy(), self._count
-        made._sources = [self._sources[index]]
+        single.step, single.loss = self.step, self.loss[index : index + 1].copy()
+        single._sum, single._count = self._sum[index : index + 1].copy(), self._count
+        single._streams = [self._streams[index]]
         if self.step % self._ahead:
-            made._rates = self._rates[:, index : index + 1].clone()
-            made._v.copy_(self._v[index : index + 1])
-            made._x.copy_(self._x[index : index + 1])
+            single._rates = self._rates[:, index : index + 1].clone()
+            single._v.copy_(self._v[index : index + 1])
+            single._x.copy_(self._x[index : index + 1])
             if self._W_o is not None:
-                made._target = self._target[index : index + 1].clone()
-        here = slice(index, index + 1)
-        made._log = [(step, loss[here], bias[here], mono[here])
+                single._target = self._target[index : index + 1].clone()
+        column = slice(index, index + 1)
+        single._log = [(step, loss[column], bias[column], mono[column])
                      for step, loss, bias, mono in self._log]  # fmt: skip
-        made._kept = []
+        single._kept = []
         for step, flat in self._kept:
             weights = self._p.like(torch.as_tensor(flat)).tensors
             hidden = torch.cat([weights[0][index], weights[1][index][:, None]], dim=1)
             own = torch.cat([hidden.flatten(), weights[2][index].flatten()])
-            made._kept.append((step, own.numpy().copy()))
-        return made
+            single._kept.append((step, own.numpy().copy()))
+        return single
 
     def read_loss(self) -> None:
-        """Bring the losses of the last steps here, and `self.loss` up to date."""
+        """Copy the losses of the last steps to the CPU and update `self.loss`."""
         if self._losses:
-            # One by one, so that it does not matter how often it is called.
+            # One by one, so that the sum does not depend on how often this is called.
             for loss in torch.stack(self._losses).cpu().double().numpy():
                 self._sum += loss
             self._count += len(self._losses)
@@ -131,7 +132,7 @@ class Batch:
             self.loss = self._sum / self._count
 
     def run(self, index: int) -> Run:
-        """One run as it is now."""
+        """One run in its current state."""
         config, start, p = self.configs[index], self._starts[index], self._p
         kept = list(self._kept)
         if kept[-1][0] != self.step:
@@ -148,8 +149,8 @@ class Batch:
             self._log_of(index),
         )
 
-    def now(self, index: int) -> tuple[np.ndarray, np.ndarray, Log]:
-        """Responses `k x N`, biases `k` and log of one run as it is now."""
+    def snapshot(self, index: int) -> tuple[np.ndarray, np.ndarray, Log]:
+        """Responses `k x N`, biases `k` and log of one run in its current state."""
         p = self._p
         A = response(p.W1[index], p.b[index], self._W_e[index], self._nonlinearity)
         return A.cpu().numpy(), p.b[index].cpu().numpy().copy(), self._log_of(index)
@@ -162,16 +163,16 @@ class Batch:
                    np.array(mono, int))  # fmt: skip
 
     def _column(self, name: str) -> torch.Tensor:
-        """A knob of each run, float64 `R x 1` on the CPU."""
+        """A setting of each run: float64 `R x 1` on the CPU."""
         values = [float(getattr(config, name)) for config in self.configs]
         return torch.tensor(values, dtype=torch.float64)[:, None]
 
     def _draw(self) -> None:
-        """The data and the learning rates of the next steps."""
+        """Draw the data and compute the learning rates of the next steps."""
         ahead = torch.arange(self.step, self.step + self._ahead, dtype=torch.float64)
         self._rates = (self._rate * cosine(ahead[:, None, None], self._cycle)).to(self._p.flat)
-        for source, out in zip(self._sources, self._v, strict=True):
-            source.fill(out)
+        for stream, out in zip(self._streams, self._v, strict=True):
+            stream.fill(out)
         self._x[..., :-1] = torch.bmm(self._v, self._W_e.mT)
         if self._task == "absolute":
             self._v.abs_()
@@ -186,8 +187,8 @@ class Batch:
         self._log.append((self.step, self.loss, bias, monosemantic(A).sum(axis=1)))
 
 
-class Start:
-    """What a run's seed decides before training: embeddings and initial weights."""
+class InitialWeights:
+    """A run's embeddings and initial weights, which depend on its configuration and seed."""
 
     def __init__(self, config: Config) -> None:
         self.probability = probabilities(config.features, config.eps, config.distribution)

@@ -1,4 +1,4 @@
-"""How well found directions match true ones: the suite's own calibration on toy models."""
+"""How well found directions match the true ones of a toy model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neuronwidgets.core.arrays import number_array
 from neuronwidgets.core.modes import own_modes
 
 COSINE = 0.9
-"""A true direction counts as recovered from this cosine on, unless told otherwise."""
+"""Cosine from which a true direction counts as recovered, unless told otherwise."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -20,9 +20,9 @@ class Calibration:
     """`K` found directions matched to `N` true ones, one to one, for the largest sum of cosines.
 
     Attributes:
-        cosines: float64 `K x N`, all of them.
+        cosines: float64 `K x N`, of all pairs.
         found, true: int64 `min(K, N)`, the matched pairs, in the order of `found`.
-        threshold: the cosine that counts as recovered.
+        threshold: the cosine from which a direction counts as recovered.
     """
 
     cosines: np.ndarray
@@ -57,10 +57,10 @@ class Calibration:
 
     def __repr__(self) -> str:
         found, true = self.cosines.shape
-        middle = f"{np.median(self.matched):.3f}" if len(self.matched) else "none"
+        median = f"{np.median(self.matched):.3f}" if len(self.matched) else "none"
         return (
             f"Calibration({found} found, {true} true: {self.recovered:.0%} recovered at a cosine "
-            f"of {self.threshold:g}, median matched cosine {middle})"
+            f"of {self.threshold:g}, median matched cosine {median})"
         )
 
 
@@ -73,43 +73,45 @@ def calibrate(found: Any, true: Any, threshold: float = COSINE) -> Calibration:
 
     Args:
         found: `K x D`, directions of any length above 0; or `Concepts`.
-        true: `N x D`. A row of zeros is a feature without a direction: nothing recovers it.
+        true: `N x D`. A row of zeros is a feature without a direction, which is never recovered.
         threshold: the least cosine of a recovered direction, in (0, 1].
     """
     number = isinstance(threshold, int | float | np.number) and not isinstance(threshold, bool)
     if not number or not 0 < threshold <= 1:
-        raise ValueError(f"threshold={threshold!r}; a cosine above 0, at most 1, is needed.")
-    made, truth = _rows("found", getattr(found, "vectors", found)), _rows("true", true)
-    if made.shape[1] != truth.shape[1]:
+        raise ValueError(f"threshold must be a cosine above 0 and at most 1, got {threshold!r}.")
+    directions, truth = _rows("found", getattr(found, "vectors", found)), _rows("true", true)
+    if directions.shape[1] != truth.shape[1]:
         raise ValueError(
-            f"found has {made.shape[1]} dimensions and true has {truth.shape[1]}: both must be "
-            "directions of one space, such as a layer's neurons."
+            "found and true must be directions of one space, such as a layer's neurons, but found "
+            f"has {directions.shape[1]} dimensions and true has {truth.shape[1]}."
         )
-    length = np.linalg.norm(made, axis=1)
+    length = np.linalg.norm(directions, axis=1)
     if (length == 0).any():
-        raise ValueError(f"found[{int(np.flatnonzero(length == 0)[0])}] is zero: no direction.")
-    return Calibration.of(cosines_of(made, truth), threshold)
+        raise ValueError(
+            f"found[{int(np.flatnonzero(length == 0)[0])}] is zero, so it has no direction."
+        )
+    return Calibration.of(cosines_of(directions, truth), threshold)
 
 
 @own_modes()
 def cosines_of(found: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """float64 `K x N`, between the rows of `K x D` and `N x D`; 0 where a row is zero."""
+    """Cosines of the rows of `K x D` and `N x D`: float64 `K x N`; 0 where a row is zero."""
 
-    def unit(rows: np.ndarray) -> np.ndarray:
+    def normalized(rows: np.ndarray) -> np.ndarray:
         wide = np.asarray(rows, np.float64)
         size = np.linalg.norm(wide, axis=1, keepdims=True)
         return wide / np.where(size > 0, size, 1)
 
-    return np.clip(unit(found) @ unit(true).T, -1, 1)
+    return np.clip(normalized(found) @ normalized(true).T, -1, 1)
 
 
 def _rows(name: str, values: Any) -> np.ndarray:
     array = number_array(values, name).astype(np.float64)
     if array.ndim != 2:
         raise ValueError(
-            f"{name} has the shape {array.shape}; a matrix with a direction in each row is needed."
+            f"{name} must be a matrix with a direction in each row, got shape {array.shape}."
         )
     if not math.isfinite(float(np.abs(array).sum())):
-        place = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise ValueError(f"{name}[{place}] is not finite.")
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise ValueError(f"{name}[{row}] is not finite.")
     return array

@@ -1,4 +1,4 @@
-"""What a toy model is and how it is trained: every knob of arXiv 2211.09169, checked."""
+"""A toy model and its training: the settings of arXiv 2211.09169, checked."""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ NONLINEARITIES = ("relu", "gelu", "solu")
 OPTIMIZERS = ("lamb", "adam")
 
 PAPER_DECAY, PAPER_STEPS = 0.03, 2**17
+"""The paper's decay of the biases and its number of steps."""
 WAKING = 1.9
-"""The least that the first half takes of the biases is `exp(-WAKING)`; or neurons stay dead."""
+"""Exponent: in the first half of training, the decay of `negative_bias` shrinks the biases to
+`exp(-WAKING)` of their start or less, since otherwise neurons stay dead."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """One toy model and its training (Jermyn, Schiefer, Hubinger 2022, arXiv 2211.09169).
 
-    The defaults are the paper's, which take a GPU; `Config(features=64, dims=8, neurons=128,
+    The defaults are the paper's and need a GPU. `Config(features=64, dims=8, neurons=128,
     batch=256, steps=4096)` trains in seconds on a CPU.
 
     Attributes:
-        features: `N`, how many features there are.
+        features: `N`, the number of features.
         dims: `m`, width of the input, at most `N`.
         neurons: `k`, width of the hidden layer.
-        eps: mean probability that a feature is present (uniform in [0, 1] if so, else 0).
+        eps: mean probability that a feature is present. A present feature is uniform in [0, 1], an
+            absent one 0.
         distribution: "equal" probabilities, or "power_law": proportional to `i ** -1.1`.
-        task: "decoder" recovers the features; "reprojector" embeds them anew, in `m` other
-            dimensions; "absolute" recovers the absolute value of signed features.
+        task: "decoder" recovers the features; "reprojector" embeds them in `m` other dimensions;
+            "absolute" recovers the absolute values of signed features.
         nonlinearity: "relu", "gelu" or "solu" (here `x * exp(x)`, as in the paper).
-        bias: added to the hidden layer's initial biases, so their initial mean: 0 or -1.
-        decay: at every step of the first half, biases are multiplied by
-            `1 - decay * learning_rate`. Fewer steps need more of it: see `negative_bias`.
+        bias: mean of the hidden layer's initial biases, 0 or -1 in the paper.
+        decay: each step of the first half multiplies the biases by `1 - decay * learning_rate`.
+            Fewer steps need a larger decay: see `negative_bias`.
         l1: weight of the sum of absolute activations of a sample in the loss.
-        learning_rate: the highest of the cosine's; the paper sweeps 0.001 to 0.03.
-        cycle: steps from the highest learning rate to 0; as many lead back (`T_max`).
+        learning_rate: the cosine schedule's highest; the paper sweeps 0.001 to 0.03.
+        cycle: steps from the highest learning rate to 0, and from 0 back (`T_max`).
         batch: samples per step.
         steps: steps of training.
-        seed: of the embedding, the initial weights and the data.
+        seed: seed of the embedding, the initial weights and the data.
         optimizer: "lamb" (the paper's) or "adam", which needs smaller learning rates.
     """
 
@@ -69,20 +72,20 @@ class Config:
         make_plain(self, whole, ("eps", "bias", "decay", "l1", "learning_rate"))
         if self.dims > self.features:
             raise ValueError(
-                f"dims={self.dims} is more than features={self.features}: the embedding takes N "
-                "features to m <= N dimensions."
+                f"dims must be at most features={self.features}, got {self.dims}: the embedding "
+                "takes N features to m <= N dimensions."
             )
         if not 0 < self.eps <= 1:
-            raise ValueError(f"eps={self.eps!r}; a probability above 0, at most 1, is needed.")
+            raise ValueError(f"eps must be a probability above 0 and at most 1, got {self.eps!r}.")
         for name in ("decay", "l1"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)!r}; at least 0 is needed.")
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}.")
         if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate={self.learning_rate!r}; more than 0 is needed.")
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate!r}.")
         if self.decay * self.learning_rate >= 1:
             raise ValueError(
-                f"decay={self.decay:g} at learning_rate={self.learning_rate:g} would turn the "
-                "biases' sign at every step: decay * learning_rate must be under 1."
+                "decay * learning_rate must be under 1, or every step flips the biases' sign; got "
+                f"decay={self.decay:g} at learning_rate={self.learning_rate:g}."
             )
         choices = {
             "distribution": DISTRIBUTIONS,
@@ -93,7 +96,8 @@ class Config:
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r}; it is one of {', '.join(map(repr, known))}."
+                    f"{name} must be one of {', '.join(map(repr, known))}, got "
+                    f"{getattr(self, name)!r}."
                 )
 
     @property
@@ -110,24 +114,24 @@ class Config:
     def negative_bias(cls, **knobs: Any) -> Config:
         """The paper's intervention: biases start at -1 and decay over the first half.
 
-        At -1 almost every neuron is dead, and only the decay brings it back. Fewer steps need
-        more of it, but in proportion it would pull harder than the optimiser can: the biases of
-        neurons that wake end at 0. In trials with 2,560 to 14,848 steps the most monosemantic
-        neurons came about where the decay is `0.03 * sqrt(2^17 / steps)`, which is the paper's
-        0.03 at its 2^17 steps, and which is what stands here unless `decay` is given.
+        At -1 almost every neuron is dead, and only the decay revives it. Fewer steps need a larger
+        decay, but not in proportion: then the decay outweighs the optimiser, and the biases of
+        revived neurons end at 0. Unless `decay` is given it is `0.03 * sqrt(2^17 / steps)`, the
+        paper's 0.03 at its 2^17 steps. In trials with 2,560 to 14,848 steps this decay gave the
+        most monosemantic neurons.
         """
-        made = cls(**{"bias": -1.0, **knobs})
+        config = cls(**{"bias": -1.0, **knobs})
         if "decay" in knobs:
-            return made
-        rate, steps = made.learning_rate, made.steps
+            return config
+        rate, steps = config.learning_rate, config.steps
         decay = PAPER_DECAY * math.sqrt(PAPER_STEPS / steps)
         decay = max(decay, 2 * WAKING / (rate * steps))
-        # So few steps that one would turn the sign: as fast as can be instead.
-        return replace(made, decay=min(decay, 0.5 / rate))
+        # With very few steps this decay would flip the sign, so it is capped.
+        return replace(config, decay=min(decay, 0.5 / rate))
 
     @classmethod
     def more_neurons(cls, **knobs: Any) -> Config:
-        """The negative start with eight neurons per feature instead of two."""
+        """`negative_bias` with eight neurons per feature instead of two."""
         return cls.negative_bias(**{"neurons": 8 * knobs.get("features", cls.features), **knobs})
 
 
@@ -158,7 +162,7 @@ def require_number(name: str, value: object) -> float:
 
 
 def make_plain(config: object, whole: Sequence[str], numbers: Sequence[str]) -> None:
-    """Checks the fields of a frozen dataclass and makes NumPy's numbers Python's."""
+    """Check the fields of a frozen dataclass and convert NumPy's numbers to Python's."""
     for name in whole:
         value = require_whole(name, getattr(config, name), 0 if name == "seed" else 1)
         object.__setattr__(config, name, value)

@@ -1,4 +1,4 @@
-"""Runs beside each other: what differs in their knobs, and what came of it."""
+"""Runs compared: the settings in which they differ, and their measures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = {
-    "loss": "loss on fresh data, of the best linear map's",
+    "loss": "loss on fresh data, share of the best linear map's",
     "monosemantic": "monosemantic neurons",
     "faint": "of them faint",
     "covered": "features covered",
@@ -24,15 +24,16 @@ MEASURES = {
     "dead": "dead neurons",
     "mean_bias": "mean bias",
 }
+"""Measures of a run and their titles in tables and charts."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Runs and what came of them.
+    """Runs side by side.
 
     Attributes:
-        runs: in the order given.
-        knobs: names of the `Config` fields in which they differ; not the seed.
+        runs: the runs, in the order given.
+        knobs: names of the `Config` fields in which the runs differ, without the seed.
     """
 
     runs: tuple[Run, ...]
@@ -40,11 +41,11 @@ class Comparison:
 
     @own_modes()
     def to_frame(self) -> pd.DataFrame:
-        """One row for each run: the knobs that differ, its seed, and its measures.
+        """One row for each run: the settings that differ, its seed, and its measures.
 
         `loss` is on 16,384 fresh samples, as a share of the best linear map's; `monosemantic`
-        (0.999 rule), `faint` (those of them that hardly respond), `covered` and `dead` are counts;
-        see `Run` for each.
+        (0.999 rule), `faint` (monosemantic neurons that hardly respond), `covered` and `dead` are
+        counts. `Run` documents each of them.
         """
         import pandas as pd
 
@@ -64,16 +65,16 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def summary(self) -> pd.DataFrame:
-        """One row for each setting of the knobs: mean and deviation over its seeds."""
+        """One row for each combination of settings: mean and standard deviation over its seeds."""
         frame = self.to_frame()
         return frame.groupby(self._by(), sort=False)[list(MEASURES)].agg(["mean", "std"])
 
     @own_modes()
     def to_altair(self) -> alt.Chart:
-        """Monosemantic neurons against the loss, a point for each run, a colour for each setting.
+        """Monosemantic neurons against the loss: a point for each run, a colour for each setting.
 
-        Runs above each other have found minima of equal loss that differ in how monosemantic they
-        are.
+        Runs above each other reached minima of equal loss with different numbers of monosemantic
+        neurons.
         """
         import altair as alt
 
@@ -109,8 +110,8 @@ class Comparison:
             values = key if isinstance(key, tuple) else (key,)
             named = dict(zip(self.knobs, values, strict=False))
             rows.append({**named, **{title: _spread(group[m]) for m, title in MEASURES.items()}})
-        few = len(rows) == len(self.runs)
-        note = "" if few else ": mean ± deviation over seeds"
+        one_seed = len(rows) == len(self.runs)
+        note = "" if one_seed else ": mean ± deviation over seeds"
         return f"<p>{self!r}{note}</p>{pd.DataFrame(rows).to_html(index=False)}"
 
     def _by(self) -> Any:
@@ -118,14 +119,14 @@ class Comparison:
 
 
 def _spread(values: pd.Series[float]) -> str:
-    """Mean and deviation in few digits."""
+    """Mean and standard deviation in a few digits."""
     mean = f"{values.mean():.3g}"
     return mean if len(values) == 1 else f"{mean} ± {values.std():.2g}"
 
 
 @own_modes()
 def compare(runs: Any) -> Comparison:
-    """Put runs beside each other.
+    """Compare runs.
 
     Args:
         runs: what `train` returns, or a `ToyLab`.
@@ -135,10 +136,10 @@ def compare(runs: Any) -> Comparison:
     for i, run in enumerate(many):
         if not isinstance(run, Run):
             raise TypeError(
-                f"runs[{i}] is a {type(run).__name__}; neuronwidgets.toy.Run is needed."
+                f"runs[{i}] must be a neuronwidgets.toy.Run, got a {type(run).__name__}."
             )
     if not many:
-        raise ValueError("there are no runs to compare: at least one is needed.")
+        raise ValueError("there are no runs to compare: pass at least one.")
     fields: list[dict[str, Any]] = [asdict(run.config) for run in many]
     differ = [name for name in fields[0] if len({f[name] for f in fields}) > 1]
     return Comparison(many, tuple(name for name in differ if name != "seed"))

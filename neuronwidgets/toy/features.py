@@ -6,53 +6,52 @@ import numpy as np
 import torch
 
 COMMON = 0.25
-"""Features at least so probable are drawn cell by cell; rarer ones, point by point."""
+"""Probability from which a feature is drawn cell by cell; below it, drawing points is cheaper."""
 
 
 def probabilities(features: int, eps: float, distribution: str) -> np.ndarray:
     """`eps_i`, the probability that feature `i` is present: float64 `N` of mean `eps`.
 
-    "power_law" is proportional to `i ** -1.1` and capped at 1. The paper's code caps and lets the
-    mean fall below `eps`; here the others take up what the cap cut off, so that it is `eps`.
+    "power_law" is proportional to `i ** -1.1` and capped at 1. The cap lowers the mean below `eps`
+    in the paper's code; here the features below the cap are scaled up, so that the mean is `eps`.
     """
     if distribution == "equal":
         return np.full(features, float(eps))
     shape = np.arange(1, features + 1, dtype=np.float64) ** -1.1
     capped = np.zeros(features, bool)
     while True:
-        left = features * eps - capped.sum()
-        made = np.where(capped, 1.0, shape * (left / max(shape[~capped].sum(), 1e-300)))
-        over = (made > 1) & ~capped
+        remaining = features * eps - capped.sum()
+        scaled = np.where(capped, 1.0, shape * (remaining / max(shape[~capped].sum(), 1e-300)))
+        over = (scaled > 1) & ~capped
         if not over.any():
-            return np.minimum(made, 1.0)
+            return np.minimum(scaled, 1.0)
         capped |= over
 
 
 def embedding(features: int, dims: int, rng: np.random.Generator) -> np.ndarray:
     """A random embedding with unit columns, `W_e`: float32 `m x N`.
 
-    From the singular value decomposition of an `N x m` Gaussian matrix: the rows of `U`, each
-    brought to unit length, as in the paper's code.
+    Its columns are the rows of `U` in the singular value decomposition of an `N x m` Gaussian
+    matrix, normalized to unit length, as in the paper's code.
     """
     u, _, _ = np.linalg.svd(rng.standard_normal((features, dims)), full_matrices=False)
     return (u / np.linalg.norm(u, axis=1, keepdims=True)).T.astype(np.float32)
 
 
-class Source:
+class FeatureStream:
     """An endless stream of feature vectors `v` of one run.
 
-    On the CPU it costs as much as there are features present, not as there could be: with
-    `-log(1 - eps_i)` points of a Poisson process per cell, a cell is hit with probability
-    `eps_i`. On an accelerator every cell is drawn, which is faster there. Same distribution; the
-    stream is the device's own.
+    On the CPU only present features are drawn: with `-log(1 - eps_i)` points of a Poisson process
+    per cell, a cell is hit with probability `eps_i`. On an accelerator every cell is drawn, which
+    is faster there. The distribution is the same; the numbers depend on the device.
     """
 
     def __init__(
         self, probability: np.ndarray, signed: bool, seed: tuple[int, ...], device: torch.device
     ) -> None:
         """Args:
-        probability: `eps_i` of the features, `N`; of the *difference* where `signed`.
-        signed: a sample is the difference of two, each with half the probabilities.
+        probability: `eps_i` of the features, `N`; where `signed`, those of the difference.
+        signed: whether a sample is the difference of two, each with half the probabilities.
         """
         self._signed = signed
         self._probability = probability / 2 if signed else probability
@@ -90,10 +89,10 @@ class Source:
             cells[:, self._common] = rng.random(shape, np.float32) * present
         if len(self._rare):
             total = self._edges[-1]
-            place = rng.random(rng.poisson(len(out) * total)) * len(out)
-            row = place.astype(np.intp)
-            along = (place - row) * total
-            found = np.searchsorted(self._edges, along, side="right")
-            column = self._rare[np.minimum(found, len(self._rare) - 1)]
-            # A cell hit twice keeps its last value: uniform all the same.
+            point = rng.random(rng.poisson(len(out) * total)) * len(out)
+            row = point.astype(np.intp)
+            within_row = (point - row) * total
+            feature = np.searchsorted(self._edges, within_row, side="right")
+            column = self._rare[np.minimum(feature, len(self._rare) - 1)]
+            # A cell that is hit twice keeps its last value, which is uniform too.
             cells[row, column] = rng.random(len(row), np.float32)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.config import Config
+from neuronwidgets.toy.log import LOGGED, Log
 
 if TYPE_CHECKING:
     from neuronwidgets.toy.run import Run
 
 FORMAT = "neuronwidgets.toy/1"
+"""Name and version of the file format, in the file's header."""
 _ARRAYS = ("W_e", "checkpoints", "W1", "b", "W2")
 
 
-def save(run: Run, path: str | Path) -> Path:
-    """Write `path`. Returns it."""
+def save_run(run: Run, path: str | Path) -> Path:
+    """Write a run to `path`. Returns the path."""
     from safetensors.numpy import save_file
-
-    from neuronwidgets.toy.run import LOGGED
 
     arrays = {name: getattr(run, name) for name in _ARRAYS}
     arrays |= {f"log.{name}": getattr(run.log, name) for name in LOGGED}
@@ -37,32 +37,30 @@ def save(run: Run, path: str | Path) -> Path:
 
 
 @own_modes()
-def load(path: str | Path) -> Run:
-    """Read what `save` wrote.
+def load_fields(path: str | Path) -> dict[str, Any]:
+    """The fields of the `Run` in a file that `save_run` wrote.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it holds something else, or another version's format.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not a run, or is in another version's format.
     """
     from safetensors import SafetensorError, safe_open
 
-    from neuronwidgets.toy.run import LOGGED, Log, Run
-
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: not there.")
+        raise FileNotFoundError(f"{path} does not exist.")
     try:
         with safe_open(str(path), "numpy") as file:
             about = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path} is not what Run.save wrote: {error}") from None
+        raise ValueError(f"{path} is not a file that Run.save wrote: {error}") from None
     if about.get("format") != FORMAT:
         raise ValueError(
             f"{path} is in the format {about.get('format')!r}; this version reads {FORMAT!r}."
         )
-    return Run(
-        config=Config(**json.loads(about["config"])),
-        W_o=arrays.get("W_o"),
-        log=Log(**{name: arrays[f"log.{name}"] for name in LOGGED}),
+    return {
+        "config": Config(**json.loads(about["config"])),
+        "W_o": arrays.get("W_o"),
+        "log": Log(**{name: arrays[f"log.{name}"] for name in LOGGED}),
         **{name: arrays[name] for name in _ARRAYS},
-    )
+    }

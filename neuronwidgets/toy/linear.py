@@ -1,23 +1,24 @@
-"""How well the best linear map could do a task: the yardstick for a toy model's loss."""
+"""The loss of the best linear map, to which a toy model's loss is compared."""
 
 from __future__ import annotations
 
 import numpy as np
 
 ROUNDING = 1e-12
+"""Share of the target's mean square: a smaller loss is rounding error and counts as 0."""
 
 
 def linear_loss(
     probability: np.ndarray, W_e: np.ndarray, W_o: np.ndarray | None, task: str
 ) -> float:
-    """The least expected loss of `y = M x`, over all matrices `M`, exactly.
+    """The least expected loss of `y = M x` over all matrices `M`, exactly.
 
-    With `x = W_e v` and target `t`, the least of `E ||t - M x||^2` is at
-    `M = E[t x^T] E[x x^T]^+` and is `tr E[t t^T] - tr(M E[x t^T])`. A present feature is uniform
-    in [0, 1], of mean 1/2 and mean square 1/3, and features are independent; so `E[v_i^2]` is
-    `eps_i / 3` and `E[v_i v_j]` is `eps_i eps_j / 4`.
+    With `x = W_e v` and target `t`, `E ||t - M x||^2` is least at `M = E[t x^T] E[x x^T]^+`, where
+    it is `tr E[t t^T] - tr(M E[x t^T])`. A present feature is uniform in [0, 1], with mean 1/2 and
+    mean square 1/3, and features are independent. So `E[v_i^2]` is `eps_i / 3` and `E[v_i v_j]` is
+    `eps_i eps_j / 4`.
 
-    "absolute": the sign of `v` is symmetric, so `E[|v| v^T] = 0`: no linear map beats 0, and the
+    For "absolute", the sign of `v` is symmetric, so `E[|v| v^T] = 0` and the best map is 0. The
     loss is `sum_i E[v_i^2]`, each `eps_i / 3 - eps_i^2 / 8` for a difference of two features at
     `eps_i / 2`.
 
@@ -33,15 +34,15 @@ def linear_loss(
     # E[v v^T] = diag(spread) + mean mean^T.
     mean, spread = p / 2, p / 3 - p**2 / 4
     embed = W_e.astype(np.float64)
-    seen = embed @ mean
-    power = (embed * spread) @ embed.T + np.outer(seen, seen)  # E[x x^T]
+    mean_x = embed @ mean
+    power = (embed * spread) @ embed.T + np.outer(mean_x, mean_x)  # E[x x^T]
     if W_o is None:
-        goal = spread[:, None] * embed.T + np.outer(mean, seen)  # E[t x^T]
+        goal = spread[:, None] * embed.T + np.outer(mean, mean_x)  # E[t x^T]
         total = float((p / 3).sum())
     else:
         out = W_o.astype(np.float64)
-        goal = (out * spread) @ embed.T + np.outer(out @ mean, seen)
+        goal = (out * spread) @ embed.T + np.outer(out @ mean, mean_x)
         total = float((out**2 @ spread).sum() + (out @ mean) @ (out @ mean))
-    left = total - float((goal @ np.linalg.pinv(power, hermitian=True) * goal).sum())
-    # With m = N nothing is left but rounding.
-    return left if left > ROUNDING * total else 0.0
+    least = total - float((goal @ np.linalg.pinv(power, hermitian=True) * goal).sum())
+    # With m = N the loss is 0 up to rounding.
+    return least if least > ROUNDING * total else 0.0

@@ -1,22 +1,25 @@
-"""Measures of the response matrix `A` (`k x N`): arXiv 2211.09169, and one without a threshold."""
+"""Measures of the response matrix `A` (`k x N`): those of arXiv 2211.09169, and `selectivity`."""
 
 from __future__ import annotations
 
 import numpy as np
 
 MONOSEMANTIC = 0.999
+"""Share of a neuron's responses that its largest must exceed: the paper's rule."""
 FAINT = 0.1
+"""Share of the layer's largest response below which a neuron counts as faint."""
 _TINY = 1e-10
+"""Added to sums, so that dead neurons have share 0: the paper's value."""
 
 
 def share(A: np.ndarray) -> np.ndarray:
     """`max_i A[j, i] / (1e-10 + sum_i A[j, i])` of each neuron, the paper's measure: `... x k`.
 
-    1 for a neuron that one feature drives, 0 for a dead one. With GELU and SoLU, whose
-    activations can be negative, the sum can be under the maximum and the share above 1; the
-    paper's rule counts those neurons as monosemantic too. `selectivity` does not.
+    1 for a neuron that one feature drives, 0 for a dead one. GELU and SoLU can be negative, so
+    there the sum can be under the maximum and the share above 1; the paper's rule counts those
+    neurons as monosemantic too, `selectivity` does not.
     """
-    # Runs that diverged have infinities: their share is NaN.
+    # Diverged runs have infinite responses, whose share is NaN.
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         return A.max(axis=-1) / (_TINY + A.sum(axis=-1))
 
@@ -34,15 +37,18 @@ def dead(A: np.ndarray) -> np.ndarray:
 def faint(A: np.ndarray) -> np.ndarray:
     """Neurons whose largest response is under a tenth of the layer's largest: bool `... x k`.
 
-    The 0.999 rule does not ask how much a neuron responds, so among those that it finds are some
-    that have all but died. Dead ones are faint too.
+    The 0.999 rule ignores the size of the responses, so some monosemantic neurons hardly respond.
+    Dead neurons are faint too.
     """
     top = np.abs(A).max(axis=-1)
     return (top < FAINT * top.max(axis=-1, keepdims=True)) | (top == 0)
 
 
 def selectivity(A: np.ndarray) -> np.ndarray:
-    """`max_i |A[j, i]| / sum_i |A[j, i]|` of each neuron, in [1 / N, 1]; NaN for dead ones."""
+    """`max_i |A[j, i]| / sum_i |A[j, i]|` of each neuron, in [1 / N, 1]; NaN for dead ones.
+
+    A measure without a threshold; not in the paper.
+    """
     size = np.abs(A)
     with np.errstate(invalid="ignore", over="ignore"):
         total = size.sum(axis=-1)
@@ -50,19 +56,19 @@ def selectivity(A: np.ndarray) -> np.ndarray:
 
 
 def covered(A: np.ndarray) -> np.ndarray:
-    """Features that some monosemantic neuron stands for: bool `N`, for one `k x N` matrix."""
-    found = np.zeros(A.shape[1], bool)
-    found[A[monosemantic(A)].argmax(axis=1)] = True
-    return found
+    """Features that drive some monosemantic neuron: bool `N`, for one `k x N` matrix."""
+    driving_features = np.zeros(A.shape[1], bool)
+    driving_features[A[monosemantic(A)].argmax(axis=1)] = True
+    return driving_features
 
 
 def order(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Neurons and features sorted for a heatmap: int64 `k` and `N`.
+    """Order of neurons and features in a heatmap: int64 `k` and `N`.
 
-    Neurons by `max / mean` of their responses, the most monosemantic first, but faint ones after
-    all others; features in the order in which they first are some neuron's strongest, then those
-    that never are, by the place of the neuron that they drive most. So the monosemantic neurons
-    lie along the diagonal, as in the paper's figures. Ties by index.
+    Neurons are sorted by `max / mean` of their responses, the most monosemantic first, faint ones
+    after all others. Features follow the neurons that they drive most: first those that are some
+    neuron's strongest feature, then the others. So monosemantic neurons lie along the diagonal, as
+    in the paper's figures. Ties are broken by index.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         peaked = A.max(axis=1) / (_TINY + A.mean(axis=1))
@@ -70,5 +76,5 @@ def order(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     best = A[neurons].argmax(axis=1)[~dead(A)[neurons]]
     features = best[np.sort(np.unique(best, return_index=True)[1])]
     rest = np.setdiff1d(np.arange(A.shape[1]), features)
-    by_place = np.argsort(A[neurons][:, rest].argmax(axis=0), kind="stable")
-    return neurons, np.concatenate([features, rest[by_place]])
+    by_neuron = np.argsort(A[neurons][:, rest].argmax(axis=0), kind="stable")
+    return neurons, np.concatenate([features, rest[by_neuron]])

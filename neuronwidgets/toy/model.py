@@ -28,7 +28,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "solu": SoLU}
 
 @own_modes()
 def build(run: Run) -> nn.Sequential:
-    """`out(act(hidden(embed(v))))`, in eval mode on the CPU; copies of the run's weights."""
+    """`out(act(hidden(embed(v))))` with copies of the run's weights, in eval mode on the CPU."""
     embed = _linear(run.W_e)
     embed.weight.requires_grad_(False)
     model = nn.Sequential(

@@ -1,7 +1,7 @@
-"""`y = L2 f(L1 x + b)` for many runs at once, with its gradients written out.
+"""`y = L2 f(L1 x + b)` and its gradients, for many runs at once.
 
-Shapes: `R` runs, `B` samples, `m` inputs, `k` neurons, `O` outputs. Every run keeps to its own
-matrices in batched products, so it computes what it would alone.
+Shapes: `R` runs, `B` samples, `m` inputs, `k` neurons, `O` outputs. Batched products keep the runs
+apart, so each computes the same as it would by itself.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def response(
 
 def initial(dims: int, neurons: int, outputs: int, bias: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """`L1` `k x m`, `b` `k`, `L2` `O x k`, as PyTorch initialises linear layers, float32.
+    """`L1` `k x m`, `b` `k`, `L2` `O x k`, float32, initialised like PyTorch's linear layers.
 
-    Uniform within one over the square root of the inputs; `bias` is added to `b`.
+    Uniform in +-1 / sqrt(inputs); `bias` is added to `b`.
     """
     wide, narrow = dims**-0.5, neurons**-0.5
     W1 = rng.uniform(-wide, wide, (neurons, dims))
@@ -51,7 +51,7 @@ def initial(dims: int, neurons: int, outputs: int, bias: float, rng: np.random.G
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """The weights of `R` runs in one array, which the optimiser walks through in one go.
+    """The weights of `R` runs in one array, so that an optimiser step is one operation.
 
     Attributes:
         flat: `R k (m + 1) + R O k`: the runs' `hidden`, then their `L2`.
@@ -98,7 +98,7 @@ class Parameters:
         return self.W1, self.b, self.W2
 
     def like(self, flat: torch.Tensor) -> Parameters:
-        """Another array of the same shapes."""
+        """`Parameters` of the same shapes with another array."""
         return Parameters(flat, self.runs, self.dims, self.neurons, self.outputs)
 
     @property
@@ -107,7 +107,7 @@ class Parameters:
 
 
 class Gradients:
-    """Loss and gradients at a batch, into arrays that are made once."""
+    """Loss and gradients on a batch, written to arrays that are allocated once."""
 
     def __init__(
         self, parameters: Parameters, batch: int, nonlinearity: str, l1: torch.Tensor
@@ -127,10 +127,10 @@ class Gradients:
         self.flat = self._g.flat
 
     def __call__(self, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The loss: squared errors summed over outputs, averaged over samples: `R`.
+        """The loss, squared errors summed over outputs and averaged over samples: `R`.
 
-        Without the L1 term, so that runs with and without it compare. `self.flat` then holds the
-        gradients, with it.
+        The loss leaves the L1 term out, so that runs with and without it are comparable. The
+        gradients, written to `self.flat`, include it.
 
         Args:
             x: `R x B x (m + 1)`, the inputs and a last column of ones.
@@ -150,6 +150,6 @@ class Gradients:
             torch.ops.aten.threshold_backward.grad_input(down, active, 0, grad_input=down)
         else:
             down *= slope(self._pre, self._nonlinearity)
-        # In this order: the transposed product adds up differently for one run than for many.
+        # In this order, since the transposed product rounds differently for one run than for many.
         torch.bmm(down.mT, x, out=self._g_hidden)
         return loss

@@ -1,4 +1,4 @@
-"""LAMB and Adam, each run with its own learning rate and, for LAMB, its own trust ratios."""
+"""LAMB and Adam for many runs, each with its own learning rate and trust ratios."""
 
 from __future__ import annotations
 
@@ -10,27 +10,33 @@ import torch
 from neuronwidgets.toy.network import Parameters
 
 BETAS = (0.9, 0.999)
-FUSED = ("cpu", "cuda")
+"""Decay rates of the moments: the defaults of both papers."""
+FUSED_DEVICES = ("cpu", "cuda")
+"""Devices on which torch has a fused Adam step."""
 LARGEST_NORM = 10.0
-"""`phi` of LAMB: weight norms count up to this, as in `torch_optimizer.Lamb`, which the authors of
-arXiv 2211.09169 used with its defaults. At their size it matters: `L1` and `L2` start above it."""
+"""`phi` of LAMB: larger weight norms count as this, as in `torch_optimizer.Lamb`, which the authors
+of arXiv 2211.09169 used with its defaults. At their size `L1` and `L2` start above it."""
 
 
 class Optimizer:
-    """Algorithm 2 of You et al., *Large Batch Optimization for Deep Learning* (LAMB, ICLR 2020),
-    without weight decay, on `R` runs at once; or Adam (Kingma, Ba 2015).
+    """LAMB or Adam on `R` runs at once, without weight decay.
 
-    No library that the package needs has LAMB, and none trains many runs as one: the trust ratio
-    `phi(||w||) / ||r||` must be that of one tensor of one run.
+    LAMB is algorithm 2 of You et al., *Large Batch Optimization for Deep Learning* (ICLR 2020);
+    Adam is Kingma, Ba 2015. The package's dependencies have no LAMB, and other implementations take
+    the trust ratio `phi(||w||) / ||r||` of a whole tensor, where it must be one run's.
     """
 
-    def __init__(self, parameters: Parameters, gradient: torch.Tensor, kind: str) -> None:
+    def __init__(
+        self, parameters: Parameters, gradient: torch.Tensor, kind: str, fused: bool | None = None
+    ) -> None:
         """Args:
-        parameters: of `R` runs, changed in place.
-        gradient: of the shape of `parameters.flat`, read at each step.
+        parameters: the weights of `R` runs, changed in place.
+        gradient: array of the shape of `parameters.flat`, read at each step.
         kind: "lamb" or "adam".
+        fused: whether to use torch's fused Adam step. Not given: where the device has one.
         """
         flat = parameters.flat
+        self._fused = flat.device.type in FUSED_DEVICES if fused is None else fused
         self._gradient, self._lamb = gradient, kind == "lamb"
         self._eps = 1e-6 if self._lamb else 1e-8
         self._mean, self._square = torch.zeros_like(flat), torch.zeros_like(flat)
@@ -40,17 +46,18 @@ class Optimizer:
         self._step = flat.new_zeros(())
 
     def moments(self, other: Optimizer) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Pairs of another's arrays and ours to fill them from; its count of steps is set."""
+        """Copy the step count to `other`; return pairs of its arrays and ours to copy from."""
         other._step.copy_(self._step)
         return [(other._mean, self._mean), (other._square, self._square)]
 
     def step(self, rate: torch.Tensor) -> None:
         """One step at the learning rates `rate`, `R x 1`."""
-        adam(self._move, self._gradient, self._mean, self._square, self._step, self._eps)
+        adam(self._move, self._gradient, self._mean, self._square, self._step, self._eps,
+             self._fused)  # fmt: skip
         rates = rate.expand(-1, len(self._weights))
         if self._lamb:
             weight, size = _norms(self._weights).clamp_(max=LARGEST_NORM), _norms(self._moves)
-            # Where either is zero the ratio is 1: so in the reference implementations.
+            # Where either norm is zero the ratio is 1, as in the reference implementations.
             ratio = torch.where((weight > 0) & (size > 0), weight / size, 1.0)
             rates = rates * ratio
         for tensor, part, own in zip(self._weights, self._moves, rates.unbind(1), strict=True):
@@ -59,14 +66,14 @@ class Optimizer:
 
 def adam(
     move: torch.Tensor, gradient: torch.Tensor, mean: torch.Tensor, square: torch.Tensor,
-    step: torch.Tensor, eps: float,
+    step: torch.Tensor, eps: float, fused: bool,
 ) -> None:  # fmt: skip
-    """Adam's step at a learning rate of 1, and its moments and step count, in place.
+    """Write Adam's step at a learning rate of 1 to `move`; update the moments and the step count.
 
-    One pass over memory where torch has one, which is what its own fused optimiser calls.
+    `fused` calls the kernel of torch's fused optimiser, which passes over memory once.
     """
     first, second = BETAS
-    if move.device.type in FUSED:
+    if fused:
         move.zero_()
         torch._fused_adam_(
             [move], [gradient], [mean], [square], [], [step.add_(1)], lr=1.0, beta1=first,
@@ -82,6 +89,6 @@ def adam(
 
 
 def _norms(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Euclidean norms, one of each run's part of each tensor: `R x len(tensors)`."""
+    """Euclidean norms of each run's part of each tensor: `R x len(tensors)`."""
     sizes = [torch.linalg.vector_norm(t, dim=tuple(range(1, t.ndim))) for t in tensors]
     return torch.stack(sizes, dim=1)

@@ -1,4 +1,4 @@
-"""A trained toy model, whose true features are known, and how its neurons stand for them."""
+"""A trained toy model and the responses of its neurons to the true features."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+import neuronwidgets.toy.measures as measures
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.toy import measures
 from neuronwidgets.toy.config import Config, require_whole
-from neuronwidgets.toy.features import Source, probabilities
+from neuronwidgets.toy.features import FeatureStream, probabilities
+from neuronwidgets.toy.io import load_fields, save_run
 from neuronwidgets.toy.linear import linear_loss
+from neuronwidgets.toy.log import LOGGED, Log
+from neuronwidgets.toy.model import build
 from neuronwidgets.toy.network import activate, response
 
 if TYPE_CHECKING:
@@ -23,42 +26,22 @@ if TYPE_CHECKING:
     from torch import nn
 
 HELD_OUT = 1 << 14
-"""Fresh samples on which `Run.loss` is measured."""
-
-
-@dataclass(frozen=True)
-class Log:
-    """How training went, at 8 steps per octave.
-
-    Attributes:
-        step: int64 `L`, steps done.
-        loss: float64 `L`, mean training loss of the steps since the entry before.
-        mean_bias: float64 `L`, of the hidden layer.
-        monosemantic: int64 `L`, neurons by the 0.999 rule.
-    """
-
-    step: np.ndarray
-    loss: np.ndarray
-    mean_bias: np.ndarray
-    monosemantic: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.step)
+"""Fresh samples on which `Run.loss` is measured: twice the paper's batch."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Run:
-    """One toy model at the checkpoints of its training. What follows is of the last of them.
+    """One toy model at the checkpoints of its training. All measures are of the last checkpoint.
 
     Attributes:
-        config: what was trained.
+        config: the model's configuration.
         W_e: float32 `m x N`, the fixed embedding; column `i` is feature `i`'s input direction.
         W_o: float32 `m x N`, the re-projector's target embedding; else `None`.
-        checkpoints: int64 `C`, steps done: 0, powers of two, the last.
+        checkpoints: int64 `C`, steps done: 0, powers of two, and the last.
         W1: float32 `C x k x m`, the hidden layer's weights.
         b: float32 `C x k`, its biases.
         W2: float32 `C x O x k`, the output layer's weights.
-        log: loss, mean bias and monosemantic neurons as training went.
+        log: loss, mean bias and monosemantic neurons during training.
     """
 
     config: Config
@@ -71,13 +54,13 @@ class Run:
     log: Log
 
     def at(self, checkpoint: int) -> Run:
-        """The run as it was at a checkpoint (an index, negative from the end)."""
+        """The run at a checkpoint (an index, negative from the end)."""
         count = len(self.checkpoints)
         whole = isinstance(checkpoint, int | np.integer) and not isinstance(checkpoint, bool)
         if not whole or not -count <= checkpoint < count:
             raise IndexError(
-                f"checkpoint {checkpoint!r} is not there: this run has {count}, 0 to {count - 1}, "
-                f"after {', '.join(f'{step:,}' for step in self.checkpoints)} steps."
+                f"checkpoint {checkpoint!r} does not exist: this run has {count}, 0 to "
+                f"{count - 1}, after {', '.join(f'{step:,}' for step in self.checkpoints)} steps."
             )
         end = int(checkpoint) % count + 1
         logged = self.log.step <= self.checkpoints[end - 1]
@@ -87,23 +70,24 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Steps done."""
+        """Steps done at the last checkpoint."""
         return int(self.checkpoints[-1])
 
     @property
     def biases(self) -> np.ndarray:
-        """float32 `k`."""
+        """The hidden layer's biases: float32 `k`."""
         return self.b[-1]
 
     @property
     def mean_bias(self) -> float:
+        """Mean of `biases`."""
         return float(self.biases.mean(dtype=np.float64))
 
     @own_modes()
     def response(self, value: float = 1.0) -> np.ndarray:
         """`A[j, i]`, activation of neuron `j` when feature `i` alone is `value`: float32 `k x N`.
 
-        `value=-1` shows what a neuron of the absolute value task does with negative features.
+        `value=-1` gives the response to negative features, for the absolute value task.
         """
         W1, b, W_e = map(torch.as_tensor, (self.W1[-1], self.b[-1], self.W_e))
         return response(W1, b, W_e, self.config.nonlinearity, value).numpy()
@@ -115,7 +99,7 @@ class Run:
 
     @cached_property
     def monosemantic(self) -> np.ndarray:
-        """Neurons whose largest response is over 0.999 of the sum: bool `k`."""
+        """Neurons whose largest response is more than 0.999 of their sum: bool `k`."""
         return measures.monosemantic(self.A)
 
     @cached_property
@@ -125,20 +109,21 @@ class Run:
 
     @cached_property
     def faint(self) -> np.ndarray:
-        """Neurons that respond under a tenth as much as the strongest: bool `k`."""
+        """Neurons whose largest response is under a tenth of the layer's largest: bool `k`."""
         return measures.faint(self.A)
 
     @cached_property
     def covered(self) -> np.ndarray:
-        """Features that some monosemantic neuron stands for: bool `N`."""
+        """Features that drive some monosemantic neuron: bool `N`."""
         return measures.covered(self.A)
 
     @cached_property
     @own_modes()
     def selectivity(self) -> float:
-        """Monosemanticity without a threshold: `max_i |A| / sum_i |A|`, mean over live neurons.
+        """Mean over live neurons of `max_i |A| / sum_i |A|`: monosemanticity without a threshold.
 
-        1 when one feature drives each of them, `1 / N` when all do alike; NaN without a live one.
+        1 when one feature drives each neuron, `1 / N` when all features drive it equally; NaN
+        without a live neuron.
         """
         live = measures.selectivity(self.A)[~self.dead]
         return float(live.mean(dtype=np.float64)) if len(live) else float("nan")
@@ -146,13 +131,13 @@ class Run:
     @cached_property
     @own_modes()
     def directions(self) -> np.ndarray:
-        """Where each feature points in the hidden layer's space: float32 `N x k`, unit rows.
+        """Each feature's direction in the hidden layer's space: float32 `N x k`, unit rows.
 
-        The response `A[:, i]`, brought to unit length: what the layer holds when feature `i` is
-        there alone, so what a method that reads the layer's activations can hope to find. The
-        columns of `L1 W_e` would not do: they are from before the bias and the nonlinearity, and
-        have entries of neurons that the feature never activates. A feature to which no neuron
-        responds has no direction: a row of zeros.
+        Row `i` is the response `A[:, i]`, normalized to unit length: the layer's activations when
+        feature `i` alone is present, and so the direction that a method which reads activations can
+        find. The columns of `L1 W_e` are no substitute: they lack bias and nonlinearity, and
+        have entries for neurons that the feature never activates. A feature to which no neuron
+        responds has a row of zeros.
         """
         rows = self.A.T
         size = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -160,9 +145,9 @@ class Run:
 
     @own_modes()
     def sorted(self) -> tuple[np.ndarray, np.ndarray]:
-        """Neurons (`k`) and features (`N`) in the order of the paper's heatmaps.
+        """Order of neurons (`k`) and features (`N`) in the paper's heatmaps.
 
-        `neurons, features = run.sorted()`; `run.A[np.ix_(neurons, features)]` has the
+        With `neurons, features = run.sorted()`, `run.A[np.ix_(neurons, features)]` has the
         monosemantic neurons along its diagonal.
         """
         return measures.order(self.A)
@@ -171,16 +156,16 @@ class Run:
     def sample(self, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Fresh data: features `v`, float32 `count x N`, and inputs `x = W_e v`, `count x m`.
 
-        No sample was trained on. `model()` takes `v`.
+        Training did not see these samples. `model()` takes `v`.
         """
         require_whole("count", count, 1)
         require_whole("seed", seed, 0)
         config = self.config
         probability = probabilities(config.features, config.eps, config.distribution)
         signed = config.task == "absolute"
-        source = Source(probability, signed, (config.seed, 3, seed), torch.device("cpu"))
+        stream = FeatureStream(probability, signed, (config.seed, 3, seed), torch.device("cpu"))
         v = torch.empty(count, config.features, dtype=torch.float32)
-        source.fill(v)
+        stream.fill(v)
         return v.numpy(), v.numpy() @ self.W_e.T
 
     @own_modes()
@@ -199,7 +184,7 @@ class Run:
 
     @cached_property
     def loss(self) -> float:
-        """`evaluate()`: the loss on 16,384 samples, the same at every checkpoint."""
+        """`evaluate()`: the loss on 16,384 samples, which are the same at every checkpoint."""
         return self.evaluate()
 
     @cached_property
@@ -212,11 +197,11 @@ class Run:
 
     @property
     def relative_loss(self) -> float:
-        """The loss as a share of the best linear map's; NaN where that has none (`m = N`)."""
+        """The loss as a share of the best linear map's; NaN where that is 0 (`m = N`)."""
         return float(self.relative(self.loss))
 
     def relative(self, loss: Any) -> Any:
-        """Losses as shares of the best linear map's, float or array; NaN where that has none."""
+        """Losses, float or array, as shares of the best linear map's; NaN where that is 0."""
         return loss / (self.linear_loss or float("nan"))
 
     def model(self) -> nn.Module:
@@ -225,16 +210,14 @@ class Run:
         It takes features (`B x N`, as from `sample`): "embed" is the fixed embedding. Layer
         "act" holds the neurons: `nw.capture(run.model(), v, layer="act")`.
         """
-        from neuronwidgets.toy.model import build
-
         return build(self)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each neuron: what drives it, and its bias.
+        """One row for each neuron.
 
-        `share` is `max_i A / sum_i A`, above 0.999 `monosemantic`; `feature` is the one that
-        drives it most, `response` how much; `faint` under a tenth of the strongest, `dead` not
-        at all.
+        Columns: `bias`; `feature` that drives it most, and its `response`; `share`,
+        `max_i A / sum_i A`; `monosemantic`, a share above 0.999; `faint`, a response under a tenth
+        of the layer's largest; `dead`, no response.
         """
         import pandas as pd
 
@@ -251,17 +234,18 @@ class Run:
         ).rename_axis("neuron")
 
     def save(self, path: str | Path) -> Path:
-        """Write `path` (safetensors, what it is as JSON in its header). Returns the path."""
-        from neuronwidgets.toy.io import save
-
-        return save(self, path)
+        """Write `path`: safetensors with the configuration as JSON in the header. Returns it."""
+        return save_run(self, path)
 
     @staticmethod
     def load(path: str | Path) -> Run:
-        """Read what `save` wrote."""
-        from neuronwidgets.toy.io import load
+        """Read a file that `save` wrote.
 
-        return load(path)
+        Raises:
+            FileNotFoundError: the file does not exist.
+            ValueError: the file is not a run, or is in another version's format.
+        """
+        return Run(**load_fields(path))
 
     def _target(self, v: np.ndarray) -> np.ndarray:
         if self.config.task == "absolute":
@@ -281,18 +265,15 @@ class Run:
         mono = self.monosemantic
         rows = (
             ("monosemantic neurons", f"{int(mono.sum()):,} of {len(self.biases):,}"),
-            ("faint ones of them", f"{int((mono & self.faint).sum()):,}"),
+            ("of them faint", f"{int((mono & self.faint).sum()):,}"),
             ("features covered", f"{int(self.covered.sum()):,} of {self.config.features:,}"),
             ("dead neurons", f"{int(self.dead.sum()):,}"),
-            ("selectivity of the others", f"{self.selectivity:.3f}"),
+            ("selectivity of live neurons", f"{self.selectivity:.3f}"),
             ("mean bias", f"{self.mean_bias:.3f}"),
-            ("loss, of the best linear map's", f"{self.relative_loss:.1%}"),
+            ("loss, share of the best linear map's", f"{self.relative_loss:.1%}"),
         )
         body = "".join(
             f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{value}</td></tr>"
             for name, value in rows
         )
         return f"<p>{html.escape(repr(self))}</p><table><tbody>{body}</tbody></table>"
-
-
-LOGGED = ("step", "loss", "mean_bias", "monosemantic")

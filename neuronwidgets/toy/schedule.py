@@ -1,4 +1,4 @@
-"""What changes with the step: the learning rate, and when to keep the weights and to log."""
+"""The learning rate at each step, and the steps of checkpoints and log entries."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ PER_OCTAVE = 8
 
 
 def cosine(step: torch.Tensor, cycle: torch.Tensor) -> torch.Tensor:
-    """The share of the learning rate at a step, `(1 + cos(pi step / cycle)) / 2`.
+    """The learning rate at a step as a share of the highest, `(1 + cos(pi step / cycle)) / 2`.
 
-    PyTorch's `CosineAnnealingLR(T_max=cycle)`, which goes on after `cycle`: up again, and down.
+    Equal to PyTorch's `CosineAnnealingLR(T_max=cycle)`, which rises again after `cycle`.
     """
     return (1 + torch.cos(math.pi * (step / cycle))) / 2
 
 
 def is_checkpoint(step: int, steps: int) -> bool:
-    """Whether the weights are kept after so many steps: the start, powers of two, the end."""
+    """Whether the weights are kept after this step: the start, powers of two, and the end."""
     return step & (step - 1) == 0 or step == steps
 
 
 def is_logged(step: int, steps: int) -> bool:
-    """Whether the log has an entry after so many steps: 8 in an octave, checkpoints included."""
+    """Whether the log has an entry after this step: 8 per doubling, checkpoints included."""
     if is_checkpoint(step, steps):
         return step > 0
     octave = int(PER_OCTAVE * math.log2(step))

@@ -1,7 +1,7 @@
 """The one-layer tied model of Elhage et al. 2022, *Toy Models of Superposition*.
 
-https://transformer-circuits.pub/2022/toy_model: `y = ReLU(W^T W x + b)`, where people first met
-superposition, and its geometry.
+https://transformer-circuits.pub/2022/toy_model: `y = ReLU(W^T W x + b)`, whose hidden layer holds
+more features than it has dimensions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.config import make_plain
-from neuronwidgets.toy.features import Source
+from neuronwidgets.toy.features import FeatureStream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,9 @@ class TiedConfig:
         features: `N`.
         dims: `m`, at most `N`.
         sparsity: `S`, probability that a feature is absent, in [0, 1).
-        importance: feature `i` weighs `importance ** i` in the loss, in (0, 1]; 1: all alike.
-        learning_rate, batch, steps: of Adam, as in the paper's notebook.
-        seed: of the initial weights and the data.
+        importance: feature `i` has weight `importance ** i` in the loss; in (0, 1].
+        learning_rate, batch, steps: Adam's, as in the paper's notebook.
+        seed: seed of the initial weights and the data.
     """
 
     features: int = 20
@@ -45,13 +45,13 @@ class TiedConfig:
         whole = ("features", "dims", "batch", "steps", "seed")
         make_plain(self, whole, ("sparsity", "importance", "learning_rate"))
         if self.dims > self.features:
-            raise ValueError(f"dims={self.dims} is more than features={self.features}.")
+            raise ValueError(f"dims must be at most features={self.features}, got {self.dims}.")
         if not 0 <= self.sparsity < 1:
-            raise ValueError(f"sparsity={self.sparsity!r}; at least 0, under 1, is needed.")
+            raise ValueError(f"sparsity must be at least 0 and under 1, got {self.sparsity!r}.")
         if not 0 < self.importance <= 1:
-            raise ValueError(f"importance={self.importance!r}; above 0, at most 1, is needed.")
+            raise ValueError(f"importance must be above 0 and at most 1, got {self.importance!r}.")
         if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate={self.learning_rate!r}; more than 0 is needed.")
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate!r}.")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -59,10 +59,10 @@ class Superposition:
     """A trained tied model and the geometry of its features.
 
     Attributes:
-        config: what was trained.
-        W: float32 `m x N`; column `i` is where feature `i` went, `W_i`.
+        config: the model's configuration.
+        W: float32 `m x N`; column `i` is the direction of feature `i`, `W_i`.
         b: float32 `N`.
-        loss: float64 `L`, training loss, the mean of each hundredth of the steps.
+        loss: float64 `L`, mean training loss over each hundredth of the steps.
     """
 
     config: TiedConfig
@@ -72,14 +72,15 @@ class Superposition:
 
     @cached_property
     def norms(self) -> np.ndarray:
-        """`||W_i||`, how much a feature is represented: float64 `N`, about 0 or 1."""
+        """`||W_i||`, how strongly a feature is represented: float64 `N`, about 0 or 1."""
         return np.linalg.norm(self.W.astype(np.float64), axis=0)
 
     @cached_property
     def dimensionality(self) -> np.ndarray:
         """`D_i = ||W_i||^2 / sum_j (W_i_hat . W_j)^2`, a feature's share of a dimension: `N`.
 
-        1 for a dimension of its own, 1/2 in an antipodal pair, 0 where not represented.
+        1 for a feature with a dimension of its own, 1/2 in an antipodal pair, 0 for a feature that
+        is not represented.
         """
         W = self.W.astype(np.float64)
         squares = (W.T @ W) ** 2
@@ -88,7 +89,7 @@ class Superposition:
 
     @cached_property
     def interference(self) -> np.ndarray:
-        """`sum_{j != i} (W_i_hat . W_j)^2`, how far others reach into a feature: float64 `N`."""
+        """`sum_{j != i} (W_i_hat . W_j)^2`, overlap of the others with a feature: float64 `N`."""
         W = self.W.astype(np.float64)
         squares = (W.T @ W) ** 2
         np.fill_diagonal(squares, 0)
@@ -124,20 +125,21 @@ def superpose(
     """
     many = [configs] if isinstance(configs, TiedConfig) else list(configs)
     if not many or not all(isinstance(config, TiedConfig) for config in many):
-        raise TypeError("configs: one TiedConfig, or a list with at least one, is needed.")
+        raise TypeError("configs must be a TiedConfig, or a list with at least one.")
     shapes = {(c.features, c.dims, c.batch, c.steps) for c in many}
     if len(shapes) > 1:
         raise ValueError(
-            f"configs have {len(shapes)} shapes of features, dims, batch, steps; train each apart."
+            f"configs must share features, dims, batch and steps, got {len(shapes)} shapes: train "
+            "each shape by itself."
         )
-    made = _train(many, torch.device(device))
-    return made[0] if isinstance(configs, TiedConfig) else made
+    trained = _train(many, torch.device(device))
+    return trained[0] if isinstance(configs, TiedConfig) else trained
 
 
 def _train(configs: list[TiedConfig], device: torch.device) -> list[Superposition]:
     first, runs = configs[0], len(configs)
     N, batch = first.features, first.batch
-    # One tensor per run for the optimiser, which has one learning rate for each.
+    # One tensor per run, since each run has its own learning rate.
     starts = [torch.as_tensor(_start(c), device=device).requires_grad_() for c in configs]
     biases = [W.new_zeros(1, N, requires_grad=True) for W in starts]
     optimizer = torch.optim.Adam(
@@ -147,14 +149,16 @@ def _train(configs: list[TiedConfig], device: torch.device) -> list[Superpositio
         ],
         foreach=True,
     )
-    weigh = np.stack([c.importance ** np.arange(N) for c in configs])[:, None]
-    importance = torch.as_tensor(weigh, device=device).float()
-    sources = [Source(np.full(N, 1 - c.sparsity), False, (c.seed, 2), device) for c in configs]
+    weights = np.stack([c.importance ** np.arange(N) for c in configs])[:, None]
+    importance = torch.as_tensor(weights, device=device).float()
+    streams = [
+        FeatureStream(np.full(N, 1 - c.sparsity), False, (c.seed, 2), device) for c in configs
+    ]
     x = importance.new_empty(runs, batch, N)
     losses = importance.new_empty(first.steps, runs)
     for step in range(first.steps):
-        for source, out in zip(sources, x, strict=True):
-            source.fill(out)
+        for stream, out in zip(streams, x, strict=True):
+            stream.fill(out)
         with torch.enable_grad():
             W, b = torch.stack(starts), torch.stack(biases)
             y = torch.relu(torch.bmm(torch.bmm(x, W.mT), W) + b)

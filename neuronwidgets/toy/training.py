@@ -1,4 +1,4 @@
-"""Training of many toy models as one batched computation, that can be paused between yields."""
+"""Training of many toy models as one batched computation that can pause at any step."""
 
 from __future__ import annotations
 
@@ -12,67 +12,70 @@ import numpy as np
 import torch
 
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.toy.batch import Batch
+from neuronwidgets.toy.batch import RunBatch
 from neuronwidgets.toy.config import Config
-from neuronwidgets.toy.run import Log, Run
+from neuronwidgets.toy.log import Log
+from neuronwidgets.toy.run import Run
 
 EVERY = 0.05
-"""Seconds between yields; one step, if that takes longer."""
+"""Seconds between yields: 20 a second are smooth to watch. A longer step is not interrupted."""
 
 SMALL_WORK = 1 << 21
-"""Products in a step up to which one CPU thread trains."""
+"""Multiplications in a step up to which one CPU thread is faster than several."""
 
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where training stands; the runs are in the order of their configurations.
+    """The state of training; runs are in the order of their configurations.
 
     Attributes:
         step: int64 `R`, steps done by each run.
-        steps: int64 `R`, steps that each will do.
-        loss: float64 `R`, mean training loss since the last log entry, or up to the last one.
-        checkpoint: whether any run has kept its weights since the last yield.
+        steps: int64 `R`, steps of each run's whole training.
+        loss: float64 `R`, mean training loss since the last log entry; right after an entry, that
+            entry's loss.
+        checkpoint: whether a run has reached a checkpoint since the last yield.
     """
 
     step: np.ndarray
     steps: np.ndarray
     loss: np.ndarray
     checkpoint: bool
-    _places: tuple[tuple[Batch, int], ...]
+    _places: tuple[tuple[RunBatch, int], ...]
 
     @property
     def done(self) -> bool:
+        """Whether every run has done all its steps."""
         return bool((self.step == self.steps).all())
 
     @own_modes()
     def run(self, index: int) -> Run:
-        """A run as it is now, in the middle of its training or not; later steps leave it as is.
+        """A copy of a run in its current state, during training or after it.
 
-        Take it before training goes on: `Progress` looks at the live weights.
+        Call this before training goes on, since `Progress` refers to the live weights.
         """
-        batch, place = self._places[index]
-        return batch.run(place)
+        batch, run_index = self._places[index]
+        return batch.run(run_index)
 
     @own_modes()
     def now(self, index: int) -> tuple[np.ndarray, np.ndarray, Log]:
-        """What a picture of a run needs, without its weights: `A` float32 `k x N`, biases `k`, log.
+        """A run's responses `A`, float32 `k x N`, biases, `k`, and log, without its weights.
 
-        As `run(index)` has them, but fast enough for many times a second.
+        Equal to those of `run(index)`, but fast enough to be read many times a second.
         """
-        batch, place = self._places[index]
-        return batch.now(place)
+        batch, run_index = self._places[index]
+        return batch.snapshot(run_index)
 
     def runs(self) -> list[Run]:
-        """All runs as they are now."""
+        """Copies of all runs in their current state."""
         return [self.run(i) for i in range(len(self._places))]
 
 
 class Training:
-    """Training of many toy models that can stop at any step and go on.
+    """Training of many toy models that can pause at any step.
 
-    Runs of equal shapes train as one batched computation, each with its own seed and with the
-    result that it would have alone; batches of different shapes take turns, the one with the
-    fewest steps first. One thread at a time.
+    Runs of equal shapes train as one batched computation. Each run has its own seed, and the same
+    result as if it trained by itself. Batches of different shapes take turns: the one with the
+    fewest steps done trains next. Not thread-safe.
 
     Args:
         configs: one configuration or many.
@@ -83,68 +86,70 @@ class Training:
     def __init__(
         self, configs: Config | Sequence[Config], *, device: str | torch.device = "cpu"
     ) -> None:
-        many, place = _configs(configs), _device(device)
+        many, torch_device = _configs(configs), _device(device)
         groups: dict[tuple[object, ...], list[int]] = {}
         for i, config in enumerate(many):
-            groups.setdefault(Batch.shape_of(config), []).append(i)
-        self._batches = [Batch([many[i] for i in group], place) for group in groups.values()]
-        where: dict[int, tuple[Batch, int]] = {}
+            groups.setdefault(RunBatch.shape_of(config), []).append(i)
+        self._batches = [
+            RunBatch([many[i] for i in group], torch_device) for group in groups.values()
+        ]
+        places: dict[int, tuple[RunBatch, int]] = {}
         for batch, group in zip(self._batches, groups.values(), strict=True):
-            where |= {i: (batch, at) for at, i in enumerate(group)}
-        self._places = tuple(where[i] for i in range(len(many)))
+            places |= {i: (batch, run_index) for run_index, i in enumerate(group)}
+        self._places = tuple(places[i] for i in range(len(many)))
         self._steps = np.array([config.steps for config in many])
 
     @own_modes()
     def advance(self, seconds: float = EVERY, until: int | None = None) -> Progress:
-        """Train for `seconds` or to the next checkpoint, at least one step; then where it stands.
+        """Train at least one step, for `seconds` or to the next checkpoint; return the progress.
 
         Args:
-            seconds: 0 for one step. It changes no result.
-            until: steps that no run goes beyond; not given: to each run's end.
+            seconds: 0 for one step. It does not change the result.
+            until: the step at which every run pauses. Not given: each run's last.
         """
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise ValueError(f"seconds={seconds!r}; at least 0 is needed.")
+            raise ValueError(f"seconds must be a number of at least 0, got {seconds!r}.")
         unfinished = [b for b in self._batches if b.step < _end(b, until)]
         if not unfinished:
             return self.progress(False)
         batch = min(unfinished, key=lambda b: b.step)
-        last, end = time.perf_counter() + seconds, _end(batch, until)
+        deadline, end = time.perf_counter() + seconds, _end(batch, until)
         checkpoint = False
         with _threads(batch.work):
             while not checkpoint and batch.step < end:
                 checkpoint = batch.advance()
-                if time.perf_counter() >= last:
+                if time.perf_counter() >= deadline:
                     break
             batch.read_loss()
         return self.progress(checkpoint)
 
     @property
     def work(self) -> int:
-        """Products of a step forward of all runs."""
+        """Multiplications in one step's forward pass of all runs."""
         return sum(batch.work for batch in self._batches)
 
     def alone(self, index: int) -> Training:
-        """One of the runs as a training of its own, from where it stands to the same end.
+        """Training of one of the runs, from its current step on.
 
-        This one is not to be used any more.
+        Do not use this object afterwards.
         """
-        made = object.__new__(Training)
-        batch, place = self._places[index]
-        made._batches = [batch.alone(place)]
-        made._places = ((made._batches[0], 0),)
-        made._steps = self._steps[index : index + 1]
-        return made
+        single = object.__new__(Training)
+        batch, run_index = self._places[index]
+        single._batches = [batch.alone(run_index)]
+        single._places = ((single._batches[0], 0),)
+        single._steps = self._steps[index : index + 1]
+        return single
 
     def progress(self, checkpoint: bool = True) -> Progress:
-        """Where training stands, without a step of it."""
-        loss = np.array([batch.loss[place] for batch, place in self._places])
+        """The progress of training, without a step."""
+        loss = np.array([batch.loss[run_index] for batch, run_index in self._places])
         step = np.array([batch.step for batch, _ in self._places])
         return Progress(step, self._steps, loss, checkpoint, self._places)
 
 
 @contextmanager
 def _threads(work: int) -> Iterator[None]:
-    """One CPU thread inside where a second one would only wait for the first."""
+    """Train small models with one CPU thread: a second one would only wait for the first."""
     before = torch.get_num_threads()
     if before == 1 or work > SMALL_WORK:
         yield
@@ -156,7 +161,7 @@ def _threads(work: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _end(batch: Batch, until: int | None) -> int:
+def _end(batch: RunBatch, until: int | None) -> int:
     return batch.steps if until is None else min(batch.steps, until)
 
 
@@ -166,28 +171,28 @@ def training(
     device: str | torch.device = "cpu",
     every: float = EVERY,
 ) -> Iterator[Progress]:
-    """Train, yielding every `every` seconds, at each checkpoint and at the end.
+    """Train; yield every `every` seconds, at each checkpoint and at the end. See `Training`.
 
-    Whoever stops iterating has the runs so far: `progress.runs()`. See `Training`.
+    After an early stop, `progress.runs()` has the runs so far.
 
     Args:
         configs: one configuration or many.
         device: "cpu", or an accelerator that torch knows, such as "cuda".
-        every: seconds between yields; 0 yields after every step. It changes no result.
+        every: seconds between yields; 0 yields after every step. It does not change the result.
 
     Yields:
-        `Progress`; the first before any step.
+        `Progress`, first before any step.
     """
     if isinstance(every, bool) or not isinstance(every, int | float) or not every >= 0:
-        raise ValueError(f"every={every!r}; seconds, at least 0, are needed.")
+        raise ValueError(f"every must be a number of seconds of at least 0, got {every!r}.")
     return _training(Training(configs, device=device), every)
 
 
-def _training(going: Training, every: float) -> Iterator[Progress]:
-    progress = going.progress()
+def _training(state: Training, every: float) -> Iterator[Progress]:
+    progress = state.progress()
     yield progress
     while not progress.done:
-        progress = going.advance(every)
+        progress = state.advance(every)
         yield progress
 
 
@@ -206,20 +211,20 @@ def train(
     """Train one toy model, or many as one batched computation.
 
     Args:
-        configs: a `Config`, or a sequence of them; those of equal shapes train together.
+        configs: a `Config`, or a sequence of them. Runs of equal shapes train together.
         device: "cpu", or an accelerator that torch knows, such as "cuda".
-        progress: show a progress bar, if it takes longer than a second.
+        progress: show a progress bar after the first second.
 
     Returns:
         A `Run`, or a list of them in the order of `configs`.
     """
-    going = Training(configs, device=device)
-    last = going.progress()
-    with _bar(int(last.steps.sum()), progress) as bar:
-        while not last.done:
-            last = going.advance()
-            bar.update(int(last.step.sum()) - bar.n)
-    runs = last.runs()
+    state = Training(configs, device=device)
+    current = state.progress()
+    with _bar(int(current.steps.sum()), progress) as bar:
+        while not current.done:
+            current = state.advance()
+            bar.update(int(current.step.sum()) - bar.n)
+    runs = current.runs()
     return runs[0] if isinstance(configs, Config) else runs
 
 
@@ -234,20 +239,20 @@ def _configs(configs: Config | Sequence[Config]) -> list[Config]:
     for i, config in enumerate(many):
         if not isinstance(config, Config):
             raise TypeError(
-                f"configs[{i}] is a {type(config).__name__}; a neuronwidgets.toy.Config is needed."
+                f"configs[{i}] must be a neuronwidgets.toy.Config, got a {type(config).__name__}."
             )
     if not many:
-        raise ValueError("no configuration to train: at least one Config is needed.")
+        raise ValueError("there is no configuration to train: pass at least one Config.")
     return many
 
 
 def _device(device: str | torch.device) -> torch.device:
     try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
+        torch_device = torch.device(device)
+        torch.empty(0, device=torch_device)
     except (AssertionError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"device={device!r} cannot be used here: {reason.rstrip('.')}. 'cpu' always can."
+            f"device={device!r} cannot be used here: {reason.rstrip('.')}. 'cpu' always works."
         ) from None
-    return place
+    return torch_device

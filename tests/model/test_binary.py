@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import neuronwidgets as nw
-from neuronwidgets.interventions.held_out import Answers
+from neuronwidgets.interventions.held_out import PredictionReader
 from neuronwidgets.models.classes import (
     class_codes,
     class_logits,
@@ -135,7 +135,7 @@ def test_saliency_of_both_classes(
 
 def test_saliency_by_scikit_learn_has_no_gradients(case: dict[str, Any]) -> None:
     fitted = case["fitted"]
-    with pytest.raises(ValueError, match=r"does not require grad.*must not leave torch"):
+    with pytest.raises(ValueError, match=r"do not require grad.*must keep torch"):
         nw.salient(case["acts"], "ham", "gradient", model=Body(case["body"]), data=case["train"],
                    classes=CLASSES,
                    predict=lambda out: fitted.decision_function(out.detach().numpy()))  # fmt: skip
@@ -188,15 +188,15 @@ def test_probabilities_by_way_of_logit_are_right(case: dict[str, Any]) -> None:
 def test_what_the_first_outputs_are_the_others_are() -> None:
     """A mask may move log-odds into [0, 1], or make a row of logits sum to one."""
     codes = torch.tensor([0, 1, 1, 0])
-    answers = Answers(2, None)
+    answers = PredictionReader(2, None)
     found, sure = answers(torch.tensor([-1.0, 2, -3, 4]), codes)
     assert found.tolist() == [0, 1, 0, 1]
     np.testing.assert_allclose(sure, torch.sigmoid(torch.tensor([1.0, 2, -3, -4])), rtol=1e-6)
     found, sure = answers(torch.full((4, 1), 0.25), codes)
     assert found.tolist() == [1, 1, 1, 1]
     ready = torch.tensor([[0.5, 0.5]] * 4)
-    np.testing.assert_allclose(Answers(2, None)(ready * 2, codes)[1], 0.5)
-    of_shares = Answers(2, None)
+    np.testing.assert_allclose(PredictionReader(2, None)(ready * 2, codes)[1], 0.5)
+    of_shares = PredictionReader(2, None)
     shares = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [1.0, 0.0]])
     np.testing.assert_allclose(of_shares(shares, codes)[1], [0.9, 0.8, 0.6, 1.0])
 

@@ -82,7 +82,7 @@ def test_masks_edit_the_call_that_was_captured(wide: int, call: int, tmp_path: P
     assert ranges.call == call
     with torch.no_grad():
         right = zeroed(model, x, call)
-        with nw.mask_neurons(model, ranges, 0, top=1.0, to="zero") as edit:
+        with nw.mask_neurons(model, ranges, 0, top=1.0, replacement="zero") as edit:
             torch.testing.assert_close(model(x), right)
             # Every pass begins anew.
             torch.testing.assert_close(model(x[:7]), right[:7])
@@ -100,7 +100,14 @@ def test_evaluation_masks_the_call_that_was_captured(call: int, resume: bool) ->
     acts = nw.capture(model, X[:30], "block.relu", labels=LABELS[:30], call=call, progress=False)
     ranges = nw.ranges(acts)
     report = nw.evaluate_masks(
-        model, X[30:], ranges, top=1.0, to="zero", labels=LABELS[30:], resume=resume, progress=False
+        model,
+        X[30:],
+        ranges,
+        top=1.0,
+        replacement="zero",
+        labels=LABELS[30:],
+        resume=resume,
+        progress=False,
     )
     with torch.no_grad():
         sure = zeroed(model, torch.from_numpy(X[30:]), call).softmax(1)

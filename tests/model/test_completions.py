@@ -48,7 +48,7 @@ def test_greedy_is_generate(stories: Any, found: nw.Ranges) -> None:
         return str(whole)[len(tokenizer.decode(ids[0], skip_special_tokens=True)) :]
 
     assert made["base"] == generated()
-    with nw.mask_neurons(model, found, "pet", 0.5, to="mean"):
+    with nw.mask_neurons(model, found, "pet", 0.5, replacement="mean"):
         assert made["mask"] == generated()
     assert made["mask"] != made["base"]
 

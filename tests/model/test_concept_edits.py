@@ -67,15 +67,15 @@ def test_the_direction_is_the_difference_from_the_mean(concepts: Concepts) -> No
         np.testing.assert_allclose(concepts.differences[k], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("to", ["mean", "zero", None])
+@pytest.mark.parametrize("replacement", ["mean", "zero", None])
 def test_ablation_leaves_the_means_component(
-    model: LlamaForCausalLM, concepts: Concepts, to: Any
+    model: LlamaForCausalLM, concepts: Concepts, replacement: Any
 ) -> None:
     plain = inside(model, texts())
-    with nw.ablate(model, concepts, 0, to=to) as edit:
+    with nw.ablate(model, concepts, 0, replacement=replacement) as edit:
         edited = inside(model, texts())
     vector = torch.from_numpy(concepts.differences[0])
-    level = 0.0 if to == "zero" else float(concepts.layer_mean @ concepts.differences[0])
+    level = 0.0 if replacement == "zero" else float(concepts.layer_mean @ concepts.differences[0])
     torch.testing.assert_close(edited @ vector, torch.full((6, 9), level), atol=1e-4, rtol=1e-4)
     rest = plain - (plain @ vector)[..., None] * vector
     torch.testing.assert_close(
@@ -169,7 +169,7 @@ def test_edits_of_a_concept_are_saved(
 
 def test_the_price_is_counted_by_hand(model: LlamaForCausalLM, concepts: Concepts) -> None:
     data = texts(5, pad=2)
-    with nw.ablate(model, concepts, 0, to="zero") as edit, torch.no_grad():
+    with nw.ablate(model, concepts, 0, replacement="zero") as edit, torch.no_grad():
         edited = model(**data).logits
     with torch.no_grad():
         plain = model(**data).logits
@@ -196,7 +196,7 @@ def test_the_price_of_nothing_is_nothing_and_classifiers_have_one() -> None:
     rows = torch.randn(50, 4)
     with nw.mask_neurons(net, "1", list(range(8))) as everything:
         pass
-    with nw.mask_neurons(net, "1", [0], to="factor", factor=1.0) as nothing:
+    with nw.mask_neurons(net, "1", [0], replacement="factor", factor=1.0) as nothing:
         pass
     free = nw.price(net, nothing, rows)
     assert (free.kl, free.changed, free.perplexity) == (0, 0, None)
@@ -211,11 +211,11 @@ def test_the_price_of_nothing_is_nothing_and_classifiers_have_one() -> None:
 @pytest.mark.parametrize(
     ("which", "error", "words"),
     [
-        (99, IndexError, "concept 99 is not there"),
-        (-1, IndexError, "concept -1 is not there"),
-        ("nobody", ValueError, "no such name. Give its number"),
-        (True, ValueError, "no such name"),
-        (1.5, ValueError, "no such name"),
+        (99, IndexError, "concept 99 does not exist"),
+        (-1, IndexError, "concept -1 does not exist"),
+        ("nobody", ValueError, "no concept has that name. Pass its number"),
+        (True, ValueError, "no concept has that name"),
+        (1.5, ValueError, "no concept has that name"),
     ],
 )
 def test_a_concept_that_is_not_there(
@@ -227,13 +227,13 @@ def test_a_concept_that_is_not_there(
 
 def test_other_bad_input(model: LlamaForCausalLM, concepts: Concepts) -> None:
     with (
-        pytest.raises(ValueError, match="to='mean' needs the layer's mean"),
-        nw.ablate(model, LAYER, np.ones(WIDE), to="mean"),
+        pytest.raises(ValueError, match="replacement='mean' needs the layer's mean"),
+        nw.ablate(model, LAYER, np.ones(WIDE), replacement="mean"),
     ):
         pass
     with (
-        pytest.raises(ValueError, match="to must be 'mean' or 'zero', got 'soft'"),
-        nw.ablate(model, concepts, 0, to="soft"),  # type: ignore[arg-type]
+        pytest.raises(ValueError, match="replacement must be 'mean' or 'zero', got 'soft'"),
+        nw.ablate(model, concepts, 0, replacement="soft"),  # type: ignore[arg-type]
     ):
         pass
     with (

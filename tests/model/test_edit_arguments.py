@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import linecache
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +16,13 @@ import torch
 from torch import nn
 
 import neuronwidgets as nw
-from neuronwidgets.interventions.masks import neuron_numbers
-from neuronwidgets.interventions.positions import as_json, from_json, places, token_positions
+from neuronwidgets.interventions.masks import neuron_numbers, range_edit
+from neuronwidgets.interventions.positions import (
+    as_json,
+    from_json,
+    position_indices,
+    token_positions,
+)
 
 
 class Tokens(nn.Module):
@@ -59,14 +69,14 @@ def test_positions(model: nn.Module, positions: Any, expected: list[int]) -> Non
     "positions", [[False, True], np.array([True] * 5), torch.tensor([True]), True, [0.5], "all"]
 )
 def test_positions_that_are_none_are_refused(model: nn.Module, positions: Any) -> None:
-    with pytest.raises(ValueError, match="positions="):
+    with pytest.raises(ValueError, match="positions must be whole numbers"):
         moved(model, positions=positions)
 
 
 def test_positions_in_a_file() -> None:
     for given in (None, (1, -2), slice(2, None), slice(None, -1, 2)):
         assert from_json(as_json(token_positions(given))) == given
-    assert places(slice(-2, None), 5, torch.device("cpu")).tolist() == [3, 4]
+    assert position_indices(slice(-2, None), 5, torch.device("cpu")).tolist() == [3, 4]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "3", None, [1.0, 2.0], True])
@@ -78,7 +88,7 @@ def test_numbers_that_are_not_finite_are_refused(model: nn.Module, value: Any) -
         pass
     with (
         pytest.raises(ValueError, match="factor must be a finite number, got"),
-        nw.mask_neurons(model, "layer", [1], to="factor", factor=value),
+        nw.mask_neurons(model, "layer", [1], replacement="factor", factor=value),
     ):
         pass
 
@@ -95,7 +105,7 @@ def test_neurons_of_a_layer(model: nn.Module) -> None:
     assert masked(model, np.array([0])) == masked(model, torch.tensor([0])) == [0]
     assert masked(model, range(2)) == [0, 1]
     assert masked(model, []) == []
-    with torch.no_grad(), nw.mask_neurons(model, "layer", [1], to="factor", factor=0.5):
+    with torch.no_grad(), nw.mask_neurons(model, "layer", [1], replacement="factor", factor=0.5):
         halved = model(IDS)
     with torch.no_grad():
         torch.testing.assert_close(halved[..., 1], model(IDS)[..., 1] / 2)
@@ -105,11 +115,11 @@ def test_neurons_of_a_layer(model: nn.Module) -> None:
         with pytest.raises(ValueError, match="neurons"):
             masked(model, neurons)
     for options, words in {
-        ("mean",): "to='mean' needs the neurons' means: capture layer 'layer' and pass nw.ranges",
-        ("zero", 0.5): "factor=0.5 is of to='factor', and to='zero'",
+        ("mean",): "needs the neurons' means: capture layer 'layer' and pass nw.ranges",
+        ("zero", 0.5): "factor=0.5 has no effect with replacement='zero': pass replacement='fac",
     }.items():
         with pytest.raises(ValueError, match=words):
-            masked(model, [1], **dict(zip(("to", "factor"), options, strict=False)))
+            masked(model, [1], **dict(zip(("replacement", "factor"), options, strict=False)))
     with (
         pytest.raises(ValueError, match="neurons are given twice"),
         nw.mask_neurons(model, "layer", [1], neurons=[2]),
@@ -132,7 +142,9 @@ def test_masks_of_a_label_take_the_same_neurons(model: nn.Module) -> None:
     acts = nw.Activations.from_arrays(values, labels=["a", "b", "a", "b"], layer="layer")
     ranges = nw.ranges(acts)
     with torch.no_grad():
-        with nw.mask_neurons(model, ranges, "a", neurons=[False, True, False, True], to="zero"):
+        with nw.mask_neurons(
+            model, ranges, "a", neurons=[False, True, False, True], replacement="zero"
+        ):
             mask = model(IDS)
         with nw.mask_neurons(model, "layer", [1, 3]):
             torch.testing.assert_close(mask, model(IDS))
@@ -151,3 +163,75 @@ def test_an_edit_with_a_slice_is_saved(model: nn.Module, tmp_path: Path) -> None
         with nw.applied(model, nw.load_intervention(path)):
             change = (model(IDS) - base).abs().amax((0, 2))
     assert (change > 1e-3).tolist() == [False] * 3 + [True] * 2
+
+
+@pytest.fixture(scope="module")
+def ranges() -> nw.Ranges:
+    values = np.random.default_rng(0).standard_normal((8, 4), np.float32)
+    return nw.ranges(nw.Activations.from_arrays(values, labels=["a", "b"] * 4, layer="layer"))
+
+
+def _mask_range(model: Any, ranges: Any, **options: Any) -> Any:
+    with nw.mask_range(model, ranges, "a", top=2, **options) as edit:
+        return edit.replacement
+
+
+def _mask_neurons(model: Any, ranges: Any, **options: Any) -> Any:
+    with nw.mask_neurons(model, ranges, "a", top=2, **options) as edit:
+        return edit.replacement
+
+
+def _range_edit(model: Any, ranges: Any, **options: Any) -> Any:
+    return range_edit(ranges, "a", top=2, **options).replacement
+
+
+def _ablate(model: Any, ranges: Any, **options: Any) -> Any:
+    with nw.ablate(model, "layer", np.ones(4), **options) as edit:
+        return edit.level
+
+
+def _evaluate_masks(model: Any, ranges: Any, **options: Any) -> Any:
+    torch.manual_seed(0)
+    net = nn.Sequential()
+    net.layer = nn.Linear(4, 4)
+    net.out = nn.Linear(4, 2)
+    data = np.ones((4, 4), np.float32)
+    report = nw.evaluate_masks(net.eval(), data, ranges, labels=["a", "b"] * 2, classes=["a", "b"],
+                               progress=False, **options)  # fmt: skip
+    return report.confidence.tolist()
+
+
+@pytest.mark.parametrize(
+    "call", [_mask_range, _mask_neurons, _range_edit, _ablate, _evaluate_masks]
+)
+def test_the_former_keyword_of_replacement(
+    model: nn.Module, ranges: nw.Ranges, call: Callable[..., Any]
+) -> None:
+    new = call(model, ranges, replacement="zero")
+    with pytest.warns(
+        DeprecationWarning, match="^to= is deprecated .*: use replacement="
+    ) as record:
+        assert call(model, ranges, to="zero") == new
+    (warning,) = record
+    # The warning names the line of the call.
+    assert warning.filename == __file__
+    line = linecache.getline(__file__, warning.lineno)
+    assert any(name in line for name in ("nw.", "range_edit"))
+    assert "to" not in inspect.signature(nw.mask_range).parameters
+    with pytest.raises(TypeError, match="pass replacement= only"):
+        call(model, ranges, to="zero", replacement="zero")
+
+
+def test_the_former_attribute_and_the_key_in_files(ranges: nw.Ranges, tmp_path: Path) -> None:
+    edit = range_edit(ranges, "a", top=2, replacement="mean")
+    with pytest.warns(DeprecationWarning, match="NeuronEdit.replacement") as record:
+        assert edit.to == "mean"
+    assert record[0].filename == __file__
+    path = nw.save_intervention(edit, tmp_path / "edit")
+    # Version 0.1 reads this key.
+    header = path.read_bytes()[8 : 8 + int.from_bytes(path.read_bytes()[:8], "little")]
+    assert json.loads(json.loads(header)["__metadata__"]["fields"])["to"] == "mean"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = nw.load_intervention(path)
+    assert loaded.replacement == "mean"  # type: ignore[union-attr]

@@ -75,7 +75,7 @@ def test_a_range_mask_is_what_the_paper_says(gpt2: GPT2LMHeadModel) -> None:
             values[..., j] = torch.where(inside, 0.0, column)
         return values
 
-    with nw.mask_range(gpt2, found, "0", tau=1.5, top=5, to="zero") as edit:
+    with nw.mask_range(gpt2, found, "0", tau=1.5, top=5, replacement="zero") as edit:
         masked = logits(gpt2)
     assert edit.neurons.tolist() == neurons.tolist()
     assert torch.equal(masked, by_hand(gpt2, change))
@@ -97,9 +97,9 @@ def test_a_neuron_mask_replaces_always(gpt2: GPT2LMHeadModel) -> None:
         values[..., [3, 7]] = mean
         return values
 
-    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], to="mean"):
+    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], replacement="mean"):
         assert torch.equal(logits(gpt2), by_hand(gpt2, average))
-    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], to="factor", factor=1.0):
+    with nw.mask_neurons(gpt2, found, 0, neurons=[3, 7], replacement="factor", factor=1.0):
         assert torch.equal(logits(gpt2), logits(gpt2))
 
 
@@ -139,9 +139,9 @@ def test_a_range_in_pieces() -> None:
     torch.testing.assert_close(made[:, 2], torch.tensor([0, 2 * 0.125, 0, 8 * 0.125]))
 
 
-@pytest.mark.parametrize("to", ["zero", "mean", "factor"])
+@pytest.mark.parametrize("replacement", ["zero", "mean", "factor"])
 @pytest.mark.parametrize("wide", [True, False])
-def test_few_neurons_or_many_the_same_mask(to: Any, wide: bool) -> None:
+def test_few_neurons_or_many_the_same_mask(replacement: Any, wide: bool) -> None:
     rng = np.random.default_rng(0)
     chosen = rng.permutation(16)[:5]
     low = np.stack([rng.normal(-1, 0.1, 5), np.full(5, 0.5)], axis=1)
@@ -156,13 +156,13 @@ def test_few_neurons_or_many_the_same_mask(to: Any, wide: bool) -> None:
         inside = torch.zeros_like(h[..., j], dtype=torch.bool)
         for a, b in zip(low[i], high[i], strict=True):
             inside |= (h[..., j] >= a) & (h[..., j] <= b)
-        new = {"zero": 0.0, "mean": float(value[i]), "factor": h[..., j] * 0.25}[to]
+        new = {"zero": 0.0, "mean": float(value[i]), "factor": h[..., j] * 0.25}[replacement]
         expected[..., j] = torch.where(inside, new, h[..., j])
     # Beside 100 idle neurons they are few.
     for more in (0, 100):
         padded = torch.cat([h, torch.full((3, 7, more), 0.7)], dim=-1)
-        factor = 0.25 if to == "factor" else 0.0
-        edit = NeuronEdit("0", chosen, low, high, to, value, factor)
+        factor = 0.25 if replacement == "factor" else 0.0
+        edit = NeuronEdit("0", chosen, low, high, replacement, value, factor)
         made = edit.prepared(padded)(padded)
         torch.testing.assert_close(made[..., :16], expected)
         assert (made[..., 16:] == 0.7).all()
@@ -285,7 +285,7 @@ def test_channels_of_a_convolution() -> None:
 
 def test_saved_and_loaded(tmp_path: Path, gpt2: GPT2LMHeadModel) -> None:
     found = some_ranges(gpt2)
-    with nw.mask_range(gpt2, found, 1, tau=1.0, to="mean", positions=[-1]) as edit:
+    with nw.mask_range(gpt2, found, 1, tau=1.0, replacement="mean", positions=[-1]) as edit:
         expected = logits(gpt2)
     path = nw.save_intervention(edit, tmp_path / "a" / "mask.safetensors")
     again = nw.load_intervention(path)
@@ -308,20 +308,20 @@ def test_bad_input(gpt2: GPT2LMHeadModel) -> None:
     elsewhere = replace(found, layer="transformer.h.7")
     cases: list[tuple[Any, str]] = [
         (lambda: nw.mask_range(gpt2, found, "9"), "label '9'"),
-        (lambda: nw.mask_range(gpt2, found, 0, tau=-1), "tau=-1"),
+        (lambda: nw.mask_range(gpt2, found, 0, tau=-1), "at least 0, got -1"),
         (lambda: nw.mask_range(gpt2, found, 0, top=0), "top=0"),
         (lambda: nw.mask_range(gpt2, found, 0, neurons=[99]), "0 to 15"),
         (lambda: nw.mask_range(gpt2, found, 0, neurons=[1, 1]), "twice"),
-        (lambda: nw.mask_range(gpt2, found, 0, to="nothing"), "'soft'"),
-        (lambda: nw.mask_neurons(gpt2, found, 0, to="soft"), "finite"),
-        (lambda: nw.mask_range(gpt2, found, 0, rule="best"), "rule='best'"),
+        (lambda: nw.mask_range(gpt2, found, 0, replacement="nothing"), "'soft'"),
+        (lambda: nw.mask_neurons(gpt2, found, 0, replacement="soft"), "finite"),
+        (lambda: nw.mask_range(gpt2, found, 0, rule="best"), "got 'best'"),
         (lambda: nw.mask_range(gpt2, still, 0), "none of the 5 neurons varies"),
         (lambda: nw.mask_range(gpt2, elsewhere, 0), "transformer.h.7"),
         (
             lambda: applied(
                 gpt2, NeuronEdit(LAYER, np.array([3]), np.array([2.0]), np.array([1.0]))
             ),
-            "the interval of neuron 3 runs from 2 to 1: its ends are swapped",
+            "the interval of neuron 3 has its ends swapped: it runs from 2 to 1",
         ),
         (lambda: nw.ablate(gpt2, LAYER, np.zeros(WIDE)), "not zero"),
         (lambda: nw.ablate(gpt2, LAYER, np.full(WIDE, np.nan)), "finite"),

@@ -216,8 +216,9 @@ def masks(w: SimpleNamespace, _: Path) -> Any:
     ranges = nw.ranges(nw.capture(w.net, w.rows[:60], "1", labels=w.kinds[:60], **OPTIONS))
     reports = [
         nw.evaluate_masks(w.net, w.rows[60:], ranges, [0.5, 2.0], 4, labels=w.kinds[60:],
-                          classes=["x", "y", "z"], to=to, resume=resume, **OPTIONS)
-        for to, resume in (("zero", True), ("mean", False), ("soft", True))
+                          classes=["x", "y", "z"], replacement=replacement, resume=resume,
+                          **OPTIONS)
+        for replacement, resume in (("zero", True), ("mean", False), ("soft", True))
     ]  # fmt: skip
     return [[r.right, r.confidence, r.to_frame(resamples=20), r.resumed] for r in reports]
 
@@ -237,8 +238,8 @@ def edits(w: SimpleNamespace, folder: Path) -> Any:
         nw.ablate(w.net, "1", direction),
         nw.steer(w.net, "1", torch.ones(12, device="cpu"), 2.0),
         nw.mask_range(w.net, ranges, "x", 1.0, top=3),
-        nw.mask_range(w.net, ranges, "x", 1.0, top=9, to="soft"),
-        nw.mask_neurons(w.net, ranges, "y", top=9, to="mean"),
+        nw.mask_range(w.net, ranges, "x", 1.0, top=9, replacement="soft"),
+        nw.mask_neurons(w.net, ranges, "y", top=9, replacement="mean"),
     ]
     for i, edit in enumerate(made):
         with edit as applied:

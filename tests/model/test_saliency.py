@@ -131,7 +131,7 @@ def test_channels_of_a_convolution() -> None:
         ({"model": 0, "data": np.zeros((3, 4), "f4")}, "one sample for each"),
         ({"model": 0, "data": 1, "classes": ["no"]}, "not among the model's classes"),
         ({"model": 0, "data": 1, "predict": lambda out: out[:, 0]}, "samples x classes"),
-        ({"model": 0, "data": 1, "predict": lambda out: out.detach()}, "does not require grad"),
+        ({"model": 0, "data": 1, "predict": lambda out: out.detach()}, "do not require grad"),
     ],
 )
 def test_bad_input(case: dict[str, Any], more: dict[str, Any], words: str) -> None:

@@ -245,10 +245,10 @@ def test_saved_runs_come_back(tmp_path: Path, task: str) -> None:
 
 
 def test_files_that_are_no_runs(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="not there"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         toy.Run.load(tmp_path / "none.safetensors")
     (tmp_path / "text").write_text("hello")
-    with pytest.raises(ValueError, match=r"not what Run\.save wrote"):
+    with pytest.raises(ValueError, match=r"not a file that Run\.save wrote"):
         toy.Run.load(tmp_path / "text")
     from safetensors.numpy import save_file
 
@@ -261,11 +261,11 @@ def test_files_that_are_no_runs(tmp_path: Path) -> None:
     ("call", "error", "words"),
     [
         (lambda: toy.train([]), ValueError, "at least one Config"),
-        (lambda: toy.train([SMALL, {"features": 3}]), TypeError, r"configs\[1\] is a dict"),
+        (lambda: toy.train([SMALL, {"features": 3}]), TypeError, r"configs\[1\] .* got a dict"),
         (lambda: toy.train(SMALL, device="gpu"), ValueError, "device='gpu'"),
-        (lambda: toy.training(SMALL, every=-1), ValueError, "every=-1"),
-        (lambda: toy.training(SMALL, every=float("nan")), ValueError, "every=nan"),
-        (lambda: toy.training(SMALL, every=True), ValueError, "every=True"),
+        (lambda: toy.training(SMALL, every=-1), ValueError, "every must be .* got -1"),
+        (lambda: toy.training(SMALL, every=float("nan")), ValueError, "got nan"),
+        (lambda: toy.training(SMALL, every=True), ValueError, "got True"),
     ],
 )
 def test_bad_input_is_refused_before_anything_starts(
@@ -277,7 +277,7 @@ def test_bad_input_is_refused_before_anything_starts(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
 def test_an_accelerator_that_is_not_there_is_said_so() -> None:
-    with pytest.raises(ValueError, match=r"device='cuda' cannot be used here.*'cpu' always can"):
+    with pytest.raises(ValueError, match=r"device='cuda' cannot be used here.*'cpu' always works"):
         toy.train(SMALL, device="cuda")
 
 

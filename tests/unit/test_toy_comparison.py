@@ -64,7 +64,7 @@ def test_one_run_and_seeds_alone(runs: list[toy.Run]) -> None:
 def test_wrong_runs() -> None:
     with pytest.raises(ValueError, match="at least one"):
         toy.compare([])
-    with pytest.raises(TypeError, match=r"runs\[0\] is a Config"):
+    with pytest.raises(TypeError, match=r"runs\[0\] must be .* got a Config"):
         toy.compare([toy.Config(**SMALL)])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuronwidgets.toy.features import Source, embedding, probabilities
+from neuronwidgets.toy.features import FeatureStream, embedding, probabilities
 from neuronwidgets.toy.linear import linear_loss
 
 CPU = torch.device("cpu")
@@ -36,7 +36,7 @@ def test_the_power_law_is_one_below_the_cap() -> None:
 def drawn(
     probability: np.ndarray, signed: bool, count: int, dense: bool = False, seed: int = 0
 ) -> np.ndarray:
-    source = Source(probability, signed, (seed, 2), CPU)
+    source = FeatureStream(probability, signed, (seed, 2), CPU)
     out = torch.empty(count, len(probability))
     if dense:  # what runs on an accelerator, here on the CPU
         source._generator = torch.Generator().manual_seed(seed)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from neuronwidgets.toy import optimizer
 from neuronwidgets.toy.network import Gradients, Parameters, activate, initial, response
 from neuronwidgets.toy.optimizer import LARGEST_NORM, Optimizer
 
@@ -64,21 +63,18 @@ def lamb(x: np.ndarray, gradients: list[np.ndarray], rate: float) -> np.ndarray:
     return x
 
 
-@pytest.fixture(params=["fused", "by passes"])
-def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "by passes":
-        monkeypatch.setattr(optimizer, "FUSED", ())
+FUSED = pytest.mark.parametrize("fused", [True, False])
 
 
-@pytest.mark.usefixtures("each_way")
+@FUSED
 @pytest.mark.parametrize("scale", [1.0, 100.0, 0.0])
-def test_lamb_is_algorithm_2_in_each_run_and_tensor(scale: float) -> None:
+def test_lamb_is_algorithm_2_in_each_run_and_tensor(scale: float, fused: bool) -> None:
     p = parameters(scale=scale)
     start = [tensor.clone() for tensor in p.tensors]
     gradient = torch.zeros_like(p.flat)
     views = p.like(gradient).tensors
     rates = torch.tensor([[0.01], [0.03], [0.1]])
-    mine = Optimizer(p, gradient, "lamb")
+    mine = Optimizer(p, gradient, "lamb", fused)
     rng = torch.Generator().manual_seed(1)
     steps = []
     for _ in range(5):
@@ -96,13 +92,13 @@ def test_lamb_is_algorithm_2_in_each_run_and_tensor(scale: float) -> None:
             np.testing.assert_allclose(found[run].numpy(), expected, rtol=2e-5, atol=1e-5 * scale)
 
 
-@pytest.mark.usefixtures("each_way")
-def test_adam_is_pytorchs_with_a_rate_per_run() -> None:
+@FUSED
+def test_adam_is_pytorchs_with_a_rate_per_run(fused: bool) -> None:
     p = parameters()
     leaves = [torch.nn.Parameter(tensor.clone()) for tensor in p.tensors]
     gradient = torch.zeros_like(p.flat)
     views = p.like(gradient).tensors
-    mine = Optimizer(p, gradient, "adam")
+    mine = Optimizer(p, gradient, "adam", fused)
     theirs = torch.optim.Adam(leaves, lr=0.01)
     rng = torch.Generator().manual_seed(1)
     for step in range(6):

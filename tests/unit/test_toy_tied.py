@@ -69,11 +69,11 @@ def test_together_as_alone_whatever_the_rates() -> None:
 @pytest.mark.parametrize(
     ("knobs", "error", "words"),
     [
-        ({"dims": 30}, ValueError, "dims=30 is more than"),
-        ({"sparsity": 1.0}, ValueError, "sparsity=1.0; at least 0, under 1"),
+        ({"dims": 30}, ValueError, "dims must be at most .* got 30"),
+        ({"sparsity": 1.0}, ValueError, "sparsity must be at least 0 and under 1, got 1.0"),
         ({"sparsity": math.nan}, ValueError, "sparsity=nan"),
-        ({"importance": 0.0}, ValueError, "importance=0.0"),
-        ({"learning_rate": -1.0}, ValueError, "learning_rate=-1.0"),
+        ({"importance": 0.0}, ValueError, "importance must be .* got 0.0"),
+        ({"learning_rate": -1.0}, ValueError, "learning_rate must be above 0, got -1.0"),
         ({"features": True}, TypeError, "features=True"),
     ],
 )

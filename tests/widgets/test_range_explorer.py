@@ -308,13 +308,13 @@ def test_bad_input(case: dict[str, Any]) -> None:
     acts, model = case["acts"], case["model"]
     options = {"model": model, "data": case["data"], "labels": case["labels"]}
     cases: list[tuple[Any, str]] = [
-        (lambda: nw.RangeExplorer(acts.values), "acts is a ndarray"),
+        (lambda: nw.RangeExplorer(acts.values), "got a ndarray"),
         (lambda: nw.RangeExplorer(nw.Activations.from_arrays(acts.values)), "has no labels"),
         (lambda: nw.RangeExplorer(acts, **options), "pass classes="),
         (lambda: nw.RangeExplorer(acts, data=case["data"]), "pass model="),
         (lambda: nw.RangeExplorer(acts, model=model, texts=["a"]), "pass model= and data="),
         (lambda: nw.RangeExplorer(acts, **{**options, "labels": ["hat"]}, classes=CLASSES),
-         "labels has 1 entries"),
+         "got 1 entries"),
         (lambda: nw.RangeExplorer(acts, neuron=99), "neuron 99"),
         (lambda: nw.RangeExplorer(acts).mask(), "no model"),
         (lambda: nw.RangeExplorer(acts).complete("x"), "no language model"),

@@ -245,7 +245,7 @@ def test_a_knob_keeps_what_makes_the_preset(lab: Any) -> None:
 @pytest.mark.parametrize(
     ("knobs", "words"),
     [
-        ({"dims": 50}, "more than features=20"),
+        ({"dims": 50}, "at most features=20, got 50"),
         ({"neurons": 0}, "at least 1"),
         ({"eps": 2}, "at most 1"),
         ({"bias": None}, "a number is needed"),

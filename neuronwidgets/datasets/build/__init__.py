@@ -16,25 +16,25 @@ from pathlib import Path
 
 DATA = Path(__file__).parent.parent / "data"
 THREADS = 2
+"""CPU threads of training: sums are split by thread, so another number changes the last bits."""
 
 
 def reproducible(seed: int) -> None:
-    """Seed every generator, fix the thread count, refuse non-deterministic kernels."""
+    """Seed every generator, set the number of threads, refuse non-deterministic kernels."""
     import numpy as np
     import torch
 
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    # Sums are split by thread: another count gives other last bits.
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
-    # On by default with the line above: it fills every new tensor, which takes time.
+    # The line above switches this on, which fills every new tensor and takes time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def copy_licence(name: str, out: Path) -> None:
-    """Put the kept LICENSE of a data set into another folder too."""
+    """Copy a data set's LICENSE into another folder."""
     kept = DATA / name / "LICENSE"
     if out.resolve() != kept.parent.resolve():
         shutil.copyfile(kept, out / "LICENSE")
@@ -46,9 +46,11 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write indented JSON in UTF-8."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_gzip(path: Path, data: bytes) -> None:
-    # gzip stamps the time unless told: the same data must give the same bytes.
+    """Compress `data` into a file whose bytes depend on `data` only."""
+    # Without mtime, gzip writes the time, and the same data would give other bytes.
     path.write_bytes(gzip.compress(data, compresslevel=9, mtime=0))

@@ -1,4 +1,4 @@
-"""Rebuild `data/fashion`: train the network on the 60,000 images, bundle the 10,000 others.
+"""Rebuild `data/fashion`: train on the 60,000 training images, bundle the 10,000 test images.
 
     python -m neuronwidgets.datasets.build.fashion [--source DIR] [--out DIR]
 
@@ -33,6 +33,7 @@ EPOCHS = 12
 BATCH = 128
 PEAK_RATE = 3e-3
 TOP = 100
+"""Images of a channel whose labels are counted."""
 IMAGES, LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 
 
@@ -88,7 +89,7 @@ def main() -> None:
     labels = read_idx(source / "train-labels-idx1-ubyte.gz")
     model = train(_scaled(images), torch.tensor(labels, dtype=torch.int64))
     save_file(model.state_dict(), out / "model.safetensors")
-    (out / "model.safetensors").chmod(0o644)  # safetensors lets the owner alone read it
+    (out / "model.safetensors").chmod(0o644)  # safetensors makes it readable by its owner only
     for name in (IMAGES, LABELS):
         shutil.copyfile(source / name, out / name)
 
@@ -125,8 +126,8 @@ def main() -> None:
         "versions": versions("torch", "numpy", "safetensors"),
     }
     write_json(out / "card.json", card)
-    many = sum(entropy > 1 for entropy in entropies)
-    print(f"accuracy {accuracy:.4f}; {many} of {CHANNELS} channels above 1 bit")
+    polysemantic = sum(entropy > 1 for entropy in entropies)
+    print(f"accuracy {accuracy:.4f}; {polysemantic} of {CHANNELS} channels above 1 bit")
 
 
 if __name__ == "__main__":

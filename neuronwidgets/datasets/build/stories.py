@@ -2,8 +2,8 @@
 
     python -m neuronwidgets.datasets.build.stories --source DIR [--out DIR]
 
-`--source` holds the model in `from_pretrained` format with its tokenizer. Nothing is trained;
-only the tokenizer's settings are rewritten.
+`--source` holds the model and its tokenizer in `from_pretrained` format. Nothing is trained. The
+tokenizer's settings are rewritten.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
         shutil.copyfile(args.source / name, out / name)
     settings = json.loads((args.source / TOKENIZER).read_text(encoding="utf-8"))
     settings.pop("backend", None)
-    # Names that transformers 4 knows too, no token types, and a length to truncate to.
+    # A class that transformers 4 also knows, no token types, and the length for truncation.
     settings |= {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": POSITIONS,

@@ -4,7 +4,7 @@
 
 `--source` holds `val.csv` and `test.csv`, 5,000 rows `"class","text"` each, drawn from the
 DBpedia ontology classification set. Training reads val.csv and the first 1,000 rows of
-test.csv; the last 4,000 rows of test.csv are bundled and never trained on.
+test.csv. The last 4,000 rows of test.csv are bundled and held out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from neuronwidgets.datasets.build import (
 )
 from neuronwidgets.datasets.load import Topics, read_topics
 
-# In the files' own numbering, which is not that of the original set.
+# In the numbering of these files, which differs from the original set's.
 CLASSES = (
     "Artist",
     "Company",
@@ -51,7 +51,7 @@ CLASSES = (
     "Athlete",
     "Film",
 )
-# A word that occurs most often in one class: files in another numbering must not pass.
+# The class in which each word is most frequent, so that files in another numbering are refused.
 TELLTALES = {
     "singer": "Artist",
     "company": "Company",
@@ -88,13 +88,17 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def check_numbering(rows: list[Row]) -> None:
+    """Refuse rows in which a telltale word is most frequent in another class."""
     for word, name in TELLTALES.items():
         counts = [0] * len(CLASSES)
         for number, text in rows:
             counts[number] += text.lower().split().count(word)
-        found = CLASSES[max(range(len(CLASSES)), key=counts.__getitem__)]
-        if found != name:
-            raise ValueError(f"{word!r} is most frequent in {found}, not in {name}: other classes?")
+        most_frequent = CLASSES[max(range(len(CLASSES)), key=counts.__getitem__)]
+        if most_frequent != name:
+            raise ValueError(
+                f"{word!r} must be most frequent in {name}, but is in {most_frequent}: the files "
+                "number the classes differently."
+            )
 
 
 def build_tokenizer(texts: list[str], folder: Path) -> Tokenizer:
@@ -121,7 +125,7 @@ def build_tokenizer(texts: list[str], folder: Path) -> Tokenizer:
             "eos_token": "</s>",
             "pad_token": "<pad>",
             "padding_side": "right",
-            # Transformers 4 would hand over token types as well, and GPT-2 would add them in.
+            # Transformers 4 would also pass token types, which GPT-2 adds to the embeddings.
             "model_input_names": ["input_ids", "attention_mask"],
             "model_max_length": POSITIONS,
             "clean_up_tokenization_spaces": False,
@@ -131,7 +135,7 @@ def build_tokenizer(texts: list[str], folder: Path) -> Tokenizer:
 
 
 def batches(lengths: list[int]) -> Iterator[list[int]]:
-    """One epoch of row numbers in random order, texts of about one length together."""
+    """One epoch of row numbers in random order, with texts of similar length in one batch."""
     noise = torch.rand(len(lengths)).tolist()
     order = sorted(range(len(lengths)), key=lambda row: lengths[row] * (1 + 0.2 * noise[row]))
     parts = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
@@ -142,9 +146,9 @@ def batches(lengths: list[int]) -> Iterator[list[int]]:
 def train(
     config: GPT2Config, sequences: list[list[int]], labels: list[int], eos: int, pad: int
 ) -> GPT2ForSequenceClassification:
-    """Train one body for both readings: the next token everywhere, the class at the end.
+    """Train one body for two tasks: the next token at each position, and the class at the end.
 
-    The class is asked for at a random earlier position too, so that it forms along the text.
+    The class is also predicted at a random earlier position, so that it forms along the text.
     """
     model = GPT2ForSequenceClassification(config).train()
     matrices = [p for p in model.parameters() if p.dim() > 1]
@@ -170,11 +174,11 @@ def train(
             inputs = torch.full((len(rows), width), pad)
             targets = torch.full((len(rows), width), IGNORED)
             for i, row in enumerate(rows):
-                # The end token is a target only: the classifier reads the last token of the text.
+                # The end token is a target only, since the classifier reads the text's last token.
                 following = [*sequences[row][1:], eos][: lengths[row]]
                 inputs[i, : lengths[row]] = torch.tensor(sequences[row][: lengths[row]])
                 targets[i, : lengths[row]] = torch.tensor(following)
-            # No attention mask: padding stands on the right, where no earlier token looks.
+            # No attention mask: padding is on the right, where no token attends to it.
             hidden = model.transformer(input_ids=inputs).last_hidden_state
             logits = hidden @ model.transformer.wte.weight.T
             text_loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
@@ -182,8 +186,8 @@ def train(
             earlier = ((0.2 + 0.8 * torch.rand(len(rows))) * ends).long()
             positions = torch.stack([ends, earlier], dim=1)
             read = hidden[torch.arange(len(rows)).unsqueeze(1), positions]
-            wanted = torch.tensor([labels[row] for row in rows]).repeat_interleave(2)
-            class_loss = F.cross_entropy(model.score(read).flatten(0, 1), wanted)
+            classes = torch.tensor([labels[row] for row in rows]).repeat_interleave(2)
+            class_loss = F.cross_entropy(model.score(read).flatten(0, 1), classes)
             optimizer.zero_grad()
             torch.autograd.backward(text_loss + class_loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -200,9 +204,9 @@ def train(
 
 
 def measure(data: Topics, count: int) -> dict[str, float]:
-    """Accuracy at the last token and perplexity per token, of the first `count` texts.
+    """Accuracy at the last token and perplexity per token on the first `count` texts.
 
-    Texts are cut to the model's length. Every token but `<s>` is predicted.
+    Texts are truncated to the model's length. Every token but `<s>` is predicted.
     """
     sequences = data.tokenizer(data.texts[:count], truncation=True, max_length=POSITIONS)[
         "input_ids"
@@ -241,14 +245,14 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     copy_licence("topics", out)
     reproducible(SEED)
-    logging.set_verbosity_error()  # it advises an attention mask, which `train` does without
+    logging.set_verbosity_error()  # it advises an attention mask, which `train` does not need
 
     test = read_rows(args.source / "test.csv")
     held_out = test[-4000:]
     held_out_texts = {text for _, text in held_out}
     rows = [*read_rows(args.source / "val.csv"), *test[:1000]]
     if any(text in held_out_texts for _, text in rows):
-        raise ValueError("a held-out text stands in the training rows too")
+        raise ValueError("a held-out text is also among the training rows: remove it from them.")
     check_numbering(rows)
     texts = [text for _, text in rows]
 
@@ -261,13 +265,13 @@ def main() -> None:
         n_embd=128,
         n_layer=4,
         n_head=4,
-        attn_pdrop=0.0,  # with dropout inside, CPUs lose the fused attention
+        attn_pdrop=0.0,  # dropout in the attention would switch off the fused kernel on CPUs
         bos_token_id=bos,
         eos_token_id=eos,
         pad_token_id=pad,
         id2label=dict(enumerate(CLASSES)),
         label2id={name: number for number, name in enumerate(CLASSES)},
-        # Not the weights' type on disk (float16): the type to load and compute in.
+        # The dtype to load and compute in; the weights are float16 on disk.
         dtype="float32",
         architectures=["GPT2ForSequenceClassification"],
     )
@@ -307,7 +311,7 @@ def main() -> None:
     measured = measure(stored, len(held_out))
     card |= {
         **measured,
-        "first_1000": measure(stored, 1000),  # what the tests have time to measure again
+        "first_1000": measure(stored, 1000),  # few enough for the tests to measure again
         "parameters": sum(p.numel() for p in model.parameters()),
         "training": {
             "texts": len(texts),

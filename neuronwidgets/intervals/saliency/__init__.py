@@ -1,1 +1,1 @@
-"""Which neurons matter for a label: one small file for each method, one entry."""
+"""Which neurons matter for a label. Each method has its file and an entry in `registry`."""

@@ -1,4 +1,4 @@
-"""What gradient methods share: a class's logit, differentiated at the layer."""
+"""Gradients of a class's logit at a layer, for the gradient methods."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from neuronwidgets.models.survey import Answers, surveyed
 
 
 @dataclass(frozen=True)
-class Answering:
-    """A classifier and the data that the activations are from, for methods that need its logits.
+class GradientSource:
+    """A classifier and the data that the activations are from, for the gradient methods.
 
     Attributes:
         model: the classifier.
-        data: what `capture` was given; `None`: the texts of the activations.
+        data: the data given to `capture`; `None`: the texts of the activations.
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
         classes, predict: see `evaluate_masks`.
     """
@@ -48,52 +48,56 @@ class Answering:
 
 
 def attributed(
-    acts: Activations, label: int, source: Answering | None, scales: Sequence[tuple[float, float]]
+    acts: Activations,
+    label: int,
+    source: GradientSource | None,
+    scales: Sequence[tuple[float, float]],
 ) -> np.ndarray:
     """`mean_{x in c} sum_i w_i h_j dF_c(a_i h) / dh_j` for every neuron `j`: float64 `D`.
 
-    `F_c` is the label's logit, `h` the layer's output where the unit of the activations reads it
-    (the last or first token, else all that count, over which it sums), and `(a_i, w_i)` the
-    `scales`.
+    `F_c` is the label's logit, `(a_i, w_i)` are the `scales`, and `h` is the layer's output at the
+    positions that the activations were pooled from: the last or first token, or all that count,
+    over which the result is a sum.
     """
     if source is None:
-        raise ValueError("this method needs the model's gradients: pass model= (and data=, the "
-                         "data that the activations were captured from).")  # fmt: skip
+        raise ValueError("this method needs the model's gradients: pass model=, and data=, the "
+                         "data that the activations were captured from.")  # fmt: skip
     assert acts.labels is not None
     name = acts.label_names[label]
     names = class_names(source.model, [name], source.classes)
-    which = names.index(name), max(len(names), len(acts.label_names))
+    class_index, class_count = names.index(name), max(len(names), len(acts.label_names))
     source = replace(source, model=trainable(source.model))
     module = find_layer(source.model, acts.layer)
-    data, places = _wanted(acts, label, source)
-    found = batches(
+    data, indices = _label_data(acts, label, source)
+    label_batches = batches(
         data, model=source.model, processor=source.tokenizer, transform=source.transform,
         batch_size=source.batch_size, max_length=source.max_length,
     )  # fmt: skip
-    if source.data is not None and found.tally is None and found.total not in (None, len(acts)):
+    total_samples = None if label_batches.tally is not None else label_batches.total
+    if source.data is not None and total_samples not in (None, len(acts)):
         raise ValueError(f"data must be what the {len(acts):,} activations were captured from, one "
                          "sample for each.")  # fmt: skip
     total, count = np.zeros(acts.shape[1]), 0
     padding = LeftPadding.of_output(source.model)
     with evaluating(source.model), torch.enable_grad():
-        for batch, _ in selected(found, places, source.batch_size):
+        for batch, _ in selected(label_batches, indices, source.batch_size):
             batch = padding(batch)
             inputs = move(source.model, batch.inputs)
             layer = {acts.layer: module}
             for scale, weight in scales:
                 with surveyed(layer, inputs, batch.size, source.neuron_axis) as answers:
-                    part = _one(source, acts, module, answers, batch, inputs, which, scale)
+                    part = _at_scale(source, acts, module, answers, batch, inputs, class_index,
+                                     class_count, scale)  # fmt: skip
                 total += weight * part
             count += batch.size
     return total / count
 
 
-def _one(
-    source: Answering, acts: Activations, module: nn.Module, answers: Mapping[str, Answers],
-    batch: Any, inputs: Any, which: tuple[int, int], scale: float,
+def _at_scale(
+    source: GradientSource, acts: Activations, module: nn.Module, answers: Mapping[str, Answers],
+    batch: Any, inputs: Any, class_index: int, class_count: int, scale: float,
 ) -> np.ndarray:  # fmt: skip
-    """Of class `which[0]` of `which[1]`."""
-    number, classes = which
+    """`sum_x h_j dF_c(a h) / dh_j` over a batch, at the scale `a`: float64 `D`."""
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
     calls = itertools.count()
 
@@ -111,24 +115,25 @@ def _one(
         read = read.reshape(*values.shape[:-1], 1)
         leaf = torch.where(read, values * scale, values).requires_grad_()
         kept.append((leaf, torch.where(read, values, 0)))
-        # A copy: what comes next may work in place.
+        # A copy, since the next layer may work in place.
         return replaced(output, layout.output(leaf.clone(), tensor.shape, batch.size))
 
     with hooked(module, edit):
         logits = logits_of(call(source.model, inputs), source.predict)
-    if is_binary(logits, batch.size, classes):
+    if is_binary(logits, batch.size, class_count):
         logits = two_logits(logits)
-    if logits.ndim != 2 or not number < logits.shape[1]:
-        raise ValueError(f"the logits have shape {tuple(logits.shape)}: samples x classes are "
-                         "needed: pass predict= or classes=.")  # fmt: skip
+    if logits.ndim != 2 or not class_index < logits.shape[1]:
+        raise ValueError("the logits must be samples x classes, got shape "
+                         f"{tuple(logits.shape)}: pass predict= or classes=.")  # fmt: skip
     if not kept:
         raise ValueError(f"layer {acts.layer!r} was never called while the model ran.")
     if not logits.requires_grad:
-        raise ValueError("the answer does not require grad, so nothing can be said of layer "
-                         f"{acts.layer!r}: predict= and the model must not leave torch's "
-                         "gradients.")  # fmt: skip
+        raise ValueError(
+            f"the logits do not require grad, so they have no gradient at layer {acts.layer!r}: "
+            "predict= and the model must keep torch's gradients."
+        )
     leaves = [leaf for leaf, _ in kept]
-    gradients = torch.autograd.grad(logits[:, number].sum(), leaves, allow_unused=True)
+    gradients = torch.autograd.grad(logits[:, class_index].sum(), leaves, allow_unused=True)
     parts = [
         (gradient.float() * values.float()).flatten(0, -2).sum(0).double()
         for gradient, (_, values) in zip(gradients, kept, strict=True)
@@ -139,8 +144,8 @@ def _one(
     return np.asarray(torch.stack(parts).sum(0).cpu().numpy())
 
 
-def _wanted(acts: Activations, label: int, source: Answering) -> tuple[Any, np.ndarray]:
-    """The data, and where in it the label's samples stand."""
+def _label_data(acts: Activations, label: int, source: GradientSource) -> tuple[Any, np.ndarray]:
+    """The data, and the indices of the label's samples in it."""
     assert acts.labels is not None
     samples, rows = acts.samples, np.flatnonzero(acts.labels == label)
     if samples.token is not None:
@@ -151,6 +156,6 @@ def _wanted(acts: Activations, label: int, source: Answering) -> tuple[Any, np.n
             raise ValueError("pass data=, the data that the activations were captured from.")
         return [samples.texts[samples.item_of(int(row))] for row in rows], np.arange(len(rows))
     if samples.origin is not None:
-        raise ValueError("the activations are of windows of texts, which they hold themselves: "
-                         "leave data out.")  # fmt: skip
+        raise ValueError("the activations hold the windows of texts that they are from: leave "
+                         "data out.")  # fmt: skip
     return source.data, samples.places(rows)[:, 0]

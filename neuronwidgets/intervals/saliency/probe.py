@@ -10,7 +10,7 @@ from neuronwidgets.core.modes import own_modes
 
 @own_modes()
 def probe(acts: Activations, label: int) -> np.ndarray:
-    """`|w_j|` of a probe that tells the label from all others on standardised activations: `D`.
+    """`|w_j|` of a probe for the label against all others, on standardised activations: `D`.
 
     scikit-learn's `SGDClassifier` with the logistic loss, half L1 and half L2, seed 0.
     """
@@ -20,8 +20,8 @@ def probe(acts: Activations, label: int) -> np.ndarray:
     known = acts.labels >= 0
     target = acts.labels[known] == label
     if target.all():
-        raise ValueError(f"every sample has the label {acts.label_names[label]!r}: a probe needs "
-                         "samples of another one too.")  # fmt: skip
+        raise ValueError(f"every sample has the label {acts.label_names[label]!r}: a probe also "
+                         "needs samples of another one.")  # fmt: skip
     values = acts.values[known].astype(np.float64)
     spread = values.std(axis=0)
     values = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)

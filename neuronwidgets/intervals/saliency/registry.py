@@ -1,4 +1,4 @@
-"""Which neurons matter for a label: one small file for each method, one entry."""
+"""The salient neurons of a label, and the methods that rank them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.how_many import how_many
-from neuronwidgets.intervals.saliency.attribution import Answering
+from neuronwidgets.intervals.saliency.attribution import GradientSource
 from neuronwidgets.intervals.saliency.gradient import activation_gradient
 from neuronwidgets.intervals.saliency.integrated import integrated_gradients
 from neuronwidgets.intervals.saliency.max_activation import max_activation
@@ -22,10 +22,12 @@ METHODS: dict[str, Callable[[Activations, int], np.ndarray]] = {
     "probeless": probeless,
     "probe": probe,
 }
-GRADIENTS: dict[str, Callable[[Activations, int, Answering | None], np.ndarray]] = {
+"""Methods that rank neurons by their activations: name -> `f(acts, label)`, float64 `D`."""
+GRADIENTS: dict[str, Callable[[Activations, int, GradientSource | None], np.ndarray]] = {
     "gradient": activation_gradient,
     "integrated": integrated_gradients,
 }
+"""Methods that rank neurons by the model's gradients: name -> `f(acts, label, source)`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +36,9 @@ class Salient:
 
     Attributes:
         label: the label's name.
-        method: how they were ranked.
-        neurons: int64 `k`, most salient first.
-        scores: float64 `D`, every neuron's score; larger matters more.
+        method: the method that ranked the neurons.
+        neurons: int64 `k`, the most salient first.
+        scores: float64 `D`, every neuron's score; larger is more salient.
     """
 
     label: str
@@ -55,39 +57,41 @@ def salient(
         acts: labelled activations.
         label: a label's name or number.
         method: "max" (mean absolute activation, the paper's default), "probeless" (Antverg &
-            Belinkov 2022), "probe" (elastic net, Dalvi et al. 2019), and with a model "gradient"
+            Belinkov 2022) or "probe" (elastic net, Dalvi et al. 2019); with a model also "gradient"
             (activation times gradient) or "integrated" (integrated gradients).
         top: a share of the neurons (the authors: 0.3), or a number of them.
         model: the classifier, for the gradient methods.
-        source: for them, too: `data=`, what the activations were captured from (not needed for
-            texts), `tokenizer=`, `transform=`, `batch_size=`, `max_length=`, `neuron_axis=` as in
-            `capture`, `classes=` and `predict=` as in `evaluate_masks`.
+        source: also for the gradient methods: `data=`, what the activations were captured from (not
+            needed for texts); `tokenizer=`, `transform=`, `batch_size=`, `max_length=`,
+            `neuron_axis=` as in `capture`; `classes=` and `predict=` as in `evaluate_masks`.
 
-    Ties go to the smaller neuron.
+    Of neurons with equal scores, the one with the smaller index comes first.
     """
     if method not in (*METHODS, *GRADIENTS):
         known = ", ".join(map(repr, (*METHODS, *GRADIENTS)))
-        raise ValueError(f"method={method!r}; one of {known} is needed.")
+        raise ValueError(f"method must be one of {known}, got {method!r}.")
     if hasattr(acts, "so_far"):
         acts = Activations.of(acts)
     if not isinstance(acts, Activations):
-        raise TypeError(f"acts is a {type(acts).__name__}; labelled Activations are needed.")
+        raise TypeError(f"acts must be labelled Activations, got a {type(acts).__name__}.")
     if acts.labels is None:
         raise ValueError(f"layer {acts.layer!r} has no labels, so no label has salient neurons.")
     names = acts.label_names
     numeric = all(name.isdecimal() for name in names)
     name = str(label) if numeric and not isinstance(label, bool) else label
-    # Labels that are numbers themselves are meant by their value.
+    # Labels whose names are numbers are given by their value.
     number = names.index(name) if isinstance(name, str) and name in names else label
     whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
     whole = whole and (not numeric or name in names)
     if not whole or not 0 <= number < len(names) or not (acts.labels == number).any():
-        raise ValueError(f"label {label!r} is not among the data's: {', '.join(names[:14])}.")
+        raise ValueError(f"label {label!r} has no samples; the labels are {', '.join(names[:14])}.")
     c = int(number)
     if method in METHODS:
         scores = METHODS[method](acts, c)
     else:
-        scores = GRADIENTS[method](acts, c, None if model is None else Answering(model, **source))
+        scores = GRADIENTS[method](
+            acts, c, None if model is None else GradientSource(model, **source)
+        )
     neurons = np.argsort(-scores, kind="stable")[: how_many(top, len(scores))]
     return Salient(names[c], method, neurons, scores)
 
@@ -97,7 +101,8 @@ def salient_overlap(
 ) -> np.ndarray:
     """The share of salient neurons that two labels have in common: float64 `C x C`.
 
-    The paper's evidence for polysemanticity: far above the share that chance would give, `top`.
+    Shares far above `top`, the share expected by chance, are the paper's evidence for
+    polysemanticity.
     """
     sets = [
         set(salient(acts, name, method, top, **source).neurons.tolist())

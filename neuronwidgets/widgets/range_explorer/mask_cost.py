@@ -9,9 +9,9 @@ import numpy as np
 
 from neuronwidgets.data.batches import batches
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
-from neuronwidgets.interventions.cached_scores import Meter
-from neuronwidgets.interventions.edited_forward import Passes
-from neuronwidgets.interventions.held_out import Answers, HeldOut
+from neuronwidgets.interventions.cached_scores import CachedScores
+from neuronwidgets.interventions.edited_forward import EditedForward
+from neuronwidgets.interventions.held_out import HeldOut, PredictionReader
 from neuronwidgets.interventions.perplexity import check_causal, losses
 from neuronwidgets.models.classes import class_names
 from neuronwidgets.models.forward import move
@@ -37,17 +37,17 @@ class MaskCost:
             model, data, names, seen, labels, tokenizer, transform, batch_size, max_length
         )
         self._held_out = held_out
-        self._passes = Passes(model, find_layer(model, layer), neuron_axis)
-        answers = Answers(len(names), predict)
+        self._passes = EditedForward(model, find_layer(model, layer), neuron_axis)
+        answers = PredictionReader(len(names), predict)
 
         def score(output: Any, _inputs: Any, codes: Any) -> tuple[np.ndarray, ...]:
             predicted, _ = answers(output, codes)
             return predicted == codes.numpy(), codes.numpy()
 
         source = ((batch.inputs, batch.codes) for batch in held_out)
-        self._meter = Meter(model, self._passes, source, score)
-        self._speech: Meter | None = None
-        self._speaks: Passes | None = None
+        self._meter = CachedScores(model, self._passes, source, score)
+        self._speech: CachedScores | None = None
+        self._speaks: EditedForward | None = None
         if texts is not None:
             speaker = model if language_model is None else language_model
             check_causal(speaker)
@@ -55,8 +55,8 @@ class MaskCost:
                            max_length=max_length)  # fmt: skip
             made = map(LeftPadding.of_output(speaker), read.batches)
             spoken = ((move(speaker, b.inputs), b.mask) for b in made)
-            self._speaks = Passes(speaker, find_layer(speaker, layer), neuron_axis)
-            self._speech = Meter(speaker, self._speaks, spoken, _nats)
+            self._speaks = EditedForward(speaker, find_layer(speaker, layer), neuron_axis)
+            self._speech = CachedScores(speaker, self._speaks, spoken, _nats)
 
     @property
     def total(self) -> int | None:

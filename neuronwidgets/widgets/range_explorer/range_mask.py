@@ -9,12 +9,12 @@ import numpy as np
 
 from neuronwidgets.activations.how_many import how_many
 from neuronwidgets.intervals.ranges import Ranges
-from neuronwidgets.interventions.masks import NeuronEdit, To, range_edit
+from neuronwidgets.interventions.masks import NeuronEdit, Replacement, range_edit
 
 
 def masks(
     found: Ranges, label: str, neuron: int, tau: float, rule: str, top: float | None,
-    drawn: np.ndarray, to: To,
+    drawn: np.ndarray, to: Replacement,
 ) -> dict[str, NeuronEdit]:  # fmt: skip
     """The range mask and the neuron mask: of the label's salient neurons, a share `top`; without,
     of `neuron` alone. `drawn`, `P x 2`, is the range that the user drew on `neuron`; `P` 0: none.
@@ -26,11 +26,11 @@ def masks(
         if len(drawn) and neuron not in index:
             index = np.append(index, neuron)
     whole = range_edit(found, label, float("inf"), neurons=index,
-                       to="zero" if to == "soft" else to)  # fmt: skip
+                       replacement="zero" if to == "soft" else to)  # fmt: skip
     if len(drawn) and top is None:
-        edit = replace(whole, low=drawn[None, :, 0], high=drawn[None, :, 1], to=to)
+        edit = replace(whole, low=drawn[None, :, 0], high=drawn[None, :, 1], replacement=to)
     else:
-        edit = range_edit(found, label, tau, rule=rule, neurons=index, to=to)
+        edit = range_edit(found, label, tau, rule=rule, neurons=index, replacement=to)
         if len(drawn):
             edit = _with(edit, int(np.flatnonzero(index == neuron)[0]), drawn)
     return {"range": edit, "neuron": whole}

@@ -20,7 +20,7 @@ from neuronwidgets.intervals.ranges import Ranges, labelled, ranges
 from neuronwidgets.intervals.rules import EXTREME, RULES
 from neuronwidgets.interventions.completions import completing
 from neuronwidgets.interventions.intervention import applied
-from neuronwidgets.interventions.masks import NeuronEdit, To
+from neuronwidgets.interventions.masks import NeuronEdit, Replacement
 from neuronwidgets.interventions.perplexity import check_causal
 from neuronwidgets.widgets.base.jobs import Progress, Steps
 from neuronwidgets.widgets.base.widget import IDLE, Widget, front_end
@@ -90,7 +90,7 @@ class RangeExplorer(Widget):
         classes: Sequence[str] | None = None,
         predict: Any = None,
         transform: Any = None,
-        to: To = "mean",
+        to: Replacement = "mean",
         batch_size: int = 64,
         max_length: int | None = None,
         neuron_axis: int | None = None,
