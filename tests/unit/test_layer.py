@@ -356,7 +356,7 @@ def test_many_trees_are_as_one(acts: nw.Activations) -> None:
     assert len(trees) == 70
     for share, size in itertools.product((0, 0.1, 0.5, 0.9, 1.0, 2.0), (1, 2, 5, 50)):
         thresholds = layer.Z[:, -1, 2] * share
-        members = trees.members(thresholds, size)
+        members = trees.assignment(thresholds, size)
         for i in range(0, 70, 9):
             one = Tree.of(layer.Z[i])
             np.testing.assert_array_equal(members[i], one.concepts(thresholds[i], size)[1])

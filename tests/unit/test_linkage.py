@@ -43,7 +43,7 @@ def degenerate_cases() -> dict[str, np.ndarray]:
 def flat(tree: Tree, threshold: float) -> np.ndarray:
     labels = np.full(tree.n, -1)
     for number, node in enumerate(tree.cut(threshold)):
-        labels[tree.members(int(node))] = number
+        labels[tree.samples_of(int(node))] = number
     assert (labels >= 0).all()
     return labels
 

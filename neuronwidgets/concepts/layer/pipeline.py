@@ -254,12 +254,12 @@ class Maker:
             threshold = np.full(len(Z), s.threshold)
         if s.refined:
             return threshold, self._refined(trees, threshold, squares)
-        return threshold, trees.members(threshold, s.min_size)
+        return threshold, trees.assignment(threshold, s.min_size)
 
     def _refined(self, trees: Trees, threshold: np.ndarray, squares: np.ndarray) -> np.ndarray:
         """int32 `N x n`: the concept of each top sample, as `Concepts.refine` has it."""
         s = self.settings
-        begun = trees.members(threshold, 1)
+        begun = trees.assignment(threshold, 1)
         member, far = kmeans(squares, begun.max(axis=1) + 1, begun, seed=s.seed)
         out = np.empty(member.shape, np.int32)
         for i, height in enumerate(threshold.tolist()):
