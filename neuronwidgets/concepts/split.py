@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.linkage.engine import at_unit_length, distances_of
 from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.doubts import doubt
@@ -114,7 +114,7 @@ class Split:
     @cached_property
     def distances(self) -> np.ndarray:
         """float64 `n x n`: the distances that the linkage began with."""
-        squares = gram(self.clustered.astype(np.float64))[1]
+        squares = gram_and_squares(self.clustered.astype(np.float64))[1]
         found: np.ndarray = distances_of(squares, self.linkage or self.method, self.metric)
         return found
 

@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics import adjusted_rand_score
 
 import neuronwidgets as nw
-from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.tree import Tree, Trees
 from neuronwidgets.concepts.layer import pipeline as making
 from neuronwidgets.concepts.layer.partial import padded, unpadded
@@ -372,7 +372,7 @@ def test_gram(metric: str, shift: float) -> None:
     points[10:20] = points[0]
     points[20:30] = points[1] + rng.normal(size=(10, 20)) * 1e-7
     points += shift
-    products, square = gram(torch.from_numpy(points.copy()), metric)
+    products, square = gram_and_squares(torch.from_numpy(points.copy()), metric)
     if metric == "cosine":
         points = points / np.linalg.norm(points, axis=1, keepdims=True)
     centred = points - points.mean(0)

@@ -12,7 +12,7 @@ from scipy.stats import kstest
 from sklearn.metrics import adjusted_mutual_info_score, roc_auc_score
 
 import neuronwidgets as nw
-from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.rotation_null import TAILS, heavy, rotated, rotations
 from neuronwidgets.concepts.scores import Neurons
 from neuronwidgets.concepts.scores.polysemanticity import check_draws, polysemanticity
@@ -37,7 +37,9 @@ def batch(
         acts,
         np.tile(np.arange(n, 0.0, -1), (count, 1)),
         np.tile(np.arange(n), (count, 1)),
-        np.stack([gram(torch.from_numpy(x.astype(np.float64)), metric)[0] for x in vectors]),
+        np.stack(
+            [gram_and_squares(torch.from_numpy(x.astype(np.float64)), metric)[0] for x in vectors]
+        ),
         np.stack([linkage(x, method, by) for x in linked]),
         np.zeros((count, n), np.int64) if members is None else members,
         method,
@@ -282,7 +284,7 @@ def test_rotations() -> None:
 
 
 def test_the_spread_after_a_rotation_is_known() -> None:
-    one, _ = gram(torch.from_numpy(cloud(np.random.default_rng(0), 12, 4)))
+    one, _ = gram_and_squares(torch.from_numpy(cloud(np.random.default_rng(0), 12, 4)))
     turns = np.concatenate(list(rotations(12, 4000, 0)))
     spread = np.diagonal(turns @ one @ turns.swapaxes(1, 2), axis1=1, axis2=2).var(axis=1).mean()
     far = np.diag(np.diag(one))
@@ -296,7 +298,7 @@ def test_the_spread_after_a_rotation_is_known() -> None:
 def test_what_has_tails_keeps_its_distances_from_the_mean() -> None:
     points = cloud(np.random.default_rng(1), 12, 4)
     points[5] *= 9
-    one, _ = gram(torch.from_numpy(points.copy()))
+    one, _ = gram_and_squares(torch.from_numpy(points.copy()))
     assert heavy(one)
     for made in rotated(one, next(rotations(12, 5, 0))):
         np.testing.assert_allclose(np.sort(made.diagonal()), np.sort(one.diagonal()))
@@ -305,7 +307,7 @@ def test_what_has_tails_keeps_its_distances_from_the_mean() -> None:
 
 def test_directions_stay_directions() -> None:
     points = cloud(np.random.default_rng(0), 12, 8)
-    one, _ = gram(torch.from_numpy(points.copy()), "cosine")
+    one, _ = gram_and_squares(torch.from_numpy(points.copy()), "cosine")
     assert not heavy(one)
     turns = next(rotations(12, 5, 0))
     made = rotated(one, turns, "cosine")

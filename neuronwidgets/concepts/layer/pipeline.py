@@ -14,7 +14,13 @@ import torch
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.clustering.gram import centred, gram, normalize, products, squares
+from neuronwidgets.clustering.gram_matrix import (
+    centred_products,
+    dot_products,
+    gram_and_squares,
+    normalize_rows,
+    squares_of_products,
+)
 from neuronwidgets.clustering.kmeans import kmeans
 from neuronwidgets.clustering.linkage.engine import distances_of, from_distances, require_directions
 from neuronwidgets.clustering.tree import Trees
@@ -146,7 +152,7 @@ class Maker:
                 self.acts,
                 along,
                 index,
-                centred(products) if n <= MOST else None,
+                centred_products(products) if n <= MOST else None,
                 Z,
                 members,
                 s.method,
@@ -236,11 +242,11 @@ class Maker:
         for begin in range(0, count, self.group):
             end = min(begin + self.group, count)
             points = gathered(begin, end)
-            normalize(points, metric)
-            products(points, found[begin:end])
-        square, again = squares(found, values.shape[1])
+            normalize_rows(points, metric)
+            dot_products(points, found[begin:end])
+        square, again = squares_of_products(found, values.shape[1])
         for i in np.flatnonzero(again).tolist():
-            found[i], square[i] = gram(gathered(i, i + 1)[0], metric)
+            found[i], square[i] = gram_and_squares(gathered(i, i + 1)[0], metric)
         return found, square
 
     def _cut(self, Z: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
