@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-ROUNDS = 300
-"""Lloyd's steps, at most."""
+MOST_STEPS = 300
+"""Steps of Lloyd's algorithm, at most, as in scikit-learn."""
 
 
 def kmeans(
@@ -13,15 +13,17 @@ def kmeans(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lloyd's algorithm on `B` sets of `n` points, each into its own number of clusters.
 
-    The best of `n_init` starts by k-means++ (Arthur & Vassilvitskii 2007) and one at `begun`, by
-    the sum of squared distances to the centroids. A centroid is not needed for its distance to a
-    point: `d2(i, A) = mean_A d2(i, .) - mean_AA d2 / 2`.
+    Of `n_init` starts by k-means++ (Arthur & Vassilvitskii 2007) and one at `begun`, the result
+    with the least sum of squared distances to the centroids. These distances follow from those of
+    points: `d2(i, A) = mean_A d2(i, .) - mean_AA d2 / 2`.
 
     Args:
         square: float64 `B x n x n`, squared Euclidean distances.
-        clusters: int `B`, how many clusters each gets; fewer where there are fewer distinct points.
-        begun: int `B x n`, clusters to begin with, numbered from 0.
-        n_init, seed: of k-means++.
+        clusters: int `B`, the number of clusters of each set; fewer where there are fewer distinct
+            points.
+        begun: int `B x n`, the clusters of one start, numbered from 0.
+        n_init: the number of starts by k-means++.
+        seed: seed of their draws.
 
     Returns:
         int64 `B x n`, each point's cluster, and float64 `B x n`, its squared distance to the
@@ -34,7 +36,7 @@ def kmeans(
     begun = np.minimum(begun, clusters[:, None] - 1)
     most = int(clusters.max())
     rng = np.random.default_rng(seed)
-    # The same draws for every set: what a set gets does not depend on those beside it.
+    # The same draws for every set: its result does not depend on the other sets.
     first, draws = rng.integers(n, size=n_init), rng.random((n_init, n))
     best, away, least = begun.astype(np.int64), np.zeros((sets, n)), np.full(sets, np.inf)
     real = np.arange(most) < clusters[:, None]
@@ -45,7 +47,7 @@ def kmeans(
             label = _seeded(square, clusters, most, int(first[start]), draws[start])
         label, far = _lloyd(square, label, real)
         total = far.sum(axis=1)
-        # Not for what rounding leaves.
+        # A difference by rounding alone does not count.
         better = total < least * (1 - 1e-12)
         best[better], away[better], least[better] = label[better], far[better], total[better]
     return _numbered(best, most), away
@@ -54,7 +56,8 @@ def kmeans(
 def _seeded(
     square: np.ndarray, clusters: np.ndarray, most: int, first: int, draws: np.ndarray
 ) -> np.ndarray:
-    """k-means++: each next centre is a point, drawn by its squared distance to the nearest."""
+    """k-means++: each further centre is a point, drawn in proportion to its squared distance to
+    the nearest centre."""
     sets, n = square.shape[:2]
     every = np.arange(sets)
     near = square[:, first].copy()
@@ -72,13 +75,13 @@ def _seeded(
 def _lloyd(
     square: np.ndarray, label: np.ndarray, real: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Until nothing moves: clusters and squared distances to centroids."""
+    """Clusters after which nothing moves, and squared distances to their centroids."""
     sets, n = label.shape
     each, points = np.arange(sets)[:, None], np.arange(n)
     label = label.copy()
     far = np.zeros((sets, n))
     moving = np.arange(sets)
-    for _ in range(ROUNDS):
+    for _ in range(MOST_STEPS):
         member = (label[moving, :, None] == np.arange(real.shape[1])).astype(np.float64)
         size = member.sum(axis=1)
         share = member / np.maximum(size, 1)[:, None]

@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_mutual_info_score, roc_auc_score
 
 import neuronwidgets as nw
 from neuronwidgets.clustering.gram_matrix import gram_and_squares
-from neuronwidgets.clustering.rotation_null import TAILS, heavy, rotated, rotations
+from neuronwidgets.clustering.rotation_null import TAIL_RATIO, heavy_tailed, rotated, rotations
 from neuronwidgets.concepts.scores import Neurons
 from neuronwidgets.concepts.scores.polysemanticity import check_draws, polysemanticity
 
@@ -290,16 +290,16 @@ def test_the_spread_after_a_rotation_is_known() -> None:
     far = np.diag(np.diag(one))
     for factor in (0.9, 1.1):
         # Diagonals that vary by just under and over what `heavy` allows, all else equal.
-        target = np.sqrt(TAILS * factor * spread / np.diag(one).var())
+        target = np.sqrt(TAIL_RATIO * factor * spread / np.diag(one).var())
         moved = one - far + np.diag(one.trace() / 12 + (np.diag(one) - one.trace() / 12) * target)
-        assert heavy(moved) == (factor > 1)
+        assert heavy_tailed(moved) == (factor > 1)
 
 
 def test_what_has_tails_keeps_its_distances_from_the_mean() -> None:
     points = cloud(np.random.default_rng(1), 12, 4)
     points[5] *= 9
     one, _ = gram_and_squares(torch.from_numpy(points.copy()))
-    assert heavy(one)
+    assert heavy_tailed(one)
     for made in rotated(one, next(rotations(12, 5, 0))):
         np.testing.assert_allclose(np.sort(made.diagonal()), np.sort(one.diagonal()))
         assert np.linalg.matrix_rank(made, tol=1e-9) == 4
@@ -308,7 +308,7 @@ def test_what_has_tails_keeps_its_distances_from_the_mean() -> None:
 def test_directions_stay_directions() -> None:
     points = cloud(np.random.default_rng(0), 12, 8)
     one, _ = gram_and_squares(torch.from_numpy(points.copy()), "cosine")
-    assert not heavy(one)
+    assert not heavy_tailed(one)
     turns = next(rotations(12, 5, 0))
     made = rotated(one, turns, "cosine")
     np.testing.assert_allclose(np.diagonal(made, axis1=1, axis2=2), 1)
