@@ -267,7 +267,7 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
     [
         ({"top": 301}, ValueError, "more than there is"),
         ({"top": 1}, ValueError, "at least two samples"),
-        ({"method": "kmens"}, ValueError, "method='kmens'"),
+        ({"method": "kmens"}, ValueError, "got 'kmens'"),
         ({"method": "kmeans"}, ValueError, "one neuron at a time: nw.split"),
         ({"neurons": [70]}, IndexError, "neuron 70 is not in layer 'planted'"),
         ({"neurons": [1, 1]}, ValueError, "more than once"),
