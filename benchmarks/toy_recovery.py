@@ -218,7 +218,7 @@ def _vectors(made: Split, threshold: float) -> np.ndarray:
     """The concept vectors at a cut, but for their length."""
     tree = made.tree
     nodes = [n for n in tree.cut(threshold).tolist() if tree.size[n] >= made.min_size]
-    means = [made.vectors[tree.members(n)].mean(axis=0, dtype=np.float64) for n in nodes]
+    means = [made.vectors[tree.samples_of(n)].mean(axis=0, dtype=np.float64) for n in nodes]
     return np.stack(means) if means else np.zeros((0, made.vectors.shape[1]))
 
 

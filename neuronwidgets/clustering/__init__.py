@@ -1,1 +1,1 @@
-"""Arrays in, arrays out: clusterings, and how good they are. Nothing here knows of neurons."""
+"""Clusterings of points, and how good they are. Arrays in, arrays out; nothing knows of neurons."""

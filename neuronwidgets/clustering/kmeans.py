@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-ROUNDS = 300
-"""Lloyd's steps, at most."""
+MOST_STEPS = 300
+"""Steps of Lloyd's algorithm, at most, as in scikit-learn."""
 
 
 def kmeans(
@@ -13,15 +13,17 @@ def kmeans(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lloyd's algorithm on `B` sets of `n` points, each into its own number of clusters.
 
-    The best of `n_init` starts by k-means++ (Arthur & Vassilvitskii 2007) and one at `begun`, by
-    the sum of squared distances to the centroids. A centroid is not needed for its distance to a
-    point: `d2(i, A) = mean_A d2(i, .) - mean_AA d2 / 2`.
+    Of `n_init` starts by k-means++ (Arthur & Vassilvitskii 2007) and one at `begun`, the result
+    with the least sum of squared distances to the centroids. These distances follow from those of
+    points: `d2(i, A) = mean_A d2(i, .) - mean_AA d2 / 2`.
 
     Args:
         square: float64 `B x n x n`, squared Euclidean distances.
-        clusters: int `B`, how many clusters each gets; fewer where there are fewer distinct points.
-        begun: int `B x n`, clusters to begin with, numbered from 0.
-        n_init, seed: of k-means++.
+        clusters: int `B`, the number of clusters of each set; fewer where there are fewer distinct
+            points.
+        begun: int `B x n`, the clusters of one start, numbered from 0.
+        n_init: the number of starts by k-means++.
+        seed: seed of their draws.
 
     Returns:
         int64 `B x n`, each point's cluster, and float64 `B x n`, its squared distance to the
@@ -34,86 +36,91 @@ def kmeans(
     begun = np.minimum(begun, clusters[:, None] - 1)
     most = int(clusters.max())
     rng = np.random.default_rng(seed)
-    # The same draws for every set: what a set gets does not depend on those beside it.
+    # The same draws for every set: its result does not depend on the other sets.
     first, draws = rng.integers(n, size=n_init), rng.random((n_init, n))
-    best, away, least = begun.astype(np.int64), np.zeros((sets, n)), np.full(sets, np.inf)
-    real = np.arange(most) < clusters[:, None]
+    best, best_distance = begun.astype(np.int64), np.zeros((sets, n))
+    best_total = np.full(sets, np.inf)
+    exists = np.arange(most) < clusters[:, None]
     for start in range(-1, n_init):
         if start < 0:
-            label = begun
+            assignment = begun
         else:
-            label = _seeded(square, clusters, most, int(first[start]), draws[start])
-        label, far = _lloyd(square, label, real)
-        total = far.sum(axis=1)
-        # Not for what rounding leaves.
-        better = total < least * (1 - 1e-12)
-        best[better], away[better], least[better] = label[better], far[better], total[better]
-    return _numbered(best, most), away
+            assignment = _seeded(square, clusters, most, int(first[start]), draws[start])
+        assignment, squared_distance = _lloyd(square, assignment, exists)
+        total = squared_distance.sum(axis=1)
+        # A difference by rounding alone does not count.
+        better = total < best_total * (1 - 1e-12)
+        best[better], best_distance[better] = assignment[better], squared_distance[better]
+        best_total[better] = total[better]
+    return _numbered(best, most), best_distance
 
 
 def _seeded(
     square: np.ndarray, clusters: np.ndarray, most: int, first: int, draws: np.ndarray
 ) -> np.ndarray:
-    """k-means++: each next centre is a point, drawn by its squared distance to the nearest."""
+    """k-means++: each further centre is a point, drawn in proportion to its squared distance to
+    the nearest centre."""
     sets, n = square.shape[:2]
-    every = np.arange(sets)
-    near = square[:, first].copy()
-    label = np.zeros((sets, n), np.int64)
+    all_sets = np.arange(sets)
+    nearest_square = square[:, first].copy()
+    assignment = np.zeros((sets, n), np.int64)
     for centre in range(1, most):
-        sums = near.cumsum(axis=1)
-        at = (sums < draws[centre] * sums[:, -1:]).sum(axis=1)
-        far = square[every, np.minimum(at, n - 1)]
-        closer = (far < near) & (centre < clusters)[:, None]
-        label[closer] = centre
-        near[closer] = far[closer]
-    return label
+        sums = nearest_square.cumsum(axis=1)
+        drawn = (sums < draws[centre] * sums[:, -1:]).sum(axis=1)
+        squared_distance = square[all_sets, np.minimum(drawn, n - 1)]
+        closer = (squared_distance < nearest_square) & (centre < clusters)[:, None]
+        assignment[closer] = centre
+        nearest_square[closer] = squared_distance[closer]
+    return assignment
 
 
 def _lloyd(
-    square: np.ndarray, label: np.ndarray, real: np.ndarray
+    square: np.ndarray, assignment: np.ndarray, exists: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Until nothing moves: clusters and squared distances to centroids."""
-    sets, n = label.shape
-    each, points = np.arange(sets)[:, None], np.arange(n)
-    label = label.copy()
-    far = np.zeros((sets, n))
+    """Clusters after which nothing moves, and squared distances to their centroids."""
+    sets, n = assignment.shape
+    all_sets, points = np.arange(sets)[:, None], np.arange(n)
+    assignment = assignment.copy()
+    squared_distance = np.zeros((sets, n))
     moving = np.arange(sets)
-    for _ in range(ROUNDS):
-        member = (label[moving, :, None] == np.arange(real.shape[1])).astype(np.float64)
-        size = member.sum(axis=1)
-        share = member / np.maximum(size, 1)[:, None]
-        to = square[moving] @ share
-        to -= np.einsum("bik,bik->bk", share, to)[:, None] / 2
-        np.maximum(to, 0, out=to)
-        to[~np.broadcast_to((real[moving] & (size > 0))[:, None], to.shape)] = np.inf
-        here = each[: len(moving)]
-        own = to[here, points, label[moving]]
-        new = to.argmin(axis=2)
-        nearest = to[here, points, new]
+    for _ in range(MOST_STEPS):
+        membership = (assignment[moving, :, None] == np.arange(exists.shape[1])).astype(np.float64)
+        size = membership.sum(axis=1)
+        share = membership / np.maximum(size, 1)[:, None]
+        to_centroids = square[moving] @ share
+        to_centroids -= np.einsum("bik,bik->bk", share, to_centroids)[:, None] / 2
+        np.maximum(to_centroids, 0, out=to_centroids)
+        absent = ~(exists[moving] & (size > 0))
+        to_centroids[np.broadcast_to(absent[:, None], to_centroids.shape)] = np.inf
+        set_index = all_sets[: len(moving)]
+        own_distance = to_centroids[set_index, points, assignment[moving]]
+        new_assignment = to_centroids.argmin(axis=2)
+        nearest = to_centroids[set_index, points, new_assignment]
         # A point that is as near to its own centroid stays.
-        new = np.where(nearest < own, new, label[moving])
-        far[moving] = own
-        for i in np.flatnonzero((real[moving] & (size == 0)).any(axis=1)):
+        new_assignment = np.where(nearest < own_distance, new_assignment, assignment[moving])
+        squared_distance[moving] = own_distance
+        for i in np.flatnonzero((exists[moving] & (size == 0)).any(axis=1)):
             # An empty cluster takes the point that is farthest from its centroid.
             gaps = nearest[i].copy()
-            for empty in np.flatnonzero(real[moving[i]] & (size[i] == 0)):
-                gaps[np.bincount(new[i], minlength=len(size[i]))[new[i]] == 1] = -1
+            for empty in np.flatnonzero(exists[moving[i]] & (size[i] == 0)):
+                sizes = np.bincount(new_assignment[i], minlength=len(size[i]))
+                gaps[sizes[new_assignment[i]] == 1] = -1
                 taken = int(gaps.argmax())
-                new[i, taken], gaps[taken] = empty, -1
-        changed = (new != label[moving]).any(axis=1)
-        label[moving] = new
+                new_assignment[i, taken], gaps[taken] = empty, -1
+        changed = (new_assignment != assignment[moving]).any(axis=1)
+        assignment[moving] = new_assignment
         moving = moving[changed]
         if len(moving) == 0:
             break
-    return label, far
+    return assignment, squared_distance
 
 
-def _numbered(label: np.ndarray, most: int) -> np.ndarray:
+def _numbered(assignment: np.ndarray, most: int) -> np.ndarray:
     """The same clusters, numbered in the order of their first points."""
-    sets, n = label.shape
+    sets, n = assignment.shape
     first = np.full((sets, most), n)
-    each = np.arange(sets)
+    all_sets = np.arange(sets)
     for point in range(n - 1, -1, -1):
-        first[each, label[:, point]] = point
+        first[all_sets, assignment[:, point]] = point
     rank = first.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    return np.take_along_axis(rank, label, 1)
+    return np.take_along_axis(rank, assignment, 1)

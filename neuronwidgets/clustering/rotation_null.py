@@ -1,15 +1,16 @@
-"""Trees of as many samples, of the same shape, that have no clusters: a rotation test.
+"""A null model without clusters for the tree of some samples: a rotation test.
 
 Wedderburn 1975, *Random rotations and multivariate normal simulation*; Langsrud 2005, *Rotation
 tests*, Statistics and Computing 15: for centred samples `X` (`n x D`) and a Haar-random rotation
 `Q` about the mean, `Q X` has the mean and covariance of `X`, and if the rows are Gaussian with any
 covariance, its distribution. Only dot products are needed: `Q G Q'`.
 
-Two amendments for what activations are (docs/explanation/scores.md says what they do). Samples
-further out than Gaussian ones would be make clusters of their own: where there are such
-tails, the rotated samples are moved along their directions to the distances from the mean that the
-samples have, the nearest to the nearest. Else, where the samples are of unit length (cosine), so
-are the rotated ones.
+Activations are not Gaussian, so there are two amendments (docs/explanation/scores.md says what they
+do).
+
+- Heavy tails: samples further out than Gaussian ones make clusters of their own. So the rotated
+  samples get the distances from the mean that the samples have, by rank, in their own directions.
+- Otherwise, where the samples are of unit length (cosine), so are the rotated ones.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from neuronwidgets.clustering.silhouette import silhouettes
 
 BLOCK = 1 << 18
 """Numbers in a block of rotations: 2 MB."""
-MOST = 10
-"""Cuts of more concepts are not looked at."""
-TAILS = 1.5
-"""So many times the variance that Gaussian samples would have: more than chance gives 100."""
+MOST_CONCEPTS = 10
+"""Concepts in a cut whose silhouette counts, at most."""
+TAIL_RATIO = 1.5
+"""Variance of the squared distances from the mean, as a multiple of that of Gaussian samples. Tails
+are heavy above it: 100 Gaussian samples do not reach it by chance."""
 
 
 def rotations(n: int, draws: int, seed: int) -> Iterator[np.ndarray]:
@@ -49,44 +51,48 @@ def rotations(n: int, draws: int, seed: int) -> Iterator[np.ndarray]:
 
 def rotated(gram: np.ndarray, turns: np.ndarray, metric: str = "euclidean") -> np.ndarray:
     """Gram matrices of samples about their mean (`n x n`) after `B` rotations: `B x n x n`."""
-    made = (turns.reshape(-1, len(gram)) @ gram).reshape(turns.shape) @ turns.swapaxes(1, 2)
-    own = np.diagonal(gram)
-    if heavy(gram):
-        wanted = np.sqrt(np.sort(np.maximum(own, 0)))
+    products = (turns.reshape(-1, len(gram)) @ gram).reshape(turns.shape) @ turns.swapaxes(1, 2)
+    squares = np.diagonal(gram)
+    if heavy_tailed(gram):
+        wanted = np.sqrt(np.sort(np.maximum(squares, 0)))
     elif metric == "cosine":
-        # About the origin again: of `|c + m| = 1` with mean `c` of 0 follow `|m|^2` and `c . m`.
-        toward = turns @ ((own.mean() - own) / 2)
-        made += toward[:, :, None] + toward[:, None, :] + max(0.0, 1 - own.mean())
+        # Back from the mean `m` to the origin. A sample is `c + m`, where the `c` have mean 0, and
+        # its length is 1: from that follow `|m|^2` and `c . m`.
+        along_mean = turns @ ((squares.mean() - squares) / 2)
+        products += along_mean[:, :, None] + along_mean[:, None, :] + max(0.0, 1 - squares.mean())
         wanted = np.ones(len(gram))
     else:
-        return made
-    norms = np.sqrt(np.maximum(np.diagonal(made, axis1=1, axis2=2), 0))
+        return products
+    norms = np.sqrt(np.maximum(np.diagonal(products, axis1=1, axis2=2), 0))
     rank = norms.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
     scale = np.divide(wanted[rank], norms, out=np.zeros_like(norms), where=norms > 0)
-    made *= scale[:, :, None]
-    made *= scale[:, None, :]
-    return made
+    products *= scale[:, :, None]
+    products *= scale[:, None, :]
+    return products
 
 
-def heavy(gram: np.ndarray) -> bool:
+def heavy_tailed(gram: np.ndarray) -> bool:
     """Whether the squared distances from the mean vary far more than a rotation makes them.
 
     A row `q` of a rotation is uniform on a sphere of `n - 1` dimensions with
     `|q|^2 = (n - 1) / n`, so `E (q' G q)^2 = |q|^4 (tr(G)^2 + 2 tr(G^2)) / ((n - 1) (n + 1))`.
     """
     n = len(gram)
-    # So that squares fit whatever the scale.
+    # Whatever the scale, squares then fit in float64.
     gram = gram / (np.abs(gram).max() or 1)
     square = np.trace(gram) ** 2
     fourth = (square + 2 * np.square(gram).sum()) * (n - 1) / (n**2 * (n + 1))
-    return bool(np.diagonal(gram).var() > TAILS * (fourth - square / n**2))
+    return bool(np.diagonal(gram).var() > TAIL_RATIO * (fourth - square / n**2))
 
 
 def distances(gram: np.ndarray, method: str, metric: str) -> np.ndarray:
-    """float64 `... x n x n`: distances of samples with Gram matrices `... x n x n`, as a linkage
-    has them; of "cosine" the samples are at unit length."""
-    own = np.diagonal(gram, axis1=-2, axis2=-1)
-    squares = own[..., :, None] + own[..., None, :] - 2 * gram
+    """Distances as a linkage has them, from Gram matrices: float64 `... x n x n`, both.
+
+    With the metric "cosine" the samples are of unit length. Only products are at hand, so nearly
+    equal samples are not measured again; silhouettes are means, and need no last digits.
+    """
+    norms = np.diagonal(gram, axis1=-2, axis2=-1)
+    squares = norms[..., :, None] + norms[..., None, :] - 2 * gram
     np.maximum(squares, 0, out=squares)
     out: np.ndarray = distances_of(squares, method, metric)
     return out
@@ -94,14 +100,14 @@ def distances(gram: np.ndarray, method: str, metric: str) -> np.ndarray:
 
 def separation(distances: np.ndarray, Z: np.ndarray, min_size: int) -> np.ndarray:
     """The largest silhouette of the cuts with 2 to 10 concepts, at least 0: float64 `B`."""
-    found = silhouettes(distances, Z, min_size, MOST)
-    return np.fmax.reduce(found, axis=1, initial=0)
+    scores = silhouettes(distances, Z, min_size, MOST_CONCEPTS)
+    return np.fmax.reduce(scores, axis=1, initial=0)
 
 
 def separations(
     gram: np.ndarray, method: str, metric: str, min_size: int, turns: np.ndarray
 ) -> np.ndarray:
-    """`separation` of samples after each of `B` rotations, as their own trees have it: `B`."""
+    """`separation` of samples after each of `B` rotations, by a tree of their own: float64 `B`."""
     from scipy.cluster.hierarchy import linkage
 
     apart = distances(rotated(gram, turns, metric), method, metric)

@@ -1,32 +1,33 @@
-"""The silhouette of every cut of many trees, along the trees, not by clustering again."""
+"""The silhouettes of all cuts of many trees at once."""
 
 from __future__ import annotations
 
 import numpy as np
 
 BLOCK = 1 << 19
-"""Numbers in a block: 4 MB."""
+"""Numbers in a block of trees: 4 MB."""
 SLICE = 1 << 15
-"""Numbers that stay in a core's cache: 256 kB."""
+"""Numbers in a block of cuts: 256 kB, which stay in a core's cache."""
 
 
 def silhouettes(distances: np.ndarray, Z: np.ndarray, min_size: int, most: int = 20) -> np.ndarray:
     """Mean silhouettes of the cuts of `B` trees of `n` samples: float64 `B x (n - 1)`.
 
     Entry `[b, m]` is that of the cut just below merge `m` (merges `0` to `m - 1` are done), over
-    the samples in concepts (clusters of at least `min_size`); the others are set aside as if they
-    were not there. -1 to 1, higher: further apart. NaN for fewer than two concepts, more than
-    `most`, or concepts that hold fewer than half of the samples.
+    the samples in concepts (clusters of at least `min_size`); the others are left out. -1 to 1,
+    higher: further apart. NaN for fewer than two concepts, for more than `most`, and for concepts
+    that hold fewer than half of the samples.
 
     Rousseeuw 1987, *Silhouettes*, J. Comput. Appl. Math. 20: `s = (b - a) / max(a, b)`, where `a`
     is a sample's mean distance to the others of its cluster and `b` that to the nearest other
-    cluster; 0 for a sample alone in its cluster. A node's distances to every sample are summed
-    once for all the cuts that have it as a cluster.
+    cluster; 0 for a sample alone in its cluster. The distances between a node and every sample
+    are summed once, for all cuts that have the node as a cluster.
 
     Args:
         distances: float64 `B x n x n`, symmetric, finite.
         Z: `B x (n - 1) x 4`, linkages in SciPy's format.
-        min_size, most: see above.
+        min_size: samples in a concept, at least.
+        most: concepts in a cut, at most.
     """
     trees, merges = Z.shape[:2]
     out = np.full((trees, merges), np.nan)
@@ -49,7 +50,7 @@ def _fill(out: np.ndarray, distances: np.ndarray, Z: np.ndarray, min_size: int, 
     big = size >= min_size
 
     def walk(of: np.ndarray) -> np.ndarray:
-        # Walking down a tree, a split changes a sum over its clusters by what its parts have.
+        # A sum over the clusters of every cut: going down, each split replaces a node by its parts.
         change = of[every, children].reshape(trees, merges, 2).sum(axis=2) - of[:, n:]
         return of[:, -1:] + np.cumsum(change[:, ::-1], axis=1)[:, ::-1]
 
@@ -60,7 +61,7 @@ def _fill(out: np.ndarray, distances: np.ndarray, Z: np.ndarray, min_size: int, 
     if len(tree) == 0:
         return
 
-    # The concepts of each cut: clusters that were born before it and die at it or after.
+    # The concepts of each cut: nodes made before it that merge at it or later.
     owner, node = np.nonzero(big)
     first = np.searchsorted(owner, np.arange(trees + 1))
     width = int(np.diff(first).max())
@@ -81,7 +82,7 @@ def _fill(out: np.ndarray, distances: np.ndarray, Z: np.ndarray, min_size: int, 
     chosen = np.full((trees, width), -1)
     chosen[owner, row[owner, place_used]] = node
     size_of = np.where(chosen < 0, 1, size[every, chosen])
-    inside = _members(children, parent, size, chosen)
+    inside = _samples_inside(children, parent, size, chosen)
     sums = inside.astype(np.float64) @ distances
     apart = np.where(inside, np.inf, sums / size_of[:, :, None]).reshape(-1, n)
     alone = np.maximum(size_of - 1, 1)[:, :, None]
@@ -117,14 +118,15 @@ def _total(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(b - a, high, out=np.zeros_like(a), where=good).sum(axis=1)
 
 
-def _members(
+def _samples_inside(
     children: np.ndarray, parent: np.ndarray, size: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray:
-    """bool `B x P x n`: which samples each of the nodes `chosen` holds; none for node -1."""
+    """bool `B x P x n`: whether each of the nodes `chosen` holds a sample; none for node -1."""
     trees, nodes = parent.shape
     n = (nodes + 1) // 2
     every = np.arange(trees)[:, None]
-    # Side by side from left to right: a node starts after all that is left of it, at each level.
+    # Leaves stand from left to right: a node starts where the siblings left of it and of its
+    # ancestors end.
     start = np.zeros_like(parent)
     start[every, children[:, 1::2]] = size[every, children[:, ::2]]
     jump = parent

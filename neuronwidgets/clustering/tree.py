@@ -1,4 +1,4 @@
-"""A linkage as a tree whose every cut is cheap."""
+"""A linkage as a tree that is quick to cut at any height."""
 
 from __future__ import annotations
 
@@ -47,31 +47,31 @@ class Tree:
         return float(self.height[-1])
 
     def cut(self, threshold: float) -> np.ndarray:
-        """The clusters whose merges are all at or below `threshold`, from left to right: nodes.
+        """The largest nodes whose merges are all at or below `threshold`, from left to right.
 
-        The same flat clusters as `scipy.cluster.hierarchy.fcluster(Z, threshold, "distance")`.
+        int32 `K`, the clusters of `scipy.cluster.hierarchy.fcluster(Z, threshold, "distance")`.
         """
         above = (self.parent < 0) | (self.height[self.parent] > threshold)
         nodes = np.flatnonzero((self.height <= threshold) & above)
         if len(nodes) == 0:
-            # Below every height: each sample for itself.
+            # Below every height each sample is a cluster.
             nodes = np.arange(self.n)
         return nodes[np.argsort(self.start[nodes])].astype(np.int32)
 
     def concepts(self, threshold: float, min_size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The clusters of at least `min_size` at a cut: nodes `K`, and each sample's concept.
+        """The clusters of at least `min_size` at a cut: their nodes and the assignment.
 
-        int32 `K`, from left to right, and int64 `n`, -1 for samples in none.
+        int32 `K`, from left to right, and int64 `n`, each sample's cluster, -1 for none.
         """
         nodes = self.cut(threshold)
         nodes = nodes[self.size[nodes] >= min_size]
-        labels = np.full(self.n, -1, np.int64)
+        assignment = np.full(self.n, -1, np.int64)
         for concept, node in enumerate(nodes):
-            labels[self.members(int(node))] = concept
-        return nodes, labels
+            assignment[self.samples_of(int(node))] = concept
+        return nodes, assignment
 
-    def members(self, node: int) -> np.ndarray:
-        """The samples of a node, from left to right."""
+    def samples_of(self, node: int) -> np.ndarray:
+        """int32, the samples of a node, from left to right."""
         start = self.start[node]
         return self.order[start : start + self.size[node]]
 
@@ -83,15 +83,15 @@ class Tree:
     def colors(self, min_size: int) -> np.ndarray:
         """A colour for every node: int16 `2n - 1`, an index into the palette, -1 for small nodes.
 
-        A concept keeps its colour as it loses its smaller part, which takes a colour that is not
-        on the screen. So a node's colour does not depend on the way that the cut came.
+        Where a concept splits, its larger part keeps its colour, and the smaller part takes one
+        that is not on the screen. A node's colour does not depend on earlier cuts.
         """
         n, nodes = self.n, 2 * self.n - 1
         color = np.full(nodes, -1, np.int16)
         track = np.full(nodes, -1, np.int32)
         big = self.size >= min_size
         born: list[float] = []
-        gone: list[float] = []
+        ends: list[float] = []
         for node in range(nodes - 1, -1, -1):
             if not big[node]:
                 continue
@@ -101,29 +101,29 @@ class Tree:
             else:
                 track[node] = len(born)
                 born.append(np.inf if parent < 0 else float(self.height[parent]))
-                gone.append(0.0)
-            gone[track[node]] = float(self.height[node])
+                ends.append(0.0)
+            ends[track[node]] = float(self.height[node])
         used: list[tuple[float, int]] = []
         free: list[int] = []
         slot = [0] * len(born)
-        extra = 0
+        slots = 0
         for i in sorted(range(len(born)), key=lambda i: -born[i]):
             while used and -used[0][0] >= born[i]:
                 heapq.heappush(free, heapq.heappop(used)[1])
             if not free:
-                heapq.heappush(free, extra)
-                extra += 1
+                heapq.heappush(free, slots)
+                slots += 1
             slot[i] = heapq.heappop(free)
-            heapq.heappush(used, (-gone[i], slot[i]))
+            heapq.heappush(used, (-ends[i], slot[i]))
         color[track >= 0] = np.array(slot, np.int16)[track[track >= 0]]
         return color
 
     def inherit(self, nodes: Sequence[int], anchors: Sequence[int]) -> list[int]:
-        """Which anchor each of `nodes` takes: the index into `anchors`, or -1.
+        """The anchor that each of `nodes` takes: an index into `anchors`, or -1.
 
-        An anchor is the node at which a user gave a name. The pair with the largest overlap is
-        served first (then the smaller anchor, then the smaller node number); each anchor goes to
-        one node and each node takes one anchor.
+        An anchor is the node at which a user gave a name. Each anchor goes to one node and each
+        node takes one anchor. Pairs with the largest overlap come first, then those with the
+        smaller anchor, then those with the smaller node number.
         """
         pairs = []
         for a, anchor in enumerate(anchors):
@@ -156,27 +156,27 @@ class Trees:
     @classmethod
     def of(cls, Z: np.ndarray) -> Trees:
         """From linkages `Z`, `B x (n - 1) x 4`."""
-        many, n = len(Z), Z.shape[1] + 1
-        nodes, tree = 2 * n - 1, np.arange(many)[:, None]
-        size = np.concatenate([np.ones((many, n)), Z[:, :, 3]], axis=1).astype(np.int32)
+        count, n = len(Z), Z.shape[1] + 1
+        nodes, tree = 2 * n - 1, np.arange(count)[:, None]
+        size = np.concatenate([np.ones((count, n)), Z[:, :, 3]], axis=1).astype(np.int32)
         height = np.maximum.accumulate(Z[:, :, 2], axis=1)
-        height = np.concatenate([np.zeros((many, n)), height], axis=1)
+        height = np.concatenate([np.zeros((count, n)), height], axis=1)
         left, right = Z[:, :, 0].astype(np.int32), Z[:, :, 1].astype(np.int32)
-        more, less = size[tree, right], size[tree, left]
-        swap = (more > less) | ((more == less) & (right < left))
+        right_size, left_size = size[tree, right], size[tree, left]
+        swap = (right_size > left_size) | ((right_size == left_size) & (right < left))
         left, right = np.where(swap, right, left), np.where(swap, left, right)
-        # The root is its own parent meanwhile.
-        parent = np.full((many, nodes), nodes - 1, np.int32)
+        # Until the end the root is its own parent.
+        parent = np.full((count, nodes), nodes - 1, np.int32)
         parent[tree, left] = parent[tree, right] = np.arange(n, nodes)
-        # A right child stands behind its sibling: what the way up to the root adds up to.
-        start = np.zeros((many, nodes), np.int32)
+        # A right child begins where its sibling ends; the sum over all ancestors is the start.
+        start = np.zeros((count, nodes), np.int32)
         start[tree, right] = size[tree, left]
         above = parent
         while (above != nodes - 1).any():
             start += start[tree, above]
             above = above[tree, above]
         parent[:, -1] = -1
-        order = np.empty((many, n), np.int32)
+        order = np.empty((count, n), np.int32)
         order[tree, start[:, :n]] = np.arange(n)
         return cls(np.stack([left, right], axis=2), height, size, start, parent, order)
 
@@ -193,19 +193,20 @@ class Trees:
             self.order[i],
         )
 
-    def members(self, threshold: np.ndarray, min_size: int) -> np.ndarray:
-        """`Tree.concepts` of each tree at its own threshold (`B`): int64 `B x n`."""
+    def assignment(self, threshold: np.ndarray, min_size: int) -> np.ndarray:
+        """The assignment of `Tree.concepts`, each tree at its own threshold (`B`): int64
+        `B x n`."""
         tree = np.arange(len(self))[:, None]
         n = self.order.shape[1]
         up = np.where(self.parent < 0, 2 * n - 2, self.parent)
-        low = self.height[tree, up] <= threshold[:, None]
-        top = np.where(low, up, np.arange(2 * n - 1))
+        merged = self.height[tree, up] <= threshold[:, None]
+        top = np.where(merged, up, np.arange(2 * n - 1))
         while True:
             higher = top[tree, top]
             if (higher == top).all():
                 break
             top = higher
-        # Along the drawing, a concept begins where the cluster changes.
+        # From left to right, a concept begins where the cluster changes.
         cluster = top[tree, self.order]
         large = self.size[tree, cluster] >= min_size
         begins = np.ones_like(large)
@@ -221,21 +222,26 @@ def identities(
 ) -> tuple[list[int], list[str | None]]:
     """Palette slot and user's name of each of `nodes`.
 
-    `colors` is `tree.colors(min_size)`, `names` maps the nodes that were named to their names. A
-    name goes with its colour to the cluster that has most of the concept that was named; the
-    cluster that had this colour takes the other's.
+    A name takes its colour to the cluster that holds most of the concept that was named. The
+    cluster that had this colour takes the other one's.
+
+    Args:
+        tree: the tree of the nodes.
+        colors: `tree.colors(min_size)`.
+        nodes: the clusters on the screen.
+        names: the user's names, by the nodes at which they were given.
     """
     slots = [int(colors[node]) for node in nodes]
     anchors = list(names)
-    given: list[str | None] = [None] * len(slots)
+    node_names: list[str | None] = [None] * len(slots)
     for i, a in enumerate(tree.inherit(nodes, anchors)):
         if a < 0:
             continue
-        given[i] = names[anchors[a]]
+        node_names[i] = names[anchors[a]]
         wanted = int(colors[anchors[a]])
         if wanted < 0:
             continue
         if wanted in slots:
             slots[slots.index(wanted)] = slots[i]
         slots[i] = wanted
-    return slots, given
+    return slots, node_names

@@ -18,7 +18,7 @@ Named = list[tuple[str, np.ndarray]]
 
 def named(tree: Tree, places: np.ndarray, names: Mapping[int, str]) -> Named:
     """The names of some nodes, with their samples; `places` are those of all `n` samples."""
-    return [(name, places[tree.members(node)]) for node, name in names.items()]
+    return [(name, places[tree.samples_of(node)]) for node, name in names.items()]
 
 
 def anchored(split: Split, kept: Named) -> dict[int, str]:

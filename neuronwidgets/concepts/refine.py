@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.kmeans import kmeans
 from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.methods.method import whole
@@ -97,7 +97,7 @@ def _by_distances(
 ) -> tuple[np.ndarray, np.ndarray]:
     import torch
 
-    _, square = gram(torch.from_numpy(points))
+    _, square = gram_and_squares(torch.from_numpy(points))
     member, far = kmeans(square[None], np.array([clusters]), begun[None], n_init, seed)
     return member[0], far[0]
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.linkage.engine import at_unit_length, distances_of
 from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.concepts import Concepts
@@ -166,7 +166,7 @@ class Split:
         """float64 `n x n`: the distances that the linkage began with."""
         if self.clustering.distances is not None:
             return self.clustering.distances
-        squares = gram(self.clustered.astype(np.float64))[1]
+        squares = gram_and_squares(self.clustered.astype(np.float64))[1]
         distances: np.ndarray = distances_of(squares, self.linkage, self.metric)
         return distances
 

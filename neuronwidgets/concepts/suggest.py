@@ -316,7 +316,7 @@ def _stability(
     every = np.unique(np.concatenate(nodes))
     groups = np.zeros((len(every), tree.n), bool)
     for group, node in zip(groups, every, strict=True):
-        group[tree.members(int(node))] = True
+        group[tree.samples_of(int(node))] = True
     resamples = resamples_of(tree.n)
     share = yield from recurring(split.distances, split.linkage, groups, resamples)
     means = [share[np.searchsorted(every, own)] for own in nodes]

@@ -160,7 +160,7 @@ def test_click_a_subtree(notebook: Any) -> None:
     chosen = notebook.python("print(sorted(explorer.selection))")
     inside = notebook.python(
         "tree = explorer.split.tree\n"
-        "print(any(sorted(explorer.split.index[tree.members(n)]) == sorted(explorer.selection)"
+        "print(any(sorted(explorer.split.index[tree.samples_of(n)]) == sorted(explorer.selection)"
         " for n in tree.cut(explorer.threshold)))"
     )
     assert chosen != "[]"

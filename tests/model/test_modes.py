@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -25,8 +24,8 @@ from transformers import (
 )
 
 import neuronwidgets as nw
-from neuronwidgets.clustering.linkage import engine
 from neuronwidgets.clustering.linkage.engine import METRICS
+from neuronwidgets.clustering.linkage.tuning import Tuning
 from neuronwidgets.concepts.retrieval import BY
 from neuronwidgets.interventions.completions import completing
 
@@ -144,8 +143,7 @@ def trees(w: SimpleNamespace, _: Path) -> Any:
     points = w.acts.values[:60]
     pairs = [(method, metric) for method, metrics in METRICS.items() for metric in metrics]
     plain = [nw.linkage(points, *pair) for pair in pairs]
-    with mock.patch.object(engine, "LARGE", 0):
-        large = [nw.linkage(points, *pair) for pair in pairs]
+    large = [nw.linkage(points, *pair, tuning=Tuning(scipy_work=0)) for pair in pairs]
     return [*plain, *large, nw.linkage(torch.from_numpy(points))]
 
 

@@ -24,7 +24,7 @@ def groups(count: int) -> nw.Activations:
 
 def names(made: Split, kept: Any) -> dict[str, set[int]]:
     found = anchored(made, kept)
-    return {name: set(made.index[made.tree.members(n)].tolist()) for n, name in found.items()}
+    return {name: set(made.index[made.tree.samples_of(n)].tolist()) for n, name in found.items()}
 
 
 def test_names_come_back_to_the_same_nodes_of_the_same_tree() -> None:
@@ -37,7 +37,7 @@ def test_a_name_goes_where_most_of_its_samples_are() -> None:
     old = nw.split(groups(90), 0, top=60)
     new = nw.split(groups(102), 0, top=60)
     node = int(old.cut().nodes[0])
-    mine = set(old.index[old.tree.members(node)].tolist())
+    mine = set(old.index[old.tree.samples_of(node)].tolist())
     found = names(new, named(old.tree, old.places, {node: "mine"}))
     kinds = {row % 3 for row in mine}
     assert {row % 3 for row in found["mine"]} == kinds
@@ -47,9 +47,9 @@ def test_a_name_goes_where_most_of_its_samples_are() -> None:
 def test_of_two_names_the_larger_overlap_is_served_first() -> None:
     made = nw.split(groups(90), 0, top=60)
     node = int(made.cut().nodes[0])
-    places = made.places[made.tree.members(node)]
+    places = made.places[made.tree.samples_of(node)]
     found = names(made, [("most of it", places[:-1]), ("all of it", places)])
-    assert found["all of it"] == set(made.index[made.tree.members(node)].tolist())
+    assert found["all of it"] == set(made.index[made.tree.samples_of(node)].tolist())
     assert found["most of it"] < found["all of it"]
 
 

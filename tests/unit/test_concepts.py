@@ -40,7 +40,7 @@ def test_labels_sizes_and_nodes_are_the_clusters_of_the_tree(made: Split) -> Non
     assert concepts.sizes.tolist() == [12, 12, 12]
     assert concepts.unassigned == 0
     for k, node in enumerate(concepts.nodes):
-        assert set(np.flatnonzero(concepts.assignment == k)) == set(made.tree.members(int(node)))
+        assert set(np.flatnonzero(concepts.assignment == k)) == set(made.tree.samples_of(int(node)))
 
 
 def test_clusters_under_the_minimum_are_set_aside(made: Split) -> None:

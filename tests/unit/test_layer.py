@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics import adjusted_rand_score
 
 import neuronwidgets as nw
-from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.tree import Tree, Trees
 from neuronwidgets.concepts.layer import pipeline as making
 from neuronwidgets.concepts.layer.partial import padded, unpadded
@@ -269,7 +269,7 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
     [
         ({"top": 301}, ValueError, "more than there is"),
         ({"top": 1}, ValueError, "at least two samples"),
-        ({"method": "kmens"}, ValueError, "method='kmens'"),
+        ({"method": "kmens"}, ValueError, "got 'kmens'"),
         ({"method": "kmeans"}, ValueError, "one neuron at a time: nw.split"),
         ({"neurons": [70]}, IndexError, "neuron 70 is not in layer 'planted'"),
         ({"neurons": [1, 1]}, ValueError, "more than once"),
@@ -358,7 +358,7 @@ def test_many_trees_are_as_one(acts: nw.Activations) -> None:
     assert len(trees) == 70
     for share, size in itertools.product((0, 0.1, 0.5, 0.9, 1.0, 2.0), (1, 2, 5, 50)):
         thresholds = layer.Z[:, -1, 2] * share
-        members = trees.members(thresholds, size)
+        members = trees.assignment(thresholds, size)
         for i in range(0, 70, 9):
             one = Tree.of(layer.Z[i])
             np.testing.assert_array_equal(members[i], one.concepts(thresholds[i], size)[1])
@@ -374,7 +374,7 @@ def test_gram(metric: str, shift: float) -> None:
     points[10:20] = points[0]
     points[20:30] = points[1] + rng.normal(size=(10, 20)) * 1e-7
     points += shift
-    products, square = gram(torch.from_numpy(points.copy()), metric)
+    products, square = gram_and_squares(torch.from_numpy(points.copy()), metric)
     if metric == "cosine":
         points = points / np.linalg.norm(points, axis=1, keepdims=True)
     centred = points - points.mean(0)

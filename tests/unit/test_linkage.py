@@ -43,7 +43,7 @@ def degenerate_cases() -> dict[str, np.ndarray]:
 def flat(tree: Tree, threshold: float) -> np.ndarray:
     labels = np.full(tree.n, -1)
     for number, node in enumerate(tree.cut(threshold)):
-        labels[tree.members(int(node))] = number
+        labels[tree.samples_of(int(node))] = number
     assert (labels >= 0).all()
     return labels
 
@@ -188,9 +188,9 @@ def test_the_input_is_left_alone() -> None:
     [
         ([[1, 2], [np.nan, 1]], "ward", None, "sample 1 holds NaN or inf"),
         ([[np.inf, 2], [0, 1]], "ward", None, "sample 0 holds NaN or inf"),
-        (np.zeros((0, 3)), "ward", None, r"shape \(0, 3\).*samples x neurons"),
-        (np.zeros((3, 0)), "ward", None, r"shape \(3, 0\).*samples x neurons"),
-        ([1.0, 2.0], "ward", None, r"shape \(2,\).*samples x neurons"),
+        (np.zeros((0, 3)), "ward", None, r"samples x neurons.*got shape \(0, 3\)"),
+        (np.zeros((3, 0)), "ward", None, r"samples x neurons.*got shape \(3, 0\)"),
+        ([1.0, 2.0], "ward", None, r"samples x neurons.*got shape \(2,\)"),
         (np.zeros((2, 2, 2)), "ward", None, "samples x neurons"),
         ([["a", "b"], ["c", "d"]], "ward", None, "not a matrix of numbers"),
         ([[1, 2], [3]], "ward", None, "not a matrix of numbers"),
@@ -200,7 +200,7 @@ def test_the_input_is_left_alone() -> None:
             [[1, 2], [0, 1]],
             "median",
             None,
-            "'median'; one of 'ward', 'average', 'complete'",
+            "one of 'ward', 'average', 'complete', 'single', got 'median'",
         ),
         ([[1, 2], [0, 1]], "ward", "sqeuclidean", "takes 'euclidean' or 'cosine'"),
         ([[1, 2], [0, 1]], "average", "cityblock", "takes 'cosine' or 'euclidean'"),

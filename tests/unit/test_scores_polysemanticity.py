@@ -12,8 +12,8 @@ from scipy.stats import kstest
 from sklearn.metrics import adjusted_mutual_info_score, roc_auc_score
 
 import neuronwidgets as nw
-from neuronwidgets.clustering.gram import gram
-from neuronwidgets.clustering.rotation_null import TAILS, heavy, rotated, rotations
+from neuronwidgets.clustering.gram_matrix import gram_and_squares
+from neuronwidgets.clustering.rotation_null import TAIL_RATIO, heavy_tailed, rotated, rotations
 from neuronwidgets.concepts.scores import Neurons
 from neuronwidgets.concepts.scores.polysemanticity import check_draws, polysemanticity
 
@@ -37,7 +37,9 @@ def batch(
         acts,
         np.tile(np.arange(n, 0.0, -1), (count, 1)),
         np.tile(np.arange(n), (count, 1)),
-        np.stack([gram(torch.from_numpy(x.astype(np.float64)), metric)[0] for x in vectors]),
+        np.stack(
+            [gram_and_squares(torch.from_numpy(x.astype(np.float64)), metric)[0] for x in vectors]
+        ),
         np.stack([linkage(x, method, by) for x in linked]),
         np.zeros((count, n), np.int64) if members is None else members,
         method,
@@ -282,22 +284,22 @@ def test_rotations() -> None:
 
 
 def test_the_spread_after_a_rotation_is_known() -> None:
-    one, _ = gram(torch.from_numpy(cloud(np.random.default_rng(0), 12, 4)))
+    one, _ = gram_and_squares(torch.from_numpy(cloud(np.random.default_rng(0), 12, 4)))
     turns = np.concatenate(list(rotations(12, 4000, 0)))
     spread = np.diagonal(turns @ one @ turns.swapaxes(1, 2), axis1=1, axis2=2).var(axis=1).mean()
     far = np.diag(np.diag(one))
     for factor in (0.9, 1.1):
         # Diagonals that vary by just under and over what `heavy` allows, all else equal.
-        target = np.sqrt(TAILS * factor * spread / np.diag(one).var())
+        target = np.sqrt(TAIL_RATIO * factor * spread / np.diag(one).var())
         moved = one - far + np.diag(one.trace() / 12 + (np.diag(one) - one.trace() / 12) * target)
-        assert heavy(moved) == (factor > 1)
+        assert heavy_tailed(moved) == (factor > 1)
 
 
 def test_what_has_tails_keeps_its_distances_from_the_mean() -> None:
     points = cloud(np.random.default_rng(1), 12, 4)
     points[5] *= 9
-    one, _ = gram(torch.from_numpy(points.copy()))
-    assert heavy(one)
+    one, _ = gram_and_squares(torch.from_numpy(points.copy()))
+    assert heavy_tailed(one)
     for made in rotated(one, next(rotations(12, 5, 0))):
         np.testing.assert_allclose(np.sort(made.diagonal()), np.sort(one.diagonal()))
         assert np.linalg.matrix_rank(made, tol=1e-9) == 4
@@ -305,8 +307,8 @@ def test_what_has_tails_keeps_its_distances_from_the_mean() -> None:
 
 def test_directions_stay_directions() -> None:
     points = cloud(np.random.default_rng(0), 12, 8)
-    one, _ = gram(torch.from_numpy(points.copy()), "cosine")
-    assert not heavy(one)
+    one, _ = gram_and_squares(torch.from_numpy(points.copy()), "cosine")
+    assert not heavy_tailed(one)
     turns = next(rotations(12, 5, 0))
     made = rotated(one, turns, "cosine")
     np.testing.assert_allclose(np.diagonal(made, axis1=1, axis2=2), 1)

@@ -39,8 +39,8 @@ def test_size_start_order_and_children_agree(points: np.ndarray) -> None:
     assert n == len(points)
     assert sorted(tree.order.tolist()) == list(range(n))
     assert tree.parent[-1] == -1
-    assert tree.members(2 * n - 2).tolist() == tree.order.tolist()
-    assert all(tree.members(leaf).tolist() == [leaf] for leaf in range(n))
+    assert tree.samples_of(2 * n - 2).tolist() == tree.order.tolist()
+    assert all(tree.samples_of(leaf).tolist() == [leaf] for leaf in range(n))
     for merge, (left, right) in enumerate(tree.children):
         node = n + merge
         assert tree.parent[left] == tree.parent[right] == node
@@ -56,7 +56,7 @@ def test_every_cut_is_a_partition_from_left_to_right(points: np.ndarray) -> None
     tree = Tree.of(linkage(points))
     for threshold in [*thresholds(tree), -1.0, float("inf")]:
         nodes = tree.cut(threshold)
-        members = np.concatenate([tree.members(int(node)) for node in nodes])
+        members = np.concatenate([tree.samples_of(int(node)) for node in nodes])
         assert members.tolist() == tree.order.tolist()
     assert len(tree.cut(-1.0)) == tree.n
     assert len(tree.cut(tree.top)) == len(tree.cut(float("inf"))) == 1
@@ -125,7 +125,7 @@ def test_names_are_one_to_one_and_do_not_depend_on_the_way(
     assert len(set(used)) == len(used)
     for node, anchor in zip(nodes, taken, strict=True):
         if anchor >= 0:
-            assert set(tree.members(node)) & set(tree.members(anchors[anchor]))
+            assert set(tree.samples_of(node)) & set(tree.samples_of(anchors[anchor]))
     # The order in which names were given does not matter.
     order = data.draw(st.permutations(range(len(anchors))))
     names = {anchors[i]: f"name {anchors[i]}" for i in order}

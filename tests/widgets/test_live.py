@@ -194,7 +194,7 @@ def test_what_a_user_chose_stays(model: Stepped, running: Any) -> None:
     explorer.refined = True
     assert explorer.wait(SOON)
     node = explorer.concepts.nodes[0]
-    before = set(map(tuple, explorer.split.places[explorer.split.tree.members(node)].tolist()))
+    before = set(map(tuple, explorer.split.places[explorer.split.tree.samples_of(node)].tolist()))
     explorer.refined = False
     explorer.rename(0, "mine")
     row = int(explorer.split.index[3])
@@ -209,11 +209,12 @@ def test_what_a_user_chose_stays(model: Stepped, running: Any) -> None:
     assert explorer.concepts.colors[explorer.concepts.names.index("mine")] == color
     tree = explorer.split.tree
     (node,) = map(int, explorer.names)
-    after = set(map(tuple, explorer.split.places[tree.members(node)].tolist()))
+    after = set(map(tuple, explorer.split.places[tree.samples_of(node)].tolist()))
     at = {place: i for i, place in enumerate(map(tuple, explorer.split.places.tolist()))}
     there = {at[place] for place in before if place in at}
     best = max(
-        len(there & set(tree.members(n).tolist())) / len(there | set(tree.members(n).tolist()))
+        len(there & set(tree.samples_of(n).tolist()))
+        / len(there | set(tree.samples_of(n).tolist()))
         for n in range(2 * tree.n - 1)
     )
     assert len(before & after) / len(before | after) <= best + 1e-9

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.clustering.linkage.tuning import DEFAULT, Tuning
 from neuronwidgets.core.arrays import dense, number_array
 from neuronwidgets.core.modes import own_modes
 
@@ -15,7 +16,7 @@ METRICS = {
     "complete": ("euclidean", "cosine"),
     "single": ("euclidean", "cosine"),
 }
-"""Each method and the metrics it takes; the first is its default."""
+"""Each method and the metrics that it takes; the first is its default."""
 
 LINEAR = {
     ("ward", "euclidean"),
@@ -23,50 +24,48 @@ LINEAR = {
     ("average", "cosine"),
     ("average", "sqeuclidean"),
 }
-"""What centroids can say, so that no matrix of distances is needed."""
+"""Methods and metrics whose criterion follows from centroids: memory is linear in the samples."""
 
-MOST = 25_000
-"""More samples than this are refused where all distances are needed: SciPy takes 16 bytes for each
-pair (5 GB)."""
-
-SMALL = 1e-30
-"""Squares above this have lost nothing, in float32 either."""
-LARGE = 1_500_000_000
-"""From so many samples x samples x (neurons + 64) on, our kernels beat SciPy (0.2 s)."""
+SAFE_SQUARE = 1e-30
+"""Sums of squares above this have lost nothing to underflow, in float32 either."""
 
 
 def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
     """`(method, metric)`, with the method's own metric where none is given."""
     if method not in METRICS:
-        raise ValueError(f"method={method!r}; one of {', '.join(map(repr, METRICS))} is needed.")
+        raise ValueError(f"method must be one of {', '.join(map(repr, METRICS))}, got {method!r}.")
     metric = METRICS[method][0] if metric is None else metric
     if metric not in METRICS[method]:
         allowed = " or ".join(map(repr, METRICS[method]))
         raise ValueError(
-            f"metric={metric!r} does not go with method={method!r}, which takes {allowed}."
+            f"metric {metric!r} does not go with method={method!r}, which takes {allowed}."
         )
     return method, metric
 
 
 def require_directions(points: Any, rows: np.ndarray) -> None:
-    """Refuse all-zero points under cosine; `rows` are the numbers by which the user knows them.
+    """Refuse rows of zeros, whose cosine distance is not defined.
 
-    `points` is an array or a tensor.
+    Args:
+        points: `n x D` array or tensor.
+        rows: int `n`, the numbers by which the user knows the rows.
     """
     zero = np.array((points == 0).all(1).tolist())
     if zero.any():
         raise ValueError(
-            f"sample {int(rows[zero].min())} is all zeros ({int(zero.sum())} such samples): it has "
-            "no direction, so no cosine distance. Use method='ward', or leave it out."
+            f"sample {int(rows[zero].min())} is all zeros ({int(zero.sum())} such samples) and has "
+            "no direction, so no cosine distance. Use method='ward', or leave such samples out."
         )
 
 
-def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarray:
+def linkage(
+    X: Any, method: str = "ward", metric: str | None = None, *, tuning: Tuning = DEFAULT
+) -> np.ndarray:
     """Cluster `S` vectors from the bottom up: exactly, and on the device of `X`.
 
     Ward, and average with cosine or squared Euclidean, take memory linear in `S`
-    (docs/explanation/linkage.md has the algorithm, its sources and its times); the others take 16
-    bytes for each pair. Few samples go to SciPy.
+    (README.md beside this file has the algorithm and its sources); the others take 16 bytes for
+    each pair. SciPy links few samples.
 
     Args:
         X: `S x D` array or tensor, finite.
@@ -74,6 +73,8 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
         metric: "euclidean", "cosine", or for average "sqeuclidean"; the method's own if not given
             (average: cosine, others: Euclidean). Ward with "cosine" is Ward's linkage, Euclidean,
             of the vectors at unit length (a zero vector stays at the origin).
+        tuning: where the algorithm changes, and the sizes of its blocks, for tests and
+            benchmarks. It changes speed, memory and the limit on samples, not the tree.
 
     Returns:
         `Z`, float64 `(S - 1) x 4`, as `scipy.cluster.hierarchy.linkage` gives it: the two nodes
@@ -94,14 +95,16 @@ def linkage(X: Any, method: str = "ward", metric: str | None = None) -> np.ndarr
             require_directions(points, np.arange(count))
         if count == 1:
             return np.zeros((0, 4))
-        large = count * count * (width + 64) >= LARGE
-        if count > MOST and not (large and (method, metric) in LINEAR):
+        large = count * count * (width + 64) >= tuning.scipy_work
+        if count > tuning.most_samples and not (large and (method, metric) in LINEAR):
             gigabytes = count**2 * 8 / 1e9
             raise ValueError(
-                f"{count:,} samples need {gigabytes:.0f} GB for their distances: use top="
-                f"{MOST:,} or less, or method='ward', which needs none."
+                f"The distances of {count:,} samples take {gigabytes:.0f} GB. Use top="
+                f"{tuning.most_samples:,} or less, or method='ward', which takes none."
             )
-        return (_by_torch if large else _by_scipy)(points, method, metric)
+        if large:
+            return _by_torch(points, method, metric, tuning)
+        return _by_scipy(points, method, metric)
 
 
 def at_unit_length(points: Any) -> Any:
@@ -111,7 +114,7 @@ def at_unit_length(points: Any) -> Any:
         with np.errstate(over="ignore", under="ignore"):
             # Not by einsum, whose order of adding depends on the processor.
             squares = np.square(points).sum(axis=1)
-        if ((squares > SMALL) & (squares < np.inf)).all():
+        if ((squares > SAFE_SQUARE) & (squares < np.inf)).all():
             return points / np.sqrt(squares)[:, None]
     peak = abs(points).max(-1, keepdims=True) if library is np else points.abs().amax(-1, True)
     points = points / library.where(peak > 0, peak, library.ones_like(peak))
@@ -126,15 +129,18 @@ def _torch() -> Any:
 
 
 def distances_of(squares: Any, method: str, metric: str) -> Any:
-    """Distances in the unit of a linkage's heights, from squared Euclidean distances of what it
-    clusters (vectors, at unit length if the metric is "cosine")."""
+    """Distances as a linkage's heights have them, from squared Euclidean distances.
+
+    `squares` are of the vectors that it clusters, at unit length if the metric is "cosine"; an
+    array or a tensor.
+    """
     if method == "ward" or metric == "euclidean":
         return np.sqrt(squares)
     return squares / 2 if metric == "cosine" else squares
 
 
 def _matrix(X: Any) -> Any:
-    """`X` as a finite float64 matrix: a tensor on its device, all else as an array."""
+    """`X` as a finite float64 matrix: a tensor on its device, anything else as an array."""
     X = dense(X, "X")
     if hasattr(X, "detach"):
         # Apple's GPUs have no float64.
@@ -145,27 +151,36 @@ def _matrix(X: Any) -> Any:
         finite = np.isfinite(points)
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(
-            f"X has shape {tuple(points.shape)}; samples x neurons is needed, with at least one "
-            "of each."
+            "X must be a matrix, samples x neurons, with at least one of each, got shape "
+            f"{tuple(points.shape)}."
         )
-    wrong = [i for i, fine in enumerate(finite.all(1).tolist()) if not fine]
-    if wrong:
+    refused = [i for i, row_is_finite in enumerate(finite.all(1).tolist()) if not row_is_finite]
+    if refused:
         raise ValueError(
-            f"X is not finite: sample {wrong[0]} holds NaN or inf "
-            f"({len(wrong)} such samples). Leave them out."
+            f"X must be finite, but sample {refused[0]} holds NaN or inf "
+            f"({len(refused)} such samples). Leave them out."
         )
     return points
 
 
 def _by_scipy(points: Any, method: str, metric: str) -> np.ndarray:
-    """Few samples: SciPy all the way."""
+    """Few samples, by SciPy alone."""
     if hasattr(points, "detach"):
         points = points.cpu().numpy()
-    return from_distances(pairwise(points, method, metric), method)
+    return from_distances(condensed_distances(points, method, metric), method)
 
 
-def pairwise(points: np.ndarray, method: str, metric: str) -> np.ndarray:
-    """The distances that a linkage begins with, as SciPy has them: float64 `n (n - 1) / 2`."""
+def condensed_distances(points: np.ndarray, method: str, metric: str) -> np.ndarray:
+    """The distances that a linkage begins with, by SciPy: float64 `n (n - 1) / 2`.
+
+    Args:
+        points: float64 `n x D`, finite, without rows of zeros if the metric is "cosine" and the
+            method is not Ward.
+        method, metric: as in `linkage`.
+
+    Raises:
+        ValueError: a distance does not fit in float64.
+    """
     from scipy.spatial.distance import pdist
 
     if (method, metric) == ("ward", "cosine"):
@@ -177,6 +192,10 @@ def pairwise(points: np.ndarray, method: str, metric: str) -> np.ndarray:
 
 
 def from_distances(distances: np.ndarray, method: str) -> np.ndarray:
+    """The linkage of condensed distances by SciPy: float64 `(n - 1) x 4`.
+
+    Heights are never below zero, nor below that of an earlier merge.
+    """
     from scipy.cluster import hierarchy
 
     Z: np.ndarray = hierarchy.linkage(distances, method)
@@ -185,12 +204,12 @@ def from_distances(distances: np.ndarray, method: str) -> np.ndarray:
     return Z
 
 
-def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
-    """Many samples: our kernels, which want points around the origin of about unit size."""
+def _by_torch(points: Any, method: str, metric: str, tuning: Tuning) -> np.ndarray:
+    """Many samples, by our kernels, which take points around the origin of about unit size."""
     import torch
 
-    from neuronwidgets.clustering.linkage.rounds import tree
-    from neuronwidgets.clustering.pairwise import condensed
+    from neuronwidgets.clustering import squared_distances
+    from neuronwidgets.clustering.linkage.rounds import reciprocal_linkage
 
     points = torch.as_tensor(points)
     if metric == "cosine" and method == "ward":
@@ -206,9 +225,10 @@ def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
     scale = 2.0 ** np.frexp(float(points.abs().max()))[1]
     points /= scale
     if (method, metric) in LINEAR:
-        Z = tree(points, "ward" if method == "ward" else "average")
+        Z = reciprocal_linkage(points, "ward" if method == "ward" else "average", tuning)
     else:
-        Z = from_distances(condensed(points, squared=metric == "cosine"), method)
+        squared = metric == "cosine"
+        Z = from_distances(squared_distances.condensed_distances(points, squared), method)
     if method == "ward":
         Z[:, 2] = np.sqrt(Z[:, 2])
         metric = "euclidean"
@@ -220,5 +240,5 @@ def _by_torch(points: Any, method: str, metric: str) -> np.ndarray:
 def _too_large(points: Any) -> ValueError:
     return ValueError(
         f"X holds numbers from {points.min():.4g} to {points.max():.4g}, whose squares do not "
-        "fit in float64: bring them to a smaller scale."
+        "fit in float64. Bring them to a smaller scale."
     )

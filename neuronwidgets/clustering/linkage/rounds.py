@@ -1,11 +1,11 @@
-"""Exact agglomerative clustering of points in linear memory, by reciprocal nearest neighbours.
+"""Exact agglomerative clustering in linear memory, by rounds of reciprocal nearest neighbours.
 
 Two clusters that are each other's nearest neighbours merge in every order of merging, if merging
 never brings a cluster nearer to a third one (reducibility: Bruynooghe 1978). So all such pairs
 merge at once, in rounds (Sumengen et al., *Scaling Hierarchical Agglomerative Clustering to
-Billion-sized Datasets*, arXiv 2105.11653; Yu et al., *ParChain*, arXiv 2106.04727).
-docs/explanation/linkage.md explains what this file adds: float32 products that only ever rule
-out, bounds for tiles of clusters, float64 for what is left.
+Billion-sized Datasets*, arXiv 2105.11653; Yu et al., *ParChain*, arXiv 2106.04727). README.md
+explains the rest: float32 products that only rule out, bounds for tiles of clusters, float64 for
+what is left.
 """
 
 from __future__ import annotations
@@ -17,35 +17,36 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from neuronwidgets.clustering.linkage.centroids import ROOM, Criterion, Every, each
-from neuronwidgets.clustering.linkage.nearest import Neighbours
-from neuronwidgets.clustering.linkage.nn_chain import chain
-from neuronwidgets.clustering.linkage.partition import axes, halves
-from neuronwidgets.clustering.pairwise import between
-
-TILE = 512
-"""Clusters in a tile, at least (on a CPU: a block of products fits in the second-level cache)."""
-MOST_TILES = 64
-"""Tiles, about: so the bounds take memory linear in the number of points."""
-FEW = 2000
-"""So few clusters go on with the matrix of their criteria (32 MB)."""
-SOME = 5000
-"""So few go on with it (200 MB) where rounds merge less than 1 in `SLOW`."""
-SLOW = 100
+from neuronwidgets.clustering.linkage.centroids import (
+    Centroids,
+    Criterion,
+    ParallelMap,
+    serial_map,
+)
+from neuronwidgets.clustering.linkage.merge_log import MergeLog
+from neuronwidgets.clustering.linkage.nearest import Nearest
+from neuronwidgets.clustering.linkage.nn_chain import nearest_neighbour_chain
+from neuronwidgets.clustering.linkage.partition import bisect, principal_axes
+from neuronwidgets.clustering.linkage.tile_bounds import TileBounds
+from neuronwidgets.clustering.linkage.tuning import DEFAULT, Tuning
+from neuronwidgets.clustering.squared_distances import squared_distance_matrix
 
 
-def duplicates(points: torch.Tensor) -> torch.Tensor:
-    """int64 `S`: the smallest number of a row that is equal to this one (most equal rows, at
-    least; one that is missed costs time, not truth)."""
+def first_equal(points: torch.Tensor, block_numbers: int = DEFAULT.block_numbers) -> torch.Tensor:
+    """int64 `S`: the smallest number of a row that is equal to this one.
+
+    A pair of equal rows may be missed, which costs time but changes no height.
+    """
     count, width = points.shape
     number = torch.arange(1, width + 1, dtype=torch.float32, device=points.device)
-    along = (number * 0.6180339887498949) % 1 + 0.5
-    step = max(1, ROOM // width)
-    marks = torch.cat([(x * along.to(x.dtype)).sum(1) for x in torch.split(points, step)])
-    marks, order = marks.sort(stable=True)
-    same = marks[1:] == marks[:-1]
-    here = same.nonzero()[:, 0]
-    for some in torch.split(here, step):
+    # Rows are sorted by a projection, so that equal ones are neighbours. Its weights are multiples
+    # of the golden ratio, modulo 1.
+    weights = (number * 0.6180339887498949) % 1 + 0.5
+    step = max(1, block_numbers // width)
+    projection = torch.cat([(x * weights.to(x.dtype)).sum(1) for x in torch.split(points, step)])
+    projection, order = projection.sort(stable=True)
+    same = projection[1:] == projection[:-1]
+    for some in torch.split(same.nonzero()[:, 0], step):
         same[some] = (points[order[some]] == points[order[some + 1]]).all(1)
     group = torch.cat([same.new_zeros(1), ~same]).cumsum(0)
     first = torch.full((count,), count, device=points.device)
@@ -56,36 +57,38 @@ def duplicates(points: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def whole_float32() -> Iterator[None]:
-    """Products of float32 in float32: a user may have asked for fewer bits (TF32, bfloat16)."""
-    asked = torch.get_float32_matmul_precision()
+def full_float32() -> Iterator[None]:
+    """Multiply float32 in float32, whatever fewer bits the user allows (TF32, bfloat16)."""
+    precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(asked)
+        torch.set_float32_matmul_precision(precision)
 
 
 @contextmanager
-def threads(device: torch.device) -> Iterator[Every]:
-    """As many threads as torch has, each with whole blocks instead of a share of every step.
+def block_threads(device: torch.device) -> Iterator[ParallelMap]:
+    """As many threads as torch has, each of which takes whole blocks.
 
-    Torch's own threads meet after each step. Where other work wants the processor too, one waits
-    there for the other's turn, and two took ten times as long as one.
+    Torch's own threads share each step and meet after it. Where other work wants the processor
+    too, one waits there for the other, and two took ten times as long as one.
     """
     count = torch.get_num_threads()
     if device.type != "cpu" or count == 1:
-        yield each
+        yield serial_map
         return
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield lambda do, things: list(pool.map(do, things))
+            yield lambda function, items: list(pool.map(function, items))
     finally:
         torch.set_num_threads(count)
 
 
-def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
+def reciprocal_linkage(
+    points: torch.Tensor, criterion: Criterion, tuning: Tuning = DEFAULT
+) -> np.ndarray:
     """The linkage of `S` points: float64 `(S - 1) x 4`, heights in the unit of the criterion.
 
     Args:
@@ -93,95 +96,54 @@ def tree(points: torch.Tensor, criterion: Criterion) -> np.ndarray:
             near one; on its device.
         criterion: "ward" or "average".
     """
-    count = len(points)
-    first = duplicates(points)
-    names = (first == torch.arange(count, device=points.device)).nonzero()[:, 0]
-    record = Record(count)
-    record.equal(first.cpu().numpy())
-    weight = torch.bincount(first, minlength=count)[names].double()
-    left = len(names)
-    with torch.inference_mode(False), whole_float32(), threads(points.device) as every:
-        centre = points if left == count else points[names]
-        order, edges = halves(
-            (centre @ axes(centre)).cpu().numpy(), max(TILE, -(-left // MOST_TILES))
-        )
-        some = torch.from_numpy(order).to(points.device)
-        centre, weight, names = centre[some], weight[some], names[some]
-        spread = torch.zeros_like(weight)
-        if left > FEW:
-            clusters = Neighbours(centre, weight, names, edges, criterion, every)
-            slow = False
-            while left > (SOME if slow else FEW):
-                one, other = clusters.pairs()
-                value = clusters.exact(one, other)
-                first_names, second_names = (clusters.name[x].cpu().numpy() for x in (one, other))
-                record.merge(first_names, second_names, value.cpu().numpy())
-                left -= len(one)
-                slow = len(one) * SLOW < left
-                clusters.merge(one, other, value)
-            rows = clusters.alive.nonzero()[:, 0]
-            columns = clusters.centre, clusters.weight, clusters.spread, clusters.name
-            centre, weight, spread, names = (x[rows] for x in columns)
-        if left > 1:
-            square = between(centre)
-            if criterion == "ward":
-                square /= 0.5 / weight[:, None] + 0.5 / weight
-            else:
-                square += spread + spread[:, None]
-            # By name: ties go by index.
-            some = names.argsort()
-            D = square[some][:, some].cpu().numpy()
-            record.chain(names[some].tolist(), *chain(D, weight[some].cpu().numpy(), criterion))
-    return record.linkage()
+    count, device = len(points), points.device
+    equal = first_equal(points, tuning.block_numbers)
+    first = (equal == torch.arange(count, device=device)).nonzero()[:, 0]
+    log = MergeLog(count)
+    log.merge_equal(equal.cpu().numpy())
+    weight = torch.bincount(equal, minlength=count)[first].double()
+    clusters = len(first)
+    with torch.inference_mode(False), full_float32(), block_threads(device) as parallel:
+        mean = points if clusters == count else points[first]
+        along = (mean @ principal_axes(mean, tuning.axes)).cpu().numpy()
+        tile = max(tuning.tile, -(-clusters // tuning.most_tiles))
+        order, edges = bisect(along, tile)
+        slots = torch.from_numpy(order).to(device)
+        centroids = Centroids(mean[slots], weight[slots], first[slots], criterion, tuning, parallel)
+        del mean
+        if clusters > tuning.matrix_clusters:
+            _merge_in_rounds(centroids, edges, log, tuning)
+        if int(centroids.alive.sum()) > 1:
+            _merge_by_matrix(centroids, log)
+    return log.linkage()
 
 
-class Record:
-    """Merges in the order in which they were found, and their linkage in SciPy's order."""
+def _merge_in_rounds(centroids: Centroids, edges: list[int], log: MergeLog, tuning: Tuning) -> None:
+    """Merge reciprocal nearest neighbours until few clusters are left, or rounds are slow."""
+    nearest = Nearest(TileBounds(centroids, edges, tuning), tuning)
+    clusters, slow = centroids.end, False
+    while clusters > (tuning.slow_matrix_clusters if slow else tuning.matrix_clusters):
+        kept, absorbed = nearest.pairs()
+        value = centroids.measure(kept, absorbed)
+        left, right = (centroids.first[slots].cpu().numpy() for slots in (kept, absorbed))
+        log.merge(left, right, value.cpu().numpy())
+        clusters -= len(kept)
+        slow = len(kept) * tuning.slow_round < clusters
+        nearest.merge(kept, absorbed, value)
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.made = np.full(count, -1)
-        """The merge that made the cluster with this smallest point; -1 for the point itself."""
-        self.height = np.zeros(count)
-        self.size = np.ones(count)
-        self.parts: list[np.ndarray] = []
-        self.done = 0
 
-    def equal(self, first: np.ndarray) -> None:
-        """Merge every point at height zero into the first one that is equal to it."""
-        order = np.argsort(first, kind="stable")
-        rest = order[first[order] != order]
-        rank = np.arange(len(rest)) - np.searchsorted(first[rest], first[rest])
-        for turn in range(int(rank.max(initial=-1)) + 1):
-            some = rest[rank == turn]
-            self.merge(first[some], some, np.zeros(len(some)))
-
-    def merge(self, one: np.ndarray, other: np.ndarray, height: np.ndarray) -> None:
-        """Pairs of clusters, by their smallest points, that merge at once; `one` is smaller."""
-        # Rounding can leave a parent a hair below its child.
-        height = np.maximum(height, np.maximum(self.height[one], self.height[other]))
-        size = self.size[one] + self.size[other]
-        left, right = (
-            np.where(self.made[x] < 0, x, self.count + self.made[x]) for x in (one, other)
-        )
-        self.parts.append(np.stack([left, right, height, size], axis=1))
-        self.height[one], self.size[one] = height, size
-        self.made[one] = self.done + np.arange(len(one))
-        self.done += len(one)
-
-    def chain(self, names: list[int], one: list[int], other: list[int], at: list[float]) -> None:
-        """Merges one after the other, of places in the list of smallest points `names`."""
-        for a, b, height in zip(one, other, at, strict=True):
-            self.merge(np.array(names[a : a + 1]), np.array(names[b : b + 1]), np.array([height]))
-
-    def linkage(self) -> np.ndarray:
-        """float64 `(S - 1) x 4`, by height; equal heights in the order of the merges."""
-        Z = np.concatenate(self.parts)
-        order = np.argsort(Z[:, 2], kind="stable")
-        place = np.empty(len(order))
-        place[order] = self.count + np.arange(len(order))
-        node = Z[:, :2].astype(np.int64)
-        merged = node >= self.count
-        Z[:, :2][merged] = place[node[merged] - self.count]
-        Z[:, :2].sort(axis=1)
-        return Z[order]
+def _merge_by_matrix(centroids: Centroids, log: MergeLog) -> None:
+    """Merge all clusters that are left, from the matrix of their criteria."""
+    rows = centroids.alive.nonzero()[:, 0]
+    weight, first = centroids.weight[rows], centroids.first[rows]
+    matrix = squared_distance_matrix(centroids.mean[rows])
+    if centroids.criterion == "ward":
+        matrix /= 0.5 / weight[:, None] + 0.5 / weight
+    else:
+        spread = centroids.spread[rows]
+        matrix += spread + spread[:, None]
+    # By their smallest sample: ties go by index.
+    order = first.argsort()
+    D, weights = matrix[order][:, order].cpu().numpy(), weight[order].cpu().numpy()
+    merges = nearest_neighbour_chain(D, weights, centroids.criterion)
+    log.merge_chain(first[order].cpu().numpy(), *merges)

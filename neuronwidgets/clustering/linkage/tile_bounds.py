@@ -1,236 +1,279 @@
-"""Lower bounds on how near clusters are to those in each tile, kept true while they merge."""
+"""Lower bounds on the criterion between clusters and tiles, kept valid while clusters merge."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
 import torch
 
-from neuronwidgets.clustering.linkage.centroids import ROOM, UNSEEN, Clusters, Slots
-from neuronwidgets.clustering.linkage.partition import axes
+from neuronwidgets.clustering.linkage.centroids import Centroids, Slots
+from neuronwidgets.clustering.linkage.partition import principal_axes
+from neuronwidgets.clustering.linkage.tuning import DEFAULT, Tuning
 
-SPAN = 1024
-"""Slots in a block of products, about."""
-FULL = 0.75
-"""Empty slots are closed up when fewer than this share are in use."""
-STALE = 0.25
-"""Bounds are made anew when searches have multiplied this share of all pairs."""
-MANY = 0.7
-"""From this share of rows and columns on that the axes leave in doubt, a block is multiplied
-whole."""
-SAFE = 2.0**-20
-"""More than what a few steps of float32 can have wrong, relatively."""
-VAGUE = 2.0**-16
-"""The same for squared distances along the axes."""
+ROUNDING = 2.0**-20
+"""Relative error, more than a few steps of float32 can make."""
+PROJECTED_ROUNDING = 2.0**-16
+"""Relative error, more than a squared distance along the axes can have in float32."""
 
 
-class Bounds(Clusters):
-    """Clusters, with the most that is known about every tile.
+class Projection(NamedTuple):
+    """Clusters along the principal axes, one row for each slot in use."""
 
-    Attributes, one row per slot, one column per tile but for the first two:
-        near, key: float64 and int64, the criterion to the nearest cluster, and `name ^ its name`.
-        guess: int64, a slot in that tile, probably the nearest one there.
-        least: float32, never above the criterion to `guess`; inf if there is none.
-        bound: float32, never above the criterion to all others in that tile.
+    along: torch.Tensor
+    """float32 `slots x (axes + 1)`; the last column is the distance from the axes' subspace."""
+    square: torch.Tensor
+    """float32, the whole squared norm and the spread, lowered by what rounding can do."""
+    upper: torch.Tensor
+    """float32, the lower bound to the nearest cluster of its own tile."""
+
+
+class Merges(NamedTuple):
+    """Pairs of slots that merge, one row for each pair."""
+
+    kept: torch.Tensor
+    absorbed: torch.Tensor
+    kept_weight: torch.Tensor
+    absorbed_weight: torch.Tensor
+    value: torch.Tensor
+    """float32, the criterion between the two."""
+
+    def part(self, which: torch.Tensor) -> Merges:
+        """Those whose numbers are `which`."""
+        return Merges(*(values[which] for values in self))
+
+
+class TileBounds:
+    """What is known of the clusters in every tile; a tile is a range of slots.
+
+    Attributes, one row for each slot, one column for each tile:
+        candidate: int64, a slot in that tile, probably the nearest one there.
+        candidate_bound: float32, never above the criterion to `candidate`; inf if there is none.
+        rest_bound: float32, never above the criterion to all others in that tile.
+
+    Other attributes:
+        edges: the first slot of each tile, and the end of the last one.
+        multiplied: pairs of slots that searches have multiplied since `renew`.
     """
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        count, device = len(self.centre), self.centre.device
-        self.near = torch.full((count,), torch.inf, dtype=torch.float64, device=device)
-        self.key = torch.full((count,), UNSEEN, device=device)
+    def __init__(self, centroids: Centroids, edges: list[int], tuning: Tuning = DEFAULT) -> None:
+        self.centroids = centroids
+        self.parallel = centroids.parallel
+        self.tuning = tuning
+        self.edges = edges
+        self.tile = max(b - a for a, b in pairwise(edges))
         self.renew()
 
     def renew(self) -> None:
-        """Bounds from products, half of the matrix of them.
+        """Compute all bounds again by products, half of the matrix of them.
 
-        A projection is never longer: where the distances along a few axes already say that two
-        clusters are not nearest, they are the bound.
+        A projection is never longer than what is projected: where the distance along a few axes
+        already rules out that two clusters are nearest, it is the bound.
         """
-        end, tiles = self.end, len(self.edges) - 1
-        self.work = 0
-        self.bound = self.low.new_full((end, tiles), torch.inf)
-        self.least = torch.full_like(self.bound, torch.inf)
-        self.guess = torch.zeros_like(self.bound, dtype=torch.int64)
-        self.every(self.inside, range(tiles))
-        self.upper = torch.cat(
-            [self.least[a:b, t] for t, (a, b) in enumerate(pairwise(self.edges))]
+        centroids, tiles = self.centroids, len(self.edges) - 1
+        self.multiplied = 0
+        self.rest_bound = centroids.square.new_full((centroids.end, tiles), torch.inf)
+        self.candidate_bound = torch.full_like(self.rest_bound, torch.inf)
+        self.candidate = torch.zeros_like(self.rest_bound, dtype=torch.int64)
+        self.parallel(self._bound_within, range(tiles))
+        projection = self._projection()
+        self.parallel(
+            lambda pair: self._bound_between(projection, *pair),
+            [(tile, span) for tile in range(1, tiles) for span in self._spans(tile)],
         )
-        found = axes(self.centre[:end])
-        along = torch.cat([x @ found for x in torch.split(self.centre[:end], self.rows)])
-        square = torch.cat([x.square().sum(1) for x in torch.split(self.centre[:end], self.rows)])
-        off = (square - along.square().sum(1)).clamp_(min=0).sqrt_()
-        self.along = torch.cat([along, off[:, None]], 1).float()
-        short = (square + self.spread[:end]) * (1 - VAGUE) - 1e-30
-        self.short = torch.where(self.alive, short, torch.inf).float()
-        self.every(
-            self.between,
-            [(tile, span) for tile in range(1, tiles) for span in self.spans(tile)],
-        )
-        del self.along, self.short, self.upper
 
-    def spans(self, upto: int) -> list[tuple[int, int]]:
-        """Ranges of tiles before `upto`, each of about `SPAN` slots."""
-        out = []
+    def _projection(self) -> Projection:
+        centroids = self.centroids
+        mean = centroids.mean[: centroids.end]
+        axes = principal_axes(mean, self.tuning.axes)
+        blocks = torch.split(mean, centroids.block_rows)
+        along = torch.cat([block @ axes for block in blocks])
+        square = torch.cat([block.square().sum(1) for block in blocks])
+        off = (square - along.square().sum(1)).clamp_(min=0).sqrt_()
+        lowered = (square + centroids.spread[: centroids.end]) * (1 - PROJECTED_ROUNDING) - 1e-30
+        return Projection(
+            torch.cat([along, off[:, None]], 1).float(),
+            torch.where(centroids.alive, lowered, torch.inf).float(),
+            torch.cat(
+                [self.candidate_bound[a:b, t] for t, (a, b) in enumerate(pairwise(self.edges))]
+            ),
+        )
+
+    def _spans(self, upto: int) -> list[tuple[int, int]]:
+        """Ranges of the tiles before `upto`, each of about `tuning.block_slots` slots."""
+        most = max(self.tuning.block_slots, self.tile)
+        spans = []
         tile = 0
         while tile < upto:
-            first, low = tile, self.edges[tile]
-            while tile < upto and self.edges[tile + 1] - low <= max(SPAN, self.tile):
+            begin, low = tile, self.edges[tile]
+            while tile < upto and self.edges[tile + 1] - low <= most:
                 tile += 1
-            out.append((first, tile))
-        return out
+            spans.append((begin, tile))
+        return spans
 
-    def inside(self, tile: int) -> None:
-        """Bounds of one tile's clusters among themselves."""
-        low, high = self.edges[tile : tile + 2]
-        rows = slice(low, high)
-        self.note(rows, tile, self.products(rows, rows).fill_diagonal_(torch.inf))
+    def _bound_within(self, tile: int) -> None:
+        """Bound the criterion among the clusters of one tile."""
+        rows = slice(*self.edges[tile : tile + 2])
+        block = self.centroids.lower_bounds(rows, rows)
+        self.record(rows, tile, block.fill_diagonal_(torch.inf))
 
-    def between(self, pair: tuple[int, tuple[int, int]]) -> None:
-        """Bounds of one tile's clusters and those in a range of tiles before it, both ways."""
-        tile, (first, last) = pair
+    def _bound_between(self, projection: Projection, tile: int, span: tuple[int, int]) -> None:
+        """Bound the criterion between a tile and a range of tiles before it, both ways."""
         begin, end = self.edges[tile : tile + 2]
-        low, high = self.edges[first], self.edges[last]
+        low, high = self.edges[span[0]], self.edges[span[1]]
         rows, columns = slice(begin, end), slice(low, high)
-        block = torch.addmm(self.short[columns], self.along[rows], self.along[columns].T, alpha=-2)
-        self.scaled(block, self.short[rows], rows, columns)
-        some = (block <= self.upper[rows, None]).any(1).nonzero()[:, 0]
-        others = (block <= self.upper[columns]).any(0).nonzero()[:, 0]
-        if len(some) / (end - begin) + len(others) / (high - low) >= MANY:
-            block = self.products(rows, columns)
+        along, square, upper = projection
+        block = torch.addmm(square[columns], along[rows], along[columns].T, alpha=-2)
+        self.centroids.to_criterion(block, square[rows], rows, columns)
+        near_rows = (block <= upper[rows, None]).any(1).nonzero()[:, 0]
+        near_columns = (block <= upper[columns]).any(0).nonzero()[:, 0]
+        share = len(near_rows) / (end - begin) + len(near_columns) / (high - low)
+        if share >= 2 * self.tuning.whole_block_share:
+            block = self.centroids.lower_bounds(rows, columns)
         else:
-            block[some] = self.products(some + begin, columns)
-            block[:, others] = self.products(rows, others + low)
-        self.note(columns, tile, block.T.clone(memory_format=torch.contiguous_format))
-        for one in range(first, last):
-            self.note(rows, one, block[:, self.edges[one] - low : self.edges[one + 1] - low])
+            block[near_rows] = self.centroids.lower_bounds(near_rows + begin, columns)
+            block[:, near_columns] = self.centroids.lower_bounds(rows, near_columns + low)
+        self.record(columns, tile, block.T.clone(memory_format=torch.contiguous_format))
+        for other in range(*span):
+            part = block[:, self.edges[other] - low : self.edges[other + 1] - low]
+            self.record(rows, other, part)
 
-    def note(self, rows: Slots, tile: int, block: torch.Tensor) -> None:
-        """Take bounds on all criteria between `rows` and a tile; `block` is changed."""
-        least, at = block.min(1, keepdim=True)
-        self.least[rows, tile] = least[:, 0]
-        self.guess[rows, tile] = self.edges[tile] + at[:, 0]
-        self.bound[rows, tile] = block.scatter_(1, at, torch.inf).amin(1)
+    def record(self, rows: Slots, tile: int, block: torch.Tensor) -> None:
+        """Take over bounds on all criteria between `rows` and a tile; `block` is changed."""
+        least, column = block.min(1, keepdim=True)
+        self.candidate_bound[rows, tile] = least[:, 0]
+        self.candidate[rows, tile] = self.edges[tile] + column[:, 0]
+        self.rest_bound[rows, tile] = block.scatter_(1, column, torch.inf).amin(1)
 
-    def merge(self, one: torch.Tensor, other: torch.Tensor, value: torch.Tensor) -> None:
-        """Make one cluster of each pair, in the slot of `one`; `value` is their criterion."""
-        n, m, apart = (x.float() for x in (self.weight[one], self.weight[other], value))
-        gone = torch.zeros_like(self.slot, dtype=torch.bool)
-        gone[self.name[one]] = gone[self.name[other]] = True
-        found = (self.alive & (self.key[: self.end] != UNSEEN)).nonzero()[:, 0]
-        lost = found[gone[self.name[found] ^ self.key[found]]]
-        self.become(one, other, n[:, None], m[:, None], apart[:, None])
-        self.unite(one, other)
-        for some in (one, lost):
-            self.near[some] = torch.inf
-            self.key[some] = UNSEEN
-        self.follow(one, other, n, m, apart)
-        left = int(self.alive.sum())
-        stale = self.work > STALE * left**2
-        if stale or left < FULL * self.end:
-            self.tidy()
-        if stale:
-            self.renew()
+    def merge(self, kept: torch.Tensor, absorbed: torch.Tensor, value: torch.Tensor) -> None:
+        """Merge pairs of clusters, at the criterion `value`, and update the bounds."""
+        weight = self.centroids.weight
+        weights = weight[kept].float(), weight[absorbed].float()
+        merges = Merges(kept, absorbed, *weights, value.float())
+        self._bound_from_merged(merges)
+        self.centroids.merge(kept, absorbed)
+        self._bound_to_merged(merges)
 
-    def updated(
+    def _updated(
         self,
         left: torch.Tensor,
         right: torch.Tensor,
         n: torch.Tensor,
         m: torch.Tensor,
-        apart: torch.Tensor,
+        value: torch.Tensor,
         weight: torch.Tensor,
     ) -> torch.Tensor:
-        """float32, never above the criterion between a cluster of `weight` points and that which
-        `n` and `m` points become, from bounds to these (Lance and Williams 1967)."""
+        """float32, never above the criterion between a cluster of `weight` samples and the one
+        that `n` and `m` samples merge into at `value`, from bounds on the two: `left` and `right`
+        (Lance and Williams 1967)."""
         left, right = left.clamp(min=0), right.clamp(min=0)
-        if self.criterion == "average":
-            return (n * left + m * right) / (n + m) * (1 - SAFE)
+        if self.centroids.criterion == "average":
+            return (n * left + m * right) / (n + m) * (1 - ROUNDING)
         grown = (weight + n) * left + (weight + m) * right
-        return (grown * (1 - SAFE) - weight * apart * (1 + SAFE)) / (weight + n + m)
+        return (grown * (1 - ROUNDING) - weight * value * (1 + ROUNDING)) / (weight + n + m)
 
-    def become(
-        self,
-        one: torch.Tensor,
-        other: torch.Tensor,
-        n: torch.Tensor,
-        m: torch.Tensor,
-        apart: torch.Tensor,
-    ) -> None:
-        """Bounds of the new clusters to what was there before, in the slots of `one`.
+    def _bound_from_merged(self, merges: Merges) -> None:
+        """Bound the criterion from the new clusters to the old ones, in the rows `kept`.
 
-        Of a third cluster's weight only the range is known; the least is at one of its ends.
+        Of a third cluster's weight only the range is known: the least bound is at one of its ends.
         """
-        ends = [w.float() for w in self.weight[: self.end][self.alive].aminmax()]
+        kept, absorbed = merges.kept, merges.absorbed
+        n, m, value = (values[:, None] for values in merges[2:])
+        alive = self.centroids.alive
+        ends = [w.float() for w in self.centroids.weight[: self.centroids.end][alive].aminmax()]
 
-        def new(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-            return torch.minimum(*(self.updated(left, right, n, m, apart, w) for w in ends))
+        def updated(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+            return torch.minimum(
+                *(self._updated(left, right, n, m, value, weight) for weight in ends)
+            )
 
-        left, right = self.least[one], self.least[other]
-        mine, theirs = self.guess[one], self.guess[other]
-        left[mine == other[:, None]] = torch.inf
-        right[theirs == one[:, None]] = torch.inf
-        bound, bounds = self.bound[one], self.bound[other]
-        same = (mine == theirs) & (left < torch.inf) & (right < torch.inf)
-        first = torch.where(same, new(left, right), new(left, bounds))
-        second = torch.where(same, torch.inf, new(bound, right))
-        self.least[one] = torch.minimum(first, second)
-        self.guess[one] = torch.where(first <= second, mine, theirs)
-        self.bound[one] = torch.minimum(new(bound, bounds), torch.maximum(first, second))
+        left, right = self.candidate_bound[kept], self.candidate_bound[absorbed]
+        left_candidate, right_candidate = self.candidate[kept], self.candidate[absorbed]
+        left[left_candidate == absorbed[:, None]] = torch.inf
+        right[right_candidate == kept[:, None]] = torch.inf
+        left_rest, right_rest = self.rest_bound[kept], self.rest_bound[absorbed]
+        same = (left_candidate == right_candidate) & (left < torch.inf) & (right < torch.inf)
+        to_left = torch.where(same, updated(left, right), updated(left, right_rest))
+        to_right = torch.where(same, torch.inf, updated(left_rest, right))
+        self.candidate_bound[kept] = torch.minimum(to_left, to_right)
+        self.candidate[kept] = torch.where(to_left <= to_right, left_candidate, right_candidate)
+        self.rest_bound[kept] = torch.minimum(
+            updated(left_rest, right_rest), torch.maximum(to_left, to_right)
+        )
 
-    def follow(
-        self,
-        one: torch.Tensor,
-        other: torch.Tensor,
-        n: torch.Tensor,
-        m: torch.Tensor,
-        apart: torch.Tensor,
+    def _bound_to_merged(self, merges: Merges) -> None:
+        """Bound the criterion from all clusters to the new ones, in the columns of their tiles."""
+        kept, absorbed, n, m, value = merges
+        end = self.centroids.end
+        slots = torch.arange(end, device=kept.device)
+        tile_of = torch.bucketize(slots, kept.new_tensor(self.edges[1:]), right=True)
+        pair_of = torch.full((end,), -1, device=kept.device)
+        pair_of[kept] = pair_of[absorbed] = torch.arange(len(kept), device=kept.device)
+        # Rows whose candidate in a tile is one of a pair; `mate` is the other one of the pair.
+        affected = (pair_of[self.candidate[:end]] >= 0) & (self.candidate_bound[:end] < torch.inf)
+        row, tile = affected.nonzero(as_tuple=True)
+        candidate = self.candidate[row, tile]
+        pair = pair_of[candidate]
+        stays = candidate == kept[pair]
+        mate = torch.where(stays, absorbed[pair], kept[pair])
+        mate_tile = tile_of[mate]
+        mate_bound = self.candidate_bound[row, mate_tile]
+        known = (self.candidate[row, mate_tile] == mate) & (mate_bound < torch.inf)
+        mate_bound = torch.where(known, mate_bound, self.rest_bound[row, mate_tile])
+        weights = torch.where(stays, n[pair], m[pair]), torch.where(stays, m[pair], n[pair])
+        weight = self.centroids.weight[:end].float()
+        bound = self._updated(
+            self.candidate_bound[row, tile], mate_bound, *weights, value[pair], weight[row]
+        )
+        self._lower_rest(merges, slots, tile_of, weight)
+        stays |= mate_tile == tile
+        self.candidate_bound[row, tile] = torch.where(stays, bound, torch.inf)
+        self.candidate[row[stays], tile[stays]] = kept[pair[stays]]
+        moved = ~stays & ~known
+        flat = (row * self.rest_bound.shape[1] + mate_tile)[moved]
+        self.rest_bound.view(-1).scatter_reduce_(0, flat, bound[moved], "amin")
+
+    def _lower_rest(
+        self, merges: Merges, slots: torch.Tensor, tile_of: torch.Tensor, weight: torch.Tensor
     ) -> None:
-        """Bounds of all clusters to the new ones."""
-        end = self.end
-        slots = torch.arange(end, device=one.device)
-        tile = torch.bucketize(slots, one.new_tensor(self.edges[1:]), right=True)
-        pair = torch.full((end,), -1, device=one.device)
-        pair[one] = pair[other] = torch.arange(len(one), device=one.device)
-        # Who had guessed one of the two, in tile `t`; the other one of them is `mate`.
-        held = (pair[self.guess[:end]] >= 0) & (self.least[:end] < torch.inf)
-        row, t = held.nonzero(as_tuple=True)
-        it = self.guess[row, t]
-        p = pair[it]
-        stays = it == one[p]
-        mate = torch.where(stays, other[p], one[p])
-        there = tile[mate]
-        known = (self.guess[row, there] == mate) & (self.least[row, there] < torch.inf)
-        theirs = torch.where(known, self.least[row, there], self.bound[row, there])
-        weights = torch.where(stays, n[p], m[p]), torch.where(stays, m[p], n[p])
-        weight = self.weight[:end].float()
-        made = self.updated(self.least[row, t], theirs, *weights, apart[p], weight[row])
-        # All others' bounds: they are the same if the two were in one tile.
-        cross = (tile[one] != tile[other]).nonzero()[:, 0]
+        """Lower `rest_bound` of all `slots` where a pair was in two tiles.
+
+        A pair in one tile leaves it as it is: merging brings no cluster nearer (reducibility).
+        """
+        crossing = (tile_of[merges.kept] != tile_of[merges.absorbed]).nonzero()[:, 0]
+        if not len(crossing):
+            return
 
         def lower(rows: torch.Tensor) -> None:
-            old = self.bound[rows]
-            for some in torch.split(cross, max(1, ROOM // len(rows))):
-                s, u = tile[one[some]], tile[other[some]]
-                new = self.updated(
-                    old[:, s], old[:, u], n[some], m[some], apart[some], weight[rows, None]
-                )
-                old.scatter_reduce_(1, s.expand_as(new), new, "amin")
-            self.bound[rows] = old
+            bound = self.rest_bound[rows]
+            for some in torch.split(crossing, max(1, self.tuning.block_numbers // len(rows))):
+                kept, absorbed, n, m, value = merges.part(some)
+                tile, other = tile_of[kept], tile_of[absorbed]
+                left, right = bound[:, tile], bound[:, other]
+                new = self._updated(left, right, n, m, value, weight[rows, None])
+                bound.scatter_reduce_(1, tile.expand_as(new), new, "amin")
+            self.rest_bound[rows] = bound
 
-        if len(cross):
-            self.every(lower, torch.split(slots, self.tile))
-        stays |= there == t
-        self.least[row, t] = torch.where(stays, made, torch.inf)
-        self.guess[row[stays], t[stays]] = one[p[stays]]
-        new = ~stays & ~known
-        flat = (row * self.bound.shape[1] + there)[new]
-        self.bound.view(-1).scatter_reduce_(0, flat, made[new], "amin")
+        self.parallel(lower, torch.split(slots, self.tile))
 
-    def tidy(self) -> None:
-        """Close up the empty slots and join small neighbouring tiles."""
-        alive = self.alive
+    def refresh(self) -> torch.Tensor | None:
+        """Close up empty slots and compute stale bounds again, where that is due.
+
+        Returns:
+            int64, the slots that were kept and moved to the front, or `None` if none moved.
+        """
+        alive = self.centroids.alive
+        clusters = int(alive.sum())
+        stale = self.multiplied > self.tuning.stale_share * clusters**2
+        keep = None
+        if stale or clusters < self.tuning.full_share * self.centroids.end:
+            keep = self._close_up(alive)
+        if stale:
+            self.renew()
+        return keep
+
+    def _close_up(self, alive: torch.Tensor) -> torch.Tensor:
+        """Close up the empty slots and join small neighbouring tiles: the slots that are kept."""
         keep = alive.nonzero()[:, 0]
         joined: list[list[int]] = []
         edges = [0]
@@ -242,18 +285,18 @@ class Bounds(Clusters):
             else:
                 joined.append([tile])
                 edges.append(edges[-1] + size)
-        place = alive.cumsum(0) - 1
-        bound, least, guess = self.bound[keep], self.least[keep], place[self.guess[keep]]
-        self.bound, self.least, self.guess = (
-            x.new_empty(len(keep), len(joined)) for x in (bound, least, guess)
+        new_slot = alive.cumsum(0) - 1
+        rest_bound, candidate_bound = self.rest_bound[keep], self.candidate_bound[keep]
+        candidate = new_slot[self.candidate[keep]]
+        self.rest_bound, self.candidate_bound, self.candidate = (
+            x.new_empty(len(keep), len(joined)) for x in (rest_bound, candidate_bound, candidate)
         )
         for column, tiles in enumerate(joined):
-            some = least[:, tiles]
-            self.least[:, column], at = some.min(1)
-            self.guess[:, column] = guess[:, tiles].gather(1, at[:, None])[:, 0]
-            some.scatter_(1, at[:, None], torch.inf)
-            self.bound[:, column] = torch.minimum(bound[:, tiles].amin(1), some.amin(1))
-        self.close_up(keep)
-        for values in (self.near, self.key):
-            values[: len(keep)] = values[keep]
+            bounds = candidate_bound[:, tiles]
+            self.candidate_bound[:, column], best = bounds.min(1)
+            self.candidate[:, column] = candidate[:, tiles].gather(1, best[:, None])[:, 0]
+            bounds.scatter_(1, best[:, None], torch.inf)
+            self.rest_bound[:, column] = torch.minimum(rest_bound[:, tiles].amin(1), bounds.amin(1))
+        self.centroids.close_up(keep)
         self.edges = edges
+        return keep

@@ -14,7 +14,13 @@ import torch
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.clustering.gram import centred, gram, normalize, products, squares
+from neuronwidgets.clustering.gram_matrix import (
+    centred_products,
+    dot_products,
+    gram_and_squares,
+    normalize_rows,
+    squares_of_products,
+)
 from neuronwidgets.clustering.kmeans import kmeans
 from neuronwidgets.clustering.linkage.engine import distances_of, from_distances, require_directions
 from neuronwidgets.clustering.tree import Trees
@@ -146,7 +152,7 @@ class Pipeline:
                 self.acts,
                 along,
                 index,
-                centred(products) if n <= MOST else None,
+                centred_products(products) if n <= MOST else None,
                 Z,
                 assignment,
                 s.method,
@@ -240,11 +246,11 @@ class Pipeline:
         for begin in range(0, count, self.group):
             end = min(begin + self.group, count)
             points = gathered(begin, end)
-            normalize(points, metric)
-            products(points, found[begin:end])
-        square, again = squares(found, values.shape[1])
+            normalize_rows(points, metric)
+            dot_products(points, found[begin:end])
+        square, again = squares_of_products(found, values.shape[1])
         for i in np.flatnonzero(again).tolist():
-            found[i], square[i] = gram(gathered(i, i + 1)[0], metric)
+            found[i], square[i] = gram_and_squares(gathered(i, i + 1)[0], metric)
         return found, square
 
     def _cut(self, Z: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -258,12 +264,12 @@ class Pipeline:
             threshold = np.full(len(Z), s.threshold)
         if s.refined:
             return threshold, self._refined(trees, threshold, squares)
-        return threshold, trees.members(threshold, s.min_size)
+        return threshold, trees.assignment(threshold, s.min_size)
 
     def _refined(self, trees: Trees, threshold: np.ndarray, squares: np.ndarray) -> np.ndarray:
         """int32 `N x n`: the concept of each top sample, as `Concepts.refine` has it."""
         s = self.settings
-        begun = trees.members(threshold, 1)
+        begun = trees.assignment(threshold, 1)
         member, far = kmeans(squares, begun.max(axis=1) + 1, begun, seed=s.seed)
         out = np.empty(member.shape, np.int32)
         for i, height in enumerate(threshold.tolist()):

@@ -6,9 +6,9 @@ import numpy as np
 
 from neuronwidgets.clustering.linkage.engine import (
     check_method,
+    condensed_distances,
     from_distances,
     linkage,
-    pairwise,
     require_directions,
 )
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
@@ -51,7 +51,7 @@ def _linked(given: TopSamples, method: str, metric: str | None) -> Clustering:
         require_directions(given.vectors, given.index)
     if 2 <= len(given.vectors) <= FEW:
         # Kept: cuts are suggested from the same distances.
-        upper = pairwise(given.vectors.astype(np.float64), method, metric)
+        upper = condensed_distances(given.vectors.astype(np.float64), method, metric)
         Z = from_distances(upper, method)
         return Clustering(Z, metric=metric, linkage=method, distances=squareform(upper))
     return Clustering(linkage(given.vectors, method, metric), metric=metric, linkage=method)

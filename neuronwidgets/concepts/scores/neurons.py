@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.clustering.gram import gram
+from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.linkage.engine import at_unit_length
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_names
@@ -78,7 +78,7 @@ class Neurons:
         products = None
         if len(split.index) <= MOST:
             points = torch.from_numpy(split.clustered.astype(np.float64))
-            products = gram(points, split.metric)[0][None]
+            products = gram_and_squares(points, split.metric)[0][None]
         along = split.acts.along(split.direction if split.neuron is None else split.neuron)
         return cls(
             split.acts,

@@ -169,7 +169,7 @@ class Evidence:
             others = self._possible.tolist()
             wanted += [n for n in others if n not in self._retrieved and n not in nodes]
         if wanted:
-            gathered = yield from self.retrieval.of([self.split.tree.members(n) for n in wanted])
+            gathered = yield from self.retrieval.of([self.split.tree.samples_of(n) for n in wanted])
 
             # Kept as it is published: a job whose place was taken publishes nothing.
             def show() -> None:
@@ -213,7 +213,7 @@ class Evidence:
         split, nodes = self.split, self._possible.tolist()
         groups = np.zeros((len(nodes), split.tree.n), bool)
         for group, node in zip(groups, nodes, strict=True):
-            group[split.tree.members(node)] = True
+            group[split.tree.samples_of(node)] = True
         yield later
         steps = recurring(split.distances, split.linkage, groups, resamples_of(split.tree.n))
         while True:
@@ -235,7 +235,7 @@ class Evidence:
         if not nodes:
             return np.zeros((0, vectors.shape[1]), np.float32)
         return normalized(
-            np.stack([vectors[tree.members(n)].mean(0, dtype=np.float64) for n in nodes])
+            np.stack([vectors[tree.samples_of(n)].mean(0, dtype=np.float64) for n in nodes])
         )
 
     def _unread(self, nodes: Sequence[int]) -> list[int]:
@@ -284,7 +284,7 @@ class Evidence:
     def _exemplars(self, nodes: Iterable[int]) -> set[int]:
         """Rows of the strongest samples of some nodes."""
         index, tree = self.split.index, self.split.tree
-        best = (np.sort(tree.members(n))[:SHOWN] for n in nodes)
+        best = (np.sort(tree.samples_of(n))[:SHOWN] for n in nodes)
         return {int(row) for members in best for row in index[members]}
 
     def _tree_faces(self) -> set[int]:

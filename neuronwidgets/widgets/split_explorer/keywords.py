@@ -76,7 +76,7 @@ class Words:
     def _apart(self, node: int) -> list[str]:
         tree, reader = self.split.tree, self._reader
         mine = np.zeros(tree.n, bool)
-        mine[tree.members(node)] = True
+        mine[tree.samples_of(node)] = True
         own = reader.group(mine)
         others = None if mine.all() else reader.group(~mine)
         return [reader.written[term] for term, *_ in reader.apart(own, others, TERMS)]

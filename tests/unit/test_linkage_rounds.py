@@ -1,8 +1,9 @@
-"""The kernel in linear memory against SciPy, and against the definition where there are ties."""
+"""The kernels for many samples against SciPy, and against the definition where there are ties."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,14 @@ from hypothesis.extra.numpy import arrays
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
-from neuronwidgets.clustering import pairwise as distances
-from neuronwidgets.clustering.linkage import centroids, engine, nearest, rounds, tile_bounds
-from neuronwidgets.clustering.linkage.engine import LINEAR, METRICS, linkage
+from neuronwidgets.clustering.linkage import engine, rounds
+from neuronwidgets.clustering.linkage.centroids import Centroids
+from neuronwidgets.clustering.linkage.engine import LINEAR, METRICS
+from neuronwidgets.clustering.linkage.tuning import Tuning
+from neuronwidgets.clustering.squared_distances import (
+    condensed_distances,
+    squared_distance_matrix,
+)
 
 METHODS = sorted(LINEAR)
 ALL = [(method, metric) for method in METRICS for metric in METRICS[method]]
@@ -23,20 +29,30 @@ TOO_LARGE = np.array([[1e200, 0], [-1e200, 1], [0, 1]])
 """To square."""
 
 
+SMALL = Tuning(
+    scipy_work=0,
+    matrix_clusters=1,
+    slow_matrix_clusters=1,
+    tile=5,
+    block_slots=12,
+    block_numbers=64,
+)
+"""Small inputs go to our kernels, and have many tiles and several blocks there."""
+DEFAULT = Tuning()
+
+
 @pytest.fixture(autouse=True)
-def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Small inputs go to the kernel, and have many tiles and several blocks there."""
+def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setattr(engine, "LARGE", 0)
-    monkeypatch.setattr(rounds, "FEW", 1)
-    monkeypatch.setattr(rounds, "SOME", 1)
-    monkeypatch.setattr(rounds, "TILE", 5)
-    monkeypatch.setattr(tile_bounds, "SPAN", 12)
-    monkeypatch.setattr(centroids, "ROOM", 64)
-    monkeypatch.setattr(rounds, "ROOM", 64)
     yield
     torch.set_num_threads(threads)
+
+
+def linkage(
+    X: object, method: str = "ward", metric: str | None = None, tuning: Tuning = SMALL
+) -> np.ndarray:
+    return engine.linkage(X, method, metric, tuning=tuning)
 
 
 def clustered(X: np.ndarray, method: str, metric: str) -> tuple[np.ndarray, str]:
@@ -49,18 +65,18 @@ def clustered(X: np.ndarray, method: str, metric: str) -> tuple[np.ndarray, str]
     return X / np.where(length > 0, length, 1), "euclidean"
 
 
-def assert_same_tree(X: np.ndarray, method: str, metric: str) -> None:
+def assert_same_tree(X: np.ndarray, method: str, metric: str, tuning: Tuning = SMALL) -> None:
     """The same nodes at the same heights: for input without ties."""
     theirs = hierarchy.linkage(pdist(*clustered(X, method, metric)), method)
-    ours = linkage(X, method, metric)
+    ours = linkage(X, method, metric, tuning)
     np.testing.assert_array_equal(ours[:, [0, 1, 3]], theirs[:, [0, 1, 3]])
     np.testing.assert_allclose(ours[:, 2], theirs[:, 2], rtol=1e-5)
 
 
-def assert_greedy(X: np.ndarray, method: str, metric: str) -> None:
+def assert_greedy(X: np.ndarray, method: str, metric: str, tuning: Tuning = SMALL) -> None:
     """Every merge is of a nearest pair, to rounding, and its height is its distance: with ties
     there are many such trees, and SciPy's is one of them."""
-    Z = linkage(X, method, metric)
+    Z = linkage(X, method, metric, tuning)
     by_direction = metric == "cosine"
     X, metric = clustered(X, method, metric)
     n = len(X)
@@ -118,18 +134,14 @@ def test_float32_data_gives_scipys_tree(method: str, metric: str) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS["ward"])
-def test_tiles_of_the_real_size_give_scipys_tree(
-    monkeypatch: pytest.MonkeyPatch, metric: str
-) -> None:
-    monkeypatch.undo()
+def test_tiles_of_the_real_size_give_scipys_tree(metric: str) -> None:
     rng = np.random.default_rng(2)
     X = rng.gamma(1, size=(2100, 400))
     if metric == "cosine":
         # Lengths that would be all there is to say of them.
         X *= np.exp(3 * rng.normal(size=(2100, 1)))
-    assert len(X) ** 2 * (400 + 64) >= engine.LARGE
-    torch.set_num_threads(1)
-    assert_same_tree(X, "ward", metric)
+    assert len(X) ** 2 * (400 + 64) >= DEFAULT.scipy_work
+    assert_same_tree(X, "ward", metric, DEFAULT)
 
 
 @pytest.mark.parametrize("offset", [1e3, 1e6, 1e9])
@@ -221,16 +233,16 @@ def test_products_have_all_their_bits_whatever_the_user_asked(asked: str) -> Non
     X = np.random.default_rng(13).normal(size=(90, 8))
     before = torch.get_float32_matmul_precision()
     seen = []
-    products = centroids.Clusters.products
+    lower_bounds = Centroids.lower_bounds
 
     def spy(*arguments: object) -> torch.Tensor:
         seen.append(torch.get_float32_matmul_precision())
-        return products(*arguments)  # type: ignore[arg-type]
+        return lower_bounds(*arguments)  # type: ignore[arg-type]
 
     try:
         torch.set_float32_matmul_precision(asked)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(centroids.Clusters, "products", spy)
+            patch.setattr(Centroids, "lower_bounds", spy)
             assert_same_tree(X, "ward", "euclidean")
         assert torch.get_float32_matmul_precision() == asked
     finally:
@@ -239,29 +251,26 @@ def test_products_have_all_their_bits_whatever_the_user_asked(asked: str) -> Non
 
 
 @pytest.mark.parametrize("offset", [0, 1e6])
-def test_distances_are_scipys(monkeypatch: pytest.MonkeyPatch, offset: float) -> None:
-    monkeypatch.setattr(distances, "BLOCK", 100)
+def test_distances_are_scipys(offset: float) -> None:
     rng = np.random.default_rng(14)
     X = rng.normal(size=(83, 6)) + offset * (np.arange(83) % 2)[:, None]
     X[3], X[4], X[5] = X[40], X[40] + 1e-7, X[2] + 1e-12
     for points in (X, X[:2], X[:, :1]):
-        made = distances.condensed(torch.tensor(points))
-        np.testing.assert_allclose(made, pdist(points), rtol=1e-11)
-        squared = distances.condensed(torch.tensor(points), squared=True)
+        distances = condensed_distances(torch.tensor(points), block_pairs=100)
+        np.testing.assert_allclose(distances, pdist(points), rtol=1e-11)
+        squared = condensed_distances(torch.tensor(points), squared=True, block_pairs=100)
         np.testing.assert_allclose(squared, pdist(points, "sqeuclidean"), rtol=1e-11)
 
 
 @pytest.mark.parametrize(("method", "metric"), ALL)
-def test_only_what_needs_all_distances_has_a_limit(
-    monkeypatch: pytest.MonkeyPatch, method: str, metric: str
-) -> None:
-    monkeypatch.setattr(engine, "MOST", 9)
+def test_only_what_needs_all_distances_has_a_limit(method: str, metric: str) -> None:
+    tuning = replace(SMALL, most_samples=9)
     X = np.random.default_rng(15).normal(size=(10, 3))
     if (method, metric) in LINEAR:
-        assert len(linkage(X, method, metric)) == 9
+        assert len(linkage(X, method, metric, tuning)) == 9
     else:
-        with pytest.raises(ValueError, match=r"10 samples need 0 GB.*top=9 or less"):
-            linkage(X, method, metric)
+        with pytest.raises(ValueError, match=r"10 samples take 0 GB.*top=9 or less"):
+            linkage(X, method, metric, tuning)
 
 
 @pytest.mark.parametrize(("method", "metric"), METHODS)
@@ -273,20 +282,18 @@ def test_threads_and_inference_mode_change_nothing(method: str, metric: str) -> 
     assert torch.get_num_threads() == 3
     with torch.inference_mode():
         np.testing.assert_array_equal(linkage(X * 1, method, metric), alone)
-    with pytest.raises(RuntimeError, match="stop"), rounds.threads(X.device) as every:
-        every(lambda _: (_ for _ in ()).throw(RuntimeError("stop")), [1, 2])
+    with pytest.raises(RuntimeError, match="stop"), rounds.block_threads(X.device) as run:
+        run(lambda _: (_ for _ in ()).throw(RuntimeError("stop")), [1, 2])
     assert torch.get_num_threads() == 3
 
 
 @pytest.mark.parametrize(("method", "metric"), METHODS)
-def test_measuring_every_pair_gives_the_same_tree(
-    monkeypatch: pytest.MonkeyPatch, method: str, metric: str
-) -> None:
-    monkeypatch.setattr(nearest, "CROWD", 0)
+def test_measuring_every_pair_gives_the_same_tree(method: str, metric: str) -> None:
+    tuning = replace(SMALL, crowd=0)
     rng = np.random.default_rng(17)
-    assert_same_tree(rng.normal(size=(70, 5)), method, metric)
-    assert_greedy(rng.integers(1, 3, (50, 4)), method, metric)
-    assert_greedy(np.eye(20), method, metric)
+    assert_same_tree(rng.normal(size=(70, 5)), method, metric, tuning)
+    assert_greedy(rng.integers(1, 3, (50, 4)), method, metric, tuning)
+    assert_greedy(np.eye(20), method, metric, tuning)
 
 
 @pytest.mark.parametrize("method", [("ward", "euclidean"), ("average", "sqeuclidean")])
@@ -303,7 +310,7 @@ def test_duplicates_are_found() -> None:
     expected = np.arange(200)
     expected[150:] = np.arange(50)
     expected[170] = 3
-    assert rounds.duplicates(torch.tensor(X)).tolist() == expected.tolist()
+    assert rounds.first_equal(torch.tensor(X), SMALL.block_numbers).tolist() == expected.tolist()
 
 
 def test_the_input_is_left_alone() -> None:
@@ -346,28 +353,26 @@ def test_at_unit_length_no_number_is_too_large() -> None:
 
 
 @pytest.mark.parametrize(("method", "metric"), METHODS)
-def test_the_last_clusters_by_a_chain_give_scipys_tree(
-    monkeypatch: pytest.MonkeyPatch, method: str, metric: str
-) -> None:
-    monkeypatch.setattr(rounds, "FEW", 40)
+def test_the_last_clusters_by_a_chain_give_scipys_tree(method: str, metric: str) -> None:
+    tuning = replace(SMALL, matrix_clusters=40)
     rng = np.random.default_rng(19)
-    assert_same_tree(rng.normal(size=(90, 5)), method, metric)
-    assert_greedy(rng.integers(1, 3, (50, 4)), method, metric)
+    assert_same_tree(rng.normal(size=(90, 5)), method, metric, tuning)
+    assert_greedy(rng.integers(1, 3, (50, 4)), method, metric, tuning)
     # From the start, with tight clouds.
-    monkeypatch.setattr(rounds, "SOME", 90)
+    tuning = replace(tuning, slow_matrix_clusters=90)
     X = rng.normal(size=(90, 5)) * 1e-3
     X[::2] += 1e3
-    assert_same_tree(X, *(method, metric) if metric != "cosine" else ("ward", "euclidean"))
-    assert_greedy(np.eye(20), method, metric)
+    if metric == "cosine":
+        assert_same_tree(X, "ward", "euclidean", tuning)
+    else:
+        assert_same_tree(X, method, metric, tuning)
+    assert_greedy(np.eye(20), method, metric, tuning)
 
 
-def test_squared_distances_of_tight_clouds_keep_their_digits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(distances, "ROWS", 16)
+def test_squared_distances_of_tight_clouds_keep_their_digits() -> None:
     rng = np.random.default_rng(20)
     X = rng.normal(size=(70, 4)) * 1e-6
     X[35:] += 1
-    made = distances.between(torch.tensor(X)).numpy()
-    np.testing.assert_allclose(made, squareform(pdist(X, "sqeuclidean")), rtol=1e-8)
-    np.testing.assert_array_equal(made, made.T)
+    squares = squared_distance_matrix(torch.tensor(X), block_rows=16).numpy()
+    np.testing.assert_allclose(squares, squareform(pdist(X, "sqeuclidean")), rtol=1e-8)
+    np.testing.assert_array_equal(squares, squares.T)
