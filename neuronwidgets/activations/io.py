@@ -12,6 +12,7 @@ from neuronwidgets.activations.store.encode import DTYPES, as_array, encode
 from neuronwidgets.activations.store.shards import StoreError
 from neuronwidgets.activations.store.store import Store
 from neuronwidgets.activations.store.writer import WITHOUT_FIRST, Writer
+from neuronwidgets.core.checks import one_of
 from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ _ROWS = 4096
 
 def check_dtype(dtype: str) -> str:
     """`dtype`, refused if a store cannot hold it."""
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype={dtype!r}; one of {', '.join(map(repr, DTYPES))} is needed.")
-    return dtype
+    return one_of("dtype", dtype, DTYPES)
 
 
 def load(path: str | Path, layer: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from neuronwidgets.clustering.gram import gram
 from neuronwidgets.clustering.kmeans import kmeans
 from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.split import Split, check_min_size
+from neuronwidgets.core.checks import number
 
 PAPER_THRESHOLD = 15.0
 MOST_WORK = 200_000_000
@@ -73,8 +74,8 @@ def refine(
     min_size = check_min_size(split.min_size if min_size is None else min_size)
     if outlier is None:
         outlier = outlier_distance(threshold, split.linkage or split.method, split.metric)
-    elif isinstance(outlier, str) or not outlier >= 0:
-        raise ValueError(f"outlier={outlier!r}; a squared distance, 0 or more, is needed.")
+    else:
+        number("outlier", outlier, least=0, infinite=True)
     points = split.clustered.astype(np.float64)
     cut = tree.cut(threshold)
     if len(cut) * points.size > MOST_WORK and len(cut) > 1:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.concepts.methods.method import whole
+from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 
 GRAM = 4096
@@ -89,7 +89,7 @@ def singular_directions(acts: Any, k: int = 10, center: bool = False) -> Singula
             `center`: all the same).
     """
     acts = Activations.of(acts)
-    k, least = whole("k", k, 1), min(acts.shape)
+    k, least = integer("k", k, 1), min(acts.shape)
     if k > least:
         raise ValueError(
             f"k={k:,} is more than there is: {acts.shape[0]:,} samples of {acts.shape[1]:,} "

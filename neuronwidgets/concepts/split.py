@@ -20,11 +20,12 @@ from neuronwidgets.clustering.gram import gram
 from neuronwidgets.clustering.linkage.engine import at_unit_length, distances_of
 from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.doubts import doubt
-from neuronwidgets.concepts.methods.method import Clustering, TopSamples, whole
+from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.concepts.methods.registry import check_settings, clustered
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
 from neuronwidgets.concepts.tokens import Tokens, tokens_of
 from neuronwidgets.concepts.top import check_distinct, top_samples
+from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
@@ -354,7 +355,7 @@ def smallest(count: int) -> int:
 
 def check_min_size(min_size: Any) -> int:
     """`min_size` as an int, refused if it is not at least 1."""
-    return whole("min_size", min_size, 1)
+    return integer("min_size", min_size, 1)
 
 
 def _two_largest(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.core.checks import integer, is_integer, number, one_of
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.intervals.rules import (
     EXTREME,
@@ -77,7 +78,7 @@ class Ranges:
     def label(self, label: Any) -> int:
         """The place of a label, given by its name, or by its place. Labels that are numbers
         themselves are meant by their value, whether as `5` or as `"5"`."""
-        whole = isinstance(label, int | np.integer) and not isinstance(label, bool)
+        whole = is_integer(label)
         name = str(label) if whole and self._numeric else label
         if isinstance(name, str) and name in self.label_names:
             return self.label_names.index(name)
@@ -109,10 +110,8 @@ class Ranges:
         Raises:
             ValueError: the label has a single sample, or the rule or width is unknown.
         """
-        if not (isinstance(tau, int | float | np.number) and tau >= 0):
-            raise ValueError(f"tau={tau!r}; a number of at least 0 is needed.")
-        if rule not in RULES:
-            raise ValueError(f"rule={rule!r}; one of {', '.join(map(repr, RULES))} is needed.")
+        number("tau", tau, least=0, infinite=True)
+        one_of("rule", rule, RULES)
         c = self.label(label)
         if self.count[c] < 2:
             raise ValueError(
@@ -222,8 +221,7 @@ class Ranges:
         return pd.DataFrame({"label": labels, "neuron": neurons, **values})
 
     def _neuron(self, neuron: int) -> int:
-        whole = isinstance(neuron, int | np.integer) and not isinstance(neuron, bool)
-        if not whole or not 0 <= neuron < self.neurons:
+        if not is_integer(neuron) or not 0 <= neuron < self.neurons:
             raise IndexError(
                 f"neuron {neuron!r} is not in layer {self.layer!r}, which has {self.neurons:,} "
                 f"neurons: 0 to {self.neurons - 1:,}."
@@ -273,8 +271,7 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
     """
     acts = labelled(acts)
     assert acts.labels is not None
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
-        raise ValueError(f"bins={bins!r}; a whole number of at least 1 is needed.")
+    integer("bins", bins, 1)
     codes = [c for c in range(len(acts.label_names)) if (acts.labels == c).any()]
     members = [np.flatnonzero(acts.labels == c) for c in codes]
     known = np.flatnonzero(acts.labels >= 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.arrays import number_array
+from neuronwidgets.core.checks import is_integer, number
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
@@ -72,7 +72,7 @@ class DirectionEdit:
             )
         object.__setattr__(self, "direction", vector / norm)
         for name in ("remove", "strength", "level"):
-            object.__setattr__(self, name, finite(name, getattr(self, name)))
+            object.__setattr__(self, name, number(name, getattr(self, name)))
         object.__setattr__(self, "positions", token_positions(self.positions))
 
     def width(self) -> int | None:
@@ -184,7 +184,7 @@ def _number(concepts: HasConcepts, which: Any) -> int:
     names = list(concepts.names)
     if isinstance(which, str) and names.count(which) == 1:
         return names.index(which)
-    if isinstance(which, int | np.integer) and not isinstance(which, bool):
+    if is_integer(which):
         if 0 <= which < len(names):
             return int(which)
         raise IndexError(f"concept {which} is not there: there are {len(names)}, from 0.")
@@ -193,14 +193,3 @@ def _number(concepts: HasConcepts, which: Any) -> int:
         f"concept {which!r:.40}: {several}. Give its number, 0 to {len(names) - 1}: "
         f"{', '.join(f'{i} {name}' for i, name in enumerate(names))}."
     )
-
-
-def finite(name: str, value: Any) -> float:
-    """A number as a float, refused if it is none, NaN or infinite."""
-    try:
-        number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be a finite number, got {value!r:.40}.")
-    return number

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from neuronwidgets.activations.how_many import how_many
+from neuronwidgets.core.checks import number, one_of
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.interventions.directions import finite
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
 from neuronwidgets.models.layers import layer_name
@@ -75,13 +75,12 @@ class NeuronEdit:
     call: int | None = None
 
     def __post_init__(self) -> None:
-        if self.to not in TO:
-            raise ValueError(f"to={self.to!r}; one of {', '.join(map(repr, TO))} is needed.")
+        one_of("to", self.to, TO)
         if self.to == "mean" and self.value is None:
             raise ValueError("to='mean' needs value, the neurons' means.")
         if self.factor != 0 and self.to != "factor":
             raise ValueError(f"factor={self.factor} is of to='factor', and to={self.to!r}.")
-        object.__setattr__(self, "factor", finite("factor", self.factor))
+        object.__setattr__(self, "factor", number("factor", self.factor))
         object.__setattr__(self, "positions", token_positions(self.positions))
         index = np.asarray(self.neurons)
         for name in ("low", "high"):

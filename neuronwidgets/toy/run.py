@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from neuronwidgets.core.checks import integer, is_integer
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy import measures
-from neuronwidgets.toy.config import Config, require_whole
+from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.features import Source, probabilities
 from neuronwidgets.toy.linear import linear_loss
 from neuronwidgets.toy.network import activate, response
@@ -73,8 +74,7 @@ class Run:
     def at(self, checkpoint: int) -> Run:
         """The run as it was at a checkpoint (an index, negative from the end)."""
         count = len(self.checkpoints)
-        whole = isinstance(checkpoint, int | np.integer) and not isinstance(checkpoint, bool)
-        if not whole or not -count <= checkpoint < count:
+        if not is_integer(checkpoint) or not -count <= checkpoint < count:
             raise IndexError(
                 f"checkpoint {checkpoint!r} is not there: this run has {count}, 0 to {count - 1}, "
                 f"after {', '.join(f'{step:,}' for step in self.checkpoints)} steps."
@@ -173,8 +173,8 @@ class Run:
 
         No sample was trained on. `model()` takes `v`.
         """
-        require_whole("count", count, 1)
-        require_whole("seed", seed, 0)
+        integer("count", count, 1, wrong_type=TypeError)
+        integer("seed", seed, 0, wrong_type=TypeError)
         config = self.config
         probability = probabilities(config.features, config.eps, config.distribution)
         signed = config.task == "absolute"

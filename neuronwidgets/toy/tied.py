@@ -14,6 +14,7 @@ from typing import overload
 import numpy as np
 import torch
 
+from neuronwidgets.core.checks import number
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.config import make_plain
 from neuronwidgets.toy.features import Source
@@ -46,12 +47,9 @@ class TiedConfig:
         make_plain(self, whole, ("sparsity", "importance", "learning_rate"))
         if self.dims > self.features:
             raise ValueError(f"dims={self.dims} is more than features={self.features}.")
-        if not 0 <= self.sparsity < 1:
-            raise ValueError(f"sparsity={self.sparsity!r}; at least 0, under 1, is needed.")
-        if not 0 < self.importance <= 1:
-            raise ValueError(f"importance={self.importance!r}; above 0, at most 1, is needed.")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate={self.learning_rate!r}; more than 0 is needed.")
+        number("sparsity", self.sparsity, least=0, below=1)
+        number("importance", self.importance, above=0, most=1)
+        number("learning_rate", self.learning_rate, above=0)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
+from neuronwidgets.core.checks import number
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.batch import Batch
 from neuronwidgets.toy.config import Config
@@ -102,8 +103,7 @@ class Training:
             seconds: 0 for one step. It changes no result.
             until: steps that no run goes beyond; not given: to each run's end.
         """
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise ValueError(f"seconds={seconds!r}; at least 0 is needed.")
+        number("seconds", seconds, least=0, infinite=True)
         unfinished = [b for b in self._batches if b.step < _end(b, until)]
         if not unfinished:
             return self.progress(False)
@@ -178,8 +178,7 @@ def training(
     Yields:
         `Progress`; the first before any step.
     """
-    if isinstance(every, bool) or not isinstance(every, int | float) or not every >= 0:
-        raise ValueError(f"every={every!r}; seconds, at least 0, are needed.")
+    number("every", every, least=0, infinite=True)
     return _training(Training(configs, device=device), every)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.core.arrays import dense, number_array
+from neuronwidgets.core.checks import one_of
 from neuronwidgets.core.modes import own_modes
 
 METRICS = {
@@ -37,8 +38,7 @@ LARGE = 1_500_000_000
 
 def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
     """`(method, metric)`, with the method's own metric where none is given."""
-    if method not in METRICS:
-        raise ValueError(f"method={method!r}; one of {', '.join(map(repr, METRICS))} is needed.")
+    one_of("method", method, METRICS)
     metric = METRICS[method][0] if metric is None else metric
     if metric not in METRICS[method]:
         allowed = " or ".join(map(repr, METRICS[method]))

@@ -95,22 +95,6 @@ def _cell(column: str, value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """`value` as an int, refused if it is no whole number of at least `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-        raise ValueError(f"{name}={value!r}; a whole number of at least {least} is needed.")
-    return int(value)
-
-
-def number(name: str, value: Any, low: float, high: float) -> float:
-    """`value` as a float, refused if it is no number from `low` to `high`."""
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
-        raise ValueError(f"{name}={value!r}; a number from {low:g} to {high:g} is needed.")
-    if not low <= float(value) <= high:
-        raise ValueError(f"{name}={value!r}; a number from {low:g} to {high:g} is needed.")
-    return float(value)
-
-
 def evenly(rows: Any, most: int) -> Any:
     """At most `most` of the rows, evenly spaced: the same ones each time."""
     import numpy as np

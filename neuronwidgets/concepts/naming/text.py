@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.concepts.naming.naming import Naming, evenly, number, whole
+from neuronwidgets.concepts.naming.naming import Naming, evenly
 from neuronwidgets.concepts.naming.odds import log_odds
 from neuronwidgets.concepts.naming.words import (
     CHARACTERS,
@@ -20,6 +20,7 @@ from neuronwidgets.concepts.naming.words import (
     overlap,
     unspaced,
 )
+from neuronwidgets.core.checks import integer, number
 
 if TYPE_CHECKING:
     from neuronwidgets.activations.samples import Samples
@@ -74,8 +75,15 @@ def by_text(
     Raises:
         ValueError: the samples are no texts.
     """
-    terms, words, most = whole("terms", terms), whole("words", words), whole("most", most)
-    min_z, strength = number("min_z", min_z, 0, 100), number("strength", strength, 1e-6, 1e9)
+    terms, words, most = (
+        integer("terms", terms, 1),
+        integer("words", words, 1),
+        integer("most", most, 1),
+    )
+    min_z, strength = (
+        number("min_z", min_z, least=0, most=100),
+        number("strength", strength, least=1e-6, most=1e9),
+    )
     split = concepts._require_split("named('text')")
     reader = Reader(split, words, min_z, strength, most)
     for _ in reader.reading():

@@ -10,6 +10,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.how_many import how_many
+from neuronwidgets.core.checks import is_integer, one_of
 from neuronwidgets.intervals.saliency.attribution import Answering
 from neuronwidgets.intervals.saliency.gradient import activation_gradient
 from neuronwidgets.intervals.saliency.integrated import integrated_gradients
@@ -65,9 +66,7 @@ def salient(
 
     Ties go to the smaller neuron.
     """
-    if method not in (*METHODS, *GRADIENTS):
-        known = ", ".join(map(repr, (*METHODS, *GRADIENTS)))
-        raise ValueError(f"method={method!r}; one of {known} is needed.")
+    one_of("method", method, (*METHODS, *GRADIENTS))
     if hasattr(acts, "so_far"):
         acts = Activations.of(acts)
     if not isinstance(acts, Activations):
@@ -79,8 +78,7 @@ def salient(
     name = str(label) if numeric and not isinstance(label, bool) else label
     # Labels that are numbers themselves are meant by their value.
     number = names.index(name) if isinstance(name, str) and name in names else label
-    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-    whole = whole and (not numeric or name in names)
+    whole = is_integer(number) and (not numeric or name in names)
     if not whole or not 0 <= number < len(names) or not (acts.labels == number).any():
         raise ValueError(f"label {label!r} is not among the data's: {', '.join(names[:14])}.")
     c = int(number)
