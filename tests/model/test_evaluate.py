@@ -196,7 +196,7 @@ def test_held_out_data_only() -> None:
         ({"classes": ["hat", "boot"]}, "'bag'"),
         ({"classes": None}, "does not say which of its outputs are 'bag', 'boot', 'hat'"),
         ({"classes": [*CLASSES, "sock"]}, "logits have shape"),
-        ({"tau": -1}, "tau=-1"),
+        ({"tau": -1}, "tau must be .* got -1"),
         ({"top": 99}, "top=99"),
         ({"neurons": {"hat": [1]}}, "no entry"),
         ({"predict": lambda out: out[0]}, "logits have shape"),
