@@ -200,7 +200,7 @@ def test_held_out_data_only() -> None:
         ({"top": 99}, "top=99"),
         ({"neurons": {"hat": [1]}}, "no entry"),
         ({"predict": lambda out: out[0]}, "logits have shape"),
-        ({"rule": "best"}, "rule='best'"),
+        ({"rule": "best"}, "rule must be one of"),
         ({"metrics": {"mine": lambda out, y: 1.0}}, "metric 'mine' returns shape"),
         ({"texts": ["hello"]}, "no tokenizer"),
     ],

@@ -314,7 +314,7 @@ def test_bad_input(gpt2: GPT2LMHeadModel) -> None:
         (lambda: nw.mask_range(gpt2, found, 0, neurons=[1, 1]), "twice"),
         (lambda: nw.mask_range(gpt2, found, 0, to="nothing"), "'soft'"),
         (lambda: nw.mask_neurons(gpt2, found, 0, to="soft"), "finite"),
-        (lambda: nw.mask_range(gpt2, found, 0, rule="best"), "rule='best'"),
+        (lambda: nw.mask_range(gpt2, found, 0, rule="best"), "rule must be one of"),
         (lambda: nw.mask_range(gpt2, still, 0), "none of the 5 neurons varies"),
         (lambda: nw.mask_range(gpt2, elsewhere, 0), "transformer.h.7"),
         (

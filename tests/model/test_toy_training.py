@@ -208,7 +208,7 @@ def test_samples_are_fresh_seeded_and_checked(trained: toy.Run) -> None:
     assert (v != trained.sample(100, seed=1)[0]).any()
     with pytest.raises(ValueError, match="count must be a positive integer, got 0"):
         trained.sample(0)
-    with pytest.raises(TypeError, match="seed must be .* got None"):
+    with pytest.raises(TypeError, match="seed must be an integer"):
         trained.sample(5, seed=None)  # type: ignore[arg-type]
 
 
