@@ -17,7 +17,8 @@ from neuronwidgets.clustering.stability import recurring
 from neuronwidgets.clustering.tree import identities
 from neuronwidgets.concepts import display as show
 from neuronwidgets.concepts import io as files
-from neuronwidgets.concepts.control import DRAWS, jaccard, label_of, shares_at_random
+from neuronwidgets.concepts.control import DRAWS, jaccard, shares_at_random
+from neuronwidgets.concepts.naming.majority import agreed_label, majority_name
 from neuronwidgets.concepts.retrieval import CHUNK, DEFAULT, directions, retrieve, scored, unit
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.concepts.split import Split
@@ -110,24 +111,12 @@ class Concepts:
         for _ in range(len(nodes) - len(known)):
             slots.append(next(spare))
             given.append(None)
-        kinds = [
-            majority(split.labels[m]) if split.labels is not None else (-1, 0.0) for m in members
-        ]
-        # Named by a label that more than half of its samples carry, the unlabelled ones included.
-        most = [
-            float((split.labels[m] == label).mean())
-            if label >= 0 and split.labels is not None
-            else 0.0
-            for m, (label, _) in zip(members, kinds, strict=True)
-        ]
-        # The label of a text does not say what its tokens are.
-        words = [None if split.tokens is None else split.tokens.name(m) for m in members]
+        label_titles = split.acts.label_titles
         titles = tuple(
             given[k]
-            or words[k]
-            or (split.acts.label_titles[label] if most[k] > 0.5 and split.tokens is None else None)
+            or majority_name(m, split.labels, label_titles, split.tokens)
             or f"Concept {k + 1}"
-            for k, (label, _) in enumerate(kinds)
+            for k, m in enumerate(members)
         )
         return cls(
             split.acts.layer,
@@ -441,7 +430,7 @@ class Concepts:
         labels = self._require_split("labels").labels
         if labels is None:
             return np.full(len(self), -1)
-        return np.array([label_of(labels[group]) for group in self.groups], np.int64)
+        return np.array([agreed_label(labels[group]) for group in self.groups], np.int64)
 
     def stability(self, resamples: int = 50, seed: int = 0) -> np.ndarray:
         """float64 `K`: how often each concept comes back when half of the top samples are clustered

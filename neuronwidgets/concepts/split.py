@@ -25,6 +25,7 @@ from neuronwidgets.concepts.methods.registry import check_settings, clustered
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
 from neuronwidgets.concepts.tokens import Tokens, tokens_of
 from neuronwidgets.concepts.top import check_distinct, top_samples
+from neuronwidgets.core.arrays import one_hot
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 
@@ -285,11 +286,7 @@ def split(
         min_size = check_min_size(min_size)
     one = np.ndim(neuron) == 0
     along = acts.along(neuron)
-    if one:
-        direction = np.zeros(acts.shape[1])
-        direction[int(neuron)] = 1
-    else:
-        direction = acts.check_direction(neuron)
+    direction = one_hot(int(neuron), acts.shape[1]) if one else acts.check_direction(neuron)
     found, counts = top_samples(acts, along[None], count, distinct, projected=not one)
     index = found[0, : counts[0]]
     at_rest = len(index) < 2

@@ -54,6 +54,13 @@ def require_unmasked(values: Any, what: str, *names: str) -> None:
         )
 
 
+def one_hot(place: int, size: int) -> np.ndarray:
+    """float64 `size`: 1 at `place`, 0 elsewhere; the direction of one neuron."""
+    direction = np.zeros(size)
+    direction[place] = 1
+    return direction
+
+
 MATRIX = "a matrix of numbers (samples x neurons)"
 
 

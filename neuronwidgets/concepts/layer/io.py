@@ -19,7 +19,8 @@ FORMAT = "neuronwidgets.layer/1"
 DEFAULTS = {"own_size": True}
 ABOUT, UNITS = "layer.json", "units.safetensors"
 LOOKED_AT = 64
-"""Rows of the activations by which they are known again."""
+"""Rows of the activations, evenly spaced, that identify them; part of the format on disk, so they
+are not chosen by `core.subsample`."""
 
 
 class Folder:

@@ -9,6 +9,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.split import Split, smallest
+from neuronwidgets.core.arrays import one_hot
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,7 @@ class Settings:
             Z, min_size = np.array([[0.0, 1, 0, 2]]), 3
         elif self.own_size:
             min_size = min(min_size, smallest(len(index)))
-        if neuron is None:
-            direction = np.asarray(unit)
-        else:
-            direction = np.zeros(acts.shape[1])
-            direction[neuron] = 1
+        direction = np.asarray(unit) if neuron is None else one_hot(neuron, acts.shape[1])
         return Split(
             acts,
             neuron,

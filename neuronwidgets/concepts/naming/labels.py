@@ -10,10 +10,11 @@ import numpy as np
 from neuronwidgets.concepts.naming.attributes import attributes_of
 from neuronwidgets.concepts.naming.auc import corrected, p_value, ranked
 from neuronwidgets.concepts.naming.formulas import Best, search
-from neuronwidgets.concepts.naming.naming import Naming, evenly
+from neuronwidgets.concepts.naming.naming import Naming
 from neuronwidgets.concepts.retrieval import DEFAULT
 from neuronwidgets.core.checks import integer, number
 from neuronwidgets.core.renamed import renamed
+from neuronwidgets.core.subsample import evenly_spaced
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -76,7 +77,7 @@ def by_labels(
     corrected(1.0, 1, correction)
     split = concepts._require_split("named('labels')")
     table, names, rows = attributes_of(split.acts, attributes, attribute_names)
-    taken = evenly(np.arange(len(rows)), most)
+    taken = evenly_spaced(np.arange(len(rows)), most)
     table_all, rows_all, table, rows = table, rows, table[taken], rows[taken]
     if centred is not None:
         by = DEFAULT if centred else "dot"

@@ -93,12 +93,3 @@ def _cell(column: str, value: Any) -> str:
     if column == "concept":
         return str(value + 1)
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def evenly(rows: Any, most: int) -> Any:
-    """At most `most` of the rows, evenly spaced: the same ones each time."""
-    import numpy as np
-
-    if len(rows) <= most:
-        return rows
-    return rows[np.arange(most) * len(rows) // most]

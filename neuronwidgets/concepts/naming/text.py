@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.concepts.naming.naming import Naming, evenly
+from neuronwidgets.concepts.naming.naming import Naming
 from neuronwidgets.concepts.naming.odds import log_odds
 from neuronwidgets.concepts.naming.words import (
     CHARACTERS,
@@ -21,6 +21,7 @@ from neuronwidgets.concepts.naming.words import (
     unspaced,
 )
 from neuronwidgets.core.checks import integer, number
+from neuronwidgets.core.subsample import evenly_spaced
 
 if TYPE_CHECKING:
     from neuronwidgets.activations.samples import Samples
@@ -189,7 +190,7 @@ class Reader:
         self._words, self._min_z, self._strength = words, min_z, strength
         self._characters = characters
         rest = np.setdiff1d(np.arange(len(split.acts)), split.index)
-        self.others, self._rest = len(rest), evenly(rest, most)
+        self.others, self._rest = len(rest), evenly_spaced(rest, most)
         self._faces: list[Face] = []
         self._held: dict[Face, set[Term]] = {}
         self._blank: set[Face] = set()
