@@ -6,7 +6,7 @@ import datetime
 import numbers
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -192,13 +192,81 @@ def number_of(label: Label, names: Sequence[str]) -> int:
     )
 
 
-def refuse_measurements(labels: Sequence[Label]) -> NoReturn:
-    """Say that labels are no classes."""
-    shown = ", ".join(titled(label)[:8] for label in labels[:2])
-    raise ValueError(
-        f"labels are measurements ({shown}, ...), not classes: cut them into classes first, e.g. "
-        "labels = values > threshold."
-    )
+class LabelEncoder:
+    """Labels -> codes, one after the other: whole numbers in the order in which labels first come.
+
+    `in_order` translates them in the end to codes in the order of the names.
+
+    Args:
+        names: of the labels 0, 1, ..., which are then their own codes; `None` takes the names from
+            the labels.
+    """
+
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self._given = None if names is None else tuple(names)
+        self._codes: dict[str, int] = {}
+        self._numeric, self._text = True, False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the codes so far."""
+        return tuple(self._codes) if self._given is None else self._given
+
+    @property
+    def order(self) -> str:
+        """How the names are sorted in the end: "given" (they are), "number" or "text"."""
+        if self._given is not None:
+            return "given"
+        return "number" if self._numeric else "text"
+
+    def resume(self, names: Sequence[str], order: str) -> None:
+        """Go on from what `names` and `order` were."""
+        if self._given is None:
+            self._codes = {name: i for i, name in enumerate(names)}
+            self._numeric = order == "number"
+
+    def encode(self, label: Label) -> int:
+        """The code of a label; -1 for none.
+
+        Raises:
+            ValueError: the names are given, and the label is no index into them.
+        """
+        if self._given is not None:
+            return number_of(label, self._given)
+        if label is None:
+            return -1
+        self._numeric = self._numeric and is_whole(label)
+        self._text = self._text or isinstance(label, str)
+        return self._codes.setdefault(titled(label), len(self._codes))
+
+    def require_classes(self) -> None:
+        """Refuse labels that are measurements.
+
+        Raises:
+            ValueError: they are more than `MEASURED` numbers, and not all of them whole.
+        """
+        if len(self._codes) > MEASURED and not self._text and not self._numeric:
+            shown = ", ".join(name[:8] for name in self.names[:2])
+            raise ValueError(
+                f"labels are measurements ({shown}, ...), not classes: cut them into classes "
+                "first, e.g. labels = values > threshold."
+            )
+
+
+def in_order(
+    codes: np.ndarray, names: Sequence[str], order: str
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Codes from a `LabelEncoder`, its `names` and its `order` -> the codes (int64, `None` without
+    names) and names in that order."""
+    if not names:
+        return None, ()
+    if order != "given":
+        key: Any = int if order == "number" else str
+        positions = sorted(range(len(names)), key=lambda i: key(names[i]))
+        names = [names[i] for i in positions]
+        rank = np.append(np.argsort(positions), -1)
+        codes = rank[codes]
+    return codes, tuple(names)
 
 
 def encode_labels(
@@ -214,18 +282,8 @@ def encode_labels(
             f"labels has {len(rows):,} entries and there are {count:,} samples: one "
             "per sample is needed (None where there is no label)."
         )
-    given = plain_names(names)
-    if given is not None:
-        return np.array([number_of(row, given) for row in rows], np.int64), tuple(given)
+    encoder = LabelEncoder(plain_names(names))
     # 1, 1.0 and True are one key, and have one name.
-    title = {row: titled(row) for row in dict.fromkeys(rows) if row is not None}
-    numeric = all(map(is_whole, title))
-    measured = not numeric and not any(isinstance(row, str) for row in title)
-    if measured and len(title) > MEASURED:
-        refuse_measurements(list(title))
-    names = sorted(set(title.values()), key=int if numeric else str)
-    if not names:
-        return None, ()
-    number = {name: i for i, name in enumerate(names)}
-    code = {row: number[name] for row, name in title.items()} | {None: -1}
-    return np.array([code[row] for row in rows], np.int64), tuple(names)
+    code = {label: encoder.encode(label) for label in dict.fromkeys(rows)}
+    encoder.require_classes()
+    return in_order(np.array([code[row] for row in rows], np.int64), encoder.names, encoder.order)

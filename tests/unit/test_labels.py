@@ -15,9 +15,15 @@ import scipy.sparse
 import torch
 
 from neuronwidgets import Activations
-from neuronwidgets.activations.io import in_order as from_store
 from neuronwidgets.capturing.collecting import Codes
-from neuronwidgets.core.labels import encode_labels, plain_label, plain_labels, plain_names, titled
+from neuronwidgets.core.labels import (
+    encode_labels,
+    in_order,
+    plain_label,
+    plain_labels,
+    plain_names,
+    titled,
+)
 from neuronwidgets.data.batch import Batch
 
 NA = pd.NA
@@ -33,7 +39,8 @@ def streamed(labels: Any, names: Any = None) -> tuple[list[int] | None, tuple[st
     rows = list(labels)
     found = [codes.of(np.array([i]), Batch(None, 1, labels=[row])) for i, row in enumerate(rows)]
     about = codes.about()
-    every, order = from_store(np.concatenate([part for part in found if part is not None]), about)
+    flat = np.concatenate([part for part in found if part is not None])
+    every, order = in_order(flat, about["names"], about["order"])
     return (None if every is None else every.tolist()), order
 
 
