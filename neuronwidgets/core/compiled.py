@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +9,10 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
-COMPILED = "_orig_mod."
+from neuronwidgets.core.compat import ORIGINAL, dynamo_loaded
+
+COMPILED = f"{ORIGINAL}."
+"""What the names of a compiled model's modules and parameters begin with."""
 _lock = threading.Lock()
 _users = 0
 _plain_paths = ExitStack()
@@ -18,7 +20,7 @@ _plain_paths = ExitStack()
 
 def plain(model: nn.Module) -> nn.Module:
     """The model itself, where `torch.compile` has wrapped it."""
-    inner = getattr(model, "_orig_mod", None)
+    inner = getattr(model, ORIGINAL, None)
     return inner if isinstance(inner, nn.Module) else model
 
 
@@ -38,7 +40,7 @@ def hooks_seen() -> Iterator[None]:
                 torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
             )
             torch.backends.mha.set_fastpath_enabled(False)
-        if _users == 1 and "torch._dynamo" in sys.modules:
+        if _users == 1 and dynamo_loaded():
             _plain_paths.enter_context(torch.compiler.set_stance("force_eager"))
     try:
         yield

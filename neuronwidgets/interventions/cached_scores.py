@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from neuronwidgets.core.compat import in_place_changes
 from neuronwidgets.interventions.edited_forward import Batched, Passes
 from neuronwidgets.interventions.intervention import Intervention
 from neuronwidgets.models.hooks import evaluating, undisturbed
@@ -118,4 +119,4 @@ def _stamp(model: nn.Module) -> tuple[tuple[int, int], ...]:
     """Which weights a model has: changes when one is replaced, or changed in place."""
     weights = (*model.parameters(), *model.buffers())
     # Nothing is counted of those that were made in `torch.inference_mode`.
-    return tuple((id(w), -1 if w.is_inference() else w._version) for w in weights)
+    return tuple((id(w), -1 if w.is_inference() else in_place_changes(w)) for w in weights)
