@@ -28,6 +28,7 @@ from neuronwidgets.concepts.top import check_distinct, top_samples
 from neuronwidgets.core.arrays import one_hot
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.display.html import table
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -229,15 +230,10 @@ class Split:
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{s.concepts}</td><td>{s.threshold:.4g}</td><td>{s.reason}</td></tr>"
-            for s in self.suggest()
-        )
+        rows = [(str(s.concepts), f"{s.threshold:.4g}", s.reason) for s in self.suggest()]
         said = f"<p>Note: {html.escape(self.doubt)}.</p>" if self.doubt else ""
-        return (
-            f"<p>{html.escape(repr(self))}</p>{said}<table><thead><tr><th>concepts</th>"
-            f"<th>threshold</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
+        suggestions = table(("concepts", "threshold", "reason"), rows, {2})
+        return f"<p>{html.escape(repr(self))}</p>{said}{suggestions}"
 
 
 def split(

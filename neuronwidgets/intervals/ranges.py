@@ -12,6 +12,7 @@ import numpy as np
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.checks import integer, is_integer, number, one_of
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.display.html import table
 from neuronwidgets.intervals.rules import (
     EXTREME,
     LEVELS,
@@ -235,20 +236,16 @@ class Ranges:
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left' dir='auto'>{html.escape(name)}</td><td>{count:,}</td>"
-            f"<td>{np.nanmedian(skew):.2f}</td><td>{np.nanmedian(kurt):.2f}</td>"
-            f"<td>{np.nanmedian(ks):.3f}</td></tr>"
+        rows = [
+            (html.escape(name), f"{count:,}", f"{np.nanmedian(skew):.2f}",
+             f"{np.nanmedian(kurt):.2f}", f"{np.nanmedian(ks):.3f}")
             for name, count, skew, kurt, ks in zip(
                 self.label_names, self.count, *map(_median_ready, (self.skewness, self.kurtosis,
                 self.ks)), strict=True,
             )
-        )  # fmt: skip
-        return (
-            f"<p>{html.escape(repr(self))}; medians over neurons</p><table><thead><tr><th>label"
-            "</th><th>samples</th><th>skewness</th><th>kurtosis</th><th>KS to normal</th></tr>"
-            f"</thead><tbody>{rows}</tbody></table>"
-        )
+        ]  # fmt: skip
+        head = ("label", "samples", "skewness", "kurtosis", "KS to normal")
+        return f"<p>{html.escape(repr(self))}; medians over neurons</p>{table(head, rows, {0})}"
 
 
 def _median_ready(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from neuronwidgets.display.html import table
+
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
@@ -51,20 +53,13 @@ class Naming:
     def _repr_html_(self) -> str:
         found = sum(name is not None for name in self.names)
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.evidence)
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td style='text-align:left' dir='auto'>{html.escape(_cell(name, value))}</td>"
-                for name, value in zip(self.evidence, row, strict=True)
-            )
-            + "</tr>"
+        rows = [
+            [html.escape(_cell(*cell)) for cell in zip(self.evidence, row, strict=True)]
             for row in zip(*self.evidence.values(), strict=True)
-        )
-        return (
-            f"<p>{found} of {len(self.names)} concepts named by {html.escape(self.how)}</p>{notes}"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+        ]
+        evidence = table([*map(html.escape, self.evidence)], rows, range(len(self.evidence)))
+        how = html.escape(self.how)
+        return f"<p>{found} of {len(self.names)} concepts named by {how}</p>{notes}{evidence}"
 
 
 def named(concepts: Concepts, how: str, options: Mapping[str, Any]) -> Concepts:
