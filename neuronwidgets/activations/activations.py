@@ -15,6 +15,7 @@ from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.matrix import Stored
 from neuronwidgets.activations.topk import largest
 from neuronwidgets.core.arrays import number_array
+from neuronwidgets.core.checks import integer, is_integer
 from neuronwidgets.core.labels import encode_labels
 from neuronwidgets.core.modes import own_modes
 
@@ -217,7 +218,7 @@ class Activations:
 
     def check_neuron(self, neuron: Any) -> int:
         """`neuron` as an int, refused if the layer does not have it."""
-        if isinstance(neuron, bool | np.bool_) or not isinstance(neuron, int | np.integer):
+        if not is_integer(neuron):
             raise TypeError(
                 f"neuron={neuron!r}; a whole number or a direction ({self.shape[1]} "
                 "numbers) is needed."
@@ -246,14 +247,13 @@ class Activations:
 
     def check_top(self, top: Any) -> int:
         """`top` as an int, refused if it is not from 1 to the number of samples."""
-        if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
-            raise ValueError(f"top={top!r}; a whole number of at least 1 is needed.")
+        top = integer("top", top, 1)
         if top > len(self):
             raise ValueError(
                 f"top={top:,} is more than there is: layer {self.layer!r} was read on "
                 f"{len(self):,} samples. Use top={len(self)} or less."
             )
-        return int(top)
+        return top
 
     def __repr__(self) -> str:
         labels = f", {len(self.label_names)} labels" if self.labels is not None else ""

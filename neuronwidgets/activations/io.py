@@ -12,6 +12,8 @@ from neuronwidgets.activations.store.encode import DTYPES, as_array, encode
 from neuronwidgets.activations.store.shards import StoreError
 from neuronwidgets.activations.store.store import Store
 from neuronwidgets.activations.store.writer import WITHOUT_FIRST, Writer
+from neuronwidgets.core.checks import one_of
+from neuronwidgets.core.labels import in_order
 from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
@@ -23,9 +25,7 @@ _ROWS = 4096
 
 def check_dtype(dtype: str) -> str:
     """`dtype`, refused if a store cannot hold it."""
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype={dtype!r}; one of {', '.join(map(repr, DTYPES))} is needed.")
-    return dtype
+    return one_of("dtype", dtype, DTYPES)
 
 
 def load(path: str | Path, layer: str | None) -> dict[str, Any]:
@@ -36,7 +36,8 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
     faces = store.faces
     item: np.ndarray | None = np.searchsorted(faces.sample, sample)
     label = faces.label[item] if label is None else label
-    codes, names = in_order(label, store.manifest["labels"])
+    about = store.manifest["labels"]
+    codes, names = in_order(label, about["names"], about["order"])
     if position is None and len(sample) == len(faces.sample):
         item = None
     return {
@@ -64,21 +65,6 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
 def gaps(place: np.ndarray) -> np.ndarray | None:
     """Places in the data (sorted) as `Samples` has them."""
     return None if (place == np.arange(len(place))).all() else place
-
-
-def in_order(codes: np.ndarray, about: dict[str, Any]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Codes of labels in the order in which they came -> those of the names' own order: as
-    `encode_labels` would have given them."""
-    names = about["names"]
-    if not names:
-        return None, ()
-    if about["order"] != "given":
-        key: Any = int if about["order"] == "number" else str
-        order = sorted(range(len(names)), key=lambda i: key(names[i]))
-        names = [names[i] for i in order]
-        place = np.append(np.argsort(order), -1)
-        codes = place[codes]
-    return codes, tuple(names)
 
 
 @own_modes()

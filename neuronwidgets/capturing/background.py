@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 from neuronwidgets.capturing.engine import Reading, Run
 from neuronwidgets.capturing.forward import CaptureError
+from neuronwidgets.core.threads import end_at_exit
 
 log = logging.getLogger("neuronwidgets")
-LIVING: weakref.WeakSet[Capturing] = weakref.WeakSet()
+EXIT = 10.0
+"""Seconds that Python waits at its end for the batch that is being read."""
 
 
 def given(alone: str | None, found: dict[str, Any]) -> Any:
@@ -43,7 +43,7 @@ class Capturing:
         self._thread = threading.Thread(
             target=self._read, name="neuronwidgets-capture", daemon=True
         )
-        LIVING.add(self)
+        end_at_exit(self, Capturing.cancel, lambda ending: ending._thread.join(EXIT))
         self._thread.start()
 
     @property
@@ -163,13 +163,3 @@ class Capturing:
                 log.exception("a watcher of %r failed and is dropped", self)
                 with self._news:
                     self._watching.remove(call)
-
-
-@atexit.register
-def _cancel_all() -> None:
-    """A thread that is inside torch when Python ends would take the process down with a noise."""
-    living = list(LIVING)
-    for capturing in living:
-        capturing.cancel()
-    for capturing in living:
-        capturing._thread.join(10)

@@ -15,11 +15,11 @@ from neuronwidgets.activations.io import check_dtype
 from neuronwidgets.capturing.background import Capturing, given
 from neuronwidgets.capturing.collecting import Collected
 from neuronwidgets.capturing.collectors import Collector, Rows
-from neuronwidgets.capturing.collectors.collector import whole
 from neuronwidgets.capturing.engine import Reading, Run, Wanted
 from neuronwidgets.capturing.forward import CaptureError
 from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.word_codes import labels_of_samples, nested
+from neuronwidgets.core.checks import integer, one_of
 from neuronwidgets.core.labels import plain_names
 from neuronwidgets.data.batches import batches
 from neuronwidgets.models.layers import find_layer, layer_name
@@ -183,22 +183,19 @@ def capture(
             f"unit must be one of {', '.join(map(repr, UNITS))}, got a {kind}. Labels are passed "
             "by name: labels=..."
         )
-    if unit not in UNITS:
-        raise ValueError(f"unit={unit!r}; one of {', '.join(map(repr, UNITS))} is needed.")
-    if long not in ("cut", "windows"):
-        raise ValueError(f"long={long!r}; 'cut' or 'windows' is needed.")
-    if nonfinite not in (None, "refuse", "exclude"):
-        raise ValueError(f"nonfinite={nonfinite!r}; 'refuse' or 'exclude' is needed.")
-    if engine not in ("local", "ray"):
-        raise ValueError(f"engine={engine!r}; 'local' or 'ray' is needed.")
+    one_of("unit", unit, UNITS)
+    one_of("long", long, ("cut", "windows"))
+    if nonfinite is not None:
+        one_of("nonfinite", nonfinite, ("refuse", "exclude"))
+    one_of("engine", engine, ("local", "ray"))
     if workers is not None:
-        whole(workers, "workers", 1)
+        integer("workers", workers, 1)
         if engine == "local":
             raise ValueError("workers is of engine='ray'.")
     if overlap and long == "cut":
         raise ValueError("overlap is of long='windows'.")
     if call is not None:
-        whole(call, "call", 0)
+        integer("call", call, 0)
     check_dtype(dtype)
     if dtype != "float32" and out is None:
         raise ValueError(f"dtype={dtype!r} is of a folder: pass out=..., too.")

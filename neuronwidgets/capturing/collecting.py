@@ -16,13 +16,10 @@ from neuronwidgets.capturing.collectors import Collector
 from neuronwidgets.capturing.rows import LayerRows
 from neuronwidgets.core.labels import (
     MEASURED,
+    LabelEncoder,
     encode_labels,
-    is_whole,
-    number_of,
     plain_label,
     plain_names,
-    refuse_measurements,
-    titled,
 )
 from neuronwidgets.data.batch import Batch, Raw
 
@@ -128,29 +125,24 @@ class Codes:
 
     def __init__(self, labels: list[Any] | None, names: Sequence[str] | None) -> None:
         self._given: np.ndarray | None = None
-        given = plain_names(names)
-        self._names: tuple[str, ...] | None = None if given is None else tuple(given)
-        self._code: dict[str, int] = {}
-        self._some, self._numeric, self._text = False, True, False
+        self._encoder = LabelEncoder(plain_names(names))
+        self._some = False
         if labels is not None:
-            self._given, self._names = encode_labels(labels, len(labels), names)
+            self._given, known = encode_labels(labels, len(labels), names)
+            self._encoder = LabelEncoder(known)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._code) if self._names is None else self._names
+        return self._encoder.names
 
     def about(self) -> dict[str, Any]:
         """For a store: the names so far, and how to sort those that came as they came."""
-        found = "number" if self._numeric else "text"
-        order = "given" if self._names is not None else found
-        return {"names": list(self.names), "order": order}
+        return {"names": list(self._encoder.names), "order": self._encoder.order}
 
     def resume(self, about: dict[str, Any]) -> None:
         """Go on from what `about` gave."""
-        if self._names is None:
-            self._code = {name: i for i, name in enumerate(about["names"])}
-            self._some = bool(self._code)
-            self._numeric = about["order"] == "number"
+        self._encoder.resume(about["names"], about["order"])
+        self._some = self._encoder.order != "given" and bool(self._encoder.names)
 
     def of(self, place: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
         """The codes of a batch, int64, -1 for none; `None` as long as nothing has a label."""
@@ -171,14 +163,7 @@ class Codes:
         return np.array([self._of(label) for label in labels], np.int64)
 
     def _of(self, label: Any) -> int:
-        plain = plain_label(label)
-        if self._names is not None:
-            return number_of(plain, self._names)
-        if plain is None:
-            return -1
-        self._numeric = self._numeric and is_whole(plain)
-        self._text = self._text or isinstance(plain, str)
-        code = self._code.setdefault(titled(plain), len(self._code))
-        if code >= MEASURED and not self._text and not self._numeric:
-            refuse_measurements([*self._code])
+        code = self._encoder.encode(plain_label(label))
+        if code >= MEASURED:
+            self._encoder.require_classes()
         return code

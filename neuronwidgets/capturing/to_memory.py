@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.activations.io import gaps, in_order
+from neuronwidgets.activations.io import gaps
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.capturing.collecting import Codes
 from neuronwidgets.capturing.rows import HostRows, LayerRows
 from neuronwidgets.capturing.tokens import TokenReader, token_ids
-from neuronwidgets.core.labels import encode_labels
+from neuronwidgets.core.labels import encode_labels, in_order
 from neuronwidgets.data.batch import Batch
 
 Tokens = Callable[[str, Sequence[np.ndarray], Sequence[int], Samples], TokenReader | None]
@@ -107,7 +107,8 @@ class Memory:
             codes = codes[item]
         elif self._of_words:
             found = np.concatenate([_codes(part.rows) for part in rows])
-            codes, names = in_order(found[order], self._codes.about())
+            about = self._codes.about()
+            codes, names = in_order(found[order], about["names"], about["order"])
         values = _laid([part.values for part in rows], order)
         if last:
             rows.clear()

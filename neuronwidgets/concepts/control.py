@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.concepts.naming.majority import agreed_label
 from neuronwidgets.concepts.retrieval import directions, retrieve
 from neuronwidgets.concepts.scores import majority
 
 RETRIEVED = 20
-AGREED = 0.5
-"""A group has a label if more than this share of its samples carry it."""
 HELD = 0.1
 """A label is one of a neuron's if at least this share of its top samples carry it."""
 DRAWS = 20
@@ -65,13 +64,13 @@ def measures(
     vectors = directions([acts.rows(index[group]) for group in groups], mean, by)
     rows = retrieve(acts, vectors, mean, k=k, by=by)[0]
     own = acts.labels[index]
-    labels = [label_of(own[group]) for group in groups]
+    labels = [agreed_label(own[group]) for group in groups]
     found = acts.labels[rows]
     shares = [float((row == label).mean()) for row, label in zip(found, labels, strict=True)]
     precision = [share for share, label in zip(shares, labels, strict=True) if label >= 0]
     held = np.bincount(own[own >= 0], minlength=1)
     wanted = np.flatnonzero(held >= HELD * len(index))
-    reached = {label_of(row) for row in found}
+    reached = {agreed_label(row) for row in found}
     overlaps = jaccard(rows)[np.triu_indices(len(rows), 1)]
     return Measures(
         _mean([majority(row)[1] for row in found]),
@@ -79,12 +78,6 @@ def measures(
         _mean([float(label in reached) for label in wanted.tolist()]),
         _mean(overlaps),
     )
-
-
-def label_of(labels: np.ndarray) -> int:
-    """The label that more than half of some samples carry; -1 if none does."""
-    label, _ = majority(labels)
-    return label if label >= 0 and (labels == label).mean() > AGREED else -1
 
 
 def jaccard(rows: np.ndarray) -> np.ndarray:

@@ -10,10 +10,9 @@ import numpy as np
 from neuronwidgets.concepts.control import RETRIEVED
 from neuronwidgets.concepts.scores import majority
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.display.html import table as html_table
 from neuronwidgets.display.palette import UNASSIGNED
 from neuronwidgets.display.vega import offline
-
-LEFT = "style='text-align:left'"
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -106,24 +105,21 @@ def table(concepts: Concepts) -> str:
         "", "samples", "purity", f"precision of the {RETRIEVED} it retrieves", "by chance",
         "cos to neuron", "activation",
     )  # fmt: skip
-    first = f"<tr><td {LEFT}>the neuron itself</td><td>{len(concepts.index)}</td>"
-    first += f"<td>{_percent(own)}</td>"
-    first += f"<td></td><td></td><td>1.00</td><td>{_range(concepts.activations)}</td></tr>"
-    rows = [first]
+    rows = [
+        ("the neuron itself", str(len(concepts.index)), _percent(own), "", "", "1.00",
+         _range(concepts.activations))
+    ]  # fmt: skip
     for k, name in enumerate(concepts.names):
-        rows.append(
-            f"<tr><td {LEFT}><span style='color:{concepts.colors[k]}'>●</span> "
-            f"<bdi>{html.escape(name)}</bdi></td><td>{concepts.sizes[k]}</td>"
-            f"<td>{_percent(concepts.purity[k])}</td><td>{_percent(precision[k])}</td>"
-            f"<td>{_percent(chance[k])}</td>"
-            f"<td>{concepts.cosines_to_neuron[k]:.2f}</td>"
-            f"<td>{_range(concepts.activations[concepts.assignment == k])}</td></tr>"
-        )
-    columns = "".join(f"<th>{name}</th>" for name in head)
+        dot = f"<span style='color:{concepts.colors[k]}'>●</span>"
+        rows.append((
+            f"{dot} <bdi>{html.escape(name)}</bdi>", str(concepts.sizes[k]),
+            _percent(concepts.purity[k]), _percent(precision[k]), _percent(chance[k]),
+            f"{concepts.cosines_to_neuron[k]:.2f}",
+            _range(concepts.activations[concepts.assignment == k]),
+        ))  # fmt: skip
     return (
         f"<p>Concepts: {len(concepts)} at {concepts.threshold:.4g}, {concepts.unassigned} of "
-        f"{len(concepts.index)} samples unassigned</p>"
-        f"<table><thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"{len(concepts.index)} samples unassigned</p>{html_table(head, rows, {0})}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.tensorfile import read_json, read_tensors, write_json, write_tensors
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -49,10 +48,7 @@ class SavedSplit:
 
 def save(concepts: Concepts, path: str | Path) -> Path:
     """Write `PATH.safetensors` and `PATH.json`. Returns the first."""
-    from safetensors.numpy import save_file
-
     stem = _stem(path)
-    stem.parent.mkdir(parents=True, exist_ok=True)
     optional = {
         "moved": concepts.reassigned,
         "left": concepts.outlier,
@@ -61,7 +57,6 @@ def save(concepts: Concepts, path: str | Path) -> Path:
     }
     arrays = {name: getattr(concepts, attribute) for name, attribute in _ARRAYS.items()}
     arrays |= {name: array for name, array in optional.items() if array is not None}
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     about = {
         "format": FORMAT,
         "layer": concepts.layer,
@@ -74,12 +69,11 @@ def save(concepts: Concepts, path: str | Path) -> Path:
         "names": list(concepts.names),
         "sizes": concepts.sizes.tolist(),
     }
-    save_file(arrays, f"{stem}.safetensors", {"format": FORMAT})
-    Path(f"{stem}.json").write_text(json.dumps(about, indent=1, ensure_ascii=False), "utf-8")
+    write_tensors(f"{stem}.safetensors", arrays, {"format": FORMAT})
+    write_json(f"{stem}.json", about)
     return Path(f"{stem}.safetensors")
 
 
-@own_modes()
 def load(path: str | Path) -> dict[str, Any]:
     """What `save` wrote, as the fields of `Concepts`.
 
@@ -87,25 +81,9 @@ def load(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: one of the two files is missing.
         ValueError: they hold something else, or another version's format.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     stem = _stem(path)
-    file = f"{stem}.json"
-    try:
-        about = json.loads(Path(file).read_text("utf-8"))
-        found = about.get("format")
-        if found != FORMAT:
-            raise ValueError(f"{file} is in the format {found!r}; this version reads {FORMAT!r}.")
-        file = f"{stem}.safetensors"
-        arrays = load_file(file)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{file}: not there. Concepts.load reads PATH.json and PATH.safetensors, as save "
-            "wrote them."
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, SafetensorError) as error:
-        raise ValueError(f"{file} is not what Concepts.save wrote: {error}") from None
+    about = read_json(f"{stem}.json", "Concepts.save", FORMAT)
+    arrays, _ = read_tensors(f"{stem}.safetensors", "Concepts.save", FORMAT)
     return {
         "origin": SavedSplit(
             about["layer"],

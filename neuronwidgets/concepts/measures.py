@@ -12,7 +12,8 @@ import numpy as np
 
 from neuronwidgets.clustering.linkage.engine import at_unit_length
 from neuronwidgets.clustering.stability import recurring
-from neuronwidgets.concepts.control import DRAWS, jaccard, label_of, shares_at_random
+from neuronwidgets.concepts.control import DRAWS, jaccard, shares_at_random
+from neuronwidgets.concepts.naming.majority import agreed_label
 from neuronwidgets.concepts.retrieval import DEFAULT
 from neuronwidgets.concepts.scores.labels import majority
 from neuronwidgets.concepts.suggest import MOST_SAMPLES
@@ -115,7 +116,7 @@ def own_labels(concepts: Concepts) -> np.ndarray:
     labels = concepts.require_split("labels").labels
     if labels is None:
         return np.full(len(concepts), -1)
-    return np.array([label_of(labels[group]) for group in concepts.groups], np.int64)
+    return np.array([agreed_label(labels[group]) for group in concepts.groups], np.int64)
 
 
 def stability(concepts: Concepts, resamples: int = 50, seed: int = 0) -> np.ndarray:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.clustering.tree import identities
+from neuronwidgets.concepts.naming.majority import majority_name
 from neuronwidgets.concepts.retrieval import normalized
-from neuronwidgets.concepts.scores.labels import majority
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.split import Split
@@ -60,19 +60,11 @@ def default_names(split: Split, groups: Sequence[np.ndarray]) -> list[str]:
         split: whose top samples they are.
         groups: each concept's samples, indices into the top samples.
     """
-    names = []
-    for number, group in enumerate(groups, 1):
-        name = None
-        if split.tokens is not None:
-            # The label of a text does not say what its tokens are.
-            name = split.tokens.name(group)
-        elif split.labels is not None:
-            label, _ = majority(split.labels[group])
-            # More than half of all its samples, the unlabelled ones included.
-            if label >= 0 and (split.labels[group] == label).mean() > 0.5:
-                name = split.acts.label_titles[label]
-        names.append(name or f"Concept {number}")
-    return names
+    titles = split.acts.label_titles
+    return [
+        majority_name(group, split.labels, titles, split.tokens) or f"Concept {number}"
+        for number, group in enumerate(groups, 1)
+    ]
 
 
 def check_threshold(threshold: Any, top: float = np.inf) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.kmeans import kmeans
 from neuronwidgets.clustering.tree import Tree
-from neuronwidgets.concepts.methods.method import whole
+from neuronwidgets.core.checks import integer, number
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.split import Split
@@ -75,11 +75,11 @@ def refine(
         seed: of k-means.
     """
     tree = split.tree
-    min_size = whole("min_size", split.min_size if min_size is None else min_size, 1)
+    min_size = integer("min_size", split.min_size if min_size is None else min_size, 1)
     if outlier is None:
         outlier = outlier_distance(threshold, split.linkage, split.metric)
-    elif isinstance(outlier, str) or not outlier >= 0:
-        raise ValueError(f"outlier={outlier!r}; a squared distance, 0 or more, is needed.")
+    else:
+        number("outlier", outlier, least=0, infinite=True)
     points = split.clustered.astype(np.float64)
     cut = tree.cut(threshold)
     if len(cut) * points.size > MOST_WORK and len(cut) > 1:

@@ -9,6 +9,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.topk import largest
+from neuronwidgets.core.checks import integer, one_of
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.steps import drained
 
@@ -32,9 +33,7 @@ def normalized(vectors: np.ndarray) -> np.ndarray:
 
 def check_by(by: Any) -> str:
     """`by`, refused if samples cannot be read so."""
-    if by not in BY:
-        raise ValueError(f"by must be one of {', '.join(map(repr, BY))}, got {by!r:.40}.")
-    return str(by)
+    return one_of("by", by, BY)
 
 
 @own_modes()
@@ -101,11 +100,10 @@ def retrieving(
     both `K x k`, highest first, ties to the smaller row. `mean`: the layer's, if not that of
     `acts`.
     """
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"k must be a whole number of at least 1, got {k!r}.")
+    k = integer("k", k, 1)
     for _, by in queries:
         check_by(by)
-    count, k = len(acts), min(int(k), len(acts))
+    count, k = len(acts), min(k, len(acts))
     wanted = sum(len(vectors) for vectors, _ in queries)
     if wanted and mean is None and any(by == "cosine" for _, by in queries):
         mean = acts.mean

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.concepts.methods.method import whole
+from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.display.html import table
 
 GRAM = 4096
 """Up to so many neurons or samples, the smaller number counts, their products are kept (0.13 GB)
@@ -59,14 +60,12 @@ class SingularDirections:
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{i}</td><td>{value:.4g}</td><td>{share:.1%}</td></tr>"
+        rows = [
+            (str(i), f"{value:.4g}", f"{share:.1%}")
             for i, (value, share) in enumerate(zip(self.values, self.explained, strict=True))
-        )
-        return (
-            f"<p>{html.escape(repr(self))}</p><table><thead><tr><th>direction</th>"
-            f"<th>singular value</th><th>explained</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
+        ]
+        head = ("direction", "singular value", "explained")
+        return f"<p>{html.escape(repr(self))}</p>{table(head, rows)}"
 
 
 @own_modes()
@@ -89,7 +88,7 @@ def singular_directions(acts: Any, k: int = 10, center: bool = False) -> Singula
             `center`: all the same).
     """
     acts = Activations.of(acts)
-    k, least = whole("k", k, 1), min(acts.shape)
+    k, least = integer("k", k, 1), min(acts.shape)
     if k > least:
         raise ValueError(
             f"k={k:,} is more than there is: {acts.shape[0]:,} samples of {acts.shape[1]:,} "

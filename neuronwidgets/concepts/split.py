@@ -21,12 +21,14 @@ from neuronwidgets.clustering.linkage.engine import at_unit_length, distances_of
 from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.doubts import doubt
-from neuronwidgets.concepts.methods.method import Clustering, TopSamples, whole
+from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.concepts.methods.registry import check_settings, clustered
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
 from neuronwidgets.concepts.tokens import Tokens, tokens_of
 from neuronwidgets.concepts.top import check_distinct, top_samples
+from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.display.html import table
 
 TOP = 100
 FEWEST_TOP = 20
@@ -277,15 +279,10 @@ class Split:
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{s.concepts}</td><td>{s.threshold:.4g}</td><td>{s.reason}</td></tr>"
-            for s in self.suggest()
-        )
+        rows = [(str(s.concepts), f"{s.threshold:.4g}", s.reason) for s in self.suggest()]
         said = f"<p>Note: {html.escape(self.doubt)}.</p>" if self.doubt else ""
-        return (
-            f"<p>{html.escape(repr(self))}</p>{said}<table><thead><tr><th>concepts</th>"
-            f"<th>threshold</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
+        suggestions = table(("concepts", "threshold", "reason"), rows, {2})
+        return f"<p>{html.escape(repr(self))}</p>{said}{suggestions}"
 
 
 def split(
@@ -405,7 +402,7 @@ def smallest(count: int) -> int:
 
 def check_min_size(min_size: Any) -> int:
     """`min_size` as an int, refused if it is not at least 1."""
-    return whole("min_size", min_size, 1)
+    return integer("min_size", min_size, 1)
 
 
 def _two_largest(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

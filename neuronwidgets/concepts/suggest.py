@@ -10,6 +10,7 @@ import numpy as np
 
 from neuronwidgets.clustering.silhouette import silhouettes
 from neuronwidgets.clustering.tree import Tree, Trees
+from neuronwidgets.core.checks import one_of
 from neuronwidgets.core.steps import drained
 
 if TYPE_CHECKING:
@@ -295,8 +296,7 @@ def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
         return tuple(kind for kind in KINDS if kind not in left_out)
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     for kind in kinds:
-        if kind not in KINDS:
-            raise ValueError(f"kind {kind!r}; one of {', '.join(map(repr, KINDS))} is needed.")
+        one_of("kind", kind, KINDS)
         if kind in ("compact", "stable", "chance") and samples > MOST_SAMPLES:
             raise ValueError(
                 f"{kind!r} looks at the distances of all pairs, which for {samples:,} samples "

@@ -1,4 +1,4 @@
-"""Arrays of numbers from whatever a user has: masked, sparse, tables, tensors."""
+"""Converts what a user has into arrays of numbers: masked, sparse, tables, tensors."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import numpy as np
 from neuronwidgets.core.labels import is_missing
 
 DENSE = 1 << 32
-"""Bytes: a sparse matrix that would take more than 4 GiB is not made dense."""
+"""Bytes, 4 GiB: a sparse matrix that is larger as a dense one is refused, since a notebook's memory
+may not hold it."""
 
 
 def is_sparse(values: Any) -> bool:
-    """Whether these are a sparse matrix of SciPy or a sparse tensor of torch."""
+    """Whether `values` is a sparse matrix of SciPy or a sparse tensor of torch."""
     return hasattr(values, "nnz") or "sparse" in str(getattr(values, "layout", ""))
 
 
 def dense(values: Any, what: str) -> Any:
-    """`values` with its zeros, if they are sparse and that fits into 4 GiB.
+    """`values` as a dense matrix, if it is sparse; otherwise as it is.
 
     Raises:
-        ValueError: it does not.
+        ValueError: the dense matrix would take more than `DENSE` bytes as float32.
     """
     if not is_sparse(values):
         return values
@@ -31,27 +32,41 @@ def dense(values: Any, what: str) -> Any:
     if size > DENSE:
         raise ValueError(
             f"{what} is sparse, {' x '.join(f'{n:,}' for n in values.shape)}, and would take "
-            f"{size / 1e9:,.0f} GB with its zeros: pass fewer rows or columns, or reduce the "
+            f"{size / 1e9:,.0f} GB as a dense matrix. Pass fewer rows or columns, or reduce the "
             "columns first, e.g. with sklearn.decomposition.TruncatedSVD."
         )
     return values.to_dense() if hasattr(values, "to_dense") else values.toarray()
 
 
 def require_unmasked(values: Any, what: str, *names: str) -> None:
-    """Refuse a masked array of NumPy in which something is masked; `names` say what places on its
-    axes are called."""
+    """Refuse a masked array of NumPy with masked values.
+
+    Args:
+        values: anything; only masked arrays are looked at.
+        what: its name, for the message.
+        names: what an index of each axis is called, such as "sample" and "neuron".
+
+    Raises:
+        ValueError: the first masked value is named.
+    """
     if not isinstance(values, np.ma.MaskedArray):
         return
     mask = np.ma.getmaskarray(values)
     if mask.any():
-        place = np.argwhere(mask)[0].tolist()
-        words = zip_longest(names or ("entry",), place, fillvalue="")
+        index = np.argwhere(mask)[0].tolist()
+        words = zip_longest(names or ("entry",), index, fillvalue="")
         where = ", ".join(f"{name} {i}".strip() for name, i in words)
         raise ValueError(
             f"{what} is masked at {where} ({int(mask.sum()):,} of {mask.size:,} "
-            "values are masked): leave such samples out, or give the values that stand for them, "
-            "values.filled(0)."
+            "values are masked). Leave such samples out, or fill them: values.filled(0)."
         )
+
+
+def one_hot(place: int, size: int) -> np.ndarray:
+    """float64 `size`: 1 at `place`, 0 elsewhere; the direction of one neuron."""
+    direction = np.zeros(size)
+    direction[place] = 1
+    return direction
 
 
 MATRIX = "a matrix of numbers (samples x neurons)"
@@ -60,17 +75,18 @@ MATRIX = "a matrix of numbers (samples x neurons)"
 def number_array(
     values: Any, what: str, objects: Any = np.float64, form: str = MATRIX
 ) -> np.ndarray:
-    """An array of numbers; columns of vectors become rows, and Python objects `objects`.
+    """`values` as an array of numbers, on the CPU. A column of vectors becomes a matrix of rows.
 
     Args:
         values: an array of NumPy, a tensor, a sparse matrix, a DataFrame, a table or column of
             vectors of Arrow, or a list of rows.
-        what: what it is called.
-        objects: the dtype that Python objects become.
-        form: what is needed, for messages.
+        what: its name, for messages.
+        objects: the dtype that Python objects become; other dtypes stay, but 16-bit floats of
+            torch become float32.
+        form: what it must be, for messages.
 
     Raises:
-        ValueError: masked, missing, or no numbers; the first such place is named.
+        ValueError: a value is masked, missing or no number; the first such is named.
     """
     values = dense(values, what)
     if hasattr(values, "detach"):
@@ -95,7 +111,7 @@ def number_array(
 
 
 def _require_numbers(table: Any, what: str) -> None:
-    """Refuse columns of texts by their names."""
+    """Refuse a DataFrame with columns that hold no numbers; the message names them."""
     wrong = [
         repr(name)
         for name, kind in zip(table.columns, table.dtypes, strict=True)
@@ -103,13 +119,14 @@ def _require_numbers(table: Any, what: str) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"{what} has columns that are no numbers ({', '.join(wrong[:3])}): leave them out, "
-            "e.g. values.select_dtypes('number')."
+            f"{what} has columns that are no numbers ({', '.join(wrong[:3])}). Leave them out, "
+            "e.g. by values.select_dtypes('number')."
         )
 
 
 def _why(values: Any, what: str, form: str, error: Exception) -> str:
-    """The first entry that is missing or no number, where there is one."""
+    """The message for values that are no numbers: it names the first entry that is missing or no
+    number, where there is one."""
     array = np.empty(0)
     with suppress(ValueError):
         array = np.asarray(values)
@@ -118,7 +135,7 @@ def _why(values: Any, what: str, form: str, error: Exception) -> str:
             if is_missing(value):
                 return (
                     f"{what} has no value for sample {row}, neuron {column} ({value!r}). Leave "
-                    "such samples out, or give the values that stand for them."
+                    "such samples out, or fill them with numbers."
                 )
             if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
                 return f"{what} is not {form}: sample {row}, neuron {column} is {value!r:.40}."

@@ -1,4 +1,4 @@
-"""What a label is, from whatever a user has: a string, a number, or none."""
+"""Converts labels as users have them into strings, numbers or `None`, and encodes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime
 import numbers
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,8 @@ Label: TypeAlias = str | int | float | None
 _PLAIN = frozenset((str, bool, int, float, type(None)))
 
 MEASURED = 50
-"""More distinct labels that are not whole numbers are measurements, not classes."""
+"""Distinct labels: more than 50 numbers that are not all whole are taken for measurements, not for
+classes."""
 
 
 def plain_label(value: Any) -> Label:
@@ -47,9 +48,8 @@ def plain_label(value: Any) -> Label:
     several = isinstance(value, Mapping | Set | list | tuple | np.ndarray)
     if several or getattr(value, "ndim", None) is not None:
         raise ValueError(
-            f"labels has several values per sample ({value!r:.60}): one is needed. Choose one "
-            "column of a table of zeros and ones, labels[:, j], or its largest, "
-            "labels.argmax(axis=1)."
+            f"labels has several values per sample ({value!r:.60}). Pass one: of a table of zeros "
+            "and ones one column, labels[:, j], or the largest, labels.argmax(axis=1)."
         )
     if is_missing(value):
         return None
@@ -62,7 +62,7 @@ def plain_label(value: Any) -> Label:
 
 
 def _scalar(value: Any) -> Any:
-    """A number of NumPy or torch as Python's own."""
+    """A scalar of NumPy or torch as Python's own type."""
     if isinstance(value, np.datetime64 | np.timedelta64):
         # Finer than microseconds, they would become bare numbers.
         return value.astype(f"{value.dtype.kind}8[us]").item()
@@ -75,7 +75,7 @@ def _scalar(value: Any) -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether this is `None`, NaN, `pandas.NA` or NaT, or `numpy.ma.masked`."""
+    """Whether `value` is `None`, NaN, `pandas.NA`, `pandas.NaT` or `numpy.ma.masked`."""
     pandas = sys.modules.get("pandas")
     if pandas is not None and (value is pandas.NA or value is pandas.NaT):
         return True
@@ -96,28 +96,29 @@ def plain_labels(labels: Any) -> list[Label]:
         labels: a list; an array of NumPy (masked or not), torch or Arrow; a column of pandas.
 
     Raises:
-        TypeError, ValueError: no labels in an order, or several values per sample.
+        TypeError: no sequence of labels.
+        ValueError: several values per sample.
     """
     if hasattr(labels, "columns") or hasattr(labels, "column_names"):
         raise TypeError(
-            f"labels is a table ({type(labels).__name__}): pass one column of it, labels[...], or "
+            f"labels is a table ({type(labels).__name__}). Pass one column of it, labels[...], or "
             "of columns of zeros and ones the largest, labels.values.argmax(axis=1)."
         )
     if isinstance(labels, str | bytes | Mapping | Set) or not isinstance(labels, Iterable):
         raise TypeError(
-            f"labels is a {type(labels).__name__}; a list or an array with one label per sample is "
-            "needed."
+            "labels must be a list or an array with one label per sample, got a "
+            f"{type(labels).__name__}."
         )
     if hasattr(labels, "nnz") or "sparse" in str(getattr(labels, "layout", "")):
         raise ValueError(
-            "labels is a sparse matrix, which has several values per sample: choose one column, "
+            "labels is a sparse matrix, which has several values per sample. Pass one column, "
             "labels.toarray()[:, j], or the largest, labels.argmax(axis=1)."
         )
     if hasattr(labels, "detach"):
         labels = labels.detach().cpu()
         labels = (labels.float() if labels.is_floating_point() else labels).numpy()
     if getattr(labels, "ndim", 1) == 0:
-        raise TypeError("labels is a single value; one label per sample is needed.")
+        raise TypeError("labels must have one label per sample, got a single value.")
     if type(labels) is np.ndarray and labels.ndim == 1 and labels.dtype.kind != "O":
         distinct, place = np.unique(labels, return_inverse=True)
         plain = [plain_label(label) for label in distinct]
@@ -128,22 +129,27 @@ def plain_labels(labels: Any) -> list[Label]:
 
 
 def plain_names(names: Any, what: str = "label_names") -> list[str] | None:
-    """The names of labels 0, 1, ..., from a sequence or a model's `id2label`, whose keys are whole
-    numbers (in config.json: as strings).
+    """The names of the labels 0, 1, ...; `None` if none are given.
+
+    Args:
+        names: a sequence, or a mapping such as a model's `id2label`, whose keys are whole numbers
+            (strings in config.json).
+        what: its name, for messages.
 
     Raises:
-        TypeError, ValueError: a single string, other keys, a number without a name.
+        TypeError: neither of them.
+        ValueError: empty, other keys, or a number without a name.
     """
     if names is None:
         return None
     if isinstance(names, str | bytes | Set) or not isinstance(names, Iterable):
         raise TypeError(
-            f"{what} is a {type(names).__name__}; a list of names, or a dict of numbers to names, "
-            "is needed."
+            f"{what} must be a list of names or a dict of numbers to names, got a "
+            f"{type(names).__name__}."
         )
     names = names if isinstance(names, Mapping) else list(names)
     if not names:
-        raise ValueError(f"{what} is empty: one name at least is needed.")
+        raise ValueError(f"{what} must have at least one name, got none.")
     if isinstance(names, list):
         return [titled(name) for name in names]
     by_number: dict[int, Any] = {}
@@ -152,21 +158,21 @@ def plain_names(names: Any, what: str = "label_names") -> list[str] | None:
             by_number[int(key)] = name
         except (TypeError, ValueError):
             raise ValueError(
-                f"{what} has the key {key!r}: a dict of numbers to names is needed, as id2label in "
-                "a config.json, {0: 'cat', 1: 'dog'}."
+                f"{what} must be a dict of numbers to names, such as {{0: 'cat', 1: 'dog'}} (the "
+                f"id2label in a config.json), got the key {key!r}."
             ) from None
     missing = sorted(set(range(len(by_number))) - set(by_number))
     if missing:
         keys = ", ".join(map(str, sorted(by_number)[:8]))
         raise ValueError(
-            f"{what} has no name for {missing[0]} (its numbers are {keys}): one for each from 0 to "
-            f"{max(max(by_number), len(by_number) - 1)} is needed."
+            f"{what} has no name for {missing[0]} (its numbers are {keys}). Give one for each "
+            f"from 0 to {max(max(by_number), len(by_number) - 1)}."
         )
     return [titled(by_number[i]) for i in range(len(by_number))]
 
 
 def titled(value: Any) -> str:
-    """What a label is called: "1" for 1, 1.0 and True."""
+    """The name of a label: "1" for 1, 1.0 and True."""
     label = plain_label(value)
     if label is None:
         return str(value)
@@ -176,56 +182,133 @@ def titled(value: Any) -> str:
 
 
 def is_whole(label: Label) -> bool:
-    """Whether a label is a whole number."""
+    """Whether a label is a whole number: 1, 1.0 and True are."""
     return isinstance(label, int) or (isinstance(label, float) and label.is_integer())
 
 
 def number_of(label: Label, names: Sequence[str]) -> int:
-    """A label that is an index into names, -1 for none."""
+    """The index of a label that is an index into `names`; -1 for none.
+
+    Raises:
+        ValueError: it is no such index.
+    """
     if label is None:
         return -1
     if not isinstance(label, str) and is_whole(label) and 0 <= label < len(names):
         return int(label)
     raise ValueError(
         f"labels must be whole numbers from 0 to {len(names) - 1}, indices into the {len(names)} "
-        f"label_names; {label!r:.40} is none."
+        f"label_names, got {label!r:.40}."
     )
 
 
-def refuse_measurements(labels: Sequence[Label]) -> NoReturn:
-    """Say that labels are no classes."""
-    shown = ", ".join(titled(label)[:8] for label in labels[:2])
-    raise ValueError(
-        f"labels are measurements ({shown}, ...), not classes: cut them into classes first, e.g. "
-        "labels = values > threshold."
-    )
+class LabelEncoder:
+    """Labels -> codes, one after the other: whole numbers in the order in which labels first come.
+
+    `in_order` translates them in the end to codes in the order of the names.
+
+    Args:
+        names: of the labels 0, 1, ..., which are then their own codes; `None` takes the names from
+            the labels.
+    """
+
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self._given = None if names is None else tuple(names)
+        self._codes: dict[str, int] = {}
+        self._numeric, self._text = True, False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the codes so far."""
+        return tuple(self._codes) if self._given is None else self._given
+
+    @property
+    def order(self) -> str:
+        """How the names are sorted in the end: "given" (they are), "number" or "text"."""
+        if self._given is not None:
+            return "given"
+        return "number" if self._numeric else "text"
+
+    def resume(self, names: Sequence[str], order: str) -> None:
+        """Go on from what `names` and `order` were."""
+        if self._given is None:
+            self._codes = {name: i for i, name in enumerate(names)}
+            self._numeric = order == "number"
+
+    def encode(self, label: Label) -> int:
+        """The code of a label; -1 for none.
+
+        Raises:
+            ValueError: the names are given, and the label is no index into them.
+        """
+        if self._given is not None:
+            return number_of(label, self._given)
+        if label is None:
+            return -1
+        self._numeric = self._numeric and is_whole(label)
+        self._text = self._text or isinstance(label, str)
+        return self._codes.setdefault(titled(label), len(self._codes))
+
+    def require_classes(self) -> None:
+        """Refuse labels that are measurements.
+
+        Raises:
+            ValueError: they are more than `MEASURED` numbers, and not all of them whole.
+        """
+        if len(self._codes) > MEASURED and not self._text and not self._numeric:
+            shown = ", ".join(name[:8] for name in self.names[:2])
+            raise ValueError(
+                f"labels are measurements ({shown}, ...), not classes. Cut them into classes "
+                "first, e.g. labels = values > threshold."
+            )
+
+
+def in_order(
+    codes: np.ndarray, names: Sequence[str], order: str
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Codes from a `LabelEncoder`, its `names` and its `order` -> the codes (int64, `None` without
+    names) and names in that order."""
+    if not names:
+        return None, ()
+    if order != "given":
+        key: Any = int if order == "number" else str
+        positions = sorted(range(len(names)), key=lambda i: key(names[i]))
+        names = [names[i] for i in positions]
+        rank = np.append(np.argsort(positions), -1)
+        codes = rank[codes]
+    return codes, tuple(names)
 
 
 def encode_labels(
     labels: Any, count: int, names: Any = None
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Labels as users have them -> int64 codes (`-1`: unlabelled) and the names of the codes;
-    `None` where no sample has one."""
+    """Encode labels as users have them.
+
+    Args:
+        labels: see `plain_labels`; `None` for none.
+        count: how many samples there are.
+        names: of labels that are indices, see `plain_names`; `None` takes the names from the
+            labels, in the order of numbers if all are whole, else of their texts.
+
+    Returns:
+        int64 codes, -1 for unlabelled samples, and the names of the codes. `None` and no names if
+        no sample has a label.
+
+    Raises:
+        TypeError: no sequence of labels.
+        ValueError: another number of labels than samples, several values per sample, no index
+            into `names`, or measurements.
+    """
     if labels is None:
         return None, ()
     rows = plain_labels(labels)
     if len(rows) != count:
         raise ValueError(
-            f"labels has {len(rows):,} entries and there are {count:,} samples: one "
-            "per sample is needed (None where there is no label)."
+            f"labels must have one entry per sample (None for no label), got {len(rows):,} "
+            f"entries for {count:,} samples."
         )
-    given = plain_names(names)
-    if given is not None:
-        return np.array([number_of(row, given) for row in rows], np.int64), tuple(given)
+    encoder = LabelEncoder(plain_names(names))
     # 1, 1.0 and True are one key, and have one name.
-    title = {row: titled(row) for row in dict.fromkeys(rows) if row is not None}
-    numeric = all(map(is_whole, title))
-    measured = not numeric and not any(isinstance(row, str) for row in title)
-    if measured and len(title) > MEASURED:
-        refuse_measurements(list(title))
-    names = sorted(set(title.values()), key=int if numeric else str)
-    if not names:
-        return None, ()
-    number = {name: i for i, name in enumerate(names)}
-    code = {row: number[name] for row, name in title.items()} | {None: -1}
-    return np.array([code[row] for row in rows], np.int64), tuple(names)
+    code = {label: encoder.encode(label) for label in dict.fromkeys(rows)}
+    encoder.require_classes()
+    return in_order(np.array([code[row] for row in rows], np.int64), encoder.names, encoder.order)

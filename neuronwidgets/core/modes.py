@@ -1,4 +1,4 @@
-"""Our arithmetic, whatever a notebook has set."""
+"""Shields our arithmetic from the settings of a notebook."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 
 _QUIET: dict[str, Any] = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
-"""As NumPy begins."""
+"""NumPy's own default for floating-point errors."""
 _SILENT = dict.fromkeys(_QUIET, "ignore")
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 @contextmanager
 def own_modes() -> Iterator[None]:
-    """What a notebook may have set for torch and NumPy does not act on what is inside, nor on what
-    comes out: inference mode, autocast, a default device, and `numpy.seterr` that raises or prints.
+    """Suspend what a notebook may have set for torch and NumPy: inference mode, autocast, a default
+    device, and a `numpy.seterr` that raises or prints.
 
-    A decorator too. The default dtype is one for all threads, so it is not touched: inside, tensors
-    are made with their dtype. A user's model runs outside.
+    It also works as a decorator. The default dtype is shared by all threads and is not changed, so
+    code inside makes tensors with an explicit dtype. A user's model runs outside.
     """
     with ExitStack() as stack:
         if np.geterr() not in (_QUIET, _SILENT):
             stack.enter_context(np.errstate(**_QUIET))
-        # Not imported: then nothing of it is set.
+        # If torch is not imported, nothing of it is set.
         if "torch" in sys.modules:
             _enter_torch(stack)
         yield

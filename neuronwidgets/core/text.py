@@ -1,11 +1,11 @@
-"""Text that every library takes."""
+"""Text that every library accepts."""
 
 from __future__ import annotations
 
 
 def well_formed(text: str) -> str:
-    """`text` with U+FFFD for each lone surrogate, which UTF-8 (and so tokenizers, hashes and
-    files) has no bytes for; two halves that belong together become their character."""
+    """`text` with U+FFFD for each lone surrogate; two surrogates that form a pair become their
+    character. UTF-8 has no bytes for surrogates, so tokenizers, hashes and files refuse them."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from neuronwidgets.core.arrays import is_sparse
+from neuronwidgets.core.checks import integer
 from neuronwidgets.data.batch import Batch, Raw, Source
 from neuronwidgets.data.images import in_colour, is_picture
 from neuronwidgets.data.ready import check_packed
@@ -72,9 +73,9 @@ def batches(
             those of the data.
         per_word: whether labels may be of words or tokens.
     """
-    _check_size("batch_size", batch_size)
+    batch_size = integer("batch_size", batch_size, 1)
     if max_length is not None:
-        _check_size("max_length", max_length)
+        max_length = integer("max_length", max_length, 1)
     check_tokenizer(processor)
     made = TextSources(
         model, processor, batch_size, max_length, by_length, windows, labels, per_word
@@ -145,11 +146,6 @@ def _from_loader(
         return Source((Raw(batch) for batch in rows), lambda raw: made.ready(raw.rows), total)
     texts = (sample for batch in rows for sample in unbatched(batch, collated) or [batch])
     return made.source(found, texts, total, data.batch_size)
-
-
-def _check_size(name: str, size: Any) -> None:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"{name}={size!r}; a whole number of at least 1 is needed.")
 
 
 def _refuse(data: Any) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from neuronwidgets.core.arrays import require_unmasked
 from neuronwidgets.data.batch import Batch, which
-from neuronwidgets.display.image import face, is_pil, laid_out, picture, upright
+from neuronwidgets.display.image import is_pil, laid_out, picture, preview, upright
 
 _KINDS = ("u1", "u2", "b1")
 """Arrays of uint8, uint16 and bool are images; all other arrays are what the model takes."""
@@ -74,7 +74,7 @@ def of_images(
     three channels.
     """
     images = [upright(image) if is_pil(image) else image for image in images]
-    faces = [face(picture(image)) for image in images]
+    faces = [preview(picture(image)) for image in images]
     if transform is not None:
         return Batch(transform(images), len(images), images=faces)
     found = [_pixels(image, place, i) for i, image in enumerate(images)]
@@ -167,4 +167,4 @@ def pictures(values: Any) -> list[np.ndarray]:
     """The images in a batch that came ready for the model, to be shown; none if it holds others."""
     if not isinstance(values, torch.Tensor) or not looks_like_images(tuple(values.shape)):
         return []
-    return [face(picture(row)) for row in values.detach().cpu()]
+    return [preview(picture(row)) for row in values.detach().cpu()]

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
+from neuronwidgets.core.compat import shuffles
+
 
 def disorder(data: Any) -> str | None:
     """Why samples come in another order than the data set has them, in words; `None` where
@@ -14,7 +16,7 @@ def disorder(data: Any) -> str | None:
     if isinstance(data, set | frozenset):
         return "a set has none"
     if not isinstance(data, DataLoader):
-        return "it is a stream that shuffles" if _shuffled_stream(data) else None
+        return "it is a stream that shuffles" if shuffles(data) else None
     if isinstance(data.dataset, IterableDataset):
         if data.num_workers > 1:
             return f"its {data.num_workers} workers take turns"
@@ -33,15 +35,3 @@ def disorder(data: Any) -> str | None:
         return None
     kind = type(sampler).__name__
     return f"its DataLoader has a {kind}"
-
-
-def _shuffled_stream(data: Any) -> bool:
-    """Whether a Hugging Face stream is shuffled, for which there is no public word."""
-    if getattr(data, "_shuffling", None) is not None:  # datasets < 5
-        return True
-    part = getattr(data, "_ex_iterable", None)
-    while part is not None:
-        if "Shuffled" in type(part).__name__:
-            return True
-        part = getattr(part, "ex_iterable", None)
-    return False

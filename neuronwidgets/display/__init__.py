@@ -1,1 +1,1 @@
-"""How things look: colours, images, charts."""
+"""How things look: colours, images, charts, tables."""

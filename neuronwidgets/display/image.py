@@ -1,4 +1,4 @@
-"""One image, from whatever a user has, as pixels that can be shown."""
+"""Converts an image as a user has it into pixels that can be shown."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 
 _ORIENTATION = 0x0112
-"""EXIF's tag for how a camera was held."""
+"""The EXIF tag for how the camera was held."""
 
 
 def picture(array: Any) -> np.ndarray:
-    """One image as uint8 `H x W` or `H x W x 3`, from PIL, `C x H x W` or any value range.
+    """One image as uint8 `H x W` or `H x W x 3`, for people and never for a model.
 
-    To be shown, and never for a model: values outside of [0, 1] are stretched, each image by its
-    own smallest and largest.
+    Values outside of [0, 1] are scaled by the image's own minimum and maximum.
+
+    Args:
+        array: an image of PIL, or an array or tensor that `laid_out` takes.
+
+    Raises:
+        ValueError: an array that is no image.
     """
     if is_pil(array):
         array = upright(array)
@@ -27,22 +32,22 @@ def picture(array: Any) -> np.ndarray:
         out = np.nan_to_num(out.astype(np.float32))
         low, high = float(out.min()), float(out.max())
         if low < 0 or high > 1:
-            # In float64, in which the largest and smallest float32 can be subtracted.
+            # In float64 the largest and the smallest float32 can be subtracted.
             out = (out - np.float64(low)) / ((high - low) or 1.0)
         return (out * 255).round().astype(np.uint8)
 
 
 def is_pil(image: Any) -> bool:
-    """Whether this is an image of PIL."""
+    """Whether `image` is an image of PIL."""
     return hasattr(image, "getbands") and hasattr(image, "convert")
 
 
 def upright(image: Any) -> Any:
-    """A PIL image as its camera was held: turned or mirrored where its EXIF says so."""
+    """A PIL image, rotated and mirrored as its EXIF orientation says."""
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception:
-        return image  # EXIF that is damaged, or in a file that was closed, says nothing.
+        return image  # The EXIF is damaged, or its file was closed.
     if orientation not in range(2, 9):
         return image
     from PIL import ImageOps
@@ -51,8 +56,13 @@ def upright(image: Any) -> Any:
 
 
 def laid_out(array: Any) -> np.ndarray:
-    """One image as `H x W` or `H x W x 3`, its values as they are, from `H x W [x 1, 3 or 4]` or
-    `1 or 3 x H x W`; masked pixels are 0.
+    """One image with its channels last: `H x W` or `H x W x 3`, values and dtype unchanged.
+
+    Masked pixels become 0 and a fourth channel (alpha) is dropped.
+
+    Args:
+        array: an array or tensor, `H x W`, `H x W x C` with 1, 3 or 4 channels, or `C x H x W` with
+            1 or 3.
 
     Raises:
         ValueError: any other shape.
@@ -69,30 +79,30 @@ def laid_out(array: Any) -> np.ndarray:
         out = out[..., :3]
     if 0 in out.shape or not (out.ndim == 2 or (out.ndim == 3 and out.shape[2] == 3)):
         raise ValueError(
-            f"an array of shape {np.shape(array)} is no image: H x W, H x W x 3 or 3 x H x W is "
-            "needed."
+            f"an image must have the shape H x W, H x W x 3 or 3 x H x W, got {np.shape(array)}."
         )
     return out
 
 
-FACE = 128
+PREVIEW_SIDE = 128
+"""Pixels of a preview's longer side: enough for a card, and few enough to keep thousands."""
 
 
-def face(image: np.ndarray) -> np.ndarray:
-    """A picture (see `picture`) as it is kept to be shown: at most 128 pixels a side."""
-    if max(image.shape[:2]) <= FACE:
+def preview(image: np.ndarray) -> np.ndarray:
+    """The result of `picture`, reduced to at most `PREVIEW_SIDE` pixels a side: uint8."""
+    if max(image.shape[:2]) <= PREVIEW_SIDE:
         return image
     from PIL import Image
 
     small = Image.fromarray(image)
-    small.thumbnail((FACE, FACE), Image.Resampling.BOX)
+    small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
     return np.asarray(small)
 
 
 def is_ink(image: np.ndarray) -> bool:
-    """Whether a picture is a small grey figure on black, as MNIST's and its kin are.
+    """Whether an image is a small grey figure on black, as those of MNIST are.
 
-    On a light page such pictures are shown as ink on paper.
+    A light page shows such images inverted, as ink on paper.
     """
     if image.ndim != 2 or max(image.shape) > 32:
         return False

@@ -1,7 +1,7 @@
-"""The colours of concepts and runs: Paul Tol's bright ones first, then others kept apart from them.
+"""The colours of concepts and runs: Paul Tol's bright scheme, then six that differ from it.
 
-Told apart with any common colour blindness in the first six; beyond that, the number on the card
-and in the dendrogram tells too. Grey is for samples of no concept.
+The first six can be told apart with any common colour blindness. Beyond them, the numbers on the
+cards and in the dendrogram help.
 """
 
 COLORS = (
@@ -19,3 +19,4 @@ COLORS = (
     "#99AA33",
 )
 UNASSIGNED = "#999999"
+"""The colour of samples that are in no concept: grey, which no concept has."""

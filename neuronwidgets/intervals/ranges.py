@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.core.checks import integer, is_integer, number, one_of
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.display.html import table
 from neuronwidgets.intervals.rules import (
     EXTREME,
     LEVELS,
@@ -83,7 +85,7 @@ class Ranges:
 
         Labels whose names are numbers are given by their value, as `5` or as `"5"`.
         """
-        whole = isinstance(label, int | np.integer) and not isinstance(label, bool)
+        whole = is_integer(label)
         name = str(label) if whole and self._numeric else label
         if isinstance(name, str) and name in self.label_names:
             return self.label_names.index(name)
@@ -115,10 +117,8 @@ class Ranges:
         Raises:
             ValueError: the label has a single sample, `tau` is negative, or the rule is unknown.
         """
-        if not (isinstance(tau, int | float | np.number) and tau >= 0):
-            raise ValueError(f"tau must be a number of at least 0, got {tau!r}.")
-        if rule not in RULES:
-            raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, got {rule!r}.")
+        number("tau", tau, least=0, infinite=True)
+        one_of("rule", rule, RULES)
         c = self.label(label)
         if self.count[c] < 2:
             raise ValueError(
@@ -232,8 +232,7 @@ class Ranges:
         return pd.DataFrame({"label": labels, "neuron": neurons, **values})
 
     def _neuron(self, neuron: int) -> int:
-        whole = isinstance(neuron, int | np.integer) and not isinstance(neuron, bool)
-        if not whole or not 0 <= neuron < self.neurons:
+        if not is_integer(neuron) or not 0 <= neuron < self.neurons:
             raise IndexError(
                 f"neuron {neuron!r} is not in layer {self.layer!r}, which has {self.neurons:,} "
                 f"neurons: 0 to {self.neurons - 1:,}."
@@ -247,20 +246,16 @@ class Ranges:
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left' dir='auto'>{html.escape(name)}</td><td>{count:,}</td>"
-            f"<td>{np.nanmedian(skew):.2f}</td><td>{np.nanmedian(kurt):.2f}</td>"
-            f"<td>{np.nanmedian(ks):.3f}</td></tr>"
+        rows = [
+            (html.escape(name), f"{count:,}", f"{np.nanmedian(skew):.2f}",
+             f"{np.nanmedian(kurt):.2f}", f"{np.nanmedian(ks):.3f}")
             for name, count, skew, kurt, ks in zip(
                 self.label_names, self.count, *map(_without_empty_rows,
                 (self.skewness, self.kurtosis, self.ks)), strict=True,
             )
-        )  # fmt: skip
-        return (
-            f"<p>{html.escape(repr(self))}; medians over neurons</p><table><thead><tr><th>label"
-            "</th><th>samples</th><th>skewness</th><th>kurtosis</th><th>KS to normal</th></tr>"
-            f"</thead><tbody>{rows}</tbody></table>"
-        )
+        ]  # fmt: skip
+        head = ("label", "samples", "skewness", "kurtosis", "KS to normal")
+        return f"<p>{html.escape(repr(self))}; medians over neurons</p>{table(head, rows, {0})}"
 
 
 def _without_empty_rows(values: np.ndarray) -> np.ndarray:
@@ -284,8 +279,7 @@ def ranges(acts: Activations, bins: int = BINS, *, chunk: int = CHUNK) -> Ranges
     """
     acts = labelled(acts)
     assert acts.labels is not None
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
-        raise ValueError(f"bins={bins!r}; a whole number of at least 1 is needed.")
+    integer("bins", bins, 1)
     codes = [c for c in range(len(acts.label_names)) if (acts.labels == c).any()]
     rows_of_label = [np.flatnonzero(acts.labels == c) for c in codes]
     known = np.flatnonzero(acts.labels >= 0)

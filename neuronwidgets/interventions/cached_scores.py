@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from neuronwidgets.core.compat import in_place_changes
 from neuronwidgets.interventions.edited_forward import EditedBatch, EditedForward
 from neuronwidgets.interventions.intervention import Intervention
 from neuronwidgets.models.hooks import evaluating, undisturbed
@@ -121,4 +122,4 @@ def _weights_version(model: nn.Module) -> tuple[tuple[int, int], ...]:
     """Differs after a weight was replaced or changed in place."""
     weights = (*model.parameters(), *model.buffers())
     # Tensors that were made in `torch.inference_mode` have no version.
-    return tuple((id(w), -1 if w.is_inference() else w._version) for w in weights)
+    return tuple((id(w), -1 if w.is_inference() else in_place_changes(w)) for w in weights)

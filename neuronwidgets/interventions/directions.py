@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.arrays import number_array
+from neuronwidgets.core.checks import is_integer, number
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import renamed_keyword
 from neuronwidgets.interventions.intervention import applied
@@ -72,7 +72,7 @@ class DirectionEdit:
             )
         object.__setattr__(self, "direction", vector / norm)
         for name in ("remove", "strength", "level"):
-            object.__setattr__(self, name, finite(name, getattr(self, name)))
+            object.__setattr__(self, name, number(name, getattr(self, name)))
         object.__setattr__(self, "positions", token_positions(self.positions))
 
     def width(self) -> int | None:
@@ -191,7 +191,7 @@ def _concept_index(concepts: HasConcepts, concept: Any) -> int:
     names = list(concepts.names)
     if isinstance(concept, str) and names.count(concept) == 1:
         return names.index(concept)
-    if isinstance(concept, int | np.integer) and not isinstance(concept, bool):
+    if is_integer(concept):
         if 0 <= concept < len(names):
             return int(concept)
         raise IndexError(f"concept {concept} does not exist: there are {len(names)}, from 0.")
@@ -201,14 +201,3 @@ def _concept_index(concepts: HasConcepts, concept: Any) -> int:
         f"concept {concept!r:.40}: {problem}. Pass its number, 0 to {len(names) - 1}: "
         f"{', '.join(f'{i} {name}' for i, name in enumerate(names))}."
     )
-
-
-def finite(name: str, value: Any) -> float:
-    """`value` as a float; raises `ValueError` unless it is a finite number."""
-    try:
-        number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be a finite number, got {value!r:.40}.")
-    return number

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from neuronwidgets.core.compat import dropout_rate, has_batch_statistics
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.interventions.positions import Positions, first_tokens, position_indices
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
@@ -102,9 +103,7 @@ def editing(
 
 def _varies_in_training(part: nn.Module) -> bool:
     """Whether a module computes something else in training mode."""
-    if isinstance(part, nn.modules.dropout._DropoutNd):
-        return part.p > 0
-    return isinstance(part, nn.modules.batchnorm._NormBase)
+    return dropout_rate(part) > 0 or has_batch_statistics(part)
 
 
 def _unused(model: nn.Module, module: nn.Module, edit: Intervention, editor: Editor) -> str | None:

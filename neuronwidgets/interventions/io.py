@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.core.tensorfile import read_tensors, write_tensors
 from neuronwidgets.interventions.directions import DirectionEdit
 from neuronwidgets.interventions.masks import NeuronEdit
 from neuronwidgets.interventions.positions import as_json, from_json
@@ -25,8 +26,6 @@ KINDS: dict[str, type[NeuronEdit] | type[DirectionEdit]] = {
 
 def save_intervention(edit: NeuronEdit | DirectionEdit, path: str | Path) -> Path:
     """Write an intervention to `path` (safetensors). Returns the path."""
-    from safetensors.numpy import save_file
-
     kind = next((name for name, class_ in KINDS.items() if isinstance(edit, class_)), None)
     if kind is None:
         raise TypeError("edit must be an intervention, such as `with mask_range(...) as edit` "
@@ -36,31 +35,21 @@ def save_intervention(edit: NeuronEdit | DirectionEdit, path: str | Path) -> Pat
     for item in fields(edit):
         value = getattr(edit, item.name)
         if isinstance(value, np.ndarray):
-            arrays[item.name] = np.ascontiguousarray(value)
+            arrays[item.name] = value
         else:
             key = _KEYS.get(item.name, item.name)
             plain[key] = as_json(value) if item.name == "positions" else value
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     about = {"format": FORMAT, "kind": kind, "fields": json.dumps(plain)}
-    save_file(arrays, path, about)
-    return path
+    return write_tensors(path, arrays, about)
 
 
 def load_intervention(path: str | Path) -> NeuronEdit | DirectionEdit:
     """Read what `save_intervention` wrote; apply it with `nw.applied(model, edit)`."""
-    from safetensors import SafetensorError, safe_open
-
-    wrong = f"{path} is not an intervention of this version ({FORMAT})"
-    try:
-        with safe_open(str(path), "numpy") as file:
-            about = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{wrong}: {error}") from None
-    if about.get("format") != FORMAT or about.get("kind") not in KINDS:
-        raise ValueError(f"{wrong}.")
+    arrays, about = read_tensors(path, "save_intervention", FORMAT)
+    if about.get("kind") not in KINDS:
+        raise ValueError(f"{path} is not what save_intervention wrote: it has no kind.")
     plain = json.loads(about["fields"])
     plain |= {field: plain.pop(key) for field, key in _KEYS.items() if key in plain}
     plain["positions"] = from_json(plain.get("positions"))
-    return KINDS[about["kind"]](**arrays, **plain)
+    values: dict[str, Any] = {**arrays, **plain}
+    return KINDS[about["kind"]](**values)

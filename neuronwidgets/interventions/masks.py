@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from neuronwidgets.activations.how_many import how_many
+from neuronwidgets.core.checks import number, one_of
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import renamed, renamed_keyword
-from neuronwidgets.interventions.directions import finite
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.positions import Positions, token_positions
 from neuronwidgets.models.layers import layer_name
@@ -77,9 +77,7 @@ class NeuronEdit:
     call: int | None = None
 
     def __post_init__(self) -> None:
-        if self.replacement not in REPLACEMENTS:
-            known = ", ".join(map(repr, REPLACEMENTS))
-            raise ValueError(f"replacement must be one of {known}, got {self.replacement!r}.")
+        one_of("replacement", self.replacement, REPLACEMENTS)
         if self.replacement == "mean" and self.value is None:
             raise ValueError("replacement='mean' has no means: pass value, one for each neuron.")
         if self.factor != 0 and self.replacement != "factor":
@@ -87,7 +85,7 @@ class NeuronEdit:
                 f"factor={self.factor} has no effect with replacement={self.replacement!r}: pass "
                 "replacement='factor'."
             )
-        object.__setattr__(self, "factor", finite("factor", self.factor))
+        object.__setattr__(self, "factor", number("factor", self.factor))
         object.__setattr__(self, "positions", token_positions(self.positions))
         index = np.asarray(self.neurons)
         for name in ("low", "high"):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.display.html import table
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
 from neuronwidgets.interventions.display import charts
 from neuronwidgets.interventions.findings import findings
@@ -235,36 +236,34 @@ class MaskReport:
 
         def cell(row: dict[str, Any], name: str) -> str:
             if name in ("mask", "saliency"):
-                return f"<td style='text-align:left' dir='auto'>{html.escape(str(row[name]))}</td>"
+                return html.escape(str(row[name]))
             value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
             if name.startswith("share"):
-                return f"<td>{value:.2f}</td>"
-            return f"<td>{value:.3f} ({low:.3f} to {high:.3f})</td>"
+                return f"{value:.2f}"
+            return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
-        table = self.frontier().to_dict("records")
-        rows = "".join(
-            "<tr>" + "".join(cell(row | {"mask": setting.name}, name) for name in order) + "</tr>"
-            for row, setting in zip(table, self.settings, strict=True)
-        )
-        columns = "".join(f"<th>{head[name]}</th>" for name in order)
+        frontier = self.frontier().to_dict("records")
+        rows = [
+            [cell(row | {"mask": setting.name}, name) for name in order]
+            for row, setting in zip(frontier, self.settings, strict=True)
+        ]
+        shown = table([head[name] for name in order], rows, range(1 + several))
         sentences = self.findings
         more = len(sentences) - SHOWN
         lines = [html.escape(sentence) for sentence in sentences[:SHOWN]]
         lines += [f"{more} more: <code>report.findings</code>"] if more > 0 else []
         notes = "".join(f"<li dir='auto'>{line}</li>" for line in lines)
-        return (
-            f"<p>{html.escape(repr(self))}</p><table><thead><tr>{columns}</tr></thead>"
-            f"<tbody>{rows}</tbody></table>{_labels_table(self)}"
-            + (f"<ul>{notes}</ul>" if notes else "")
+        return f"<p>{html.escape(repr(self))}</p>{shown}{_labels_table(self)}" + (
+            f"<ul>{notes}</ul>" if notes else ""
         )
 
 
 def _labels_table(report: MaskReport) -> str:
     """Each label's drop under its own mask, and the other labels that lose most and gain most."""
-    table = report.by_label(resamples=1)
+    by_label = report.by_label(resamples=1)
     rows = []
     for setting in report.settings:
-        of_setting = table[(table["rule"] == setting.rule) & (table["tau"] == setting.tau)]
+        of_setting = by_label[(by_label["rule"] == setting.rule) & (by_label["tau"] == setting.tau)]
         of_setting = of_setting[of_setting["saliency"] == setting.saliency]
         for name in report.label_names:
             drops = of_setting[of_setting["masked"] == name].set_index("label")["drop"]
@@ -274,17 +273,10 @@ def _labels_table(report: MaskReport) -> str:
                 other = extreme()
                 value = sign * float(others[other])
                 cells.append(f"{html.escape(other)} {value:.3f}" if value > 0 else "none")
-            first = f"{html.escape(setting.name)}</td><td dir='auto'>{html.escape(name)}"
-            rows.append("".join(f"<td style='text-align:left'>{cell}</td>"
-                                for cell in (first, *cells)))  # fmt: skip
+            rows.append([html.escape(setting.name), html.escape(name), *cells])
     head = ("mask", "of label", "it loses", "most lost by another", "most gained by another")
-    return (
-        "<details><summary>Each label</summary><table><thead><tr>"
-        + "".join(f"<th style='text-align:left'>{name}</th>" for name in head)
-        + "</tr></thead><tbody>"
-        + "".join(f"<tr>{row}</tr>" for row in rows)
-        + "</tbody></table></details>"
-    )
+    shown = table(head, rows, range(len(head)))
+    return f"<details><summary>Each label</summary>{shown}</details>"
 
 
 _BASE = {"mask": "base", "saliency": "", "rule": "", "tau": np.nan}

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuronwidgets.core.compat import forward_hooks
 from neuronwidgets.core.compiled import hooks_seen, plain
 from neuronwidgets.models.forward import call, described
 
@@ -65,7 +66,7 @@ def watching(hook: Any) -> Any:
 
 def foreign_hooks(part: nn.Module) -> bool:
     """Whether a module has hooks that may change this thread's passes."""
-    for hook in (*part._forward_hooks.values(), *part._forward_pre_hooks.values()):
+    for hook in forward_hooks(part):
         about = _OURS.get(hook, (threading.get_ident(), True))
         if about is not None and acts_here(*about):
             return True

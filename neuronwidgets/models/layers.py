@@ -11,6 +11,7 @@ from typing import Any, overload
 from torch import nn
 
 from neuronwidgets.core.compiled import COMPILED, plain
+from neuronwidgets.display.html import table
 from neuronwidgets.models.neurons import neuron_layers
 
 _WIDTH_ATTRIBUTES = ("out_features", "out_channels", "num_features", "embedding_dim", "nf")
@@ -66,18 +67,16 @@ class Layers(Sequence[Layer]):
         return tuple(row.name for row in self.rows if row.neurons)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'><code>{html.escape(r.name)}</code></td>"
-            f"<td style='text-align:left'>{html.escape(r.type)}</td><td>{r.width or '–'}</td>"
-            f"<td>{'●' if r.neurons else ''}</td></tr>"
+        rows = [
+            (f"<code>{html.escape(r.name)}</code>", html.escape(r.type), f"{r.width or '–'}",
+             "●" if r.neurons else "")
             for r in self.rows
-        )
+        ]  # fmt: skip
+        kinds = "activation functions, blocks and channels of convolutions"
+        head = ("layer", "type", "width", f"<span title='{kinds}'>neurons</span>")
         return (
             f"<p>{html.escape(self.model)}: {len(self)} layers</p>"
-            "<div style='max-height:24em;overflow:auto'><table><thead><tr>"
-            "<th style='text-align:left'>layer</th><th style='text-align:left'>type</th>"
-            "<th>width</th><th title='activation functions, blocks and channels of convolutions'>"
-            f"neurons</th></tr></thead><tbody>{rows}</tbody></table></div>"
+            f"<div style='max-height:24em;overflow:auto'>{table(head, rows, {0, 1})}</div>"
         )
 
     def to_frame(self) -> Any:

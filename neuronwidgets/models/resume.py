@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuronwidgets.core.compat import in_place_changes
 from neuronwidgets.models.hooks import bound, foreign_hooks
 
 # Two replays at once would undo each other's stubs.
@@ -105,7 +106,8 @@ class Resume:
 
     def _versions(self) -> list[int]:
         """What autograd counts of each kept tensor: how often it was changed in place."""
-        return [t._version for outputs in self._kept.values() for o in outputs for t in _tensors(o)]
+        kept = (t for outputs in self._kept.values() for o in outputs for t in _tensors(o))
+        return [in_place_changes(t) for t in kept]
 
     @property
     def size(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.core.arrays import number_array
+from neuronwidgets.core.checks import number
 from neuronwidgets.core.modes import own_modes
 
 COSINE = 0.9
@@ -76,9 +77,7 @@ def calibrate(found: Any, true: Any, threshold: float = COSINE) -> Calibration:
         true: `N x D`. A row of zeros is a feature without a direction, which is never recovered.
         threshold: the least cosine of a recovered direction, in (0, 1].
     """
-    number = isinstance(threshold, int | float | np.number) and not isinstance(threshold, bool)
-    if not number or not 0 < threshold <= 1:
-        raise ValueError(f"threshold must be a cosine above 0 and at most 1, got {threshold!r}.")
+    number("threshold", threshold, above=0, most=1)
     directions, truth = _rows("found", getattr(found, "vectors", found)), _rows("true", true)
     if directions.shape[1] != truth.shape[1]:
         raise ValueError(

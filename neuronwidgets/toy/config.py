@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
+from neuronwidgets.core.checks import integer, number, one_of
 
 DISTRIBUTIONS = ("equal", "power_law")
 TASKS = ("decoder", "reprojector", "absolute")
@@ -75,13 +75,10 @@ class Config:
                 f"dims must be at most features={self.features}, got {self.dims}: the embedding "
                 "takes N features to m <= N dimensions."
             )
-        if not 0 < self.eps <= 1:
-            raise ValueError(f"eps must be a probability above 0 and at most 1, got {self.eps!r}.")
-        for name in ("decay", "l1"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}.")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate!r}.")
+        number("eps", self.eps, above=0, most=1)
+        number("decay", self.decay, least=0)
+        number("l1", self.l1, least=0)
+        number("learning_rate", self.learning_rate, above=0)
         if self.decay * self.learning_rate >= 1:
             raise ValueError(
                 "decay * learning_rate must be under 1, or every step flips the biases' sign; got "
@@ -94,11 +91,7 @@ class Config:
             "optimizer": OPTIMIZERS,
         }
         for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(map(repr, known))}, got "
-                    f"{getattr(self, name)!r}."
-                )
+            one_of(name, getattr(self, name), known)
 
     @property
     def outputs(self) -> int:
@@ -143,28 +136,12 @@ PRESETS: dict[str, Callable[..., Config]] = {
 """The paper's interventions by name; each takes any of `Config`'s fields."""
 
 
-def require_whole(name: str, value: object, least: int) -> int:
-    """`value` as an `int`; raises `TypeError` or `ValueError` unless it is at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}={value!r}; a whole number is needed.")
-    if value < least:
-        raise ValueError(f"{name}={value!r}; at least {least} is needed.")
-    return int(value)
-
-
-def require_number(name: str, value: object) -> float:
-    """The `float` that `value` is; raises `TypeError` or `ValueError` unless it is finite."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name}={value!r}; a number is needed.")
-    if not math.isfinite(value):
-        raise ValueError(f"{name}={value!r}; a finite number is needed.")
-    return float(value)
-
-
 def make_plain(config: object, whole: Sequence[str], numbers: Sequence[str]) -> None:
     """Check the fields of a frozen dataclass and convert NumPy's numbers to Python's."""
     for name in whole:
-        value = require_whole(name, getattr(config, name), 0 if name == "seed" else 1)
+        value = integer(
+            name, getattr(config, name), 0 if name == "seed" else 1, wrong_type=TypeError
+        )
         object.__setattr__(config, name, value)
     for name in numbers:
-        object.__setattr__(config, name, require_number(name, getattr(config, name)))
+        object.__setattr__(config, name, number(name, getattr(config, name), wrong_type=TypeError))

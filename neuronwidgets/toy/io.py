@@ -7,9 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.tensorfile import read_tensors, write_tensors
 from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.log import LOGGED, Log
 
@@ -23,20 +21,14 @@ _ARRAYS = ("W_e", "checkpoints", "W1", "b", "W2")
 
 def save_run(run: Run, path: str | Path) -> Path:
     """Write a run to `path`. Returns the path."""
-    from safetensors.numpy import save_file
-
     arrays = {name: getattr(run, name) for name in _ARRAYS}
     arrays |= {f"log.{name}": getattr(run.log, name) for name in LOGGED}
     if run.W_o is not None:
         arrays["W_o"] = run.W_o
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     about = {"format": FORMAT, "config": json.dumps(asdict(run.config))}
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, about)
-    return path
+    return write_tensors(path, arrays, about)
 
 
-@own_modes()
 def load_fields(path: str | Path) -> dict[str, Any]:
     """The fields of the `Run` in a file that `save_run` wrote.
 
@@ -44,20 +36,7 @@ def load_fields(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: the file does not exist.
         ValueError: the file is not a run, or is in another version's format.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist.")
-    try:
-        with safe_open(str(path), "numpy") as file:
-            about = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a file that Run.save wrote: {error}") from None
-    if about.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} is in the format {about.get('format')!r}; this version reads {FORMAT!r}."
-        )
+    arrays, about = read_tensors(path, "Run.save", FORMAT)
     return {
         "config": Config(**json.loads(about["config"])),
         "W_o": arrays.get("W_o"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from neuronwidgets.core.compat import fused_adam
 from neuronwidgets.toy.network import Parameters
 
 BETAS = (0.9, 0.999)
@@ -75,8 +76,8 @@ def adam(
     first, second = BETAS
     if fused:
         move.zero_()
-        torch._fused_adam_(
-            [move], [gradient], [mean], [square], [], [step.add_(1)], lr=1.0, beta1=first,
+        fused_adam(
+            [move], [gradient], [mean], [square], [step.add_(1)], lr=1.0, beta1=first,
             beta2=second, weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
         )  # fmt: skip
         return

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 import neuronwidgets.toy.measures as measures
+from neuronwidgets.core.checks import integer, is_integer
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.toy.config import Config, require_whole
+from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.features import FeatureStream, probabilities
 from neuronwidgets.toy.io import load_fields, save_run
 from neuronwidgets.toy.linear import linear_loss
@@ -56,8 +57,7 @@ class Run:
     def at(self, checkpoint: int) -> Run:
         """The run at a checkpoint (an index, negative from the end)."""
         count = len(self.checkpoints)
-        whole = isinstance(checkpoint, int | np.integer) and not isinstance(checkpoint, bool)
-        if not whole or not -count <= checkpoint < count:
+        if not is_integer(checkpoint) or not -count <= checkpoint < count:
             raise IndexError(
                 f"checkpoint {checkpoint!r} does not exist: this run has {count}, 0 to "
                 f"{count - 1}, after {', '.join(f'{step:,}' for step in self.checkpoints)} steps."
@@ -158,8 +158,8 @@ class Run:
 
         Training did not see these samples. `model()` takes `v`.
         """
-        require_whole("count", count, 1)
-        require_whole("seed", seed, 0)
+        integer("count", count, 1, wrong_type=TypeError)
+        integer("seed", seed, 0, wrong_type=TypeError)
         config = self.config
         probability = probabilities(config.features, config.eps, config.distribution)
         signed = config.task == "absolute"

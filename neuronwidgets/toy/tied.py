@@ -14,6 +14,7 @@ from typing import overload
 import numpy as np
 import torch
 
+from neuronwidgets.core.checks import number
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.config import make_plain
 from neuronwidgets.toy.features import FeatureStream
@@ -46,12 +47,9 @@ class TiedConfig:
         make_plain(self, whole, ("sparsity", "importance", "learning_rate"))
         if self.dims > self.features:
             raise ValueError(f"dims must be at most features={self.features}, got {self.dims}.")
-        if not 0 <= self.sparsity < 1:
-            raise ValueError(f"sparsity must be at least 0 and under 1, got {self.sparsity!r}.")
-        if not 0 < self.importance <= 1:
-            raise ValueError(f"importance must be above 0 and at most 1, got {self.importance!r}.")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate!r}.")
+        number("sparsity", self.sparsity, least=0, below=1)
+        number("importance", self.importance, above=0, most=1)
+        number("learning_rate", self.learning_rate, above=0)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

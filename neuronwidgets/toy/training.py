@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
+from neuronwidgets.core.checks import number
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.batch import RunBatch
 from neuronwidgets.toy.config import Config
@@ -107,8 +108,7 @@ class Training:
             seconds: 0 for one step. It does not change the result.
             until: the step at which every run pauses. Not given: each run's last.
         """
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise ValueError(f"seconds must be a number of at least 0, got {seconds!r}.")
+        number("seconds", seconds, least=0, infinite=True)
         unfinished = [b for b in self._batches if b.step < _end(b, until)]
         if not unfinished:
             return self.progress(False)
@@ -183,8 +183,7 @@ def training(
     Yields:
         `Progress`, first before any step.
     """
-    if isinstance(every, bool) or not isinstance(every, int | float) or not every >= 0:
-        raise ValueError(f"every must be a number of seconds of at least 0, got {every!r}.")
+    number("every", every, least=0, infinite=True)
     return _training(Training(configs, device=device), every)
 
 

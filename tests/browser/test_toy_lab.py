@@ -165,7 +165,7 @@ def test_knobs_and_presets(notebook: Any) -> None:
     expect(rate).to_have_value("0.01")
     frame.get_by_label("neurons", exact=True).first.fill("0")
     frame.get_by_label("neurons", exact=True).first.press("Enter")
-    expect(frame.locator(".nw-status")).to_contain_text("at least 1")
+    expect(frame.locator(".nw-status")).to_contain_text("a positive integer")
     notebook.follows("lab.configs[0].neurons, lab.runs[0].step", "24 300")
     frame.get_by_text("more neurons").last.click()
     notebook.follows("lab.configs[1].neurons", "160")

@@ -227,7 +227,7 @@ def test_names_of_outputs_in_every_form() -> None:
         assert class_names(Configured(None), ["0", "1"], classes) == ["0", "1"]
     with pytest.raises(ValueError, match=r"config\.id2label has no name for 1"):
         class_names(Configured({0: "a", 2: "b"}), ["a", "b"], None)
-    with pytest.raises(ValueError, match="classes has the key 'a'"):
+    with pytest.raises(ValueError, match="got the key 'a'"):
         class_names(Configured(None), ["a", "b"], {"a": 0, "b": 1})
 
 

@@ -503,10 +503,13 @@ def test_what_cannot_be_captured_is_refused(cnn: CNN, bert: BertModel) -> None:
         ("layer 'conv.9' is not in CNN. Near it: .*'conv.0'", lambda: read(cnn, RGB, "conv.9")),
         ("data is empty", lambda: read(cnn, [], "head")),
         ("data is empty", lambda: read(cnn, RGB[:0], "head")),
-        ("unit='average'; one of 'mean'", lambda: read(cnn, RGB, "head", unit="average")),
+        (
+            "unit must be .* got 'average'",
+            lambda: read(cnn, RGB, "head", unit="average"),
+        ),
         ("no 'token' to pick: use unit='mean'", lambda: read(cnn, RGB, "head", unit="token")),
         ("there is no tokenizer", lambda: read(bert, TEXTS, "pooler")),
-        ("max_length=0", lambda: read(bert, TEXTS, "pooler", max_length=0)),
+        ("max_length must be .* got 0", lambda: read(bert, TEXTS, "pooler", max_length=0)),
         ("neuron_axis=7 does not fit", lambda: read(cnn, RGB, "conv", neuron_axis=7)),
         (
             "activation of sample 1, neuron 0 is NaN",

@@ -119,7 +119,7 @@ def test_which_of_a_layers_calls() -> None:
     with pytest.raises(ValueError, match=r"'once' was called once .* no call=1"):
         read(model, DATA, ["block", "once"], call=1)
     for call in (-1, 1.5, True):
-        with pytest.raises(ValueError, match="call="):
+        with pytest.raises(ValueError, match="call must be an integer"):
             read(model, DATA, "block", call=call)
 
 
@@ -207,7 +207,7 @@ def test_texts_without_spaces_and_wrong_windows(
     for words, change in {
         "overlap=10; a whole number from 0 to 9": {"overlap": 10},
         "overlap is of long='windows'": {"overlap": 3, "long": "cut"},
-        "long='split'; 'cut' or 'windows'": {"long": "split"},
+        "long must be 'cut' or 'windows'; got 'split'": {"long": "split"},
         "labels has 2 entries and data has 1 samples": {"labels": ["a", "b"]},
     }.items():
         with pytest.raises(ValueError, match=words):
@@ -269,7 +269,7 @@ def test_rows_that_are_not_finite_are_refused_at_once(tmp_path: Path) -> None:
     # Collectors count them themselves.
     (moments,) = read(Broken(), data, "last", collect=nw.Moments())
     assert moments.excluded.tolist() == [0, 1, 0, 0, 0]
-    with pytest.raises(ValueError, match="nonfinite='drop'; 'refuse' or 'exclude'"):
+    with pytest.raises(ValueError, match="nonfinite must be 'refuse' or 'exclude'; got 'drop'"):
         read(Broken(), data, "last", nonfinite="drop")
     with pytest.raises(ValueError, match="every row holds NaN"):
         read(Broken(), np.full((4, 5), 7, "f4"), "last", nonfinite="exclude")

@@ -213,10 +213,10 @@ def test_what_cannot_be_read_is_named_and_what_came_before_kept(
 def test_wrong_engines_are_refused(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(3, 4))
     for words, options in {
-        "engine='spark'; 'local' or 'ray'": {"engine": "spark"},
+        "engine must be 'local' or 'ray'; got 'spark'": {"engine": "spark"},
         "pass out=..., or collect= without Rows": {"engine": "ray"},
         "workers is of engine='ray'": {"workers": 2},
-        "workers=0": {"engine": "ray", "workers": 0},
+        "workers must be a positive integer, got 0": {"engine": "ray", "workers": 0},
     }.items():
         with pytest.raises(ValueError, match=words):
             read(model, DATA, "0", **options)

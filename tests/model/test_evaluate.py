@@ -187,11 +187,11 @@ def test_held_out_data_only() -> None:
         ({"classes": ["hat", "boot"]}, "'bag'"),
         ({"classes": None}, "does not say which of its outputs are 'bag', 'boot', 'hat'"),
         ({"classes": [*CLASSES, "sock"]}, "logits have shape"),
-        ({"tau": -1}, "at least 0, got -1"),
+        ({"tau": -1}, "tau must be .* got -1"),
         ({"top": 99}, "top=99"),
         ({"neurons": {"hat": [1]}}, "no entry"),
         ({"predict": lambda out: out[0]}, "logits have shape"),
-        ({"rule": "best"}, "got 'best'"),
+        ({"rule": "best"}, "rule must be one of .* got 'best'"),
         (
             {"metrics": {"mine": lambda out, y: 1.0}},
             "metric 'mine' must return one number for each of 64 samples, got shape",

@@ -140,8 +140,8 @@ def test_numbers_with_names_are_indices_into_them() -> None:
 @pytest.mark.parametrize(
     ("labels", "names", "message"),
     [
-        (["a", "b"], None, "labels has 2 entries and there are 3 samples"),
-        ([0] * 4, None, "labels has 4 entries"),
+        (["a", "b"], None, "labels must have one entry per sample .* got 2 entries for 3"),
+        ([0] * 4, None, "got 4 entries for 3 samples"),
         ([[0], [1], [0]], None, "several values per sample"),
         (np.zeros((3, 2)), None, "several values per sample"),
         ([0, 1, 2], ["a", "b"], "whole numbers from 0 to 1"),

@@ -294,7 +294,7 @@ def test_what_is_no_data_is_refused(data: Any, error: type[Exception], message: 
 @pytest.mark.parametrize("option", ["batch_size", "max_length"])
 @pytest.mark.parametrize("size", [0, -1, 2.5, True, "3"])
 def test_sizes_are_whole_numbers(option: str, size: Any) -> None:
-    with pytest.raises(ValueError, match=f"{option}={size!r}; a whole number of at least 1"):
+    with pytest.raises(ValueError, match=f"{option} must be a positive integer, got {size!r}"):
         batches(RGB, **{option: size})
 
 

@@ -224,7 +224,7 @@ def test_a_wrong_chunk_is_refused(columns: dict[str, Any], message: str) -> None
 @pytest.mark.parametrize("bad", [0, -1, 1.5, True, "3"])
 @pytest.mark.parametrize("make", [Top, Histogram, Reservoir])
 def test_a_wrong_size_is_refused(make: Callable[[Any], Collector], bad: Any) -> None:
-    with pytest.raises(ValueError, match="a whole number of at least"):
+    with pytest.raises(ValueError, match=r"must be (a positive|an) integer"):
         make(bad)
 
 

@@ -290,14 +290,14 @@ def test_loaded_concepts_refuse_what_needs_the_activations(made: Split, tmp_path
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nothing\.json: not there.*as save wrote them"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.json does not exist"):
         Concepts.load(tmp_path / "nothing")
 
 
 def test_half_of_what_was_saved_is_not_enough(made: Split, tmp_path: Path) -> None:
     path = made.cut(6.0).save(tmp_path / "half")
     path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"half.*not there"):
+    with pytest.raises(FileNotFoundError, match=r"half.*does not exist"):
         Concepts.load(path)
 
 

@@ -13,11 +13,11 @@ from neuronwidgets.concepts.control import (
     Measures,
     draws_of,
     jaccard,
-    label_of,
     measures,
     random_groups,
     shares_at_random,
 )
+from neuronwidgets.concepts.naming.majority import agreed_label
 from neuronwidgets.concepts.retrieval import BY
 
 RARE, COMMON = 0, 1
@@ -125,7 +125,7 @@ def test_chance_is_seeded_and_about_the_mean_of_the_layer() -> None:
         chance = concepts.chance(by=by, draws=7, seed=5)
         np.testing.assert_array_equal(chance, concepts.chance(by=by, draws=7, seed=5))
         for k, group in enumerate(concepts.groups):
-            label = label_of(concepts.split.labels[group])  # type: ignore[index]
+            label = agreed_label(concepts.split.labels[group])  # type: ignore[index]
             shares = shares_at_random(
                 concepts.split.acts, concepts.index, len(group), by, [label], draws=7, seed=5
             )
@@ -196,12 +196,12 @@ def test_without_a_label_of_most_there_is_no_precision() -> None:
 
 
 def test_the_label_of_most() -> None:
-    assert label_of(np.array([2, 2, 1])) == 2
-    assert label_of(np.array([2, 1])) == -1
-    assert label_of(np.array([2, 2, -1, -1])) == -1
-    assert label_of(np.array([2, 2, 2, -1, -1])) == 2
-    assert label_of(np.array([-1, -1])) == -1
-    assert label_of(np.array([], int)) == -1
+    assert agreed_label(np.array([2, 2, 1])) == 2
+    assert agreed_label(np.array([2, 1])) == -1
+    assert agreed_label(np.array([2, 2, -1, -1])) == -1
+    assert agreed_label(np.array([2, 2, 2, -1, -1])) == 2
+    assert agreed_label(np.array([-1, -1])) == -1
+    assert agreed_label(np.array([], int)) == -1
 
 
 # Overlap
@@ -240,7 +240,7 @@ def test_measures_are_those_of_the_concepts(random: bool, by: str) -> None:
     assert got.purity == pytest.approx(concepts.retrieved_purity(by=by).mean())
     assert got.precision == pytest.approx(np.nanmean(concepts.precision(by=by)))
     assert got.overlap == pytest.approx(concepts.overlap(by=by)[0, 1])
-    reached = {label_of(acts.labels[row]) for row in concepts.retrieve(by=by)}  # type: ignore[index]
+    reached = {agreed_label(acts.labels[row]) for row in concepts.retrieve(by=by)}  # type: ignore[index]
     assert got.recall == len(reached & {RARE, COMMON}) / 2
 
 

@@ -15,9 +15,15 @@ import scipy.sparse
 import torch
 
 from neuronwidgets import Activations
-from neuronwidgets.activations.io import in_order as from_store
 from neuronwidgets.capturing.collecting import Codes
-from neuronwidgets.core.labels import encode_labels, plain_label, plain_labels, plain_names, titled
+from neuronwidgets.core.labels import (
+    encode_labels,
+    in_order,
+    plain_label,
+    plain_labels,
+    plain_names,
+    titled,
+)
 from neuronwidgets.data.batch import Batch
 
 NA = pd.NA
@@ -33,7 +39,8 @@ def streamed(labels: Any, names: Any = None) -> tuple[list[int] | None, tuple[st
     rows = list(labels)
     found = [codes.of(np.array([i]), Batch(None, 1, labels=[row])) for i, row in enumerate(rows)]
     about = codes.about()
-    every, order = from_store(np.concatenate([part for part in found if part is not None]), about)
+    flat = np.concatenate([part for part in found if part is not None])
+    every, order = in_order(flat, about["names"], about["order"])
     return (None if every is None else every.tolist()), order
 
 
@@ -124,14 +131,14 @@ def test_labels_that_are_all_missing_are_none(labels: Any) -> None:
         (pd.Series([[1], [2], [3]]), "several values per sample"),
         (scipy.sparse.csr_matrix(np.eye(3)), "a sparse matrix, which has several values"),
         (torch.eye(3).to_sparse(), "a sparse matrix, which has several values"),
-        (pd.DataFrame({"a": [1, 2, 3]}), r"a table \(DataFrame\): pass one column"),
-        (pa.table({"a": [1, 2, 3]}), r"a table \(Table\): pass one column"),
-        ("abc", "labels is a str; a list"),
-        ({"a": 1, "b": 2, "c": 3}, "labels is a dict; a list"),
-        ({1, 2, 3}, "labels is a set; a list"),
-        (3, "labels is a int; a list"),
-        (np.array(3), "labels is a single value"),
-        (torch.tensor(3), "labels is a single value"),
+        (pd.DataFrame({"a": [1, 2, 3]}), r"a table \(DataFrame\)\. Pass one column"),
+        (pa.table({"a": [1, 2, 3]}), r"a table \(Table\)\. Pass one column"),
+        ("abc", "labels must be a list or an array .* got a str"),
+        ({"a": 1, "b": 2, "c": 3}, "labels must be a list or an array .* got a dict"),
+        ({1, 2, 3}, "labels must be a list or an array .* got a set"),
+        (3, "labels must be a list or an array .* got a int"),
+        (np.array(3), "one label per sample, got a single value"),
+        (torch.tensor(3), "one label per sample, got a single value"),
     ],
 )
 def test_what_is_no_label_per_sample_is_refused(labels: Any, message: str) -> None:
@@ -185,15 +192,18 @@ def test_twelve_names_with_keys_of_strings_are_in_the_order_of_their_numbers() -
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({0: "a", 2: "b"}, r"has no name for 1 \(its numbers are 0, 2\): one for each from 0 to 2"),
+        (
+            {0: "a", 2: "b"},
+            r"has no name for 1 \(its numbers are 0, 2\)\. Give one for each from 0 to 2",
+        ),
         ({"1": "a", "2": "b"}, r"has no name for 0 \(its numbers are 1, 2\)"),
         ({-1: "none", 0: "a"}, r"has no name for 1 \(its numbers are -1, 0\)"),
-        ({"cat": 0, "dog": 1}, r"has the key 'cat': a dict of numbers to names.*id2label"),
-        ("ab", "label_names is a str; a list of names"),
-        ({"a", "b"}, "label_names is a set; a list of names"),
-        ([], "label_names is empty"),
-        ({}, "label_names is empty"),
-        (2, "label_names is a int"),
+        ({"cat": 0, "dog": 1}, r"a dict of numbers to names.*id2label.*got the key 'cat'"),
+        ("ab", "label_names must be a list of names .* got a str"),
+        ({"a", "b"}, "label_names must be a list of names .* got a set"),
+        ([], "label_names must have at least one name"),
+        ({}, "label_names must have at least one name"),
+        (2, "got a int"),
     ],
 )
 def test_names_that_do_not_fit_are_refused(names: Any, message: str) -> None:

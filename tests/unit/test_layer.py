@@ -281,9 +281,9 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
         ({"threshold": "15"}, TypeError, "must be a number"),
         ({"threshold": np.nan}, ValueError, "a height of the tree"),
         ({"scores": ["kurtsis"]}, ValueError, "no score 'kurtsis'"),
-        ({"draws": -1}, ValueError, "draws=-1"),
-        ({"seed": 0.5}, ValueError, "seed=0.5"),
-        ({"min_size": 0}, ValueError, "min_size=0"),
+        ({"draws": -1}, ValueError, "draws must be an integer of at least 0, got -1"),
+        ({"seed": 0.5}, ValueError, "seed must be .* got 0.5"),
+        ({"min_size": 0}, ValueError, "min_size must be .* got 0"),
         ({"device": "mps"}, ValueError, "no float64"),
     ],
 )

@@ -200,7 +200,7 @@ def test_the_input_is_left_alone() -> None:
             [[1, 2], [0, 1]],
             "median",
             None,
-            "one of 'ward', 'average', 'complete', 'single', got 'median'",
+            "one of 'ward', 'average', 'complete', 'single'; got 'median'",
         ),
         ([[1, 2], [0, 1]], "ward", "sqeuclidean", "takes 'euclidean' or 'cosine'"),
         ([[1, 2], [0, 1]], "average", "cityblock", "takes 'cosine' or 'euclidean'"),

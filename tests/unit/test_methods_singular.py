@@ -122,8 +122,8 @@ def test_they_show_themselves() -> None:
     ("matrix", "arguments", "words"),
     [
         (np.ones((5, 3)), {"k": 4}, "k=4 is more than there is: 5 samples of 3 neurons"),
-        (np.ones((5, 3)), {"k": 0}, "k=0; a whole number of at least 1"),
-        (np.ones((5, 3)), {"k": 1.0}, "k=1.0"),
+        (np.ones((5, 3)), {"k": 0}, "k must be a positive integer, got 0"),
+        (np.ones((5, 3)), {"k": 1.0}, "k must be .* got 1.0"),
         (np.zeros((5, 3)), {"k": 1}, "is zero: it has no singular directions"),
         (np.full((7, 3), 0.1), {"k": 1, "center": True}, "the same on every sample"),
         (np.ones((1, 5)), {"k": 1, "center": True}, "the same on every sample"),

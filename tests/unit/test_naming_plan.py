@@ -175,7 +175,7 @@ def test_other_input_is_refused_in_words(tmp_path: object) -> None:
     concepts = made(TEXTS)
     with pytest.raises(TypeError, match=r"ask\('gpt'\): a callable is needed"):
         concepts.ask("gpt")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="samples=0"):
+    with pytest.raises(ValueError, match="samples must be a positive integer, got 0"):
         concepts.ask(Model(), samples=0)
     with pytest.raises(ValueError, match="no texts"):
         made(None).ask(Model())

@@ -213,11 +213,11 @@ def test_names_follow_the_nodes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"outlier": -1}, "outlier=-1"),
-        ({"outlier": float("nan")}, "outlier=nan"),
-        ({"outlier": "15"}, "outlier='15'"),
-        ({"min_size": 0}, "min_size=0"),
-        ({"min_size": 2.5}, "min_size=2.5"),
+        ({"outlier": -1}, "outlier must be .* got -1"),
+        ({"outlier": float("nan")}, "outlier must be .* got nan"),
+        ({"outlier": "15"}, "outlier must be .* got '15'"),
+        ({"min_size": 0}, "min_size must be .* got 0"),
+        ({"min_size": 2.5}, "min_size must be .* got 2.5"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, object], message: str) -> None:

@@ -228,14 +228,14 @@ def test_no_vectors_retrieve_nothing() -> None:
 
 @pytest.mark.parametrize("k", [0, -1, 2.5, True, "3"])
 def test_k_is_a_whole_number_of_at_least_one(k: Any) -> None:
-    with pytest.raises(ValueError, match=r"k must be a whole number of at least 1, got "):
+    with pytest.raises(ValueError, match=r"k must be a positive integer, got "):
         retrieve(Activations.from_arrays(np.ones((5, 3))), np.eye(3, dtype=np.float32), k=k)
 
 
 @pytest.mark.parametrize("by", ["euclidean", "", None, 3, "Cosine"])
 def test_another_reading_is_refused_in_words(by: Any) -> None:
     acts = Activations.from_arrays(data())
-    words = "by must be one of 'cosine', 'cosine-origin', 'dot', got"
+    words = "by must be one of 'cosine', 'cosine-origin', 'dot'; got"
     for call in (split(acts, 0).cut().retrieve, split(acts, 0).cut().scores_of):
         with pytest.raises(ValueError, match=words):
             call(by=by)

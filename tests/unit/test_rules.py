@@ -180,8 +180,8 @@ def test_outliers_do_not_blur_the_bulk() -> None:
     ("ask", "words"),
     [
         (lambda r: r.intervals("a", 2, "best"), "rule must be one of .* got 'best'"),
-        (lambda r: r.intervals("a", -1), "got -1"),
-        (lambda r: r.intervals("a", float("nan")), "got nan"),
+        (lambda r: r.intervals("a", -1), "tau must be .* got -1"),
+        (lambda r: r.intervals("a", float("nan")), "tau must be .* got nan"),
         (lambda r: r.intervals("z"), "'z' has no range here"),
         (lambda r: r.intervals("c"), "'c' has a single sample"),
         (lambda r: r.pieces(9, "a"), "neuron 9 is not in layer"),

@@ -264,7 +264,7 @@ def test_without_draws_only_what_needs_none() -> None:
     known = [name for name, column in found.items() if not np.isnan(column).any()]
     assert known == ["silhouette", "alignment"]
     for wrong in (-1, 2.5, True, "9"):
-        with pytest.raises(ValueError, match="a whole number of at least 0 is needed"):
+        with pytest.raises(ValueError, match="draws must be an integer of at least 0"):
             polysemanticity(neurons, draws=wrong)  # type: ignore[arg-type]
 
 

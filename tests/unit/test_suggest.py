@@ -317,7 +317,7 @@ def test_of_many_samples_gaps_only_and_the_others_say_why_not() -> None:
 
 def test_unknown_kinds_are_refused() -> None:
     with pytest.raises(
-        ValueError, match="kind 'elbow'; one of 'rest', 'method', 'compact', 'gap', 'stable'"
+        ValueError, match="kind must be one of 'rest', 'method', 'compact', 'gap', 'stable'"
     ):
         planted(2).suggest(["gap", "elbow"])
 

@@ -60,8 +60,8 @@ def test_nothing_found() -> None:
         ([[0, 0]], np.eye(2), 0.9, r"found\[0\] is zero"),
         (np.eye(2), [[1, 0], [np.nan, 0]], 0.9, r"true\[1\] is not finite"),
         (np.eye(2), np.eye(2), 0, "threshold must be .* got 0"),
-        (np.eye(2), np.eye(2), True, "got True"),
-        (np.eye(2), np.eye(2), float("nan"), "got nan"),
+        (np.eye(2), np.eye(2), True, "threshold must be .* got True"),
+        (np.eye(2), np.eye(2), float("nan"), "threshold must be .* got nan"),
     ],
 )
 def test_bad_directions(found: object, true: object, threshold: float, words: str) -> None:

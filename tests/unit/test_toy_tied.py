@@ -70,11 +70,19 @@ def test_together_as_alone_whatever_the_rates() -> None:
     ("knobs", "error", "words"),
     [
         ({"dims": 30}, ValueError, "dims must be at most .* got 30"),
-        ({"sparsity": 1.0}, ValueError, "sparsity must be at least 0 and under 1, got 1.0"),
-        ({"sparsity": math.nan}, ValueError, "sparsity=nan"),
-        ({"importance": 0.0}, ValueError, "importance must be .* got 0.0"),
-        ({"learning_rate": -1.0}, ValueError, "learning_rate must be above 0, got -1.0"),
-        ({"features": True}, TypeError, "features=True"),
+        (
+            {"sparsity": 1.0},
+            ValueError,
+            "sparsity must be a number of at least 0 and below 1",
+        ),
+        ({"sparsity": math.nan}, ValueError, "got nan"),
+        (
+            {"importance": 0.0},
+            ValueError,
+            "importance .* above 0 and at most 1, got 0.0",
+        ),
+        ({"learning_rate": -1.0}, ValueError, "learning_rate must be a positive number, got -1.0"),
+        ({"features": True}, TypeError, "features must be a positive integer, got True"),
     ],
 )
 def test_bad_knobs(knobs: dict[str, Any], error: type[Exception], words: str) -> None:

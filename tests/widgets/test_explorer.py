@@ -92,7 +92,7 @@ def test_opens_on_a_mixed_neuron_that_fires_often() -> None:
         ("neuron", -1, "0 to 7"),
         ("top", 121, "120 samples"),
         ("top", 1, "at least two"),
-        ("top", 0, "at least 1"),
+        ("top", 0, "a positive integer"),
         ("method", "warp", "'ward'"),
         ("metric", "warp", "'warp' does not go with method='ward', which takes 'euclidean' or"),
         ("by", "euclidean", r"'by' trait .* any of \['cosine', 'dot'\], not the str 'euclidean'"),
@@ -176,7 +176,7 @@ def test_a_view_asks_and_is_answered_in_traits_or_in_words(explorer: Any) -> Non
         ({"neuron": 99, "top": 40, "method": "ward"}, "0 to 7"),
         ({"neuron": 1.5, "top": 40, "method": "ward"}, "whole number"),
         ({"neuron": 1, "top": 4000, "method": "ward"}, "top=4,000"),
-        ({"neuron": 1, "top": None, "method": "ward"}, "top=None"),
+        ({"neuron": 1, "top": None, "method": "ward"}, "top must be a positive integer, got None"),
         ({"neuron": 1, "top": 40, "method": "warp"}, "'ward'"),
     ]:
         ask(**wanted)

@@ -133,6 +133,6 @@ def test_a_method_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     explorer = nw.SplitExplorer(made)
     assert explorer._methods == [*PLAIN, "mine"]
     ask(explorer, neuron=1, method="mine")
-    assert "method='mine'; one of 'ward'" in explorer.status["text"]
+    assert "method must be one of 'ward'" in explorer.status["text"]
     ask(explorer, neuron=1, method="ward")
     assert (explorer.neuron, explorer.method) == (1, "ward")

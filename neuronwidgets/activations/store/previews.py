@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations.store.shards import StoreError, sync
+from neuronwidgets.activations.store.shards import StoreError
+from neuronwidgets.core.tensorfile import sync
 
 
 class FaceFile:

@@ -10,16 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.tensorfile import DTYPE_NAMES, map_tensors, sync
 
 _HEADER = 1024
 """Bytes kept free for the header, which is written last: it says how many rows there are."""
-_NAMES = {
-    "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int8": "I8", "uint8": "U8",
-    "int32": "I32", "int64": "I64", "float64": "F64",
-}  # fmt: skip
-_KINDS = {name: np.dtype(kind) for kind, name in _NAMES.items() if kind != "bfloat16"}
-_KINDS["BF16"] = np.dtype(np.uint16)
 
 
 class StoreError(ValueError, OSError):
@@ -49,14 +43,14 @@ class ShardFile:
 
     def finish(self) -> None:
         """Write the rest and rename the file: now it is whole."""
-        tensors: dict[str, Any] = {"values": (_NAMES[self._dtype], self._shape, self.bytes)}
+        tensors: dict[str, Any] = {"values": (DTYPE_NAMES[self._dtype], self._shape, self.bytes)}
         # Tensors stand at multiples of 8 bytes, or not every reader takes them.
         rest = [np.zeros(-self.bytes % 8, np.uint8)]
         if rest[0].size:
             tensors["padding"] = ("U8", rest[0].shape, rest[0].nbytes)
         for name in sorted(self._columns, key=lambda name: -self._columns[name][0].itemsize):
             column = np.concatenate(self._columns[name])
-            tensors[name] = (_NAMES[str(column.dtype)], column.shape, column.nbytes)
+            tensors[name] = (DTYPE_NAMES[str(column.dtype)], column.shape, column.nbytes)
             rest.append(column)
         header, end = {}, 0
         for name, (kind, shape, size) in tensors.items():
@@ -79,33 +73,9 @@ class ShardFile:
         self._part.unlink(missing_ok=True)
 
 
-@own_modes()
 def read_shard(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file, mapped and not read; bfloat16 as uint16."""
-    import torch
-
-    size = path.stat().st_size
-    if size < 8:
-        raise ValueError("it has no header")
-    # Unlike `np.memmap`, torch closes the file: a store may have more shards than a process may
-    # have files open. (Arrow closes it too, and has all of it read ahead.)
-    storage: Any = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=size)
-    mapped = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
-    mapped.flags.writeable = False
-    length = int.from_bytes(mapped[:8].tobytes(), "little")
-    if not 0 < length < size:
-        raise ValueError("it has no header")
-    header: dict[str, Any] = json.loads(mapped[8 : 8 + length].tobytes())
-    found = {}
-    for name, about in header.items():
-        if name in ("__metadata__", "padding"):
-            continue
-        start, end = about["data_offsets"]
-        if 8 + length + end > size:
-            raise ValueError(f"it ends at byte {size:,} and should have {8 + length + end:,}")
-        kind, shape = _KINDS[about["dtype"]], tuple(about["shape"])
-        found[name] = mapped[8 + length + start : 8 + length + end].view(kind).reshape(shape)
-    return found
+    """The tensors of a shard, mapped and not read; bfloat16 as uint16."""
+    return {name: array for name, array in map_tensors(path).items() if name != "padding"}
 
 
 def place_of(folder: str | Path) -> Path:
@@ -114,22 +84,3 @@ def place_of(folder: str | Path) -> Path:
         return Path(folder).expanduser().absolute()
     except TypeError:
         raise TypeError(f"{folder!r} is no folder: a path is needed.") from None
-
-
-def sync(file: Any) -> None:
-    """What was written is on the disk when this returns."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """A file that is there whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            sync(file)
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise

@@ -14,8 +14,9 @@ from urllib.parse import quote
 import numpy as np
 
 from neuronwidgets.activations.store.previews import FaceFile
-from neuronwidgets.activations.store.shards import ShardFile, StoreError, place_of, write_whole
+from neuronwidgets.activations.store.shards import ShardFile, StoreError, place_of
 from neuronwidgets.activations.store.store import FORMAT, MANIFEST, read_manifest
+from neuronwidgets.core.tensorfile import write_whole
 
 MOST_BYTES = 1 << 28
 """A shard is full when a layer's values in it are so large."""

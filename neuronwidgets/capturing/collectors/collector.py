@@ -200,10 +200,3 @@ class Collector(ABC):
         none = packed == EMPTY
         sample = np.where(none, -1, packed >> 24)
         return sample, np.where(none, -1, packed & (POSITIONS - 1)) if self.positioned else None
-
-
-def whole(value: Any, name: str, least: int) -> int:
-    """`value` as an int, refused below `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name}={value!r}; a whole number of at least {least} is needed.")
-    return int(value)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neuronwidgets.capturing.collectors.collector import Chunk, Collector, whole
+from neuronwidgets.capturing.collectors.collector import Chunk, Collector
+from neuronwidgets.core.checks import integer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -114,7 +115,7 @@ class Histogram(Collector):
     _settings = ("bins",)
 
     def __init__(self, bins: int = 256) -> None:
-        self.bins = whole(bins, "bins", 16)
+        self.bins = integer("bins", bins, 16)
 
     def _start(self, neurons: int, device: torch.device) -> None:
         self._counts = torch.zeros(neurons, self.bins, dtype=torch.int64, device=device)

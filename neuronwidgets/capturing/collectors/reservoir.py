@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from neuronwidgets.capturing.collectors.collector import EMPTY, Chunk, Collector, whole
+from neuronwidgets.capturing.collectors.collector import EMPTY, Chunk, Collector
 from neuronwidgets.capturing.collectors.rows import KeptRows
+from neuronwidgets.core.checks import integer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,8 +26,8 @@ class Reservoir(Collector):
     _settings = ("size", "seed")
 
     def __init__(self, size: int, seed: int = 0) -> None:
-        self.size = whole(size, "size", 1)
-        self.seed = whole(seed, "seed", 0)
+        self.size = integer("size", size, 1)
+        self.seed = integer("seed", seed, 0)
         self.seen = 0
 
     def _start(self, neurons: int, device: torch.device) -> None:

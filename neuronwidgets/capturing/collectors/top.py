@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neuronwidgets.capturing.collectors.collector import EMPTY, Chunk, Collector, whole
+from neuronwidgets.capturing.collectors.collector import EMPTY, Chunk, Collector
+from neuronwidgets.core.checks import integer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -62,7 +63,7 @@ class Top(Collector):
     _settings = ("k",)
 
     def __init__(self, k: int = 100) -> None:
-        self.k = whole(k, "k", 1)
+        self.k = integer("k", k, 1)
         self.seen = 0
 
     def _start(self, neurons: int, device: torch.device) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuronwidgets.clustering.linkage.tuning import DEFAULT, Tuning
 from neuronwidgets.core.arrays import dense, number_array
+from neuronwidgets.core.checks import one_of
 from neuronwidgets.core.modes import own_modes
 
 METRICS = {
@@ -32,8 +33,7 @@ SAFE_SQUARE = 1e-30
 
 def check_method(method: str, metric: str | None = None) -> tuple[str, str]:
     """`(method, metric)`, with the method's own metric where none is given."""
-    if method not in METRICS:
-        raise ValueError(f"method must be one of {', '.join(map(repr, METRICS))}, got {method!r}.")
+    one_of("method", method, METRICS)
     metric = METRICS[method][0] if metric is None else metric
     if metric not in METRICS[method]:
         allowed = " or ".join(map(repr, METRICS[method]))

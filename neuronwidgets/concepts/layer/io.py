@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.activations.store.shards import StoreError, place_of, read_shard, write_whole
+from neuronwidgets.activations.store.shards import StoreError, place_of, read_shard
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.settings import Settings
+from neuronwidgets.core.tensorfile import read_json, write_json, write_tensors
 
 FORMAT = "neuronwidgets.layer/1"
 DEFAULTS = {"own_size": True}
 ABOUT, UNITS = "layer.json", "units.safetensors"
 LOOKED_AT = 64
-"""Rows of the activations by which they are known again."""
+"""Rows of the activations, evenly spaced, that identify them; part of the format on disk, so they
+are not chosen by `core.subsample`."""
 
 
 class Folder:
@@ -40,8 +41,8 @@ class Folder:
             if not (self.path / ABOUT).exists():
                 if any(self.path.iterdir()):
                     raise StoreError(f"{self.path} holds other files: take a new folder.")
-                self._write(UNITS, {"units": targets})
-                write_whole(self.path / ABOUT, json.dumps(about, indent=1).encode())
+                write_tensors(self.path / UNITS, {"units": targets})
+                write_json(self.path / ABOUT, about)
         except OSError as error:
             raise _unwritable(self.path, error) from None
         found = self.about()
@@ -56,20 +57,14 @@ class Folder:
     def about(self) -> dict[str, Any]:
         """What `describe` gave when it was begun."""
         try:
-            about: dict[str, Any] = json.loads((self.path / ABOUT).read_text("utf-8"))
-            kind = about.get("format")
+            return read_json(self.path / ABOUT, "LayerSplit.save", FORMAT)
         except FileNotFoundError:
             raise StoreError(
                 f"{self.path} holds no {ABOUT}: the folder is needed that split_layer(..., "
                 "out=...) or LayerSplit.save wrote."
             ) from None
-        except (OSError, ValueError, AttributeError) as error:
-            raise StoreError(f"{self.path / ABOUT} is damaged: {error}") from None
-        if kind != FORMAT:
-            raise StoreError(
-                f"{self.path} is in the format {kind!r}; this version reads {FORMAT!r}."
-            )
-        return about
+        except (OSError, ValueError) as error:
+            raise StoreError(str(error)) from None
 
     def targets(self) -> np.ndarray:
         """The neurons (int64 `N`) or directions (float64 `N x D`) that were asked for."""
@@ -89,15 +84,9 @@ class Folder:
     def write(self, number: int, block: Block) -> None:
         """Keep a block."""
         try:
-            self._write(_name(number), block.arrays())
+            write_tensors(self.path / _name(number), block.arrays())
         except OSError as error:
             raise _unwritable(self.path, error) from None
-
-    def _write(self, name: str, arrays: dict[str, np.ndarray]) -> None:
-        from safetensors.numpy import save
-
-        whole = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-        write_whole(self.path / name, save(whole))
 
     def _read(self, name: str) -> dict[str, np.ndarray]:
         try:

@@ -19,6 +19,7 @@ from neuronwidgets.concepts.membership import check_threshold
 from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.concepts.split import check_count, check_min_size, smallest
+from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
@@ -131,8 +132,7 @@ def split_layer(
     if threshold is not None:
         threshold = check_threshold(threshold)
     for name, value in ("draws", draws), ("seed", seed):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-            raise ValueError(f"{name}={value!r}; a whole number of at least 0 is needed.")
+        integer(name, value, 0)
     settings = Settings(
         count, threshold, method, metric, least, bool(refined), names, int(draws), int(seed),
         min_size is None,

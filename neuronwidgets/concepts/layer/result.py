@@ -18,7 +18,8 @@ from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.io import Folder
 from neuronwidgets.concepts.layer.partial import unpadded
 from neuronwidgets.concepts.layer.settings import Settings
-from neuronwidgets.concepts.scores import SCORES, majority
+from neuronwidgets.concepts.naming.majority import majority_name
+from neuronwidgets.concepts.scores import SCORES
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.tokens import tokens_of
 from neuronwidgets.core.modes import own_modes
@@ -179,20 +180,12 @@ class LayerSplit:
         found: Counter[str] = Counter()
         m = int(self.tops[i])
         tokens = tokens_of(acts, self.index[i, :m])
-        if tokens is not None:
-            for concept in range(int(self.counts[i])):
-                name = tokens.name(np.flatnonzero(self.assignment[i, :m] == concept))
-                found[name or "mixed"] += 1
-            return _counted(found)
-        if acts.labels is None:
+        if tokens is None and acts.labels is None:
             return ""
-        own = acts.labels[self.index[i]]
+        labels = None if acts.labels is None else acts.labels[self.index[i, :m]]
         for concept in range(int(self.counts[i])):
-            labels = own[self.assignment[i] == concept]
-            label, _ = majority(labels)
-            # Of all samples, the unlabelled ones included, as `Concepts` names them.
-            most = label >= 0 and (labels == label).mean() > 0.5
-            found[acts.label_titles[label] if most else "mixed"] += 1
+            members = np.flatnonzero(self.assignment[i, :m] == concept)
+            found[majority_name(members, labels, acts.label_titles, tokens) or "mixed"] += 1
         return _counted(found)
 
     @own_modes()

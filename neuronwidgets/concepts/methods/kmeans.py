@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuronwidgets.concepts.methods.method import Clustering, TopSamples, whole
+from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.concepts.methods.nested import nested
+from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 
 
@@ -27,8 +28,8 @@ def clusters(points: np.ndarray, k: int, n_init: int = 10, seed: int = 0) -> Clu
     """`n x P` points by k-means."""
     from sklearn.cluster import KMeans
 
-    k, n_init = whole("k", k, 1), whole("n_init", n_init, 1)
-    seed = whole("seed", seed, 0)
+    k, n_init = integer("k", k, 1), integer("n_init", n_init, 1)
+    seed = integer("seed", seed, 0)
     points = points.astype(np.float64)
     # A power of two: exact, and no square overflows or vanishes.
     scale = 2.0 ** np.frexp(np.abs(points).max())[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -56,10 +55,3 @@ class Clustering:
 
 Method = Callable[..., Clustering]
 """`method(top_samples, *, setting=...)`: its settings are its arguments by keyword."""
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """A setting as an int, refused if it is no whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name}={value!r}; a whole number of at least {least} is needed.")
-    return int(value)

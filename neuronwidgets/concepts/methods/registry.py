@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from neuronwidgets.concepts.methods.linkages import average, complete, single, w
 from neuronwidgets.concepts.methods.method import Clustering as Clustering
 from neuronwidgets.concepts.methods.method import Method as Method
 from neuronwidgets.concepts.methods.method import TopSamples as TopSamples
+from neuronwidgets.core.checks import nearest, one_of
 
 METHODS: dict[str, Method] = {
     "ward": ward,
@@ -35,19 +35,14 @@ def check_settings(method: str, settings: Mapping[str, Any]) -> None:
         ValueError: an unknown method.
         TypeError: its settings.
     """
-    if method not in METHODS:
-        near = difflib.get_close_matches(str(method), METHODS, n=1)
-        hint = f" Near it: {near[0]!r}." if near else ""
-        known = ", ".join(map(repr, METHODS))
-        raise ValueError(f"method={method!r}; one of {known} is needed.{hint}")
+    one_of("method", method, METHODS)
     takes, needs = _settings(method)
     unknown = [name for name in settings if name not in takes]
     if unknown and None not in takes:
         known = ", ".join(map(str, takes)) or "no settings"
-        near = difflib.get_close_matches(unknown[0], map(str, takes), n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
         raise TypeError(
-            f"{unknown[0]}= does not go with method={method!r}, which takes {known}.{hint}"
+            f"{unknown[0]}= does not go with method={method!r}, which takes {known}."
+            + nearest(unknown[0], map(str, takes))
         )
     missing = [name for name in needs if name not in settings]
     if missing:

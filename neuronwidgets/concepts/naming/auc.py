@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from neuronwidgets.core.checks import one_of
+
 
 def ranked(scores: np.ndarray) -> np.ndarray:
     """float64 `S x K`: the rank of each score in its column, from 1; ties share their mean."""
@@ -53,6 +55,5 @@ def corrected(p: float, tried: int, rule: str = "bonferroni") -> float:
     """`p` for the best of `tried`: "bonferroni" `min(1, m p)`, "sidak" `1 - (1 - p)^m`."""
     if rule == "bonferroni":
         return min(1.0, p * tried)
-    if rule == "sidak":
-        return -math.expm1(tried * math.log1p(-p)) if p < 1 else 1.0
-    raise ValueError(f"correction={rule!r}; 'bonferroni' or 'sidak' is needed.")
+    one_of("correction", rule, ("bonferroni", "sidak"))
+    return -math.expm1(tried * math.log1p(-p)) if p < 1 else 1.0

@@ -10,9 +10,11 @@ import numpy as np
 from neuronwidgets.concepts.naming.attributes import attributes_of
 from neuronwidgets.concepts.naming.auc import corrected, p_value, ranked
 from neuronwidgets.concepts.naming.formulas import Best, search
-from neuronwidgets.concepts.naming.naming import Naming, evenly, number, whole
+from neuronwidgets.concepts.naming.naming import Naming
 from neuronwidgets.concepts.retrieval import DEFAULT
+from neuronwidgets.core.checks import integer, number
 from neuronwidgets.core.renamed import renamed
+from neuronwidgets.core.subsample import evenly_spaced
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -65,16 +67,17 @@ def by_labels(
         the concept's own labelled samples for which it is true), `iou` (of its samples and as many
         nearest to the concept), `chosen`.
     """
-    length, beam = whole("length", length), whole("beam", beam)
-    most = whole("most", most, 2 * FEWEST)
-    gain = number("gain", gain, 0, 1)
-    min_share = number("min_share", min_share, 0, 1)
-    max_share = number("max_share", max_share, min_share, 1)
-    min_auc, level = number("min_auc", min_auc, 0, 1), number("level", level, 0, 1)
+    length, beam = integer("length", length, 1), integer("beam", beam, 1)
+    most = integer("most", most, 2 * FEWEST)
+    gain = number("gain", gain, least=0, most=1)
+    min_share = number("min_share", min_share, least=0, most=1)
+    max_share = number("max_share", max_share, least=min_share, most=1)
+    min_auc = number("min_auc", min_auc, least=0, most=1)
+    level = number("level", level, least=0, most=1)
     corrected(1.0, 1, correction)
     split = concepts.require_split("named('labels')")
     table, names, rows = attributes_of(split.acts, attributes, attribute_names)
-    taken = evenly(np.arange(len(rows)), most)
+    taken = evenly_spaced(np.arange(len(rows)), most)
     table_all, rows_all, table, rows = table, rows, table[taken], rows[taken]
     if centred is not None:
         by = DEFAULT if centred else "dot"

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from neuronwidgets.display.html import table
+
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
@@ -50,48 +52,16 @@ class Naming:
     def _repr_html_(self) -> str:
         found = sum(name is not None for name in self.names)
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.evidence)
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td style='text-align:left' dir='auto'>{html.escape(_cell(name, value))}</td>"
-                for name, value in zip(self.evidence, row, strict=True)
-            )
-            + "</tr>"
+        rows = [
+            [html.escape(_cell(*cell)) for cell in zip(self.evidence, row, strict=True)]
             for row in zip(*self.evidence.values(), strict=True)
-        )
-        return (
-            f"<p>{found} of {len(self.names)} concepts named by {html.escape(self.how)}</p>{notes}"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+        ]
+        evidence = table([*map(html.escape, self.evidence)], rows, range(len(self.evidence)))
+        how = html.escape(self.how)
+        return f"<p>{found} of {len(self.names)} concepts named by {how}</p>{notes}{evidence}"
 
 
 def _cell(column: str, value: Any) -> str:
     if column == "concept":
         return str(value + 1)
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """`value` as an int, refused if it is no whole number of at least `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-        raise ValueError(f"{name}={value!r}; a whole number of at least {least} is needed.")
-    return int(value)
-
-
-def number(name: str, value: Any, low: float, high: float) -> float:
-    """`value` as a float, refused if it is no number from `low` to `high`."""
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
-        raise ValueError(f"{name}={value!r}; a number from {low:g} to {high:g} is needed.")
-    if not low <= float(value) <= high:
-        raise ValueError(f"{name}={value!r}; a number from {low:g} to {high:g} is needed.")
-    return float(value)
-
-
-def evenly(rows: Any, most: int) -> Any:
-    """At most `most` of the rows, evenly spaced: the same ones each time."""
-    import numpy as np
-
-    if len(rows) <= most:
-        return rows
-    return rows[np.arange(most) * len(rows) // most]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.concepts.naming.naming import Naming, whole
+from neuronwidgets.concepts.naming.naming import Naming
 from neuronwidgets.concepts.naming.text import face, require_texts
 from neuronwidgets.concepts.naming.words import tokens_about
+from neuronwidgets.core.checks import integer
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -156,7 +157,7 @@ def plan(
         raise TypeError(
             f"ask({call!r}): a callable is needed that takes a list of samples and returns a name."
         )
-    samples, characters = whole("samples", samples), whole("characters", characters)
+    samples, characters = integer("samples", samples, 1), integer("characters", characters, 1)
     split = concepts.require_split("ask")
     acts = split.acts
     pictures = acts.samples.kind == "image"

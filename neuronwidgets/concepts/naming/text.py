@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.concepts.naming.naming import Naming, evenly, number, whole
+from neuronwidgets.concepts.naming.naming import Naming
 from neuronwidgets.concepts.naming.odds import log_odds
 from neuronwidgets.concepts.naming.words import (
     CHARACTERS,
@@ -20,6 +20,8 @@ from neuronwidgets.concepts.naming.words import (
     overlap,
     unspaced,
 )
+from neuronwidgets.core.checks import integer, number
+from neuronwidgets.core.subsample import evenly_spaced
 
 if TYPE_CHECKING:
     from neuronwidgets.activations.samples import Samples
@@ -74,8 +76,10 @@ def by_text(
     Raises:
         ValueError: the samples are no texts.
     """
-    terms, words, most = whole("terms", terms), whole("words", words), whole("most", most)
-    min_z, strength = number("min_z", min_z, 0, 100), number("strength", strength, 1e-6, 1e9)
+    terms, words = integer("terms", terms, 1), integer("words", words, 1)
+    most = integer("most", most, 1)
+    min_z = number("min_z", min_z, least=0, most=100)
+    strength = number("strength", strength, least=1e-6, most=1e9)
     split = concepts.require_split("named('text')")
     reader = Reader(split, words, min_z, strength, most)
     for _ in reader.reading():
@@ -184,7 +188,7 @@ class Reader:
         self._words, self._min_z, self._strength = words, min_z, strength
         self._characters = characters
         rest = np.setdiff1d(np.arange(len(split.acts)), split.index)
-        self.others, self._rest = len(rest), evenly(rest, most)
+        self.others, self._rest = len(rest), evenly_spaced(rest, most)
         self._faces: list[Face] = []
         self._held: dict[Face, set[Term]] = {}
         self._blank: set[Face] = set()

@@ -10,6 +10,7 @@ from neuronwidgets.clustering.rotation_null import distances, rotations, separat
 from neuronwidgets.concepts.scores.labels import entropy
 from neuronwidgets.concepts.scores.neurons import Neurons
 from neuronwidgets.concepts.scores.registry import Column, score
+from neuronwidgets.core.checks import integer
 
 CERTAIN = 5.0
 """Groups that stand so many standard deviations above chance are there for certain."""
@@ -136,9 +137,7 @@ def check_draws(draws: Any, n: int) -> int:
     if draws is None:
         # A draw costs n cubed.
         return 0 if n > LATE else max(FEWEST, min(DRAWS, int(DRAWS * (SOON / n) ** 3)))
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 0:
-        raise ValueError(f"draws={draws!r}; a whole number of at least 0 is needed.")
-    return int(draws)
+    return integer("draws", draws, 0)
 
 
 def _observed(neurons: Neurons) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.how_many import how_many
+from neuronwidgets.core.checks import is_integer, one_of
 from neuronwidgets.intervals.saliency.attribution import GradientSource
 from neuronwidgets.intervals.saliency.gradient import activation_gradient
 from neuronwidgets.intervals.saliency.integrated import integrated_gradients
@@ -67,9 +68,7 @@ def salient(
 
     Of neurons with equal scores, the one with the smaller index comes first.
     """
-    if method not in (*METHODS, *GRADIENTS):
-        known = ", ".join(map(repr, (*METHODS, *GRADIENTS)))
-        raise ValueError(f"method must be one of {known}, got {method!r}.")
+    one_of("method", method, (*METHODS, *GRADIENTS))
     if hasattr(acts, "so_far"):
         acts = Activations.of(acts)
     if not isinstance(acts, Activations):
@@ -81,8 +80,7 @@ def salient(
     name = str(label) if numeric and not isinstance(label, bool) else label
     # Labels whose names are numbers are given by their value.
     number = names.index(name) if isinstance(name, str) and name in names else label
-    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-    whole = whole and (not numeric or name in names)
+    whole = is_integer(number) and (not numeric or name in names)
     if not whole or not 0 <= number < len(names) or not (acts.labels == number).any():
         raise ValueError(f"label {label!r} has no samples; the labels are {', '.join(names[:14])}.")
     c = int(number)

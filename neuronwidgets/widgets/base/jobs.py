@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import threading
 import time
-import weakref
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+
+from neuronwidgets.core.threads import end_at_exit
+
+EXIT = 2.0
+"""Seconds that Python waits at its end for a job's step."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Jobs:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._kind = ""
-        _LIVING.add(self)
+        end_at_exit(self, Jobs.close, lambda jobs: jobs.wait(EXIT))
 
     @property
     def kind(self) -> str:
@@ -128,16 +131,3 @@ class Jobs:
             # A job may have been followed by another.
             if thread is self._thread or (end is not None and time.monotonic() >= end):
                 return not self.running
-
-
-_LIVING: weakref.WeakSet[Jobs] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    """A thread that is inside torch when Python ends would take the process down with a noise."""
-    living = list(_LIVING)
-    for jobs in living:
-        jobs.close()
-    for jobs in living:
-        jobs.wait(2)

@@ -12,6 +12,7 @@ from typing import Any
 import traitlets as t
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.core.steps import mapped
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import Progress, Publish, Steps
 from neuronwidgets.widgets.base.widget import Widget
@@ -158,13 +159,8 @@ class Live(Widget):
 
 def silently(steps: Any) -> Any:
     """`steps` without what they say, and what they return."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as done:
-            return done.value
-        # Still a step: a newer job may take its place here.
-        yield (lambda: None) if isinstance(step, Progress) else step
+    # Still steps: a newer job may take its place at each.
+    return mapped(steps, lambda step: (lambda: None) if isinstance(step, Progress) else step)
 
 
 class _Follower(threading.Thread):

@@ -88,7 +88,7 @@ class Widget(anywidget.AnyWidget):
     def __setattr__(self, name: str, value: Any) -> None:
         """Traits change one at a time: jobs, views and cells set them from threads of their own."""
         jobs = self.__dict__.get("_jobs")
-        if jobs is None or name.startswith("__") or name not in self._traits:
+        if jobs is None or name.startswith("__") or not self.has_trait(name):
             super().__setattr__(name, value)
             return
         with jobs.lock:

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.subsample import between_ends
 from neuronwidgets.intervals.ranges import Ranges
 from neuronwidgets.intervals.rules import EXTREME, SCORES, STEPS
 from neuronwidgets.widgets.base.previews import pack_faces
@@ -57,7 +58,7 @@ class Pictures:
         total = sum(map(len, self._members))
         limit = THIN if self.many else MOST_VALUES
         most = total if total <= limit else max(2, limit // len(self._members))
-        kept = [_spread(self._ordered(c, values), most) for c in range(len(self._members))]
+        kept = [between_ends(self._ordered(c, values), most) for c in range(len(self._members))]
         magnitude = self._ranges.magnitude
         rank = 1 + (magnitude > magnitude[:, neuron : neuron + 1]).sum(axis=1)
         why = ["" if len(members) > 1 else ALONE for members in self._members]
@@ -99,10 +100,13 @@ class Pictures:
         if self.many:
             others = np.flatnonzero((self._class_of >= 0) & (self._class_of != label))
             others = others[np.argsort(values[others], kind="stable")]
-            shown = [_spread(self._ordered(label, values), FACES_EACH), _spread(others, FACES_EACH)]
+            shown = [
+                between_ends(self._ordered(label, values), FACES_EACH),
+                between_ends(others, FACES_EACH),
+            ]
         else:
             each = min(FACES_EACH, FACES // len(classes))
-            shown = [_spread(self._ordered(c, values), each) for c in classes]
+            shown = [between_ends(self._ordered(c, values), each) for c in classes]
         rows = np.unique(np.concatenate(shown))
         rows = rows[np.argsort(values[rows], kind="stable")]
         tensors, about = pack_faces(self._acts.samples, rows.tolist(), {})
@@ -126,13 +130,6 @@ def _bars(share: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         ratio = np.log10(share) - np.log10(np.maximum(0, 1 - share))
     return np.clip(np.floor(40 * ratio) + 120, 0, 255).astype(np.uint8)
-
-
-def _spread(ordered: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` of them, evenly spread, both ends included."""
-    if len(ordered) <= most:
-        return ordered
-    return ordered[np.linspace(0, len(ordered) - 1, most).round().astype(np.int64)]
 
 
 def telling(found: Ranges, label: int | None = None) -> tuple[int, int]:

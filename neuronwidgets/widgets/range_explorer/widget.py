@@ -15,6 +15,7 @@ import traitlets as t
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.core.compat import set_by_view
 from neuronwidgets.display.palette import COLORS
 from neuronwidgets.intervals.ranges import Ranges, labelled, ranges
 from neuronwidgets.intervals.rules import EXTREME, RULES
@@ -302,7 +303,7 @@ class RangeExplorer(Widget):
         if change["name"] in ("label", "tau", "rule"):
             # A range drawn by hand is one label's, at one width.
             self.edges = []
-            if change["name"] not in self._property_lock:
+            if not set_by_view(self, change["name"]):
                 # Set from Python: a drag that is under way means what was there before.
                 self._serial += 1
         if self.status["state"] == "error":

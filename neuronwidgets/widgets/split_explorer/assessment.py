@@ -12,6 +12,7 @@ from neuronwidgets.concepts.scores.polysemanticity import check_draws
 from neuronwidgets.concepts.scores.registry import Score
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.suggest import MOST_DRAWN, QUICK, check_kinds, suggesting
+from neuronwidgets.core.steps import mapped
 from neuronwidgets.widgets.base.jobs import Progress, Steps
 
 PATIENCE = 0.3
@@ -58,13 +59,9 @@ class Assessment:
         def said(share: float, text: str) -> Progress | Callable[[], None]:
             return Progress(share, text) if time.perf_counter() - began > PATIENCE else later
 
-        steps = suggesting(self.split)
-        while True:
-            try:
-                yield said(next(steps), "comparing the cuts")
-            except StopIteration as end:
-                compared = end.value
-                break
+        compared = yield from mapped(
+            suggesting(self.split), lambda share: said(share, "comparing the cuts")
+        )
 
         # Kept as it is published: a job whose place was taken publishes nothing.
         def show_cuts() -> None:

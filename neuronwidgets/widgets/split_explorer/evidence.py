@@ -13,6 +13,7 @@ from neuronwidgets.concepts.refine import refine
 from neuronwidgets.concepts.retrieval import normalized
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.suggest import MOST_SAMPLES, resamples_of
+from neuronwidgets.core.steps import mapped
 from neuronwidgets.display.palette import COLORS
 from neuronwidgets.widgets.base.jobs import Progress, Steps
 from neuronwidgets.widgets.base.previews import Text, cut_text, pack_faces
@@ -216,13 +217,7 @@ class Evidence:
             group[split.tree.samples_of(node)] = True
         yield later
         steps = recurring(split.distances, split.linkage, groups, resamples_of(split.tree.n))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                share = end.value.tolist()
-                break
-            yield later
+        share = (yield from mapped(steps, lambda _: later)).tolist()
 
         def show() -> None:
             self._recurs.update(zip(nodes, share, strict=True))

@@ -13,6 +13,7 @@ import numpy as np
 from neuronwidgets.concepts.control import draws_of
 from neuronwidgets.concepts.retrieval import directions, normalized, retrieving
 from neuronwidgets.concepts.split import Split
+from neuronwidgets.core.steps import mapped
 from neuronwidgets.widgets.base.jobs import Progress, Steps
 from neuronwidgets.widgets.split_explorer.assessment import PATIENCE, later
 
@@ -90,13 +91,13 @@ class Retrieval:
                 yield _replaceable
             queries.append((vectors, by))
         steps, began = retrieving(acts, queries, mean, k=WIDTH), time.perf_counter()
-        while True:
-            try:
-                share = next(steps)
-            except StopIteration as end:
-                return [rows for rows, _ in end.value]
+
+        def said(share: float) -> Any:
             long = time.perf_counter() - began > PATIENCE
-            yield Progress(share, f"comparing {len(acts):,} samples") if long else _replaceable
+            return Progress(share, f"comparing {len(acts):,} samples") if long else _replaceable
+
+        found = yield from mapped(steps, said)
+        return [rows for rows, _ in found]
 
     # Chance
 

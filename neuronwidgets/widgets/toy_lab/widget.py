@@ -9,11 +9,11 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 import traitlets as t
 from ipywidgets import widget_serialization
 
+from neuronwidgets.core.checks import integer, is_integer
 from neuronwidgets.toy import Config, Run
 from neuronwidgets.widgets.base.jobs import Progress as Told
 from neuronwidgets.widgets.base.jobs import Steps
@@ -145,9 +145,7 @@ class ToyLab(Widget):
 
     def step(self, count: int = 1) -> None:
         """Train each run `count` steps further, and pause."""
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"count={count!r}; a whole number of steps, at least 1, is needed.")
-        self._go(self._bench.least + count)
+        self._go(self._bench.least + integer("count", count, 1))
 
     def reset(self) -> None:
         """Back to the start: step 0 of the same seeds."""
@@ -236,8 +234,8 @@ class ToyLab(Widget):
         count = self.configs[which].neurons
         if neuron is None:
             raise ValueError("no neuron is chosen: click one in a heatmap, or give its number.")
-        if isinstance(neuron, bool) or not isinstance(neuron, int | np.integer):
-            raise TypeError(f"neuron={neuron!r}; a whole number is needed.")
+        if not is_integer(neuron):
+            raise TypeError(f"neuron must be an integer, got {neuron!r:.60}.")
         if not 0 <= neuron < count:
             raise IndexError(
                 f"neuron {neuron} is not in {NAMES[which]}, which has {count:,}: 0 to "

@@ -1,0 +1,44 @@
+"""Threads that end before Python does."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Owner = TypeVar("Owner")
+Act = Callable[[Any], object]
+
+_lock = threading.Lock()
+_owners: weakref.WeakKeyDictionary[Any, tuple[Act, Act]] = weakref.WeakKeyDictionary()
+
+
+def end_at_exit(
+    owner: Owner, stop: Callable[[Owner], object], wait: Callable[[Owner], object]
+) -> None:
+    """Stop what an object's threads do when Python ends, and wait for them.
+
+    A thread that is inside torch at that moment would crash the process. All are stopped before
+    the first is waited for. The object may go before; nothing here keeps it.
+
+    Args:
+        owner: an object that is compared by identity.
+        stop: called with it; returns at once.
+        wait: called with it; returns when its threads have ended, or after a time.
+    """
+    with _lock:
+        if not _owners:
+            # Now and not on import: what is registered last is called first, before torch's own.
+            atexit.unregister(_end_all)
+            atexit.register(_end_all)
+        _owners[owner] = stop, wait
+
+
+def _end_all() -> None:
+    living = list(_owners.items())
+    for owner, (stop, _) in living:
+        stop(owner)
+    for owner, (_, wait) in living:
+        wait(owner)
