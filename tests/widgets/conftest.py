@@ -8,8 +8,7 @@ import pytest
 @pytest.fixture(autouse=True)
 def _no_nulls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Explorers opened by the dozen draw no nulls: a quarter of a second each."""
-    from neuronwidgets.concepts import suggest
-    from neuronwidgets.widgets.split_explorer import assessment as _assessment
+    from neuronwidgets.widgets.split_explorer.limits import Limits
+    from neuronwidgets.widgets.split_explorer.widget import SplitExplorer
 
-    monkeypatch.setattr(_assessment, "MOST_DRAWN", 0)
-    monkeypatch.setattr(suggest, "MOST_DRAWN", 0)
+    monkeypatch.setattr(SplitExplorer, "_limits", Limits(draws=0))

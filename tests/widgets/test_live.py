@@ -17,8 +17,8 @@ from torch import nn
 
 import neuronwidgets as nw
 from neuronwidgets.widgets.base import feed as _feed
-from neuronwidgets.widgets.base import live as _live
-from neuronwidgets.widgets.base.jobs import Progress
+from neuronwidgets.widgets.base.jobs import Progress, silently
+from neuronwidgets.widgets.base.pace import Pace
 from neuronwidgets.widgets.protocol.buffers import unpack
 
 SOON = 30.0
@@ -68,9 +68,7 @@ LABELS = ["a", "b", "c"] * 133 + ["a"]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_feed, "PACE", 0.0)
-    monkeypatch.setattr(_live, "TICK", 0.01)
-    monkeypatch.setattr(_live, "REST", 0.02)
+    monkeypatch.setattr(nw.SplitExplorer, "_pace", Pace(stay=0.0, tick=0.01, rest=0.02))
 
 
 @pytest.fixture
@@ -116,7 +114,7 @@ def grow(model: Stepped, running: Any, explorer: Any, batches: int) -> None:
 def finish(model: Stepped, running: Any, explorer: Any) -> None:
     model.allow(1000)
     assert running.wait(timeout=SOON)
-    until(lambda: explorer._feed.complete)
+    until(lambda: explorer._session.feed.complete)
     assert explorer.wait(SOON)
 
 
@@ -289,7 +287,7 @@ def test_the_view_stops_it_and_keeps_what_there_is(model: Stepped, running: Any)
     explorer._on_view_message(explorer, {"type": "capture.cancel"}, [])
     model.allow(1)
     until(lambda: explorer.reading["state"] == "stopped")
-    until(lambda: explorer._feed.complete)
+    until(lambda: explorer._session.feed.complete)
     assert running.cancelled
     assert explorer.reading["text"] == "stopped after 120 of 400 samples"
     assert len(explorer.acts) == 120
@@ -303,7 +301,7 @@ def test_a_failure_in_the_middle_is_said_and_what_there_is_is_kept(
     model.fails = True
     model.allow(1)
     until(lambda: explorer.reading["state"] == "failed")
-    until(lambda: explorer._feed.complete)
+    until(lambda: explorer._session.feed.complete)
     assert explorer.reading["text"].startswith("stopped after 100 of 400 samples: ")
     assert "broken" in explorer.reading["text"]
     assert len(explorer.acts) == 100
@@ -325,7 +323,7 @@ def test_a_capture_that_has_ended_is_shown_as_it_is(model: Stepped, running: Any
     explorer = nw.SplitExplorer(running, neuron=0)
     assert explorer.acts is running.result()
     assert explorer.reading["text"] == "400 samples"
-    assert explorer._follower is None
+    assert explorer._live.follower is None
     explorer._on_view_message(explorer, {"type": "capture.cancel"}, [])
     assert explorer.reading["state"] == "done"
     explorer.close()
@@ -342,7 +340,7 @@ def test_opens_on_what_there_is_when_the_data_ends_early(model: Stepped) -> None
 
 def test_closing_ends_the_watch_and_not_the_capture(model: Stepped, running: Any) -> None:
     explorer = opened(model, running)
-    follower = explorer._follower
+    follower = explorer._live.follower
     assert explorer.wait(SOON)
     explorer.close()
     assert follower is not None
@@ -411,7 +409,7 @@ def test_another_neuron_asked_for_meanwhile_wins(
 ) -> None:
     explorer = opened(model, running)
     begun, go = threading.Event(), threading.Event()
-    make = explorer._make
+    make = explorer._session.make
 
     def slowly(*args: Any) -> Any:
         made = make(*args)
@@ -420,7 +418,7 @@ def test_another_neuron_asked_for_meanwhile_wins(
             assert go.wait(SOON)
         return made
 
-    monkeypatch.setattr(explorer, "_make", slowly)
+    monkeypatch.setattr(explorer._session, "make", slowly)
     model.allow(5)
     assert begun.wait(SOON)
     # Observed from before: a value is set before its observers are told.
@@ -443,9 +441,9 @@ def test_what_cannot_be_made_anew_is_said_once_and_the_screen_stays(
     def broken(*_: Any) -> Any:
         raise ValueError("this does not go")
 
-    monkeypatch.setattr(explorer, "_make", broken)
+    monkeypatch.setattr(explorer._session, "make", broken)
     model.allow(1000)
-    until(lambda: explorer._feed.complete)
+    until(lambda: explorer._session.feed.complete)
     assert explorer.wait(SOON)
     assert explorer.status["text"] == "this does not go"
     assert len(explorer.acts) == 100
@@ -454,9 +452,9 @@ def test_what_cannot_be_made_anew_is_said_once_and_the_screen_stays(
 
 def test_texts_are_read_token_by_token_when_the_model_is_free(model: Stepped, running: Any) -> None:
     explorer = opened(model, running)
-    assert not explorer._proof.reads
+    assert not explorer._session.evidence.reads
     finish(model, running, explorer)
-    assert explorer._proof.reads
+    assert explorer._session.evidence.reads
 
 
 def test_views_do_not_write_how_far_it_is(model: Stepped, running: Any) -> None:
@@ -479,11 +477,11 @@ def test_the_words(monkeypatch: pytest.MonkeyPatch, model: Stepped, running: Any
     explorer = opened(model, running)
     now = type(running.reading)(3200, 10_000, 295_000, 7.76)
     monkeypatch.setattr(running, "_reading", now)
-    said = explorer._feed.said()
+    said = explorer._session.feed.reading()
     assert said["text"] == ("reading: 3,200 of 10,000 samples · 412/s · 38k tokens/s · 17 s left")
     now = type(running.reading)(3200, None, 0, 1e4)
     monkeypatch.setattr(running, "_reading", now)
-    assert explorer._feed.said()["text"] == "reading: 3,200 samples · 0.3/s"
+    assert explorer._session.feed.reading()["text"] == "reading: 3,200 samples · 0.3/s"
     assert _feed._short(9999) == "10k"
     assert _feed._short(1_234_567) == "1.2M"
     assert _feed._duration(200) == "3 min"
@@ -491,7 +489,7 @@ def test_the_words(monkeypatch: pytest.MonkeyPatch, model: Stepped, running: Any
 
 
 def test_a_refresh_says_nothing(model: Stepped, running: Any) -> None:
-    steps = _live.silently(iter([Progress(0.5, "words")]))
+    steps = silently(iter([Progress(0.5, "words")]))
     assert callable(next(steps))
     explorer = opened(model, running)
     # What came with the opening is a job that may say what it does.

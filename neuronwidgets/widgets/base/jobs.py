@@ -1,4 +1,4 @@
-"""Work that takes longer than a blink: a generator on a thread, one in flight, latest wins."""
+"""Long work: a generator on a thread, one at a time, the latest wins."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import time
 import weakref
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is: a share from 0 to 1, and what it does, in words."""
+    """How far a job is: the share done, 0 to 1, and what it does."""
 
     share: float
     text: str
@@ -20,21 +23,42 @@ class Progress:
 
 Publish = Callable[[], None]
 Steps = Generator[Progress | Publish, None, None]
+Prepared = Generator[Progress | Publish, None, Publish]
+"""Steps that prepare something, and return what publishes it."""
+
+
+def pause() -> None:
+    """A step that publishes nothing: a newer job may replace this one here."""
+
+
+def later() -> None:
+    """A step that publishes nothing: what follows can wait until the first picture is shown."""
 
 
 def take(step: Progress | Publish, report: Callable[[Progress], None] = lambda _: None) -> None:
-    """One step of a job: its progress, or what it publishes."""
+    """Take one step of a job: report its progress, or call what it publishes."""
     if isinstance(step, Progress):
         report(step)
     else:
         step()
 
 
+def silently(steps: Generator[Progress | Publish, None, T]) -> Generator[Publish, None, T]:
+    """`steps` without their progress; returns what they return."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield pause if isinstance(step, Progress) else step
+
+
 class Jobs:
     """Runs one generator at a time; starting another, or `cancel`, ends it at its next `yield`.
 
-    A job yields its progress, and as a function what it publishes: the function is called under
-    `lock`, and not at all when a newer job has taken the job's place.
+    A job yields its progress, or a function that publishes results. The function is called under
+    `lock`, and not at all once a newer job has replaced the job.
     """
 
     def __init__(self, report: Callable[[Progress | BaseException | None], None]) -> None:
@@ -48,12 +72,12 @@ class Jobs:
 
     @property
     def kind(self) -> str:
-        """The kind of the job that runs; empty where none does."""
+        """The kind of the running job; empty if none runs."""
         return self._kind if self.running else ""
 
     @property
     def closed(self) -> bool:
-        """Whether it takes no more."""
+        """Whether it takes no more jobs."""
         return self._closed
 
     @property
@@ -62,11 +86,11 @@ class Jobs:
 
     @property
     def current(self) -> object:
-        """What stands for the job that runs; `None` where none does."""
+        """A token of the running job; `None` if none runs."""
         return self._current
 
     def start(self, steps: Steps, delay: float = 0.0, kind: str = "") -> None:
-        """Run `steps` on a thread after `delay` seconds, unless something newer comes first."""
+        """Run `steps` on a thread after `delay` seconds, unless a newer job comes first."""
         with self.lock:
             if self._closed:
                 return
@@ -79,6 +103,20 @@ class Jobs:
             )
             thread.start()
             self._thread = thread
+
+    def begin(self, steps: Steps, seconds: float) -> bool:
+        """Run `steps` here, up to `later` or for so many seconds. True if they have ended."""
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            try:
+                step = next(steps)
+            except StopIteration:
+                return True
+            if step is later:
+                break
+            with self.lock:
+                take(step)
+        return False
 
     def _run(self, steps: Steps, stop: threading.Event, delay: float) -> None:
         error: BaseException | None = None
@@ -101,7 +139,7 @@ class Jobs:
             steps.close()
 
     def cancel(self) -> None:
-        """End the job, if one runs, at its next step."""
+        """End the running job at its next step."""
         with self.lock:
             if self._current is not None:
                 self._current.set()
@@ -110,7 +148,7 @@ class Jobs:
                     self._report(None)
 
     def close(self) -> None:
-        """End the job and take no more."""
+        """End the running job and take no more."""
         with self.lock:
             self._closed = True
             if self._current is not None:
@@ -118,7 +156,7 @@ class Jobs:
                 self._current = None
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the job has ended."""
+        """Wait until no job runs (`timeout` in seconds). True if none does."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             thread = self._thread
@@ -135,7 +173,7 @@ _LIVING: weakref.WeakSet[Jobs] = weakref.WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """A thread that is inside torch when Python ends would take the process down with a noise."""
+    """End all jobs: Python crashes if it ends while a thread is inside torch."""
     living = list(_LIVING)
     for jobs in living:
         jobs.close()

@@ -10,7 +10,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.intervals.ranges import Ranges
 from neuronwidgets.intervals.rules import EXTREME, SCORES, STEPS
-from neuronwidgets.widgets.base.previews import pack_faces
+from neuronwidgets.widgets.base.previews import pack_previews
 from neuronwidgets.widgets.protocol.buffers import pack
 
 MOST_VALUES = 40_000
@@ -105,7 +105,7 @@ class Pictures:
             shown = [_spread(self._ordered(c, values), each) for c in classes]
         rows = np.unique(np.concatenate(shown))
         rows = rows[np.argsort(values[rows], kind="stable")]
-        tensors, about = pack_faces(self._acts.samples, rows.tolist(), {})
+        tensors, about = pack_previews(self._acts.samples, rows.tolist(), {})
         return pack(
             {
                 **tensors,

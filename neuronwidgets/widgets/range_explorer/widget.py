@@ -69,7 +69,7 @@ class RangeExplorer(Widget):
     _picture = t.Bytes().tag(sync=True)
     _examples = t.Bytes().tag(sync=True)
 
-    _LATE = ("edges", "selection")
+    _VERSIONED = ("edges", "selection")
 
     def __init__(
         self,
@@ -390,8 +390,8 @@ class RangeExplorer(Widget):
         bars: dict[str, Any] = {}
         for share, bars in self._cost.steps(asked["label"], edits, keys):
             yield Progress(share, f"measuring the masks on {bars['samples']:,}{total} samples")
-            yield partial(self._put, "measure", {"for": asked, **bars})
-        yield partial(self._put, "measure", {"for": asked, "done": asked, **bars})
+            yield partial(self._publish, "measure", {"for": asked, **bars})
+        yield partial(self._publish, "measure", {"for": asked, "done": asked, **bars})
 
     def _complete(self, prompt: str, edits: dict[str, NeuronEdit]) -> Steps:
         if not prompt:
@@ -404,14 +404,14 @@ class RangeExplorer(Widget):
         try:
             for texts in completing(self._speaker, self._tokenizer, prompt, every,
                                     neuron_axis=self._axis):  # fmt: skip
-                yield partial(self._put, "completions", {**about, **texts, "done": False})
+                yield partial(self._publish, "completions", {**about, **texts, "done": False})
         except ValueError:
             # A prompt that will not do is not tried again at the next drag.
-            yield partial(self._put, "prompt", "")
+            yield partial(self._publish, "prompt", "")
             raise
-        yield partial(self._put, "completions", {**about, **texts, "done": True})
+        yield partial(self._publish, "completions", {**about, **texts, "done": True})
 
-    def _put(self, name: str, value: Any) -> None:
+    def _publish(self, name: str, value: Any) -> None:
         with self._together():
             setattr(self, name, value)
 

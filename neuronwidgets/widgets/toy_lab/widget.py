@@ -58,7 +58,7 @@ class ToyLab(Widget):
     feature = Whole(None, allow_none=True).tag(sync=True, echo_update=False)
     """The feature that is looked at, in both runs."""
 
-    _LATE = ("checkpoint", "which", "neuron", "feature")
+    _VERSIONED = ("checkpoint", "which", "neuron", "feature")
     _configs = t.List(t.Dict()).tag(sync=True)
     _picture = t.Bytes().tag(sync=True)
     _checkpoints = t.Bytes().tag(sync=True)
