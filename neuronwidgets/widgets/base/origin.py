@@ -10,20 +10,20 @@ from contextlib import contextmanager
 class Origin(threading.local):
     """The origin of the trait changes that the current thread makes.
 
-    An observer that asks for `own` does not mistake the widget's own change for a user's wish.
+    An observer that finds its trait in `own` does not mistake the change for a user's wish.
 
     Attributes:
-        own: whether the widget itself makes them.
-        viewed: the traits that a view sets; empty where Python code does.
+        own: the traits that the widget itself sets.
+        viewed: the traits that a view sets.
     """
 
-    own: bool = False
+    own: frozenset[str] = frozenset()
     viewed: frozenset[str] = frozenset()
 
     @contextmanager
-    def mine(self) -> Iterator[None]:
-        """Changes made inside are the widget's own."""
-        before, self.own = self.own, True
+    def mine(self, names: Iterable[str]) -> Iterator[None]:
+        """Changes of the traits `names` made inside are the widget's own."""
+        before, self.own = self.own, self.own | frozenset(names)
         try:
             yield
         finally:

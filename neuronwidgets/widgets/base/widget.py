@@ -44,6 +44,15 @@ def front_end(name: str) -> Path | str:
     return path if os.environ.get("ANYWIDGET_HMR") == "1" else path.read_text("utf-8")
 
 
+@contextmanager
+def as_trait_error(*kinds: type[Exception]) -> Iterator[None]:
+    """An error of these kinds inside becomes a `TraitError`."""
+    try:
+        yield
+    except kinds as error:
+        raise t.TraitError(str(error)) from None
+
+
 class Whole(t.Int):
     """An integer; NumPy's integers are accepted too."""
 
@@ -185,7 +194,7 @@ class Widget(anywidget.AnyWidget):
 
         Observers are called when all of them are set.
         """
-        with self._together(), self._origin.mine(), self.hold_trait_notifications():
+        with self._together(), self._origin.mine(traits), self.hold_trait_notifications():
             for name, value in traits.items():
                 setattr(self, name, value)
 

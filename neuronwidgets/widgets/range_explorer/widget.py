@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from neuronwidgets.interventions.masks import NeuronEdit, To
 from neuronwidgets.widgets.base.feed import Feed, is_capturing
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import Pace
-from neuronwidgets.widgets.base.widget import Widget, front_end
+from neuronwidgets.widgets.base.widget import Widget, as_trait_error, front_end
 from neuronwidgets.widgets.range_explorer.classes import Classes, enough
 from neuronwidgets.widgets.range_explorer.effects import MaskEffects, speaking
 from neuronwidgets.widgets.range_explorer.mask_cost import MaskCost
@@ -147,7 +147,7 @@ class RangeExplorer(Widget):
         self._model, self._axis = model, neuron_axis
         session = self._session = RangeSession(feed, shown, self._screen, effects, to)
         self._live = Live(self, feed, self._pace, session.refreshed, session.work)
-        with _as_trait_error():
+        with as_trait_error(ValueError):
             begun = session.begin(neuron, label)
         super().__init__()
         with self._opening():
@@ -226,7 +226,7 @@ class RangeExplorer(Widget):
 
     @t.validate("neuron", "label", "tau", "rule", "top", "edges")
     def _check(self, proposal: Any) -> Any:
-        with _as_trait_error():
+        with as_trait_error(ValueError):
             return self._session.check(proposal["trait"].name, proposal["value"])
 
     @t.observe("neuron")
@@ -240,7 +240,7 @@ class RangeExplorer(Widget):
     def _chosen(self, change: Any) -> None:
         # Its value now: an observer before this one may have changed it again.
         name = change["name"]
-        if self._origin.own:
+        if name in self._origin.own:
             setattr(self._session, name, getattr(self, name))
             return
         by_view = name in self._origin.viewed
@@ -314,12 +314,3 @@ class RangeExplorer(Widget):
         super().close()
         if hasattr(self, "_session"):
             self._session.effects.close()
-
-
-@contextmanager
-def _as_trait_error() -> Iterator[None]:
-    """A value that does not fit is a `TraitError`."""
-    try:
-        yield
-    except ValueError as error:
-        raise t.TraitError(str(error)) from None

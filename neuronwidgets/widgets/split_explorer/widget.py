@@ -247,7 +247,8 @@ class SplitExplorer(Widget):
     @t.observe("threshold", "names", "refined", "selection")
     def _chosen(self, change: Any) -> None:
         # Its value now: an observer before this one may have changed it again.
-        name, by_user = change["name"], not self._origin.own
+        name = change["name"]
+        by_user = name not in self._origin.own
         self._session.choose(name, getattr(self, name), by_user)
         if by_user and name in ("threshold", "refined"):
             self._live.touch()
