@@ -35,8 +35,8 @@ def bare(steps, threads):
     torch.set_num_threads(before)
     print(steps / spent)
 if {all_threads}:
-    from neuronwidgets.widgets.toy_lab import widget
-    widget.ALONE = 0
+    from neuronwidgets.widgets.toy_lab.tuning import Tuning
+    nw.ToyLab._tuning = Tuning(one_thread=0)
 lab = nw.ToyLab([config(seed, 2**30) for seed in range({runs})])
 lab"""
 COUNT = """seconds => new Promise(done => {{
@@ -80,9 +80,11 @@ def once(notebook: Notebook) -> tuple[float, ...]:
     notebook.page.wait_for_function(
         "() => document.querySelector('.nw-progress').textContent.includes('steps/s')"
     )
-    first = int(notebook.python("began = time.perf_counter(); print(lab._bench.least)"))
+    first = int(notebook.python("began = time.perf_counter(); print(lab._session.trainer.least)"))
     redraws = notebook.page.evaluate(COUNT, SECONDS)
-    shown = notebook.python(f"print((lab._bench.least - {first}) / (time.perf_counter() - began))")
+    shown = notebook.python(
+        f"print((lab._session.trainer.least - {first}) / (time.perf_counter() - began))"
+    )
     began = time.perf_counter()
     notebook.frame().get_by_role("button", name="pause", exact=True).click()
     run.wait_for()

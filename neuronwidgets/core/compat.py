@@ -88,9 +88,3 @@ def shuffles(stream: Any) -> bool:
             return True
         part = getattr(part, "ex_iterable", None)
     return False
-
-
-def set_by_view(widget: Any, trait: str) -> bool:
-    """Whether a trait of an ipywidget is being set by its view, and not from Python; observers are
-    not told in public."""
-    return trait in widget._property_lock

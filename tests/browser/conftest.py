@@ -351,7 +351,9 @@ def notebook(opened: Notebook) -> Notebook:
         "explorer.neuron, explorer.top, explorer.method = 1, 100, 'ward'\n"
         "explorer.metric = explorer.by = 'cosine'"
     )
-    opened.python("explorer._memory.clear(); explorer.neuron = 0; explorer.refined = False")
+    opened.python(
+        "explorer._session.user_state.clear(); explorer.neuron = 0; explorer.refined = False"
+    )
     expect(opened.frame().locator(".nw-neuron")).to_have_value("0")
     expect(opened.cards()).to_have_count(2)
     return opened

@@ -154,7 +154,7 @@ def test_pale_is_what_does_not_come_back(notebook: Any, shots: Path) -> None:
     fine(notebook, 0.52)
     shares = json.loads(
         notebook.python(
-            "import json; print(json.dumps([explorer._proof._recurs[int(n)]"
+            "import json; print(json.dumps([explorer._session.evidence._recurs[int(n)]"
             " for n in explorer.concepts.nodes]))"
         )
     )

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import datasets as hf
-import ipywidgets
 import pytest
 import torch
-import traitlets as t
 from torch import nn
 
 from neuronwidgets.core import compat
@@ -169,16 +167,3 @@ def test_a_shuffled_stream_says_so() -> None:
     assert compat.shuffles(stream.shuffle(seed=0))
     assert compat.shuffles(stream.shuffle(seed=0).map(lambda row: row))
     assert not compat.shuffles([1, 2, 3])
-
-
-def test_what_a_view_sets_is_told_from_what_python_sets() -> None:
-    class Widget(ipywidgets.Widget):
-        x = t.Int().tag(sync=True)
-
-    widget = Widget()
-    by_view: list[bool] = []
-    widget.observe(lambda change: by_view.append(compat.set_by_view(widget, change["name"])), "x")
-    widget.set_state({"x": 3})
-    widget.x = 4
-    assert by_view == [True, False]
-    widget.close()

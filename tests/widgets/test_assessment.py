@@ -10,9 +10,12 @@ import pytest
 
 import neuronwidgets as nw
 from neuronwidgets.concepts.scores import SCORES, score
-from neuronwidgets.widgets.base.jobs import Progress, take
-from neuronwidgets.widgets.split_explorer import assessment as _assessment
-from neuronwidgets.widgets.split_explorer.assessment import Assessment, later
+from neuronwidgets.widgets.base.jobs import Progress, later, take
+from neuronwidgets.widgets.base.pace import Pace
+from neuronwidgets.widgets.split_explorer.assessment import Assessment
+from neuronwidgets.widgets.split_explorer.limits import Limits
+
+NO_NULLS = Limits(draws=0)
 
 
 def made(labels: bool = True) -> nw.Split:
@@ -22,8 +25,10 @@ def made(labels: bool = True) -> nw.Split:
     return nw.split(nw.Activations.from_arrays(values, labels=kind if labels else None), 5, 60)
 
 
-def assessed(split: nw.Split) -> tuple[list[dict[str, Any]], list[Progress]]:
-    one = Assessment(split)
+def assessed(
+    split: nw.Split, pace: Pace | None = None, limits: Limits = NO_NULLS
+) -> tuple[list[dict[str, Any]], list[Progress]]:
+    one = Assessment(split, pace or Pace(), limits)
     said: list[Progress] = []
     for step in one.steps(lambda: None):
         take(step, said.append)
@@ -32,10 +37,9 @@ def assessed(split: nw.Split) -> tuple[list[dict[str, Any]], list[Progress]]:
     return one.scores(), said
 
 
-def test_the_registry_says_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_assessment, "MOST_DRAWN", 200)
+def test_the_registry_says_it_all() -> None:
     split = made()
-    rows, _ = assessed(split)
+    rows, _ = assessed(split, limits=Limits(draws=200))
     expected = {name: value for name, value in split.scores().items() if np.isfinite(value)}
     assert {row["name"]: row["value"] for row in rows} == pytest.approx(expected)
     assert [row["name"] for row in rows if row["main"]] == [n for n in SCORES if n in expected]
@@ -80,7 +84,7 @@ def test_a_score_of_ones_own_is_picked_up_and_may_fail(monkeypatch: pytest.Monke
 
 
 def test_what_was_not_published_is_done_again() -> None:
-    one = Assessment(made())
+    one = Assessment(made(), limits=NO_NULLS)
     assert len(list(one.steps(lambda: None))) > 2
     assert not one.done
     assert one.scores() == []
@@ -92,8 +96,7 @@ def test_what_was_not_published_is_done_again() -> None:
     assert published[1] > 0
 
 
-def test_slow_work_says_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_work_says_what_it_does() -> None:
     assert next(Assessment(made()).steps(lambda: None)) is later
-    monkeypatch.setattr(_assessment, "PATIENCE", 0.0)
-    texts = [step.text for step in assessed(made())[1]]
+    texts = [step.text for step in assessed(made(), Pace(silent=0.0))[1]]
     assert set(texts) == {"comparing the cuts", "scoring the neuron"}

@@ -319,14 +319,14 @@ def test_a_drag_does_not_stop_another_neuron_from_coming(monkeypatch: pytest.Mon
     explorer.refined = True
     assert explorer.wait(30)
     begun, go = threading.Event(), threading.Event()
-    make = explorer._make
+    make = explorer._session.make
 
     def slow(*wanted: Any) -> Any:
         begun.set()
         go.wait(20)
         return make(*wanted)
 
-    monkeypatch.setattr(explorer, "_make", slow)
+    monkeypatch.setattr(explorer._session, "make", slow)
     explorer._on_split_request({"neuron": 2, "top": 60, "method": "ward"})
     assert begun.wait(20)
     explorer.threshold = 2.0
@@ -380,14 +380,14 @@ def test_what_a_view_set_for_another_tree_is_dropped(explorer: Any) -> None:
 def test_cancel_between_the_last_step_and_the_screen(
     explorer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = explorer._ready
+    picture = explorer._session.picture
 
     def packed(*made: Any) -> Any:
-        out = ready(*made)
+        out = picture(*made)
         explorer.cancel()
         return out
 
-    monkeypatch.setattr(explorer, "_ready", packed)
+    monkeypatch.setattr(explorer._session, "picture", packed)
     explorer._on_split_request({"neuron": 3, "top": 50, "method": "ward"})
     assert explorer.wait(30)
     assert (explorer.neuron, explorer.top) == (0, 100)
@@ -430,10 +430,10 @@ def test_suggestions_that_take_time_come_after_the_first_picture(
 
     compare, free = _assessment.suggesting, threading.Event()
 
-    def slow(split: nw.Split) -> Any:
+    def slow(split: nw.Split, *kinds: Any) -> Any:
         yield 0.0
         assert free.wait(30)
-        return (yield from compare(split))
+        return (yield from compare(split, *kinds))
 
     monkeypatch.setattr(_assessment, "suggesting", slow)
     explorer = nw.SplitExplorer(activations(), neuron=0, top=100)

@@ -14,11 +14,10 @@ from ipywidgets.widgets.widget import _instances
 
 import neuronwidgets as nw
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.concepts import suggest
 from neuronwidgets.concepts.control import DRAWS, shares_at_random
 from neuronwidgets.concepts.suggest import resamples_of
 from neuronwidgets.widgets.protocol.buffers import unpack
-from neuronwidgets.widgets.split_explorer import evidence as _evidence
+from neuronwidgets.widgets.split_explorer.limits import Limits
 from neuronwidgets.widgets.split_explorer.retrieved import LIKELY, READINGS, WIDTH
 
 COSINE, DOT = READINGS.index("cosine"), READINGS.index("dot")
@@ -234,11 +233,10 @@ def test_cards_say_how_often_their_concepts_come_back(explorer: Any) -> None:
 
 
 def test_of_too_many_samples_nobody_says_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (_evidence, suggest):
-        monkeypatch.setattr(module, "MOST_SAMPLES", 59)
+    monkeypatch.setattr(nw.SplitExplorer, "_limits", Limits(pairs=59, draws=0))
     explorer = opened()
     assert np.isnan(evidence(explorer)["recurs"]).all()
-    assert not explorer._proof.lacks([int(node) for node in explorer.concepts.nodes])
+    assert not explorer._session.evidence.lacks([int(node) for node in explorer.concepts.nodes])
     explorer.close()
 
 
@@ -282,7 +280,7 @@ def test_without_labels_there_is_no_chance() -> None:
     tensors = evidence(explorer)
     assert not {"chance", "chance_high", "chance_size", "chance_label"} & set(tensors)
     assert (tensors["retrieved_label"] == -1).all()
-    assert not explorer._proof.lacks([int(node) for node in explorer.concepts.nodes])
+    assert not explorer._session.evidence.lacks([int(node) for node in explorer.concepts.nodes])
     explorer.close()
 
 

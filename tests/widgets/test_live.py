@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 import neuronwidgets as nw
 from neuronwidgets.widgets.base import feed as _feed
-from neuronwidgets.widgets.base import live as _live
-from neuronwidgets.widgets.base.jobs import Progress
+from neuronwidgets.widgets.base.jobs import Progress, silently
+from neuronwidgets.widgets.base.pace import Pace
 from neuronwidgets.widgets.protocol.buffers import unpack
 
 SOON = 30.0
@@ -31,26 +30,6 @@ def until(condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < end, "it does not come"
         pause.wait(0.005)
-
-
-class Stepped(nn.Module):
-    """Hands its inputs on, one batch of a background capture for each `allow()`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body, self.again = nn.Identity(), nn.Identity()
-        self.allowed, self.fails = threading.Semaphore(0), False
-
-    def allow(self, batches: int = 1) -> None:
-        for _ in range(batches):
-            self.allowed.release()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if threading.current_thread().name == "neuronwidgets-capture":
-            assert self.allowed.acquire(timeout=SOON)
-            if self.fails:
-                raise RuntimeError("broken")
-        return self.again(self.body(x))
 
 
 def values(count: int = 400) -> np.ndarray:
@@ -68,20 +47,11 @@ LABELS = ["a", "b", "c"] * 133 + ["a"]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_feed, "PACE", 0.0)
-    monkeypatch.setattr(_live, "TICK", 0.01)
-    monkeypatch.setattr(_live, "REST", 0.02)
+    monkeypatch.setattr(nw.SplitExplorer, "_pace", Pace(stay=0.0, tick=0.01, rest=0.02))
 
 
 @pytest.fixture
-def model() -> Iterator[Stepped]:
-    model = Stepped()
-    yield model
-    model.allow(1000)
-
-
-@pytest.fixture
-def running(model: Stepped) -> Iterator[Any]:
+def running(model: Any) -> Iterator[Any]:
     made = start(model)
     yield made
     made.cancel()
@@ -95,13 +65,13 @@ def start(model: nn.Module, layer: Any = "body", data: Any = None, **options: An
     return nw.capture(model, data, layer, batch_size=BATCH, background=True, **options)
 
 
-def opened(model: Stepped, running: Any, batches: int = 5, **options: Any) -> Any:
+def opened(model: Any, running: Any, batches: int = 5, **options: Any) -> Any:
     model.allow(batches)
     assert running.wait(batches * BATCH, SOON)
     return nw.SplitExplorer(running, **{"neuron": 0, "top": 60, **options})
 
 
-def grow(model: Stepped, running: Any, explorer: Any, batches: int) -> None:
+def grow(model: Any, running: Any, explorer: Any, batches: int) -> None:
     """More samples, and the screen that goes with them; in one step."""
     count = running.reading.samples + BATCH * batches
     explorer._held = True
@@ -113,14 +83,14 @@ def grow(model: Stepped, running: Any, explorer: Any, batches: int) -> None:
         pass
 
 
-def finish(model: Stepped, running: Any, explorer: Any) -> None:
+def finish(model: Any, running: Any, explorer: Any) -> None:
     model.allow(1000)
     assert running.wait(timeout=SOON)
-    until(lambda: explorer._feed.complete)
+    until(lambda: explorer._session.feed.complete)
     assert explorer.wait(SOON)
 
 
-def test_opens_with_the_first_samples_and_grows(model: Stepped, running: Any) -> None:
+def test_opens_with_the_first_samples_and_grows(model: Any, running: Any) -> None:
     explorer = opened(model, running, 4)
     assert not running.done
     assert len(explorer.acts) == 80
@@ -151,7 +121,7 @@ def test_opens_with_the_first_samples_and_grows(model: Stepped, running: Any) ->
     [("ward", None), ("ward", "euclidean"), ("average", "euclidean"), ("kmeans", None)],
 )
 def test_the_end_is_as_if_it_had_been_opened_there(
-    model: Stepped, running: Any, method: str, metric: str | None
+    model: Any, running: Any, method: str, metric: str | None
 ) -> None:
     explorer = opened(model, running, method=method, metric=metric, by="dot")
     grow(model, running, explorer, 5)
@@ -187,7 +157,7 @@ def test_the_end_is_as_if_it_had_been_opened_there(
     assert explorer.reading["left"] is None
 
 
-def test_what_a_user_chose_stays(model: Stepped, running: Any) -> None:
+def test_what_a_user_chose_stays(model: Any, running: Any) -> None:
     explorer = opened(model, running, 6)
     height = explorer.split.tree.top * 0.3
     explorer.threshold = height
@@ -224,7 +194,7 @@ def test_what_a_user_chose_stays(model: Stepped, running: Any) -> None:
     assert explorer.selection == [row, 7]
 
 
-def test_names_of_other_neurons_find_their_place_too(model: Stepped, running: Any) -> None:
+def test_names_of_other_neurons_find_their_place_too(model: Any, running: Any) -> None:
     explorer = opened(model, running)
     explorer.rename(0, "of neuron 0")
     explorer.threshold = 4.5
@@ -240,7 +210,7 @@ def test_names_of_other_neurons_find_their_place_too(model: Stepped, running: An
     assert list(explorer.names.values()) in ([], ["of neuron 0"])
 
 
-def test_a_direction_stays_the_same(model: Stepped, running: Any) -> None:
+def test_a_direction_stays_the_same(model: Any, running: Any) -> None:
     vector = np.arange(8.0) - 2
     explorer = opened(model, running, neuron=vector)
     explorer.threshold = 3.25
@@ -251,14 +221,14 @@ def test_a_direction_stays_the_same(model: Stepped, running: Any) -> None:
     assert explorer.neuron is None
 
 
-def test_without_a_neuron_the_first_choice_stays(model: Stepped, running: Any) -> None:
+def test_without_a_neuron_the_first_choice_stays(model: Any, running: Any) -> None:
     explorer = opened(model, running, neuron=None)
     chosen = explorer.neuron
     finish(model, running, explorer)
     assert explorer.neuron == chosen
 
 
-def test_nothing_is_made_anew_under_a_hand(model: Stepped, running: Any) -> None:
+def test_nothing_is_made_anew_under_a_hand(model: Any, running: Any) -> None:
     explorer = opened(model, running)
     explorer.set_state({"_held": True, "_seen": explorer._serial})
     tree = explorer._tree
@@ -271,7 +241,7 @@ def test_nothing_is_made_anew_under_a_hand(model: Stepped, running: Any) -> None
     until(lambda: len(explorer.acts) == 200)
 
 
-def test_what_a_view_set_for_the_tree_before_is_carried_over(model: Stepped, running: Any) -> None:
+def test_what_a_view_set_for_the_tree_before_is_carried_over(model: Any, running: Any) -> None:
     explorer = opened(model, running)
     seen, node = explorer._serial, int(explorer.concepts.nodes[0])
     grow(model, running, explorer, 2)
@@ -285,12 +255,12 @@ def test_what_a_view_set_for_the_tree_before_is_carried_over(model: Stepped, run
     assert explorer.names == {}
 
 
-def test_the_view_stops_it_and_keeps_what_there_is(model: Stepped, running: Any) -> None:
+def test_the_view_stops_it_and_keeps_what_there_is(model: Any, running: Any) -> None:
     explorer = opened(model, running)
     explorer._on_view_message(explorer, {"type": "capture.cancel"}, [])
     model.allow(1)
     until(lambda: explorer.reading["state"] == "stopped")
-    until(lambda: explorer._feed.complete)
+    until(lambda: explorer._session.feed.complete)
     assert running.cancelled
     assert explorer.reading["text"] == "stopped after 120 of 400 samples"
     assert len(explorer.acts) == 120
@@ -298,13 +268,13 @@ def test_the_view_stops_it_and_keeps_what_there_is(model: Stepped, running: Any)
 
 
 def test_a_failure_in_the_middle_is_said_and_what_there_is_is_kept(
-    model: Stepped, running: Any
+    model: Any, running: Any
 ) -> None:
     explorer = opened(model, running)
     model.fails = True
     model.allow(1)
     until(lambda: explorer.reading["state"] == "failed")
-    until(lambda: explorer._feed.complete)
+    until(lambda: explorer._session.feed.complete)
     assert explorer.reading["text"].startswith("stopped after 100 of 400 samples: ")
     assert "broken" in explorer.reading["text"]
     assert len(explorer.acts) == 100
@@ -312,7 +282,7 @@ def test_a_failure_in_the_middle_is_said_and_what_there_is_is_kept(
     assert len(explorer.concepts) > 0
 
 
-def test_a_failure_before_the_first_sample_is_the_captures_own(model: Stepped) -> None:
+def test_a_failure_before_the_first_sample_is_the_captures_own(model: Any) -> None:
     model.fails = True
     running = start(model)
     model.allow(1)
@@ -320,19 +290,19 @@ def test_a_failure_before_the_first_sample_is_the_captures_own(model: Stepped) -
         nw.SplitExplorer(running, neuron=0)
 
 
-def test_a_capture_that_has_ended_is_shown_as_it_is(model: Stepped, running: Any) -> None:
+def test_a_capture_that_has_ended_is_shown_as_it_is(model: Any, running: Any) -> None:
     model.allow(1000)
     assert running.wait(timeout=SOON)
     explorer = nw.SplitExplorer(running, neuron=0)
     assert explorer.acts is running.result()
     assert explorer.reading["text"] == "400 samples"
-    assert explorer._follower is None
+    assert explorer._live.follower is None
     explorer._on_view_message(explorer, {"type": "capture.cancel"}, [])
     assert explorer.reading["state"] == "done"
     explorer.close()
 
 
-def test_opens_on_what_there_is_when_the_data_ends_early(model: Stepped) -> None:
+def test_opens_on_what_there_is_when_the_data_ends_early(model: Any) -> None:
     running = start(model, data=values(30), labels=None)
     model.allow(2)
     explorer = nw.SplitExplorer(running, neuron=0)
@@ -341,9 +311,9 @@ def test_opens_on_what_there_is_when_the_data_ends_early(model: Stepped) -> None
         nw.SplitExplorer(running, neuron=0, top=31)
 
 
-def test_closing_ends_the_watch_and_not_the_capture(model: Stepped, running: Any) -> None:
+def test_closing_ends_the_watch_and_not_the_capture(model: Any, running: Any) -> None:
     explorer = opened(model, running)
-    follower = explorer._follower
+    follower = explorer._live.follower
     assert explorer.wait(SOON)
     explorer.close()
     assert follower is not None
@@ -359,7 +329,7 @@ def test_closing_ends_the_watch_and_not_the_capture(model: Stepped, running: Any
     assert len(running.result()) == 400
 
 
-def test_two_explorers_on_one_capture(model: Stepped, running: Any) -> None:
+def test_two_explorers_on_one_capture(model: Any, running: Any) -> None:
     one = opened(model, running)
     two = nw.SplitExplorer(running, neuron=3, top=50)
     model.allow(1000)
@@ -369,7 +339,7 @@ def test_two_explorers_on_one_capture(model: Stepped, running: Any) -> None:
     assert (one.neuron, two.neuron) == (0, 3)
 
 
-def test_which_layer(model: Stepped) -> None:
+def test_which_layer(model: Any) -> None:
     running = start(model, ["body", "again"])
     with pytest.raises(ValueError, match="2 layers: say which, layer= one of 'body'"):
         nw.SplitExplorer(running, neuron=0)
@@ -383,7 +353,7 @@ def test_which_layer(model: Stepped) -> None:
         nw.SplitExplorer(explorer.acts, layer="again")
 
 
-def test_collectors_alone_have_nothing_to_split(model: Stepped) -> None:
+def test_collectors_alone_have_nothing_to_split(model: Any) -> None:
     running = start(model, collect=[nw.Moments()])
     model.allow(1)
     with pytest.raises(ValueError, match=r"collectors found.*add nw.Rows\(\)"):
@@ -399,7 +369,7 @@ def test_collectors_alone_have_nothing_to_split(model: Stepped) -> None:
     assert len(explorer.acts) == 400
 
 
-def test_on_disk_it_opens_with_what_is_whole(model: Stepped, tmp_path: Path) -> None:
+def test_on_disk_it_opens_with_what_is_whole(model: Any, tmp_path: Path) -> None:
     running = start(model, out=tmp_path / "acts")
     model.allow(1000)
     explorer = nw.SplitExplorer(running, neuron=0, top=60)
@@ -408,11 +378,11 @@ def test_on_disk_it_opens_with_what_is_whole(model: Stepped, tmp_path: Path) -> 
 
 
 def test_another_neuron_asked_for_meanwhile_wins(
-    model: Stepped, running: Any, monkeypatch: pytest.MonkeyPatch
+    model: Any, running: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explorer = opened(model, running)
     begun, go = threading.Event(), threading.Event()
-    make = explorer._make
+    make = explorer._session.make
 
     def slowly(*args: Any) -> Any:
         made = make(*args)
@@ -421,7 +391,7 @@ def test_another_neuron_asked_for_meanwhile_wins(
             assert go.wait(SOON)
         return made
 
-    monkeypatch.setattr(explorer, "_make", slowly)
+    monkeypatch.setattr(explorer._session, "make", slowly)
     model.allow(5)
     assert begun.wait(SOON)
     # Observed from before: a value is set before its observers are told.
@@ -437,30 +407,30 @@ def test_another_neuron_asked_for_meanwhile_wins(
 
 
 def test_what_cannot_be_made_anew_is_said_once_and_the_screen_stays(
-    model: Stepped, running: Any, monkeypatch: pytest.MonkeyPatch
+    model: Any, running: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explorer = opened(model, running)
 
     def broken(*_: Any) -> Any:
         raise ValueError("this does not go")
 
-    monkeypatch.setattr(explorer, "_make", broken)
+    monkeypatch.setattr(explorer._session, "make", broken)
     model.allow(1000)
-    until(lambda: explorer._feed.complete)
+    until(lambda: explorer._session.feed.complete)
     assert explorer.wait(SOON)
     assert explorer.status["text"] == "this does not go"
     assert len(explorer.acts) == 100
     assert len(explorer.concepts) > 0
 
 
-def test_texts_are_read_token_by_token_when_the_model_is_free(model: Stepped, running: Any) -> None:
+def test_texts_are_read_token_by_token_when_the_model_is_free(model: Any, running: Any) -> None:
     explorer = opened(model, running)
-    assert not explorer._proof.reads
+    assert not explorer._session.evidence.reads
     finish(model, running, explorer)
-    assert explorer._proof.reads
+    assert explorer._session.evidence.reads
 
 
-def test_views_do_not_write_how_far_it_is(model: Stepped, running: Any) -> None:
+def test_views_do_not_write_how_far_it_is(model: Any, running: Any) -> None:
     explorer = opened(model, running)
     before = explorer.reading
     explorer.set_state({"reading": {"state": "done"}})
@@ -470,29 +440,29 @@ def test_views_do_not_write_how_far_it_is(model: Stepped, running: Any) -> None:
     assert nw.SplitExplorer(values(), neuron=0).reading == {}
 
 
-def test_a_page_of_it_stands_still(model: Stepped, running: Any, tmp_path: Path) -> None:
+def test_a_page_of_it_stands_still(model: Any, running: Any, tmp_path: Path) -> None:
     explorer = opened(model, running)
     page = explorer.to_html(tmp_path / "page.html").read_text("utf-8")
     assert "stopped after 100 of 400 samples" in page
 
 
-def test_the_words(monkeypatch: pytest.MonkeyPatch, model: Stepped, running: Any) -> None:
+def test_the_words(monkeypatch: pytest.MonkeyPatch, model: Any, running: Any) -> None:
     explorer = opened(model, running)
     now = type(running.reading)(3200, 10_000, 295_000, 7.76)
     monkeypatch.setattr(running, "_reading", now)
-    said = explorer._feed.said()
+    said = explorer._session.feed.reading()
     assert said["text"] == ("reading: 3,200 of 10,000 samples · 412/s · 38k tokens/s · 17 s left")
     now = type(running.reading)(3200, None, 0, 1e4)
     monkeypatch.setattr(running, "_reading", now)
-    assert explorer._feed.said()["text"] == "reading: 3,200 samples · 0.3/s"
+    assert explorer._session.feed.reading()["text"] == "reading: 3,200 samples · 0.3/s"
     assert _feed._short(9999) == "10k"
     assert _feed._short(1_234_567) == "1.2M"
     assert _feed._duration(200) == "3 min"
     assert _feed._duration(4800) == "1 h 20 min"
 
 
-def test_a_refresh_says_nothing(model: Stepped, running: Any) -> None:
-    steps = _live.silently(iter([Progress(0.5, "words")]))
+def test_a_refresh_says_nothing(model: Any, running: Any) -> None:
+    steps = silently(iter([Progress(0.5, "words")]))
     assert callable(next(steps))
     explorer = opened(model, running)
     # What came with the opening is a job that may say what it does.

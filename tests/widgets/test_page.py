@@ -70,5 +70,5 @@ def test_nothing_breaks_out_of_a_page(nasty: str) -> None:
 @pytest.mark.parametrize("name", ["split-explorer", "range-explorer", "toy-lab"])
 def test_what_is_built_ends_as_a_page_needs_it(name: str) -> None:
     page({}, (STATIC / f"{name}.js").read_text("utf-8"), "", "")
-    with pytest.raises(ValueError, match="build it anew"):
+    with pytest.raises(ValueError, match="rebuild it"):
         page({}, "export default 1;\nvar x = 2;", "", "")

@@ -69,7 +69,7 @@ def test_opens_where_a_label_stands_apart() -> None:
     acts = nw.Activations.from_arrays(values, labels=["far"] * 100 + ["a", "b"] * 100)
     made = nw.RangeExplorer(acts)
     assert made.neuron == 13
-    assert made._label_names[made.label] == "far"
+    assert made._session.label_name == "far"
     assert made.can == {"measure": False, "perplexity": False, "complete": False}
     assert made.status["state"] == "idle"
     assert made.measure == {}
@@ -284,11 +284,11 @@ def test_a_drag_while_the_data_are_slow(case: dict[str, Any]) -> None:
         ("label", "cap", "label 'cap' has no range here"),
         ("label", 3, "0 to 2"),
         ("label", True, "label True"),
-        ("tau", 4.1, "tau=4.1; 0 to 4"),
-        ("tau", float("nan"), "tau=nan"),
-        ("rule", "best", "rule='best'"),
-        ("top", 0, "top=0"),
-        ("top", 1.5, "top=1.5"),
+        ("tau", 4.1, "tau must be 0 to 4 .*, got 4.1"),
+        ("tau", float("nan"), "got nan"),
+        ("rule", "best", "rule must be one of .*, got 'best'"),
+        ("top", 0, "above 0 .*, got 0"),
+        ("top", 1.5, "at most 1, got 1.5"),
         ("edges", [2.0, 1.0], "ascending"),
         ("edges", [1.0], "ascending"),
         ("edges", [0.0, None, 1.0, 2.0], "ascending"),

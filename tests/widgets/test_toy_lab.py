@@ -16,9 +16,9 @@ import traitlets as t
 import neuronwidgets as nw
 from neuronwidgets.toy import Config, Training, measures
 from neuronwidgets.widgets.protocol.buffers import unpack
-from neuronwidgets.widgets.toy_lab import picture as _toy_picture
 from neuronwidgets.widgets.toy_lab import trainer as _toy_bench
 from neuronwidgets.widgets.toy_lab import widget as toy_lab
+from neuronwidgets.widgets.toy_lab.tuning import Tuning
 
 SMALL = {"features": 20, "dims": 8, "neurons": 24, "batch": 32, "steps": 300, "cycle": 100}
 WAIT = 60
@@ -146,13 +146,13 @@ def test_checkpoints_can_be_scrubbed(lab: Any) -> None:
         lab.checkpoint = -1
 
 
-def test_of_too_many_checkpoints_the_latest_are_sent(
-    lab: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_toy_picture, "MOST_STILLS", 2 * 3 * 24 * 20)
+def test_of_too_many_checkpoints_the_latest_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nw.ToyLab, "_tuning", Tuning(stills=2 * 3 * 24 * 20))
+    lab = nw.ToyLab([Config.zero_bias(**SMALL), Config.negative_bias(**SMALL)])
     trained(lab)
     _, meta = strict(lab._checkpoints)
     assert [[s["step"] for s in run["stills"]] for run in meta["runs"]] == [[128, 256, 300]] * 2
+    lab.close()
 
 
 def test_pausing_keeps_what_there_is_and_goes_on_from_there() -> None:
@@ -194,7 +194,7 @@ def test_steps_lead_to_the_same_end(lab: Any) -> None:
     ask(lab, type="train.run")  # and this begins anew
     assert lab.wait(WAIT)
     same(lab.runs[0], nw.toy.train(lab.configs[0]))
-    with pytest.raises(ValueError, match="a positive integer"):
+    with pytest.raises(ValueError, match="positive integer, got 0"):
         lab.step(0)
 
 
@@ -409,13 +409,13 @@ def test_setting_configurations(lab: Any) -> None:
     assert len(lab.runs) == 1
     trained(lab)
     same(lab.runs[0], nw.toy.train(lab.configs[0]))
-    with pytest.raises(TypeError, match="a dict is no configuration"):
+    with pytest.raises(TypeError, match="Config, got a dict"):
         lab.configs = [asdict(lab.configs[0])]
     with pytest.raises(ValueError, match="one or two"):
         lab.configs = []
     with pytest.raises(ValueError, match="one or two"):
         nw.ToyLab([Config(**SMALL)] * 3)
-    with pytest.raises(TypeError, match="a int is no configuration"):
+    with pytest.raises(TypeError, match="Config, got a int"):
         nw.ToyLab(3)
     with pytest.raises(ValueError, match="cannot be used here"):
         nw.ToyLab(Config(**SMALL), device="nowhere")
@@ -549,7 +549,7 @@ def test_a_dead_neuron_is_refused(lab: Any) -> None:
         lab.split(24)
     with pytest.raises(IndexError, match="there is A"):
         lab.split(0, run="B")
-    with pytest.raises(TypeError, match="an integer"):
+    with pytest.raises(TypeError, match=r"an integer, got 1\.5"):
         lab.split(1.5)
 
 

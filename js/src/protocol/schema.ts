@@ -381,6 +381,10 @@ export interface RangeExplorerTraits {
   _seen: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
+  /** The capture's progress; empty without one. */
+  reading: CaptureProgress | Nothing;
+  /** Whether the user holds something in a view. */
+  _held: boolean;
   /** The neuron on the screen. */
   neuron: number;
   /** The class whose range is shown. */
@@ -821,7 +825,12 @@ export const REFINEMENT: Record<keyof RefinementArrays, Dtype> = {
 };
 
 /** What a view of RangeExplorer may ask of the kernel. */
-export type RangeExplorerRequest = NeuronRequest | PromptRequest | JobCancel | ViewsCount;
+export type RangeExplorerRequest =
+  | NeuronRequest
+  | PromptRequest
+  | JobCancel
+  | CaptureCancel
+  | ViewsCount;
 
 /** The arrays of the message `ranges`, the trait `_picture` of RangeExplorer. */
 export interface RangesArrays {

@@ -1,4 +1,4 @@
-"""Work that takes longer than a blink: a generator on a thread, one in flight, latest wins."""
+"""Long work: a generator on a thread, one at a time, the latest wins."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from neuronwidgets.core.threads import end_at_exit
+
+T = TypeVar("T")
 
 EXIT = 2.0
 """Seconds that Python waits at its end for a job's step."""
@@ -15,7 +18,7 @@ EXIT = 2.0
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is: a share from 0 to 1, and what it does, in words."""
+    """How far a job is: the share done, 0 to 1, and what it does."""
 
     share: float
     text: str
@@ -23,21 +26,42 @@ class Progress:
 
 Publish = Callable[[], None]
 Steps = Generator[Progress | Publish, None, None]
+Prepared = Generator[Progress | Publish, None, Publish]
+"""Steps that prepare something, and return what publishes it."""
+
+
+def pause() -> None:
+    """A step that publishes nothing: a newer job may replace this one here."""
+
+
+def later() -> None:
+    """A step that publishes nothing: what follows can wait until the first picture is shown."""
 
 
 def take(step: Progress | Publish, report: Callable[[Progress], None] = lambda _: None) -> None:
-    """One step of a job: its progress, or what it publishes."""
+    """Take one step of a job: report its progress, or call what it publishes."""
     if isinstance(step, Progress):
         report(step)
     else:
         step()
 
 
+def silently(steps: Generator[Progress | Publish, None, T]) -> Generator[Publish, None, T]:
+    """`steps` without their progress; returns what they return."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield pause if isinstance(step, Progress) else step
+
+
 class Jobs:
     """Runs one generator at a time; starting another, or `cancel`, ends it at its next `yield`.
 
-    A job yields its progress, and as a function what it publishes: the function is called under
-    `lock`, and not at all when a newer job has taken the job's place.
+    A job yields its progress, or a function that publishes results. The function is called under
+    `lock`, and not at all once a newer job has replaced the job.
     """
 
     def __init__(self, report: Callable[[Progress | BaseException | None], None]) -> None:
@@ -51,12 +75,12 @@ class Jobs:
 
     @property
     def kind(self) -> str:
-        """The kind of the job that runs; empty where none does."""
+        """The kind of the running job; empty if none runs."""
         return self._kind if self.running else ""
 
     @property
     def closed(self) -> bool:
-        """Whether it takes no more."""
+        """Whether it takes no more jobs."""
         return self._closed
 
     @property
@@ -65,11 +89,11 @@ class Jobs:
 
     @property
     def current(self) -> object:
-        """What stands for the job that runs; `None` where none does."""
+        """A token of the running job; `None` if none runs."""
         return self._current
 
     def start(self, steps: Steps, delay: float = 0.0, kind: str = "") -> None:
-        """Run `steps` on a thread after `delay` seconds, unless something newer comes first."""
+        """Run `steps` on a thread after `delay` seconds, unless a newer job comes first."""
         with self.lock:
             if self._closed:
                 return
@@ -82,6 +106,20 @@ class Jobs:
             )
             thread.start()
             self._thread = thread
+
+    def begin(self, steps: Steps, seconds: float) -> bool:
+        """Run `steps` here, up to `later` or for so many seconds. True if they have ended."""
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            try:
+                step = next(steps)
+            except StopIteration:
+                return True
+            if step is later:
+                break
+            with self.lock:
+                take(step)
+        return False
 
     def _run(self, steps: Steps, stop: threading.Event, delay: float) -> None:
         error: BaseException | None = None
@@ -104,7 +142,7 @@ class Jobs:
             steps.close()
 
     def cancel(self) -> None:
-        """End the job, if one runs, at its next step."""
+        """End the running job at its next step."""
         with self.lock:
             if self._current is not None:
                 self._current.set()
@@ -113,7 +151,7 @@ class Jobs:
                     self._report(None)
 
     def close(self) -> None:
-        """End the job and take no more."""
+        """End the running job and take no more."""
         with self.lock:
             self._closed = True
             if self._current is not None:
@@ -121,7 +159,7 @@ class Jobs:
                 self._current = None
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the job has ended."""
+        """Wait until no job runs (`timeout` in seconds). True if none does."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             thread = self._thread

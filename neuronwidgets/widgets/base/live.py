@@ -1,4 +1,4 @@
-"""A widget on a capture that still runs: it opens early and is made anew as samples arrive."""
+"""A widget that opens on a running capture: the picture is rebuilt as samples arrive."""
 
 from __future__ import annotations
 
@@ -6,102 +6,93 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
-import traitlets as t
-
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.core.steps import mapped
 from neuronwidgets.widgets.base.feed import Feed
-from neuronwidgets.widgets.base.jobs import Progress, Publish, Steps
+from neuronwidgets.widgets.base.jobs import Prepared, Steps
+from neuronwidgets.widgets.base.pace import Pace
 from neuronwidgets.widgets.base.widget import Widget
 
-TICK = 0.25
-"""Seconds between two looks at the capture."""
-REST = 0.15
-"""Seconds without a change by a hand after which a drag rests."""
-HELD = 10.0
-"""Seconds without a sign of life after which a view no longer holds anything."""
 REFRESHING = "refresh"
+"""The kind of the job that rebuilds the picture."""
 
-Prepared = Generator[Progress | Publish, None, Publish]
 
+class Live:
+    """Follows the capture of one widget, which has a trait `reading`.
 
-class Live(Widget):
-    """A widget whose activations may still be arriving.
+    It reports in `reading` how far the capture is, and rebuilds the picture from newer activations
+    while the user drags nothing.
 
-    A widget says in `_prepare` how it is made anew; what is dragged meanwhile is left alone.
+    Args:
+        widget: whose picture it is.
+        feed: where its activations come from.
+        prepare: steps that make a picture of newer activations, and return what shows it.
+        afterwards: the work that is due once it is shown.
+        kept: kinds of jobs that a newer picture does not replace: a user has asked for them.
     """
 
-    _KEPT: tuple[str, ...] = ()
-    """Kinds of jobs that nothing newer from the capture replaces: a user has asked for them."""
-    _acts: Activations
-    _feed: Feed
-    _follower: _Follower | None = None
+    def __init__(
+        self,
+        widget: Widget,
+        feed: Feed,
+        pace: Pace,
+        prepare: Callable[[Activations], Prepared],
+        afterwards: Callable[[], Steps],
+        kept: tuple[str, ...] = (),
+    ) -> None:
+        self.feed, self.pace = feed, pace
+        self.follower: _Follower | None = None
+        self._widget, self._prepare, self._afterwards = widget, prepare, afterwards
+        self._kept = (*kept, REFRESHING)
+        self._held, self._touched = False, -math.inf
+        self._reading: dict[str, Any] = {}
 
-    reading = t.Dict(read_only=True).tag(sync=True)
-    """How far the capture is; `{}` where the activations were there from the first.
+    def follow(self) -> None:
+        """Look at the capture from now on, if it has not ended."""
+        self._report()
+        if not self.feed.complete:
+            self.follower = _Follower(self, self.feed)
+            self.follower.start()
 
-    `{"state": "running" | "done" | "stopped" | "failed", "samples": int, "total": int or None,
-    "rate": samples per second, "tokens_rate": tokens per second, "left": seconds or None, "text"}`.
-    """
-    _held = t.Bool(False).tag(sync=True, echo_update=False)
-    """Whether a hand holds something in a view."""
-
-    @property
-    def acts(self) -> Activations:
-        """The activations that are explored; while a capture runs, those on the screen."""
-        return self._acts
-
-    def _prepare(self, acts: Activations) -> Prepared:
-        """Make the picture of newer activations; returns what puts it on the screen."""
-        raise NotImplementedError
-
-    def _afterwards(self) -> Steps:
-        """What there is to do once it is on the screen."""
-        yield from ()
-
-    def _follow(self) -> None:
-        """Look at the capture from now on, where there is one."""
-        self._touched = -math.inf
-        self.set_trait("reading", self._feed.said())
-        if not self._feed.complete:
-            self._follower = _Follower(self, self._feed)
-            self._follower.start()
-
-    def _touch(self) -> None:
-        """A hand has moved something."""
+    def touch(self) -> None:
+        """The user has changed something."""
         self._touched = time.monotonic()
 
-    @t.observe("_held")
-    def _grasped(self, _change: Any) -> None:
-        self._touch()
+    def hold(self, held: bool) -> None:
+        """A view reports whether the user holds a handle."""
+        self._held = held
+        self.touch()
 
-    def _resting(self) -> bool:
+    def resting(self) -> bool:
+        """Whether the user drags nothing."""
         still = time.monotonic() - self._touched
-        return still >= HELD if self._held else still >= REST
+        return still >= (self.pace.held if self._held else self.pace.rest)
 
-    def _look(self) -> bool:
-        """Say how far the capture is, and start what is due. Whether there is more to come."""
-        feed, jobs = self._feed, self._jobs
-        assert feed.capturing is not None
+    def look(self) -> bool:
+        """Report how far the capture is, and start what is due. False once nothing will follow."""
+        jobs = self._widget._jobs
         with jobs.lock:
             if jobs.closed:
                 return False
-            if (now := feed.said()) != self.reading:
-                self.set_trait("reading", now)
-            free = jobs.kind not in (*self._KEPT, REFRESHING) and self._resting()
-            if free and feed.due() and not self._presence.parked:
-                self._start(self._refresh(), kind=REFRESHING)
-        return not feed.complete
+            self._report()
+            free = jobs.kind not in self._kept and self.resting()
+            if free and self.feed.due() and not self._widget._presence.parked:
+                jobs.start(self._refresh(), kind=REFRESHING)
+        return not self.feed.complete
+
+    def _report(self) -> None:
+        if (reading := self.feed.reading()) != self._reading:
+            self._reading = reading
+            self._widget.set_trait("reading", reading)
 
     def _refresh(self) -> Steps:
-        """Make what is on the screen anew, without a word: nobody asked for it."""
-        feed = self._feed
+        """Rebuild the picture from newer activations. Report no progress: no user asked for it."""
+        feed = self.feed
         assert feed.capturing is not None
-        # In this order: what ended has read all that it will.
-        ended, done = feed.capturing.done, False
+        # In this order: a capture that has ended reads no more.
+        ended, shown = feed.capturing.done, False
         read = feed.capturing.reading.samples
         try:
             acts = feed.newest(ended)
@@ -114,66 +105,52 @@ class Live(Widget):
             raise
 
         def publish() -> None:
-            nonlocal done
-            if self._resting():
+            nonlocal shown
+            if self.resting():
                 show()
                 feed.show(read, ended)
-                done = True
+                shown = True
 
-        while not done:
+        while not shown:
             yield publish
-            if not done:
-                time.sleep(REST / 3)
+            if not shown:
+                time.sleep(self.pace.rest / 3)
         yield from self._afterwards()
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """What a view has changed; how far the capture is, it only reads."""
-        super().set_state({k: v for k, v in sync_data.items() if k != "reading"})
+    def messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
+        """The messages about the capture that a view may send, and their answers."""
+        return {} if self.feed.capturing is None else {"capture.cancel": self._cancel}
 
-    def _messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
-        found = super()._messages()
-        if self._feed.capturing is not None:
-            found["capture.cancel"] = self._on_capture_cancel
-        return found
+    def _cancel(self, _message: dict[str, Any]) -> None:
+        assert self.feed.capturing is not None
+        self.feed.capturing.cancel()
+        if self.follower is not None:
+            self.follower.wake()
 
-    def _on_capture_cancel(self, _message: dict[str, Any]) -> None:
-        assert self._feed.capturing is not None
-        self._feed.capturing.cancel()
-        if self._follower is not None:
-            self._follower.wake()
-
-    def _exported(self) -> dict[str, Any]:
-        state = super()._exported()
-        if self.reading.get("state") == "running":
-            # A page stands still.
-            words = f"stopped after {self._feed.amount}"
-            state["reading"] = {**self.reading, "state": "stopped", "text": words}
-        return state
+    def exported(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The traits for a page, on which no capture goes on."""
+        if self._reading.get("state") != "running":
+            return state
+        text = f"stopped after {self.feed.amount}"
+        return {**state, "reading": {**self._reading, "state": "stopped", "text": text}}
 
     def close(self) -> None:
-        """End the widget. A capture that still runs goes on: it is not the widget's."""
-        if self._follower is not None:
-            self._follower.end()
-        super().close()
-
-
-def silently(steps: Any) -> Any:
-    """`steps` without what they say, and what they return."""
-    # Still steps: a newer job may take its place at each.
-    return mapped(steps, lambda step: (lambda: None) if isinstance(step, Progress) else step)
+        """Follow no more. The capture goes on: it does not belong to the widget."""
+        if self.follower is not None:
+            self.follower.end()
 
 
 class _Follower(threading.Thread):
-    """Looks at a capture for a widget, as long as there is one: it keeps no widget alive."""
+    """Looks at a capture until it ends. It keeps neither the widget nor its `Live` in memory."""
 
-    def __init__(self, widget: Live, feed: Feed) -> None:
+    def __init__(self, live: Live, feed: Feed) -> None:
         super().__init__(name="neuronwidgets-follower", daemon=True)
         assert feed.capturing is not None
-        self._feed = feed
+        self._feed, self._tick = feed, live.pace.tick
         self._over, self._news = threading.Event(), threading.Event()
-        # All that the capture holds of us.
+        # The capture refers to nothing else of ours.
         self._unwatch = feed.capturing.watch(self._news.set)
-        self._widget = weakref.ref(widget, lambda _: self.end())
+        self._live = weakref.ref(live, lambda _: self.end())
 
     def wake(self) -> None:
         """Look now."""
@@ -187,12 +164,12 @@ class _Follower(threading.Thread):
 
     def run(self) -> None:
         while not self._over.is_set():
-            # The end of the capture brings no more news, and what is due may have to wait.
-            self._news.wait(TICK if self._feed.newer() else None)
+            # A capture that has ended sends no more news, and what is due may have to wait.
+            self._news.wait(self._tick if self._feed.newer() else None)
             self._news.clear()
-            widget = self._widget()
-            if widget is None or not widget._look():
+            live = self._live()
+            if live is None or not live.look():
                 break
-            del widget
-            self._over.wait(TICK)
+            del live
+            self._over.wait(self._tick)
         self._unwatch()

@@ -115,7 +115,7 @@ def _script(esm: str) -> str:
     finds it."""
     inline, count = _EXPORT.subn(r"globalThis.neuronwidgets = \1;", esm)
     if not count:
-        raise ValueError("the front end ends without a default export: build it anew, in js/.")
+        raise ValueError("the front end ends without a default export: rebuild it in js/.")
     # Outside of strings, comments and patterns neither can stand in a script.
     return re.sub("</(?=script)", r"<\\/", inline, flags=re.I).replace("<!--", r"<\!--")
 

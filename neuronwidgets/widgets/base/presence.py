@@ -1,5 +1,8 @@
-"""Where a widget is seen. A notebook keeps all widgets of its kernel; so one that is nowhere on the
-page sends next to nothing of itself, and one whose cell is run again leaves the kernel's list."""
+"""Where a widget is shown.
+
+A notebook saves all widgets of its kernel. So a widget that no page shows sends little of itself,
+and a widget whose cell is run again leaves the kernel's list.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Presence:
-    """What is known of a widget's views. Pages and cells may speak at the same time.
+    """The views of a widget, as far as pages and cells have reported them.
 
     Attributes:
         asleep: whether views get a stand-in that asks for the rest as soon as it is shown.
-        parked: whether it is on no page and not in the kernel's list of widgets. It lives as long
-            as somebody holds it, and comes back where it is shown.
-        views: how many views a page has, as far as pages have said.
+        parked: whether the widget is on no page and not in the kernel's list of widgets. It
+            returns when it is shown again.
+        views: how many views a page has.
     """
 
     def __init__(self, widget: Widget, stand_in: str) -> None:
@@ -33,24 +36,24 @@ class Presence:
         self._cell: str | None = None
 
     def made(self) -> None:
-        """The cell that is running has made it."""
+        """The running cell has made the widget."""
         self._cell = current_cell()
         if self._cell is not None:
             cells().made(self._cell, self)
 
     def released(self) -> None:
-        """It is part of another widget, whatever its cell does."""
+        """The widget is embedded in another one: its cell no longer matters."""
         if self._cell is not None:
             cells().forget(self._cell, self)
 
     def displayed(self) -> None:
-        """A cell shows it."""
+        """A cell shows the widget."""
         with self._lock:
             self._displays[current_cell()] += 1
             self.wake()
 
     def seen(self, views: int) -> None:
-        """A page has so many views of it."""
+        """A page reports how many views of the widget it has."""
         with self._lock:
             self.views = views
             if views:
@@ -61,8 +64,10 @@ class Presence:
                 self.sleep()
 
     def made_again(self) -> None:
-        """The cell that made it begins again. What stood below that cell is gone, and with it the
-        widget, unless it is shown elsewhere: then it goes when that is gone, too."""
+        """The cell that made the widget is run again, so its output is gone.
+
+        Park the widget, or, if it is shown elsewhere too, park it once that is gone.
+        """
         with self._lock:
             alone = set(self._displays) <= {self._cell}
             if alone and self.views <= self._displays[self._cell]:
@@ -71,13 +76,13 @@ class Presence:
                 self._replaced = True
 
     def park(self) -> None:
-        """End what it does, and take it from all pages and from the kernel's list."""
+        """End the widget's work, and remove it from all pages and from the kernel's list."""
         if self._widget.comm is not None:
             self._widget._leave()
             self.parked, self.views, self._replaced = True, 0, False
 
     def unpark(self) -> None:
-        """Put it back into the list: somebody shows it."""
+        """Return the widget to the list: it is shown again."""
         if not self.parked:
             return
         with self._lock:
@@ -87,19 +92,19 @@ class Presence:
             self._widget._go_on()
 
     def sleep(self) -> None:
-        """Take what is large from the page; the widget itself has it."""
+        """Remove what is large from the page; the widget keeps it."""
         if not self.asleep:
             self.asleep = True
             self._send()
 
     def wake(self) -> None:
-        """Put it back."""
+        """Send it again."""
         if self.asleep:
             self.asleep = False
             self._send()
 
     def masked(self, state: dict[str, Any]) -> dict[str, Any]:
-        """What pages get of `state`."""
+        """The part of `state` that pages get."""
         if self.asleep:
             state |= {name: value for name, value in self._blank().items() if name in state}
         return state
@@ -118,9 +123,9 @@ class Presence:
 
 
 class Cells:
-    """Which cell made which widgets, as long as there are these.
+    """Which cell made which widgets, as long as the widgets exist.
 
-    Cells are known by the ids that JupyterLab sends along with them; elsewhere by none.
+    JupyterLab sends the ids of cells; other front ends send none.
     """
 
     def __init__(self, shell: Any) -> None:
@@ -144,12 +149,12 @@ def _cells_of(shell: Any) -> Cells:
 
 
 def cells() -> Cells:
-    """The cells of the shell that runs."""
+    """The cells of the running shell."""
     return _cells_of(get_ipython())
 
 
 def current_cell() -> str | None:
-    """The id of the cell that is running; `None` where there is none, or nobody says which."""
+    """The id of the running cell; `None` if it is not known."""
     get_parent = getattr(get_ipython(), "get_parent", None)
     parent = get_parent() if get_parent is not None else {}
     cell = (parent.get("metadata") or {}).get("cellId")

@@ -1,4 +1,4 @@
-"""Samples' faces, packed for a view: small pictures in one atlas, texts cut into tokens."""
+"""Previews of samples, packed for a view: small images in one atlas, texts cut into tokens."""
 
 from __future__ import annotations
 
@@ -14,20 +14,29 @@ from neuronwidgets.activations.samples import Samples
 from neuronwidgets.display.image import is_ink
 
 TILE = 96
+"""The longest side of a preview, in pixels."""
 SEGMENTS = 64
+"""The most tokens of a text that are shown, around its peak."""
 CHARACTERS = 400
+"""The most characters of a text that are shown without its tokens."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text in segments (joined, they are the text shown), with a value for each, or none."""
+    """A text as it is shown.
+
+    Attributes:
+        segments: its tokens; joined, they are the text.
+        values: the activation of each token; empty if not known.
+        peak: which segment is the peak; -1 if none is.
+    """
 
     segments: list[str]
     values: list[float]
     peak: int
 
 
-def pack_faces(
+def pack_previews(
     samples: Samples, rows: Sequence[int], texts: Mapping[int, Text]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Tensors and metadata that show `rows`; `texts` holds those already read token by token."""
@@ -63,14 +72,14 @@ def cut_text(
 ) -> Text:
     """Cut a text into its tokens, each with the space before it, around the peak.
 
-    Tokens that share a character (bytes of one emoji) become one segment; so do tokens without
-    characters and their neighbour.
+    Tokens that share a character (bytes of one emoji) become one segment. A token without
+    characters joins its neighbour.
     """
     if values is not None and peak is None and len(values):
         peak = _peak(spans, values)
     segments: list[str] = []
     numbers: list[float] = []
-    at, place = 0, -1
+    at, peak_segment = 0, -1
     for i, (start, end) in enumerate(spans[: len(values)] if values is not None else spans):
         if end <= start:
             continue
@@ -83,20 +92,22 @@ def cut_text(
         elif numbers:
             numbers[-1] = max(numbers[-1], value)
         if i == peak:
-            place = len(segments) - 1
+            peak_segment = len(segments) - 1
     if not segments:
         return Text([text[:CHARACTERS]], [], -1)
-    first = 0 if place < 0 else max(0, min(place - SEGMENTS // 2, len(segments) - SEGMENTS))
+    first = 0
+    if peak_segment >= 0:
+        first = max(0, min(peak_segment - SEGMENTS // 2, len(segments) - SEGMENTS))
     last = first + SEGMENTS
     tail = text[at:] if last >= len(segments) else "…"
     shown = segments[first:last]
     numbers = numbers[first:last]
-    place -= first
+    peak_segment -= first
     if first:
-        shown, numbers, place = ["…", *shown], [0.0, *numbers], place + 1
+        shown, numbers, peak_segment = ["…", *shown], [0.0, *numbers], peak_segment + 1
     if tail:
         shown, numbers = [*shown, tail[:CHARACTERS]], [*numbers, 0.0]
-    return Text(shown, numbers if values is not None else [], place)
+    return Text(shown, numbers if values is not None else [], peak_segment)
 
 
 def _peak(spans: np.ndarray, values: np.ndarray) -> int:
@@ -106,10 +117,10 @@ def _peak(spans: np.ndarray, values: np.ndarray) -> int:
 
 
 def _atlas(images: list[np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
-    """Pictures side by side in one PNG or JPEG, each at most 96 pixels, their shape kept."""
+    """Images side by side in one PNG or JPEG, each at most 96 pixels, their aspect kept."""
     from PIL import Image
 
-    # Tiles need not be larger than the largest picture.
+    # Tiles are no larger than the largest image.
     side = min(TILE, max(max(image.shape[:2]) for image in images))
     color = any(image.ndim == 3 for image in images)
     columns = math.ceil(math.sqrt(len(images)))

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal, TypedDict
 
-from neuronwidgets.widgets.protocol.base import BaseTraits, JobCancel, ViewsCount
+from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
 from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
-from neuronwidgets.widgets.protocol.reading import Nothing
+from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits, Nothing
 
 Rule = Literal["gaussian", "quantile", "discriminative"]
 ClassKind = Literal["label", "concept"]
@@ -72,7 +72,7 @@ class Completions(TypedDict):
     done: Annotated[bool, "Whether the texts are complete."]
 
 
-class RangeExplorerTraits(BaseTraits):
+class RangeExplorerTraits(LiveTraits):
     """The synced traits of RangeExplorer."""
 
     neuron: Annotated[int, "The neuron on the screen."]
@@ -184,6 +184,6 @@ EXAMPLES = Binary(
 RANGE_EXPLORER = WidgetSchema(
     name="RangeExplorer",
     traits=RangeExplorerTraits,
-    requests=(NeuronRequest, PromptRequest, JobCancel, ViewsCount),
+    requests=(NeuronRequest, PromptRequest, JobCancel, CaptureCancel, ViewsCount),
     messages={"ranges": RANGES, "examples": EXAMPLES},
 )

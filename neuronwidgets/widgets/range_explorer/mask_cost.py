@@ -1,4 +1,4 @@
-"""What the mask on the screen costs the model: RangeExplorer's bars."""
+"""The cost of the masks on the screen: RangeExplorer's bars."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from neuronwidgets.models.layers import find_layer
 from neuronwidgets.models.left_padding import LeftPadding
 
 RESAMPLES = 300
+"""Bootstrap resamples of an interval: it is drawn anew at every batch."""
 MASKS = ("base", "range", "neuron")
 
 
@@ -60,43 +61,47 @@ class MaskCost:
 
     @property
     def total(self) -> int | None:
-        """How many held-out samples there are, where that is known."""
+        """The number of held-out samples, if known."""
         return self._held_out.total
 
     def changed(self) -> bool:
-        """Whether a model's weights are others than those that were measured."""
+        """Whether a model's weights have changed since they were measured."""
         return self._meter.changed() or (self._speech is not None and self._speech.changed())
 
     def steps(
         self, label: int, edits: Mapping[str, Any], keys: Mapping[str, Any]
     ) -> Iterator[tuple[float, dict[str, Any]]]:
-        """How far it is, and the bars so far: for "target", "other" and "perplexity", under each
-        mask `[value, low, high]`, `None` where nothing is known.
+        """The share done and the bars so far, after each batch.
 
-        `edits` and `keys` are by "range" and "neuron"; equal keys stand for equal edits.
+        The bars "target", "other" and "perplexity" have `[value, low, high]` for each mask, `None`
+        where not known.
+
+        Args:
+            label: the index of the target class among the labels.
+            edits, keys: by "range" and "neuron"; equal keys stand for equal edits.
         """
         by_key = {keys[name]: edits[name] for name in edits}
-        places = {"base": "base", **keys}
+        key_by_mask = {"base": "base", **keys}
         share = 0.7 if self._speech is not None else 1.0
         bars: dict[str, Any] = {}
         done = 0
         for scores in self._meter.measuring(by_key):
             truth = scores["base"][1]
-            right = np.stack([scores[places[name]][0] for name in MASKS])
-            mine = truth == self.classes[label]
+            right = np.stack([scores[key_by_mask[name]][0] for name in MASKS])
+            target = truth == self.classes[label]
             done = len(truth)
-            bars = {"target": _bars(right, mine), "other": _bars(right, ~mine)}
+            bars = {"target": _bars(right, target), "other": _bars(right, ~target)}
             bars |= {"samples": done, "of": self.total or done, "note": self._notes()}
             yield share * done / max(done, self.total or done), bars
         if self._speech is None:
             return
         for scores in self._speech.measuring(by_key):
-            nats = np.stack([scores[places[name]][0] for name in MASKS])
+            nats = np.stack([scores[key_by_mask[name]][0] for name in MASKS])
             about = {"perplexity": _perplexity(nats, scores["base"][1]), "note": self._notes()}
             yield 0.85, {**bars, **about}
 
     def _notes(self) -> str:
-        """Why passes are full ones, where they are."""
+        """Why passes run the whole model, where they do."""
         notes = (self._passes.note, self._speaks and self._speaks.note)
         return "; ".join(dict.fromkeys(f"full passes: {note}" for note in notes if note))
 

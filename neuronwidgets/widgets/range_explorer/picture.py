@@ -1,4 +1,4 @@
-"""One neuron's classes as RangeExplorer's views get them: `_picture` and `_examples`."""
+"""The messages `picture` and `examples` of RangeExplorer: the classes of one neuron."""
 
 from __future__ import annotations
 
@@ -11,24 +11,34 @@ from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.subsample import between_ends
 from neuronwidgets.intervals.ranges import Ranges
 from neuronwidgets.intervals.rules import EXTREME, SCORES, STEPS
-from neuronwidgets.widgets.base.previews import pack_faces
+from neuronwidgets.widgets.base.previews import pack_previews
 from neuronwidgets.widgets.protocol.buffers import pack
 
 MOST_VALUES = 40_000
-"""Of more samples, so many stand for all: of each class as many, evenly spread."""
+"""The most activations that are sent; of more, the same number of each class, evenly spaced."""
 THIN = 20_000
-"""As `MOST_VALUES`, where there are many classes."""
-ALONE = "It has a single sample, so it has no range: two are needed."
-FACES = 240
-FACES_EACH = 24
+"""`MOST_VALUES` for many classes."""
+SINGLE = "It has a single sample, so it has no range: two are needed."
+PREVIEWS = 240
+"""The most examples of all classes together."""
+PREVIEWS_EACH = 24
+"""The most examples of one class."""
 MANY = 60
-"""Of more classes only one has examples in the view: the one that is chosen."""
+"""Of more classes, only the chosen one has examples in the view."""
 BAR = np.arange(0, int(EXTREME) * STEPS + 1, 5)
-"""Widths for which the view knows how dense a discriminative range is at least."""
+"""Widths, in hundredths of tau, for which the view knows the least density of a discriminative
+range."""
 
 
 class Pictures:
-    """Makes the picture of any neuron."""
+    """Makes the picture of any neuron.
+
+    Args:
+        acts: labelled activations.
+        found: their ranges.
+        colors: one for each class.
+        what: what a class is: "label" or "concept".
+    """
 
     def __init__(
         self, acts: Activations, found: Ranges, colors: tuple[str, ...], what: str
@@ -47,12 +57,12 @@ class Pictures:
 
     @property
     def many(self) -> bool:
-        """Whether the examples are of one class."""
+        """Whether only one class has examples."""
         return len(self._members) > MANY
 
     @own_modes()
     def pack(self, neuron: int) -> bytes:
-        """The `picture` message. What is in it grows with the number of classes, not its square."""
+        """The `picture` message. Its size grows with the number of classes, not with its square."""
         acts, found = self._acts, self._ranges.of_neuron(neuron)
         values = acts.values[:, neuron]
         total = sum(map(len, self._members))
@@ -61,7 +71,7 @@ class Pictures:
         kept = [between_ends(self._ordered(c, values), most) for c in range(len(self._members))]
         magnitude = self._ranges.magnitude
         rank = 1 + (magnitude > magnitude[:, neuron : neuron + 1]).sum(axis=1)
-        why = ["" if len(members) > 1 else ALONE for members in self._members]
+        why = ["" if len(members) > 1 else SINGLE for members in self._members]
         peak = found.densities[:, 0].max(axis=1, keepdims=True)
         return pack(
             {
@@ -101,15 +111,15 @@ class Pictures:
             others = np.flatnonzero((self._class_of >= 0) & (self._class_of != label))
             others = others[np.argsort(values[others], kind="stable")]
             shown = [
-                between_ends(self._ordered(label, values), FACES_EACH),
-                between_ends(others, FACES_EACH),
+                between_ends(self._ordered(label, values), PREVIEWS_EACH),
+                between_ends(others, PREVIEWS_EACH),
             ]
         else:
-            each = min(FACES_EACH, FACES // len(classes))
+            each = min(PREVIEWS_EACH, PREVIEWS // len(classes))
             shown = [between_ends(self._ordered(c, values), each) for c in classes]
         rows = np.unique(np.concatenate(shown))
         rows = rows[np.argsort(values[rows], kind="stable")]
-        tensors, about = pack_faces(self._acts.samples, rows.tolist(), {})
+        tensors, about = pack_previews(self._acts.samples, rows.tolist(), {})
         return pack(
             {
                 **tensors,
@@ -120,7 +130,7 @@ class Pictures:
         )
 
     def _ordered(self, label: int, values: np.ndarray) -> np.ndarray:
-        """The samples of a class, by activation."""
+        """The samples of a class in the order of their activation."""
         members = self._members[label]
         return members[np.argsort(values[members], kind="stable")]
 

@@ -1,4 +1,4 @@
-"""The masks on RangeExplorer's screen."""
+"""The masks that RangeExplorer shows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ def masks(
     found: Ranges, label: str, neuron: int, tau: float, rule: str, top: float | None,
     drawn: np.ndarray, to: Replacement,
 ) -> dict[str, NeuronEdit]:  # fmt: skip
-    """The range mask and the neuron mask: of the label's salient neurons, a share `top`; without,
-    of `neuron` alone. `drawn`, `P x 2`, is the range that the user drew on `neuron`; `P` 0: none.
+    """The range mask and the neuron mask of a label.
+
+    Args:
+        found: the ranges of all neurons.
+        label, neuron, tau, rule, to: what is chosen on the screen.
+        top: the share of the label's salient neurons to edit; `None`: only `neuron`.
+        drawn: float64 `P x 2`, the range that the user drew on `neuron`; `P` is 0 without one.
     """
     index = np.array([neuron])
     if top is not None:
@@ -37,7 +42,7 @@ def masks(
 
 
 def pieces(edges: Sequence[float | None]) -> np.ndarray:
-    """`[low, high, low, high ...]`, `None` for open ends -> `P x 2`."""
+    """`[low, high, low, high ...]`, `None` for open ends, as float64 `P x 2`."""
     ends = np.array([np.nan if end is None else end for end in edges], np.float64)
     if len(ends):
         ends[0] = -np.inf if np.isnan(ends[0]) else ends[0]
@@ -46,17 +51,17 @@ def pieces(edges: Sequence[float | None]) -> np.ndarray:
 
 
 def key_of(edit: NeuronEdit) -> bytes:
-    """Equal for equal masks."""
+    """A key that is equal for equal masks."""
     return b"".join(part.tobytes() for part in (edit.neurons, edit.low, edit.high))
 
 
-def _with(edit: NeuronEdit, place: int, drawn: np.ndarray) -> NeuronEdit:
-    """An edit with other pieces for one of its neurons."""
+def _with(edit: NeuronEdit, row: int, drawn: np.ndarray) -> NeuronEdit:
+    """An edit with other pieces for the neuron in `row`."""
     wide = max(edit.low.shape[1], len(drawn))
     low, high = (
         np.pad(ends, ((0, 0), (0, wide - ends.shape[1])), constant_values=np.nan)
         for ends in (edit.low, edit.high)
     )
-    low[place], high[place] = np.nan, np.nan
-    low[place, : len(drawn)], high[place, : len(drawn)] = drawn.T
+    low[row], high[row] = np.nan, np.nan
+    low[row, : len(drawn)], high[row, : len(drawn)] = drawn.T
     return replace(edit, low=low, high=high)

@@ -1,4 +1,4 @@
-"""What the data says of a neuron as a whole: where to cut it, and its scores."""
+"""Suggested cuts and scores of one split."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ from neuronwidgets.concepts.scores import SCORES, Column, Neurons
 from neuronwidgets.concepts.scores.polysemanticity import check_draws
 from neuronwidgets.concepts.scores.registry import Score
 from neuronwidgets.concepts.split import Split
-from neuronwidgets.concepts.suggest import MOST_DRAWN, QUICK, check_kinds, suggesting
+from neuronwidgets.concepts.suggest import QUICK, suggesting
 from neuronwidgets.core.steps import mapped
-from neuronwidgets.widgets.base.jobs import Progress, Steps
-
-PATIENCE = 0.3
-"""Seconds of work that nobody needs to be told of."""
-
-
-def later() -> None:
-    """Among steps: what follows can wait until the first picture is on the screen."""
+from neuronwidgets.widgets.base.jobs import Progress, Publish, Steps, later
+from neuronwidgets.widgets.base.pace import PACE, Pace
+from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
 
 
 class Assessment:
-    """Suggested cuts and scores of one split: the gaps at once, the others in steps."""
+    """Suggested cuts and scores of one split: the quick ones at once, the others in steps.
 
-    def __init__(self, split: Split) -> None:
-        self.split = split
-        usual = check_kinds(None, len(split.index))
-        self._suggested = split.suggest([kind for kind in QUICK if kind in usual])
+    Attributes:
+        done: whether all of them are known.
+    """
+
+    def __init__(self, split: Split, pace: Pace = PACE, limits: Limits = LIMITS) -> None:
+        self.split, self._pace, self._limits = split, pace, limits
+        self._kinds = limits.kinds(len(split.index))
+        self._suggested = split.suggest([kind for kind in QUICK if kind in self._kinds])
         self._scores: list[dict[str, Any]] = []
         self.done = False
 
     def suggestions(self) -> list[dict[str, Any]]:
-        """The suggested cuts, as the trait has them."""
+        """The suggested cuts: the trait `_suggestions`."""
         return [
             {
                 "threshold": s.threshold,
@@ -46,54 +45,56 @@ class Assessment:
         ]
 
     def scores(self) -> list[dict[str, Any]]:
-        """The scores at the suggested cut, as the trait has them; at first none."""
+        """The scores at the suggested cut: the trait `_scores`; empty until they are known."""
         return list(self._scores)
 
     def steps(self, publish: Callable[[], None]) -> Steps:
-        """Compare the cuts, then score the neuron, without a word if that takes no time."""
+        """Compare the cuts, then score the neuron. Report progress only if that takes time."""
         if self.done:
             return
         yield later
         began = time.perf_counter()
 
-        def said(share: float, text: str) -> Progress | Callable[[], None]:
-            return Progress(share, text) if time.perf_counter() - began > PATIENCE else later
+        def progress(share: float, text: str) -> Progress | Publish:
+            slow = time.perf_counter() - began > self._pace.silent
+            return Progress(share, text) if slow else later
 
         compared = yield from mapped(
-            suggesting(self.split), lambda share: said(share, "comparing the cuts")
+            suggesting(self.split, self._kinds),
+            lambda share: progress(share, "comparing the cuts"),
         )
 
-        # Kept as it is published: a job whose place was taken publishes nothing.
+        # Kept when published: a job that was replaced publishes nothing.
         def show_cuts() -> None:
             self._suggested = compared
             publish()
 
         yield show_cuts
-        found: list[dict[str, Any]] = []
+        scores: list[dict[str, Any]] = []
         neurons = Neurons.of(self.split.cut())
         for i, name in enumerate(list(SCORES)):
-            yield said(i / len(SCORES), "scoring the neuron")
-            found += _scored(neurons, name)
+            yield progress(i / len(SCORES), "scoring the neuron")
+            scores += _scored(neurons, name, self._limits)
 
         def show_scores() -> None:
-            self._scores, self.done = found, True
+            self._scores, self.done = scores, True
             publish()
 
         yield show_scores
 
 
-def _scored(neurons: Neurons, name: str) -> list[dict[str, Any]]:
-    """What one score has to say, but for what is not a number."""
+def _scored(neurons: Neurons, name: str, limits: Limits) -> list[dict[str, Any]]:
+    """The finite values of one score."""
     score = SCORES[name]
     if score.labels and neurons.acts.labels is None:
         return []
-    # Of more no null is drawn: it would take seconds, which nothing could stop.
+    # A null of more samples takes seconds in one step, which nothing could stop.
     n = neurons.index.shape[1]
-    few = n <= MOST_DRAWN or "draws" not in score.settings
+    few = n <= limits.draws or "draws" not in score.settings
     try:
         values = score(neurons, **({} if few else {"draws": 0}))
     except (RuntimeError, ValueError) as error:
-        # Somebody's own score must not take the others with it.
+        # A user's own score that fails must not end the others.
         return [_row(name, score.columns[name], None, str(error), True)]
     return [
         _row(key, column, float(values[key][0]), _about(column, score, n), key == name)

@@ -1,4 +1,4 @@
-"""What the cards of a split say of its clusters, gathered while the drag rests."""
+"""The evidence on the cards of a split, gathered while the drag rests."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.refine import refine
 from neuronwidgets.concepts.retrieval import normalized
 from neuronwidgets.concepts.split import Split
-from neuronwidgets.concepts.suggest import MOST_SAMPLES, resamples_of
+from neuronwidgets.concepts.suggest import resamples_of
 from neuronwidgets.core.steps import mapped
 from neuronwidgets.display.palette import COLORS
-from neuronwidgets.widgets.base.jobs import Progress, Steps
-from neuronwidgets.widgets.base.previews import Text, cut_text, pack_faces
+from neuronwidgets.widgets.base.jobs import Progress, Steps, later
+from neuronwidgets.widgets.base.pace import PACE, Pace
+from neuronwidgets.widgets.base.previews import Text, cut_text, pack_previews
 from neuronwidgets.widgets.protocol.buffers import pack
-from neuronwidgets.widgets.split_explorer.assessment import Assessment, later
-from neuronwidgets.widgets.split_explorer.keywords import Words
+from neuronwidgets.widgets.split_explorer.assessment import Assessment
+from neuronwidgets.widgets.split_explorer.keywords import Keywords
+from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
 from neuronwidgets.widgets.split_explorer.retrieved import Retrieval, Retrieved, shown
 
 if TYPE_CHECKING:
@@ -27,42 +29,52 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """Samples on a strip of a card."""
-ALL_FACES = 1000
-"""Up to so many top samples are sent with their faces; of more, each concept's exemplars."""
+ALL_PREVIEWS = 1000
+"""Up to so many top samples are sent with their previews; of more, each concept's exemplars."""
 PREFETCH = 256
-"""Trees with at most so many possible concepts have all of them looked up ahead."""
+"""Up to so many possible concepts of a tree are all looked up ahead."""
 CHUNK = 16
+"""Texts read token by token between two steps."""
 
 
 class Evidence:
-    """The evidence for one split: grows as the user moves, and is packed for the views.
+    """The evidence for one split: grows as the user drags, and is packed for the views.
 
-    Texts are read token by token where the activations lack it, unless `reads` is false.
+    Args:
+        split: what it is about.
+        truth: the true features of the layer, if known.
+        reads: whether the model may read texts token by token where the activations lack that.
     """
 
-    def __init__(self, split: Split, truth: Truth | None = None, reads: bool = True) -> None:
-        self.split = split
-        self.reads = reads
-        self.truth = truth
-        self.retrieval = Retrieval(split)
+    def __init__(
+        self,
+        split: Split,
+        truth: Truth | None = None,
+        reads: bool = True,
+        pace: Pace = PACE,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.split, self.reads, self.truth = split, reads, truth
+        self._limits = limits
+        self.retrieval = Retrieval(split, pace)
         self._retrieved: dict[int, Retrieved] = {}
         self._recurs: dict[int, float] = {}
         self._texts: dict[int, Text] = {}
-        self._sent = self._tree_faces()
+        self._sent = self._tree_previews()
         self._extra: set[int] = set()
         self._refined: set[int] = set()
         tree = split.tree
         self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
-        self.assessment = Assessment(split)
-        self.words = Words(split)
+        self.assessment = Assessment(split, pace, limits)
+        self.keywords = Keywords(split, pace)
 
-    # What the views get
+    # Messages to the views
 
     def pack_tree(self) -> bytes:
         """The `tree` message."""
         split, acts, tree = self.split, self.split.acts, self.split.tree
         along = acts.along(split.direction if split.neuron is None else split.neuron)
-        faces, about = pack_faces(acts.samples, sorted(self._sent - self._later), self._texts)
+        previews, about = pack_previews(acts.samples, sorted(self._sent - self._later), self._texts)
         tensors = {
             "merge": tree.children,
             "height": tree.merge_heights,
@@ -70,7 +82,7 @@ class Evidence:
             "activation": split.activations.astype(np.float32),
             "map": split.map,
             "color": split.colors,
-            **faces,
+            **previews,
         }
         if split.points is not None:
             about["elsewhere"] = True
@@ -101,7 +113,7 @@ class Evidence:
                 "range": [float(along.min()), float(along.max())],
                 "suggested": split.suggested,
                 "palette": list(COLORS),
-                "words": self.words.able,
+                "words": self.keywords.able,
                 **about,
             },
         )
@@ -109,39 +121,39 @@ class Evidence:
     def pack_evidence(self) -> bytes:
         """The `evidence` message."""
         nodes = list(self._retrieved)
-        found = [self._retrieved[n] for n in nodes]
-        rows = shown(found, SHOWN) | self._refined | self._extra | set(self._texts)
+        retrieved = [self._retrieved[n] for n in nodes]
+        rows = shown(retrieved, SHOWN) | self._refined | self._extra | set(self._texts)
         fresh = sorted((rows - self._sent) | self._later)
-        faces, about = pack_faces(self.split.acts.samples, fresh, self._texts)
-        words = [self.words.of(n) for n in nodes]
+        previews, about = pack_previews(self.split.acts.samples, fresh, self._texts)
+        keywords = [self.keywords.of(n) for n in nodes]
         return pack(
             {
                 "node": np.asarray(nodes, np.int32),
-                **self.retrieval.pack(found),
+                **self.retrieval.pack(retrieved),
                 "recurs": np.array([self._recurs.get(n, np.nan) for n in nodes], np.float32),
                 **self.retrieval.pack_chance(),
-                **faces,
+                **previews,
             },
-            {"words": words, **about},
+            {"words": keywords, **about},
         )
 
     def pack_refinement(
         self,
-        labels: np.ndarray,
+        assignment: np.ndarray,
         marks: np.ndarray,
         nodes: np.ndarray,
-        found: list[Retrieved],
+        retrieved: list[Retrieved],
         threshold: float,
         vectors: np.ndarray,
     ) -> bytes:
-        """The `refinement` message; the faces that it needs are in the next `evidence`."""
-        self._refined = shown(found, SHOWN)
-        tensors = self.retrieval.pack(found)
+        """The `refinement` message; the previews that it needs are in the next `evidence`."""
+        self._refined = shown(retrieved, SHOWN)
+        tensors = self.retrieval.pack(retrieved)
         if self.truth is not None:
             tensors["truth"] = self.truth.cosines(self.split, vectors)
         return pack(
             {
-                "concept": labels.astype(np.int32),
+                "concept": assignment.astype(np.int32),
                 "mark": marks.astype(np.int8),
                 "node": nodes.astype(np.int32),
                 **tensors,
@@ -151,20 +163,24 @@ class Evidence:
 
     @property
     def _later(self) -> set[int]:
-        """Rows whose faces come with the evidence instead of the tree: texts, which are read on."""
+        """Rows whose previews come with the evidence: texts, which are still being read."""
         return self._sent if self.split.acts.samples.kind == "text" else set()
 
-    # What gathers it
+    # Gathering
 
     def lacks(self, nodes: Sequence[int]) -> bool:
-        """Whether there is anything left to gather for `nodes`."""
-        found = all(n in self._retrieved for n in nodes)
-        judged = not self.retrieval.lacks_chance() and not self._lacks_recurring()
-        said = self.assessment.done and not (self.reads and self.words.lacks(nodes))
-        return not (found and judged and said) or bool(self._unread(nodes))
+        """Whether anything is left to gather for `nodes`."""
+        return (
+            any(n not in self._retrieved for n in nodes)
+            or self.retrieval.lacks_chance()
+            or self._lacks_recurring()
+            or not self.assessment.done
+            or (self.reads and self.keywords.lacks(nodes))
+            or bool(self._unread(nodes))
+        )
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
-        """Gather what `nodes` retrieve, then what any other possible concept would, and publish."""
+        """Gather the evidence for `nodes`, then for all other possible concepts, and publish it."""
         wanted = [n for n in nodes if n not in self._retrieved]
         if len(self._possible) <= PREFETCH:
             others = self._possible.tolist()
@@ -172,7 +188,7 @@ class Evidence:
         if wanted:
             gathered = yield from self.retrieval.of([self.split.tree.samples_of(n) for n in wanted])
 
-            # Kept as it is published: a job whose place was taken publishes nothing.
+            # Kept when published: a job that was replaced publishes nothing.
             def show() -> None:
                 self._retrieved.update(zip(wanted, gathered, strict=True))
                 self._extra |= self._exemplars(nodes) - self._sent
@@ -184,31 +200,36 @@ class Evidence:
         yield from self._read(self._unread(nodes), publish)
         yield from self.assessment.steps(publish)
         if self.reads:
-            yield from self.words.steps(nodes, publish)
+            yield from self.keywords.steps(nodes, publish)
         if len(self._possible) <= PREFETCH:
             possible = self._possible.tolist()
             if self.reads:
-                yield from self.words.steps(possible, publish)
+                yield from self.keywords.steps(possible, publish)
             yield from self._read(self._unread(possible), publish)
 
     def regroup(self, threshold: float) -> Any:
         """Steps that return the `refinement` message and the membership."""
         yield Progress(0.1, "k-means")
-        done = refine(self.split, threshold)
-        refined = Concepts.at(self.split, threshold).regrouped(done)
-        found = yield from self.retrieval.of(refined.groups)
-        marks = np.where(done.reassigned, 1, np.where(done.outlier, 2, 0)).astype(np.int8)
+        refinement = refine(self.split, threshold)
+        refined = Concepts.at(self.split, threshold).regrouped(refinement)
+        retrieved = yield from self.retrieval.of(refined.groups)
+        marks = np.where(refinement.reassigned, 1, np.where(refinement.outlier, 2, 0))
         packed = self.pack_refinement(
-            refined.assignment, marks, refined.nodes, found, threshold, refined.vectors
+            refined.assignment,
+            marks.astype(np.int8),
+            refined.nodes,
+            retrieved,
+            threshold,
+            refined.vectors,
         )
-        return packed, done
+        return packed, refinement
 
     def _lacks_recurring(self) -> bool:
-        few = len(self.split.index) <= MOST_SAMPLES
+        few = len(self.split.index) <= self._limits.pairs
         return few and len(self._possible) > 0 and not self._recurs
 
     def _recurring(self, publish: Callable[[], None]) -> Steps:
-        """Find how often each possible concept comes back from half of the samples."""
+        """Find how often each possible concept recurs in halves of the samples."""
         if not self._lacks_recurring():
             return
         split, nodes = self.split, self._possible.tolist()
@@ -234,7 +255,7 @@ class Evidence:
         )
 
     def _unread(self, nodes: Sequence[int]) -> list[int]:
-        """Texts on the cards of `nodes` that were not yet read token by token."""
+        """Rows of the texts on the cards of `nodes` that are not yet read token by token."""
         acts = self.split.acts
         if acts.samples.kind != "text" or not len(acts.samples.spans):
             return []
@@ -255,13 +276,13 @@ class Evidence:
                 yield publish
 
     def _token_values(self, rows: list[int]) -> list[np.ndarray]:
-        """For each text of `rows`, each token's activation; from the store where it has them."""
+        """The activation of each token of each text of `rows`, stored or computed."""
         acts, direction = self.split.acts, self.split.direction
         item, token = acts.samples.item, acts.samples.token
         if item is not None and token is not None:
-            mates = [np.flatnonzero(item == item[row]) for row in rows]
             out = []
-            for row, same in zip(rows, mates, strict=True):
+            for row in rows:
+                same = np.flatnonzero(item == item[row])
                 values = np.zeros(len(acts.samples.spans[item[row]]), np.float32)
                 values[token[same]] = acts.rows(same) @ direction
                 out.append(values)
@@ -282,16 +303,16 @@ class Evidence:
         best = (np.sort(tree.samples_of(n))[:SHOWN] for n in nodes)
         return {int(row) for members in best for row in index[members]}
 
-    def _tree_faces(self) -> set[int]:
-        """Rows whose faces travel with the tree."""
+    def _tree_previews(self) -> set[int]:
+        """Rows whose previews are sent with the tree."""
         split, tree = self.split, self.split.tree
-        if tree.n <= ALL_FACES:
+        if tree.n <= ALL_PREVIEWS:
             return set(split.index.tolist())
         big = np.flatnonzero(tree.size >= split.min_size)
         biggest = big[np.argsort(-tree.size[big], kind="stable")]
         rows = set(split.index[:SHOWN].tolist())
         for node in biggest:
             rows |= self._exemplars([int(node)])
-            if len(rows) >= ALL_FACES:
+            if len(rows) >= ALL_PREVIEWS:
                 break
         return rows

@@ -1,4 +1,4 @@
-"""The words that set a cluster's texts apart, for the cards."""
+"""The keywords of a cluster's texts, for the cards."""
 
 from __future__ import annotations
 
@@ -8,56 +8,58 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from neuronwidgets.concepts.split import Split
-from neuronwidgets.widgets.base.jobs import Progress, Steps
-from neuronwidgets.widgets.split_explorer.assessment import PATIENCE, later
+from neuronwidgets.widgets.base.jobs import Progress, Steps, later
+from neuronwidgets.widgets.base.pace import PACE, Pace
 
 TERMS = 3
-"""On a card."""
+"""Keywords on a card."""
 MOST, CHARACTERS = 1_000, 2_000
-"""Texts of the dataset to compare with, and what of each text is read: about a second's work."""
+"""The most texts of the dataset to compare with, and the most characters read of each: together
+about a second's work."""
 CHUNK = 25
+"""Texts read between two steps."""
 
 
-class Words:
-    """For each node of a split's tree: as `concepts.named("text")` names a cluster, whatever the
-    cut, from fewer texts.
+class Keywords:
+    """The keywords of each node of a split's tree: by the method of `concepts.named("text")`, from
+    fewer texts.
 
     Attributes:
         able: whether the samples are texts.
     """
 
-    def __init__(self, split: Split) -> None:
-        self.split = split
+    def __init__(self, split: Split, pace: Pace = PACE) -> None:
+        self.split, self._pace = split, pace
         self._of: dict[int, list[str]] = {}
         samples = split.acts.samples
-        # Tokens whose place in their texts is not known say nothing.
+        # A token has keywords only if its position in its text is known.
         self.able = samples.kind == "text" and (samples.token is None or len(samples.spans) > 0)
         self._read = False
 
     def of(self, node: int) -> list[str] | None:
-        """The words of a node, the strongest first; `None` where they were not looked for yet."""
+        """The keywords of a node, the strongest first; `None` until they are known."""
         return self._of.get(node)
 
     def lacks(self, nodes: Iterable[int]) -> bool:
-        """Whether there is anything left to find for `nodes`."""
+        """Whether keywords of some of `nodes` are still to be found."""
         return self.able and not all(node in self._of for node in nodes)
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
-        """Find the words of `nodes`, without a word of it if that takes no time."""
+        """Find the keywords of `nodes`. Report progress only if that takes time."""
         if not self.lacks(nodes):
             return
         if not self._read:
             yield from self._reading()
-        found = {}
+        keywords = {}
         for node in nodes:
             if node not in self._of:
-                found[node] = self._apart(node)
-                # Of a thousand long texts, all nodes take seconds.
+                keywords[node] = self._apart(node)
+                # All nodes of a thousand long texts take seconds.
                 yield later
 
-        # Kept as it is published: a job whose place was taken publishes nothing.
+        # Kept when published: a job that was replaced publishes nothing.
         def show() -> None:
-            self._of |= found
+            self._of |= keywords
             publish()
 
         yield show
@@ -69,14 +71,14 @@ class Words:
         self._reader = Reader(self.split, most=MOST, characters=CHARACTERS)
         for i, share in enumerate(self._reader.reading()):
             if i % CHUNK == 0:
-                patient = time.perf_counter() - began < PATIENCE
-                yield later if patient else Progress(share, "reading texts for their words")
+                quick = time.perf_counter() - began < self._pace.silent
+                yield later if quick else Progress(share, "reading texts for their keywords")
         self._read = True
 
     def _apart(self, node: int) -> list[str]:
         tree, reader = self.split.tree, self._reader
-        mine = np.zeros(tree.n, bool)
-        mine[tree.samples_of(node)] = True
-        own = reader.group(mine)
-        others = None if mine.all() else reader.group(~mine)
+        inside = np.zeros(tree.n, bool)
+        inside[tree.samples_of(node)] = True
+        own = reader.group(inside)
+        others = None if inside.all() else reader.group(~inside)
         return [reader.written[term] for term, *_ in reader.apart(own, others, TERMS)]

@@ -1,4 +1,4 @@
-"""What the clusters of a split retrieve from the whole dataset, beside what chance retrieves."""
+"""The samples that the clusters of a split retrieve, and those that random groups retrieve."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from neuronwidgets.concepts.control import draws_of
 from neuronwidgets.concepts.retrieval import directions, normalized, retrieving
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.steps import mapped
-from neuronwidgets.widgets.base.jobs import Progress, Steps
-from neuronwidgets.widgets.split_explorer.assessment import PATIENCE, later
+from neuronwidgets.widgets.base.jobs import Progress, Steps, later, pause
+from neuronwidgets.widgets.base.pace import PACE, Pace
 
 READINGS = ("cosine", "dot")
-"""Both are sent, so that a view can switch without the kernel."""
+"""How samples are retrieved. Both are sent, so that a view can switch without the kernel."""
 WIDTH = 20
-"""How many samples are retrieved for each cluster; the view shows the first of them."""
+"""Samples retrieved for each cluster; the view shows the first of them."""
 SIZES = 6
-"""For so many sizes of groups chance is measured; a concept's own is between two of them."""
+"""Group sizes for which chance is measured; a concept's own size is between two of them."""
 LIKELY = 0.95
-"""What this share of random groups has at most is said beside their mean."""
+"""The quantile of random groups that is shown beside their mean."""
 
 
 @dataclass(frozen=True, eq=False)
 class Retrieved:
-    """What one cluster retrieves by each of `R` readings.
+    """The samples that one cluster retrieves by each of `R` readings.
 
     Attributes:
         rows: int64 `R x WIDTH`, of the activations, best first.
@@ -44,10 +44,10 @@ class Retrieved:
 
 
 class Retrieval:
-    """Looks samples up for groups of a split's top samples."""
+    """Retrieves samples for groups of a split's top samples."""
 
-    def __init__(self, split: Split) -> None:
-        self.split = split
+    def __init__(self, split: Split, pace: Pace = PACE) -> None:
+        self.split, self._pace = split, pace
         self._chance: dict[str, np.ndarray] = {}
 
     @cached_property
@@ -68,7 +68,7 @@ class Retrieval:
         return mean
 
     def of(self, groups: Sequence[np.ndarray]) -> Generator[Any, None, list[Retrieved]]:
-        """Steps that return what each of `K` groups (places among the top samples) retrieves."""
+        """Steps that return what each of `K` groups (indices of top samples) retrieves."""
         split = self.split
         parts = [split.vectors[group] for group in groups]
         rows = yield from self._search(parts)
@@ -88,21 +88,21 @@ class Retrieval:
             vectors = np.zeros((len(parts), acts.shape[1]), np.float32)
             for vector, part in zip(vectors, parts, strict=True):
                 vector[:] = directions([part], mean, by)[0]
-                yield _replaceable
+                yield pause
             queries.append((vectors, by))
         steps, began = retrieving(acts, queries, mean, k=WIDTH), time.perf_counter()
 
         def said(share: float) -> Any:
-            long = time.perf_counter() - began > PATIENCE
-            return Progress(share, f"comparing {len(acts):,} samples") if long else _replaceable
+            long = time.perf_counter() - began > self._pace.silent
+            return Progress(share, f"comparing {len(acts):,} samples") if long else pause
 
-        found = yield from mapped(steps, said)
-        return [rows for rows, _ in found]
+        retrieved = yield from mapped(steps, said)
+        return [rows for rows, _ in retrieved]
 
     # Chance
 
     def lacks_chance(self) -> bool:
-        """Whether what chance retrieves is still to be measured; without labels it can't be."""
+        """Whether chance is still to be measured. Without labels it cannot be."""
         return self.split.acts.labels is not None and not self._chance
 
     def chance_steps(self, publish: Callable[[], None]) -> Steps:
@@ -123,7 +123,7 @@ class Retrieval:
                 share = (retrieved == label).mean(axis=3)
                 shares[..., i] = share.mean(axis=2), np.quantile(share, LIKELY, axis=2)
 
-        # Kept as it is published: a job whose place was taken publishes nothing.
+        # Kept when published: a job that was replaced publishes nothing.
         def show() -> None:
             self._chance = {
                 "chance_size": sizes.astype(np.int32),
@@ -143,39 +143,35 @@ class Retrieval:
 
     @cached_property
     def _labels(self) -> np.ndarray:
-        """The labels that a concept of these samples can be named after."""
+        """The labels that a concept of these samples can be named by."""
         assert self.split.labels is not None
         labels, counts = np.unique(self.split.labels, return_counts=True)
         # More than half of a concept's samples agree on its label.
         return labels[(labels >= 0) & (2 * counts > self.split.min_size)]
 
-    # What the views get
+    # Messages to the views
 
-    def pack(self, found: Sequence[Retrieved]) -> dict[str, np.ndarray]:
+    def pack(self, retrieved: Sequence[Retrieved]) -> dict[str, np.ndarray]:
         """The arrays of the `evidence` and the `refinement` message."""
         acts = self.split.acts
         width = min(WIDTH, len(acts))
-        rows = np.zeros((len(READINGS), len(found), width), np.int32)
-        percentile = np.zeros((len(READINGS), len(found)), np.float32)
-        for k, one in enumerate(found):
+        rows = np.zeros((len(READINGS), len(retrieved), width), np.int32)
+        percentile = np.zeros((len(READINGS), len(retrieved)), np.float32)
+        for k, one in enumerate(retrieved):
             rows[:, k], percentile[:, k] = one.rows, one.percentile
         label = np.full(rows.shape, -1) if acts.labels is None else acts.labels[rows]
         return {
             "retrieved": rows,
             "retrieved_label": label.astype(np.int32),
             "percentile": percentile,
-            "cosine": np.array([one.cosine for one in found], np.float32),
+            "cosine": np.array([one.cosine for one in retrieved], np.float32),
         }
 
     def pack_chance(self) -> dict[str, np.ndarray]:
-        """The arrays of the `evidence` message about chance; none before it is measured."""
+        """The arrays of the `evidence` message about chance; empty until it is measured."""
         return self._chance
 
 
-def _replaceable() -> None:
-    """Among steps: a newer job may take the place of this one here."""
-
-
-def shown(found: Iterable[Retrieved], most: int) -> set[int]:
-    """The rows that views show of what clusters retrieve."""
-    return {row for one in found for rows in one.rows for row in rows[:most].tolist()}
+def shown(retrieved: Iterable[Retrieved], most: int) -> set[int]:
+    """The retrieved rows that views show: the first `most` of each cluster and reading."""
+    return {row for one in retrieved for rows in one.rows for row in rows[:most].tolist()}

@@ -1,4 +1,4 @@
-"""Known directions of a layer's space, and which of them drive what a split is of."""
+"""True features of a layer, and which of them drive a split neuron."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Truth:
 
     @classmethod
     def of(cls, truth: Any, names: Any, neurons: int) -> Truth:
-        """What a user gave as `truth` and `truth_names`, checked."""
+        """The arguments `truth` and `truth_names` of SplitExplorer, checked."""
         rows = _responses(truth) if isinstance(truth, Run) else _matrix(truth)
         if rows.shape[1] != neurons:
             raise ValueError(
                 f"truth has {rows.shape[1]:,} dimensions and the layer {neurons:,} neurons: "
-                "directions of the layer's own space are needed."
+                "give directions of the layer's own space."
             )
         signed = isinstance(truth, Run) and truth.config.task == "absolute"
         titles = _titles(names, len(rows) // 2 if signed else len(rows))
@@ -90,13 +90,13 @@ def _matrix(truth: Any) -> np.ndarray:
         rows = rows.astype(np.float64)
     except (TypeError, ValueError):
         raise TypeError(
-            f"truth is a {type(truth).__name__} that is no matrix of numbers; a direction of the "
-            "layer's space in each row, or a toy.Run, is needed."
+            f"truth must be a matrix of numbers, a direction of the layer's space in each row, or "
+            f"a toy.Run, got a {type(truth).__name__}."
         ) from None
     if rows.ndim != 2 or 0 in rows.shape:
         raise ValueError(
-            f"truth has the shape {rows.shape}; features x neurons is needed, with at least one "
-            "of each."
+            f"truth must have the shape features x neurons, with at least one of each, got "
+            f"{rows.shape}."
         )
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
@@ -114,7 +114,7 @@ def _titles(names: Any, count: int) -> tuple[str, ...]:
     if names is None:
         return tuple(f"feature {i}" for i in range(count))
     if isinstance(names, str) or not isinstance(names, Sequence | np.ndarray):
-        raise TypeError(f"truth_names={names!r}; a list with a name for each feature is needed.")
+        raise TypeError(f"truth_names must be a list with a name for each feature, got {names!r}.")
     if len(names) != count:
         raise ValueError(f"truth_names has {len(names):,} names for {count:,} true features.")
     return tuple(str(name) for name in names)

@@ -1,4 +1,4 @@
-"""What a person gave to each split that was on the screen: its threshold and its names."""
+"""The threshold and the names that a user gave to each split."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from neuronwidgets.concepts.identity import Named, anchored, named
 from neuronwidgets.concepts.split import Split
 
 Names = dict[str, str]
-"""Tree node -> name, as the trait has it."""
+"""Tree node -> name: the trait `names`."""
 
 
-class Memory:
-    """Threshold and names by neuron, top, method and metric; they outlive their tree."""
+class UserState:
+    """Threshold and names by neuron, top, method and metric. They outlive their tree."""
 
     def __init__(self) -> None:
         self._given: dict[Any, tuple[float | None, Named]] = {}
         self._before: tuple[int, Tree, np.ndarray] | None = None
 
     def keep(self, split: Split, threshold: float | None, names: Mapping[str, str]) -> None:
-        """`threshold` is `None` where nobody has chosen one."""
+        """Keep what the user gave to a split; `threshold` is `None` if not chosen."""
         kept = named(split.tree, split.places, numbered(names))
         self._given[_key(split)] = threshold, kept
 
     def of(self, split: Split) -> tuple[float | None, Names]:
-        """What was given to a split, on its tree as it is now."""
+        """Threshold (`None` if not chosen) and names of a split, by the nodes of its tree."""
         threshold, kept = self._given.get(_key(split), (None, []))
         return threshold, _written(anchored(split, kept))
 
-    def replaced(self, serial: int, split: Split) -> None:
-        """`split` was on the screen as number `serial` and has been made anew."""
-        self._before = serial, split.tree, split.places
+    def replaced(self, version: int, split: Split) -> None:
+        """`split`, shown as `version`, is replaced by one of newer activations."""
+        self._before = version, split.tree, split.places
 
-    def late(self, serial: int, names: Mapping[str, str], split: Split) -> Names | None:
-        """Names given to what was on the screen as number `serial`, on `split`, which has taken
-        its place; `None` where that is too long ago."""
-        if self._before is None or self._before[0] != serial:
+    def late(self, version: int, names: Mapping[str, str], split: Split) -> Names | None:
+        """Names given to the picture `version`, by the nodes of `split`, which has replaced it;
+        `None` if `version` is older than that."""
+        if self._before is None or self._before[0] != version:
             return None
         _, tree, places = self._before
         nodes = {n: name for n, name in numbered(names).items() if n < len(tree.size)}
         return _written(anchored(split, named(tree, places, nodes)))
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget everything."""
         self._given.clear()
 
 
 def numbered(names: Mapping[str, str]) -> dict[int, str]:
-    """The trait's names by their nodes."""
+    """The names of the trait by node number."""
     return {int(node): name for node, name in names.items()}
 
 
@@ -59,6 +59,6 @@ def _written(names: Mapping[int, str]) -> Names:
     return {str(node): name for node, name in names.items()}
 
 
-def _key(made: Split) -> Any:
-    who = made.direction.tobytes() if made.neuron is None else made.neuron
-    return who, len(made.index), made.method, made.metric
+def _key(split: Split) -> Any:
+    target = split.direction.tobytes() if split.neuron is None else split.neuron
+    return target, len(split.index), split.method, split.metric

@@ -1,4 +1,4 @@
-"""A toy model's hidden layer as activations that say which features were there."""
+"""The hidden layer of a toy model as activations, labelled with the features of each sample."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy import Run
 
 SAMPLES = 4096
+"""Samples drawn: enough that a rare feature is in some of them."""
 MOST_NAMED = 4
+"""The most features that are named for a sample."""
 
 
 @own_modes()
 def activations(run: Run, count: int = SAMPLES) -> Activations:
-    """The neurons on `count` fresh samples; each shown as its features, strongest first, and
-    labelled with the strongest."""
+    """The neurons on `count` fresh samples.
+
+    Each sample is shown as its features, strongest first, and labelled with the strongest.
+    """
     v, _ = run.sample(count)
     *layers, _out = run.model().children()
     values = torch.as_tensor(v)

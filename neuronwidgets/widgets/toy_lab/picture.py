@@ -1,4 +1,4 @@
-"""Toy models as ToyLab's views get them: the `_picture` and `_checkpoints` messages."""
+"""The messages `_picture` and `_checkpoints` of ToyLab."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from neuronwidgets.toy import measures as m
 from neuronwidgets.widgets.protocol.buffers import pack
 
 NAMES = "AB"
+"""The names of the runs."""
 COLOR_OF = (COLORS[0], COLORS[6])
 LEVELS = 127
-MOST_STILLS = 1 << 24
-"""Cells of all checkpoints that are sent; of more, the earliest stay in the kernel."""
+"""Responses are sent as int8, in steps of `peak / LEVELS`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Still:
-    """How the neurons of one run stand at one step.
+    """The neurons of one run at one step.
 
     Attributes:
         step: steps done.
         A: float32 `k x N`, responses.
         bias: float32 `k`.
-        loss: mean training loss, as a share of the best linear map's; NaN where not known.
+        loss: mean training loss, as a share of the best linear map's; NaN if not known.
     """
 
     step: int
@@ -59,7 +59,7 @@ class Still:
 
     @cached_property
     def peak(self) -> float:
-        """The largest size of a response that is a number."""
+        """The largest absolute value of a finite response; 0 if there is none."""
         size = np.abs(self.A[np.isfinite(self.A)])
         return float(size.max()) if len(size) else 0.0
 
@@ -80,7 +80,7 @@ class Still:
 
 @dataclass(frozen=True, eq=False)
 class Now:
-    """One run as it is while it trains."""
+    """One run while it trains."""
 
     config: Config
     preset: str
@@ -91,10 +91,12 @@ class Now:
 
 
 def pack_picture(runs: Sequence[Now], kept: bool = False) -> bytes:
-    """The `_picture` message; if `kept`, each run's model is the last still of `_checkpoints`, and
-    not here a second time."""
+    """The `_picture` message.
+
+    If `kept`, each run's model is the last still of `_checkpoints` and is left out here.
+    """
     tensors: dict[str, np.ndarray] = {}
-    told = []
+    about = []
     for r, run in enumerate(runs):
         parts = {
             **({} if kept else run.still.tensors),
@@ -104,7 +106,7 @@ def pack_picture(runs: Sequence[Now], kept: bool = False) -> bytes:
             "log_bias": run.log.mean_bias,
         }
         tensors |= {f"{name}{r}": part for name, part in parts.items()}
-        told.append(
+        about.append(
             {
                 "name": NAMES[r],
                 "color": COLOR_OF[r],
@@ -118,35 +120,35 @@ def pack_picture(runs: Sequence[Now], kept: bool = False) -> bytes:
                 **run.still.meta,
             }
         )
-    return pack(tensors, {"runs": told})
+    return pack(tensors, {"runs": about})
 
 
-def pack_checkpoints(runs: Sequence[Run]) -> bytes:
-    """The `_checkpoints` message: every checkpoint of every run, or the latest that fit."""
-    each = MOST_STILLS // len(runs)
+def pack_checkpoints(runs: Sequence[Run], most: int) -> bytes:
+    """The `_checkpoints` message: all checkpoints of all runs, or the latest of `most` cells."""
+    each = most // len(runs)
     tensors: dict[str, np.ndarray] = {}
-    told = []
+    about = []
     for r, run in enumerate(runs):
         fits = max(1, each // (run.config.neurons * run.config.features))
         stills = stills_of(run, fits)
         for name in stills[0].tensors:
             tensors[f"{name}{r}"] = np.stack([still.tensors[name] for still in stills])
-        told.append({"stills": [still.meta for still in stills]})
-    return pack(tensors, {"runs": told})
+        about.append({"stills": [still.meta for still in stills]})
+    return pack(tensors, {"runs": about})
 
 
 def stills_of(run: Run, most: int) -> list[Still]:
-    """The last checkpoints of a run, and where it stands."""
+    """The last `most` checkpoints of a run."""
     loss = dict(zip(run.log.step.tolist(), run.log.loss.tolist(), strict=True))
     stills = []
     count = len(run.checkpoints)
-    for place in range(max(0, count - most), count):
-        at, step = run.at(place), int(run.checkpoints[place])
+    for i in range(max(0, count - most), count):
+        at, step = run.at(i), int(run.checkpoints[i])
         known = np.array(loss.get(step, np.nan))
         stills.append(Still(step, at.A, at.biases, float(run.relative(known))))
     return stills
 
 
 def number(value: Any) -> float | None:
-    """What JSON can carry: `None` for what is not finite."""
+    """A number that JSON can carry: `None` if it is not finite."""
     return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What ToyLab trains: presets, and what is too large to draw."""
+"""The configurations that ToyLab trains: presets, and limits of size."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from neuronwidgets.toy import PRESETS, Config
 from neuronwidgets.widgets.toy_lab.picture import NAMES
 
 SIZE = {"features": 64, "dims": 32, "neurons": 256, "batch": 512, "steps": 8704}
-"""Trains in half a minute on a laptop, and shows the paper's effect."""
+"""Trains in half a minute on a laptop and shows the paper's effect."""
 MOST_CELLS = 1 << 22
+"""The most responses of all runs that are drawn while they train."""
 MOST_EMBEDDED = 1 << 29
+"""The largest features x dims^2: the embedding of a larger model takes too long to make."""
 
 
 def preset_of(config: Config) -> str:
-    """The name of the preset that a configuration is, or ""."""
+    """The name of the preset that a configuration has; "" if none."""
     return next((n for n in reversed(PRESETS) if at_preset(n, config) == config), "")
 
 
 def at_preset(name: str, config: Config) -> Config:
-    """A configuration brought to a preset; the world, the optimiser and the seed stay."""
+    """A configuration with the knobs of a preset; its data, optimiser and seed stay."""
     if name not in PRESETS:
         raise ValueError(f"{name!r} is no preset; there are {', '.join(map(repr, PRESETS))}.")
     knobs = asdict(config)
@@ -31,13 +33,18 @@ def at_preset(name: str, config: Config) -> Config:
 
 
 def checked(configs: Any) -> tuple[Config, ...]:
-    """One or two configurations, or what is wrong with them."""
+    """One or two configurations.
+
+    Raises:
+        TypeError: something else.
+        ValueError: more than two, or too large ones.
+    """
     many = (configs,) if not isinstance(configs, Sequence) else tuple(configs)
     for config in many:
         if not isinstance(config, Config):
             raise TypeError(
-                f"a {type(config).__name__} is no configuration: neuronwidgets.toy.Config is "
-                "needed."
+                "configs must be one or two neuronwidgets.toy.Config, got a "
+                f"{type(config).__name__}."
             )
     if not 1 <= len(many) <= len(NAMES):
         raise ValueError(

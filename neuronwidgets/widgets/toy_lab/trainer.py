@@ -1,4 +1,4 @@
-"""The runs that ToyLab trains: who may train them, how far they are, and how they look."""
+"""The runs that ToyLab trains: who may train them, how far they are, how they look."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ from collections.abc import Sequence
 from neuronwidgets.toy import Config, Progress, Run, Training
 from neuronwidgets.widgets.toy_lab.picture import Now, Still, pack_checkpoints, pack_picture
 from neuronwidgets.widgets.toy_lab.presets import checked, preset_of
+from neuronwidgets.widgets.toy_lab.tuning import TUNING, Tuning
 
-SLICE = 0.02
-"""Seconds of training between two looks at whether to stop."""
 Slot = tuple[Training, int]
-"""A run's training, and its place there."""
+"""The training of a run, and its index there."""
 
 
-class Bench:
-    """One run or two, trained by turns by one job at a time: that of the newest era.
+class Trainer:
+    """One run or two, trained in turns by one job at a time: that of the newest era.
 
     Attributes:
         configs: what is trained.
     """
 
-    def __init__(self, configs: tuple[Config, ...], slots: Sequence[Slot]) -> None:
-        self.configs, self._slots = configs, list(slots)
+    def __init__(
+        self, configs: tuple[Config, ...], slots: Sequence[Slot], tuning: Tuning = TUNING
+    ) -> None:
+        self.configs, self._slots, self._tuning = configs, list(slots), tuning
         self._turn, self._era = threading.Lock(), 0
         self._pace: list[tuple[float, int]] = []
         self._relative = [run.relative for run in self.runs()]
 
     @classmethod
-    def fresh(cls, configs: tuple[Config, ...], device: str) -> Bench:
-        """All at step 0; runs of one shape are one batch."""
-        going = Training(configs, device=device)
-        return cls(configs, [(going, i) for i in range(len(configs))])
+    def fresh(cls, configs: tuple[Config, ...], device: str, tuning: Tuning = TUNING) -> Trainer:
+        """All runs at step 0; runs of one shape are one batch."""
+        training = Training(configs, device=device)
+        return cls(configs, [(training, i) for i in range(len(configs))], tuning)
 
-    def changed(self, which: int, config: Config | None, device: str) -> Bench:
-        """One run from the start with other knobs, or without it; the other stays as it is.
+    def changed(self, which: int, config: Config | None, device: str) -> Trainer:
+        """A trainer with run `which` from the start by `config`, or without it; the other run goes
+        on.
 
-        Nothing trains here any more. What is refused leaves this bench as it is.
+        This trainer does no step more. A configuration that is refused leaves it as it is.
         """
         wanted = list(self.configs)
         wanted[which : which + 1] = [] if config is None else [config]
@@ -48,48 +50,48 @@ class Bench:
         slots = self._slots[:]
         if which < len(slots):
             gone = slots[which][0]
-            # What has left its batch must not be trained on with it.
+            # A run that has left its batch must not be trained with it.
             slots = [(training.alone(i), 0) if training is gone and r != which else (training, i)
                      for r, (training, i) in enumerate(slots)]  # fmt: skip
         slots[which : which + 1] = fresh
-        return Bench(configs, slots)
+        return Trainer(configs, slots, self._tuning)
 
     def next_era(self) -> int:
-        """From here on a job that trains does no step more, whatever it was about to do."""
+        """Begin a new era: jobs of earlier ones train no further step."""
         with self._turn:
             self._era += 1
             self._pace.clear()
             return self._era
 
     def advance(self, until: int | None, era: int) -> bool:
-        """Whether there was a slice of training left to do, for the job of `era`."""
+        """Train a slice for the job of `era`. False if there was nothing left to do."""
         with self._turn:
             behind = self.behind(until) if era == self._era else []
             if not behind:
                 return False
             step, r = min(behind)
-            self._slots[r][0].advance(SLICE, until)
+            self._slots[r][0].advance(self._tuning.slice, until)
             self._pace.append((time.perf_counter(), step))
-            del self._pace[: -int(2 / SLICE)]
+            del self._pace[: -int(2 / self._tuning.slice)]
             return True
 
     @property
     def work(self) -> int:
-        """Products of a step forward of all runs."""
+        """Products of one forward step of all runs."""
         return sum(training.work for training in {training for training, _ in self._slots})
 
     @property
     def steps(self) -> list[int]:
-        """Steps done by each run."""
+        """The steps that each run has done."""
         return [int(p.step[i]) for p, i in self._progress()]
 
     @property
     def least(self) -> int:
-        """Steps of the run that is furthest behind."""
+        """The steps of the run that is furthest behind."""
         return min(self.behind(), default=(max(self.steps), 0))[0]
 
     def behind(self, until: int | None = None) -> list[tuple[int, int]]:
-        """The runs that are not at their end, or at `until`: their steps and places."""
+        """The steps and indices of the runs that are not at their end, or at `until`."""
         ends = [c.steps if until is None else min(c.steps, until) for c in self.configs]
         pairs = enumerate(zip(self.steps, ends, strict=True))
         return [(step, r) for r, (step, end) in pairs if step < end]
@@ -104,14 +106,17 @@ class Bench:
         with self._turn:
             return pack_picture(self._now())
 
-    def stills(self) -> tuple[bytes, bytes]:
-        """The `_picture` and `_checkpoints` messages of one moment."""
+    def stills(self) -> dict[str, bytes]:
+        """The traits `_picture` and `_checkpoints` of one moment."""
         with self._turn:
             runs = [progress.run(i) for progress, i in self._progress()]
-            return pack_picture(self._now(), kept=True), pack_checkpoints(runs)
+            return {
+                "_picture": pack_picture(self._now(), kept=True),
+                "_checkpoints": pack_checkpoints(runs, self._tuning.stills),
+            }
 
     def _progress(self) -> list[tuple[Progress, int]]:
-        return [(training.progress(), place) for training, place in self._slots]
+        return [(training.progress(), index) for training, index in self._slots]
 
     def _now(self) -> list[Now]:
         runs = []
@@ -123,7 +128,7 @@ class Bench:
         return runs
 
     def _speed(self) -> float:
-        """Steps per second, of the last second or two."""
+        """Steps per second, over the last one or two seconds."""
         if len(self._pace) < 2:
             return 0.0
         (began, first), (ended, last) = self._pace[0], self._pace[-1]

@@ -42,6 +42,7 @@ export function Controls({ state }: { state: State }) {
           step={0.01}
           label="width tau of the range"
           onValue={(value) => state.setTau(value)}
+          onPointerDown={state.hold}
         />
         <NumberField
           name="nw-number"

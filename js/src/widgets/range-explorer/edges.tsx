@@ -24,6 +24,7 @@ export function Edges({ state, data }: { state: State; data: RangesMessage }) {
     const [low, high] = [i & ~1, i | 1];
     const units = [low, high].map((at) => unitOf(state.pieces.value[at], domain));
     let edge = units[0] === units[1] ? -1 : i;
+    state.hold(event);
     taken(event, (moved) => {
       const way = moved.clientX - event.clientX;
       if (edge < 0 && way) edge = way < 0 ? low : high;

@@ -7,6 +7,7 @@ import { ALL, matrixOf, type Overlaps, shownWith } from "../../core/overlap";
 import { barAt, colorOf, countInside, type Pieces, rangeOf, sharesOf } from "../../core/ranges";
 import { domainOf } from "../../core/ridges";
 import { ordinal, percent } from "../../core/scale";
+import { gripsOf } from "../../model/grips";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import {
@@ -16,6 +17,7 @@ import {
   readRanges,
 } from "../../protocol/ranges";
 import type {
+  CaptureProgress,
   Completions,
   MaskSetting,
   Measure,
@@ -48,7 +50,12 @@ function denser(ratio: number): string {
 }
 
 export function createState(model: Model, lifetime: AbortSignal) {
-  const trait = traitsOf<RangeExplorerTraits>(model, lifetime);
+  const grips = gripsOf(model, lifetime, {
+    same: () => neuron.value === model.get("neuron"),
+    keep: () => (custom.value ? edges.set(edges.value) : tau.set(tau.value)),
+    update: () => trait.update(),
+  });
+  const trait = traitsOf<RangeExplorerTraits>(model, lifetime, grips.waits);
   const neuron = trait("neuron");
   const label = trait("label");
   const tau = trait("tau");
@@ -58,7 +65,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const alone = trait("alone");
   const selection = trait("selection");
   const can = trait("can");
-  const status = trait("status");
+  const status = trait("status", "always");
+  const reading = trait("reading", "always");
   const measured = trait("measure");
   const completed = trait("completions");
   const prompt = trait("prompt");
@@ -191,6 +199,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
     examples,
     said,
     salience,
+
+    /** The progress of the capture; null where there is none. */
+    reading: computed(() => ("state" in reading.value ? (reading.value as CaptureProgress) : null)),
+
+    /** While a hand holds an edge or the slider, a newer picture from the kernel does not move it. */
+    hold: grips.hold,
 
     select(c: number) {
       if (c !== label.value) follow({ label: c });

@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { themeOf } from "../../model/theme";
 import { Empty } from "../../view/empty";
 import { Frame } from "../../view/frame";
+import { ReadingLine } from "../../view/reading";
 import { StatusBar } from "../../view/status";
 import { Completions } from "./completions";
 import { Controls } from "./controls";
@@ -27,6 +28,7 @@ interface Props {
 export function RangeExplorer({ state, root, lifetime }: Props) {
   const theme = useMemo(() => themeOf(root, lifetime), []);
   const data = state.data.value;
+  const reading = state.reading.value;
   // Without bars there is room beside the ridges.
   const narrow = !state.can.value.measure;
   const overlap = data && <Overlap state={state} data={data} theme={theme} />;
@@ -34,6 +36,9 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
   return (
     <Frame label="Range explorer" accent={state.accent.value}>
       {data && <RangesHeader state={state} data={data} />}
+      {reading && (
+        <ReadingLine reading={reading} onStop={() => state.request({ type: "capture.cancel" })} />
+      )}
       <StatusBar status={state.status.value} onCancel={cancel} />
       {data ? (
         <>

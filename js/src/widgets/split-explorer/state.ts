@@ -5,7 +5,8 @@ import { type Recovery, recoveryOf } from "../../core/recovery";
 import { sharedOf, UNSTABLE } from "../../core/retrieved";
 import { between, fromUnit, toUnit } from "../../core/scale";
 import { members, nodeAt, rootOf, topOf } from "../../core/tree";
-import { change, type Model, perFrame, traitsOf } from "../../model/model";
+import { gripsOf } from "../../model/grips";
+import { type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import type {
   CaptureProgress,
@@ -29,20 +30,19 @@ export interface Hover {
   key?: string | undefined;
 }
 
-const ENDS = ["pointerup", "pointercancel"] as const;
-
 export type State = ReturnType<typeof createState>;
 
 export function createState(model: Model, lifetime: AbortSignal) {
-  const held = new Set<number>();
-  /** Whether newer data of the same split must wait until the hand releases the line. */
-  const updateWaits = () =>
-    held.size > 0 &&
-    neuron.value === model.get("neuron") &&
-    top.value === model.get("top") &&
-    method.value === model.get("method") &&
-    metric.value === model.get("metric");
-  const trait = traitsOf<SplitExplorerTraits>(model, lifetime, updateWaits);
+  const grips = gripsOf(model, lifetime, {
+    same: () =>
+      neuron.value === model.get("neuron") &&
+      top.value === model.get("top") &&
+      method.value === model.get("method") &&
+      metric.value === model.get("metric"),
+    keep: () => threshold.set(threshold.value),
+    update: () => trait.update(),
+  });
+  const trait = traitsOf<SplitExplorerTraits>(model, lifetime, grips.waits);
   const neuron = trait("neuron");
   const top = trait("top");
   const method = trait("method");
@@ -125,24 +125,6 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   const setThreshold = perFrame<number>(lifetime, (value) => threshold.set(value));
 
-  const hold = (event: PointerEvent) => {
-    const grip = event.pointerId;
-    held.add(grip);
-    change(model, { _held: true });
-    const release = (released: PointerEvent) => {
-      if (released.pointerId !== grip) return;
-      for (const name of ENDS) window.removeEventListener(name, release, true);
-      const same = updateWaits();
-      held.delete(grip);
-      // The line stays where the hand left it, whatever came meanwhile.
-      if (same) threshold.set(threshold.value);
-      change(model, { _held: held.size > 0 });
-      trait.update();
-    };
-    for (const name of ENDS)
-      window.addEventListener(name, release, { capture: true, signal: lifetime });
-  };
-
   const rowsOf = (samples: Iterable<number>): Set<number> => {
     const row = data.value?.row;
     return new Set(row ? Array.from(samples, (sample) => row[sample]) : []);
@@ -181,7 +163,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     reading: computed(() => ("state" in reading.value ? (reading.value as CaptureProgress) : null)),
 
     /** While a hand holds the line, a newer picture from the kernel does not move it. */
-    hold,
+    hold: grips.hold,
 
     /** Move the line, at most once per frame. */
     setThreshold,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.widgets.base.previews import SEGMENTS, TILE, cut_text, pack_faces, plain_text
+from neuronwidgets.widgets.base.previews import SEGMENTS, TILE, cut_text, pack_previews, plain_text
 
 
 def opened(atlas: np.ndarray) -> np.ndarray:
@@ -20,7 +20,7 @@ def opened(atlas: np.ndarray) -> np.ndarray:
 def test_small_pictures_come_back_pixel_for_pixel(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(7)]
-    tensors, about = pack_faces(Samples(7, images=images), [6, 2, 3], {})
+    tensors, about = pack_previews(Samples(7, images=images), [6, 2, 3], {})
     tile = about["tile"]
     sheet = opened(tensors["atlas"])
     assert tensors["face"].tolist() == [6, 2, 3]
@@ -37,7 +37,7 @@ def test_small_pictures_come_back_pixel_for_pixel(shape: tuple[int, ...]) -> Non
 
 def test_large_pictures_shrink_and_keep_their_shape() -> None:
     wide = np.zeros((200, 400, 3), np.uint8)
-    tensors, about = pack_faces(Samples(1, images=[wide]), [0], {})
+    tensors, about = pack_previews(Samples(1, images=[wide]), [0], {})
     assert about["tile"]["side"] == TILE
     assert opened(tensors["atlas"]).shape == (TILE, TILE, 3)
     assert len(tensors["atlas"]) < 5000
@@ -46,17 +46,17 @@ def test_large_pictures_shrink_and_keep_their_shape() -> None:
 def test_figures_on_black_are_ink() -> None:
     figure = np.zeros((28, 28), np.uint8)
     figure[10:20, 10:20] = 255
-    assert pack_faces(Samples(1, images=[figure]), [0], {})[1]["tile"]["ink"] is True
-    assert pack_faces(Samples(1, images=[255 - figure]), [0], {})[1]["tile"]["ink"] is False
+    assert pack_previews(Samples(1, images=[figure]), [0], {})[1]["tile"]["ink"] is True
+    assert pack_previews(Samples(1, images=[255 - figure]), [0], {})[1]["tile"]["ink"] is False
     scan = np.zeros((64, 64), np.uint8)
-    assert pack_faces(Samples(1, images=[scan]), [0], {})[1]["tile"]["ink"] is False
+    assert pack_previews(Samples(1, images=[scan]), [0], {})[1]["tile"]["ink"] is False
 
 
 def test_nothing_to_show() -> None:
-    tensors, about = pack_faces(Samples(3), [0, 1], {})
+    tensors, about = pack_previews(Samples(3), [0, 1], {})
     assert about == {"kind": "none"}
     assert len(tensors["face"]) == 0
-    assert pack_faces(Samples(3, texts=["a", "b", "c"]), [], {})[1]["kind"] == "text"
+    assert pack_previews(Samples(3, texts=["a", "b", "c"]), [], {})[1]["kind"] == "text"
 
 
 def test_a_text_is_cut_at_its_tokens() -> None:

@@ -1,4 +1,4 @@
-"""The words on the cards."""
+"""The keywords on the cards."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 import neuronwidgets as nw
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.widgets.base.jobs import Progress, take
-from neuronwidgets.widgets.split_explorer import keywords as _words
-from neuronwidgets.widgets.split_explorer.assessment import later
+from neuronwidgets.widgets.base.jobs import Progress, later, take
+from neuronwidgets.widgets.base.pace import Pace
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
-from neuronwidgets.widgets.split_explorer.keywords import Words
+from neuronwidgets.widgets.split_explorer.keywords import Keywords
+from neuronwidgets.widgets.split_explorer.limits import Limits
 
 FILLER = ("the", "of", "a", "in", "was", "and", "one", "by")
 KINDS = ("blue whale", "red lorry", "naïve 村")
@@ -39,7 +39,7 @@ def made(samples: Any, kind: np.ndarray) -> nw.Split:
     return nw.split(nw.Activations.from_arrays(values, samples=samples), 0, top=90)
 
 
-def found(words: Words, nodes: list[int]) -> list[Progress]:
+def found(words: Keywords, nodes: list[int]) -> list[Progress]:
     said: list[Progress] = []
     for step in words.steps(nodes, lambda: None):
         take(step, said.append)
@@ -51,7 +51,7 @@ def test_they_are_those_of_named() -> None:
     concepts = split.cut()
     assert len(concepts) == 3
     nodes = concepts.nodes.tolist()
-    words = Words(split)
+    words = Keywords(split)
     assert words.able
     assert words.lacks(nodes)
     assert words.of(nodes[0]) is None
@@ -74,17 +74,17 @@ def test_tokens_have_words_where_their_place_is_known() -> None:
     item = np.arange(len(said))
     tokens = Samples(len(said), texts=said, spans=spans, item=item, token=np.zeros_like(item))
     split = made(tokens, kind)
-    words = Words(split)
+    words = Keywords(split)
     nodes = split.cut().nodes.tolist()
     found(words, nodes)
     assert {"blue whale", "red lorry"} <= {w for node in nodes for w in words.of(node) or []}
     placeless = Samples(len(said), texts=said, item=item, token=np.zeros_like(item))
-    assert not Words(made(placeless, kind)).able
+    assert not Keywords(made(placeless, kind)).able
 
 
 @pytest.mark.parametrize("samples", [None, np.zeros((300, 2, 2), np.uint8)])
 def test_of_no_texts_nothing_is_said(samples: Any) -> None:
-    words = Words(made(samples, texts()[1]))
+    words = Keywords(made(samples, texts()[1]))
     assert not words.able
     assert not words.lacks([0])
     assert list(words.steps([0], lambda: None)) == []
@@ -92,33 +92,31 @@ def test_of_no_texts_nothing_is_said(samples: Any) -> None:
 
 def test_texts_without_words_have_none() -> None:
     split = made(["", "  ", "🙂"] * 100, texts()[1])
-    words = Words(split)
+    words = Keywords(split)
     nodes = split.cut().nodes.tolist()
     found(words, nodes)
     assert [words.of(node) for node in nodes] == [[]] * len(nodes)
 
 
-def test_reading_is_said_where_it_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_is_said_where_it_takes_time() -> None:
     split = made(*texts())
     nodes = split.cut().nodes.tolist()
-    monkeypatch.setattr(_words, "PATIENCE", np.inf)
-    steps = list(Words(split).steps(nodes, lambda: None))
+    steps = list(Keywords(split, Pace(silent=np.inf)).steps(nodes, lambda: None))
     assert steps.count(later) == len(steps) - 1
-    monkeypatch.setattr(_words, "PATIENCE", -1)
-    said = found(Words(split), nodes)
+    said = found(Keywords(split, Pace(silent=-1)), nodes)
     assert [p.share for p in said] == sorted(p.share for p in said)
-    assert {p.text for p in said} == {"reading texts for their words"}
+    assert {p.text for p in said} == {"reading texts for their keywords"}
 
 
 def test_they_come_with_the_evidence_but_not_while_a_capture_runs() -> None:
     split = made(*texts())
     nodes = split.cut().nodes.tolist()
     for reads in (False, True):
-        proof = Evidence(split, reads=reads)
+        proof = Evidence(split, reads=reads, limits=Limits(draws=0))
         for step in proof.steps(nodes, lambda: None):
             take(step)
         assert not proof.lacks(nodes)
-        assert all((proof.words.of(node) is not None) == reads for node in nodes)
+        assert all((proof.keywords.of(node) is not None) == reads for node in nodes)
 
 
 def test_an_explorer_shows_them() -> None:
