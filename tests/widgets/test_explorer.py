@@ -164,6 +164,19 @@ def test_refined_concepts(explorer: Any) -> None:
         np.testing.assert_array_equal(rows, explorer.concepts.retrieve(k=20, by=by))
 
 
+def test_without_observers_and_on_hold_the_concepts_are_those_of_the_traits(explorer: Any) -> None:
+    with explorer.hold_trait_notifications():
+        explorer.threshold = explorer.split.tree.top
+        assert len(explorer.concepts) == 1
+    explorer.unobserve_all("threshold")
+    explorer.threshold = explorer.split.suggested
+    assert len(explorer.concepts) > 1
+    explorer.refined = True
+    assert explorer.wait(30)
+    assert explorer.concepts.refined
+    assert unpack(explorer._refinement)[1]["threshold"] == explorer.threshold
+
+
 def test_a_view_asks_and_is_answered_in_traits_or_in_words(explorer: Any) -> None:
     def ask(**wanted: object) -> None:
         explorer._on_view_message(explorer, {"type": "split.request", **wanted}, [])

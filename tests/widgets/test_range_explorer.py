@@ -150,6 +150,19 @@ def test_a_range_drawn_by_hand(explorer: Any, case: dict[str, Any]) -> None:
     assert explorer.edges == []
 
 
+def test_without_observers_the_range_is_that_of_the_traits(explorer: Any) -> None:
+    explorer.unobserve_all("tau")
+    explorer.tau = 1.0
+    expected = explorer.ranges.interval(3, "boot", 1.0)
+    assert explorer.interval[0].tolist() == pytest.approx(expected)
+    explorer.top = 0.5
+    assert explorer.wait(30)
+    assert explorer.measure["for"]["tau"] == 1.0
+    explorer.neuron = 5
+    assert explorer.wait(30)
+    assert explorer.measure["for"]["tau"] == 1.0
+
+
 def test_concepts_of_a_split_have_ranges(case: dict[str, Any]) -> None:
     concepts = nw.split(case["acts"], 2, top=60).cut()
     made = nw.RangeExplorer(concepts)

@@ -211,7 +211,7 @@ class RangeExplorer(Widget):
                              "and tokenizer=.")  # fmt: skip
         self.prompt = str(prompt)
         if self._session.feed.complete:
-            self._start(self._session.work(ask=True))
+            self._start(self._now().work(ask=True))
 
     def __repr__(self) -> str:
         session = getattr(self, "_session", None)
@@ -232,7 +232,7 @@ class RangeExplorer(Widget):
     @t.observe("neuron")
     def _neuron_changed(self, _change: Any) -> None:
         if self.neuron != self._session.neuron:
-            self._put(self._session.show(self.neuron))
+            self._put(self._now().show(self.neuron))
             self._clear()
             self._refresh()
 
@@ -258,9 +258,10 @@ class RangeExplorer(Widget):
         self._live.hold(change["new"])
 
     def _now(self) -> RangeSession:
-        """The session, with what observers on hold have not yet passed on."""
-        for name in ("label", "tau", "rule", "edges", "top", "alone"):
-            setattr(self._session, name, getattr(self, name))
+        """The session, with the traits whose observers are on hold or were removed."""
+        with self._jobs.lock:
+            for name in ("label", "tau", "rule", "edges", "top", "alone", "prompt", "selection"):
+                setattr(self._session, name, getattr(self, name))
         return self._session
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
@@ -295,7 +296,7 @@ class RangeExplorer(Widget):
     def _refresh(self, delay: float = 0.0) -> None:
         """Measure the masks, and complete the prompt again, once the drag rests."""
         # A job that shows newer activations ends with that.
-        if self._session.due() and self._jobs.kind != REFRESHING:
+        if self._now().due() and self._jobs.kind != REFRESHING:
             self._start(self._session.work(), delay)
 
     def _go_on(self) -> None:

@@ -167,10 +167,7 @@ class SplitExplorer(Widget):
         With `refined`, the tree's own clusters until the k-means membership is on the screen.
         """
         with self._jobs.lock:
-            # Observers may be on hold: the session learns of a change when they are called.
-            for name in ("threshold", "names", "refined"):
-                setattr(self._session, name, getattr(self, name))
-            return self._session.concepts
+            return self._now().concepts
 
     @property
     def driving(self) -> np.ndarray | None:
@@ -203,7 +200,7 @@ class SplitExplorer(Widget):
             ValueError: the concept belongs to no cluster of the tree.
         """
         with self._jobs.lock:
-            self.names = self._session.renamed(concept, name)
+            self.names = self._now().renamed(concept, name)
 
     def __repr__(self) -> str:
         session = getattr(self, "_session", None)
@@ -240,7 +237,8 @@ class SplitExplorer(Widget):
         if (split := self._session.proposed()) is not None:
             with self._jobs.lock:
                 self._jobs.cancel()
-                self._put(self._session.show(self._session.picture(split)))
+                session = self._now()
+                self._put(session.show(session.picture(split)))
                 self._clear()
             self._gather()
 
@@ -258,6 +256,13 @@ class SplitExplorer(Widget):
     @t.observe("_held")
     def _hand_changed(self, change: Any) -> None:
         self._live.hold(change["new"])
+
+    def _now(self) -> SplitSession:
+        """The session, with the traits whose observers are on hold or were removed."""
+        with self._jobs.lock:
+            for name in ("threshold", "names", "refined", "selection"):
+                setattr(self._session, name, getattr(self, name))
+        return self._session
 
     def _set_late(self, version: int, late: dict[str, Any]) -> None:
         for name, value in self._session.late(version, late).items():
@@ -282,12 +287,13 @@ class SplitExplorer(Widget):
     @own_modes()
     def _gather(self, delay: float = 0.0) -> None:
         """Start gathering evidence; without delay, some of it before this returns."""
-        if not self._session.due():
+        session = self._now()
+        if not session.due():
             return
         if delay and self._jobs.kind in (SPLITTING, REFRESHING):
             # Such a job ends with the evidence for its picture: a drag must not stop it.
             return
-        steps = self._session.work()
+        steps = session.work()
         if delay == 0:
             try:
                 if self._jobs.begin(steps, self._pace.inline):

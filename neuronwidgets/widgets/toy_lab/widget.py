@@ -211,7 +211,7 @@ class ToyLab(Widget):
             self._settle()
 
     def _now(self) -> LabSession:
-        """The session, with what observers on hold have not yet passed on."""
+        """The session, with the traits whose observers are on hold or were removed."""
         with self._jobs.lock:
             traits = self._session.choose(**{name: getattr(self, name) for name in CHOICES})
             if traits:
