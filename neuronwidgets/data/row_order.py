@@ -1,4 +1,4 @@
-"""Whether data gives its samples in the order in which its data set has them."""
+"""Finds out whether samples come in the order of their data set."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
 
-def disorder(data: Any) -> str | None:
-    """Why samples come in another order than the data set has them, in words; `None` where
-    nothing says so."""
+def shuffle_reason(data: Any) -> str | None:
+    """Why samples come in another order than the data set's, for messages.
+
+    `None` where no sign of another order is found.
+    """
     data = getattr(data, "iterable", data)  # tqdm's
     if isinstance(data, set | frozenset):
         return "a set has none"
@@ -18,7 +20,7 @@ def disorder(data: Any) -> str | None:
     if isinstance(data.dataset, IterableDataset):
         if data.num_workers > 1:
             return f"its {data.num_workers} workers take turns"
-        return disorder(data.dataset)
+        return shuffle_reason(data.dataset)
     sampler: Any = data.sampler
     if data.batch_sampler is not None:
         sampler = data.batch_sampler
@@ -36,7 +38,7 @@ def disorder(data: Any) -> str | None:
 
 
 def _shuffled_stream(data: Any) -> bool:
-    """Whether a Hugging Face stream is shuffled, for which there is no public word."""
+    """Whether a Hugging Face stream is shuffled. The library has no public attribute for it."""
     if getattr(data, "_shuffling", None) is not None:  # datasets < 5
         return True
     part = getattr(data, "_ex_iterable", None)

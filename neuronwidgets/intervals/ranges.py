@@ -309,7 +309,7 @@ def ranges(acts: Activations, bins: int = BINS) -> Ranges:
         quantiles=quantiles,
         edges=edges,
         histogram=counts,
-        seen=frozenset(acts.samples.marks()),
+        seen=frozenset(acts.samples.fingerprints()),
         call=acts.call,
     )
 

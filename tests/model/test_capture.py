@@ -490,7 +490,7 @@ def test_labels_of_another_length_are_refused_before_anything_runs(cnn: CNN) -> 
     loader = DataLoader(TensorDataset(FLOAT), batch_size=2)
     for data in (RGB, TensorDataset(FLOAT), loader, (image for image in RGB)):
         with pytest.raises(
-            ValueError, match=r"labels has 4 entries and .* (5|more) samples: one per sample"
+            ValueError, match=r"labels must have one entry per sample, got 4 for (5|more) samples"
         ):
             read(cnn, data, "head", labels=[1, 2, 3, 4])
 
@@ -500,14 +500,20 @@ def test_labels_of_another_length_are_refused_before_anything_runs(cnn: CNN) -> 
 
 def test_what_cannot_be_captured_is_refused(cnn: CNN, bert: BertModel) -> None:
     cases: list[tuple[str, Callable[[], object]]] = [
-        ("layer 'conv.9' is not in CNN. Near it: .*'conv.0'", lambda: read(cnn, RGB, "conv.9")),
+        (
+            "layer 'conv.9' does not exist in CNN. Nearest: .*'conv.0'",
+            lambda: read(cnn, RGB, "conv.9"),
+        ),
         ("data is empty", lambda: read(cnn, [], "head")),
         ("data is empty", lambda: read(cnn, RGB[:0], "head")),
-        ("unit='average'; one of 'mean'", lambda: read(cnn, RGB, "head", unit="average")),
-        ("no 'token' to pick: use unit='mean'", lambda: read(cnn, RGB, "head", unit="token")),
-        ("there is no tokenizer", lambda: read(bert, TEXTS, "pooler")),
+        (
+            "unit must be one of 'mean', .* got 'average'",
+            lambda: read(cnn, RGB, "head", unit="average"),
+        ),
+        ("no 'token': use unit='mean'", lambda: read(cnn, RGB, "head", unit="token")),
+        ("no tokenizer is given", lambda: read(bert, TEXTS, "pooler")),
         ("max_length=0", lambda: read(bert, TEXTS, "pooler", max_length=0)),
-        ("neuron_axis=7 does not fit", lambda: read(cnn, RGB, "conv", neuron_axis=7)),
+        ("neuron_axis must be from -4 to 3, got 7", lambda: read(cnn, RGB, "conv", neuron_axis=7)),
         (
             "activation of sample 1, neuron 0 is NaN",
             lambda: read(Nothing(), np.array([[0], [np.nan]]), "act"),
@@ -516,7 +522,7 @@ def test_what_cannot_be_captured_is_refused(cnn: CNN, bert: BertModel) -> None:
     for message, call in cases:
         with pytest.raises(ValueError, match=message.replace("[", r"\[")):
             call()
-    with pytest.raises(TypeError, match=r"model is a str; a torch\.nn\.Module is needed"):
+    with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module, got a str"):
         capture("gpt2", TEXTS, "h.0")
 
 
@@ -538,9 +544,9 @@ def test_layers_that_answer_nothing_usable_are_refused() -> None:
 
     for layer, message in {
         "spare": "layer 'spare' was never called while Odd ran",
-        "numbers": "layer 'numbers' returns torch.int64",
-        "flat": r"layer 'flat' returns shape \(\d+, 1\) for a batch of .* cannot be told",
-        "whole": r"layer 'whole' returns shape \(\): at least a batch axis",
+        "numbers": "layer 'numbers' must return floating point numbers, got torch.int64",
+        "flat": r"layer 'flat' returns shape \(\d+, 1\) for a batch of .* are unknown",
+        "whole": r"layer 'whole' must return at least a batch axis .* got shape \(\)",
         "text": "layer 'text' returns a str without a tensor",
     }.items():
         with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""One shard of one layer: a safetensors file, written row by row."""
+"""One shard of one layer: a safetensors file that is written batch by batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from neuronwidgets.core.modes import own_modes
 
 _HEADER = 1024
-"""Bytes kept free for the header, which is written last: it says how many rows there are."""
+"""Bytes reserved for the header. It holds the number of rows and is written last."""
 _NAMES = {
     "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int8": "I8", "uint8": "U8",
     "int32": "I32", "int64": "I64", "float64": "F64",
@@ -27,7 +27,7 @@ class StoreError(ValueError, OSError):
 
 
 class ShardFile:
-    """Takes rows as they come; nobody sees it before `finish` has given it its name."""
+    """Writes rows as they come. The file gets its name in `finish`."""
 
     def __init__(self, path: Path, dtype: str) -> None:
         self.path, self._dtype = path, dtype
@@ -40,7 +40,7 @@ class ShardFile:
         self.rows = self.bytes = 0
 
     def add(self, values: np.ndarray, **columns: np.ndarray) -> None:
-        """`N x D` values as they are stored, and what else there is of each row."""
+        """Append `N x D` values in the store's dtype, and columns of `N` entries."""
         self._file.write(np.ascontiguousarray(values).data)
         self._shape = (self._shape[0] + len(values), values.shape[1])
         self.rows, self.bytes = self._shape[0], self.bytes + values.nbytes
@@ -48,9 +48,9 @@ class ShardFile:
             self._columns.setdefault(name, []).append(column)
 
     def finish(self) -> None:
-        """Write the rest and rename the file: now it is whole."""
+        """Write columns and header, and give the file its name."""
         tensors: dict[str, Any] = {"values": (_NAMES[self._dtype], self._shape, self.bytes)}
-        # Tensors stand at multiples of 8 bytes, or not every reader takes them.
+        # Some readers need tensors at multiples of 8 bytes.
         rest = [np.zeros(-self.bytes % 8, np.uint8)]
         if rest[0].size:
             tensors["padding"] = ("U8", rest[0].shape, rest[0].nbytes)
@@ -72,8 +72,8 @@ class ShardFile:
         os.replace(self._part, self.path)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
-        # Closing writes what is left to write, for which there may be no room.
+        """Delete the file."""
+        # Closing flushes, for which the disk may have no room.
         with suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
@@ -81,14 +81,18 @@ class ShardFile:
 
 @own_modes()
 def read_shard(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file, mapped and not read; bfloat16 as uint16."""
+    """Memory-map the tensors of a safetensors file. bfloat16 comes as its bits in uint16.
+
+    Raises:
+        ValueError: the file is cut off.
+    """
     import torch
 
     size = path.stat().st_size
     if size < 8:
         raise ValueError("it has no header")
-    # Unlike `np.memmap`, torch closes the file: a store may have more shards than a process may
-    # have files open. (Arrow closes it too, and has all of it read ahead.)
+    # torch closes the file after mapping it, unlike `np.memmap`: a store may have more shards than
+    # a process may have open files. (Arrow closes it too, but has all of it read ahead.)
     storage: Any = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=size)
     mapped = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
     mapped.flags.writeable = False
@@ -96,34 +100,34 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
     if not 0 < length < size:
         raise ValueError("it has no header")
     header: dict[str, Any] = json.loads(mapped[8 : 8 + length].tobytes())
-    found = {}
-    for name, about in header.items():
+    tensors = {}
+    for name, entry in header.items():
         if name in ("__metadata__", "padding"):
             continue
-        start, end = about["data_offsets"]
+        start, end = entry["data_offsets"]
         if 8 + length + end > size:
             raise ValueError(f"it ends at byte {size:,} and should have {8 + length + end:,}")
-        kind, shape = _KINDS[about["dtype"]], tuple(about["shape"])
-        found[name] = mapped[8 + length + start : 8 + length + end].view(kind).reshape(shape)
-    return found
+        kind, shape = _KINDS[entry["dtype"]], tuple(entry["shape"])
+        tensors[name] = mapped[8 + length + start : 8 + length + end].view(kind).reshape(shape)
+    return tensors
 
 
-def place_of(folder: str | Path) -> Path:
-    """`folder` where it is, whatever the working directory becomes; `~` is the user's own."""
+def absolute_folder(folder: str | Path) -> Path:
+    """`folder` as an absolute path, with `~` expanded. Later changes of directory do not matter."""
     try:
         return Path(folder).expanduser().absolute()
     except TypeError:
-        raise TypeError(f"{folder!r} is no folder: a path is needed.") from None
+        raise TypeError(f"the folder must be a path, got {folder!r}.") from None
 
 
 def sync(file: Any) -> None:
-    """What was written is on the disk when this returns."""
+    """Flush a file to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """A file that is there whole or not at all."""
+    """Write a file atomically: after a crash it is complete or absent."""
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:

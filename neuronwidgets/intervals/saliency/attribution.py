@@ -21,8 +21,8 @@ from neuronwidgets.models.hooks import evaluating, hooked
 from neuronwidgets.models.layers import find_layer
 from neuronwidgets.models.left_padding import LeftPadding
 from neuronwidgets.models.outputs import replaced, tensor_of, unclear
-from neuronwidgets.models.pooling import read_at
-from neuronwidgets.models.survey import Answers, surveyed
+from neuronwidgets.models.pooling import pooled_positions
+from neuronwidgets.models.survey import LayerCalls, surveyed
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def attributed(
 
 
 def _one(
-    source: Answering, acts: Activations, module: nn.Module, answers: Mapping[str, Answers],
+    source: Answering, acts: Activations, module: nn.Module, answers: Mapping[str, LayerCalls],
     batch: Any, inputs: Any, which: tuple[int, int], scale: float,
 ) -> np.ndarray:  # fmt: skip
     """Of class `which[0]` of `which[1]`."""
@@ -107,7 +107,7 @@ def _one(
         values = layout.rows(tensor.detach(), batch.size)
         flat = values if values.ndim == 3 else values[:, None]
         content = content_of(source.model, batch, flat, acts.first)
-        read = read_at(acts.unit, batch.mask, content, flat).to(flat.device)[..., None]
+        read = pooled_positions(acts.unit, batch.mask, content, flat).to(flat.device)[..., None]
         read = read.reshape(*values.shape[:-1], 1)
         leaf = torch.where(read, values * scale, values).requires_grad_()
         kept.append((leaf, torch.where(read, values, 0)))
@@ -153,4 +153,4 @@ def _wanted(acts: Activations, label: int, source: Answering) -> tuple[Any, np.n
     if samples.origin is not None:
         raise ValueError("the activations are of windows of texts, which they hold themselves: "
                          "leave data out.")  # fmt: skip
-    return source.data, samples.places(rows)[:, 0]
+    return source.data, samples.dataset_indices(rows)[:, 0]

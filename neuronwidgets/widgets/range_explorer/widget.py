@@ -192,7 +192,7 @@ class RangeExplorer(Widget):
         rows = np.argsort(acts.labels, kind="stable")[::step]
         thin = replace(acts, values=acts.values[rows], labels=acts.labels[rows],
                        samples=Samples(len(rows)))  # fmt: skip
-        return replace(ranges(thin), seen=frozenset(acts.samples.marks()))
+        return replace(ranges(thin), seen=frozenset(acts.samples.fingerprints()))
 
     @property
     def interval(self) -> np.ndarray:

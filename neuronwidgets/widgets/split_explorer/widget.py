@@ -376,7 +376,7 @@ class SplitExplorer(Live):
 
         def show() -> None:
             with self._together(), self._quietly(), self.hold_trait_notifications():
-                rows = acts.samples.rows_at(self._acts.samples.places(self.selection))
+                rows = acts.samples.rows_of(self._acts.samples.dataset_indices(self.selection))
                 status, since = self.status, self._since
                 self._memory.replaced(self._serial, old)
                 self._acts, proof.reads = acts, not self._feed.running
