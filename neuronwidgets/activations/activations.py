@@ -248,8 +248,8 @@ class Activations:
             raise ValueError(f"top={top!r}; a whole number of at least 1 is needed.")
         if top > len(self):
             raise ValueError(
-                f"top must be at most {len(self):,}, the samples that layer {self.layer!r} was "
-                f"read on, got {top:,}."
+                f"top must be at most {len(self):,}, got {top:,}: layer {self.layer!r} was read on "
+                f"{len(self):,} samples."
             )
         return int(top)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
 import neuronwidgets as nw
@@ -82,3 +83,19 @@ def files() -> Callable[[Path], dict[str, bytes]]:
 @pytest.fixture
 def same() -> Callable[..., None]:
     return same_activations
+
+
+def hooked_output(model: nn.Module, layer: str, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """The reference: a plain forward hook around a plain forward pass."""
+    kept = []
+    handle = model.get_submodule(layer).register_forward_hook(lambda m, i, o: kept.append(o))
+    model.eval()
+    with torch.no_grad():
+        model(*args, **kwargs)
+    handle.remove()
+    return kept[0] if isinstance(kept[0], torch.Tensor) else kept[0][0]
+
+
+@pytest.fixture
+def hooked() -> Callable[..., torch.Tensor]:
+    return hooked_output

@@ -265,7 +265,7 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"top": 301}, ValueError, "top must be at most 300, .* got 301"),
+        ({"top": 301}, ValueError, "top must be at most 300, got 301"),
         ({"top": 1}, ValueError, "at least two samples"),
         ({"method": "kmens"}, ValueError, "method='kmens'"),
         ({"method": "kmeans"}, ValueError, "one neuron at a time: nw.split"),
