@@ -16,6 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronwidgets.capturing.collecting import LayerCollectors
 from neuronwidgets.capturing.collectors import (
     Chunk,
     Coactivation,
@@ -235,3 +236,10 @@ def test_the_example_counts() -> None:
     one = example()()
     one.add(Chunk(torch.tensor([[2.0, 0], [2, 2], [0, 0], [0, 0]]), torch.arange(4)))
     np.testing.assert_allclose(one.result(), [0.5, 0.25])
+
+
+def test_states_of_version_0_1_are_read() -> None:
+    """Its package was called `capture`."""
+    collectors = LayerCollectors(["fc"], [], None)
+    collectors.resume(b"cneuronwidgets.capture.collectors.top\nTop\n.")
+    assert collectors.collectors is Top

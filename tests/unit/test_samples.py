@@ -161,6 +161,12 @@ def test_places_and_the_rows_at_them() -> None:
     assert tokens.rows_of(np.zeros((0, 2), np.int64)).tolist() == []
 
 
+def test_the_former_name_of_the_data_sets_index() -> None:
+    samples = Samples(2, texts=["a", "b"], dataset_index=np.array([5, 9]))
+    with pytest.warns(DeprecationWarning, match=r"Samples\.place .* use Samples\.dataset_index"):
+        assert samples.place is samples.dataset_index
+
+
 def test_texts_keep_their_direction_in_a_cell() -> None:
     made = Samples.of(["القط 1", "the <cat>"], 2)._repr_html_()
     assert "<li><bdi dir='auto'>القط 1</bdi></li>" in made
