@@ -52,7 +52,7 @@ class Naive:
         self.values = self.places = torch.empty(0)
 
     def add(self, chunk: Chunk) -> None:
-        place = chunk.place[:, None].expand(chunk.rows.shape)
+        place = chunk.key[:, None].expand(chunk.rows.shape)
         values, places = chunk.rows, place
         if self.values.numel():
             values = torch.cat([self.values, values])

@@ -1,4 +1,4 @@
-"""What each row of an activation matrix was, and how to show it to a person."""
+"""The text, image or token behind each row of activations, and its display."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ import html
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from neuronwidgets.core.renamed import former_names
 from neuronwidgets.core.text import well_formed
 from neuronwidgets.display.image import is_ink, picture
 
-_NEEDED = "texts or images (arrays or PIL) are what can be shown"
+_ACCEPTED = "texts or images (arrays or PIL)"
 
 SHOWN = 24
+"""Samples in a notebook's display of `Samples`: two lines of thumbnails."""
 
 
 @dataclass(frozen=True, repr=False)
 class Samples:
-    """`S` samples: images, texts, or tokens of texts, or nothing that can be shown.
+    """`S` samples: images, texts, tokens of texts, or nothing that can be shown.
 
     Attributes:
         count: `S`.
         images: one uint8 array per item, `H x W` or `H x W x 3`.
         texts: one string per item; lone surrogates become U+FFFD.
-        spans: for each text an int32 array `T x 2`: where in the text each token stands.
-        item: int64 `S`, the text or image that a sample belongs to; `None` when it is one each.
-        token: int32 `S`, which of the text's tokens a sample is; `None` for whole texts.
-        origin: int64, for each text, of which text of the data it is a window; `None` where texts
+        spans: one int32 array per text, `T x 2`: the `(start, end)` characters of each token.
+        item: int64 `S`, the text or image of each sample; `None` if sample `i` is item `i`.
+        token: int32 `S`, the token of its text that a sample is; `None` for whole texts.
+        origin: int64, for each text, the text of the data that it is a window of; `None` if texts
             were not split.
-        place: int64, increasing, which samples of the data the texts or images are; `None` where
-            they are all of them from the first on (not so while reading, or where it was stopped).
+        dataset_index: int64, increasing, for each text or image its index into the data set;
+            `None` if they are all samples from the first on. A capture that still runs or was
+            stopped, and one that left out empty texts, may have gaps.
     """
 
     count: int
@@ -44,62 +47,76 @@ class Samples:
     item: np.ndarray | None = None
     token: np.ndarray | None = None
     origin: np.ndarray | None = None
-    place: np.ndarray | None = None
+    dataset_index: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        # What a file holds is well formed, and is read when it is asked for.
+        # Texts on disk are well formed already, and are read on demand.
         if isinstance(self.texts, list | tuple):
             object.__setattr__(self, "texts", [well_formed(text) for text in self.texts])
 
+    if not TYPE_CHECKING:
+        __getattr__ = former_names(
+            "Samples",
+            place="dataset_index",
+            places="dataset_indices",
+            rows_at="rows_of",
+            marks="fingerprints",
+        )
+
     @property
     def kind(self) -> Literal["image", "text", "none"]:
+        """What can be shown of a sample."""
         return "image" if len(self.images) else "text" if len(self.texts) else "none"
 
     def __len__(self) -> int:
         return self.count
 
     def __repr__(self) -> str:
-        what = {"image": "images", "text": "texts", "none": "samples"}[self.kind]
+        noun = {"image": "images", "text": "texts", "none": "samples"}[self.kind]
         if self.token is not None and self.item is not None:
-            units = "tokens" if self.kind == "text" else "positions"
+            part = "tokens" if self.kind == "text" else "positions"
             items = len(self.texts) or len(self.images) or int(self.item.max(initial=-1)) + 1
-            return f"Samples({self.count:,} {units} of {items:,} {what})"
-        return f"Samples({self.count:,} {what})"
+            return f"Samples({self.count:,} {part} of {items:,} {noun})"
+        return f"Samples({self.count:,} {noun})"
 
     def item_of(self, sample: int) -> int:
-        """The text or image that `sample` belongs to."""
+        """The index of the sample's text or image."""
         return int(sample if self.item is None else self.item[sample])
 
-    def place_of(self, sample: int) -> tuple[int, int]:
-        """Which sample of the data, and which token of it (or -1): the same however much of the
-        data was read."""
-        item, token = self.item_of(sample), self.token_of(sample)
-        place = item if self.place is None else int(self.place[item])
-        return place, -1 if token is None else token
+    def dataset_index_of(self, sample: int) -> tuple[int, int]:
+        """A sample's index into the data set, and its token or -1.
 
-    def places(self, rows: Any) -> np.ndarray:
-        """`place_of` of many: int64 `n x 2`."""
+        The pair stays the same however much of the data is read.
+        """
+        item, token = self.item_of(sample), self.token_of(sample)
+        index = item if self.dataset_index is None else int(self.dataset_index[item])
+        return index, -1 if token is None else token
+
+    def dataset_indices(self, rows: Any) -> np.ndarray:
+        """`dataset_index_of` for many rows: int64 `n x 2`."""
         rows = np.asarray(rows, np.int64)
         item = rows if self.item is None else self.item[rows]
         token = np.full(len(rows), -1) if self.token is None else self.token[rows]
-        return np.stack([item if self.place is None else self.place[item], token], axis=1)
+        index = item if self.dataset_index is None else self.dataset_index[item]
+        return np.stack([index, token], axis=1)
 
-    def rows_at(self, places: np.ndarray) -> np.ndarray:
-        """The row of each of `n x 2` places (see `places`): int64 `n`, -1 where there is none."""
-        if self.item is None and self.place is None:
-            there = (places[:, 0] < self.count) & (places[:, 1] == -1)
-            return np.where(there, places[:, 0], -1)
-        mine = self.places(np.arange(self.count))
-        near = np.flatnonzero(np.isin(mine[:, 0], places[:, 0]))
-        at = dict(zip(map(tuple, mine[near].tolist()), near.tolist(), strict=True))
-        return np.array([at.get(place, -1) for place in map(tuple, places.tolist())], np.int64)
+    def rows_of(self, pairs: np.ndarray) -> np.ndarray:
+        """The rows of `dataset_indices` pairs (`n x 2`): int64 `n`, -1 for pairs without a row."""
+        if self.item is None and self.dataset_index is None:
+            present = (pairs[:, 0] < self.count) & (pairs[:, 1] == -1)
+            return np.where(present, pairs[:, 0], -1)
+        own_pairs = self.dataset_indices(np.arange(self.count))
+        candidates = np.flatnonzero(np.isin(own_pairs[:, 0], pairs[:, 0]))
+        keys = map(tuple, own_pairs[candidates].tolist())
+        row_of = dict(zip(keys, candidates.tolist(), strict=True))
+        return np.array([row_of.get(pair, -1) for pair in map(tuple, pairs.tolist())], np.int64)
 
     def token_of(self, sample: int) -> int | None:
-        """Which token of its text `sample` is; `None` for a whole text."""
+        """The token of its text that `sample` is; `None` for a whole text."""
         return None if self.token is None else int(self.token[sample])
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Samples:
-        """Some of the samples, to look at: in a notebook it shows them."""
+        """The samples at `rows`. A notebook displays them."""
         items = [self.item_of(int(row)) for row in rows]
         return Samples(
             len(items),
@@ -111,13 +128,13 @@ class Samples:
             if self.token is None
             else np.asarray(self.token)[np.asarray(rows, np.int64)],
             origin=None if self.origin is None else self.origin[items],
-            place=None if self.place is None else self.place[items],
+            dataset_index=None if self.dataset_index is None else self.dataset_index[items],
         )
 
-    def marks(self) -> list[int]:
-        """A 64-bit mark of each text or image, equal for equal ones; empty if nothing shows."""
-        faces = self.images if len(self.images) else self.texts
-        data = (f.encode() if isinstance(f, str) else f.tobytes() for f in faces)
+    def fingerprints(self) -> list[int]:
+        """A 64-bit hash of each text or image; empty if there are none."""
+        previews = self.images if len(self.images) else self.texts
+        data = (f.encode() if isinstance(f, str) else f.tobytes() for f in previews)
         return [int.from_bytes(hashlib.blake2b(d, digest_size=8).digest(), "little") for d in data]
 
     def _repr_html_(self) -> str:
@@ -127,7 +144,7 @@ class Samples:
             images = [self.images[self.item_of(i)] for i in shown]
             if 2 * sum(map(is_ink, images)) > len(images):
                 style += ";filter:invert(1)"
-            faces = "".join(
+            previews = "".join(
                 f"<img alt='sample {i}' style='{style}' src='{_url(image)}'>"
                 for i, image in enumerate(images)
             )
@@ -137,26 +154,30 @@ class Samples:
                 f"<li><bdi dir='auto'>{html.escape(t[:200])}{'…' * (len(t) > 200)}</bdi></li>"
                 for t in texts
             )
-            faces = f"<ol style='margin:0'>{lines}</ol>"
+            previews = f"<ol style='margin:0'>{lines}</ol>"
         else:
-            faces = ""
+            previews = ""
         more = f", the first {SHOWN} shown" if len(self) > SHOWN else ""
-        return f"<p>{html.escape(repr(self))}{more}</p><div>{faces}</div>"
+        return f"<p>{html.escape(repr(self))}{more}</p><div>{previews}</div>"
 
     @classmethod
     def of(cls, samples: Any, count: int) -> Samples:
-        """Make `Samples` from what users have: texts, images, an existing `Samples`, or `None`."""
+        """Make `Samples` of texts, images, an existing `Samples`, or `None`.
+
+        Raises:
+            TypeError: anything else.
+            ValueError: not `count` samples.
+        """
         if samples is None:
             return cls(count)
         if not isinstance(samples, Samples):
             if isinstance(samples, str) or not hasattr(samples, "__iter__"):
-                raise TypeError(f"samples is a {type(samples).__name__}; {_NEEDED}.")
+                raise TypeError(f"samples must be {_ACCEPTED}, got a {type(samples).__name__}.")
             samples = samples.to_pylist() if hasattr(samples, "to_pylist") else list(samples)
-        found = len(samples)
-        if found != count:
+        if len(samples) != count:
             raise ValueError(
-                f"samples has {found:,} entries and values has {count:,} rows: one per row is "
-                "needed."
+                f"samples must have one entry for each of the {count:,} rows of values, got "
+                f"{len(samples):,}."
             )
         if isinstance(samples, Samples):
             return samples
@@ -165,7 +186,7 @@ class Samples:
             _require(samples, lambda item: isinstance(item, str), "texts")
             return cls(count, texts=[str(text) for text in samples])
         if count and not _is_image(first):
-            raise TypeError(f"samples holds a {type(first).__name__}; {_NEEDED}.")
+            raise TypeError(f"samples must hold {_ACCEPTED}, got a {type(first).__name__}.")
         _require(samples, _is_image, "images")
         return cls(count, images=[picture(image) for image in samples])
 
@@ -181,6 +202,7 @@ def _require(samples: Sequence[Any], fits: Callable[[Any], bool], kind: str) -> 
 
 
 def _url(image: np.ndarray) -> str:
+    """A thumbnail as a data URL."""
     from PIL import Image
 
     out = io.BytesIO()

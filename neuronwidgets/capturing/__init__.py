@@ -1,1 +1,1 @@
-"""Model + data -> Activations, or what collectors keep."""
+"""Reads data through a model into `Activations` or collectors."""

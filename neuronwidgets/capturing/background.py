@@ -1,4 +1,4 @@
-"""A capture that runs while the notebook goes on."""
+"""A capture on a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from neuronwidgets.capturing.engine import Reading, Run
+from neuronwidgets.capturing.engine import Engine, Reading
 from neuronwidgets.capturing.forward import CaptureError
 from neuronwidgets.core.threads import end_at_exit
 
@@ -16,30 +16,30 @@ EXIT = 10.0
 """Seconds that Python waits at its end for the batch that is being read."""
 
 
-def given(alone: str | None, found: dict[str, Any]) -> Any:
-    """What a user gets: of a layer asked for by its name, that alone."""
-    return found[alone] if alone is not None else found
+def unwrapped(single: str | None, results: dict[str, Any]) -> Any:
+    """The result of the layer `single`, or all results by layer if the user asked for several."""
+    return results[single] if single is not None else results
 
 
 class Capturing:
-    """A capture that reads on a thread of its own, as `capture(..., background=True)` returns it.
+    """A capture on a thread of its own, as returned by `capture(..., background=True)`.
 
     `SplitExplorer` opens it while it runs. It ends with its data, by `cancel()`, or with Python.
 
     Attributes:
         layers: the names of the layers that are read.
-        error: what it failed with; `None` while it has not. What came before is kept.
+        error: the exception that ended it; `None` if there was none. Samples read before are kept.
     """
 
-    def __init__(self, run: Run, alone: str | None) -> None:
-        self._run, self._alone = run, alone
-        self.layers = list(run.layers)
+    def __init__(self, engine: Engine, single: str | None) -> None:
+        self._engine, self._single = engine, single
+        self.layers = list(engine.layers)
         self.error: BaseException | None = None
         self._stop, self._done = threading.Event(), threading.Event()
         self._news = threading.Condition()
-        self._watching: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[], None]] = []
         self._final: Any = None
-        self._reading = run.reading
+        self._reading = engine.reading
         self._thread = threading.Thread(
             target=self._read, name="neuronwidgets-capture", daemon=True
         )
@@ -48,37 +48,45 @@ class Capturing:
 
     @property
     def reading(self) -> Reading:
-        """How far it is: samples, tokens, seconds."""
+        """Its progress: samples, tokens, seconds."""
         return self._reading
 
     @property
     def done(self) -> bool:
-        """Whether it has ended: with its data, an error, or by `cancel`."""
+        """Whether it has ended: with its data, by an error, or by `cancel`."""
         return self._done.is_set()
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was stopped before the data ended."""
+        """Whether it was cancelled before the data ended."""
         return self._stop.is_set()
 
     def so_far(self) -> Any:
-        """What `capture` would return had the data ended here.
+        """The result of `capture` on the samples read so far.
 
         Raises:
-            ValueError: nothing has been read yet.
+            ValueError: no sample has been read yet.
         """
-        # The end takes the rows out of the run: what is asked for meanwhile waits for it.
-        with self._run.lock:
+        # The lock waits for `result`, which takes the rows out of the engine.
+        with self._engine.lock:
             if self._final is not None:
                 return self._final
-            if not self._run.count and not self.done:
-                raise ValueError("nothing has been read yet: wait(1) waits for the first samples.")
-            if isinstance(self.error, BaseException) and not self._run.count:
+            if not self._engine.count and not self.done:
+                raise ValueError("no sample has been read yet: wait(1) waits for the first.")
+            if isinstance(self.error, BaseException) and not self._engine.count:
                 raise self.error
-            return given(self._alone, self._run.so_far())
+            return unwrapped(self._single, self._engine.so_far())
 
     def wait(self, samples: int | None = None, timeout: float | None = None) -> bool:
-        """Wait for its end, or for so many samples (`timeout` in seconds). True if they came."""
+        """Wait for the end, or for a number of samples.
+
+        Args:
+            samples: the samples to wait for; `None` waits for the end.
+            timeout: seconds to wait at most; `None` for any time.
+
+        Returns:
+            whether the end or the samples were reached.
+        """
         with self._news:
             return self._news.wait_for(
                 lambda: self.done or (samples is not None and self.reading.samples >= samples),
@@ -86,80 +94,83 @@ class Capturing:
             )
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the end and return what `capture` returns; of a cancelled one, what it has.
+        """Wait for the end and return the result of `capture`; if cancelled, of what was read.
 
         Raises:
             CaptureError: as from `capture`.
-            TimeoutError: it has not ended after `timeout` seconds. It goes on.
+            TimeoutError: it has not ended after `timeout` seconds. It keeps running.
         """
         if not self.wait(timeout=timeout):
-            raise TimeoutError(f"after {timeout:g} s it still runs: {self!r}")
+            raise TimeoutError(f"the capture still runs after {timeout:g} s: {self!r}")
         if self.error is not None:
             raise self.error
         return self.so_far()
 
     def cancel(self) -> None:
-        """Stop after the batch that is being read; what was read is kept."""
+        """Stop after the current batch. Samples read so far are kept."""
         if not self.done:
             self._stop.set()
 
     def watch(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Call `call()` after every batch and at the end, on the capture's thread. What this
-        returns ends it."""
+        """Call `call()` after every batch and at the end, on the capture's thread.
+
+        Returns a function that stops the calls.
+        """
         with self._news:
-            self._watching.append(call)
+            self._watchers.append(call)
 
         def unwatch() -> None:
             with self._news:
-                if call in self._watching:
-                    self._watching.remove(call)
+                if call in self._watchers:
+                    self._watchers.remove(call)
 
         return unwatch
 
     def __repr__(self) -> str:
-        now = self.reading
-        of = "" if now.total is None else f" of {now.total:,}"
+        reading = self.reading
+        of = "" if reading.total is None else f" of {reading.total:,}"
         state = "running"
         if self.done:
             state = "failed" if self.error else "stopped" if self.cancelled else "done"
-        what = self._alone or f"{len(self.layers)} layers"
-        return f"Capturing({what!r}, {state}, {now.samples:,}{of} samples)"
+        title = self._single or f"{len(self.layers)} layers"
+        return f"Capturing({title!r}, {state}, {reading.samples:,}{of} samples)"
 
     def _read(self) -> None:
         try:
-            for reading in self._run.steps():
+            for reading in self._engine.steps():
                 self._reading = reading
                 if self._stop.is_set():
-                    self._run.stop()
+                    self._engine.stop()
                     break
-                self._tell()
+                self._notify()
             else:
                 self._stop.clear()
-            # The run keeps nothing that it has given: a `so_far` meanwhile waits for it.
-            with self._run.lock:
-                if self._run.count:
-                    self._final = given(self._alone, self._run.result())
+            # The engine gives its rows away. The lock makes `so_far` wait for `_final`.
+            with self._engine.lock:
+                if self._engine.count:
+                    self._final = unwrapped(self._single, self._engine.result())
         except BaseException as error:
             if isinstance(error, CaptureError):
-                error.so_far = given(self._alone, error.so_far)
+                error.so_far = unwrapped(self._single, error.so_far)
                 self._final = error.so_far
             self.error = error
         finally:
-            self._run.close()
-            # What was still on its way has arrived since the last step.
-            self._reading = self._run.reading
+            self._engine.close()
+            # Rows that were being copied have arrived since the last step.
+            self._reading = self._engine.reading
             self._done.set()
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
+        """Wake waiting threads and call the watchers."""
         with self._news:
             self._news.notify_all()
-            watching = list(self._watching)
-        for call in watching:
+            watchers = list(self._watchers)
+        for call in watchers:
             try:
                 call()
             except Exception:
-                # It costs the watcher, not the capture.
+                # A watcher's error must not end the capture.
                 log.exception("a watcher of %r failed and is dropped", self)
                 with self._news:
-                    self._watching.remove(call)
+                    self._watchers.remove(call)

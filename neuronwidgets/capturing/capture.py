@@ -1,4 +1,4 @@
-"""Read layers of a model on a dataset."""
+"""The function `capture`: reads layers of a model on a data set."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import nn
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.io import check_dtype
-from neuronwidgets.capturing.background import Capturing, given
+from neuronwidgets.capturing.background import Capturing, unwrapped
 from neuronwidgets.capturing.collecting import Collected
 from neuronwidgets.capturing.collectors import Collector, Rows
-from neuronwidgets.capturing.engine import Reading, Run, Wanted
+from neuronwidgets.capturing.engine import CaptureRequest, Engine, Reading
 from neuronwidgets.capturing.forward import CaptureError
 from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.word_codes import labels_of_samples, nested
@@ -23,15 +23,15 @@ from neuronwidgets.core.checks import integer, one_of
 from neuronwidgets.core.labels import plain_names
 from neuronwidgets.data.batches import batches
 from neuronwidgets.models.layers import find_layer, layer_name
-from neuronwidgets.models.pooling import UNITS
+from neuronwidgets.models.pooling import POOLINGS
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
 
     LayerName = str | nn.Module
 
-    class Options(TypedDict, total=False):
-        """What the ways of calling `capture` have in common."""
+    class CaptureOptions(TypedDict, total=False):
+        """The arguments that all overloads of `capture` share."""
 
         out: str | Path | None
         dtype: str
@@ -54,28 +54,28 @@ if TYPE_CHECKING:
 def capture(
     model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
-    collect: None = ..., background: Literal[False] = ..., **options: Unpack[Options],
+    collect: None = ..., background: Literal[False] = ..., **options: Unpack[CaptureOptions],
 ) -> Activations: ...  # fmt: skip
 @overload
 def capture(
     model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector], background: Literal[False] = ...,
-    **options: Unpack[Options],
+    **options: Unpack[CaptureOptions],
 ) -> Collected: ...  # fmt: skip
 @overload
 def capture(
     model: nn.Module, data: Any, layer: Sequence[LayerName], unit: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[False] = ...,
-    **options: Unpack[Options],
+    **options: Unpack[CaptureOptions],
 ) -> dict[str, Any]: ...  # fmt: skip
 @overload
 def capture(
     model: nn.Module, data: Any, layer: LayerName | Sequence[LayerName], unit: str = ...,
     labels: Any = ..., tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[True],
-    **options: Unpack[Options],
+    **options: Unpack[CaptureOptions],
 ) -> Capturing: ...  # fmt: skip
 def capture(
     model: nn.Module,
@@ -106,84 +106,86 @@ def capture(
 ) -> Any:
     """Run `data` through `model` up to `layer` and keep that layer's activations.
 
-    The forward pass stops right after the layer (the last of several to answer). The model's mode
-    and hooks are as before on every way out. It runs where the model is (its first parameter's
-    device).
+    The forward pass stops after the layer, or after the last of several. It runs on the device of
+    the model's first parameter. The model's mode and hooks are restored on every way out.
 
     Args:
         model: any `torch.nn.Module`.
-        data: a list of strings, of lists of words, of conversations (written as texts by the
-            tokenizer's chat template) or of lists of token ids, each alone, with its label as a
-            pair, or in a mapping; an array or list of images (of 8 or 16 bits they become float in
-            [0, 1], channels first, unless `tokenizer` or `transform` prepares them; floats are
-            given as they are); an array or sparse matrix of vectors, or token ids; a torch or
-            Hugging Face `Dataset` of such, streaming or not; or any iterable of batches that the
-            model accepts (tensors, `(input, label)` pairs, mappings), such as a `DataLoader`.
-            Empty texts are left out, with a warning. docs/guide/capture.md has a table.
-            `neuronwidgets.layers(model)` lists them.
-        unit: what one sample is: each "token" (or map position), or a sequence or map reduced by
-            "mean", "max", "last" or "cls" token. Padding never counts; special tokens (a vision
-            transformer's [CLS] and registers among them) count for "last" and "cls" only.
-        labels: one per text, image or row, in the data's order (`None`, -1, NaN and other
-            libraries' missing values: none); with unit="token" also a list for each text, of a
-            label for each of its words. Taken from the data where it has them.
+        data: one of the following. docs/guide/capture.md has a table.
+            - a list of strings, of lists of words, of conversations (turned into texts by the
+              tokenizer's chat template) or of lists of token ids, each alone, with its label as a
+              pair, or in a mapping. Empty texts are left out, with a warning;
+            - an array or list of images. 8 or 16 bits become floats in [0, 1], channels first,
+              unless `tokenizer` or `transform` prepares them; floats are passed unchanged;
+            - an array or sparse matrix of vectors, or an array of token ids;
+            - a torch or Hugging Face `Dataset` of any of these, streaming or not;
+            - any iterable of batches that the model accepts (tensors, `(input, label)` pairs,
+              mappings), such as a `DataLoader`.
+        layer: a name, a module of the model, or a list of these. `neuronwidgets.layers(model)`
+            lists the names.
+        unit: the pooling: "token" for each token or map position, or "mean", "max", "last" or
+            "cls" over a sequence or map. Padding never counts. Special tokens, such as [CLS] and
+            registers of a vision transformer, count for "last" and "cls" only.
+        labels: one per text, image or row, in the data's order. `None`, -1, NaN and other
+            libraries' missing values mean no label. With unit="token" also, for each text, a list
+            with a label for each word. Default: the data's own labels.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         batch_size: samples per forward pass.
-        out: a folder in which the rows are written to disk instead of kept in memory
-            (docs/explanation/store.md has the format). After a crash, the same call goes on where
-            the folder ends; when it is complete, the same call opens it.
-        dtype: what the folder holds: "float32", "float16", "bfloat16" or "int8".
-        collect: what to keep instead of every row: one or more collectors (`Top`, `Moments`,
-            `Histogram`, `Reservoir`, `Coactivation`, or your own `Collector`), each of which sees
-            every row once, on the model's device. Memory then does not grow with the data. `Rows`
-            among them keeps every row as well; with `out`, their states are kept in the folder.
-        background: return at once with a `Capturing`, which reads on a thread of its own and
-            which `SplitExplorer` opens while it runs.
+        out: a folder to write the rows to, instead of memory. docs/explanation/store.md has the
+            format.
+            After a crash, the same call resumes; once complete, the same call opens the folder.
+        dtype: the dtype in the folder: "float32", "float16", "bfloat16" or "int8".
+        collect: one or more collectors to keep instead of all rows: `Top`, `Moments`,
+            `Histogram`, `Reservoir`, `Coactivation`, or your own `Collector`. Each sees every row
+            once, on the model's device, so that memory does not grow with the data. `Rows` among
+            them keeps all rows, too. With `out`, their states are kept in the folder.
+        background: return a `Capturing` at once. It reads on a thread of its own, and
+            `SplitExplorer` opens it while it runs.
         label_names: the names of whole-number labels: a list, or a dict such as `id2label`.
-        transform: a list of images (or rows of the array) -> the model's input.
-        max_length: how many tokens a text may have (default: what tokenizer and model take).
-        long: what becomes of longer texts: "cut", or "windows" that each are a sample with their
-            text's label (`samples.origin` says which text).
-        overlap: how many tokens a window shares with the one before.
-        neuron_axis, batch_axis: which axes of the layer's output hold the neurons and the batch.
-            Not given: found out by following the inputs' axes through a pass of two samples; where
-            that stays unclear, the layer is refused.
-        call: which answer is read, from 0, of a layer that answers more than once in a pass (a
-            module that is used twice). Not given: the first, with a warning if there are more.
-        first: whether the first token of each text counts for "mean", "max" and "token". Not given:
-            not where it is an attention sink, a vector over 5 times as long as the other tokens',
-            which all texts share (looked for in the first 16 texts; `acts.first` says).
-        nonfinite: "refuse" rows with NaN or infinite values, or "exclude" them (`acts.excluded`
-            says which). Not given: rows are refused, and collectors count such values themselves.
+        transform: a function from a list of images (or rows of the array) to the model's input.
+        max_length: tokens that a text may have. Default: the limit of tokenizer and model.
+        long: "cut" longer texts, or split them into "windows", each a sample with its text's
+            label. `samples.origin` has the text of each window.
+        overlap: tokens that a window shares with the one before.
+        neuron_axis, batch_axis: the axes of neurons and batch in the layer's output. Default: they
+            are found by following the inputs' axes through the first pass. A layer for which that
+            fails is refused.
+        call: the call to read, from 0, of a layer that a pass calls more than once. Default: the
+            first, with a warning if there are more.
+        first: whether the first token of each text counts for "mean", "max" and "token". Default:
+            unless it is an attention sink, a vector over 5 times as long as the other tokens', by
+            the first 16 texts. `acts.first` has the answer.
+        nonfinite: "refuse" rows with NaN or infinite values, or "exclude" them. `acts.excluded`
+            lists them. Default: rows are refused, and collectors count such values themselves.
         engine: "local", or "ray" for many machines (docs/guide/many-machines.md; the extra `ray`):
-            an actor for each GPU reads windows of the data. Rows then go to `out`, a folder that
-            all machines see.
-        workers: how many actors; not given: one for each GPU, or without any for each machine.
-        progress: show a progress bar.
+            one actor per GPU reads windows of the data. Rows go to `out`, a folder that all
+            machines see.
+        workers: the number of actors. Default: one per GPU; without GPUs, one per machine.
+        progress: whether to show a progress bar.
 
     Returns:
-        `Activations` with float32 `values`, `S x D`; with `collect`, `Collected`. Of several
-        layers a dict of those, by name. With `background`, a `Capturing`.
+        `Activations` with float32 `values`, `S x D`; with `collect`, `Collected`. For several
+        layers, a dict of these by name. With `background`, a `Capturing`.
 
-    Interrupted (the notebook's stop button), it warns and returns what it has read.
+        If interrupted by the notebook's stop button, it warns and returns what it has read.
 
     Raises:
-        CaptureError: a batch in the middle of the data could not be read; `error.samples` says
-            which samples, `error.so_far` has what came before. Out of memory, a batch is halved
-            until it fits, with a warning.
-        StoreError: `out` holds something else (other model, layer, data or settings; it says what
-            differs), is being written by another capture, cannot be written, or is full.
-        ValueError: unknown layer (with near matches), text without tokenizer, empty data, labels
-            of the wrong length, or given apart from data that is shuffled, token ids whose padding
-            cannot be told, an output without neurons, NaN or infinite activations.
+        CaptureError: a batch in the middle of the data could not be read. `error.samples` has its
+            samples, `error.so_far` the result of all before. A batch that does not fit in memory
+            is halved first until it fits, with a warning.
+        StoreError: `out` holds another store (the message names what differs), is being written by
+            another capture, cannot be written, or is full.
+        ValueError: an unknown layer (with the nearest names), texts without a tokenizer, empty
+            data, labels of the wrong length, `labels=` beside shuffled data, token ids whose
+            padding is unclear, an output without neurons, NaN or infinite activations.
     """
     if not isinstance(unit, str):
         kind = type(unit).__name__
         raise TypeError(
-            f"unit must be one of {', '.join(map(repr, UNITS))}, got a {kind}. Labels are passed "
-            "by name: labels=..."
+            f"unit must be one of {', '.join(map(repr, POOLINGS))}, got a {kind}. Pass labels by "
+            "name: labels=..."
         )
-    one_of("unit", unit, UNITS)
+    one_of("unit", unit, POOLINGS)
     one_of("long", long, ("cut", "windows"))
     if nonfinite is not None:
         one_of("nonfinite", nonfinite, ("refuse", "exclude"))
@@ -191,18 +193,18 @@ def capture(
     if workers is not None:
         integer("workers", workers, 1)
         if engine == "local":
-            raise ValueError("workers is of engine='ray'.")
+            raise ValueError("workers= works with engine='ray' only, got engine='local'.")
     if overlap and long == "cut":
-        raise ValueError("overlap is of long='windows'.")
+        raise ValueError("overlap= works with long='windows' only, got long='cut'.")
     if call is not None:
         integer("call", call, 0)
     check_dtype(dtype)
     if dtype != "float32" and out is None:
-        raise ValueError(f"dtype={dtype!r} is of a folder: pass out=..., too.")
+        raise ValueError(f"dtype={dtype!r} works with a folder only: pass out=..., too.")
     layers = _layers(model, layer)
     modules = {name: find_layer(model, name) for name in layers}
-    of_words = unit == "token" and nested(labels)
-    if not of_words:
+    per_word = unit == "token" and nested(labels)
+    if not per_word:
         labels = labels_of_samples(labels)
     source = batches(
         data,
@@ -213,19 +215,19 @@ def capture(
         max_length=max_length,
         by_length=True,
         windows=overlap if long == "windows" else None,
-        labels=list(labels) if of_words else None,
+        labels=list(labels) if per_word else None,
         per_word=unit == "token",
     )
     if labels is not None:
-        source.keep_order("labels= are", ", or data that carries its labels")
-        if of_words:
+        source.keep_order("labels= are", ", or data that has its labels")
+        if per_word:
             labels, source = None, replace(source, label_names=None)
     if labels is not None and source.total not in (None, len(labels)):
         raise ValueError(
-            f"labels has {len(labels):,} entries and data has {source.total:,} "
-            "samples: one per sample is needed."
+            f"labels must have one entry per sample, got {len(labels):,} for {source.total:,} "
+            "samples."
         )
-    wanted = Wanted(
+    request = CaptureRequest(
         layers,
         unit,
         _collectors(collect),
@@ -247,61 +249,65 @@ def capture(
             **({} if first is None else {"first": first}),
         },
     )
-    rows = wanted.collect is None or any(type(c) is Rows for c in wanted.collect)
+    rows = request.collect is None or any(type(c) is Rows for c in request.collect)
     if engine == "ray" and rows and out is None:
         raise ValueError(
-            "engine='ray' keeps rows in a folder that all machines see: pass out=..., or collect= "
-            "without Rows."
+            "engine='ray' must write rows to a folder that all machines see: pass out=..., or "
+            "collect= without Rows."
         )
-    run = Run(LayerReader(model, modules, neuron_axis, batch_axis, call), source, wanted)
-    alone = layers[0] if isinstance(layer, str | nn.Module) else None
+    reader = LayerReader(model, modules, neuron_axis, batch_axis, call)
+    capture_engine = Engine(reader, source, request)
+    single = layers[0] if isinstance(layer, str | nn.Module) else None
     if background:
-        return Capturing(run, alone)
-    with _bar(run, progress) as bar:
+        return Capturing(capture_engine, single)
+    with _bar(capture_engine, progress) as bar:
         try:
-            for reading in run.steps():
+            for reading in capture_engine.steps():
                 _show(bar, reading)
         except KeyboardInterrupt:
-            run.stop()
-            if not run.count:
+            capture_engine.stop()
+            if not capture_engine.count:
                 raise
-            of = "" if run.total is None else f" of {run.total:,}"
-            warnings.warn(f"stopped after {run.count:,}{of} samples", stacklevel=2)
+            of = "" if capture_engine.total is None else f" of {capture_engine.total:,}"
+            warnings.warn(f"stopped after {capture_engine.count:,}{of} samples", stacklevel=2)
         except CaptureError as error:
-            error.so_far = given(alone, error.so_far)
+            error.so_far = unwrapped(single, error.so_far)
             raise
         finally:
-            run.close()
-    return given(alone, run.result())
+            capture_engine.close()
+    return unwrapped(single, capture_engine.result())
 
 
 def _layers(model: nn.Module, layer: Any) -> list[str]:
+    """The names of the layers in the argument `layer=`."""
     several = isinstance(layer, Iterable) and not isinstance(layer, str | nn.Module)
     names = [layer_name(model, one) for one in (layer if several else [layer])]
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"layer={layer!r}; one layer, or several different ones, are needed.")
+        raise ValueError(f"layer must be one layer or several different ones, got {layer!r}.")
     return names
 
 
 def _collectors(collect: Any) -> list[Collector] | None:
+    """The collectors in the argument `collect=`."""
     if collect is None:
         return None
-    many = [collect] if isinstance(collect, Collector) else list(collect)
-    for i, collector in enumerate(many):
+    collectors = [collect] if isinstance(collect, Collector) else list(collect)
+    for i, collector in enumerate(collectors):
         if not isinstance(collector, Collector):
-            made = isinstance(collector, type) and issubclass(collector, Collector)
-            hint = f": {collector.__name__}() makes one" if made else ""
-            raise TypeError(f"collect[{i}] is {collector!r:.60}, no collector{hint}.")
-    if not many:
-        raise ValueError("collect is empty: at least one collector is needed.")
-    return many
+            is_class = isinstance(collector, type) and issubclass(collector, Collector)
+            hint = f": pass an instance, {collector.__name__}()" if is_class else ""
+            raise TypeError(f"collect[{i}] must be a collector, got {collector!r:.60}{hint}.")
+    if not collectors:
+        raise ValueError("collect must hold at least one collector, got none.")
+    return collectors
 
 
-def _bar(run: Run, show: bool) -> Any:
+def _bar(engine: Engine, show: bool) -> Any:
+    """A progress bar."""
     from tqdm.auto import tqdm
 
-    what = run.layers[0] if len(run.layers) == 1 else f"{len(run.layers)} layers"
-    return tqdm(total=run.total, desc=f"reading {what}", unit=" samples", disable=not show)
+    title = engine.layers[0] if len(engine.layers) == 1 else f"{len(engine.layers)} layers"
+    return tqdm(total=engine.total, desc=f"reading {title}", unit=" samples", disable=not show)
 
 
 def _show(bar: Any, reading: Reading) -> None:

@@ -1,4 +1,4 @@
-"""Collectors fed with what capture reads, and its labels as codes."""
+"""Feeds collectors while data is read, and encodes labels as they come."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from neuronwidgets.data.batch import Batch, Raw
 
 @dataclass(frozen=True, eq=False)
 class Collected(Sequence[Any]):
-    """What the collectors found in one layer: their results, in the order they were given.
+    """The collectors' results for one layer, in the order of `collect=`.
 
     `top, moments = nw.capture(..., collect=[nw.Top(100), nw.Moments()])`.
 
     Attributes:
         layer: the layer's name.
         results: one per collector.
-        label_names: the names of the label codes, in their order.
-        samples: how many samples were read.
+        label_names: the names of the label codes.
+        samples: the number of samples read.
     """
 
     layer: str
@@ -52,12 +52,12 @@ class Collected(Sequence[Any]):
         return len(self.results)
 
     def __repr__(self) -> str:
-        what = ", ".join(type(result).__name__ for result in self.results)
-        return f"Collected(layer={self.layer!r}, {self.samples:,} samples: {what})"
+        kinds = ", ".join(type(result).__name__ for result in self.results)
+        return f"Collected(layer={self.layer!r}, {self.samples:,} samples: {kinds})"
 
 
-class Sinks:
-    """The layers' collectors: copies, so that what the user gave can be used again."""
+class LayerCollectors:
+    """The collectors of each layer: copies, so that the user's own stay empty."""
 
     def __init__(
         self, layers: Sequence[str], collectors: Sequence[Collector], nonfinite: str | None
@@ -72,13 +72,13 @@ class Sinks:
         return bool(self.collectors)
 
     def add(self, rows: list[LayerRows]) -> list[LayerRows]:
-        """A batch of all layers. Returns the rows that are finite, where that is asked for."""
+        """Feed one batch of all layers. Returns the rows, without non-finite ones if excluded."""
         if not self.collectors:
             return rows
         if self._nonfinite is not None:
             refuse = self._nonfinite == "refuse"
             finite = [part.finite().cpu().numpy() for part in rows]
-            # A batch that is refused enters no collector with a part of it.
+            # Check all layers first: a refused batch must not enter any collector.
             rows = [p.without(f, refuse) for p, f in zip(rows, finite, strict=True)]
         for part in rows:
             chunk = part.chunk()
@@ -87,25 +87,26 @@ class Sinks:
         return rows
 
     def merge(self, others: dict[str, list[Collector]]) -> None:
-        """Take in what was collected elsewhere."""
+        """Merge the collectors of another process, by layer."""
         for name, collectors in self.collectors.items():
             for mine, other in zip(collectors, others[name], strict=True):
                 mine.merge(other)
 
     def results(self, layer: str) -> list[Any]:
+        """The results of a layer's collectors."""
         return [collector.result() for collector in self.collectors.get(layer, [])]
 
     def state(self) -> bytes:
-        """For a store; equal states give equal bytes."""
+        """All collectors, pickled. Equal states give equal bytes."""
         return pickled(self.collectors)
 
     def resume(self, state: bytes) -> None:
-        """Go on from what `state` gave."""
-        self.collectors = pickle.loads(state)
+        """Continue from the bytes of `state`."""
+        self.collectors = _Unpickler(io.BytesIO(state)).load()
 
 
 class _Pickler(pickle.Pickler):
-    """Tensors by their values: torch's own way writes down where in memory they lie."""
+    """Pickles tensors by their values. torch would also write their place in memory."""
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor) and value.dtype != torch.bfloat16:
@@ -113,53 +114,74 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
+class _Unpickler(pickle.Unpickler):
+    """Reads states of version 0.1, in which this room was called `capture`."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        former, room = "neuronwidgets.capture.", "neuronwidgets.capturing."
+        if module.startswith(former):
+            module = room + module.removeprefix(former)
+        return super().find_class(module, name)
+
+
 def pickled(state: Any) -> bytes:
-    """Equal states give equal bytes."""
-    out = io.BytesIO()
-    _Pickler(out, protocol=4).dump(state)
-    return out.getvalue()
+    """`state` as bytes. Equal states give equal bytes."""
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=4).dump(state)
+    return buffer.getvalue()
 
 
-class Codes:
-    """Labels as whole numbers while the data is read: as given, or in the order they come."""
+class LabelCodes:
+    """Encodes labels as whole numbers while the data is read.
+
+    Args:
+        labels: the user's labels, all at once; `None` for labels that come with the data, which
+            get codes in order of appearance.
+        names: the names of whole-number labels; `None` takes the labels themselves.
+    """
 
     def __init__(self, labels: list[Any] | None, names: Sequence[str] | None) -> None:
         self._given: np.ndarray | None = None
         self._encoder = LabelEncoder(plain_names(names))
-        self._some = False
+        self._any_label = False
         if labels is not None:
             self._given, known = encode_labels(labels, len(labels), names)
             self._encoder = LabelEncoder(known)
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the codes so far."""
         return self._encoder.names
 
     def about(self) -> dict[str, Any]:
-        """For a store: the names so far, and how to sort those that came as they came."""
+        """The entry of a store's manifest: the names so far, and how to sort them at the end."""
         return {"names": list(self._encoder.names), "order": self._encoder.order}
 
     def resume(self, about: dict[str, Any]) -> None:
-        """Go on from what `about` gave."""
+        """Continue from the result of `about`."""
         self._encoder.resume(about["names"], about["order"])
-        self._some = self._encoder.order != "given" and bool(self._encoder.names)
+        self._any_label = self._encoder.order != "given" and bool(self._encoder.names)
 
-    def of(self, place: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
-        """The codes of a batch, int64, -1 for none; `None` as long as nothing has a label."""
+    def of(self, dataset_index: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
+        """The codes of a batch: int64 `B`, -1 for none; `None` until a label has come.
+
+        Raises:
+            ValueError: fewer labels than samples, or labels that are measurements.
+        """
         if self._given is not None:
-            item = place if batch.origin is None else batch.origin
+            item = dataset_index if batch.origin is None else batch.origin
             if item.max() >= len(self._given):
                 raise ValueError(
-                    f"labels has {len(self._given):,} entries and the data has more samples: one "
-                    "per sample is needed."
+                    f"labels must have one entry per sample, got {len(self._given):,} for more "
+                    "samples."
                 )
             return self._given[item]
         labels = batch.labels
-        self._some = self._some or labels is not None
-        if not self._some:
+        self._any_label = self._any_label or labels is not None
+        if not self._any_label:
             return None
         if labels is None:
-            return np.full(len(place), -1)
+            return np.full(len(dataset_index), -1)
         return np.array([self._of(label) for label in labels], np.int64)
 
     def _of(self, label: Any) -> int:

@@ -1,4 +1,4 @@
-"""Reading data through a model, batch by batch, into memory, a store, and collectors."""
+"""Reads data through a model, batch by batch, into memory, a store and collectors."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ import numpy as np
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.shards import StoreError
-from neuronwidgets.capturing.collecting import Codes, Collected, Sinks
+from neuronwidgets.capturing.collecting import Collected, LabelCodes, LayerCollectors
 from neuronwidgets.capturing.collectors import Collector, Rows
-from neuronwidgets.capturing.first import LOOK, FirstTokens
-from neuronwidgets.capturing.forward import Passes, failed
+from neuronwidgets.capturing.first import SINK_TEXTS, FirstTokens
+from neuronwidgets.capturing.forward import ForwardPasses, failed
 from neuronwidgets.capturing.interrupts import uninterrupted
 from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.rows import ToHost
-from neuronwidgets.capturing.to_disk import Disk, Pace
-from neuronwidgets.capturing.to_memory import Memory
+from neuronwidgets.capturing.to_disk import CaptureStore, ShardLimits
+from neuronwidgets.capturing.to_memory import RowsInMemory
 from neuronwidgets.capturing.tokens import TokenReader
 from neuronwidgets.capturing.word_codes import Coded, coded
 from neuronwidgets.core.compiled import plain
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.data.batch import Batch, Raw, Source
-from neuronwidgets.models.fingerprint import Mark, parts_mark, weights_mark
+from neuronwidgets.data.batch import Batch, BatchSource, Raw
+from neuronwidgets.data.records import EMPTY
+from neuronwidgets.models.fingerprint import Fingerprint, parts_fingerprint, weights_fingerprint
 from neuronwidgets.models.hooks import evaluating, foreign_hooks
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How far a capture is.
+    """The progress of a capture.
 
     Attributes:
-        samples: how many are read.
-        total: of how many; `None` where that is not known.
-        tokens: how many tokens; 0 where the data has none.
-        seconds: since it began.
-        stored: how many of the samples were in the store already.
+        samples: samples read.
+        total: samples in the data; `None` if unknown.
+        tokens: tokens read; 0 for data without tokens.
+        seconds: seconds since it began.
+        stored: samples that were in the store already.
     """
 
     samples: int
@@ -59,7 +60,7 @@ class Reading:
 
     @property
     def left(self) -> float | None:
-        """Seconds until the end, if it goes on like this."""
+        """Seconds until the end at the present rate; `None` if unknown."""
         return (
             None
             if self.total is None or not self.rate
@@ -68,11 +69,11 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a capture is asked for, beside its model and its data."""
+class CaptureRequest:
+    """The arguments of a capture, beside its model and its data."""
 
     layers: list[str]
-    unit: str
+    pooling: str
     collect: list[Collector] | None
     labels: list[Any] | None
     label_names: Sequence[str] | None
@@ -80,285 +81,305 @@ class Wanted:
     out: Path | None
     dtype: str
     workers: int | None
-    """On how many Ray actors (0: as many as there is room for); `None` for this process."""
+    """The number of Ray actors, 0 for one per GPU or machine; `None` to read in this process."""
     first: bool | None
-    """Whether the first token of each text counts; `None`: where it is no attention sink."""
+    """Whether the first token of each text counts; `None` if it is no attention sink."""
     settings: dict[str, Any]
-    """What else makes a difference to the result, as JSON has it."""
+    """All further arguments that change the result, as JSON."""
 
 
-class Run:
-    """One capture: `steps` reads, `so_far` and `result` are what there is."""
+class Engine:
+    """One capture: `steps` reads the data, `so_far` and `result` return what was read.
+
+    Args:
+        reader: reads the layers.
+        source: the data.
+        request: the arguments.
+        limits: when shards end.
+
+    Attributes:
+        current: int64 `B`, the samples of the batch that is being read; `None` between batches.
+        count: samples read so far.
+    """
 
     def __init__(
-        self, reader: LayerReader, source: Source, wanted: Wanted, pace: Pace | None = None
+        self,
+        reader: LayerReader,
+        source: BatchSource,
+        request: CaptureRequest,
+        limits: ShardLimits | None = None,
     ) -> None:
-        self.reader, self.wanted, self.make, self.told = reader, wanted, source.make, source.told
-        self.pace = Pace() if pace is None else pace
+        self.reader, self.request, self.make = reader, request, source.make
+        self.rows_are_samples = source.rows_are_samples
+        self.limits = ShardLimits() if limits is None else limits
         self._source = source
-        self.at: np.ndarray | None = None
+        self.current: np.ndarray | None = None
         first = next(source.raw, None)
         self._raw = itertools.chain([] if first is None else [first], source.raw)
         self._first = None if first is None else source.make(first)
         inputs = None if self._first is None else self._first.inputs
         self._masked = isinstance(inputs, dict) and "attention_mask" in inputs
-        self.layers = wanted.layers
-        names = wanted.label_names
-        if wanted.labels is None and names is None:
+        self.layers = request.layers
+        names = request.label_names
+        if request.labels is None and names is None:
             names = source.label_names
-        self._codes = Codes(wanted.labels, names)
-        self.first = FirstTokens(wanted.layers, wanted.unit, wanted.first)
-        self._passes = Passes(reader, wanted.unit, len(wanted.layers), self.first)
-        self.others = others = [c for c in wanted.collect or [] if type(c) is not Rows]
-        self.sinks = Sinks(wanted.layers, others, wanted.nonfinite)
-        self.keeps = wanted.collect is None or len(others) < len(wanted.collect)
-        self._memory: Memory | None = None
-        self.disk: Disk | None = None
+        self._codes = LabelCodes(request.labels, names)
+        self.first = FirstTokens(request.layers, request.pooling, request.first)
+        self._passes = ForwardPasses(reader, request.pooling, len(request.layers), self.first)
+        self.streaming = [c for c in request.collect or [] if type(c) is not Rows]
+        self.collectors = LayerCollectors(request.layers, self.streaming, request.nonfinite)
+        self.keeps_rows = request.collect is None or len(self.streaming) < len(request.collect)
+        self._memory: RowsInMemory | None = None
+        self.store: CaptureStore | None = None
         self.lock = threading.RLock()
         self.count = self._tokens = 0
         self._began = time.perf_counter()
-        if wanted.out is not None:
-            self.disk = self._open(wanted.out, others)
-            self.count = self.disk.count
+        if request.out is not None:
+            self.store = self._open(request.out)
+            self.count = self.store.count
             if self.count:
-                self.first.resume(self.disk.writer.without_first)
-        elif self.keeps:
-            self._memory = Memory(
-                wanted.layers, wanted.unit, wanted.labels, names, self._codes, self._token_reader
-            )
+                self.first.resume(self.store.writer.without_first)
+        elif self.keeps_rows:
+            self._memory = RowsInMemory(
+                request.layers, request.pooling, request.labels, names, self._codes,
+                self._token_reader,
+            )  # fmt: skip
         self._stored = self._next = self.count
-        dtype = "float32" if self.disk is None else wanted.dtype
-        self._host = ToHost(dtype, wanted.nonfinite or "refuse")
+        dtype = "float32" if self.store is None else request.dtype
+        self._host = ToHost(dtype, request.nonfinite or "refuse")
 
-    def _open(self, folder: Path, others: list[Collector]) -> Disk:
+    def _open(self, folder: Path) -> CaptureStore:
+        """Open the store, new or as a capture with the same arguments left it."""
         model = plain(self.reader.model)
         hooks = [name for name, part in model.named_modules() if foreign_hooks(part)]
         about = {
-            **self.wanted.settings,
-            "unit": self.wanted.unit,
+            **self.request.settings,
+            "unit": self.request.pooling,
             "model": type(model).__name__,
-            "weights": weights_mark(model),
-            "parts": parts_mark(model),
+            "weights": weights_fingerprint(model),
+            "parts": parts_fingerprint(model),
             "hooks": hooks,
-            "first_inputs": None if self._first is None else Mark().add(self._first.inputs).hex(),
-            "labels": Mark().add([self.wanted.labels, self.wanted.label_names]).hex(),
-            "nonfinite": self.wanted.nonfinite,
-            "collect": [collector.described() for collector in others],
+            "first_inputs": None
+            if self._first is None
+            else Fingerprint().add(self._first.inputs).hex(),
+            "labels": Fingerprint().add([self.request.labels, self.request.label_names]).hex(),
+            "nonfinite": self.request.nonfinite,
+            "collect": [collector.described() for collector in self.streaming],
         }
-        if others:
+        if self.streaming:
             try:
-                self.sinks.state()
+                self.collectors.state()
             except Exception as error:
                 raise ValueError(
-                    f"with out=, collectors are kept in the folder, and one cannot be pickled "
-                    f"({error}): its class must be at the top of a module or notebook, and what "
-                    "it holds must be data."
+                    "with out=, collectors must be kept in the folder, and one cannot be pickled "
+                    f"({error}): define its class at the top of a module or notebook, and keep "
+                    "only data in it."
                 ) from None
-        disk = Disk(
+        store = CaptureStore(
             folder,
-            self.wanted.layers if self.keeps else [],
-            self.wanted.dtype,
+            self.request.layers if self.keeps_rows else [],
+            self.request.dtype,
             about,
             self._codes,
-            self.pace,
-            self.sinks.state if others else None,
-            self.sinks.resume,
+            self.limits,
+            self.collectors.state if self.streaming else None,
+            self.collectors.resume,
         )
-        if disk.count and hooks:
-            disk.close()
+        if store.count and hooks:
+            store.close()
             raise StoreError(
-                f"the model has hooks (on {', '.join(hooks[:3])}), and what they change cannot be "
-                f"told from what is in {folder}: take another folder, or remove the hooks."
+                f"the model has hooks (on {', '.join(hooks[:3])}), which may change what {folder} "
+                "would get: take another folder, or remove the hooks."
             )
-        return disk
+        return store
 
     # Reading
 
     def steps(self) -> Iterator[Reading]:
-        """Read the data, a batch for each step.
+        """Read the data, one batch per step.
 
         Raises:
-            CaptureError: a batch in the middle could not be read; `so_far` has what came before.
+            CaptureError: a batch in the middle could not be read. Its `so_far` has all before.
         """
         self._began = time.perf_counter()
         try:
             yield self.reading
-            if self.wanted.workers is None:
-                yield from self._here()
+            if self.request.workers is None:
+                yield from self._read_locally()
             else:
-                from neuronwidgets.capturing.ray import elsewhere
+                from neuronwidgets.capturing.ray import read_on_workers
 
-                yield from elsewhere(self, self.wanted.workers)
+                yield from read_on_workers(self, self.request.workers)
         except StoreError:
             self.close()
             raise
         except Exception as error:
             if self.count == self._stored == 0:
                 raise
-            problem = failed(error, getattr(error, "samples", self.at), self.count)
+            problem = failed(error, getattr(error, "samples", self.current), self.count)
             self.stop()
             problem.so_far = self.so_far()
             raise problem from error
         self._check_labels()
-        if self.disk is not None:
-            self.disk.finish(whole=True)
+        if self.store is not None:
+            self.store.finish(whole=True)
         self.close()
 
-    def look(self) -> dict[str, bool]:
-        """Whether first tokens count in each layer, by a pass over some of the first batch."""
+    def find_sinks(self) -> dict[str, bool]:
+        """Whether first tokens count in each layer, by a pass over the first texts."""
         batch = self._first
         if batch is not None and not self.first.known:
-            few = batch.part(range(min(LOOK, batch.size)))
+            few = batch.part(range(min(SINK_TEXTS, batch.size)))
 
             def take(name: str, values: Any) -> None:
                 self.first.count(few, name, values)
 
             with evaluating(self.reader.model):
                 self.reader(few, take)
-            self.first.say(stacklevel=3)
-        if self.disk is not None:
-            self.disk.writer.without_first = self.first.without
+            self.first.warn(stacklevel=3)
+        if self.store is not None:
+            self.store.writer.without_first = self.first.without
         return self.first.known
 
-    def fresh(self) -> Iterator[tuple[Raw, Batch | None]]:
-        """The rows of the batches that are not in the store, the first with what was made of it."""
+    def unread(self) -> Iterator[tuple[Raw, Batch | None]]:
+        """The batches that are not in the store: their rows, and the batch itself if made."""
         for raw in self._raw:
-            made, self._first = self._first, None
-            if self.disk is None or not self.disk.holds(raw):
-                yield raw, made
+            batch, self._first = self._first, None
+            if self.store is None or not self.store.holds(raw):
+                yield raw, batch
 
-    def _here(self) -> Iterator[Reading]:
+    def _read_locally(self) -> Iterator[Reading]:
         with evaluating(self.reader.model):
-            for raw, made in self.fresh():
-                batch = self.make(raw) if made is None else made
-                self.at = place = self.place(batch.place, batch.size)
-                code = self.codes(place, batch)
-                rows = self._passes(batch, place, code)
-                if self.disk is not None:
-                    self.disk.writer.without_first = self.first.without
+            for raw, made_batch in self.unread():
+                batch = self.make(raw) if made_batch is None else made_batch
+                self.current = index = self.next_index(batch.dataset_index, batch.size)
+                code = self.codes(index, batch)
+                rows = self._passes(batch, index, code)
+                if self.store is not None:
+                    self.store.writer.without_first = self.first.without
                 if self.reader.model.training:
                     raise RuntimeError(
-                        "the model was set to training while it was read, so that dropout and "
-                        "batch norm would act on it: call train() when the capture has ended."
+                        "the model was set to training while it was read, which turns on dropout "
+                        "and batch norm: call train() after the capture has ended."
                     )
                 with uninterrupted(), self.lock, own_modes():
-                    # What is on its way from a GPU arrives first: a shard that it fills is kept
-                    # with the collectors' state of its own batches, and of no batch after it.
-                    self._arrived(self._host.rest())
-                    rows = self.sinks.add(rows)
-                    about = raw, batch, place, code
-                    arrived = self._host.push(about, rows) if self.keeps else [(about, [])]
-                    self._arrived(arrived)
-                # Not held while the next pass runs.
-                del rows, about, arrived, batch, made, raw
-                self.at = None
+                    # Rows of earlier batches arrive before the collectors see this one: a shard
+                    # must be stored with the collectors' state at its own end.
+                    self._keep(self._host.rest())
+                    rows = self.collectors.add(rows)
+                    origin = raw, batch, index, code
+                    arrived = self._host.push(origin, rows) if self.keeps_rows else [(origin, [])]
+                    self._keep(arrived)
+                # Free the batch's memory for the next pass.
+                del rows, origin, arrived, batch, made_batch, raw
+                self.current = None
                 yield self.reading
             with uninterrupted(), self.lock, own_modes():
-                self._arrived(self._host.rest())
+                self._keep(self._host.rest())
 
-    def place(self, place: np.ndarray | None, size: int) -> np.ndarray:
-        """Which samples of the data the next `size` are: `place`, where that is known."""
+    def next_index(self, dataset_index: np.ndarray | None, size: int) -> np.ndarray:
+        """The indices of the next `size` samples: `dataset_index`, else the next in order."""
         self._next += size
-        return np.arange(self._next - size, self._next) if place is None else place
+        return np.arange(self._next - size, self._next) if dataset_index is None else dataset_index
 
-    def codes(self, place: np.ndarray, batch: Batch | Raw) -> Coded:
-        """The labels' codes; those that cannot be any are refused before all data is read."""
-        return coded(self._codes, place, batch)
+    def codes(self, dataset_index: np.ndarray, batch: Batch | Raw) -> Coded:
+        """The codes of a batch's labels. Impossible labels are refused at once."""
+        return coded(self._codes, dataset_index, batch)
 
-    def take(self, entries: list[dict[str, Any]], sinks: dict[str, list[Collector]],
+    def take(self, entries: list[dict[str, Any]], collectors: dict[str, list[Collector]],
              samples: int, tokens: int) -> None:  # fmt: skip
-        """Batches that were read elsewhere, in the data's order."""
+        """Add batches that workers read, in the data's order."""
         with self.lock:
-            self.sinks.merge(sinks)
-            if self.disk is not None:
-                self.disk.commit(entries)
+            self.collectors.merge(collectors)
+            if self.store is not None:
+                self.store.commit(entries)
             self.count, self._tokens = self.count + samples, self._tokens + tokens
 
     @property
     def total(self) -> int | None:
-        """How many samples are to be read, where that is known."""
+        """The number of samples to read; `None` if unknown."""
         return self._source.expected
 
     @property
     def reading(self) -> Reading:
-        """How far it is."""
+        """The progress."""
         seconds = time.perf_counter() - self._began
         return Reading(self.count, self.total, self._tokens, seconds, self._stored)
 
     def stop(self) -> None:
-        """Read no more, and keep what was read."""
+        """Stop reading and keep what was read."""
         with self.lock:
-            # Of what is on its way, what arrives well; the rest is what failed.
+            # Rows that are still being copied may be those that failed.
             with suppress(Exception):
-                self._arrived(self._host.rest())
-            if self.disk is not None:
+                self._keep(self._host.rest())
+            if self.store is not None:
                 with suppress(StoreError):
-                    self.disk.finish(whole=False)
+                    self.store.finish(whole=False)
             self.close()
 
     def close(self) -> None:
-        """Let others write the store."""
-        if self.disk is not None:
-            self.disk.close()
+        """Release the store."""
+        if self.store is not None:
+            self.store.close()
 
-    def _arrived(self, batches: Iterable[tuple[Any, list[Any]]]) -> None:
-        for (raw, batch, place, code), rows in batches:
-            if self.disk is not None:
-                self.disk.add(raw, batch, place, code, rows)
+    def _keep(self, batches: Iterable[tuple[Any, list[Any]]]) -> None:
+        """Add batches whose rows are in the CPU's memory."""
+        for (raw, batch, dataset_index, code), rows in batches:
+            if self.store is not None:
+                self.store.add(raw, batch, dataset_index, code, rows)
             elif self._memory is not None:
-                self._memory.add(batch, place, rows)
+                self._memory.add(batch, dataset_index, rows)
             self.count += batch.size
             self._tokens += 0 if batch.mask is None else int(batch.mask.sum())
 
     def _check_labels(self) -> None:
-        labels, tally = self.wanted.labels, self._source.tally
+        labels, tally = self.request.labels, self._source.tally
         count = self.count if tally is None else tally.seen
         if labels is not None and len(labels) != count:
             self.stop()
             raise ValueError(
-                f"labels has {len(labels):,} entries and data has {count:,} samples: one per "
-                "sample is needed."
+                f"labels must have one entry per sample, got {len(labels):,} for {count:,} samples."
             )
 
-    # What there is
+    # Results
 
     def result(self) -> dict[str, Any]:
-        """Each layer's `Activations` or `Collected`; nothing more may come."""
-        return self._found(last=True)
+        """The `Activations` or `Collected` of each layer. Call it once, at the end."""
+        return self._results(last=True)
 
     def so_far(self) -> dict[str, Any]:
-        """The same while more may come."""
-        return self._found(last=False)
+        """The `Activations` or `Collected` of each layer, so far."""
+        return self._results(last=False)
 
     @own_modes()
-    def _found(self, last: bool) -> dict[str, Any]:
+    def _results(self, last: bool) -> dict[str, Any]:
         with self.lock:
             if not self.count:
-                raise ValueError("data is empty: at least one sample is needed.")
+                raise ValueError(EMPTY)
             rows: dict[str, Any] = {}
             if self._memory is not None:
-                found = self._memory.result(last)
+                in_memory = self._memory.result(last)
                 call, without = self.reader.call, self.first.without
                 rows = {
                     name: replace(a, call=call, first=name not in without)
-                    for name, a in found.items()
+                    for name, a in in_memory.items()
                 }
-            elif self.keeps:
+            elif self.keeps_rows:
                 rows = {name: self._loaded(name) for name in self.layers}
-            if self.wanted.collect is None:
+            if self.request.collect is None:
                 return rows
             return {name: self._collected(name, rows.get(name)) for name in self.layers}
 
     def _loaded(self, layer: str) -> Activations:
-        assert self.disk is not None
-        acts = Activations.load(self.disk.folder, layer)
-        faces = self.disk.faces()
-        tokens = self._token_reader(layer, faces.ids, faces.padding, acts.samples)
+        assert self.store is not None
+        acts = Activations.load(self.store.folder, layer)
+        previews = self.store.previews()
+        tokens = self._token_reader(layer, previews.ids, previews.padding, acts.samples)
         return replace(acts, tokens=tokens)
 
     def _collected(self, layer: str, rows: Activations | None) -> Collected:
-        others = iter(self.sinks.results(layer))
-        results = [rows if type(c) is Rows else next(others) for c in self.wanted.collect or []]
+        streamed = iter(self.collectors.results(layer))
+        results = [rows if type(c) is Rows else next(streamed) for c in self.request.collect or []]
         return Collected(layer, tuple(results), self._codes.names, self.count)
 
     def _token_reader(

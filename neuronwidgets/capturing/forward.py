@@ -1,4 +1,4 @@
-"""Forward passes that fit into memory, and what is said of those that fail."""
+"""Forward passes that fit in memory, and the errors of those that fail."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from neuronwidgets.capturing.rows import LayerRows
 from neuronwidgets.capturing.word_codes import Coded, of_tokens
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.content import content_of
-from neuronwidgets.models.pooling import reduce
+from neuronwidgets.models.pooling import pooled
 
 
 class CaptureError(RuntimeError, ValueError):
-    """The data could not be read to its end.
+    """A batch of the data could not be read.
 
     Attributes:
-        samples: int64, which samples the batch held that could not be read; empty where the data
-            itself broke off.
-        so_far: what capture would have returned had the data ended before it; `None` if nothing.
+        samples: int64, the samples of that batch; empty if the data itself raised.
+        so_far: the result of `capture` on all samples before; `None` if there are none.
     """
 
     def __init__(self, message: str, samples: np.ndarray | None = None) -> None:
@@ -32,83 +31,98 @@ class CaptureError(RuntimeError, ValueError):
         self.so_far: Any = None
 
 
-class Passes:
-    """Reads batches, in parts where they are too large for the device's memory."""
+class ForwardPasses:
+    """Reads batches, and halves those that are too large for the device's memory."""
 
-    def __init__(self, reader: LayerReader, unit: str, layers: int, first: FirstTokens) -> None:
-        self._reader, self._unit, self._several = reader, unit, layers > 1
+    def __init__(self, reader: LayerReader, pooling: str, layers: int, first: FirstTokens) -> None:
+        self._reader, self._pooling, self._several = reader, pooling, layers > 1
         self._first = first
-        self._most: int | None = None
+        self._max_size: int | None = None
 
-    def __call__(self, batch: Batch, place: np.ndarray, code: Coded) -> list[LayerRows]:
-        """The rows of every layer, in order; `place` and `code` (int64 `B`, or of words) number
-        the batch's samples and their labels."""
+    def __call__(self, batch: Batch, dataset_index: np.ndarray, code: Coded) -> list[LayerRows]:
+        """Read the rows of every layer, in order.
+
+        Args:
+            batch: `B` samples.
+            dataset_index: int64 `B`, the samples' indices into the data set.
+            code: the codes of their labels.
+
+        Raises:
+            RuntimeError: a single sample does not fit in memory.
+        """
         read: list[LayerRows] = []
-        most = self._most or batch.size
-        waiting = [range(i, min(i + most, batch.size)) for i in range(0, batch.size, most)]
-        while waiting:
-            rows = waiting.pop(0)
+        size = self._max_size or batch.size
+        pending = [range(i, min(i + size, batch.size)) for i in range(0, batch.size, size)]
+        while pending:
+            rows = pending.pop(0)
             part = batch if len(rows) == batch.size else batch.part(rows)
+            layer_rows: list[LayerRows] | None = None
             try:
                 own = slice(rows.start, rows.stop)
-                found = self._rows(part, place[own], None if code is None else code[own])
+                part_code = None if code is None else code[own]
+                layer_rows = self._rows(part, dataset_index[own], part_code)
             except Exception as error:
                 if not _out_of_memory(error):
                     raise
                 if len(rows) == 1:
                     raise RuntimeError(
                         f"a single sample does not fit into the memory of the model's device: "
-                        f"{_first_line(error)}. Shorter samples (max_length=...) may."
+                        f"{_first_line(error)}. Try shorter samples (max_length=...)."
                     ) from error
-                # Not inside `except`: there the failed pass would still hold its memory.
-                found = None
-            if found is None:
+            if layer_rows is None:
+                # Outside `except`, where the failed pass no longer holds its memory.
                 _free()
                 half = len(rows) // 2
-                self._most = half
-                waiting[:0] = [rows[:half], rows[half:]]
+                self._max_size = half
+                pending[:0] = [rows[:half], rows[half:]]
                 warnings.warn(
                     f"out of memory with {len(rows)} samples at once: going on with {half}. "
-                    f"batch_size={half} avoids the detour.",
+                    f"batch_size={half} avoids the failed pass.",
                     stacklevel=4,
                 )
                 continue
-            read += found
+            read += layer_rows
         return read
 
-    def _rows(self, batch: Batch, place: np.ndarray, code: Coded) -> list[LayerRows]:
-        found: list[LayerRows] = []
+    def _rows(self, batch: Batch, dataset_index: np.ndarray, code: Coded) -> list[LayerRows]:
+        layer_rows: list[LayerRows] = []
 
         def take(name: str, values: torch.Tensor) -> None:
             first = self._first.count(batch, name, values)
             content = content_of(self._reader.model, batch, values, first)
-            rows, where = reduce(values, self._unit, batch.mask, content, name)
-            # Layers above may change in place what this one gave.
+            rows, where = pooled(values, self._pooling, batch.mask, content, name)
+            # Later layers may change this layer's output in place.
             shared = rows.untyped_storage().data_ptr() == values.untyped_storage().data_ptr()
             rows = rows.clone() if self._several and shared else rows
             if where is None:
-                one = code if isinstance(code, np.ndarray) else None
-                found.append(LayerRows(name, rows, place, None, one))
+                sample_code = code if isinstance(code, np.ndarray) else None
+                layer_rows.append(LayerRows(name, rows, dataset_index, None, sample_code))
                 return
             row, position = where.cpu().numpy().T
             codes = of_tokens(code, batch, row, position)
-            found.append(LayerRows(name, rows, place[row], position.astype(np.int32), codes))
+            position = position.astype(np.int32)
+            layer_rows.append(LayerRows(name, rows, dataset_index[row], position, codes))
 
         self._reader(batch, take)
-        self._first.say(stacklevel=5)
-        return found
+        self._first.warn(stacklevel=5)
+        return layer_rows
 
 
-def failed(error: Exception, place: np.ndarray | None, before: int) -> CaptureError:
-    """What to raise in the middle of the data, with the samples that were being read, if any."""
-    what = str(error) or type(error).__name__
-    kept = f"(What came before, {before:,} samples, is this error's so_far.)"
-    if place is None:
-        broke = f"the data broke off after {before:,} samples: {what} {kept}"
-        return CaptureError(broke)
-    low, high = int(place.min()), int(place.max())
-    which = f"sample {low:,}" if low == high else f"a batch with samples {low:,} to {high:,}"
-    return CaptureError(f"{which} could not be read: {what} {kept}", place)
+def failed(error: Exception, dataset_index: np.ndarray | None, before: int) -> CaptureError:
+    """The `CaptureError` of an error in the middle of the data.
+
+    Args:
+        error: the error.
+        dataset_index: int64 `B`, the samples that were being read; `None` if the data raised.
+        before: the number of samples read before.
+    """
+    reason = str(error) or type(error).__name__
+    kept = f"(The {before:,} samples before are this error's so_far.)"
+    if dataset_index is None:
+        return CaptureError(f"the data broke off after {before:,} samples: {reason} {kept}")
+    low, high = int(dataset_index.min()), int(dataset_index.max())
+    samples = f"sample {low:,}" if low == high else f"a batch with samples {low:,} to {high:,}"
+    return CaptureError(f"{samples} could not be read: {reason} {kept}", dataset_index)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Steps that the stop button does not tear apart."""
+"""Delays keyboard interrupts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """An interrupt that comes meanwhile is raised at the end."""
+    """Raise a keyboard interrupt that comes inside the `with` at its end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[tuple[Any, ...]] = []
-    before = signal.signal(signal.SIGINT, lambda *about: came.append(about))
+    received: list[tuple[Any, ...]] = []
+    before = signal.signal(signal.SIGINT, lambda *args: received.append(args))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-        if came and callable(before):
-            before(*came[0])
+        if received and callable(before):
+            before(*received[0])

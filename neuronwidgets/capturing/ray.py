@@ -1,11 +1,11 @@
-"""The same capture on many machines: windows of batches read by Ray actors.
+"""Capture on many machines: Ray actors read windows of batches.
 
-The driver hands out the data's rows in windows of `SHARD` batches, or as many as are read while a
-shard may stay open, and keeps the manifest and the labels' codes. An actor makes the batches, reads
-them, writes the window's shards into the folder, which all machines see, and sends back their
-entries and the collectors' states, which the driver takes in the data's order. What it had no time
-for is handed out again. A window does not depend on any other, so that an actor that dies costs its
-window's time: Ray starts it anew and the window is read again, into the same files.
+The driver hands out the data's rows in windows and keeps the manifest and the label codes. A window
+has `ShardLimits.batches` batches, or as many as an actor reads in `ShardLimits.seconds`. An actor
+makes the batches, reads them, and writes their shards to a folder that all machines see. It returns
+the shards' entries and the collectors, which the driver adds in the data's order. Batches that it
+had no time for are handed out again. Windows are independent: if an actor dies, Ray restarts it,
+and it reads its window again into the same files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
@@ -23,14 +23,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.capturing import to_disk as disk
-from neuronwidgets.capturing.collecting import Sinks
+from neuronwidgets.capturing.collecting import LayerCollectors
 from neuronwidgets.capturing.collectors import Collector
 from neuronwidgets.capturing.first import FirstTokens
-from neuronwidgets.capturing.forward import Passes
+from neuronwidgets.capturing.forward import ForwardPasses
 from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.rows import ToHost
-from neuronwidgets.capturing.to_disk import Filling, Pace
+from neuronwidgets.capturing.to_disk import ShardLimits, ShardWriter, fingerprint
 from neuronwidgets.capturing.word_codes import Coded
 from neuronwidgets.data.batch import Batch, Raw
 from neuronwidgets.models.hooks import evaluating
@@ -39,30 +38,38 @@ from neuronwidgets.models.layers import find_layer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from neuronwidgets.capturing.engine import Reading, Run
+    from neuronwidgets.capturing.engine import Engine, Reading
 
 RETRIES = 3
+"""Times that a window is read again after its actor was lost. More losses mean that the window
+itself kills actors."""
 AHEAD = 2
-"""Windows that wait at each actor."""
+"""Windows at each actor: one that it reads and one that waits, so that it is never idle."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """One batch of a window: its mark, its rows (or what was made of them), its place in the data,
-    its labels' codes."""
+class BatchTask:
+    """One batch of a window.
 
-    mark: str
+    Attributes:
+        fingerprint: of its rows and labels; "" without a store.
+        rows: its rows, or the batch itself if made.
+        first: the index of its first sample into the data set.
+        code: the codes of its labels.
+    """
+
+    fingerprint: str
     rows: Raw | Batch
     first: int
     code: Coded
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What an actor needs to know."""
+class WorkerSettings:
+    """The settings of a capture that actors need."""
 
     layers: list[str]
-    unit: str
+    pooling: str
     axes: tuple[int | None, int | None]
     call: int
     first: dict[str, bool]
@@ -70,229 +77,248 @@ class Plan:
     nonfinite: str | None
     collectors: list[Collector]
     folder: Path | None
-    places: dict[str, str]
+    layer_folders: dict[str, str]
     dtype: str
-    shard: int
-    pace: Pace
+    limits: ShardLimits
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a window gave: its shards' entries, its collectors, by layer, how many batches, samples
-    and tokens were read, and how long that took; or why it could not be read, and which samples
-    then."""
+class WindowResult:
+    """The result of reading a window, or of as many of its batches as there was time for.
+
+    Attributes:
+        entries: its shards' entries in the manifest.
+        collectors: its collectors, by layer.
+        batches, samples, tokens: the numbers read.
+        seconds: the time that reading took.
+        error: the error that ended it; `None` if there was none.
+        failed: int64, the samples that could not be read.
+    """
 
     entries: list[dict[str, Any]]
-    sinks: dict[str, list[Collector]]
+    collectors: dict[str, list[Collector]]
     batches: int = 0
     samples: int = 0
     tokens: int = 0
     seconds: float = 0.0
     error: Exception | None = None
-    bad: np.ndarray | None = None
+    failed: np.ndarray | None = None
 
 
 class Worker:
-    """Reads windows."""
+    """The actor: reads windows."""
 
-    def __init__(self, model: nn.Module, plan: Plan) -> None:
+    def __init__(self, model: nn.Module, settings: WorkerSettings) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         model = model.to(self.device)
-        modules = {name: find_layer(model, name) for name in plan.layers}
-        self._model, self._plan = model, plan
-        reader = LayerReader(model, modules, *plan.axes, plan.call)
-        first = FirstTokens(plan.layers, plan.unit, None)
-        first.known = dict(plan.first)
-        self._passes = Passes(reader, plan.unit, len(plan.layers), first)
+        modules = {name: find_layer(model, name) for name in settings.layers}
+        self._model, self._settings = model, settings
+        reader = LayerReader(model, modules, *settings.axes, settings.call)
+        first = FirstTokens(settings.layers, settings.pooling, None)
+        first.known = dict(settings.first)
+        self._passes = ForwardPasses(reader, settings.pooling, len(settings.layers), first)
 
-    def read(self, number: int, tasks: list[Task]) -> Found:
-        """Read a window that begins with batch `number`, or as much of it as there is time for."""
-        plan = self._plan
-        clock, limit = plan.pace.clock, plan.pace.seconds
+    def read(self, number: int, tasks: list[BatchTask]) -> WindowResult:
+        """Read a window whose first batch has this number, until the time of a shard is over."""
+        settings = self._settings
+        clock, limit = settings.limits.clock, settings.limits.seconds
         began = clock()
-        sinks = Sinks(plan.layers, plan.collectors, plan.nonfinite)
-        filling = None
-        if plan.folder is not None:
-            # The window ends when its shard would.
-            pace = Pace(math.inf)
-            filling = Filling(plan.folder, plan.places, plan.dtype, number, plan.shard, pace)
-        host = ToHost(plan.dtype, plan.nonfinite or "refuse")
+        collectors = LayerCollectors(settings.layers, settings.collectors, settings.nonfinite)
+        shards = None
+        if settings.folder is not None:
+            # The window ends where the shard would: the shard needs no clock.
+            limits = replace(settings.limits, seconds=math.inf)
+            shards = ShardWriter(
+                settings.folder, settings.layer_folders, settings.dtype, number, limits
+            )
+        host = ToHost(settings.dtype, settings.nonfinite or "refuse")
         entries: list[dict[str, Any]] = []
         batches = samples = tokens = 0
-        place: np.ndarray | None = None
+        dataset_index: np.ndarray | None = None
 
         def keep(arrived: Any) -> None:
-            for (task, batch, here), rows in arrived:
-                if filling is not None:
-                    entry = filling.add(task.mark, batch, here, task.code, rows)
+            for (task, batch, index), rows in arrived:
+                if shards is not None:
+                    entry = shards.add(task.fingerprint, batch, index, task.code, rows)
                     entries.extend([entry] if entry else [])
 
         try:
             with evaluating(self._model):
                 for task in tasks:
-                    batch = task.rows if isinstance(task.rows, Batch) else plan.make(task.rows)
-                    place = batch.place
-                    if place is None:
-                        place = np.arange(task.first, task.first + batch.size)
-                    rows = sinks.add(self._passes(batch, place, task.code))
-                    about = task, batch, place
-                    keep(host.push(about, rows) if plan.places else [(about, [])])
+                    batch = task.rows if isinstance(task.rows, Batch) else settings.make(task.rows)
+                    dataset_index = batch.dataset_index
+                    if dataset_index is None:
+                        dataset_index = np.arange(task.first, task.first + batch.size)
+                    rows = collectors.add(self._passes(batch, dataset_index, task.code))
+                    origin = task, batch, dataset_index
+                    keep(host.push(origin, rows) if settings.layer_folders else [(origin, [])])
                     batches, samples = batches + 1, samples + batch.size
                     tokens += 0 if batch.mask is None else int(batch.mask.sum())
-                    del rows, batch, about
+                    del rows, batch, origin
                     if clock() - began >= limit:
                         break
                 keep(host.rest())
-                if filling is not None and (entry := filling.finish()):
+                if shards is not None and (entry := shards.finish()):
                     entries.append(entry)
         except Exception as error:
-            if filling is not None:
-                filling.discard()
-            bad = getattr(error, "samples", place)
-            return Found([], {}, error=error, bad=bad)
-        return Found(entries, sinks.collectors, batches, samples, tokens, clock() - began)
+            if shards is not None:
+                shards.discard()
+            samples_read = getattr(error, "samples", dataset_index)
+            return WindowResult([], {}, error=error, failed=samples_read)
+        return WindowResult(
+            entries, collectors.collectors, batches, samples, tokens, clock() - began
+        )
 
 
-def elsewhere(run: Run, workers: int) -> Iterator[Reading]:
-    """Read a capture's data on Ray actors, a window for each step."""
+def read_on_workers(engine: Engine, workers: int) -> Iterator[Reading]:
+    """Read a capture's data on Ray actors, one window per step.
+
+    Args:
+        engine: the capture.
+        workers: the number of actors; 0 for one per GPU, or without GPUs one per machine.
+    """
     ray = _ray()
-    began = not ray.is_initialized()
-    if began:
+    started_here = not ray.is_initialized()
+    if started_here:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="WARNING")
     try:
         resources = ray.cluster_resources()
         gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
         workers = workers or gpus or len(ray.nodes())
-        model = run.reader.model
+        model = engine.reader.model
         if next((p.is_cuda for p in model.parameters()), False):
             model = copy.deepcopy(model).cpu()
-        shared, plan = ray.put(model), ray.put(_plan(run))
+        shared, settings = ray.put(model), ray.put(_settings(engine))
         actor = ray.remote(
             num_gpus=1 if gpus else 0,
             num_cpus=max(1, cpus // workers) if not gpus else 1,
             max_restarts=-1,
             max_task_retries=RETRIES,
         )(Worker)
-        actors = [actor.remote(shared, plan) for _ in range(workers)]
+        actors = [actor.remote(shared, settings) for _ in range(workers)]
         try:
-            yield from _read(ray, run, actors)
+            yield from _read(ray, engine, actors)
         finally:
             for one in actors:
                 ray.kill(one)
     finally:
-        if began:
+        if started_here:
             ray.shutdown()
 
 
-def _read(ray: Any, run: Run, actors: list[Any]) -> Iterator[Reading]:
-    windows = Windows(run)
+def _read(ray: Any, engine: Engine, actors: list[Any]) -> Iterator[Reading]:
+    """Hand out windows, and add their results to the capture in the data's order."""
+    windows = Windows(engine)
     number = windows.number
-    # How many windows wait at each actor; which are on their way; what came back, by first batch.
-    busy, flying = [0] * len(actors), dict[Any, tuple[int, int, list[Task]]]()
-    found: dict[int, Found] = {}
+    # Windows at each actor; windows that are being read; results by the number of the first batch.
+    load, pending = [0] * len(actors), dict[Any, tuple[int, int, list[BatchTask]]]()
+    results: dict[int, WindowResult] = {}
     while True:
-        while min(busy) < AHEAD and (window := windows.take()):
-            free = busy.index(min(busy))
-            busy[free] += 1
-            flying[actors[free].read.remote(*window)] = (free, *window)
-        if not flying:
+        while min(load) < AHEAD and (window := windows.take()):
+            idlest = load.index(min(load))
+            load[idlest] += 1
+            pending[actors[idlest].read.remote(*window)] = (idlest, *window)
+        if not pending:
             return
-        (ref,), _ = ray.wait(list(flying), num_returns=1)
-        actor, first, tasks = flying.pop(ref)
-        busy[actor] -= 1
-        found[first] = _got(ray, ref, tasks)
-        windows.give_back(first, tasks, found[first])
-        # In the data's order.
-        while result := found.pop(number, None):
+        (ref,), _ = ray.wait(list(pending), num_returns=1)
+        actor, first, tasks = pending.pop(ref)
+        load[actor] -= 1
+        results[first] = _result_of(ray, ref, tasks)
+        windows.give_back(first, tasks, results[first])
+        while result := results.pop(number, None):
             if result.error is not None:
-                run.at = result.bad
+                engine.current = result.failed
                 raise result.error
             number += result.batches
-            run.take(result.entries, result.sinks, result.samples, result.tokens)
-            yield run.reading
+            engine.take(result.entries, result.collectors, result.samples, result.tokens)
+            yield engine.reading
 
 
-def _got(ray: Any, ref: Any, tasks: list[Task]) -> Found:
-    """What an actor found, or that it was lost."""
+def _result_of(ray: Any, ref: Any, tasks: list[BatchTask]) -> WindowResult:
+    """An actor's result, or the error that it was lost."""
     try:
-        found: Found = ray.get(ref)
+        result: WindowResult = ray.get(ref)
     except ray.exceptions.RayError as error:
         last = tasks[-1]
         size = 1 if isinstance(last.rows, Raw) else last.rows.size
-        why = str(error).splitlines()[0]
-        lost = RuntimeError(f"a worker was lost {RETRIES + 1} times: {why}")
+        reason = str(error).splitlines()[0]
+        lost = RuntimeError(f"a worker was lost {RETRIES + 1} times: {reason}")
         lost.__cause__ = error
-        return Found([], {}, error=lost, bad=np.arange(tasks[0].first, last.first + size))
-    return found
+        samples = np.arange(tasks[0].first, last.first + size)
+        return WindowResult([], {}, error=lost, failed=samples)
+    return result
 
 
-def _plan(run: Run) -> Plan:
-    wanted, disk_ = run.wanted, run.disk
-    return Plan(
-        wanted.layers,
-        wanted.unit,
-        run.reader.axes,
-        run.reader.call,
-        run.look(),
-        run.make,
-        wanted.nonfinite,
-        run.others,
-        None if disk_ is None else disk_.folder.resolve(),
-        {} if disk_ is None else disk_.writer.places,
-        wanted.dtype,
-        disk.SHARD,
-        run.pace,
+def _settings(engine: Engine) -> WorkerSettings:
+    request, store = engine.request, engine.store
+    return WorkerSettings(
+        request.layers,
+        request.pooling,
+        engine.reader.axes,
+        engine.reader.call,
+        engine.find_sinks(),
+        engine.make,
+        request.nonfinite,
+        engine.streaming,
+        None if store is None else store.folder.resolve(),
+        {} if store is None else store.writer.layer_folders,
+        request.dtype,
+        engine.limits,
     )
 
 
 class Windows:
-    """Hands out the batches that are not in the store: what workers left first, then what comes.
+    """Hands out the batches that are not in the store. Batches that workers left come first.
 
     Attributes:
-        number: of the first batch that nobody has had.
+        number: the number of the first batch that was never handed out.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.number = 0 if run.disk is None else run.disk.writer.batches
-        self._tasks, self._limit = _tasks(run), run.pace.seconds
-        self._left: list[tuple[int, list[Task]]] = []
-        self._most = disk.SHARD
+    def __init__(self, engine: Engine) -> None:
+        self.number = 0 if engine.store is None else engine.store.writer.batches
+        self._tasks, self._seconds = _tasks(engine), engine.limits.seconds
+        self._unread: list[tuple[int, list[BatchTask]]] = []
+        self._shard_batches = self._size = engine.limits.batches
 
-    def take(self) -> tuple[int, list[Task]] | None:
-        """The next batches, none of them beyond a multiple of `SHARD`, and the first one's number;
-        `None` if there are none."""
-        if self._left:
-            number, tasks = heappop(self._left)
-            if tasks[self._most :]:
-                heappush(self._left, (number + self._most, tasks[self._most :]))
-            return number, tasks[: self._most]
+    def take(self) -> tuple[int, list[BatchTask]] | None:
+        """The next window and the number of its first batch; `None` if no batch is left.
+
+        A window ends before the next multiple of `ShardLimits.batches`.
+        """
+        if self._unread:
+            number, tasks = heappop(self._unread)
+            if tasks[self._size :]:
+                heappush(self._unread, (number + self._size, tasks[self._size :]))
+            return number, tasks[: self._size]
         number = self.number
-        tasks = list(islice(self._tasks, min(self._most, disk.SHARD - number % disk.SHARD)))
+        to_multiple = self._shard_batches - number % self._shard_batches
+        tasks = list(islice(self._tasks, min(self._size, to_multiple)))
         self.number += len(tasks)
         return (number, tasks) if tasks else None
 
-    def give_back(self, number: int, tasks: list[Task], found: Found) -> None:
-        """What came of a window: the rest of it is handed out again, in windows that fit."""
-        if not found.batches:
+    def give_back(self, number: int, tasks: list[BatchTask], result: WindowResult) -> None:
+        """Queue the unread batches of a window, and fit the next windows to its speed."""
+        if not result.batches:
             return
-        each = found.seconds / found.batches
-        fits = disk.SHARD if each * disk.SHARD <= self._limit else int(self._limit / each)
-        self._most = max(1, fits)
-        if tasks[found.batches :]:
-            heappush(self._left, (number + found.batches, tasks[found.batches :]))
+        seconds = result.seconds / result.batches
+        in_time = seconds * self._shard_batches <= self._seconds
+        self._size = self._shard_batches if in_time else max(1, int(self._seconds / seconds))
+        if tasks[result.batches :]:
+            heappush(self._unread, (number + result.batches, tasks[result.batches :]))
 
 
-def _tasks(run: Run) -> Iterator[Task]:
-    for raw, made in run.fresh():
-        if run.disk is not None:
-            run.disk.writer.begin()
-        if not run.told and made is None:
-            made = run.make(raw)
-        rows: Raw | Batch = raw if run.told else made or raw
+def _tasks(engine: Engine) -> Iterator[BatchTask]:
+    """The batches that are not in the store, as tasks."""
+    for raw, batch in engine.unread():
+        if engine.store is not None:
+            engine.store.writer.begin()
+        if not engine.rows_are_samples and batch is None:
+            batch = engine.make(raw)
+        rows: Raw | Batch = raw if engine.rows_are_samples else batch or raw
         size = rows.size if isinstance(rows, Batch) else len(raw.rows)
-        place = run.place(rows.place, size)
-        mark = disk.mark(raw) if run.disk is not None else ""
-        yield Task(mark, rows, int(place[0]), run.codes(place, rows))
+        index = engine.next_index(rows.dataset_index, size)
+        batch_fingerprint = "" if engine.store is None else fingerprint(raw)
+        yield BatchTask(batch_fingerprint, rows, int(index[0]), engine.codes(index, rows))
 
 
 def _ray() -> Any:

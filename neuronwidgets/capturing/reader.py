@@ -1,4 +1,4 @@
-"""Layers of a model, read batch by batch."""
+"""Reads layers of a model, batch by batch."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from torch import nn
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.forward import move
-from neuronwidgets.models.hooks import Reader, evaluating
+from neuronwidgets.models.hooks import TruncatedForward, evaluating
 from neuronwidgets.models.left_padding import LeftPadding
 from neuronwidgets.models.outputs import check_axes, checked, rows_of, tensor_of
-from neuronwidgets.models.survey import Answers, surveyed
+from neuronwidgets.models.survey import LayerCalls, surveyed
 
 
 class LayerReader:
-    """Some layers' activations on a batch, each as `B x D` or `B x positions x D` in float32.
+    """Gives layers' activations on a batch as float32 `B x D` or `B x P x D` (`P` positions).
 
     Args:
         model: the model.
         modules: the layers, by name.
-        neuron_axis, batch_axis: which axes of the layers' outputs these are; `None`: found out by
-            following the axes of the first batch through the model.
-        call: which answer of a layer counts, from 0, of one that answers more than once in a pass;
-            `None`: the first, with a warning if there are more.
+        neuron_axis, batch_axis: the axes of the layers' outputs; `None` finds them by following
+            the axes of the first batch through the model.
+        call: the call to read, from 0, of a layer that a pass calls more than once; `None` reads
+            the first, with a warning if there are more.
     """
 
     def __init__(
@@ -40,89 +40,99 @@ class LayerReader:
         call: int | None = None,
     ) -> None:
         self.call = call or 0
-        self._read = Reader(model, modules, self.call)
+        self._read = TruncatedForward(model, modules, self.call)
         self.model, self._modules = model, modules
         self.axes = neuron_axis, batch_axis
         self._warns = call is None
-        self._answers: dict[str, Answers] | None = None
-        self._padding = LeftPadding(model, self._all)
+        self._calls: dict[str, LayerCalls] | None = None
+        self._padding = LeftPadding(model, self._all_layers)
 
     def __call__(self, batch: Batch, take: Callable[[str, torch.Tensor], None]) -> None:
-        """Call `take(name, values)` as each layer answers. With several layers, `values` is the
-        model's own, which layers above may change: copy what is kept."""
+        """Call `take(name, values)` at each layer's output.
+
+        With several layers, `values` may be a view of the model's own tensor, which later layers
+        may change in place: copy it to keep it.
+        """
         batch = self._padding(batch)
         inputs = move(self.model, batch.inputs)
-        if self._answers is not None:
-            self._pass(inputs, batch, take, self._answers)
+        if self._calls is not None:
+            self._pass(inputs, batch, take, self._calls)
             return
-        with surveyed(self._modules, inputs, batch.size, *self.axes) as answers:
-            self._pass(inputs, batch, take, answers, go_on=self._warns)
-        self._warn_of_calls(answers)
-        # Where there is one of each, axes that are merged do not show.
+        with surveyed(self._modules, inputs, batch.size, *self.axes) as calls:
+            self._pass(inputs, batch, take, calls, go_on=self._warns)
+        self._warn_of_calls(calls)
+        # With one sample or one token, merged axes cannot be told apart: follow the next batch.
         if batch.size > 1 and (batch.mask is None or batch.mask.shape[1] > 1):
-            self._answers = answers
+            self._calls = calls
 
-    def _all(self, batch: Batch) -> list[torch.Tensor]:
-        """What all layers give, for a look at it."""
-        found: list[torch.Tensor] = []
+    def _all_layers(self, batch: Batch) -> list[torch.Tensor]:
+        """Copies of all layers' activations on a batch."""
+        activations: list[torch.Tensor] = []
         inputs = move(self.model, batch.inputs)
+
+        def take(_name: str, rows: torch.Tensor) -> None:
+            activations.append(rows.clone())
+
         with (
             evaluating(self.model),
-            surveyed(self._modules, inputs, batch.size, *self.axes) as answers,
+            surveyed(self._modules, inputs, batch.size, *self.axes) as calls,
         ):
-            self._pass(inputs, batch, lambda _name, rows: found.append(rows.clone()), answers)
-        return found
+            self._pass(inputs, batch, take, calls)
+        return activations
 
     def _pass(
         self,
         inputs: Any,
         batch: Batch,
         take: Callable[[str, torch.Tensor], None],
-        answers: Mapping[str, Answers],
+        calls: Mapping[str, LayerCalls],
         go_on: bool = False,
     ) -> None:
         @own_modes()
-        def answer(name: str, output: Any) -> None:
+        def read(name: str, output: Any) -> None:
             tensor = checked(tensor_of(output, name), name)
             check_axes(tensor.shape, name, *self.axes)
-            rows = rows_of(tensor, name, answers[name].layout(self.call), batch)
-            # What comes after the layer may change in place what it gave.
+            rows = rows_of(tensor, name, calls[name].layout(self.call), batch)
+            # Later layers may change the output in place.
             take(name, rows.clone() if go_on else rows)
 
-        self._read(inputs, answer, go_on)
+        self._read(inputs, read, go_on)
 
-    def _warn_of_calls(self, answers: Mapping[str, Answers]) -> None:
-        several = {name: found.calls for name, found in answers.items() if found.calls > 1}
+    def _warn_of_calls(self, layer_calls: Mapping[str, LayerCalls]) -> None:
+        """Warn once of layers that a pass calls more than once."""
+        several = {name: one.calls for name, one in layer_calls.items() if one.calls > 1}
         warns, self._warns = self._warns, False
         if several and warns:
             name, calls = next(iter(several.items()))
             warnings.warn(
-                f"layer {name!r} answers {calls} times in one pass of {type(self.model).__name__}: "
-                f"its first answer is read. Pass call=0 to {calls - 1} to choose one.",
+                f"layer {name!r} is called {calls} times in one pass of "
+                f"{type(self.model).__name__}: its first call is read. Pass call=0 to {calls - 1} "
+                "to choose one.",
                 stacklevel=2,
             )
 
     def one(self, name: str) -> LayerReader:
-        """One of the layers."""
-        made = LayerReader(self.model, {name: self._modules[name]}, *self.axes, self.call)
-        made._answers = self._answers
-        return made
+        """A reader of one of the layers."""
+        reader = LayerReader(self.model, {name: self._modules[name]}, *self.axes, self.call)
+        reader._calls = self._calls
+        return reader
 
     def tokens(self, batch: Batch, direction: np.ndarray) -> list[np.ndarray]:
-        """Each token's activation along `direction` (`D`) of the one layer, for each text.
+        """For each text, float32 `T`: each token's activation along `direction` (`D`).
 
-        None while the model trains: it is the user's then, and its mode is not to be touched.
+        For readers of one layer. Empty while the model is in training mode: the user is training
+        it, and its mode must not change.
         """
         if self.model.training:
             return []
-        found: list[torch.Tensor] = []
+        projections: list[torch.Tensor] = []
 
         def take(_name: str, values: torch.Tensor) -> None:
-            to = torch.as_tensor(direction, dtype=values.dtype, device=values.device)
-            found.append(values @ to)
+            vector = torch.as_tensor(direction, dtype=values.dtype, device=values.device)
+            projections.append(values @ vector)
 
         with evaluating(self.model):
             self(batch, take)
-        if found[0].ndim != 2:
+        if projections[0].ndim != 2:
             return []
-        return [row.astype(np.float32) for row in found[0].cpu().numpy()]
+        return [row.astype(np.float32) for row in projections[0].cpu().numpy()]

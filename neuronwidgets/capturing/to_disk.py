@@ -1,4 +1,4 @@
-"""Rows and collectors' states in a folder, from which the same call goes on."""
+"""Writes rows and collectors' states to a store, from which the same call resumes."""
 
 from __future__ import annotations
 
@@ -11,77 +11,85 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations.store.previews import Faces
+from neuronwidgets.activations.store.previews import Previews
 from neuronwidgets.activations.store.shards import StoreError
 from neuronwidgets.activations.store.store import Store
-from neuronwidgets.activations.store.writer import Shard, Writer
-from neuronwidgets.capturing.collecting import Codes
+from neuronwidgets.activations.store.writer import SHARD_BYTES, Shard, Writer
+from neuronwidgets.capturing.collecting import LabelCodes
 from neuronwidgets.capturing.rows import HostRows, LayerRows
 from neuronwidgets.capturing.tokens import token_ids
 from neuronwidgets.capturing.word_codes import Coded
 from neuronwidgets.data.batch import Batch, Raw, WordLabels
-from neuronwidgets.models.fingerprint import Mark
-
-SHARD = 64
-"""Batches in a shard at most. Shards end at its multiples, too, which machines write apart."""
+from neuronwidgets.models.fingerprint import Fingerprint
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How long a shard stays open, which is what a crash costs.
+class ShardLimits:
+    """When a shard ends. A crash costs the open shard.
 
     Attributes:
-        seconds: a shard that has been open for so long ends with its next batch: a crash then costs
-            less than a minute where a batch takes less than half of one.
-        clock: tells the time, in seconds.
+        batches: a shard ends before the next multiple of this number of batches. Ray workers
+            write windows of as many batches independently.
+        bytes: a shard ends when one layer's values reach this size.
+        seconds: a shard that has been open for this time ends with its next batch. With batches
+            of less than half a minute, a crash so costs less than a minute.
+        clock: returns the time in seconds.
     """
 
+    batches: int = 64
+    bytes: int = SHARD_BYTES
     seconds: float = 30.0
     clock: Callable[[], float] = time.monotonic
 
 
-def mark(raw: Raw) -> str:
-    """What a batch's rows and labels are known by."""
+def fingerprint(raw: Raw) -> str:
+    """The fingerprint of a batch's rows and labels."""
     labels = [row.labels if isinstance(row, WordLabels) else row for row in raw.labels or ()]
-    return Mark().add([raw.rows, labels or raw.labels]).hex()
+    return Fingerprint().add([raw.rows, labels or raw.labels]).hex()
 
 
-class Filling:
-    """Fills shards, one after the other, from batch number `first` on."""
+class ShardWriter:
+    """Writes batches to shards, one shard after the other.
+
+    Args:
+        folder: the store's folder.
+        layer_folders: the layers' names -> their folders in it.
+        dtype: the dtype of the shards.
+        first: the number of the first batch.
+        limits: when shards end.
+    """
 
     def __init__(
         self,
         folder: Path,
-        places: Mapping[str, str],
+        layer_folders: Mapping[str, str],
         dtype: str,
         first: int,
-        shard: int,
-        pace: Pace,
+        limits: ShardLimits,
     ) -> None:
-        self._about, self._next, self._every = (folder, places, dtype), first, shard
-        self._pace = pace
+        self._target, self._next, self._limits = (folder, layer_folders, dtype), first, limits
         self._shard: Shard | None = None
-        self._marks: list[str] = []
-        self._bare = Counter[str]()
+        self._fingerprints: list[str] = []
+        self._unlabelled = Counter[str]()
         self._labelled: set[str] = set()
         self.begin()
 
     def begin(self) -> None:
-        """What a crash would cost begins now."""
-        self._since = self._pace.clock()
+        """Restart the clock of `limits.seconds`."""
+        self._since = self._limits.clock()
 
     def add(
         self,
-        mark: str,
+        batch_fingerprint: str,
         batch: Batch,
-        place: np.ndarray,
+        dataset_index: np.ndarray,
         code: Coded,
         rows: list[HostRows],
     ) -> dict[str, Any] | None:
-        """A batch. Returns the shard's entry when it is full, or was open for long enough."""
+        """Add a batch. Returns the shard's entry in the manifest if the shard ends with it."""
         if self._shard is None:
-            self._shard = Shard(*self._about, self._next)
-            self._bare, self._labelled = Counter(), set()
+            self._shard = Shard(*self._target, self._next, self._limits.bytes)
+            self._unlabelled, self._labelled = Counter(), set()
         for part in rows:
             columns = {"sample": part.rows.sample}
             if part.rows.position is not None:
@@ -91,60 +99,63 @@ class Filling:
             if batch.words or part.rows.layer in self._labelled:
                 columns["label"] = self._labels(part.rows)
             else:
-                self._bare[part.rows.layer] += len(part.rows.sample)
+                self._unlabelled[part.rows.layer] += len(part.rows.sample)
             if part.scale is not None:
                 columns["scale"] = part.scale
             self._shard.add(part.rows.layer, part.values, **columns)
-        faces: dict[str, Any] = {
+        previews: dict[str, Any] = {
             "texts": batch.texts,
             "spans": batch.spans,
             "images": batch.images,
             "origin": batch.origin,
         } | token_ids(batch)
-        each = code if isinstance(code, np.ndarray) else None
-        self._shard.describe(place, label=each, **faces)
-        self._marks.append(mark)
+        sample_code = code if isinstance(code, np.ndarray) else None
+        self._shard.describe(dataset_index, label=sample_code, **previews)
+        self._fingerprints.append(batch_fingerprint)
         self._next += 1
-        late = self._pace.clock() - self._since >= self._pace.seconds
-        full = self._next % self._every == 0 or self._shard.full
+        late = self._limits.clock() - self._since >= self._limits.seconds
+        full = self._next % self._limits.batches == 0 or self._shard.full
         return self.finish() if full or late else None
 
     def _labels(self, rows: LayerRows) -> np.ndarray:
-        """The codes of rows that have their own, after those of the rows before that had none."""
-        before = np.full(self._bare.pop(rows.layer, 0), -1)
+        """The label codes of rows, after -1 for all earlier rows of the shard without a code."""
+        before = np.full(self._unlabelled.pop(rows.layer, 0), -1)
         self._labelled.add(rows.layer)
         return np.append(before, np.full(len(rows.sample), -1) if rows.code is None else rows.code)
 
     def finish(self) -> dict[str, Any] | None:
-        """Close the shard in flight; `None` if there is none."""
+        """End the open shard. Returns its entry in the manifest; `None` if none is open."""
         if self._shard is None:
             return None
-        entry = self._shard.finish(joined(self._marks))
-        self._shard, self._marks = None, []
+        entry = self._shard.finish(shard_fingerprint(self._fingerprints))
+        self._shard, self._fingerprints = None, []
         self.begin()
         return entry
 
     def discard(self) -> None:
-        """Leave nothing of the shard in flight."""
+        """Delete the open shard."""
         if self._shard is not None:
             self._shard.discard()
             self._shard = None
 
 
-def joined(marks: Sequence[str]) -> str:
-    """The mark of a shard."""
-    return Mark().add(list(marks)).hex()
+def shard_fingerprint(batch_fingerprints: Sequence[str]) -> str:
+    """The fingerprint of a shard, from those of its batches."""
+    return Fingerprint().add(list(batch_fingerprints)).hex()
 
 
-class Disk:
-    """A store that a capture fills.
+class CaptureStore:
+    """The store that a capture fills.
 
     Args:
-        folder, layers, dtype, about: see `Writer`; no layers if no rows are kept.
-        codes: of the labels.
-        pace: how long a shard stays open.
-        state: the collectors' state, to be kept beside the rows, if there is one.
-        resume: what to do with the state that is found.
+        folder, layers, dtype, about: as for `Writer`; no layers if no rows are kept.
+        codes: encodes the labels.
+        limits: when shards end.
+        state: returns the collectors' state, which is kept beside the rows; `None` without any.
+        resume: takes the state of the store that is continued.
+
+    Raises:
+        StoreError: as from `Writer`, or a damaged state.
     """
 
     def __init__(
@@ -153,27 +164,27 @@ class Disk:
         layers: Sequence[str],
         dtype: str,
         about: dict[str, Any],
-        codes: Codes,
-        pace: Pace,
+        codes: LabelCodes,
+        limits: ShardLimits,
         state: Callable[[], bytes] | None = None,
         resume: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self.writer = Writer(folder, layers, dtype, about)
         self._codes, self._state = codes, state
         self.folder, first = self.writer.folder, self.writer.batches
-        self._filling = Filling(self.folder, self.writer.places, dtype, first, SHARD, pace)
-        self._known = list(self.writer.manifest["shards"])
-        self._seen: list[str] = []
+        self._shards = ShardWriter(self.folder, self.writer.layer_folders, dtype, first, limits)
+        self._stored = list(self.writer.manifest["shards"])
+        self._passed: list[str] = []
         if first:
             codes.resume(self.writer.manifest["labels"])
             try:
-                if found := self.writer.state():
-                    resume(found)
+                if stored_state := self.writer.state():
+                    resume(stored_state)
             except Exception as error:
                 self.writer.close()
                 raise StoreError(
-                    f"{self.folder / self.writer.manifest['state']} is not whole: {error}. It has "
-                    "what the collectors saw: delete the folder and read the data again."
+                    f"{self.folder / self.writer.manifest['state']} is not whole: {error}. It "
+                    "holds the collectors: delete the folder and read the data again."
                 ) from error
 
     @property
@@ -182,50 +193,50 @@ class Disk:
         return int(self.writer.manifest["samples"])
 
     def holds(self, raw: Raw) -> bool:
-        """Whether the next batch is in the store already. Each is asked for, in order.
+        """Whether the store has the next batch. Call it for each batch, in order.
 
         Raises:
-            StoreError: it is not the batch that the store was read from.
+            StoreError: the data differs from the data of the store.
         """
-        if not self._known:
+        if not self._stored:
             if self.writer.manifest["complete"]:
                 raise StoreError(
                     f"{self.folder} is complete with {self.count:,} samples, and the data has "
                     "more: take another folder."
                 )
             return False
-        self._seen.append(mark(raw))
-        shard = self._known[0]
-        if len(self._seen) == shard["batches"]:
-            self._known.pop(0)
-            if joined(self._seen) != shard["mark"]:
+        self._passed.append(fingerprint(raw))
+        shard = self._stored[0]
+        if len(self._passed) == shard["batches"]:
+            self._stored.pop(0)
+            if shard_fingerprint(self._passed) != shard["mark"]:
                 first = shard["first_batch"]
                 raise StoreError(
                     f"{self.folder} was read from other data: batches {first:,} to "
                     f"{first + shard['batches'] - 1:,} differ. Take another folder, or delete this "
                     "one."
                 )
-            self._seen = []
-        self._filling.begin()
+            self._passed = []
+        self._shards.begin()
         return True
 
     def add(
-        self, raw: Raw, batch: Batch, place: np.ndarray, code: Any, rows: list[HostRows]
+        self, raw: Raw, batch: Batch, dataset_index: np.ndarray, code: Any, rows: list[HostRows]
     ) -> None:
-        """A batch; it is safe once its shard has ended."""
+        """Add a batch. It is safe once its shard has ended."""
         self.writer.begin()
-        if entry := self._filling.add(mark(raw), batch, place, code, rows):
+        if entry := self._shards.add(fingerprint(raw), batch, dataset_index, code, rows):
             self.commit([entry])
 
     def finish(self, whole: bool) -> None:
-        """No more comes: the data has ended (`whole`), or reading was stopped."""
-        if whole and self._known:
+        """End the last shard: the data has ended (`whole`), or reading was stopped."""
+        if whole and self._stored:
             raise StoreError(
                 f"{self.folder} has {self.count:,} samples and the data ended before that: it "
                 "was read from other data. Take another folder, or delete this one."
             )
-        if entry := self._filling.finish():
-            # What was stopped is kept, and read again with its whole shard when it goes on.
+        if entry := self._shards.finish():
+            # A partial shard can be read. The next capture reads its batches again.
             self.commit([entry], partial=not whole)
         if whole:
             self.writer.complete()
@@ -236,10 +247,10 @@ class Disk:
         self.writer.commit(entries, self._codes.about(), state, partial=partial)
 
     def close(self) -> None:
-        """Give up what is in flight, and let others write."""
-        self._filling.discard()
+        """Delete the open shard and release the store."""
+        self._shards.discard()
         self.writer.close()
 
-    def faces(self) -> Faces:
-        """What the samples were."""
-        return Store(self.folder).faces
+    def previews(self) -> Previews:
+        """Labels, texts and images of the samples."""
+        return Store(self.folder).previews

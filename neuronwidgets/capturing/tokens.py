@@ -1,4 +1,4 @@
-"""The tokens of some samples' texts, read again."""
+"""Reads the tokens of samples' texts again."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batch import Batch
 
-_BATCH = 64
+_BATCH_SIZE = 64
+"""Texts per forward pass."""
 
 
 def token_ids(batch: Batch) -> dict[str, Any]:
-    """What it takes to read a batch's texts again: `ids` and their `spans`, without the padding on
-    the right, and how many on the left are `padding`; nothing of a batch that holds more."""
+    """The columns with which a batch's texts can be read again.
+
+    Returns:
+        `ids` and `spans`, one array per text, without padding on the right, and `padding`, the
+        number of padding tokens on the left. Empty if the model got further inputs.
+    """
     inputs = batch.inputs
     if not batch.spans or not isinstance(inputs, dict) or batch.mask is None:
         return {}
@@ -42,7 +47,15 @@ def token_ids(batch: Batch) -> dict[str, Any]:
 
 
 class TokenReader:
-    """Reads the tokens of some samples' texts again, in small forward passes."""
+    """Reads the tokens of samples' texts again, in forward passes of `_BATCH_SIZE` texts.
+
+    Args:
+        reader: reads one layer.
+        ids: the token ids of each text.
+        padding: the padding tokens on the left of each text.
+        samples: the samples of the layer.
+        masked: whether the model takes an `attention_mask`.
+    """
 
     def __init__(
         self,
@@ -53,21 +66,22 @@ class TokenReader:
         masked: bool,
     ) -> None:
         self._reader, self._ids, self._padding, self._samples = reader, ids, padding, samples
-        # Without a mask there is no padding: each text alone.
-        self._size, self._masked = _BATCH if masked else 1, masked
+        # Without a mask texts cannot be padded: read each alone.
+        self._size, self._masked = _BATCH_SIZE if masked else 1, masked
 
     def __call__(self, rows: Sequence[int], direction: np.ndarray) -> list[np.ndarray]:
+        """For each row, float32 `T`: the activations of its text's tokens along `direction`."""
         items = [self._samples.item_of(int(row)) for row in rows]
         distinct = sorted(set(items), key=lambda item: len(self._ids[item]))
-        found: dict[int, np.ndarray] = {}
+        activations: dict[int, np.ndarray] = {}
         for start in range(0, len(distinct), self._size):
             part = distinct[start : start + self._size]
             values = self._reader.tokens(self._batch(part), direction)
-            found.update(
+            activations.update(
                 (item, row[: len(self._ids[item])]) for item, row in zip(part, values, strict=False)
             )
         empty = np.zeros(0, np.float32)
-        return [found.get(item, empty) for item in items]
+        return [activations.get(item, empty) for item in items]
 
     @own_modes()
     def _batch(self, items: list[int]) -> Batch:

@@ -1,4 +1,4 @@
-"""Labels of words: codes for each of them, and for the tokens that they become."""
+"""Label codes of words, and of the tokens in them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.capturing.collecting import Codes
+from neuronwidgets.capturing.collecting import LabelCodes
 from neuronwidgets.core.labels import Label, plain_labels
 from neuronwidgets.data.batch import Batch, Raw, WordLabels
 
 Coded = np.ndarray | Sequence[np.ndarray] | None
-"""Codes of a batch's labels: int64, one for each sample, or of each sample one for each word."""
+"""Codes of a batch's labels: int64 `B`, or for each sample int64 `W`, one per word."""
 
 
 def nested(labels: Any) -> bool:
-    """Whether these are labels of words: a list for each sample."""
+    """Whether `labels` holds a list for each sample, as labels of words do."""
     if isinstance(labels, str | bytes | Mapping | Set) or not isinstance(labels, Iterable):
         return False
     if getattr(labels, "ndim", 1) == 0 or hasattr(labels, "columns"):
@@ -26,36 +26,46 @@ def nested(labels: Any) -> bool:
 
 
 def labels_of_samples(labels: Any) -> list[Label] | None:
-    """Each sample's label, see `plain_labels`."""
+    """One label per sample, see `plain_labels`.
+
+    Raises:
+        ValueError: labels of words.
+    """
     if labels is None:
         return None
     if nested(labels) and len({len(row) for row in labels if row is not None}) > 1:
         raise ValueError(
-            "labels has lists of different lengths, as labels of words are: those go with "
-            "unit='token'. One label per sample is needed."
+            "labels must have one label per sample, got lists of different lengths. Labels of "
+            "words work with unit='token' only."
         )
     return plain_labels(labels)
 
 
-def coded(codes: Codes, place: np.ndarray, batch: Batch | Raw) -> Coded:
-    """The codes of a batch's labels, whichever they are."""
+def coded(codes: LabelCodes, dataset_index: np.ndarray, batch: Batch | Raw) -> Coded:
+    """The codes of a batch's labels, of samples or of words."""
     rows = batch.labels or ()
     if not any(isinstance(row, WordLabels) for row in rows):
-        return codes.of(place, batch)
+        return codes.of(dataset_index, batch)
     parts = [row.labels if isinstance(row, WordLabels) else [] for row in rows]
     flat = [label for row in parts for label in row]
-    found = codes.of(np.arange(len(flat)), Raw(flat, flat)) if flat else np.zeros(0, np.int64)
-    if found is None:
+    flat_codes = codes.of(np.arange(len(flat)), Raw(flat, flat)) if flat else np.zeros(0, np.int64)
+    if flat_codes is None:
         return None
-    return np.split(found, np.cumsum([len(row) for row in parts])[:-1])
+    return np.split(flat_codes, np.cumsum([len(row) for row in parts])[:-1])
 
 
 def of_tokens(codes: Coded, batch: Batch, row: np.ndarray, position: np.ndarray) -> Any:
-    """The codes of a batch's tokens, int64 `N`: token `position` of its `row`, `N` each."""
+    """The codes of a batch's tokens: int64 `N`, or `None`.
+
+    Args:
+        codes: the codes of the batch.
+        batch: the batch.
+        row, position: int64 `N`, the row and the token of each.
+    """
     if codes is None or isinstance(codes, np.ndarray):
         return None if codes is None else codes[row]
-    each = [
+    token_codes = [
         np.append(code, -1)[np.where(words < len(code), words, -1)]
         for code, words in zip(codes, batch.words, strict=True)
     ]
-    return np.stack(each)[row, position]
+    return np.stack(token_codes)[row, position]

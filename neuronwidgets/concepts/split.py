@@ -154,7 +154,7 @@ class Split:
     @cached_property
     def places(self) -> np.ndarray:
         """int64 `n x 2`: which of the data the top samples are (see `Samples.places`)."""
-        return self.acts.samples.places(self.index)
+        return self.acts.samples.dataset_indices(self.index)
 
     @cached_property
     def clustered(self) -> np.ndarray:

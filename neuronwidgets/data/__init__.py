@@ -1,1 +1,1 @@
-"""Whatever users have as data -> batches that a model accepts, and what each row is."""
+"""User data of any kind as batches that a model accepts."""

@@ -1,4 +1,4 @@
-"""The inputs that a model's `forward` accepts."""
+"""The input names that a model's `forward` accepts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from torch import nn
 
 from neuronwidgets.core.compiled import plain
 
-_USUAL = ("input_ids", "attention_mask", "token_type_ids")
+_TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+"""Inputs that tokenizers give. A `forward` without named parameters is taken to accept these."""
 
 
 def accepts(model: nn.Module | None) -> Callable[[str], bool]:
-    """Whether a model's `forward` names an input; of one that does not name any, whether texts
-    usually come with it."""
+    """Return a test of input names: does the model's `forward` accept this one?
+
+    A `forward` that names no parameters (`*args, **kwargs`) accepts `_TEXT_INPUTS`.
+    """
     names: list[str] = []
     if model is not None:
         forward = inspect.signature(plain(model).forward)
         variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         names = [name for name, p in forward.parameters.items() if p.kind not in variable]
-    return frozenset(names or _USUAL).__contains__
+    return frozenset(names or _TEXT_INPUTS).__contains__

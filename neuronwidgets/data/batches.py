@@ -1,4 +1,4 @@
-"""Whatever users have as data -> batches that a model accepts, and what each row was."""
+"""Cuts user data of any kind into batches that a model accepts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 
 from neuronwidgets.core.arrays import is_sparse
 from neuronwidgets.core.checks import integer
-from neuronwidgets.data.batch import Batch, Raw, Source
+from neuronwidgets.data.batch import Batch, BatchSource, Raw
 from neuronwidgets.data.images import in_colour, is_picture
 from neuronwidgets.data.ready import check_packed
 from neuronwidgets.data.records import (
@@ -21,10 +21,10 @@ from neuronwidgets.data.records import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     TEXT_COLUMNS,
-    telling,
+    first_nonempty,
     unbatched,
 )
-from neuronwidgets.data.row_order import disorder
+from neuronwidgets.data.row_order import shuffle_reason
 from neuronwidgets.data.rows import (
     as_array,
     chunked,
@@ -34,6 +34,7 @@ from neuronwidgets.data.rows import (
     of_sparse,
     raw_of,
 )
+from neuronwidgets.data.stream import SORT_WINDOW
 from neuronwidgets.data.text_sources import TextSources
 from neuronwidgets.data.texts import check_tokenizer
 
@@ -50,48 +51,57 @@ def batches(
     windows: int | None = None,
     labels: Any = None,
     per_word: bool = False,
-) -> Source:
+    sort_window: int = SORT_WINDOW,
+) -> BatchSource:
     """Cut `data` into batches.
 
     Args:
-        data: a list of strings, of lists of words, of conversations, or of lists of token ids,
-            each alone or with its label, as a pair or a mapping; an array or list of images (PIL,
-            or uint8, uint16 or bool arrays: see `of_images`); an array of vectors or token ids, or
-            a sparse matrix of vectors; a torch or Hugging Face `Dataset` or `IterableDataset` of
-            such; or any iterable of ready batches (tensors, `(input, label)` pairs, mappings),
-            such as a `DataLoader`.
-        model: says how many tokens a text may have, what is padding, and which inputs it takes.
+        data: one of
+            - a list of strings, lists of words, conversations, or lists of token ids, each alone
+              or with its label as a pair or a mapping;
+            - an array or list of images (PIL, or uint8, uint16 or bool arrays: see `of_images`);
+            - an array of vectors or token ids, or a sparse matrix of vectors;
+            - a torch or Hugging Face `Dataset` or `IterableDataset` of any of these;
+            - any iterable of ready batches (tensors, `(input, label)` pairs, mappings), such as a
+              `DataLoader`.
+        model: its config and tables give the token limit, the padding id and the accepted inputs.
         processor: a Hugging Face tokenizer, image processor or processor.
-        transform: a list of images (or rows of the array) -> the model's input.
-        batch_size: samples per batch (ready batches keep their own size).
-        max_length: longer texts are cut to so many tokens.
-        by_length: batches of texts alike in length, so that little is padding: each row's `place`
-            then says where in the data it stands.
-        windows: longer texts are split, instead, into windows that share so many tokens, each a
-            sample of its own.
-        labels: one list for each sample, of a label for each of its words or tokens; not given:
-            those of the data.
+        transform: a function from a list of images (or rows of the array) to the model's input.
+        batch_size: samples per batch. Ready batches keep their own size.
+        max_length: the number of tokens to which longer texts are cut.
+        by_length: sort texts by length, which saves padding. `Batch.dataset_index` then gives each
+            row's index in the data.
+        windows: split longer texts into windows, each a sample of its own, that share this many
+            tokens; `None` cuts them.
+        labels: one list per sample with a label for each word or token; `None` takes the data's.
         per_word: whether labels may be of words or tokens.
+        sort_window: batches within which texts are sorted by length.
     """
     batch_size = integer("batch_size", batch_size, 1)
     if max_length is not None:
         max_length = integer("max_length", max_length, 1)
     check_tokenizer(processor)
-    made = TextSources(
-        model, processor, batch_size, max_length, by_length, windows, labels, per_word
-    )
+    text_sources = TextSources(
+        model, processor, batch_size, max_length, sort_window if by_length else None, windows,
+        labels, per_word,
+    )  # fmt: skip
     if is_sparse(data) and not isinstance(data, torch.Tensor):
-        return of_sparse(data, made, transform)
+        return of_sparse(data, text_sources, transform)
     _refuse(data)
-    found = _source(data, made, transform)
-    if labels is not None and found.tally is None:
-        raise ValueError("labels of words or tokens are for texts and token ids.")
-    return replace(found, disorder=disorder(data))
+    source = _source(data, text_sources, transform)
+    if labels is not None and source.tally is None:
+        raise ValueError(
+            "labels holds a list for each sample, and data has no words or tokens: pass one label "
+            "per sample."
+        )
+    return replace(source, shuffle_reason=shuffle_reason(data))
 
 
-def _source(data: Any, made: TextSources, transform: Callable[[Any], Any] | None) -> Source:
+def _source(
+    data: Any, text_sources: TextSources, transform: Callable[[Any], Any] | None
+) -> BatchSource:
     if hasattr(data, "column_names") and hasattr(data, "features"):
-        return _from_dataset(data, made, transform)
+        return _from_dataset(data, text_sources, transform)
     if isinstance(data, torch.Tensor):
         data = as_array(data)
     if isinstance(data, np.ndarray):
@@ -99,57 +109,65 @@ def _source(data: Any, made: TextSources, transform: Callable[[Any], Any] | None
             raise ValueError(EMPTY)
         if data.dtype.kind in "US":
             data = data.astype(str).tolist()
-        elif data.dtype == object or (made.labelled and data.dtype.kind in "iu"):
+        elif data.dtype == object or (text_sources.labelled and data.dtype.kind in "iu"):
             data = list(data)
         else:
-            size = made.batch_size
+            size = text_sources.batch_size
             parts = (raw_of(data[i : i + size], i) for i in range(0, len(data), size))
-            return Source(
-                parts, lambda raw: of_rows(raw.rows, made, transform, raw.place), len(data),
-                told=True,
-            )  # fmt: skip
+            return BatchSource(
+                parts,
+                lambda raw: of_rows(raw.rows, text_sources, transform, raw.dataset_index),
+                len(data),
+                rows_are_samples=True,
+            )
     rows, sized = _rows(data)
-    first, rows = telling(rows)
+    first, rows = first_nonempty(rows)
     check_packed(first)
     if isinstance(data, DataLoader) and data.batch_sampler is not None:
-        return _from_loader(data, first, rows, made)
-    found = made.known(first)
-    if found is not None and (transform is None or found.kind != "ids"):
-        return made.source(found, rows, sized)
+        return _from_loader(data, first, rows, text_sources)
+    record_format = text_sources.known(first)
+    if record_format is not None and (transform is None or record_format.kind != "ids"):
+        return text_sources.source(record_format, rows, sized)
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
-    chunks = chunked(rows, made.batch_size)
+    chunks = chunked(rows, text_sources.batch_size)
     if single and isinstance(first, Mapping):
-        return Source(chunks, lambda raw: made.ready(default_collate(raw.rows)), sized)
+        return BatchSource(chunks, lambda raw: text_sources.ready(default_collate(raw.rows)), sized)
     if single or is_picture(first) or is_sample(first):
         colour = in_colour(data)
-        return Source(
-            chunks, lambda raw: of_samples(raw.rows, made, transform, raw.place, colour), sized
+        return BatchSource(
+            chunks,
+            lambda raw: of_samples(raw.rows, text_sources, transform, raw.dataset_index, colour),
+            sized,
         )
     if isinstance(first, Mapping | tuple | list) and (samples := unbatched(first, False)):
-        found = made.known(samples[0])
-        if found is not None:
+        record_format = text_sources.known(samples[0])
+        if record_format is not None:
             texts = (sample for batch in rows for sample in unbatched(batch, False) or [batch])
-            return made.source(found, texts, None)
-    return Source((Raw(batch) for batch in rows), lambda raw: made.ready(raw.rows), None)
+            return text_sources.source(record_format, texts, None)
+    return BatchSource(
+        (Raw(batch) for batch in rows), lambda raw: text_sources.ready(raw.rows), None
+    )
 
 
 def _from_loader(
-    data: DataLoader[Any], first: Any, rows: Iterator[Any], made: TextSources
-) -> Source:
-    """A `DataLoader`: its batches, or of texts its samples."""
+    data: DataLoader[Any], first: Any, rows: Iterator[Any], text_sources: TextSources
+) -> BatchSource:
+    """The batches of a `DataLoader`; where they hold texts, their samples, batched anew."""
     known = data.batch_size is not None and not data.drop_last
     total = _length(data.sampler) if known else None
     collated = data.collate_fn is default_collate
     samples = unbatched(first, collated)
-    found = made.known(samples[0]) if samples else None
-    if found is None:
-        return Source((Raw(batch) for batch in rows), lambda raw: made.ready(raw.rows), total)
+    record_format = text_sources.known(samples[0]) if samples else None
+    if record_format is None:
+        return BatchSource(
+            (Raw(batch) for batch in rows), lambda raw: text_sources.ready(raw.rows), total
+        )
     texts = (sample for batch in rows for sample in unbatched(batch, collated) or [batch])
-    return made.source(found, texts, total, data.batch_size)
+    return text_sources.source(record_format, texts, total, data.batch_size)
 
 
 def _refuse(data: Any) -> None:
-    """Refuse what looks like data and would be read as something else."""
+    """Refuse data that would be misread: a single string, a table, a mapping, packed sequences."""
     check_packed(data)
     if isinstance(data, str | bytes):
         raise TypeError("data is a single string; pass a list of strings, one per sample.")
@@ -166,7 +184,7 @@ def _refuse(data: Any) -> None:
 
 
 def _rows(data: Any) -> tuple[Iterator[Any], int | None]:
-    """What to iterate, and how much there is where that is known."""
+    """The rows of `data`, and their number if it is known."""
     sized = _length(data)
     if isinstance(data, Iterable):
         return iter(data), sized
@@ -174,8 +192,8 @@ def _rows(data: Any) -> tuple[Iterator[Any], int | None]:
         # A torch Dataset.
         return (data[i] for i in range(sized)), sized
     raise TypeError(
-        f"data is a {type(data).__name__}; a list of strings, an array or list of images, a "
-        "Hugging Face Dataset, or an iterable of batches is needed."
+        f"data must be a list of strings, an array or list of images, a Hugging Face Dataset or "
+        f"an iterable of batches, got a {type(data).__name__}."
     )
 
 
@@ -186,31 +204,35 @@ def _length(data: Any) -> int | None:
         return None
 
 
-def _from_dataset(data: Any, made: TextSources, transform: Callable[[Any], Any] | None) -> Source:
-    """A Hugging Face `Dataset` or `IterableDataset`: its texts, token ids or images, its labels."""
-    first, rows = telling(iter(data))
-    if found := made.known(first, data.features):
-        return made.source(found, rows, _length(data))
+def _from_dataset(
+    data: Any, text_sources: TextSources, transform: Callable[[Any], Any] | None
+) -> BatchSource:
+    """The texts, token ids or images, and the labels, of a Hugging Face data set or stream."""
+    first, rows = first_nonempty(iter(data))
+    if record_format := text_sources.known(first, data.features):
+        return text_sources.source(record_format, rows, _length(data))
     columns = list(first)
     image = next((c for c in IMAGE_COLUMNS if c in columns), None)
     if image is None:
         raise ValueError(
-            f"data has the columns {columns}; one of texts ({TEXT_COLUMNS[0]!r}), of token ids "
-            f"('input_ids') or images ({IMAGE_COLUMNS[0]!r}) is needed."
+            f"data must have a column of texts ({TEXT_COLUMNS[0]!r}), of token ids ('input_ids') "
+            f"or of images ({IMAGE_COLUMNS[0]!r}), got the columns {columns}."
         )
     features = dict(data.features or {})
     classes = [c for c in columns if getattr(features.get(c), "names", None)]
     label = next((c for c in LABEL_COLUMNS if c in columns), classes[0] if classes else None)
     names = getattr(features.get(label), "names", None)
-    told = ((r[image], r[label] if label else None) for r in rows)
+    pairs = ((r[image], r[label] if label else None) for r in rows)
 
-    def pieces() -> Iterator[Raw]:
-        for raw in chunked(told, made.batch_size):
+    def raw_batches() -> Iterator[Raw]:
+        for raw in chunked(pairs, text_sources.batch_size):
             images, labels = zip(*raw.rows, strict=True)
-            yield Raw(list(images), list(labels) if label else None, raw.place)
+            yield Raw(list(images), list(labels) if label else None, raw.dataset_index)
 
     def make(raw: Raw) -> Batch:
-        found = of_samples(list(raw.rows), made, transform, raw.place)
-        return replace(found, labels=raw.labels)
+        batch = of_samples(list(raw.rows), text_sources, transform, raw.dataset_index)
+        return replace(batch, labels=raw.labels)
 
-    return Source(pieces(), make, _length(data), tuple(names) if names else None, told=True)
+    return BatchSource(
+        raw_batches(), make, _length(data), tuple(names) if names else None, rows_are_samples=True
+    )

@@ -1,4 +1,4 @@
-"""Batches that came ready for the model, as from a `DataLoader`."""
+"""Batches that are ready for the model, as from a `DataLoader`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ from neuronwidgets.data.token_ids import IdMaker
 
 
 def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
-    """A batch as the model takes it, with what can be told of its rows.
+    """Turn one ready batch into a `Batch`, with its mask, labels and images where it has them.
 
-    `per_word`: labels may be of tokens.
+    Args:
+        batch: a tensor or array, an `(input, label)` pair, or a mapping.
+        ids: makes batches of token ids.
+        per_word: whether labels may be of tokens.
+
+    Raises:
+        TypeError: none of these.
     """
     labels: Any = None
     check_packed(batch)
@@ -32,7 +38,7 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
         elif len(batch) == 2 and isinstance(batch[0], torch.Tensor):
             batch, labels = batch
     if isinstance(batch, Mapping):
-        # Texts beside what was made of them are no input.
+        # Texts beside their token ids are no input.
         fields = {k: _tensor(v) for k, v in batch.items() if not _are_texts(v)}
         labels = next((batch[name] for name in LABEL_COLUMNS if name in batch), labels)
         for key in LABEL_COLUMNS:
@@ -40,8 +46,8 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
         lead = next((v for v in fields.values() if isinstance(v, torch.Tensor)), None)
         if lead is None:
             raise TypeError(
-                "data holds a mapping without a tensor: batches are mappings of names "
-                "to tensors, such as a tokenizer's output with return_tensors='pt'."
+                "data holds a mapping without a tensor: a batch must map names to tensors, as a "
+                "tokenizer's output with return_tensors='pt' does."
             )
         images = pictures(fields.get("pixel_values"))
         if _are_ids(fields.get("input_ids")):
@@ -55,8 +61,8 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
         batch = lead = _tensor(lead)
     if not isinstance(lead, torch.Tensor) or lead.ndim == 0:
         raise TypeError(
-            f"data holds a {type(lead).__name__}: strings, images, tensors of batches, "
-            "(input, label) pairs or mappings are needed."
+            "data must hold strings, images, tensors of batches, (input, label) pairs or "
+            f"mappings, got a {type(lead).__name__}."
         )
     if _are_ids(batch):
         return _of_ids({"input_ids": batch}, labels, ids, per_word)
@@ -65,16 +71,16 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
 
 
 def check_packed(data: Any) -> None:
-    """Refuse sequences that torch has packed, in which no sample has rows of its own."""
+    """Refuse torch's packed sequences, whose rows mix samples."""
     if isinstance(data, PackedSequence):
         raise TypeError(
-            "data holds a PackedSequence, whose samples lie among each other: pass the padded "
-            "batch (torch.nn.utils.rnn.pad_packed_sequence), or a list of the sequences."
+            "data holds a PackedSequence, whose rows mix samples: pass the padded batch "
+            "(torch.nn.utils.rnn.pad_packed_sequence), or a list of the sequences."
         )
 
 
 def as_labels(values: Any, size: int | None) -> Sequence[Any] | None:
-    """A batch's labels; `None` where these are no labels of its samples."""
+    """`values` as a batch's labels; `None` unless there is one per sample."""
     try:
         rows = plain_labels(values)
     except (TypeError, ValueError):
@@ -84,10 +90,10 @@ def as_labels(values: Any, size: int | None) -> Sequence[Any] | None:
 
 def _of_ids(fields: dict[str, Any], labels: Any, ids: IdMaker, per_word: bool) -> Batch:
     tokens = fields["input_ids"]
-    found = torch.as_tensor(labels) if _are_ids(labels) else None
-    if per_word and found is not None and found.shape == tokens.shape:
-        if not is_target(found.cpu(), tokens.cpu()):
-            rows = [[None if i < 0 else i for i in row] for row in found.tolist()]
+    codes = torch.as_tensor(labels) if _are_ids(labels) else None
+    if per_word and codes is not None and codes.shape == tokens.shape:
+        if not is_target(codes.cpu(), tokens.cpu()):
+            rows = [[None if i < 0 else i for i in row] for row in codes.tolist()]
             return ids(fields, [WordLabels(row) for row in rows])
         labels = None
     return replace(ids(fields), labels=as_labels(labels, len(tokens)))
@@ -108,9 +114,9 @@ def _are_texts(values: Any) -> bool:
 
 
 def _is_mask(values: Any, ids: Any) -> bool:
-    """Whether a second tensor says which token ids are no padding: in each row a run of ones."""
+    """Whether a second tensor is an attention mask: one run of ones in each row of zeros."""
     if not _are_ids(ids) or not isinstance(values, torch.Tensor) or values.shape != ids.shape:
         return False
     steps = values.float().diff(dim=1).abs().sum(1)
-    marks = (values == 0) | (values == 1)
-    return bool(marks.all() and values.any(1).all() and (steps < 2).all())
+    binary = (values == 0) | (values == 1)
+    return bool(binary.all() and values.any(1).all() and (steps < 2).all())

@@ -1,4 +1,4 @@
-"""Samples of texts and token ids, in all the forms people have them -> content and label."""
+"""Splits samples of texts and token ids, in any common form, into content and label."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from neuronwidgets.core.labels import is_missing
 from neuronwidgets.data.images import is_picture
 
 Kind = Literal["text", "words", "chat", "ids"]
-"""A text; a text as its words; a conversation's messages; token ids."""
+"""A text; a list of a text's words; a conversation's messages; token ids."""
 
-EMPTY = "data is empty: at least one sample is needed."
+EMPTY = "data is empty: it must hold at least one sample."
 TEXT_COLUMNS = ("text", "sentence", "content", "document", "prompt")
 IMAGE_COLUMNS = ("image", "img", "pixel_values")
 LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label")
@@ -29,28 +29,29 @@ _WORDS = ("tokens", "words")
 _TAGS = ("ner_tags", "tags", "pos_tags", "chunk_tags")
 """Columns with a label for each word."""
 _SPEAKERS = {"human": "user", "gpt": "assistant"}
+"""ShareGPT's speakers -> the roles of chat templates."""
 
 
 @dataclass(frozen=True)
-class Records:
-    """How the samples of a data set are taken apart.
+class RecordFormat:
+    """How to split the samples of a data set into content and label.
 
     Attributes:
-        kind: what a sample is.
-        apart: a sample -> its content and its label. Content is a string, words, messages, token
-            ids, or a mapping of `input_ids` and what else the model takes for them.
+        kind: the kind of all samples.
+        split_record: a sample -> its content and its label. Content is a string, words, messages,
+            token ids, or a mapping of `input_ids` and further inputs.
         label_names: the names of whole-number labels, where the data set has them.
     """
 
     kind: Kind
-    apart: Callable[[Any], tuple[Any, Any]]
+    split_record: Callable[[Any], tuple[Any, Any]]
     label_names: tuple[str, ...] | None = None
 
 
-def records(
+def record_format(
     first: Any, features: Mapping[str, Any], takes: Callable[[str], bool], per_word: bool
-) -> Records | None:
-    """How samples like `first` are taken apart; `None` where they are no texts or token ids.
+) -> RecordFormat | None:
+    """Find out how to split samples like `first`; `None` if they are no texts or token ids.
 
     Args:
         first: the first sample.
@@ -59,46 +60,48 @@ def records(
         per_word: whether a label may be of a word.
 
     Raises:
-        ValueError: texts, and nothing that says which is meant.
+        ValueError: several texts, of which any may be the content.
     """
     if isinstance(first, Mapping):
         return _of_columns(first, features, takes, per_word)
     if kind := kind_of(first):
-        return Records(kind, lambda item: (item, None))
+        return RecordFormat(kind, lambda item: (item, None))
     if not isinstance(first, tuple | list) or not first:
         return None
     one, other = (*first, None)[:2]
     kind = None if is_picture(one) else kind_of(one)
     if kind == "ids" and _is_mask(other, one) and len(first) <= 3:
-        return Records("ids", _tuples(len(first), lambda ids, mask, label=None: (
+        return RecordFormat("ids", _tuples(len(first), lambda ids, mask, label=None: (
             {"input_ids": ids, "attention_mask": mask}, label
         )))  # fmt: skip
     if kind and (len(first) == 1 or (len(first) == 2 and is_label(other, kind))):
-        return Records(kind, _tuples(len(first), lambda item, label=None: (item, label)))
+        return RecordFormat(kind, _tuples(len(first), lambda item, label=None: (item, label)))
     if isinstance(other, str) and len(first) == 2 and isinstance(plain(one), int):
-        return Records("text", _tuples(2, lambda label, text: (text, label)))
+        return RecordFormat("text", _tuples(2, lambda label, text: (text, label)))
     if isinstance(one, str):
         held = ", ".join(type(item).__name__ for item in first[:4])
         raise ValueError(
-            f"a sample of data is a {type(first).__name__} of {len(first)} ({held}): a text, a "
-            "list of words, or a (text, label) pair is needed."
+            "a sample of data must be a text, a list of words or a (text, label) pair, got a "
+            f"{type(first).__name__} of {len(first)} ({held})."
         )
     return None
 
 
-def _tuples(size: int, apart: Callable[..., tuple[Any, Any]]) -> Callable[[Any], tuple[Any, Any]]:
-    """Takes tuples of one size apart, and nothing else."""
+def _tuples(
+    size: int, split_record: Callable[..., tuple[Any, Any]]
+) -> Callable[[Any], tuple[Any, Any]]:
+    """`split_record` of tuples of this size; all else raises."""
 
     def checked(item: Any) -> tuple[Any, Any]:
         if not isinstance(item, tuple | list) or len(item) != size:
             raise TypeError(f"a {type(item).__name__}, not a tuple of {size}")
-        return apart(*item)
+        return split_record(*item)
 
     return checked
 
 
 def kind_of(item: Any) -> Kind | None:
-    """What a sample without label is, if it is one of a text or of token ids."""
+    """The kind of a sample without its label; `None` if it is no text or token ids."""
     if isinstance(item, str):
         return "text"
     if isinstance(item, torch.Tensor | np.ndarray) and item.ndim != 1:
@@ -108,7 +111,7 @@ def kind_of(item: Any) -> Kind | None:
     if isinstance(item, np.ndarray) and item.dtype.kind in "iu":
         return "ids" if item.dtype != np.uint8 else None
     if isinstance(item, Mapping):
-        # As older versions of Hugging Face's datasets give a list of mappings.
+        # Older versions of Hugging Face's datasets give a list of mappings so.
         lists = all(isinstance(value, list | tuple) for value in item.values())
         return "chat" if lists and _is_message(item) else None
     if not isinstance(item, list | tuple | np.ndarray):
@@ -119,18 +122,18 @@ def kind_of(item: Any) -> Kind | None:
     if not len(item):
         return None
     if all(isinstance(part, str) for part in item):
-        # With spaces in them they are texts.
+        # Strings that hold spaces are texts, not words.
         return None if any(re.search(r"\S\s+\S", part) for part in item) else "words"
     if all(_is_message(part) for part in item):
         return "chat"
     return "ids" if ids else None
 
 
-def telling(samples: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
-    """The first sample that shows of what kind they are (not an empty list), and all of them.
+def first_nonempty(samples: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
+    """The first sample that is not empty, which shows the kind of all, and all samples.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no sample, or only empty ones.
     """
     head = list(itertools.islice(samples, 1))
     while head and _is_empty(head[-1]) and (more := list(itertools.islice(samples, 1))):
@@ -151,7 +154,7 @@ def _is_empty(sample: Any) -> bool:
 
 
 def is_label(label: Any, kind: Kind | None = None) -> bool:
-    """One label of a sample; of a sample of some kind, also one for each of its parts."""
+    """Whether `label` is one label. With a `kind`, one label for each part of a sample also is."""
     if kind is not None and isinstance(label, list | tuple | np.ndarray | torch.Tensor):
         return True
     scalar = isinstance(label, numbers.Number | str | bytes | np.generic | datetime.date)
@@ -160,13 +163,13 @@ def is_label(label: Any, kind: Kind | None = None) -> bool:
 
 
 def is_target(labels: Any, ids: Any) -> bool:
-    """Whether the labels of tokens are the tokens themselves (or -100), to be predicted."""
+    """Whether the labels of tokens are their own ids or -100, as for training."""
     labels, ids = np.asarray(labels), np.asarray(ids)
     return labels.shape == ids.shape and bool(((labels == ids) | (labels == -100)).all())
 
 
 def messages(content: Any) -> list[dict[str, Any]]:
-    """A conversation as chat templates take it: `role` and `content` of each message."""
+    """A conversation in the form of chat templates: `role` and `content` of each message."""
     if isinstance(content, Mapping):
         rows = zip(*content.values(), strict=True)
         content = [dict(zip(content, row, strict=True)) for row in rows]
@@ -179,9 +182,11 @@ def messages(content: Any) -> list[dict[str, Any]]:
 
 
 def unbatched(batch: Any, collated: bool) -> list[Any] | None:
-    """The samples of a `DataLoader`'s batch of texts; `None` of a batch of anything else.
+    """The samples of a `DataLoader`'s batch of texts; `None` for a batch of anything else.
 
-    `collated`: torch's own function made the batch, which puts all texts together, and all labels.
+    Args:
+        batch: the batch.
+        collated: whether `default_collate` made it, which lists all texts, then all labels.
     """
     if isinstance(batch, Mapping):
         size = next((len(v) for v in batch.values() if _are_contents(v)), None)
@@ -207,17 +212,17 @@ def unbatched(batch: Any, collated: bool) -> list[Any] | None:
                 return list(zip(contents, labels, strict=True))
     if isinstance(batch[0], torch.Tensor | np.ndarray):
         return None
-    return list(batch) if records(batch[0], {}, bool, True) else None
+    return list(batch) if record_format(batch[0], {}, bool, True) else None
 
 
 def _of_columns(
     first: Mapping[str, Any], features: Mapping[str, Any], takes: Callable[[str], bool],
     per_word: bool,
-) -> Records | None:  # fmt: skip
-    """How a mapping's text, words, messages or token ids are found, and their label."""
+) -> RecordFormat | None:  # fmt: skip
+    """Choose the columns that hold content and label, in order of preference."""
     kinds = {column: kind_of(value) for column, value in first.items()}
     if kind_of(first) == "chat":
-        return Records("chat", lambda item: (item, None))
+        return RecordFormat("chat", lambda item: (item, None))
     if _is_message(first):
         raise ValueError(
             "data is one conversation: pass a list of conversations, [data], one for each sample."
@@ -229,36 +234,38 @@ def _of_columns(
     label = next((c for c in LABEL_COLUMNS if c in first), classes[0] if classes else None)
     kinds.pop(label or "", None)
     strings = [c for c in kinds if kinds[c] == "text" or c in typed]
-    found = [
+    candidates = [
         *(["input_ids"] if kinds.get("input_ids") == "ids" else []),
         *(c for c in TEXT_COLUMNS if c in strings),
         *(c for c in chain(_CHATS, kinds) if kinds.get(c) == "chat"),
         *(c for c in _WORDS if kinds.get(c) == "words"),
         *(strings if len(strings) == 1 else []),
     ]
-    if not found and strings:
+    if not candidates and strings:
         raise ValueError(
-            f"data has the text columns {', '.join(map(repr, strings))}, and which one is meant "
-            f"cannot be told: pass data[{strings[0]!r}] (and labels=data[...])."
+            f"data has the text columns {', '.join(map(repr, strings))}, of which any may be "
+            f"meant: pass data[{strings[0]!r}] (and labels=data[...])."
         )
-    if not found:
+    if not candidates:
         return None
-    column, kind = found[0], kinds[found[0]] or "text"
+    column, kind = candidates[0], kinds[candidates[0]] or "text"
     if kind == "words" and per_word and label is None:
         label = next((c for c in _TAGS if c in first), None)
     names = features.get(label or "")
     names = getattr(names, "names", None) or getattr(getattr(names, "feature", 0), "names", None)
     names = tuple(names) if names else None
     if kind != "ids":
-        return Records(kind, lambda item: (item[column], item[label] if label else None), names)
+        return RecordFormat(
+            kind, lambda item: (item[column], item[label] if label else None), names
+        )
     fields = [c for c in first if c == column or (takes(c) and c not in LABEL_COLUMNS)]
-    return Records("ids", lambda item: (
+    return RecordFormat("ids", lambda item: (
         {field: item[field] for field in fields}, item[label] if label else None
     ), names)  # fmt: skip
 
 
 def _is_mask(values: Any, ids: Any) -> bool:
-    """Whether what comes with token ids says which of them are no padding: a run of ones."""
+    """Whether `values` is an attention mask of `ids`: zeros with one run of ones."""
     if kind_of(values) != "ids" or len(values) != len(ids):
         return False
     mask = np.asarray(values)
@@ -277,6 +284,6 @@ def _are_contents(values: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A number of NumPy or torch as Python's own."""
+    """A scalar of NumPy or torch as a Python number."""
     alone = isinstance(value, np.generic) or getattr(value, "ndim", 1) == 0
     return value.item() if alone else value

@@ -1,4 +1,4 @@
-"""Whether data gives its samples in the order in which its data set has them."""
+"""Finds out whether samples come in the order of their data set."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Sequenti
 from neuronwidgets.core.compat import shuffles
 
 
-def disorder(data: Any) -> str | None:
-    """Why samples come in another order than the data set has them, in words; `None` where
-    nothing says so."""
+def shuffle_reason(data: Any) -> str | None:
+    """Why samples come in another order than the data set's, for messages.
+
+    `None` where no sign of another order is found.
+    """
     data = getattr(data, "iterable", data)  # tqdm's
     if isinstance(data, set | frozenset):
         return "a set has none"
@@ -20,7 +22,7 @@ def disorder(data: Any) -> str | None:
     if isinstance(data.dataset, IterableDataset):
         if data.num_workers > 1:
             return f"its {data.num_workers} workers take turns"
-        return disorder(data.dataset)
+        return shuffle_reason(data.dataset)
     sampler: Any = data.sampler
     if data.batch_sampler is not None:
         sampler = data.batch_sampler

@@ -1,4 +1,4 @@
-"""Arrays, and lists of arrays and images -> batches."""
+"""Arrays, sparse matrices, and lists of arrays and images -> batches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from neuronwidgets.core.arrays import dense, require_unmasked
-from neuronwidgets.data.batch import Batch, Raw, Source, which
+from neuronwidgets.data.batch import Batch, BatchSource, Raw, row_title
 from neuronwidgets.data.images import (
     holds_pictures,
     is_picture,
@@ -27,32 +27,34 @@ Transform = Callable[[Any], Any]
 
 
 def as_array(values: Any) -> np.ndarray:
-    """An array or tensor as an array, masked if it was."""
+    """An array or tensor as an array. Masks are kept; bfloat16 becomes float32."""
     if not isinstance(values, torch.Tensor):
         return np.asanyarray(values)
     values = dense(values, "data").detach().cpu()
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
-def of_sparse(data: Any, made: TextSources, transform: Transform | None) -> Source:
-    """A sparse matrix of SciPy: vectors, a batch at a time with their zeros."""
+def of_sparse(data: Any, text_sources: TextSources, transform: Transform | None) -> BatchSource:
+    """The rows of a SciPy sparse matrix as vectors. One batch is dense at a time."""
     if data.ndim != 2 or 0 in data.shape:
-        raise ValueError(f"data is sparse of shape {data.shape}: samples x numbers are needed.")
+        raise ValueError(
+            f"data must be a sparse matrix of samples x numbers, got shape {data.shape}."
+        )
     table = data.tocsr()
-    size = made.batch_size
+    size = text_sources.batch_size
     starts = range(0, table.shape[0], size)
     chunks = (raw_of(table[i : i + size].toarray().astype(np.float32), i) for i in starts)
-    return Source(
+    return BatchSource(
         chunks,
-        lambda raw: of_rows(raw.rows, made, transform, raw.place),
+        lambda raw: of_rows(raw.rows, text_sources, transform, raw.dataset_index),
         table.shape[0],
-        told=True,
+        rows_are_samples=True,
     )
 
 
 def raw_of(rows: Any, first: int) -> Raw:
-    """Rows that begin with sample `first` of the data."""
-    return Raw(rows, place=np.arange(first, first + len(rows)))
+    """`rows` as the samples of the data from index `first` on."""
+    return Raw(rows, dataset_index=np.arange(first, first + len(rows)))
 
 
 def chunked(rows: Iterator[Any], size: int) -> Iterator[Raw]:
@@ -64,7 +66,7 @@ def chunked(rows: Iterator[Any], size: int) -> Iterator[Raw]:
 
 
 def is_sample(item: Any) -> bool:
-    """One sample of a list or stream, as opposed to a ready batch."""
+    """Whether `item` is one sample of a list or stream, not a ready batch."""
     if isinstance(item, tuple) and len(item) == 2:
         held = is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray)
         return held and is_label(item[1])
@@ -74,14 +76,19 @@ def is_sample(item: Any) -> bool:
 
 def of_samples(
     rows: list[Any],
-    made: TextSources,
+    text_sources: TextSources,
     transform: Transform | None,
-    place: np.ndarray | None = None,
+    dataset_index: np.ndarray | None = None,
     colour: bool = False,
 ) -> Batch:
-    """Samples of a list or stream, with their labels if they are `(sample, label)` pairs.
+    """Make a batch of samples, with labels if they are `(sample, label)` pairs.
 
-    `place` says which samples of the data they are; for `colour` see `of_images`.
+    Args:
+        rows: images, arrays, or pairs of such with a label.
+        text_sources: the settings.
+        transform: a function from the samples to the model's input.
+        dataset_index: int64 `B`, each sample's index in the data, for messages.
+        colour: as in `of_images`.
     """
     labels: list[Any] | None = None
     if isinstance(rows[0], tuple) and rows[0]:
@@ -89,49 +96,56 @@ def of_samples(
             labels = [row[1] for row in rows]
         rows = [row[0] for row in rows]
     if any(map(is_picture, rows)):
-        return replace(of_images(rows, made.processor, transform, place, colour), labels=labels)
+        return replace(
+            of_images(rows, text_sources.processor, transform, dataset_index, colour), labels=labels
+        )
     arrays = [as_array(row) for row in rows]
     for i, array in enumerate(arrays):
-        _require_unmasked(array, place, i)
+        _require_unmasked(array, dataset_index, i)
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:
         raise ValueError(
             f"the samples have different shapes ({', '.join(map(str, shapes[:3]))}): bring them "
             "to one, or pass ready batches with an attention_mask."
         )
-    return replace(of_rows(np.stack(arrays), made, transform, place), labels=labels)
+    return replace(of_rows(np.stack(arrays), text_sources, transform, dataset_index), labels=labels)
 
 
 def of_rows(
     rows: np.ndarray,
-    made: TextSources,
+    text_sources: TextSources,
     transform: Transform | None,
-    place: np.ndarray | None = None,
+    dataset_index: np.ndarray | None = None,
 ) -> Batch:
-    """Rows of an array: images (`holds_pictures`), token ids (`B x T` whole numbers), or floating
-    point numbers, which reach the model as they are."""
+    """Make a batch of an array's rows.
+
+    The rows are images (`holds_pictures`), token ids (`B x T` whole numbers), or floats, which
+    reach the model as they are.
+    """
     if isinstance(rows, np.ma.MaskedArray):
         for i, row in enumerate(rows):
-            _require_unmasked(np.ma.atleast_1d(row), place, i)
+            _require_unmasked(np.ma.atleast_1d(row), dataset_index, i)
         rows = rows.data
     if holds_pictures(rows):
-        return of_images([laid_out(row) for row in rows], made.processor, transform, place)
+        return of_images(
+            [laid_out(row) for row in rows], text_sources.processor, transform, dataset_index
+        )
     images = [picture(row) for row in rows] if looks_like_images(rows.shape) else []
     if transform is not None:
         return Batch(transform(rows), len(rows), images=images)
-    if images and prepares_images(made.processor):
+    if images and prepares_images(text_sources.processor):
         raise ValueError(
             f"data is images of {rows.dtype}, which reach the model as they are, and tokenizer= is "
             "an image processor, which takes uint8: pass (images * 255).round().astype('uint8') "
             "of images in [0, 1], or leave tokenizer= out."
         )
     if rows.dtype.kind not in "fiub":
-        raise TypeError(f"data is an array of {rows.dtype}; numbers or texts are needed.")
+        raise TypeError(f"data must be an array of numbers or texts, got {rows.dtype}.")
     if rows.dtype.kind in "iu":
-        return made.ids({"input_ids": torch.from_numpy(rows.astype(np.int64))})
+        return text_sources.ids({"input_ids": torch.from_numpy(rows.astype(np.int64))})
     kept = np.float16 if rows.dtype == np.float16 else np.float32
     return Batch(torch.from_numpy(rows.astype(kept)), len(rows), images=images)
 
 
-def _require_unmasked(row: np.ndarray, place: np.ndarray | None, i: int) -> None:
-    require_unmasked(row, which(place, i), "pixel" if row.ndim > 1 else "entry")
+def _require_unmasked(row: np.ndarray, dataset_index: np.ndarray | None, i: int) -> None:
+    require_unmasked(row, row_title(dataset_index, i), "pixel" if row.ndim > 1 else "entry")

@@ -1,4 +1,4 @@
-"""Batches of some samples of the data only."""
+"""Batches of chosen samples of the data."""
 
 from __future__ import annotations
 
@@ -7,58 +7,69 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.data.batch import Batch, Raw, Source
+from neuronwidgets.data.batch import Batch, BatchSource, Raw
 
 
-def selected(source: Source, places: Any, size: int = 64) -> Iterator[tuple[Batch, np.ndarray]]:
-    """The batches of the samples at `places`: int64 `n`, where each stands in the data, from 0.
+def selected(
+    source: BatchSource, dataset_index: Any, size: int = 64
+) -> Iterator[tuple[Batch, np.ndarray]]:
+    """Yield batches of the samples with the given indices.
 
-    A place that is named twice is there twice. With each batch comes, for each of its rows, which
-    of `places` it is: int64 `B`. Ready batches are cut to the rows that are wanted; of all other
-    data, batches of `size` are made.
+    Ready batches are cut to the chosen rows. Of other data, batches of `size` are made.
+
+    Args:
+        source: the data.
+        dataset_index: int64 `n`, indices into the data. Repeated indices give repeated rows.
+        size: samples per batch.
+
+    Yields:
+        a batch, and int64 `B`: for each of its rows, its position in `dataset_index`.
 
     Raises:
-        ValueError: the data ends before, has no text there, or comes in another order each time.
+        ValueError: the data is too short, has an empty text there, or is shuffled.
     """
     source.keep_order("samples are looked up")
-    places = np.asarray(places, np.int64)
-    order = np.argsort(places, kind="stable")
-    wanted = places[order]
+    dataset_index = np.asarray(dataset_index, np.int64)
+    order = np.argsort(dataset_index, kind="stable")
+    wanted = dataset_index[order]
     rows: list[Any] = []
-    at: list[int] = []
+    positions: list[int] = []
     first = 0
     for raw in source.raw:
         if len(wanted) == 0 or first > wanted[-1]:
             break
-        made = None if source.told else source.make(raw)
-        count = len(raw.rows) if made is None else made.size
-        there = np.arange(first, first + count) if raw.place is None else raw.place
-        low, high = np.searchsorted(wanted, [first, int(there[-1]) + 1]).tolist()
-        first = int(there[-1]) + 1
-        local = np.searchsorted(there, wanted[low:high]).tolist()
-        if (there[local] != wanted[low:high]).any():
-            missing = wanted[low:high][there[local] != wanted[low:high]]
+        batch = None if source.rows_are_samples else source.make(raw)
+        count = len(raw.rows) if batch is None else batch.size
+        present = raw.dataset_index
+        if present is None:
+            present = np.arange(first, first + count)
+        low, high = np.searchsorted(wanted, [first, int(present[-1]) + 1]).tolist()
+        first = int(present[-1]) + 1
+        local = np.searchsorted(present, wanted[low:high]).tolist()
+        if (present[local] != wanted[low:high]).any():
+            missing = wanted[low:high][present[local] != wanted[low:high]]
             raise ValueError(
                 f"sample {int(missing[0]):,} of data is empty: pass the data that the activations "
                 "were captured from."
             )
-        if made is not None:
+        if batch is not None:
             if local:
-                yield made.part(local), order[low:high]
+                yield batch.part(local), order[low:high]
             continue
         rows += [raw.rows[i] for i in local]
-        at += order[low:high].tolist()
+        positions += order[low:high].tolist()
         while len(rows) >= size:
-            yield _made(source, raw, rows[:size]), np.array(at[:size])
-            rows, at = rows[size:], at[size:]
+            yield _batch_of(source, raw, rows[:size]), np.array(positions[:size])
+            rows, positions = rows[size:], positions[size:]
     if len(wanted) and first <= wanted[-1]:
         raise ValueError(
-            f"data has {first:,} samples, and sample {int(wanted[-1]):,} is needed (they count "
-            "from 0): pass the data that the activations were captured from."
+            f"data must have sample {int(wanted[-1]):,} (counted from 0), got {first:,} samples: "
+            "pass the data that the activations were captured from."
         )
     if rows:
-        yield _made(source, raw, rows), np.array(at)
+        yield _batch_of(source, raw, rows), np.array(positions)
 
 
-def _made(source: Source, like: Raw, rows: list[Any]) -> Batch:
+def _batch_of(source: BatchSource, like: Raw, rows: list[Any]) -> Batch:
+    """A batch of `rows`, stacked where those of `like` are an array."""
     return source.make(Raw(np.stack(rows) if isinstance(like.rows, np.ndarray) else rows))

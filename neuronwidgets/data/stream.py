@@ -1,4 +1,4 @@
-"""Samples of texts and token ids, one after the other -> the rows of batches."""
+"""Reads samples of texts and token ids one by one and groups them into batches."""
 
 from __future__ import annotations
 
@@ -13,74 +13,86 @@ import numpy as np
 
 from neuronwidgets.core.text import well_formed
 from neuronwidgets.data.batch import Raw, Tally, WordLabels
-from neuronwidgets.data.records import Records, is_label, is_target, kind_of, messages, plain
+from neuronwidgets.data.records import RecordFormat, is_label, is_target, kind_of, messages, plain
 from neuronwidgets.data.windows import Splitter
 
-WINDOW = 64
-"""Batches within which texts are sorted by length."""
+SORT_WINDOW = 64
+"""Batches within which texts are sorted by length: enough to save nearly all padding, few enough
+that a stream of any length takes little memory."""
 NAMED = 5
-"""So many of the samples that are left out are named."""
+"""Samples that the warning about empty texts names."""
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One sample: its number in the data, its text or ids, its label, and the number of the text
-    that it is a window of."""
+    """One sample.
 
-    number: int
+    Attributes:
+        dataset_index: its index in the data.
+        content: its text or token ids.
+        label: its label.
+        origin: the index of the text that it is a window of.
+    """
+
+    dataset_index: int
     content: Any
     label: Any
     origin: int | None = None
 
 
 class Stream:
-    """Reads samples and gives the rows of batches. Samples without any text are left out, counted
-    in `tally`, and named in a warning when the data ends.
+    """Reads samples and yields the rows of batches.
+
+    Empty samples are left out, counted in `tally`, and named in a warning when the data ends.
 
     Args:
-        records: how samples are taken apart.
-        tokenizer: tells whether a text that shows nothing has tokens, and writes conversations as
-            texts.
-        labels: one list for each sample, of a label for each word; `None`: those of the data.
+        record_format: how to split samples into content and label.
+        tokenizer: tells whether a text of blanks has tokens; writes conversations as texts.
+        labels: one list per sample with a label for each word; `None` takes the data's.
         per_word: whether a label may be of a word.
-        split: makes windows of long texts.
+        split: splits long texts into windows; `None` does not.
     """
 
     def __init__(
-        self, records: Records, tokenizer: Any, labels: Sequence[Any] | None, per_word: bool,
+        self,
+        record_format: RecordFormat,
+        tokenizer: Any,
+        labels: Sequence[Any] | None,
+        per_word: bool,
         split: Splitter | None,
-    ) -> None:  # fmt: skip
-        self._records, self._tokenizer, self._split = records, tokenizer, split
+    ) -> None:
+        self._format, self._tokenizer, self._split = record_format, tokenizer, split
         self._labels, self._per_word = labels, per_word
         self.tally = Tally()
 
-    def batches(self, samples: Iterable[Any], size: int, by_length: bool) -> Iterator[Raw]:
-        """The rows of each batch of `size`.
+    def batches(self, samples: Iterable[Any], size: int, sort_window: int | None) -> Iterator[Raw]:
+        """Yield the rows of each batch of `size`.
 
-        By length within windows, so that streams of any length take little memory; the longest
-        first, so that what does not fit the device's memory shows at once.
+        Within every `sort_window` batches, texts come by length, longest first: a batch that does
+        not fit the device's memory fails early. `None` keeps the data's order.
         """
         rows, first = self._windows(self._rows(samples)), 0
-        while window := list(itertools.islice(rows, size * WINDOW if by_length else size)):
-            gaps = [row.number for row in window] != list(range(first, first + len(window)))
+        by_length = sort_window is not None
+        while window := list(itertools.islice(rows, size * (sort_window or 1))):
+            gaps = [r.dataset_index for r in window] != list(range(first, first + len(window)))
             order = sorted(window, key=lambda row: -_length(row.content)) if by_length else window
             for start in range(0, len(order), size):
                 yield _raw(order[start : start + size], by_length or gaps or first == -1)
-            # Once a sample is missing, each says where it stands.
+            # After the first missing sample, every batch carries its indices.
             first = -1 if gaps or first == -1 else first + len(window)
 
     def _rows(self, samples: Iterable[Any]) -> Iterator[_Row]:
-        for number, sample in enumerate(samples):
-            content, label = self._read(sample, number)
-            self.tally.seen = number + 1
-            if self._says_nothing(content):
-                self.tally.left_out.append(number)
+        for index, sample in enumerate(samples):
+            content, label = self._read(sample, index)
+            self.tally.seen = index + 1
+            if self._is_empty(content):
+                self.tally.left_out.append(index)
             else:
-                yield _Row(number, content, label)
+                yield _Row(index, content, label)
         if self._labels is not None and len(self._labels) != self.tally.seen:
             raise ValueError(
-                f"labels has {len(self._labels):,} entries and data has {self.tally.seen:,} "
-                "samples: one per sample is needed."
+                f"labels must have one entry per sample, got {len(self._labels):,} for "
+                f"{self.tally.seen:,} samples."
             )
         if self.tally.left_out:
             _warn(self.tally)
@@ -92,62 +104,62 @@ class Stream:
         count = itertools.count()
         for row in rows:
             if not isinstance(row.content, str):
-                yield replace(row, number=next(count), origin=row.number)
+                yield replace(row, dataset_index=next(count), origin=row.dataset_index)
                 continue
             for start, text in self._split.windows(row.content):
                 label = row.label
                 if isinstance(label, WordLabels):
                     label = label.within(start, start + len(text))
-                yield _Row(next(count), text, label, row.number)
+                yield _Row(next(count), text, label, row.dataset_index)
 
-    def _read(self, sample: Any, number: int) -> tuple[Any, Any]:
+    def _read(self, sample: Any, index: int) -> tuple[Any, Any]:
         """A sample's text or token ids, and its label."""
-        kind = self._records.kind
-        content, label = self._apart(sample, number)
+        kind = self._format.kind
+        content, label = self._split_sample(sample, index)
         if self._labels is not None:
-            label = self._labels[number] if number < len(self._labels) else None
+            label = self._labels[index] if index < len(self._labels) else None
         label = well_formed(label) if isinstance(label, str) else label
         if kind == "words":
-            return self._joined(content, label, number)
+            return self._joined(content, label, index)
         if kind == "chat":
-            content = self._written(content, number)
+            content = self._written(content, index)
         if kind == "ids":
             ids = content["input_ids"]
             if is_label(label) or not self._per_word or is_target(label, ids):
                 return content, label if is_label(label) else None
-            return content, WordLabels(self._each(label, ids, number, "tokens"))
+            return content, WordLabels(self._one_each(label, ids, index, "tokens"))
         content = well_formed(content) if isinstance(content, str) else content
         if self._per_word and isinstance(content, str) and not is_label(label):
             words = [match.span() for match in re.finditer(r"\S+", content)]
-            labels = self._each(label, words, number, "words")
+            labels = self._one_each(label, words, index, "words")
             return content, WordLabels(labels, np.array(words, np.int32).reshape(-1, 2))
         return content, label
 
-    def _apart(self, sample: Any, number: int) -> tuple[Any, Any]:
-        """A sample's content and label, refused where it is not of the kind that the first is."""
-        kind = self._records.kind
+    def _split_sample(self, sample: Any, index: int) -> tuple[Any, Any]:
+        """A sample's content and label, refused if its kind is not the first sample's."""
+        kind = self._format.kind
         try:
-            content, label = self._records.apart(sample)
+            content, label = self._format.split_record(sample)
             if kind == "ids" and not isinstance(content, Mapping):
                 content = {"input_ids": content}
             part = content["input_ids"] if kind == "ids" else content
-            # Words may hold spaces; strings are looked at where their place is known.
+            # Words may hold spaces. `text_maker` checks strings, where it can name the row.
             part = list(part) if isinstance(part, tuple) else part
-            same = kind == "text" or len(part) == 0 or kind_of(part) == kind
-            if not same and (kind != "words" or isinstance(part, str)):
+            fits = kind == "text" or len(part) == 0 or kind_of(part) == kind
+            if not fits and (kind != "words" or isinstance(part, str)):
                 raise TypeError(f"it is not of {kind}")
         except (KeyError, IndexError, TypeError) as error:
             why = f"no {error}" if isinstance(error, KeyError) else error
             raise TypeError(
-                f"sample {number:,} of data is {sample!r:.60}, unlike the first one: {why}."
+                f"sample {index:,} of data is {sample!r:.60}, unlike the first one: {why}."
             ) from None
         return content, label
 
-    def _joined(self, words: Any, label: Any, number: int) -> tuple[str, Any]:
-        """Words as a text; their labels know where they stand."""
+    def _joined(self, words: Any, label: Any, index: int) -> tuple[str, Any]:
+        """Join words to a text. Labels of words get the words' spans in it."""
         for word in words:
             if not isinstance(word, str):
-                raise TypeError(f"sample {number:,} of data has {word!r:.60} among its words.")
+                raise TypeError(f"sample {index:,} of data has {word!r:.60} among its words.")
         words = [well_formed(word) for word in words]
         ends = np.cumsum([len(word) + 1 for word in words], dtype=np.int32) - 1
         text = " ".join(words)
@@ -155,45 +167,47 @@ class Stream:
             return text, label
         if not self._per_word:
             raise ValueError(
-                "data has a label for each word: unit='token' gives each token its word's; "
+                "data has a label for each word: unit='token' gives each token its word's label; "
                 "otherwise pass one label per sample, labels=..., or words alone."
             )
         spans = np.stack([ends - [len(word) for word in words], ends], axis=1)
-        return text, WordLabels(self._each(label, words, number, "words"), spans.astype(np.int32))
+        labels = self._one_each(label, words, index, "words")
+        return text, WordLabels(labels, spans.astype(np.int32))
 
     @staticmethod
-    def _each(labels: Any, parts: Any, number: int, what: str) -> list[Any]:
-        """A label for each of a sample's parts, -100 and other numbers below zero for none."""
+    def _one_each(labels: Any, parts: Any, index: int, what: str) -> list[Any]:
+        """One label for each part of a sample. Numbers below zero, such as -100, become `None`."""
         if len(labels) != len(parts):
             raise ValueError(
-                f"sample {number:,} has {len(parts):,} {what} and {len(labels):,} labels: one for "
-                "each is needed."
+                f"sample {index:,} must have one label for each of its {len(parts):,} {what}, got "
+                f"{len(labels):,} labels."
             )
-        found = [plain(label) for label in labels]
-        return [None if isinstance(i, int) and i < 0 else i for i in found]
+        plain_labels = [plain(label) for label in labels]
+        return [None if isinstance(i, int) and i < 0 else i for i in plain_labels]
 
-    def _written(self, conversation: Any, number: int) -> str:
-        """A conversation as the tokenizer's template writes it."""
+    def _written(self, conversation: Any, index: int) -> str:
+        """A conversation as text, by the tokenizer's chat template."""
         if not getattr(self._tokenizer, "chat_template", None):
             raise ValueError(
-                "data is conversations, and the tokenizer has no chat template: set "
+                "data holds conversations, and the tokenizer has no chat template: set "
                 "tokenizer.chat_template, or pass the texts themselves."
             )
         if not len(conversation):
             return ""
         try:
-            found = self._tokenizer.apply_chat_template(messages(conversation), tokenize=False)
+            text = self._tokenizer.apply_chat_template(messages(conversation), tokenize=False)
         except Exception as error:
             raise ValueError(
-                f"sample {number:,} of data is a conversation that the tokenizer's chat template "
+                f"sample {index:,} of data is a conversation that the tokenizer's chat template "
                 f"does not take: {error}"
             ) from error
-        return well_formed(str(found))
+        return well_formed(str(text))
 
-    def _says_nothing(self, content: Any) -> bool:
-        """Whether no token is left of a text; of most a look at their first characters tells."""
+    def _is_empty(self, content: Any) -> bool:
+        """Whether a sample has no token, special tokens aside."""
         if isinstance(content, Mapping):
             return len(content["input_ids"]) == 0
+        # The first characters of most texts decide, without the tokenizer.
         if not isinstance(content, str) or any(c.isprintable() and c != " " for c in content):
             return False
         if content == "" or not callable(self._tokenizer):
@@ -201,12 +215,12 @@ class Stream:
         return not self._tokenizer(content, add_special_tokens=False)["input_ids"]
 
 
-def _raw(rows: Sequence[_Row], placed: bool) -> Raw:
+def _raw(rows: Sequence[_Row], with_index: bool) -> Raw:
     labels = [row.label for row in rows]
     return Raw(
         [row.content for row in rows],
         labels if any(label is not None for label in labels) else None,
-        np.array([row.number for row in rows], np.int64) if placed else None,
+        np.array([row.dataset_index for row in rows], np.int64) if with_index else None,
         None if rows[0].origin is None else np.array([row.origin for row in rows], np.int64),
     )
 
@@ -218,6 +232,7 @@ def _length(content: Any) -> int:
 
 
 def _warn(tally: Tally) -> None:
+    """Warn of samples that were left out; raise if that is all of them."""
     left_out = tally.left_out
     if len(left_out) == tally.seen:
         raise ValueError(f"data holds {tally.seen:,} samples, and all are empty.")

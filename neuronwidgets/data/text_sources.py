@@ -1,4 +1,4 @@
-"""Texts and token ids of all kinds -> a source of batches."""
+"""Texts and token ids of all kinds -> a `BatchSource`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from torch import nn
 
 from neuronwidgets.data.accepted_inputs import accepts
-from neuronwidgets.data.batch import Batch, Raw, Source
+from neuronwidgets.data.batch import Batch, BatchSource, Raw
 from neuronwidgets.data.position_limit import position_table, token_limit
 from neuronwidgets.data.ready import ready
-from neuronwidgets.data.records import Records, records
+from neuronwidgets.data.records import RecordFormat, record_format
 from neuronwidgets.data.stream import Stream
 from neuronwidgets.data.texts import text_maker
 from neuronwidgets.data.token_ids import IdMaker
@@ -20,14 +20,17 @@ from neuronwidgets.data.windows import Splitter
 
 
 class TextSources:
-    """What becomes of texts and token ids, whatever they come in (the settings: see `batches`)."""
+    """Makes batches of texts and token ids. The arguments are those of `batches`.
+
+    `sort_window=None` keeps the data's order.
+    """
 
     def __init__(
         self, model: nn.Module | None, processor: Any, batch_size: int, max_length: int | None,
-        by_length: bool, windows: int | None, labels: Any, per_word: bool,
+        sort_window: int | None, windows: int | None, labels: Any, per_word: bool,
     ) -> None:  # fmt: skip
         self.processor, self.batch_size, self.per_word = processor, batch_size, per_word
-        self._by_length, self._windows, self._labels = by_length, windows, labels
+        self._sort_window, self._windows, self._labels = sort_window, windows, labels
         self._limit = token_limit(model, processor, max_length)
         table = None if model is None else position_table(model)
         self._vocabulary = Vocabulary.of(processor, getattr(model, "config", None))
@@ -37,29 +40,44 @@ class TextSources:
 
     @property
     def labelled(self) -> bool:
-        """Whether each sample has a list of labels."""
+        """Whether the user gave a list of labels for each sample."""
         return self._labels is not None
 
     def ready(self, batch: Any) -> Batch:
+        """A ready batch, see `ready.ready`."""
         return ready(batch, self.ids, self.per_word)
 
-    def known(self, first: Any, features: Mapping[str, Any] | None = None) -> Records | None:
-        """How samples of texts or token ids are taken apart; `None` of others."""
-        return records(first, features or {}, self.takes, self.per_word)
+    def known(self, first: Any, features: Mapping[str, Any] | None = None) -> RecordFormat | None:
+        """How to split samples of texts or token ids; `None` for other samples."""
+        return record_format(first, features or {}, self.takes, self.per_word)
 
     def source(
-        self, found: Records, samples: Iterable[Any], total: int | None, size: int | None = None
-    ) -> Source:
-        """Batches of texts or token ids, of `size` samples if the data says how many."""
+        self,
+        record_format: RecordFormat,
+        samples: Iterable[Any],
+        total: int | None,
+        size: int | None = None,
+    ) -> BatchSource:
+        """Batches of texts or token ids.
+
+        Args:
+            record_format: how to split the samples.
+            samples: the samples.
+            total: their number; `None` if unknown.
+            size: samples per batch; `None` takes `batch_size`.
+        """
         tokenizer = getattr(self.processor, "tokenizer", self.processor)
-        if found.kind == "ids":
+        if record_format.kind == "ids":
             make: Callable[[Raw], Batch] = self.ids.of_rows
         else:
-            added = found.kind != "chat"
-            make = text_maker(self.processor, self._vocabulary, self.takes, self._limit, added)
+            add_special = record_format.kind != "chat"
+            make = text_maker(
+                self.processor, self._vocabulary, self.takes, self._limit, add_special
+            )
         split = None
-        if found.kind != "ids" and self._windows is not None:
+        if record_format.kind != "ids" and self._windows is not None:
             split, total = Splitter(self.processor, self._limit, self._windows), None
-        stream = Stream(found, tokenizer, self._labels, self.per_word, split)
-        raw = stream.batches(samples, size or self.batch_size, self._by_length)
-        return Source(raw, make, total, found.label_names, told=True, tally=stream.tally)
+        stream = Stream(record_format, tokenizer, self._labels, self.per_word, split)
+        raw = stream.batches(samples, size or self.batch_size, self._sort_window)
+        names = record_format.label_names
+        return BatchSource(raw, make, total, names, rows_are_samples=True, tally=stream.tally)

@@ -1,4 +1,4 @@
-"""Token ids -> batches, and their texts."""
+"""Token ids -> batches, with their texts decoded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import torch
 from neuronwidgets.data.batch import Batch, Raw, WordLabels
 from neuronwidgets.data.vocabulary import Vocabulary, undoubled
 
-_WORDS = "which label each token has"
+_WORDS = "index of each token's label"
+"""Key of a field that no model has, so that label indices move with their tokens."""
 
 
 @dataclass(frozen=True)
@@ -22,40 +23,45 @@ class IdMaker:
 
     Attributes:
         processor: the tokenizer, or `None`.
-        vocabulary: what it and the model's config say of ids.
+        vocabulary: the special and padding ids.
         takes: whether the model takes an input of that name.
-        table: how many tokens fit into the model's table of positions; `None` for any number.
-        most: to how many tokens single rows are cut.
-        split: whether longer rows were to be split, which only texts can be.
+        table: the tokens that the model has position embeddings for; `None` for any number.
+        max_length: the tokens to which single rows are cut; `None` does not cut.
+        split: whether the user asked for windows, which only texts can be split into.
     """
 
     processor: Any
     vocabulary: Vocabulary
     takes: Callable[[str], bool]
     table: int | None
-    most: int | None
+    max_length: int | None
     split: bool
 
     def of_rows(self, raw: Raw) -> Batch:
-        """Mappings of `input_ids` and what else there is for each, of any length."""
-        rows = raw.rows if self.split else [_cut(row, self.most) for row in raw.rows]
+        """A batch of single rows: mappings of `input_ids` and further fields, of any length."""
+        rows = raw.rows if self.split else [_cut(row, self.max_length) for row in raw.rows]
         batch = self(collated(rows, self.vocabulary.pad or 0), raw.labels)
-        return replace(batch, place=raw.place, origin=raw.origin)
+        return replace(batch, dataset_index=raw.dataset_index, origin=raw.origin)
 
     def __call__(self, fields: Mapping[str, Any], labels: Sequence[Any] | None = None) -> Batch:
-        """A batch of `input_ids`, `B x T`, and what else the model takes, with a mask if it has
-        one."""
+        """A batch of `input_ids` (`B x T`) and the further fields that the model takes.
+
+        Special tokens that every row has twice are left once, with a warning.
+
+        Raises:
+            ValueError: `input_ids` of another shape, unclear padding, or rows that are too long.
+        """
         fields = {k: v.cpu() if isinstance(v, torch.Tensor) else v for k, v in fields.items()}
         ids = fields["input_ids"]
         if ids.ndim != 2:
             raise ValueError(
-                f"data holds whole numbers of shape {tuple(ids.shape)}: token ids are B x T; "
-                "images are uint8; give floating point numbers for anything else."
+                f"whole numbers in data must be token ids, B x T, got shape {tuple(ids.shape)}: "
+                "pass images as uint8, and anything else as floating point numbers."
             )
         given = fields.get("attention_mask")
         given = given if isinstance(given, torch.Tensor) and given.ndim == 2 else None
         mask = self.vocabulary.mask_of(ids) if given is None else given.bool()
-        told = mask is None or "attention_mask" in fields
+        mask_is_given = mask is None or "attention_mask" in fields
         mask = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
         if any(isinstance(row, WordLabels) for row in labels or ()):
             fields[_WORDS] = torch.arange(ids.shape[1]).expand(ids.shape)
@@ -64,14 +70,13 @@ class IdMaker:
             fields, mask = self._without_padding(fields, mask)
         if twice:
             warnings.warn(
-                "each row of token ids has the special tokens twice that the tokenizer puts around "
-                "a text (as from tokenizer(...) of texts that had them already): one of each is "
-                "left out.",
+                "each row of token ids has the tokenizer's special tokens twice (as from "
+                "tokenizer(...) of texts that had them already): one of each is left out.",
                 stacklevel=2,
             )
         words = fields.pop(_WORDS, None)
         ids = fields["input_ids"]
-        if not told and self.takes("attention_mask"):
+        if not mask_is_given and self.takes("attention_mask"):
             fields["attention_mask"] = mask.long()
         content = self.vocabulary.content(ids, mask)
         texts, spans = decoded(self.processor, ids, content)
@@ -84,44 +89,49 @@ class IdMaker:
             labels,
             texts=texts,
             spans=spans,
-            words=[] if words is None else _numbers(words, mask, labels or ()),
+            words=[] if words is None else _label_indices(words, mask, labels or ()),
         )
 
     def _without_padding(
         self, fields: dict[str, Any], mask: torch.Tensor
     ) -> tuple[dict[str, Any], torch.Tensor]:
-        """Rows that are longer than the model's table of positions, without the columns that are
-        padding only."""
-        there = mask.any(0).nonzero().flatten().tolist()
-        columns = slice(there[0], there[-1] + 1) if there else slice(0, 0)
+        """The fields and the mask without columns of padding on either side.
+
+        Raises:
+            ValueError: rows that are still longer than the model's position embeddings.
+        """
+        used = mask.any(0).nonzero().flatten().tolist()
+        columns = slice(used[0], used[-1] + 1) if used else slice(0, 0)
         length = mask[:, columns].shape[1]
         if self.table is not None and length > self.table:
-            why = "long='windows' splits texts only" if self.split else "cut them"
+            remedy = "long='windows' splits texts only" if self.split else "cut them"
             raise ValueError(
-                f"data holds rows of {length:,} token ids, and the model takes {self.table:,}: "
-                f"{why}."
+                f"rows of token ids must have at most the model's {self.table:,} tokens, got "
+                f"{length:,}: {remedy}."
             )
-        along = {
+        cut = {
             name: value[:, columns]
             for name, value in fields.items()
             if isinstance(value, torch.Tensor) and value.shape[:2] == mask.shape
         }
-        return {**fields, **along}, mask[:, columns]
+        return {**fields, **cut}, mask[:, columns]
 
 
-def _cut(row: Mapping[str, Any], most: int | None) -> Mapping[str, Any]:
-    """The first tokens of a row that is too long; of one with padding on the left, the last."""
+def _cut(row: Mapping[str, Any], limit: int | None) -> Mapping[str, Any]:
+    """The row with its first `limit` tokens; with its last ones if it is padded on the left."""
     size = len(row["input_ids"])
-    if most is None or size <= most:
+    if limit is None or size <= limit:
         return row
     mask = row.get("attention_mask")
-    part = slice(size - most, size) if mask is not None and not mask[0] else slice(0, most)
+    part = slice(size - limit, size) if mask is not None and not mask[0] else slice(0, limit)
     return {n: v[part] if np.shape(v)[:1] == (size,) else v for n, v in row.items()}
 
 
 def collated(rows: Sequence[Mapping[str, Any]], pad: int) -> dict[str, Any]:
-    """Mappings of one sample each -> tensors, filled up on the right with `pad` or zeros, and a
-    mask where they have none."""
+    """Stack rows to tensors, padded on the right with `pad` or zeros.
+
+    Rows of different lengths without a mask get an `attention_mask`.
+    """
     fields: dict[str, Any] = {}
     sizes = [len(row["input_ids"]) for row in rows]
     for name in rows[0]:
@@ -132,55 +142,64 @@ def collated(rows: Sequence[Mapping[str, Any]], pad: int) -> dict[str, Any]:
         fields[name] = torch.stack(values)
     fields["input_ids"] = fields["input_ids"].long()
     if len(set(sizes)) > 1 and "attention_mask" not in fields:
-        place = torch.arange(max(sizes))
-        fields["attention_mask"] = (place < torch.tensor(sizes)[:, None]).long()
+        column = torch.arange(max(sizes))
+        fields["attention_mask"] = (column < torch.tensor(sizes)[:, None]).long()
     return fields
 
 
-def _numbers(words: torch.Tensor, mask: torch.Tensor, labels: Sequence[Any]) -> list[np.ndarray]:
-    """Which of its row's labels each token has, -1 for none."""
+def _label_indices(
+    words: torch.Tensor, mask: torch.Tensor, labels: Sequence[Any]
+) -> list[np.ndarray]:
+    """For each row, int32 `T`: the index of each token's label, -1 for none."""
     sizes = [len(row.labels) if isinstance(row, WordLabels) else 0 for row in labels]
-    there = mask & (words < torch.tensor(sizes)[:, None])
-    return list(torch.where(there, words, -1).numpy().astype(np.int32))
+    labelled = mask & (words < torch.tensor(sizes)[:, None])
+    return list(torch.where(labelled, words, -1).numpy().astype(np.int32))
 
 
 def decoded(
     tokenizer: Any, ids: torch.Tensor, mask: torch.Tensor | None
 ) -> tuple[list[str], list[np.ndarray]]:
-    """Texts and spans from token ids alone (`B x T`); without a tokenizer, none."""
+    """Texts, and their tokens' spans (int32 `T x 2`), from token ids alone.
+
+    Args:
+        tokenizer: a tokenizer or a processor that has one; `None` gives empty lists.
+        ids: int64 `B x T`.
+        mask: bool `B x T`, false at tokens that texts leave out.
+    """
     if tokenizer is None:
         return [], []
     tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
     rows = ids.tolist()
-    real = torch.ones_like(ids) if mask is None else mask
-    made = [_decoded(tokenizer, *row) for row in zip(rows, real.tolist(), strict=True)]
-    return [text for text, _ in made], [spans for _, spans in made]
+    kept = torch.ones_like(ids) if mask is None else mask
+    pairs = [_decoded(tokenizer, *row) for row in zip(rows, kept.tolist(), strict=True)]
+    return [text for text, _ in pairs], [spans for _, spans in pairs]
 
 
-def _decoded(tokenizer: Any, ids: list[int], real: list[int]) -> tuple[str, np.ndarray]:
+def _decoded(tokenizer: Any, ids: list[int], kept: list[int]) -> tuple[str, np.ndarray]:
+    """The text and the spans (int32 `T x 2`) of one row. Tokens left out have the span `(0, 0)`."""
     spans = np.zeros((len(ids), 2), np.int32)
-    place = [i for i, here in enumerate(real) if here]
-    words = list(_words(tokenizer, [ids[i] for i in place]))
-    # WordPiece and its kin keep no spaces in their tokens.
-    bare = not any(word.startswith(" ") for word, _, _ in words)
-    spaced = bare and " " in tokenizer.decode([ids[i] for i in place])
+    positions = [i for i, keep in enumerate(kept) if keep]
+    words = list(_words(tokenizer, [ids[i] for i in positions]))
+    # WordPiece and similar tokenizers keep no spaces in their tokens.
+    spaceless = not any(word.startswith(" ") for word, _, _ in words)
+    add_spaces = spaceless and " " in tokenizer.decode([ids[i] for i in positions])
     text, done = "", 0
     for word, tokens, continues in words:
-        text += " " if spaced and text and not continues else ""
-        spans[place[done : done + tokens]] = len(text), len(text) + len(word)
+        text += " " if add_spaces and text and not continues else ""
+        spans[positions[done : done + tokens]] = len(text), len(text) + len(word)
         text += word
         done += tokens
     return text, spans
 
 
 def _words(tokenizer: Any, ids: list[int]) -> Iterator[tuple[str, int, bool]]:
-    """What each token adds to the text: `(characters, tokens, continues the last word)`.
+    """Yield what tokens add to the text: `(characters, tokens, continues the last word)`.
 
-    The tokens that hold one character's bytes come together.
+    Tokens that share the bytes of one character come together.
     """
     first = 0
     for i, token in enumerate(tokenizer.convert_ids_to_tokens(ids)):
-        # A model may know more ids than its tokenizer.
+        # A model may have more ids than its tokenizer.
         token = token or ""
         if token.startswith("▁"):
             word = token.replace("▁", " ")

@@ -1,4 +1,4 @@
-"""What a tokenizer and a model's config say of token ids: which are special, which are padding."""
+"""Special and padding token ids, by the tokenizer and the model's config."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any
 import torch
 
 _ROLES = ("bos", "eos", "pad", "sep", "cls", "mask")
+"""Roles of special tokens. "unk" is none: it stands for words of the text."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Token ids that are no content.
+    """The ids of tokens that are not content.
 
     Attributes:
-        special: every special token's id, but for "unknown", which stands for a text's own words.
-        before, after: what the tokenizer puts before and after a text.
-        pad: what fills up short rows; `None` where neither tokenizer nor config says.
-        ends: what ends a text.
+        special: all special tokens but "unknown", which stands for words of the text.
+        before, after: the tokens that the tokenizer puts before and after a text.
+        pad: the padding token; `None` where neither tokenizer nor config has one.
+        ends: the tokens that end a text.
     """
 
     special: tuple[int, ...] = ()
@@ -31,12 +32,14 @@ class Vocabulary:
 
     @classmethod
     def of(cls, processor: Any, config: Any = None) -> Vocabulary:
-        """What a tokenizer (or a processor that has one) says, and a model's config where it says
-        nothing."""
+        """The ids of a tokenizer, or of a processor that has one.
+
+        A model's config gives the padding and end tokens that the tokenizer lacks.
+        """
         tokenizer = getattr(processor, "tokenizer", processor)
         config = getattr(config, "text_config", None) or config
         before, after = _template(tokenizer)
-        pad = _number(tokenizer, "pad")
+        pad = _token_id(tokenizer, "pad")
         eos = getattr(tokenizer, "eos_token_id", None)
         eos = getattr(config, "eos_token_id", None) if eos is None else eos
         ends = eos if isinstance(eos, list | tuple) else [eos]
@@ -44,25 +47,30 @@ class Vocabulary:
             tuple(sorted({*_special(tokenizer), *before, *after})),
             before,
             after,
-            _number(config, "pad") if pad is None else pad,
+            _token_id(config, "pad") if pad is None else pad,
             tuple(end for end in ends if isinstance(end, int)),
         )
 
     def content(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Where `B x T` tokens are neither padding (`mask` is false) nor special."""
+        """Where tokens are neither padding nor special: bool `B x T`.
+
+        Args:
+            ids: int64 `B x T`.
+            mask: bool `B x T`, false at padding.
+        """
         if not self.special:
             return mask
         return mask & ~torch.isin(ids, torch.tensor(self.special, dtype=ids.dtype))
 
     def mask_of(self, ids: torch.Tensor) -> torch.Tensor | None:
-        """Where `B x T` ids are not padding: bool; `None` where no row has any.
+        """Where `B x T` ids are not padding: bool `B x T`; `None` if no row is padded.
 
         Raises:
-            ValueError: rows end in a token that may be padding, or their texts' end.
+            ValueError: rows end in a token that may be padding or the end of their text.
         """
         pad = self.pad
         if pad is None:
-            # People who pad without a padding token take the one that ends a text.
+            # Users who pad without a padding token take the one that ends a text.
             tails = [_runs(ids, end)[1] for end in self.ends]
             if any(int(t.max()) > 1 and int(t.max()) > int(t.min()) for t in tails if len(t)):
                 raise ValueError(_UNCLEAR.format(self.ends[0]))
@@ -74,15 +82,15 @@ class Vocabulary:
             if max(int(start.max()), int(end.max())) > 1 or _differ(start) or _differ(end):
                 raise ValueError(_UNCLEAR.format(pad))
             return None
-        place = torch.arange(ids.shape[1])
+        column = torch.arange(ids.shape[1])
         if pad in self.before:
             start = torch.zeros_like(start)
-        return (place >= start[:, None]) & (place < ids.shape[1] - end[:, None])
+        return (column >= start[:, None]) & (column < ids.shape[1] - end[:, None])
 
 
 _UNCLEAR = (
-    "data holds rows of token ids that end or begin with token {0}, which both ends a text and "
-    "fills up short ones, and has no attention_mask: pass batches with one, [{{'input_ids': ..., "
+    "data holds rows of token ids without an attention_mask that end or begin with token {0}, "
+    "which both ends texts and pads short ones: pass batches with a mask, [{{'input_ids': ..., "
     "'attention_mask': ...}}], or lists of ids without padding."
 )
 
@@ -90,41 +98,44 @@ _UNCLEAR = (
 def undoubled(
     vocabulary: Vocabulary, fields: Mapping[str, Any], mask: torch.Tensor, every: bool
 ) -> tuple[dict[str, Any], torch.Tensor, bool]:
-    """Leave out the tokens that a tokenizer put before (after) a text that had them already.
+    """Remove the special tokens that a tokenizer added to texts that had them already.
 
     Args:
-        fields: `input_ids`, `B x T`, and whatever else there is for each token.
+        vocabulary: the tokens that the tokenizer puts before and after a text.
+        fields: `input_ids` (`B x T`) and further fields of each token.
         mask: bool `B x T`, false at padding.
-        every: only where each of the rows has them twice.
+        every: remove them only if every row has them twice.
 
     Returns:
-        the fields, the mask, and whether anything was left out.
+        the fields, the mask, and whether anything was removed.
     """
     ids, fields = fields["input_ids"], dict(fields)
     length = ids.shape[1]
-    place = torch.arange(length)
-    first = torch.where(mask, place, length).amin(1)
-    last = torch.where(mask, place, -1).amax(1) + 1
+    column = torch.arange(length)
+    first = torch.where(mask, column, length).amin(1)
+    last = torch.where(mask, column, -1).amax(1) + 1
     before, after = len(vocabulary.before), len(vocabulary.after)
-    begins = _stands(ids, first, vocabulary.before * 2) & (last - first >= 2 * before)
-    closes = _stands(ids, last - 2 * after, vocabulary.after * 2) & (last - first >= 2 * after)
+    twice_before = _has_tokens(ids, first, vocabulary.before * 2) & (last - first >= 2 * before)
+    twice_after = _has_tokens(ids, last - 2 * after, vocabulary.after * 2)
+    twice_after &= last - first >= 2 * after
     if every:
-        begins, closes = begins & begins.all(), closes & closes.all()
-    if not bool((begins | closes).any()):
+        twice_before = twice_before & twice_before.all()
+        twice_after = twice_after & twice_after.all()
+    if not bool((twice_before | twice_after).any()):
         return fields, mask, False
-    kept = mask & (place >= (first + before * begins)[:, None])
-    kept = kept & (place < (last - after * closes)[:, None])
-    # Without padding on the left, what is left moves up: positions count from the first token.
-    moved = (before * (begins & (first == 0)))[:, None] + place
-    at = moved.clamp(max=length - 1)
-    mask = kept.gather(1, at) & (moved < length)
-    there = mask.any(0).nonzero().flatten()
-    columns = slice(int(there[0]), int(there[-1]) + 1)
+    kept = mask & (column >= (first + before * twice_before)[:, None])
+    kept = kept & (column < (last - after * twice_after)[:, None])
+    # Rows without padding on the left move up: positions count from the first token.
+    source = (before * (twice_before & (first == 0)))[:, None] + column
+    gathered = source.clamp(max=length - 1)
+    mask = kept.gather(1, gathered) & (source < length)
+    used = mask.any(0).nonzero().flatten()
+    columns = slice(int(used[0]), int(used[-1]) + 1)
     for name, value in fields.items():
         if not isinstance(value, torch.Tensor) or value.shape[:2] != ids.shape:
             continue
         if name != "position_ids":
-            value = value[torch.arange(len(ids))[:, None], at]
+            value = value[torch.arange(len(ids))[:, None], gathered]
             fill = vocabulary.pad if name == "input_ids" else 0
             if fill is not None:
                 value = value.clone()
@@ -133,20 +144,20 @@ def undoubled(
     return fields, mask[:, columns], True
 
 
-def _stands(ids: torch.Tensor, at: torch.Tensor, tokens: tuple[int, ...]) -> torch.Tensor:
-    """Whether each row has these tokens at its place: bool `B`; never where there are none."""
-    found = torch.full((len(ids),), bool(tokens)) & (at >= 0)
-    found &= at + len(tokens) <= ids.shape[1]
+def _has_tokens(ids: torch.Tensor, start: torch.Tensor, tokens: tuple[int, ...]) -> torch.Tensor:
+    """Whether each row has `tokens` from its column `start` on: bool `B`. False for no tokens."""
+    matches = torch.full((len(ids),), bool(tokens)) & (start >= 0)
+    matches &= start + len(tokens) <= ids.shape[1]
     for i, token in enumerate(tokens):
-        here = (at + i).clamp(0, ids.shape[1] - 1)
-        found &= ids.gather(1, here[:, None])[:, 0] == token
-    return found
+        column = (start + i).clamp(0, ids.shape[1] - 1)
+        matches &= ids.gather(1, column[:, None])[:, 0] == token
+    return matches
 
 
 def _runs(ids: torch.Tensor, token: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """How many of a token each row begins and ends with: int64 `B` each."""
-    same = (ids == token).long()
-    return same.cumprod(1).sum(1), same.flip(1).cumprod(1).sum(1)
+    """The lengths of a token's runs at the start and at the end of each row: int64 `B` each."""
+    is_token = (ids == token).long()
+    return is_token.cumprod(1).sum(1), is_token.flip(1).cumprod(1).sum(1)
 
 
 def _differ(counts: torch.Tensor) -> bool:
@@ -154,31 +165,33 @@ def _differ(counts: torch.Tensor) -> bool:
 
 
 def _special(tokenizer: Any) -> set[int]:
-    found = set(getattr(tokenizer, "all_special_ids", None) or ())
-    # Those of a chat's turns are in no list of their own.
+    """The ids of all special tokens but "unknown"."""
+    ids = set(getattr(tokenizer, "all_special_ids", None) or ())
+    # `all_special_ids` lacks the tokens of a chat's turns.
     with suppress(NotImplementedError):
         added = getattr(tokenizer, "added_tokens_decoder", None) or {}
-        found |= {i for i, token in added.items() if getattr(token, "special", False)}
-    unknown = _number(tokenizer, "unk")
-    if unknown is not None and unknown not in {_number(tokenizer, role) for role in _ROLES}:
-        found.discard(unknown)
-    return found
+        ids |= {i for i, token in added.items() if getattr(token, "special", False)}
+    unknown = _token_id(tokenizer, "unk")
+    if unknown is not None and unknown not in {_token_id(tokenizer, role) for role in _ROLES}:
+        ids.discard(unknown)
+    return ids
 
 
 def _template(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The token ids that a tokenizer puts before and after a text."""
-    made: Any = {}
-    # One that takes more than texts (boxes, tables) is not asked.
+    encoded: Any = {}
+    # Tokenizers that also need boxes or tables raise.
     with suppress(Exception):
-        made = tokenizer("a", return_special_tokens_mask=True)
-    ids = list(made.get("input_ids", ()))
-    marks = list(made.get("special_tokens_mask", ()))
-    if 0 not in marks:
+        encoded = tokenizer("a", return_special_tokens_mask=True)
+    ids = list(encoded.get("input_ids", ()))
+    special = list(encoded.get("special_tokens_mask", ()))
+    if 0 not in special:
         return (), ()
-    first, last = marks.index(0), marks[::-1].index(0)
+    first, last = special.index(0), special[::-1].index(0)
     return tuple(ids[:first]), tuple(ids[len(ids) - last :])
 
 
-def _number(owner: Any, role: str) -> int | None:
-    found = getattr(owner, f"{role}_token_id", None)
-    return found if isinstance(found, int) else None
+def _token_id(owner: Any, role: str) -> int | None:
+    """The id of the token with a role, by a tokenizer or a config; `None` if it has none."""
+    token_id = getattr(owner, f"{role}_token_id", None)
+    return token_id if isinstance(token_id, int) else None

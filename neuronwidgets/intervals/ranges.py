@@ -314,7 +314,7 @@ def ranges(acts: Activations, bins: int = BINS, *, chunk: int = CHUNK) -> Ranges
         quantiles=quantiles,
         edges=edges,
         histogram=counts,
-        seen=frozenset(acts.samples.marks()),
+        seen=frozenset(acts.samples.fingerprints()),
         call=acts.call,
     )
 

@@ -15,7 +15,7 @@ from neuronwidgets.models.classes import logits_of
 from neuronwidgets.models.forward import call
 from neuronwidgets.models.hooks import hooked
 from neuronwidgets.models.resume import Resume
-from neuronwidgets.models.survey import Answers, surveyed
+from neuronwidgets.models.survey import LayerCalls, surveyed
 
 
 class EditedForward:
@@ -32,7 +32,7 @@ class EditedForward:
         self._model, self._module, self._axis = model, module, axis
         self.note = Resume.obstacle(model, module) if resume else "resume=False"
         """Why every pass is a full one; `None` where passes resume at the layer."""
-        self._answers: Answers | None = None
+        self._answers: LayerCalls | None = None
         self._compared = False
         self._copying = False
 

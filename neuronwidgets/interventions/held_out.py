@@ -62,7 +62,7 @@ class HeldOut:
     def __iter__(self) -> Iterator[LabelledBatch]:
         done = 0
         for batch in map(LeftPadding.of_output(self._model), self._source.batches):
-            place = batch.place
+            place = batch.dataset_index
             if place is None:
                 place = np.arange(done, done + batch.size)
             done = int(place.max()) + 1
@@ -101,7 +101,7 @@ class HeldOut:
         from neuronwidgets.activations.samples import Samples
 
         samples = Samples(batch.size, images=batch.images, texts=batch.texts)
-        for i, mark in enumerate(samples.marks()):
+        for i, mark in enumerate(samples.fingerprints()):
             if mark in self._seen:
                 raise ValueError(
                     f"sample {place[i]} is one of those that the ranges are from: the cost of a "

@@ -1,1 +1,1 @@
-"""Layers by name, hooks that end with their `with`, forward passes and resumed ones."""
+"""Layers by name, hooks as context managers, forward passes and resumed forward passes."""

@@ -1,4 +1,4 @@
-"""A classifier's answers: logits, what its outputs are called, and the numbers of its labels."""
+"""A classifier's logits, the names of its classes, and labels as class numbers."""
 
 from __future__ import annotations
 
@@ -13,48 +13,58 @@ from neuronwidgets.core.labels import Label, is_whole, plain_label, plain_names,
 
 
 def logits_of(output: Any, predict: Callable[[Any], Any] | None = None) -> torch.Tensor:
-    """The logits in a model's output: `predict(output)`, else `.logits`, else the output itself."""
+    """The logits in a model's output: `predict(output)`, else `.logits`, else the output itself.
+
+    Raises:
+        ValueError: no tensor or array of numbers.
+    """
     if predict is not None:
-        found = predict(output)
+        logits = predict(output)
     else:
-        found = getattr(output, "logits", output)
-        if isinstance(found, tuple | list):
-            found = found[0]
-    if isinstance(found, np.ndarray) and found.dtype.kind in "biuf":
-        found = torch.as_tensor(found)
-    if not isinstance(found, torch.Tensor):
+        logits = getattr(output, "logits", output)
+        if isinstance(logits, tuple | list):
+            logits = logits[0]
+    if isinstance(logits, np.ndarray) and logits.dtype.kind in "biuf":
+        logits = torch.as_tensor(logits)
+    if not isinstance(logits, torch.Tensor):
         who = "the model" if predict is None else "predict"
         raise ValueError(
-            f"{who} returns a {type(found).__name__} without logits: pass "
-            "predict=, the model's output -> logits."
+            f"{who} returns a {type(logits).__name__} without logits: pass predict=<a function "
+            "from the model's output to logits>."
         )
-    return found
+    return logits
 
 
-def class_logits(found: torch.Tensor, samples: int, classes: int) -> torch.Tensor:
-    """A model's logits as `samples x classes`, all else refused; of two classes, one number for
-    each sample is the log-odds of the second."""
-    if tuple(found.shape) == (samples, classes):
-        return found
-    if is_binary(found, samples, classes):
-        return two_logits(found)
+def class_logits(logits: torch.Tensor, samples: int, classes: int) -> torch.Tensor:
+    """A model's logits as `samples x classes`.
+
+    Of two classes, one number per sample (`B` or `B x 1`) is the log-odds of the second.
+
+    Raises:
+        ValueError: logits of another shape.
+    """
+    if tuple(logits.shape) == (samples, classes):
+        return logits
+    if is_binary(logits, samples, classes):
+        return two_logits(logits)
     raise ValueError(
-        f"the logits have shape {tuple(found.shape)}; {samples} samples x {classes} classes are "
-        "needed: pass predict= or classes=."
+        f"the logits must be {samples} samples x {classes} classes, got shape "
+        f"{tuple(logits.shape)}: pass predict= or classes=."
     )
 
 
-def is_binary(found: torch.Tensor, samples: int, classes: int) -> bool:
-    """Whether these are one number for each sample, and the classes two."""
-    return classes == 2 and tuple(found.shape) in ((samples,), (samples, 1))
+def is_binary(logits: torch.Tensor, samples: int, classes: int) -> bool:
+    """Whether the classes are two and the logits one number per sample."""
+    return classes == 2 and tuple(logits.shape) in ((samples,), (samples, 1))
 
 
 def two_logits(odds: torch.Tensor) -> torch.Tensor:
-    """The log-odds of the second of two classes (`B` or `B x 1`) as a logit of each: `B x 2`."""
+    """Two logits, `B x 2`, from the log-odds of the second class, `B` or `B x 1`."""
     if not odds.is_floating_point():
         raise ValueError(
-            f"the model's answers are {odds.dtype}, classes and not logits: pass predict=, its "
-            "output -> logits, e.g. scikit-learn's decision_function instead of predict."
+            f"the model's outputs must be logits, got {odds.dtype}, as of class numbers: pass "
+            "predict=<a function from the model's output to logits>, e.g. scikit-learn's "
+            "decision_function instead of predict."
         )
     half = odds.flatten() / 2
     return torch.stack([-half, half], dim=1)
@@ -65,11 +75,13 @@ def class_names(
     label_names: Sequence[str],
     classes: Sequence[str] | Mapping[Any, str] | None,
 ) -> list[str]:
-    """What the model's outputs are called, in order.
+    """The names of the model's outputs, in order.
 
-    `classes` (names in order, or an `id2label`) if given; else `config.id2label` where it knows all
-    of `label_names`; labels that are whole numbers are the outputs' own numbers. Names alone do not
-    tell which output is whose.
+    They are `classes` (names in order, or an `id2label`) if given, else `config.id2label` if it
+    has all of `label_names`, else numbers if all `label_names` are whole numbers.
+
+    Raises:
+        ValueError: `classes` lacks a label, or nothing tells which output is which label.
     """
     id2label = getattr(getattr(model, "config", None), "id2label", None)
     names = plain_names(classes, "classes")
@@ -90,21 +102,30 @@ def class_names(
     listed = ", ".join(map(repr, label_names[:3]))
     raise ValueError(
         f"{type(model).__name__} does not say which of its outputs are {listed} ...: pass "
-        "classes=, the names of its outputs in order."
+        "classes=<the names of its outputs in order>."
     )
 
 
 def class_codes(
     labels: Sequence[Any], names: Sequence[str], given: Sequence[str] | None = None
 ) -> torch.Tensor:
-    """Labels -> numbers of the model's outputs, int64; `given` names the data's own numbers."""
+    """Labels -> numbers of the model's outputs, int64 `B`.
+
+    Args:
+        labels: one per sample.
+        names: the names of the outputs.
+        given: the names of the data's own whole-number labels.
+
+    Raises:
+        ValueError: a sample without a label, or a label that is no class or may be two.
+    """
     codes = [_code(label, names, given) for label in map(plain_label, labels)]
     return torch.tensor(codes, dtype=torch.int64, device="cpu")
 
 
 def _code(label: Label, names: Sequence[str], given: Sequence[str] | None) -> int:
     if label is None:
-        raise ValueError("the data has a sample without a label: leave it out.")
+        raise ValueError("data has a sample without a label: leave it out.")
     if isinstance(label, str | bool) and str(label) in names:
         return names.index(str(label))
     if not isinstance(label, str) and is_whole(label):
@@ -125,5 +146,6 @@ def _code(label: Label, names: Sequence[str], given: Sequence[str] | None) -> in
     elif titled(label) in names:
         return names.index(titled(label))
     raise ValueError(
-        f"the data has the label {label!r}; the model's classes are {', '.join(names[:14])}."
+        f"data has the label {label!r}, which is not among the model's classes "
+        f"({', '.join(names[:14])})."
     )

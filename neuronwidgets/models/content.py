@@ -1,4 +1,4 @@
-"""Which positions of a batch are content: no padding, no special token, no attention sink."""
+"""Finds the positions that are content: no padding, no special token, no attention sink."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from torch import nn
 from neuronwidgets.data.batch import Batch
 
 SINK = 5.0
-"""A first token that is so many times longer than the others is an attention sink: in a language
-model it is 30 to 1,000 times longer in the middle of the residual stream (Xiao et al. 2024; Sun et
-al. 2024)."""
-MOST_SPECIAL = 16
-"""So many special tokens stand before the patches of an image, at most."""
+"""Ratio of the median norm of first tokens to that of the other tokens above which the first
+tokens are attention sinks. In the middle of a language model's residual stream the ratio is 30 to
+1,000 (Xiao et al. 2024; Sun et al. 2024)."""
+MAX_SPECIAL = 16
+"""Special tokens before the patches of an image. More extra positions mean that the positions are
+not patches."""
 
 
 def content_of(
     model: nn.Module, batch: Batch, values: torch.Tensor, first: bool = True
 ) -> torch.Tensor | None:
-    """Which positions of `values` (`B x P x D`) means, maxima and tokens are taken of: bool
-    `B x P`, or `None` for all that are no padding.
+    """The positions of a layer's output that means, maxima and tokens are taken of.
 
     Args:
-        model: whose layer gave `values`.
-        batch: what it was given.
-        values: the layer's output.
-        first: whether the first token of each text counts.
+        model: the model.
+        batch: its inputs.
+        values: the layer's output, `B x P x D`.
+        first: whether the first token of each text is content.
+
+    Returns:
+        bool `B x P`; `None` for all positions that are not padding.
     """
     content = batch.content
     if values.ndim != 3:
@@ -46,8 +49,9 @@ def content_of(
 
 
 def prefix_of(model: nn.Module, batch: Batch, positions: int) -> int:
-    """How many of a vision transformer's positions, from the front, are no patch of the image:
-    [CLS], distillation and register tokens. 0 where the model does not cut its images into patches.
+    """The number of leading positions of a vision transformer that are no patch of the image.
+
+    These are [CLS], distillation and register tokens. 0 for models without patches.
     """
     pixels = _pixels(batch.inputs)
     if not batch.images or pixels is None:
@@ -60,13 +64,14 @@ def prefix_of(model: nn.Module, batch: Batch, positions: int) -> int:
                 return 0
             patches = math.prod(n // s for n, s in zip(pixels.shape[2:], size, strict=True))
             extra = positions - patches
-            return extra if 0 < extra <= min(MOST_SPECIAL, patches) else 0
+            return extra if 0 < extra <= min(MAX_SPECIAL, patches) else 0
     return 0
 
 
 def has_sink(batch: Batch, values: torch.Tensor) -> bool:
-    """Whether the texts' first tokens, special ones too, are attention sinks: their median length
-    is over 5 times that of the other tokens that are content.
+    """Whether the texts' first tokens, special or not, are attention sinks.
+
+    They are if their median norm is over `SINK` times that of the other content tokens.
 
     Args:
         batch: texts.
@@ -77,16 +82,16 @@ def has_sink(batch: Batch, values: torch.Tensor) -> bool:
     content = batch.mask if batch.content is None else batch.content
     first = _first(batch.mask)
     rest = content & ~first
-    several = rest.any(1, keepdim=True) & first.any(1, keepdim=True)
-    lengths = values.float().norm(dim=-1).cpu()
-    here, there = lengths[(first & several).cpu()], lengths[(rest & several).cpu()]
-    if not len(here):
+    has_both = rest.any(1, keepdim=True) & first.any(1, keepdim=True)
+    norms = values.float().norm(dim=-1).cpu()
+    first_norms, other_norms = norms[(first & has_both).cpu()], norms[(rest & has_both).cpu()]
+    if not len(first_norms):
         return False
-    return bool(here.median() > SINK * there.median())
+    return bool(first_norms.median() > SINK * other_norms.median())
 
 
-def first_counts(batch: Batch) -> bool:
-    """Whether the first token of some text is content, and no special token."""
+def first_is_content(batch: Batch) -> bool:
+    """Whether any text's first token is content, not a special token."""
     content = batch.mask if batch.content is None else batch.content
     if batch.mask is None or content is None:
         return True
@@ -94,12 +99,12 @@ def first_counts(batch: Batch) -> bool:
 
 
 def _first(mask: torch.Tensor) -> torch.Tensor:
-    """The first token of each text that is no padding: bool `B x T`."""
+    """The first token of each text after padding: bool `B x T`."""
     return mask & (mask.int().cumsum(1) == 1)
 
 
 def _pixels(inputs: Any) -> torch.Tensor | None:
     if hasattr(inputs, "keys"):
         inputs = inputs.get("pixel_values")
-    found = inputs[0] if isinstance(inputs, tuple | list) and inputs else inputs
-    return found if isinstance(found, torch.Tensor) and found.ndim == 4 else None
+    pixels = inputs[0] if isinstance(inputs, tuple | list) and inputs else inputs
+    return pixels if isinstance(pixels, torch.Tensor) and pixels.ndim == 4 else None

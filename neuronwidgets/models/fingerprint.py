@@ -1,4 +1,4 @@
-"""Marks by which the same data, inputs and weights are known again."""
+"""Fingerprints of data, inputs and weights, by which a store recognises them."""
 
 from __future__ import annotations
 
@@ -11,83 +11,87 @@ import torch
 from torch import nn
 
 _PICKED = 64
+"""Values of each tensor that are hashed as they are, beside its sums."""
 _COLUMNS = 509
-"""A prime, so that rows that change places are seen."""
+"""Sums for each tensor. A prime shares no factor with the tensor's width, so that rows that
+change places change the sums."""
 
 
-class Mark:
-    """A hash of whatever data is made of: texts, numbers, arrays, images, and nests of them."""
+class Fingerprint:
+    """A hash (BLAKE2b, 16 bytes) of texts, numbers, arrays, images, and nests of these."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
 
-    def add(self, value: Any) -> Mark:
+    def add(self, value: Any) -> Fingerprint:
+        """Hash `value`. Returns `self`."""
         if isinstance(value, torch.Tensor):
-            kept = value.detach().cpu().contiguous()
-            self._say(f"{kept.dtype}{tuple(kept.shape)}")
-            self._hash.update(kept.reshape(-1).view(torch.uint8).numpy().data)
+            array = value.detach().cpu().contiguous()
+            self._tag(f"{array.dtype}{tuple(array.shape)}")
+            self._hash.update(array.reshape(-1).view(torch.uint8).numpy().data)
         elif isinstance(value, np.ndarray) and value.dtype != object:
-            self._say(f"{value.dtype}{value.shape}")
+            self._tag(f"{value.dtype}{value.shape}")
             self._hash.update(np.ascontiguousarray(value).data)
         elif isinstance(value, str | bytes):
             data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
-            self._say(f"{type(value).__name__}{len(data)}")
+            self._tag(f"{type(value).__name__}{len(data)}")
             self._hash.update(data)
         elif isinstance(value, Mapping):
-            self._say(f"mapping{len(value)}")
+            self._tag(f"mapping{len(value)}")
             for key in value:
                 self.add(str(key)).add(value[key])
         elif isinstance(value, list | tuple | np.ndarray):
-            self._say(f"rows{len(value)}")
+            self._tag(f"rows{len(value)}")
             for row in value:
                 self.add(row)
         elif hasattr(value, "tobytes") and hasattr(value, "mode"):  # a PIL image
-            self._say(f"image{value.mode}{value.size}")
+            self._tag(f"image{value.mode}{value.size}")
             self._hash.update(value.tobytes())
         elif value is None or isinstance(value, int | float | complex | np.generic):
-            self._say(repr(value))
+            self._tag(repr(value))
         else:
-            self._say(type(value).__name__)
+            self._tag(type(value).__name__)
         return self
 
-    def _say(self, text: str) -> None:
+    def _tag(self, text: str) -> None:
+        """Hash the type and the shape of what follows."""
         self._hash.update(f"<{text}>".encode())
 
     def hex(self) -> str:
+        """The hash so far, as 32 hexadecimal digits."""
         return self._hash.hexdigest()
 
 
-def parts_mark(model: nn.Module) -> str:
-    """A mark of what a model is made of: each module's name, class and settings, as it shows
-    them."""
-    mark = Mark()
+def parts_fingerprint(model: nn.Module) -> str:
+    """A fingerprint of a model's modules: the name, class and `extra_repr()` of each."""
+    fingerprint = Fingerprint()
     for name, part in model.named_modules():
-        mark.add(f"{name} {type(part).__name__} {part.extra_repr()}")
-    return mark.hex()
+        fingerprint.add(f"{name} {type(part).__name__} {part.extra_repr()}")
+    return fingerprint.hex()
 
 
-def weights_mark(model: nn.Module) -> str:
-    """A mark of a model's parameters and buffers, quick on any device.
+def weights_fingerprint(model: nn.Module) -> str:
+    """A fingerprint of a model's parameters and buffers, quick on any device.
 
-    Of each tensor: name, dtype, shape, 509 sums of its bits read as 64-bit words (modulo 2^64) in
-    turn, and 64 values from all over it. Tensors that are not in memory (`meta`) count by name and
-    shape.
+    It hashes each tensor's name, dtype and shape, 64 evenly spaced values, and 509 sums: its bits
+    are read as 64-bit words, and word `i` goes to sum `i % 509`, modulo 2^64. Of `meta` tensors it
+    hashes name, dtype and shape.
     """
-    mark = Mark()
+    fingerprint = Fingerprint()
     for name, tensor in model.state_dict(keep_vars=True).items():
         if not isinstance(tensor, torch.Tensor):
             continue
-        mark.add(f"{name} {tensor.dtype} {tuple(tensor.shape)}")
+        fingerprint.add(f"{name} {tensor.dtype} {tuple(tensor.shape)}")
         flat = tensor.detach().reshape(-1)
         if flat.device.type == "meta" or not flat.numel():
             continue
-        mark.add(flat[:: max(1, len(flat) // _PICKED)][:_PICKED])
+        fingerprint.add(flat[:: max(1, len(flat) // _PICKED)][:_PICKED])
         data = flat.contiguous().view(torch.uint8)
         words = data[: len(data) // 8 * 8]
         if words.storage_offset() % 8:
             words = words.clone()
-        # Read as eight bytes each: twenty times as fast as widening four.
+        # Words of eight bytes: twenty times as fast as four bytes widened to int64.
         words = words.view(torch.int64)
         table = words[: len(words) // _COLUMNS * _COLUMNS].view(-1, _COLUMNS)
-        mark.add(table.sum(0)).add(words[table.numel() :]).add(data[8 * len(words) :])
-    return mark.hex()
+        fingerprint.add(table.sum(0)).add(words[table.numel() :]).add(data[8 * len(words) :])
+    return fingerprint.hex()

@@ -1,4 +1,4 @@
-"""Running a model on one batch: where it is, in its dtype, however it takes its inputs."""
+"""Runs a model on one batch: on its device, in its dtype, with the inputs it takes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from neuronwidgets.data.accepted_inputs import accepts
 from neuronwidgets.models.misfit import misfit
 
 _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
+"""Main inputs of transformers models: texts, images, spectrograms, waveforms."""
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
-    """`inputs`: a mapping (keywords), a tuple (positional) or a single argument.
+    """Call the model with a mapping (keywords), a tuple (positional) or a single argument.
 
-    An encoder-decoder that is given a text only decodes that text: its position `j` holds the
-    state from which token `j` is predicted.
+    An encoder-decoder that gets only a text decodes that text: position `j` holds the state from
+    which token `j` is predicted.
 
     Raises:
-        ValueError: texts alone (or images) for a model that takes both, with the part to read.
-        RuntimeError: the inputs do not fit the model's first layer, see `misfit`; what else goes
-            wrong is raised as it is.
+        ValueError: texts alone (or images alone) for a model that takes both. Names the part of
+            the model to read.
+        RuntimeError: the inputs do not fit the model's first layer, see `misfit`. Any other error
+            of the model is raised unchanged.
     """
     try:
         if isinstance(inputs, Mapping):
@@ -36,22 +38,22 @@ def call(model: nn.Module, inputs: Any) -> Any:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        if alone := _alone(model, inputs):
-            given, missing, part = alone
+        if unimodal := _unimodal_part(model, inputs):
+            given, missing, part = unimodal
             raise ValueError(
                 f"{type(model).__name__} could not run on {given} without {missing} ({error}): "
                 f"read the part of it that takes them, model.{part}; nw.layers(model.{part}) lists "
                 "its layers."
             ) from error
-        why = misfit(model, inputs) if isinstance(error, RuntimeError | IndexError) else None
-        if why is None:
+        reason = misfit(model, inputs) if isinstance(error, RuntimeError | IndexError) else None
+        if reason is None:
             raise
-        raise RuntimeError(why) from error
+        raise RuntimeError(reason) from error
 
 
-def _alone(model: nn.Module, inputs: Any) -> tuple[str, str, str] | None:
-    """What the model was given and what was missing, of texts, images and sounds, and the part of
-    it that takes the one without the other, if there is one."""
+def _unimodal_part(model: nn.Module, inputs: Any) -> tuple[str, str, str] | None:
+    """For a model that lacks one of its modalities: the given input, the missing input, and the
+    name of a part that takes the given one alone. `None` if there is no such part."""
     if not isinstance(inputs, Mapping):
         return None
     takes = accepts(model)
@@ -67,6 +69,7 @@ def _alone(model: nn.Module, inputs: Any) -> tuple[str, str, str] | None:
 
 
 def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The inputs; for an encoder-decoder with `decoder_input_ids`, its `input_ids` shifted."""
     config, ids = getattr(model, "config", None), inputs.get("input_ids")
     given = any(name.startswith("decoder_") or name == "labels" for name in inputs)
     if given or ids is None or not getattr(config, "is_encoder_decoder", False):
@@ -80,7 +83,7 @@ def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def described(inputs: Any) -> str:
-    """What a model was given, in a few words: names, shapes and dtypes."""
+    """The names, shapes and dtypes of a model's inputs, for messages."""
     if isinstance(inputs, torch.Tensor):
         kind = str(inputs.dtype).removeprefix("torch.")
         return f"{' x '.join(map(str, inputs.shape))} {kind}"
@@ -92,20 +95,19 @@ def described(inputs: Any) -> str:
 
 
 def move(model: nn.Module, inputs: Any) -> Any:
-    """`inputs` on the model's device (its first parameter's), floats in its dtype.
+    """`inputs` on the device of the model's first parameter, floats in the model's dtype.
 
-    Of a model that is spread over devices, the rest is accelerate's: it moves what it is given.
+    accelerate moves the inputs further if it has spread the model over several devices.
     """
-    there = (p.device for p in model.parameters() if p.device.type != "meta")
-    device = next(there, torch.device("cpu"))
+    devices = (p.device for p in model.parameters() if p.device.type != "meta")
+    device = next(devices, torch.device("cpu"))
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
     return _move(inputs, device, dtype)
 
 
 @own_modes()
 def trainable(model: nn.Module) -> nn.Module:
-    """The model, or a copy of it if its weights were made in `torch.inference_mode`, in which they
-    stay without gradients for good."""
+    """The model, or a copy if its weights are inference tensors, which never get gradients."""
     weights = (*model.parameters(), *model.buffers())
     return copy.deepcopy(model) if any(w.is_inference() for w in weights) else model
 
@@ -114,7 +116,7 @@ def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     if isinstance(inputs, torch.Tensor):
         moved = inputs.to(device)
         if moved.is_inference() and not torch.is_inference_mode_enabled():
-            moved = moved.clone()  # else no gradient goes by it, and nothing changes it in place
+            moved = moved.clone()  # inference tensors take no gradient and no change in place
         return moved.to(dtype) if dtype is not None and moved.is_floating_point() else moved
     if isinstance(inputs, Mapping):
         return {key: _move(value, device, dtype) for key, value in inputs.items()}

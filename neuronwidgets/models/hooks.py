@@ -1,4 +1,4 @@
-"""The one hook that every reader and editor of a layer uses; it dies with its `with`."""
+"""Forward hooks as context managers, used by all code that reads or edits a layer."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from neuronwidgets.models.forward import call, described
 
 
 class _Reached(BaseException):
-    """Ends a forward pass as soon as the layer that is read has answered.
+    """Ends a forward pass when the last layer to read has been called.
 
-    No `Exception`, so that a model that catches those does not go on.
+    It is no `Exception`: a model that catches those would go on.
     """
 
 
-_OURS: weakref.WeakKeyDictionary[Any, tuple[int, bool] | None] = weakref.WeakKeyDictionary()
-"""Each hook of ours: the thread it is for, and whether it is for all threads; `None`: it changes
-nothing."""
+_OUR_HOOKS: weakref.WeakKeyDictionary[Any, tuple[int, bool] | None] = weakref.WeakKeyDictionary()
+"""This package's hooks: `(thread, acts on every thread)`; `None` for hooks that change nothing."""
 _local = threading.local()
 _modes: weakref.WeakKeyDictionary[nn.Module, tuple[int, list[nn.Module]]]
 _modes = weakref.WeakKeyDictionary()
+"""Models in `evaluating`: the number of threads, and the modules to set back to training."""
 _lock = threading.Lock()
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """This thread's passes are not touched by edits that others make for all threads.
+    """Protect this thread's passes from edits that other threads made for all threads.
 
-    So that a widget measures the model itself while a cell has a mask on it.
+    A widget can so measure the unedited model while a cell holds a mask on it.
     """
     before, _local.undisturbed = getattr(_local, "undisturbed", False), True
     try:
@@ -46,58 +46,61 @@ def undisturbed() -> Iterator[None]:
 
 
 def acts_here(owner: int, every_thread: bool) -> bool:
-    """Whether a hook that was made by the thread `owner` acts on this thread's passes."""
+    """Whether a hook made by the thread `owner` acts on this thread's passes."""
     if threading.get_ident() == owner:
         return True
     return every_thread and not getattr(_local, "undisturbed", False)
 
 
 def bound(hook: Any, every_thread: bool = False) -> Any:
-    """`hook`, known as one of ours, for this thread's passes or (unless `undisturbed`) for all."""
-    _OURS[hook] = threading.get_ident(), every_thread
+    """Register `hook` as this package's, for this thread's passes or for every thread's.
+
+    Threads in `undisturbed` are left out.
+    """
+    _OUR_HOOKS[hook] = threading.get_ident(), every_thread
     return hook
 
 
 def watching(hook: Any) -> Any:
-    """`hook`, known as one of ours that changes nothing."""
-    _OURS[hook] = None
+    """Register `hook` as this package's and as one that changes nothing."""
+    _OUR_HOOKS[hook] = None
     return hook
 
 
 def foreign_hooks(part: nn.Module) -> bool:
     """Whether a module has hooks that may change this thread's passes."""
     for hook in forward_hooks(part):
-        about = _OURS.get(hook, (threading.get_ident(), True))
-        if about is not None and acts_here(*about):
+        scope = _OUR_HOOKS.get(hook, (threading.get_ident(), True))
+        if scope is not None and acts_here(*scope):
             return True
     return False
 
 
 @contextmanager
 def ended_early() -> Iterator[None]:
-    """A pass that is made inside may end before the model's own code does: those that wait for its
-    end (`awaiting_end`) are told when the `with` ends."""
+    """Allow a pass inside to be cut short: `awaiting_end` callbacks run when the `with` ends."""
     before = len(_waiting())
     try:
         yield
     finally:
-        for tell in _waiting()[before:][::-1]:
-            tell()
+        for callback in _waiting()[before:][::-1]:
+            callback()
         del _waiting()[before:]
 
 
-def awaiting_end(tell: Callable[[], None]) -> Callable[[], None]:
-    """Call `tell()` if this thread's pass is ended early. What this returns ends the waiting."""
-    _waiting().append(tell)
+def awaiting_end(callback: Callable[[], None]) -> Callable[[], None]:
+    """Call `callback()` if this thread's pass is cut short. Returns a function that cancels it."""
+    _waiting().append(callback)
 
-    def came() -> None:
-        if tell in _waiting():
-            _waiting().remove(tell)
+    def cancel() -> None:
+        if callback in _waiting():
+            _waiting().remove(callback)
 
-    return came
+    return cancel
 
 
 def _waiting() -> list[Callable[[], None]]:
+    """This thread's callbacks."""
     if not hasattr(_local, "waiting"):
         _local.waiting = []
     return _local.waiting
@@ -107,12 +110,11 @@ def _waiting() -> list[Callable[[], None]]:
 def hooked(
     module: nn.Module, hook: Callable[[Any], Any], every_thread: bool = False
 ) -> Iterator[None]:
-    """Call `hook(output)` at every forward of `module` made by this thread.
+    """Call `hook(output)` after each forward of `module` on this thread.
 
-    What the hook returns replaces the output; `None` leaves it. Other threads' passes through
-    the same module are not touched, so that a widget's job and a user's cell can share a model;
-    with `every_thread` they are (unless `undisturbed`), as when a model generates on a thread of
-    its own.
+    The hook's result replaces the output; `None` keeps it. Other threads are unaffected, so that
+    a widget's job and a user's cell can share a model. With `every_thread` the hook acts on all
+    threads but those in `undisturbed`, as for a model that generates on its own thread.
     """
     owner = threading.get_ident()
 
@@ -129,11 +131,11 @@ def hooked(
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """`model.eval()` without gradients; each module's own mode is restored on every way out, when
-    the last thread that needs the model so has left.
+    """Run with `model.eval()` and without gradients. The last thread to leave restores each
+    module's mode.
 
-    Not `torch.inference_mode`, and not in the notebook's own either: a tensor that the model keeps
-    from such a pass (a cache of rotary positions, say) could never be trained through again.
+    `torch.inference_mode` is off inside, even if the notebook has set it: tensors that the model
+    caches there (rotary positions, say) could never be trained through again.
     """
     with _lock:
         users, training = _modes.get(model, (0, []))
@@ -155,29 +157,38 @@ def evaluating(model: nn.Module) -> Iterator[None]:
                     module.training = True
 
 
-class Reader:
-    """Runs a model up to the last of some layers and no further."""
+class TruncatedForward:
+    """Runs a model up to the last of the given layers.
+
+    Args:
+        model: the model.
+        modules: the layers, by name.
+        call: which of its calls to read, from 0, of a layer that a pass calls more than once.
+    """
 
     def __init__(self, model: nn.Module, modules: Mapping[str, nn.Module], call: int = 0) -> None:
         self._model, self._modules, self._call = model, dict(modules), call
 
     def __call__(self, inputs: Any, take: Callable[[str, Any], None], go_on: bool = False) -> None:
-        """Call `take(name, output)` as each layer answers: with answer number `call` of a layer
-        that is called more than once. Whatever layers above do to it in place comes after.
+        """Call `take(name, output)` at each layer's output, before later layers can change it.
 
         Args:
             inputs: a mapping (keywords), a tuple (positional) or a single argument.
-            take: what it raises ends the pass and is raised here.
-            go_on: end the pass with the part of the model that holds the layers (not with the
-                model: a head over a vocabulary may be larger than all else), so that others see
-                all calls of the layers. What is raised after the last answer is dropped.
+            take: its exceptions end the pass and are raised here.
+            go_on: end the pass after the model's child that holds the layers, so that other hooks
+                see all calls of the layers. The model's head, which may be its largest part, is
+                still left out. Errors after the last output are dropped.
+
+        Raises:
+            ValueError: a layer was not called, or not often enough.
+            RuntimeError: the model could not run on the inputs.
         """
         waiting = set(self._modules)
         calls = dict.fromkeys(self._modules, 0)
         failed: list[BaseException] = []
 
         def hook(name: str) -> Callable[[Any], None]:
-            def answer(output: Any) -> None:
+            def read(output: Any) -> None:
                 calls[name] += 1
                 if name not in waiting or calls[name] <= self._call:
                     return
@@ -185,15 +196,15 @@ class Reader:
                 try:
                     take(name, output)
                 except BaseException as error:
-                    # Not through the model, which may catch it.
+                    # The model may catch exceptions: raise this one outside it.
                     failed.append(error)
                     raise _Reached from None
                 if not waiting and not go_on:
                     raise _Reached
 
-            return answer
+            return read
 
-        def passed(_output: Any) -> None:
+        def after_holder(_output: Any) -> None:
             if not waiting:
                 raise _Reached
 
@@ -201,7 +212,7 @@ class Reader:
             for name, module in self._modules.items():
                 hooks.enter_context(hooked(module, hook(name)))
             for part in self._holders() if go_on else ():
-                hooks.enter_context(hooked(part, passed))
+                hooks.enter_context(hooked(part, after_holder))
             try:
                 with ended_early():
                     call(self._model, inputs)
@@ -225,8 +236,8 @@ class Reader:
         if calls[name]:
             times = "once" if calls[name] == 1 else f"{calls[name]} times"
             raise ValueError(
-                f"layer {name!r} was called {times} while {type(self._model).__name__} ran on this "
-                f"data: there is no call={self._call} (they count from 0)."
+                f"call must be less than {calls[name]}, got {self._call} (counted from 0): layer "
+                f"{name!r} was called {times} while {type(self._model).__name__} ran on this data."
             )
         raise ValueError(
             f"layer {name!r} was never called while {type(self._model).__name__} ran on this "
@@ -234,7 +245,7 @@ class Reader:
         )
 
     def _holders(self) -> list[nn.Module]:
-        """The model's own parts that hold a layer inside."""
+        """The model's children that contain a layer."""
         wanted = set(self._modules.values())
         return [
             part

@@ -1,4 +1,4 @@
-"""Layers by the names that `torch.nn.Module.named_modules()` gives them."""
+"""Layers by their names in `torch.nn.Module.named_modules()`."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _WIDTH_ATTRIBUTES = ("out_features", "out_channels", "num_features", "embedding_
 
 @dataclass(frozen=True)
 class Layer:
-    """One module of a model: what `layer=` accepts."""
+    """One module of a model that `layer=` accepts."""
 
     name: str
     type: str
     width: int | None
-    """Neurons, where the module states it; `None` where only a forward pass can tell."""
+    """Number of neurons; `None` where only a forward pass can tell."""
     neurons: bool = False
-    """Whether its output is what people mean by "neurons", see `models.neurons.neuron_layers`."""
+    """Whether its output is commonly called "neurons", see `models.neurons.neuron_layers`."""
 
 
 @dataclass(frozen=True, repr=False)
 class Layers(Sequence[Layer]):
-    """The layers of a model, in the order of `named_modules()`; a `*` marks "neurons"."""
+    """The layers of a model, in the order of `named_modules()`. A `*` marks layers of neurons."""
 
     model: str
     rows: tuple[Layer, ...]
@@ -58,12 +58,12 @@ class Layers(Sequence[Layer]):
             for r in self.rows
         ]
         if any(row.neurons for row in self.rows):
-            lines.append('* what people mean by "neurons"')
+            lines.append('* commonly called "neurons"')
         return "\n".join(lines)
 
     @property
     def neurons(self) -> tuple[str, ...]:
-        """The names of the layers whose outputs people mean by "neurons"."""
+        """The names of the layers whose outputs are commonly called "neurons"."""
         return tuple(row.name for row in self.rows if row.neurons)
 
     def _repr_html_(self) -> str:
@@ -100,35 +100,38 @@ def _width(module: nn.Module) -> int | None:
 def _require_module(model: object) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise TypeError(
-            f"model is a {type(model).__name__}; a torch.nn.Module is needed "
-            "(of a Hugging Face pipeline, pass pipeline.model)."
+            f"model must be a torch.nn.Module, got a {type(model).__name__} (of a Hugging Face "
+            "pipeline, pass pipeline.model)."
         )
     return model
 
 
 def layers(model: nn.Module) -> Layers:
-    """List the layers of `model` that `layer=` accepts: name, type, width where stated, and whether
-    its outputs are what people mean by "neurons"; `layers(model).neurons` are those names."""
+    """List the layers of `model` that `layer=` accepts.
+
+    Each has its name, its type, its width if the module states it, and whether its output is
+    commonly called "neurons". `layers(model).neurons` are the names of those.
+    """
     model = plain(_require_module(model))
     neurons = neuron_layers(model)
     rows = tuple(
         Layer(name, type(module).__name__, _width(module), name in neurons)
         for name, module in model.named_modules()
-        # Lists of modules are never called themselves.
+        # Lists of modules are never called.
         if name and not isinstance(module, nn.ModuleList | nn.ModuleDict)
     )
     return Layers(type(model).__name__, rows)
 
 
 def find_layer(model: nn.Module, name: str | nn.Module) -> nn.Module:
-    """The module called `name` in `model.named_modules()`; a module of the model is itself.
+    """The module called `name` in `model.named_modules()`, or `name` itself if it is one of them.
 
     Raises:
-        ValueError: no such layer; the message lists the nearest names.
-        TypeError: no name.
+        ValueError: no such layer. The message lists the nearest names.
+        TypeError: neither a name nor a module.
     """
     model = plain(_require_module(model))
-    # A module that has several names is found by each.
+    # Keep duplicates: a shared module has several names.
     modules = dict(model.named_modules(remove_duplicate=False))
     if isinstance(name, str) and name.removeprefix(COMPILED) in modules:
         return modules[name.removeprefix(COMPILED)]
@@ -138,13 +141,15 @@ def find_layer(model: nn.Module, name: str | nn.Module) -> nn.Module:
     what = str(name) if isinstance(name, str | int) else type(name).__name__
     near = difflib.get_close_matches(what, names, n=3, cutoff=0.5)
     near += [n for n in names if n.endswith(f".{what}") and n not in near][:3]
-    hint = f" Near it: {', '.join(map(repr, near))}." if near else ""
+    hint = f" Nearest: {', '.join(map(repr, near))}." if near else ""
     everything = f"neuronwidgets.layers(model) lists all {len(names)} names."
     if isinstance(name, str):
-        raise ValueError(f"layer {name!r} is not in {type(model).__name__}.{hint} {everything}")
+        raise ValueError(
+            f"layer {name!r} does not exist in {type(model).__name__}.{hint} {everything}"
+        )
     if isinstance(name, nn.Module):
         raise ValueError(
-            f"layer is a {what} that is not in {type(model).__name__}.{hint} {everything}"
+            f"layer is a {what} that does not exist in {type(model).__name__}.{hint} {everything}"
         )
     raise TypeError(
         f"layer must be a name, got {name!r:.40} ({type(name).__name__}).{hint} {everything}"
@@ -152,7 +157,7 @@ def find_layer(model: nn.Module, name: str | nn.Module) -> nn.Module:
 
 
 def layer_name(model: nn.Module, layer: str | nn.Module) -> str:
-    """The name of a layer that is given by its name or is a module of the model itself.
+    """The name of a layer given by its name or as a module of the model.
 
     Raises:
         ValueError, TypeError: see `find_layer`.

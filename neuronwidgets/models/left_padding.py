@@ -1,4 +1,4 @@
-"""Ready batches that are padded on the left: what the model needs to answer as without padding."""
+"""Gives ready batches that are padded on the left the inputs with which padding has no effect."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from neuronwidgets.models.hooks import evaluating
 from neuronwidgets.models.outputs import tensor_of
 
 SAME = 1e-3
-"""How far answers with and without padding may be apart: the mean over neurons of the largest
-difference, as a share of the neuron's largest magnitude. `COARSE` where the model computes in less
-than float32, and `WRONG` what is refused there."""
-COARSE, WRONG = 5e-2, 0.25
+"""Largest difference at which activations with and without padding are the same in float32: for
+each neuron the largest difference over its largest magnitude, averaged over neurons."""
+COARSE = 5e-2
+"""The same for models that compute in float16 or bfloat16, whose rounding differs by padding."""
+WRONG = 0.25
+"""Difference from which padding is certainly wrong in float16 or bfloat16, and refused."""
 
 
 class LeftPadding:
-    """Gives batches that are padded on the left the `position_ids` that a model needs.
+    """Gives batches that are padded on the left `position_ids` if the model needs them.
 
-    The first such batch tells: its most padded row has to be answered as it is alone, without
-    padding. If it is not, `position_ids` that count from its first token are tried. Ours are never
-    padded so.
+    The first such batch decides: the model must give the same for its most padded row as for that
+    row without padding. If it does not, `position_ids` that count from the first token are tried.
+    This package itself always pads on the right.
 
     Args:
-        model: what is read.
-        read: what is read of it on a batch, each `B x T x ...` or `B x ...`.
+        model: the model.
+        read: returns the tensors to compare of a batch, each `B x T x ...` or `B x ...`.
     """
 
     def __init__(self, model: nn.Module, read: Callable[[Batch], list[torch.Tensor]]) -> None:
@@ -39,7 +41,7 @@ class LeftPadding:
 
     @classmethod
     def of_output(cls, model: nn.Module) -> LeftPadding:
-        """For those who read the model's output."""
+        """Compare the model's output, or its logits."""
 
         def read(batch: Batch) -> list[torch.Tensor]:
             with evaluating(model):
@@ -49,10 +51,10 @@ class LeftPadding:
         return cls(model, read)
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch as the model is to have it.
+        """The batch, with `position_ids` if the model needs them.
 
         Raises:
-            ValueError: the model answers differently to padding on the left whatever it is told.
+            ValueError: padding on the left changes the model's output even with `position_ids`.
         """
         mask = batch.mask
         if mask is None or not isinstance(batch.inputs, Mapping):
@@ -64,75 +66,75 @@ class LeftPadding:
         return _numbered(batch) if self._needed else batch
 
     def _needs(self, batch: Batch) -> bool:
-        """Whether `position_ids` make the difference."""
+        """Whether the model needs `position_ids` for padding on the left."""
         assert batch.mask is not None
         padding = batch.mask.int().argmax(1)
-        # Twice, so that the axis of samples shows.
+        # The row twice: the axis of samples cannot be told from a batch of one.
         one = batch.part([int(padding.argmax())] * 2)
         assert one.mask is not None
-        there = one.mask[0].nonzero().flatten()
-        expected = self._read(_columns(one, slice(int(there[0]), int(there[-1]) + 1)))
-        kinds = {p.dtype for p in self._model.parameters() if p.is_floating_point()}
-        coarse = bool(kinds & {torch.float16, torch.bfloat16})
-        without = self._apart(one, expected)
+        tokens = one.mask[0].nonzero().flatten()
+        expected = self._read(_columns(one, slice(int(tokens[0]), int(tokens[-1]) + 1)))
+        dtypes = {p.dtype for p in self._model.parameters() if p.is_floating_point()}
+        coarse = bool(dtypes & {torch.float16, torch.bfloat16})
+        without = self._difference(one, expected)
         if without <= (COARSE if coarse else SAME):
             return False
         try:
-            numbered = self._apart(_numbered(one), expected)
+            numbered = self._difference(_numbered(one), expected)
         except (RuntimeError, TypeError):
-            # It takes none.
+            # The model takes no `position_ids`.
             numbered = float("inf")
         if numbered <= (COARSE if coarse else SAME) or (coarse and numbered < without / 2):
             return True
         if coarse and without < WRONG:
             return False
         raise ValueError(
-            f"data is padded on the left, and {type(self._model).__name__} answers a text with "
-            "such padding differently than the text alone, also with position_ids: pass batches "
-            "that are padded on the right (tokenizer.padding_side = 'right'), or the texts."
+            f"data is padded on the left, which changes the output of {type(self._model).__name__} "
+            "even with position_ids: pass batches that are padded on the right "
+            "(tokenizer.padding_side = 'right'), or the texts."
         )
 
-    def _apart(self, one: Batch, expected: list[torch.Tensor]) -> float:
-        """How far answers to one padded row are from those without padding."""
+    def _difference(self, one: Batch, expected: list[torch.Tensor]) -> float:
+        """The difference of one padded row's tensors from `expected`, see `SAME`."""
         assert one.mask is not None
-        mask, apart = one.mask[0], 0.0
-        real = mask.nonzero().flatten()
-        first, length = int(real[0]), int(real[-1] - real[0]) + 1
-        for found, alone in zip(self._read(one), expected, strict=True):
-            if found.ndim > 2 and (found.shape[1], alone.shape[1]) == (len(mask), length):
-                found, alone = found[:, real], alone[:, real - first]
-            if found.shape != alone.shape:
-                continue  # its positions are no tokens
-            width = alone.shape[-1]
-            found, alone = (x.float().reshape(-1, width) for x in (found, alone))
-            size, difference = alone.abs().amax(0), (found - alone).abs().amax(0)
-            active = (size > 0) | (difference > 0)
-            share = (difference / size.clamp(min=1e-12)).clamp(max=1)[active]
-            apart = max(apart, float(share.mean()) if len(share) else 0.0)
-        return apart
+        mask, largest = one.mask[0], 0.0
+        tokens = mask.nonzero().flatten()
+        first, length = int(tokens[0]), int(tokens[-1] - tokens[0]) + 1
+        for padded, bare in zip(self._read(one), expected, strict=True):
+            if padded.ndim > 2 and (padded.shape[1], bare.shape[1]) == (len(mask), length):
+                padded, bare = padded[:, tokens], bare[:, tokens - first]
+            if padded.shape != bare.shape:
+                continue  # its positions are not tokens
+            width = bare.shape[-1]
+            padded, bare = (x.float().reshape(-1, width) for x in (padded, bare))
+            magnitude, difference = bare.abs().amax(0), (padded - bare).abs().amax(0)
+            active = (magnitude > 0) | (difference > 0)
+            share = (difference / magnitude.clamp(min=1e-12)).clamp(max=1)[active]
+            largest = max(largest, float(share.mean()) if len(share) else 0.0)
+        return largest
 
 
 def _numbered(batch: Batch) -> Batch:
-    """The batch with the place of each token in its own text."""
+    """The batch with `position_ids` that count from each text's first token."""
     assert batch.mask is not None
     numbers = (batch.mask.long().cumsum(1) - 1).clamp(min=0)
     return replace(batch, inputs={**batch.inputs, "position_ids": numbers})
 
 
 def _columns(batch: Batch, columns: slice) -> Batch:
-    """Some of the tokens of each row."""
+    """The batch with these columns of tokens only."""
     assert batch.mask is not None
     shape = tuple(batch.mask.shape)
 
-    def some(value: Any) -> Any:
-        along = isinstance(value, torch.Tensor) and tuple(value.shape[:2]) == shape
-        return value[:, columns] if along else value
+    def cut(value: Any) -> Any:
+        per_token = isinstance(value, torch.Tensor) and tuple(value.shape[:2]) == shape
+        return value[:, columns] if per_token else value
 
     return replace(
         batch,
-        inputs={name: some(value) for name, value in batch.inputs.items()},
+        inputs={name: cut(value) for name, value in batch.inputs.items()},
         mask=batch.mask[:, columns],
-        content=some(batch.content),
+        content=cut(batch.content),
         spans=[],
         words=[],
     )

@@ -1,4 +1,4 @@
-"""Why a model could not run on what it was given, where the model's first layer tells."""
+"""Explains why a model failed on its inputs, by the model's first layer."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 
 
 def misfit(model: nn.Module, inputs: Any) -> str | None:
-    """A sentence about the input's shape or dtype, if it does not fit the model's first layer.
+    """A sentence on the input's shape or dtype if it does not fit the model's first layer.
 
-    To be asked after a failure: what a model does before its first layer is not known.
+    Call it after a failure only: the model may change its inputs before its first layer.
     """
     given = _first_tensor(inputs)
     name, layer = _first_layer(model)
@@ -46,8 +46,8 @@ def _first_tensor(inputs: Any) -> torch.Tensor | None:
 
 def _first_layer(model: nn.Module) -> tuple[str, Any]:
     kinds = (*_CONVOLUTIONS, nn.Linear, nn.Embedding)
-    found = ((name, part) for name, part in model.named_modules() if isinstance(part, kinds))
-    return next(found, ("", None))
+    candidates = ((name, part) for name, part in model.named_modules() if isinstance(part, kinds))
+    return next(candidates, ("", None))
 
 
 def _of_ids(what: str, layer: nn.Embedding, given: torch.Tensor) -> str | None:
@@ -57,8 +57,8 @@ def _of_ids(what: str, layer: nn.Embedding, given: torch.Tensor) -> str | None:
     if low < 0 or high >= layer.num_embeddings:
         bad = low if low < 0 else high
         return (
-            f"{what} knows the token ids 0 to {layer.num_embeddings - 1:,} and the data holds "
-            f"{bad:,}: is the tokenizer the model's own?"
+            f"{what} takes the token ids 0 to {layer.num_embeddings - 1:,} and the data holds "
+            f"{bad:,}: pass the model's own tokenizer."
         )
     return None
 
@@ -76,14 +76,14 @@ def _of_vectors(what: str, layer: nn.Linear, given: torch.Tensor) -> str | None:
 
 
 def _of_maps(what: str, layer: Any, given: torch.Tensor) -> str | None:
-    """Of channels x space, the space of any number of axes."""
+    """For a convolution over one, two or three axes of space."""
     space, channels, shape = layer.weight.ndim - 2, layer.in_channels, tuple(given.shape)
     axes = " x ".join(("T", "HW", "THW")[space - 1])
     takes = f"{what} takes {channels} channel{'s' * (channels > 1)} on axis 1 (B x C x {axes})"
     if given.ndim == space + 2 and shape[1] != channels:
         if shape[-1] == channels:
             return (
-                f"{takes}, and the data, {_by(shape)}, has them on the last: move them, "
+                f"{takes}, and the data, {_by(shape)}, has channels on the last axis: move them, "
                 "numpy.moveaxis(data, -1, 1)."
             )
         if {shape[1], channels} == {1, 3}:
@@ -96,10 +96,10 @@ def _of_maps(what: str, layer: Any, given: torch.Tensor) -> str | None:
     if given.ndim == space + 1:
         if channels in (shape[0], shape[-1]) and channels > 1:
             return (
-                f"{takes}, and what came as a batch, {_by(shape)}, looks like a single sample: "
-                "stack samples to one array, numpy.stack(samples), channels first."
+                f"{takes}, and the batch, {_by(shape)}, looks like a single sample: stack samples "
+                "to one array, numpy.stack(samples), channels first."
             )
-        return f"{takes}, and the data, {_by(shape)}, has no axis of channels: data[:, None] has."
+        return f"{takes}, and the data, {_by(shape)}, has no axis of channels: pass data[:, None]."
     if given.ndim != space + 2:
         return f"{takes}, and the data is {_by(shape)}."
     return None

@@ -1,4 +1,4 @@
-"""Which layers' outputs people mean by "neurons", from a model's structure alone."""
+"""Finds the layers whose outputs are commonly called "neurons", by a model's structure alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ACTIVATIONS = (
     nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ReLU6,
     nn.Mish, nn.Softplus, nn.Hardswish, nn.Tanh, nn.Sigmoid, nn.Hardtanh, nn.Threshold,
 )  # fmt: skip
-# Those of transformers have no class in common, only their names.
+# The activation functions of transformers share no class, only their names.
 _NAMED = re.compile("gelu|relu|silu|swish|mish|Activation$", re.IGNORECASE)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _APPLIED = re.compile(r"(F|functional|torch)\.\w*(elu|silu|mish|swish|tanh|sigmoid)|\.relu_?\(")
@@ -19,23 +19,23 @@ _NORMS = re.compile(r"(Batch|Group|Instance)Norm|^(Frozen|Sync)BatchNorm")
 
 
 def neuron_layers(model: nn.Module) -> frozenset[str]:
-    """The names of the layers whose outputs people mean by "neurons".
+    """The names of the layers whose outputs are commonly called "neurons".
 
-    - Activation functions, each as a layer of its own.
-    - Blocks that hold convolutions and norms but apply their activation function inside `forward`
-      (Inception's), or use one for several convolutions (a ResNet's): the block.
-    - Convolutions that no norm and no activation function follows.
+    - Activation functions that are modules.
+    - Blocks of convolutions and norms that apply their activation function inside `forward`
+      (Inception), or one activation function to several convolutions (ResNet).
+    - Convolutions that are followed by no norm and no activation function.
 
-    Not those inside experts, whose rows are not in the order of the tokens.
+    Layers inside experts are left out: their rows are not in the order of the tokens.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for name, module in model.named_modules():
         if ".experts." in f".{name}.":
             continue
         children = list(module.named_children())
         block = bool(name) and _is_block(module)
         if block:
-            found.add(name)
+            names.add(name)
         for i, (own, child) in enumerate(children):
             follower = children[i + 1][1] if i + 1 < len(children) else None
             activation = is_activation(child)
@@ -43,8 +43,8 @@ def neuron_layers(model: nn.Module) -> frozenset[str]:
                 follower is not None and (is_norm(follower) or is_activation(follower))
             )
             if (activation or alone) and not block and ".experts." not in f".{name}.{own}.":
-                found.add(f"{name}.{own}" if name else own)
-    return frozenset(found)
+                names.add(f"{name}.{own}" if name else own)
+    return frozenset(names)
 
 
 def is_activation(module: nn.Module) -> bool:
@@ -54,12 +54,12 @@ def is_activation(module: nn.Module) -> bool:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether a module normalises the channels of maps."""
+    """Whether a module normalises channels of feature maps."""
     return bool(_NORMS.search(type(module).__name__))
 
 
 def _is_block(module: nn.Module) -> bool:
-    """Whether the activations that count are those of a block of convolutions as a whole."""
+    """Whether a module is a block of convolutions whose output holds the activations."""
     if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
         return False
     children = list(module.children())

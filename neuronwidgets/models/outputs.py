@@ -1,4 +1,4 @@
-"""What a layer returns: where its tensor is, its rows of neurons, how to put a tensor back."""
+"""A layer's output: its tensor, its rows of neurons, and the output with a new tensor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _EXPERTS = ".experts."
 
 
 def tensor_of(output: Any, layer: str) -> torch.Tensor:
-    """The tensor in a layer's output: itself, or the first one of a tuple, list or mapping."""
+    """The tensor in a layer's output: the output itself, or the first in a tuple, list or mapping.
+
+    Raises:
+        ValueError: there is none.
+    """
     if isinstance(output, torch.Tensor):
         return output
     items = output.values() if isinstance(output, Mapping) else output
@@ -30,29 +34,27 @@ def tensor_of(output: Any, layer: str) -> torch.Tensor:
 
 
 def checked(tensor: torch.Tensor, layer: str) -> torch.Tensor:
-    """The output of a layer, refused where it cannot hold activations."""
+    """The output of a layer, refused unless it has two axes or more and holds floats."""
     if tensor.ndim < 2:
         raise ValueError(
-            f"layer {layer!r} returns shape {tuple(tensor.shape)}: at least a batch axis and a "
-            "neuron axis are needed."
+            f"layer {layer!r} must return at least a batch axis and a neuron axis, got shape "
+            f"{tuple(tensor.shape)}."
         )
     if not tensor.is_floating_point():
-        raise ValueError(
-            f"layer {layer!r} returns {tensor.dtype}: activations are floating-point numbers."
-        )
+        raise ValueError(f"layer {layer!r} must return floating point numbers, got {tensor.dtype}.")
     return tensor
 
 
 def check_axes(
     shape: Sequence[int], layer: str, neuron_axis: int | None, batch_axis: int | None
 ) -> None:
-    """Refuse axes that an output of `shape` does not have, or that are one and the same."""
+    """Refuse axes that an output of `shape` does not have, and equal axes."""
     dimensions = len(shape)
     for name, axis in (("neuron_axis", neuron_axis), ("batch_axis", batch_axis)):
         if axis is not None and not -dimensions <= axis < dimensions:
             raise ValueError(
-                f"{name}={axis} does not fit layer {layer!r}, whose output has shape "
-                f"{tuple(shape)}: use {-dimensions} to {dimensions - 1}."
+                f"{name} must be from {-dimensions} to {dimensions - 1}, got {axis}: the output of "
+                f"layer {layer!r} has shape {tuple(shape)}."
             )
     batch = 0 if batch_axis is None else batch_axis % dimensions
     if neuron_axis is not None and neuron_axis % dimensions == batch:
@@ -63,10 +65,10 @@ def check_axes(
 
 
 def rows_of(tensor: torch.Tensor, layer: str, layout: Layout | None, batch: Batch) -> torch.Tensor:
-    """The output of a layer for a batch as `B x D` or `B x positions x D`, in float32.
+    """The output of a layer for a batch as float32 `B x D` or `B x P x D` (`P` positions).
 
     Raises:
-        ValueError: which axis is the batch, or which holds the neurons, is unclear.
+        ValueError: the batch axis or the neuron axis is unknown.
     """
     shape = tuple(tensor.shape)
     if layout is None or len(layout.kinds) != tensor.ndim:
@@ -75,36 +77,35 @@ def rows_of(tensor: torch.Tensor, layer: str, layout: Layout | None, batch: Batc
     if rows.shape[0] != batch.size:
         raise ValueError(unclear(layer, shape, batch.size))
     if rows.ndim == 2 and batch.mask is not None and batch.mask.shape[1] == 1:
-        # One token of each text: with and without an axis of tokens is the same.
+        # Texts of one token: the layer may have dropped the axis of tokens.
         rows = rows[:, None]
     return rows.float()
 
 
 def unclear(layer: str, shape: tuple[int, ...], samples: int | None = None) -> str:
-    """Why a layer's axes are not guessed, and what to do."""
+    """The message for a layer whose batch axis or neuron axis is unknown."""
     if f"{_EXPERTS}" in f".{layer}.":
         return (
-            f"layer {layer!r} belongs to experts, whose rows are in the order in which tokens are "
-            "sent to them: choose the layer around them."
+            f"layer {layer!r} belongs to experts, whose rows are not in the order of the tokens: "
+            "choose the layer around them."
         )
     of = "" if samples is None else f" for a batch of {samples}"
     return (
-        f"layer {layer!r} returns shape {shape}{of}, and which axis is the batch and which holds "
-        "the neurons cannot be told: pass neuron_axis= (and batch_axis=, if the batch is not the "
-        "first axis)."
+        f"layer {layer!r} returns shape {shape}{of}, and its batch axis and neuron axis are "
+        "unknown: pass neuron_axis= (and batch_axis=, if the batch is not the first axis)."
     )
 
 
 def replaced(output: Any, tensor: torch.Tensor) -> Any:
-    """`output` with `tensor` in place of the tensor that `tensor_of` finds in it; a new object."""
+    """A copy of `output` with `tensor` in place of its tensor, see `tensor_of`."""
     if isinstance(output, torch.Tensor):
         return tensor
     if isinstance(output, Mapping):
         key = next(key for key, value in output.items() if isinstance(value, torch.Tensor))
         items = {**output, key: tensor}
         return items if type(output) is dict else type(output)(**items)
-    place = next(i for i, value in enumerate(output) if isinstance(value, torch.Tensor))
-    parts = [*output[:place], tensor, *output[place + 1 :]]
+    index = next(i for i, value in enumerate(output) if isinstance(value, torch.Tensor))
+    parts = [*output[:index], tensor, *output[index + 1 :]]
     if hasattr(output, "_fields"):  # a named tuple
         return type(output)(*parts)
     return type(output)(parts)

@@ -1,4 +1,4 @@
-"""A layer's activations on a batch -> one row of neurons per sample."""
+"""Pools a layer's activations on a batch to one row of neurons per sample."""
 
 from __future__ import annotations
 
@@ -6,57 +6,59 @@ from typing import Literal
 
 import torch
 
-Unit = Literal["mean", "max", "last", "cls", "token"]
-UNITS: tuple[str, ...] = ("mean", "max", "last", "cls", "token")
+Pooling = Literal["mean", "max", "last", "cls", "token"]
+POOLINGS: tuple[str, ...] = ("mean", "max", "last", "cls", "token")
 
 
-def reduce(
+def pooled(
     values: torch.Tensor,
-    unit: str,
+    pooling: str,
     mask: torch.Tensor | None,
     content: torch.Tensor | None,
     layer: str,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Reduce `B x P x D` (positions in the middle) or `B x D` to rows of neurons, in float32.
+    """Pool `B x P x D` activations (`P` positions), or `B x D`, to float32 rows of neurons.
 
     Args:
         values: `B x D` or `B x P x D`.
-        unit: "mean", "max", "last", "cls" or "token".
+        pooling: "mean", "max", "last", "cls" or "token".
         mask: bool `B x P`, false at padding.
-        content: bool `B x P`, false at padding and special tokens; means, maxima and tokens are
-            taken where it is true (where it never is, where `mask` is true).
+        content: bool `B x P`, false at padding and special tokens. Means, maxima and tokens are
+            taken where it is true; in samples without content, where `mask` is true.
         layer: the layer's name, for messages.
 
     Returns:
-        rows `N x D`, and for "token" the `(sample, position)` of each row, int64 `N x 2` where the
-        mask is (on the CPU, so that a GPU is not waited for).
+        rows `N x D`, and for "token" the `(sample, position)` of each row, int64 `N x 2`, on the
+        mask's device. A mask on the CPU saves waiting for a GPU.
+
+    Raises:
+        ValueError: a sample of padding only, or "token", "last" or "cls" without positions.
     """
     if values.ndim == 2:
-        if unit in ("token", "last", "cls"):
+        if pooling in ("token", "last", "cls"):
             raise ValueError(
-                f"layer {layer!r} gives one vector per sample, so there is no {unit!r} to pick: "
-                "use unit='mean'."
+                f"layer {layer!r} has one vector per sample and no {pooling!r}: use unit='mean'."
             )
         return values, None
-    read = read_at(unit, mask, content, values)
+    read = pooled_positions(pooling, mask, content, values)
     device = values.device
-    if unit == "token":
+    if pooling == "token":
         where = read.nonzero()
         if len(where) == read.numel():
             return values.reshape(len(where), -1), where
-        at = where.to(device, non_blocking=True)
-        return values[at[:, 0], at[:, 1]], where
+        index = where.to(device, non_blocking=True)
+        return values[index[:, 0], index[:, 1]], where
     bare = ~read.any(1)
     if bare.any():
         raise ValueError(
-            f"layer {layer!r}: row {int(bare.nonzero()[0])} of a batch is padding only, so there "
-            f"is no {unit!r} of it. Leave such samples out."
+            f"layer {layer!r}: row {int(bare.nonzero()[0])} of a batch is padding only and has no "
+            f"{pooling!r}. Leave such samples out."
         )
-    if unit in ("last", "cls"):
-        at = read.int().argmax(1).to(device, non_blocking=True)
-        return values[torch.arange(len(values), device=device), at], None
+    if pooling in ("last", "cls"):
+        position = read.int().argmax(1).to(device, non_blocking=True)
+        return values[torch.arange(len(values), device=device), position], None
     read = read.to(device, non_blocking=True)
-    if unit == "max":
+    if pooling == "max":
         return values.masked_fill(~read[..., None], -torch.inf).amax(1), None
     weight = read[..., None].to(values.dtype)
     # A masked position may hold NaN (fully padded rows in some attentions): 0 * NaN is NaN.
@@ -64,18 +66,18 @@ def reduce(
     return total / weight.sum(1), None
 
 
-def read_at(
-    unit: str, mask: torch.Tensor | None, content: torch.Tensor | None, values: torch.Tensor
+def pooled_positions(
+    pooling: str, mask: torch.Tensor | None, content: torch.Tensor | None, values: torch.Tensor
 ) -> torch.Tensor:
-    """Which positions of `values` (`B x P x D`) a unit reads: bool `B x P`, where the mask is, or
-    on the CPU; see `reduce`."""
+    """The positions of `values` (`B x P x D`) that a pooling reads: bool `B x P`, on the mask's
+    device, else on the CPU. The arguments are those of `pooled`."""
     batch, length = values.shape[:2]
     device = torch.device("cpu") if mask is None else mask.device
     every = torch.ones(batch, length, dtype=torch.bool, device=device)
     mask = every if mask is None or mask.shape != every.shape else mask
-    if unit in ("last", "cls"):
+    if pooling in ("last", "cls"):
         position = torch.arange(length, device=device)
-        last = unit == "last"
+        last = pooling == "last"
         ends = torch.where(mask, position, -1 if last else length)
         chosen = ends.amax(1) if last else ends.amin(1)
         return (position == chosen[:, None]) & mask

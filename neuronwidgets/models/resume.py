@@ -1,10 +1,9 @@
-"""Run a model once, then again from one layer on: everything below the layer is reused.
+"""Runs a model once, then again from one layer on, with everything below the layer reused.
 
-No model is taken apart. While the model runs for the first time, the outputs of the outermost
-modules that finish before the layer does are kept; when it runs again, those modules hand out what
-they gave, the layer hands out an edited output, and the rest computes as ever. What a model does
-between its modules (embedding sums, attention masks) is done again; it is cheap. Passes that other
-threads make meanwhile are ordinary ones.
+The first pass keeps the outputs of the outermost modules that finish before the layer. In later
+passes those modules return what was kept, the layer returns an edited output, and all other
+modules compute as usual. What a model computes between its modules (embedding sums, attention
+masks) is computed again, which is cheap. Passes of other threads are unaffected.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from torch import nn
 from neuronwidgets.core.compat import in_place_changes
 from neuronwidgets.models.hooks import bound, foreign_hooks
 
-# Two replays at once would undo each other's stubs.
-_ONE = threading.RLock()
+# Concurrent replays would undo each other's stubs.
+_REPLAYING = threading.RLock()
 
 
 class Resume:
     """One input's forward pass, which can be resumed at a layer any number of times.
 
-    Use: `resume = Resume(model, module)`; `base = resume.record(run)`, where `run()` calls the
-    model; then `resume.replay(run, edit)`, where `edit(output)` returns the layer's new output.
+    `resume = Resume(model, module)`, then `base = resume.record(run)`, where `run()` calls the
+    model, then `resume.replay(run, edit)`, where `edit(output)` returns the layer's new output.
     Both under `torch.no_grad()`, in eval mode.
     """
 
@@ -39,12 +38,12 @@ class Resume:
             m for m in model.modules() if any(part is module for part in m.modules())
         }
         self.copying = copying
-        """Whether the model works in place on what is kept, so that replays need copies."""
+        """Whether the model changes kept outputs in place, so that replays need copies."""
 
     @staticmethod
     def obstacle(model: nn.Module, module: nn.Module) -> str | None:
-        """Why this model cannot be resumed at this layer, in words; `None` if nothing speaks
-        against it. Whether it works is seen when it is tried: compare a replay without edit."""
+        """Why this model cannot be resumed at this layer, for messages; `None` if no reason is
+        known. Compare a replay without an edit to be sure."""
         for name, part in model.named_modules():
             if foreign_hooks(part):
                 return f"{name or 'the model'} has hooks of its own, which would act twice"
@@ -53,7 +52,11 @@ class Resume:
         return None
 
     def record(self, run: Callable[[], Any]) -> Any:
-        """Run the model and keep what the modules before the layer give."""
+        """Run the model and keep the outputs of the modules before the layer.
+
+        Raises:
+            ValueError: the pass does not call the layer.
+        """
         kept: dict[nn.Module, list[Any]] = {}
         running: list[nn.Module] = []
         reached = False
@@ -70,7 +73,7 @@ class Resume:
                 return
             running.pop()
             reached = module is self._module
-            # The outermost ones: all that still runs has the layer inside.
+            # Keep the outermost modules: all that still run contain the layer.
             if module is self._module or (
                 module not in self._ancestors and above.issuperset(running)
             ):
@@ -91,13 +94,12 @@ class Resume:
         return result
 
     def replay(self, run: Callable[[], Any], edit: Callable[[Any], Any]) -> Any:
-        """Run the model again with `edit(output)` for the layer's output, at each of its calls;
-        where that is `None`, the output stays.
+        """Run the model again with `edit(output)` as the layer's output, at each of its calls.
 
-        The output is a copy of what the layer gave; the edit may work in place.
+        `None` keeps the output. `edit` gets a copy, which it may change in place.
         """
         before = self._versions()
-        with _ONE, self._stubbed(edit):
+        with _REPLAYING, self._stubbed(edit):
             result = run()
         if self._versions() != before:
             self.copying = True
@@ -105,44 +107,45 @@ class Resume:
         return result
 
     def _versions(self) -> list[int]:
-        """What autograd counts of each kept tensor: how often it was changed in place."""
+        """How often each kept tensor was changed in place, by autograd's counters."""
         kept = (t for outputs in self._kept.values() for o in outputs for t in _tensors(o))
         return [in_place_changes(t) for t in kept]
 
     @property
     def size(self) -> int:
-        """Bytes of what is kept."""
+        """Bytes of the kept outputs."""
         kept = (t for outputs in self._kept.values() for o in outputs for t in _tensors(o))
         return sum(t.element_size() * t.nelement() for t in kept)
 
     @contextmanager
     def _stubbed(self, edit: Callable[[Any], Any]) -> Iterator[None]:
-        passed = False
+        """Let the kept modules return their kept outputs, until the layer was called."""
+        reached = False
         owner = threading.get_ident()
 
         def edited(output: Any) -> Any:
-            made = edit(output)
-            return output if made is None else made
+            replacement = edit(output)
+            return output if replacement is None else replacement
 
         def stub(module: nn.Module, outputs: list[Any]) -> None:
             forward = module.forward
-            waiting = iter(outputs)
+            remaining = iter(outputs)
 
-            def give(*args: Any, **kwargs: Any) -> Any:
-                nonlocal passed
+            def replayed(*args: Any, **kwargs: Any) -> Any:
+                nonlocal reached
                 if threading.get_ident() != owner:
                     return forward(*args, **kwargs)
-                if not passed:
+                if not reached:
                     with suppress(StopIteration):
-                        output = next(waiting)
+                        output = next(remaining)
                         if module is self._module:
-                            passed = True
+                            reached = True
                             return edited(_copied(output))
                         return _copied(output) if self.copying else output
                 output = forward(*args, **kwargs)
                 return edited(output) if module is self._module else output
 
-            object.__setattr__(module, "forward", give)
+            object.__setattr__(module, "forward", replayed)
 
         own = {m: m.__dict__["forward"] for m in self._kept if "forward" in m.__dict__}
         try:
@@ -158,12 +161,12 @@ class Resume:
 
 
 def _copied(output: Any) -> Any:
-    """Tensors copied: what comes after a module may work in place on what it gave."""
+    """`output` with its tensors copied, since later modules may change them in place."""
     if isinstance(output, torch.Tensor):
         return output.clone()
     if isinstance(output, tuple):
         parts = [_copied(part) for part in output]
-        if hasattr(output, "n_sequence_fields"):  # what torch.max and its kin return
+        if hasattr(output, "n_sequence_fields"):  # as torch.max returns
             return type(output)(parts)
         return type(output)(*parts) if hasattr(output, "_fields") else tuple(parts)
     if isinstance(output, list):

@@ -1,4 +1,4 @@
-"""How often layers answer in a pass, and which axis of what they give is what."""
+"""Counts the calls of layers in a pass and finds the axes of their outputs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from neuronwidgets.models.outputs import tensor_of
 
 
 @dataclass
-class Answers:
-    """What a layer gave in one pass: for each call the layout of its output, `None` where that is
-    unclear."""
+class LayerCalls:
+    """The calls of one layer in one pass: the layout of each output, `None` where unclear."""
 
     layouts: list[Layout | None] = field(default_factory=list)
 
@@ -39,18 +38,21 @@ def surveyed(
     samples: int | None = None,
     neuron_axis: int | None = None,
     batch_axis: int | None = None,
-) -> Iterator[dict[str, Answers]]:
-    """Follow the axes of `inputs` through the pass that this thread makes inside the `with`.
+) -> Iterator[dict[str, LayerCalls]]:
+    """Follow the axes of `inputs` through this thread's pass inside the `with`.
 
-    What a layer gave is noted before hooks that are put on it inside the `with` see it.
+    An output is recorded before hooks that are added inside the `with` can change it.
 
     Args:
         modules: the layers, by name.
-        inputs: the model's inputs, as `call` takes them.
-        samples: how many samples they hold; `None`: as many as the first tensor has rows.
-        neuron_axis, batch_axis: which axes of the layers' outputs these are, if the user says so.
+        inputs: the model's inputs, as for `forward.call`.
+        samples: the batch size; `None` takes the number of rows of the first tensor.
+        neuron_axis, batch_axis: the axes of the layers' outputs, if the user gave them.
+
+    Yields:
+        the calls of each layer, by name.
     """
-    found = {name: Answers() for name in modules}
+    calls = {name: LayerCalls() for name in modules}
     if samples is None:
         samples = next((t.shape[0] for t in tensors_of(inputs) if t.ndim), 0)
     size = samples
@@ -58,7 +60,7 @@ def surveyed(
     tracker.label_inputs(inputs, size)
     owner = threading.get_ident()
 
-    def noted(name: str) -> Any:
+    def recorder(name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             if not acts_here(owner, False):
                 return
@@ -70,12 +72,12 @@ def surveyed(
                     module, tracker.labels(tensor), tensor.shape, size, tracker.labels(given),
                     neuron_axis, batch_axis,
                 )  # fmt: skip
-            found[name].layouts.append(layout)
+            calls[name].layouts.append(layout)
 
         return watching(hook)
 
     with ExitStack() as stack:
         for name, module in modules.items():
-            stack.callback(module.register_forward_hook(noted(name)).remove)
+            stack.callback(module.register_forward_hook(recorder(name)).remove)
         stack.enter_context(tracker)
-        yield found
+        yield calls

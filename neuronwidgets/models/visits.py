@@ -1,4 +1,4 @@
-"""Forward passes of a model, as seen from one of its layers."""
+"""Counts the forward passes that could call a layer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from neuronwidgets.models.hooks import acts_here, awaiting_end, watching
 
 
 class Visits:
-    """Counts the forward passes that a layer could have taken part in.
+    """Counts the forward passes of modules that contain a layer.
 
-    A pass begins with the outermost module around the layer that is called (the model itself, or a
-    part of it that the user calls alone) and ends with it. Passes of several threads may overlap.
+    A pass begins and ends with the outermost such module that is called: the model, or a part of
+    it that the user calls alone. Passes of several threads may overlap.
     """
 
     def __init__(
@@ -25,38 +25,36 @@ class Visits:
         begin: Callable[[Any, Any], None] = lambda args, kwargs: None,
         end: Callable[[], None] = lambda: None,
     ) -> None:
-        """`begin(args, kwargs)` is called as a pass begins and `end()` as it ends, also if it
-        raises."""
+        """Call `begin(args, kwargs)` as a pass begins and `end()` as it ends, even if it raises."""
         self.passes = 0
         self._begin, self._end = begin, end
         self._depth: Counter[int] = Counter()
-        self._came: dict[int, Callable[[], None]] = {}
+        self._cancel: dict[int, Callable[[], None]] = {}
 
     @contextmanager
     def counted(self, model: nn.Module, module: nn.Module, every_thread: bool) -> Iterator[None]:
-        """Count passes of `model` around `module` by this thread (or by all)."""
+        """Count passes of `model` around `module` by this thread, or by every thread."""
         owner = threading.get_ident()
-
         parts = around(model, module)
 
         def enter(part: nn.Module, args: Any, kwargs: Any) -> None:
             if acts_here(owner, every_thread):
                 if part is parts[0]:
-                    # A pass that was interrupted has not said that it is over.
+                    # An interrupted pass did not end.
                     self._over()
-                here = threading.get_ident()
-                self._depth[here] += 1
-                if self._depth[here] == 1:
+                thread = threading.get_ident()
+                self._depth[thread] += 1
+                if self._depth[thread] == 1:
                     self.passes += 1
-                    self._came[here] = awaiting_end(self._over)
+                    self._cancel[thread] = awaiting_end(self._over)
                     self._begin(args, kwargs)
 
         def leave(_module: nn.Module, _args: Any, _output: Any) -> None:
-            here = threading.get_ident()
-            if self._depth[here] == 1:
+            thread = threading.get_ident()
+            if self._depth[thread] == 1:
                 self._over()
-            elif self._depth[here]:
-                self._depth[here] -= 1
+            elif self._depth[thread]:
+                self._depth[thread] -= 1
 
         with ExitStack() as stack:
             stack.callback(self._over)
@@ -68,10 +66,10 @@ class Visits:
             yield
 
     def _over(self) -> None:
-        """This thread's pass has ended."""
-        here = threading.get_ident()
-        if self._depth.pop(here, 0):
-            self._came.pop(here)()
+        """End this thread's pass, if there is one."""
+        thread = threading.get_ident()
+        if self._depth.pop(thread, 0):
+            self._cancel.pop(thread)()
             self._end()
 
 

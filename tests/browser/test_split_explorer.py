@@ -266,7 +266,7 @@ def test_wrong_input_is_answered_in_words(notebook: Any, shots: Path) -> None:
     top = frame.locator(".nw-top")
     top.fill("5000")
     top.press("Enter")
-    expect(alert).to_contain_text("top=5,000 is more than there is")
+    expect(alert).to_contain_text("got 5,000")
     neuron.fill("2")
     neuron.press("Enter")
     expect(frame.locator(".nw-own")).to_contain_text("neuron 2 itself")

@@ -1,10 +1,22 @@
-"""A small model of texts that several files read."""
+"""A small model of texts, and what tests of captures share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
+
+import neuronwidgets as nw
+from neuronwidgets.capturing import capture as capture_module
+from neuronwidgets.capturing.engine import Engine
+from neuronwidgets.capturing.to_disk import ShardLimits
 
 
 @pytest.fixture(scope="module")
@@ -15,3 +27,75 @@ def bert(bert_tokenizer: PreTrainedTokenizerBase) -> BertModel:
         num_attention_heads=2, intermediate_size=24, max_position_embeddings=32,
     )  # fmt: skip
     return BertModel(config)
+
+
+@pytest.fixture
+def shard_limits(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Call it with fields of `ShardLimits`: captures in this process then keep to them."""
+
+    def use(**limits: Any) -> None:
+        engine = partial(Engine, limits=ShardLimits(**limits))
+        monkeypatch.setattr(capture_module, "Engine", engine)
+
+    return use
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file in a folder, by name."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def same_activations(
+    found: nw.Activations, expected: nw.Activations, direction: bool = True
+) -> None:
+    """Both have the same values, samples, labels and tokens."""
+    np.testing.assert_array_equal(np.asarray(found.values), expected.values)
+    for name in ("item", "token", "origin", "dataset_index"):
+        mine, other = getattr(found.samples, name), getattr(expected.samples, name)
+        assert (mine is None) == (other is None)
+        if mine is not None:
+            np.testing.assert_array_equal(mine, other)
+    assert list(found.samples.texts) == list(expected.samples.texts)
+    assert len(found.samples.images) == len(expected.samples.images)
+    for a, b in zip(found.samples.images, expected.samples.images, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(found.samples.spans, expected.samples.spans, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert found.label_names == expected.label_names
+    assert (found.labels is None) == (expected.labels is None)
+    if found.labels is not None:
+        np.testing.assert_array_equal(found.labels, expected.labels)
+    assert (found.layer, found.unit) == (expected.layer, expected.unit)
+    assert (found.tokens is None) == (expected.tokens is None)
+    if found.tokens is not None and direction:
+        along = np.linspace(-1, 1, found.shape[1])
+        rows = [0, len(found) - 1, len(found) // 2]
+        for a, b in zip(found.tokens(rows, along), expected.tokens(rows, along), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.fixture
+def files() -> Callable[[Path], dict[str, bytes]]:
+    return files_of
+
+
+@pytest.fixture
+def same() -> Callable[..., None]:
+    return same_activations
+
+
+def hooked_output(model: nn.Module, layer: str, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """The reference: a plain forward hook around a plain forward pass."""
+    kept = []
+    handle = model.get_submodule(layer).register_forward_hook(lambda m, i, o: kept.append(o))
+    model.eval()
+    with torch.no_grad():
+        model(*args, **kwargs)
+    handle.remove()
+    return kept[0] if isinstance(kept[0], torch.Tensor) else kept[0][0]
+
+
+@pytest.fixture
+def hooked() -> Callable[..., torch.Tensor]:
+    return hooked_output

@@ -99,7 +99,7 @@ def test_rows_of_experts_are_refused(gpt2_tokenizer: PreTrainedTokenizerBase) ->
     several = isinstance(model.get_submodule(layer), nn.ModuleList)
     layer += ".0" if several else ".act_fn"
     assert not any(".experts." in name for name in nw.layers(model).neurons)
-    with pytest.raises(ValueError, match="in the order in which tokens are sent"):
+    with pytest.raises(ValueError, match="not in the order of the tokens"):
         read(model, TEXTS, layer, tokenizer=gpt2_tokenizer)
     around = read(model, TEXTS, "layers.0.mlp", tokenizer=gpt2_tokenizer)
     assert around.shape == (3, 16)

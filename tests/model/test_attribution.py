@@ -262,11 +262,11 @@ def refused(words: str, **change: Any) -> None:
 def test_what_cannot_be_attributed_is_refused() -> None:
     refused("below='two' is the neuron's own layer", below="two")
     refused("below='end' did not answer before layer 'two' did", below="end")
-    refused("layer 'nrm' is not in Small. Near it: 'norm'", below="nrm")
+    refused("layer 'nrm' does not exist in Small. Nearest: 'norm'", below="nrm")
     refused("model is a str; a torch.nn.Module", model="bert")
     bare = nw.Activations.from_arrays(captured(Small(), pictures(), "two").values, layer="two")
     refused("pass data=, what the activations were captured from", data=None, acts=bare)
-    refused("data has 20 samples, and sample 29 is needed", data=pictures(20))
+    refused("data must have sample 29 .*, got 20 samples", data=pictures(20))
     refused("answer as it did .* sample .* neuron .* is .* now and was", data=pictures().flip(0))
     refused("could not run on this data", data=torch.rand(30, 4))
     other = Small()

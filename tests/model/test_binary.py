@@ -164,10 +164,10 @@ def test_the_explorer_measures_them(case: dict[str, Any]) -> None:
     ("predict", "message"),
     [
         (lambda out: torch.sigmoid(out), r"between 0 and 1 on all of the first 32.*torch\.logit"),
-        (lambda out: (out > 0).long(), "int64, classes and not logits.*decision_function"),
+        (lambda out: (out > 0).long(), "must be logits, got torch.int64.*decision_function"),
         (lambda out: np.array(["ham"] * len(out)), "predict returns a ndarray without logits"),
-        (lambda out: out.repeat(1, 3), r"shape \(32, 3\); 32 samples x 2 classes"),
-        (lambda out: out[:3], r"shape \(3, 1\); 32 samples x 2 classes"),
+        (lambda out: out.repeat(1, 3), r"32 samples x 2 classes, got shape \(32, 3\)"),
+        (lambda out: out[:3], r"32 samples x 2 classes, got shape \(3, 1\)"),
         (lambda out: None, "predict returns a NoneType without logits"),
     ],
 )
@@ -206,7 +206,7 @@ def test_two_logits_differ_by_the_log_odds() -> None:
     assert two_logits(odds).tolist() == [[1.0, -1.0], [-1.5, 1.5]]
     assert class_logits(odds[:, 0], 2, 2).tolist() == two_logits(odds).tolist()
     assert class_logits(odds, 2, 1) is odds
-    with pytest.raises(ValueError, match=r"shape \(2, 1\); 2 samples x 3 classes"):
+    with pytest.raises(ValueError, match=r"2 samples x 3 classes, got shape \(2, 1\)"):
         class_logits(odds, 2, 3)
     assert logits_of(np.float32([[1, 2]])).tolist() == [[1, 2]]
 

@@ -120,7 +120,7 @@ def test_evaluation_masks_the_call_that_was_captured(call: int, resume: bool) ->
 def test_several_answers_are_said_once() -> None:
     model, x = net(), torch.from_numpy(X)
     words = (
-        r"layer 'block.relu' answers 2 times in one pass of Net: its first answer is read\. Pass"
+        r"layer 'block.relu' is called 2 times in one pass of Net: its first call is read\. Pass"
     )
     with pytest.warns(UserWarning, match=words) as said:
         acts = nw.capture(model, X, "block.relu", batch_size=8, progress=False)
@@ -243,6 +243,6 @@ def test_several_layers_where_one_is_needed() -> None:
 
 def test_labels_are_passed_by_name() -> None:
     with pytest.raises(
-        TypeError, match=r"unit must be one of 'mean'.*, got a ndarray\. Labels are"
+        TypeError, match=r"unit must be one of 'mean'.*, got a ndarray\. Pass labels"
     ):
         nw.capture(net(), X[:20], "block.relu", LABELS[:20], progress=False)

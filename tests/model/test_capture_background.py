@@ -59,9 +59,9 @@ def test_it_returns_at_once_and_ends_as_capture_does(model: Stepped) -> None:
     assert isinstance(running, nw.Capturing)
     assert not running.done
     assert repr(running) == "Capturing('fc', running, 0 of 40 samples)"
-    with pytest.raises(ValueError, match="nothing has been read yet"):
+    with pytest.raises(ValueError, match="no sample has been read yet"):
         running.so_far()
-    with pytest.raises(TimeoutError, match="still runs: Capturing"):
+    with pytest.raises(TimeoutError, match=r"still runs after 0.01 s: Capturing"):
         running.result(timeout=0.01)
     model.allow(3)
     assert running.wait(12, SOON)
@@ -87,7 +87,7 @@ def test_it_returns_at_once_and_ends_as_capture_does(model: Stepped) -> None:
 
 
 def test_bad_arguments_are_refused_before_it_starts(model: Stepped) -> None:
-    with pytest.raises(ValueError, match="layer 'fx' is not in Stepped"):
+    with pytest.raises(ValueError, match="layer 'fx' does not exist in Stepped"):
         start(model, "fx")
     with pytest.raises(ValueError, match="data is empty"):
         start(model, data=[])
@@ -132,19 +132,19 @@ def test_an_error_keeps_what_came_before(model: Stepped) -> None:
 
 
 def test_what_is_asked_for_at_the_very_end(model: Stepped, monkeypatch: pytest.MonkeyPatch) -> None:
-    laying, further, laid = threading.Event(), threading.Event(), memory._laid
+    laying, further, laid = threading.Event(), threading.Event(), memory._reordered
 
     def slowly(*about: Any) -> Any:
         laying.set()
         assert further.wait(SOON)
         return laid(*about)
 
-    monkeypatch.setattr(memory, "_laid", slowly)
+    monkeypatch.setattr(memory, "_reordered", slowly)
     running = start(model)
     model.allow(100)
     assert laying.wait(SOON)
     # Who asks now waits.
-    assert not running._run.lock.acquire(blocking=False)
+    assert not running._engine.lock.acquire(blocking=False)
     further.set()
     assert len(running.so_far()) == 40
 
@@ -197,7 +197,7 @@ def test_what_wants_all_of_it_says_so(model: Stepped) -> None:
         lambda: nw.salient(running, "a"),
         lambda: nw.RangeExplorer(running, 0),
     ):
-        with pytest.raises(TypeError, match=r"pass what it has, acts.so_far\(\), or"):
+        with pytest.raises(TypeError, match=r"pass what it has read so far, acts.so_far\(\), or"):
             use()
 
 

@@ -110,13 +110,19 @@ def test_which_of_a_layers_calls() -> None:
     for call, expected in enumerate([first, second, third]):
         acts = read(model, DATA, "block", call=call)
         np.testing.assert_allclose(acts.values, expected, atol=1e-6)
-    with pytest.warns(UserWarning, match="'block' answers 3 times in one pass of Twice: its first"):
+    with pytest.warns(
+        UserWarning, match="'block' is called 3 times in one pass of Twice: its first"
+    ):
         acts = read(model, DATA, "block")
     np.testing.assert_allclose(acts.values, first, atol=1e-6)
     assert acts.call == 0
-    with pytest.raises(ValueError, match=r"'block' was called 3 times .* no call=3"):
+    with pytest.raises(
+        ValueError, match=r"call must be less than 3, got 3 .*'block' was called 3 times"
+    ):
         read(model, DATA, "block", call=3)
-    with pytest.raises(ValueError, match=r"'once' was called once .* no call=1"):
+    with pytest.raises(
+        ValueError, match=r"call must be less than 1, got 1 .*'once' was called once"
+    ):
         read(model, DATA, ["block", "once"], call=1)
     for call in (-1, 1.5, True):
         with pytest.raises(ValueError, match="call must be an integer"):
@@ -206,9 +212,9 @@ def test_texts_without_spaces_and_wrong_windows(
     assert "".join(acts.samples.texts) == glued
     for words, change in {
         "overlap=10; a whole number from 0 to 9": {"overlap": 10},
-        "overlap is of long='windows'": {"overlap": 3, "long": "cut"},
+        "overlap= works with long='windows' only": {"overlap": 3, "long": "cut"},
         "long must be 'cut' or 'windows'; got 'split'": {"long": "split"},
-        "labels has 2 entries and data has 1 samples": {"labels": ["a", "b"]},
+        "labels must have one entry per sample, got 2 for 1 samples": {"labels": ["a", "b"]},
     }.items():
         with pytest.raises(ValueError, match=words):
             read(bert, [glued], "pooler", **options | change)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,8 @@ from torch import nn
 from transformers import BertModel, PreTrainedTokenizerBase
 
 import neuronwidgets as nw
-from neuronwidgets.capturing import capture as capture_module
 from neuronwidgets.capturing import ray as ray_engine
-from neuronwidgets.capturing import to_disk as disk
-from neuronwidgets.capturing.engine import Run
-from neuronwidgets.capturing.to_disk import Pace
+from neuronwidgets.capturing.engine import Engine
 
 WORDS = ["the", "cat", "sat", "on", "mat", "play"]
 RNG = np.random.default_rng(0)
@@ -33,8 +29,8 @@ pytestmark = pytest.mark.usefixtures("cluster")
 
 
 @pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "SHARD", 3)
+def small_shards(shard_limits: Any) -> None:
+    shard_limits(batches=3)
 
 
 def read(model: nn.Module, data: Any, layer: Any, **options: Any) -> Any:
@@ -162,20 +158,18 @@ class Ticking:
 
 @pytest.mark.parametrize("collect", [None, [nw.Moments(), nw.Rows()]])
 def test_windows_end_by_time_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collect: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard_limits: Any, collect: Any
 ) -> None:
-    monkeypatch.setattr(disk, "SHARD", 8)
     options: dict[str, Any] = {"collect": collect, "labels": [i % 3 for i in range(80)]}
     taken: list[int] = []
-    take = Run.take
+    take = Engine.take
 
-    def counted(self: Run, entries: Any, *about: Any) -> None:
+    def counted(self: Engine, entries: Any, *about: Any) -> None:
         take(self, entries, *about)
         taken.extend(entry["batches"] for entry in entries)
 
-    monkeypatch.setattr(Run, "take", counted)
-    monkeypatch.setattr(capture_module, "Run",
-                        partial(Run, pace=Pace(clock=Ticking())))  # fmt: skip
+    monkeypatch.setattr(Engine, "take", counted)
+    shard_limits(batches=8, clock=Ticking())
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4))
     one = read(model, DATA, "0", **options)
@@ -215,7 +209,7 @@ def test_wrong_engines_are_refused(tmp_path: Path) -> None:
     for words, options in {
         "engine must be 'local' or 'ray'; got 'spark'": {"engine": "spark"},
         "pass out=..., or collect= without Rows": {"engine": "ray"},
-        "workers is of engine='ray'": {"workers": 2},
+        "workers= works with engine='ray' only": {"workers": 2},
         "workers must be a positive integer, got 0": {"engine": "ray", "workers": 0},
     }.items():
         with pytest.raises(ValueError, match=words):

@@ -102,10 +102,10 @@ def test_labels_stay_in_step_when_empty_texts_are_left_out(
     acts = read(bert, iter(data) if stream else data, **options)
     np.testing.assert_allclose(acts.values, expected.values, atol=1e-6)
     assert labels_of(acts) == LABELS
-    assert acts.samples.places(range(5))[:, 0].tolist() == [0, 1, 3, 4, 5]
+    assert acts.samples.dataset_indices(range(5))[:, 0].tolist() == [0, 1, 3, 4, 5]
     if given:
         for wrong in (labels[:-1], [*labels, "z"]):
-            with pytest.raises(ValueError, match=f"labels has {len(wrong)} entries and data has 7"):
+            with pytest.raises(ValueError, match=f"labels must .* got {len(wrong)} for 7"):
                 read(bert, iter(data) if stream else data, **options | {"labels": wrong})
 
 

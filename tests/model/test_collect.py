@@ -128,21 +128,21 @@ def test_collectors_of_ones_own_and_used_twice() -> None:
 
 def test_wrong_collectors_layers_and_labels_are_refused() -> None:
     model, data = nn.Sequential(nn.Linear(5, 3), nn.ReLU()), np.zeros((6, 5), "f4")
-    with pytest.raises(TypeError, match=r"no collector: Top\(\) makes one"):
+    with pytest.raises(TypeError, match=r"must be a collector, .*: pass an instance, Top\(\)"):
         read(model, data, "0", collect=[nw.Top])
-    with pytest.raises(TypeError, match=r"collect\[1\] is 'top'"):
+    with pytest.raises(TypeError, match=r"collect\[1\] must be a collector, got 'top'"):
         read(model, data, "0", collect=[nw.Top(2), "top"])
-    with pytest.raises(ValueError, match="collect is empty"):
+    with pytest.raises(ValueError, match="collect must hold at least one collector"):
         read(model, data, "0", collect=[])
     for layers in ([], ["0", "0"]):
         with pytest.raises(ValueError, match="several different ones"):
             read(model, data, layers)
-    with pytest.raises(ValueError, match="layer '7' is not in"):
+    with pytest.raises(ValueError, match="layer '7' does not exist in"):
         read(model, data, ["0", "7"])
-    with pytest.raises(ValueError, match="labels has 5 entries"):
+    with pytest.raises(ValueError, match="labels must have one entry per sample, got 5"):
         read(model, data, "0", labels=[0] * 5, collect=nw.Top(2))
     for count in (5, 7):
-        with pytest.raises(ValueError, match=f"labels has {count} entries"):
+        with pytest.raises(ValueError, match=f"labels must have one entry per sample, got {count}"):
             read(model, iter(data), "0", labels=[0] * count, collect=nw.Top(2))
     with pytest.raises(ValueError, match="data is empty"):
         read(model, data[:0], "0", collect=nw.Top(2))

@@ -13,7 +13,6 @@ from torch import nn
 from transformers import LlamaConfig, LlamaModel, ViTConfig, ViTModel
 
 import neuronwidgets as nw
-from neuronwidgets.capturing import to_disk as disk
 from neuronwidgets.models.content import has_sink
 
 LEFT_OUT = "the first token of each text is an attention sink in layer 'layers.1'"
@@ -72,7 +71,7 @@ def test_sinks_are_left_out_and_said(unit: str, pad: int) -> None:
     if unit == "token":
         expected = values[read]
         place = read.nonzero()
-        np.testing.assert_array_equal(acts.samples.places(np.arange(len(acts))), place)
+        np.testing.assert_array_equal(acts.samples.dataset_indices(np.arange(len(acts))), place)
     elif unit == "max":
         expected = values.masked_fill(~read[..., None], -torch.inf).amax(1)
     else:
@@ -146,10 +145,8 @@ def test_a_store_remembers_and_goes_on(tmp_path: Path) -> None:
         nw.capture(model, batches, "embed", "token", out=tmp_path / "a", first=True, progress=False)
 
 
-def test_a_capture_that_broke_off_goes_on_as_it_began(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(disk, "SHARD", 1)
+def test_a_capture_that_broke_off_goes_on_as_it_began(tmp_path: Path, shard_limits: Any) -> None:
+    shard_limits(batches=1)
     model, data = Sink(), texts()
     batches = [{k: v[i : i + 10] for k, v in data.items()} for i in range(0, 30, 10)]
 

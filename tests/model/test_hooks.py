@@ -14,7 +14,7 @@ from torch import nn
 
 import neuronwidgets as nw
 from neuronwidgets import capture
-from neuronwidgets.models.hooks import Reader, evaluating, hooked
+from neuronwidgets.models.hooks import TruncatedForward, evaluating, hooked
 
 
 class Net(nn.Module):
@@ -140,7 +140,9 @@ def test_evaluating_sets_and_restores_each_mode(model: Net) -> None:
 def answer(model: nn.Module, name: str, inputs: Any) -> torch.Tensor:
     """What one layer gives."""
     found: list[torch.Tensor] = []
-    Reader(model, {name: model.get_submodule(name)})(inputs, lambda _, output: found.append(output))
+    TruncatedForward(model, {name: model.get_submodule(name)})(
+        inputs, lambda _, output: found.append(output)
+    )
     (output,) = found
     return output
 
@@ -207,14 +209,14 @@ def test_several_layers_answer_in_one_pass_each_once() -> None:
         assert name not in found
         found[name] = output.detach().clone()
 
-    Reader(model, {name: model.get_submodule(name) for name in names})(x, take)
+    TruncatedForward(model, {name: model.get_submodule(name) for name in names})(x, take)
     assert not model.reached
     torch.testing.assert_close(found["first"], model.first(x))
     torch.testing.assert_close(found["relu"], model.first(model.first(x)).relu())
     assert hooks(model) == 0
     model.spare = nn.Linear(1, 1)
     with pytest.raises(ValueError, match="layer 'spare' was never called"):
-        Reader(model, {"first": model.first, "spare": model.spare})(x, lambda *_: None)
+        TruncatedForward(model, {"first": model.first, "spare": model.spare})(x, lambda *_: None)
 
 
 def test_what_goes_wrong_with_an_answer_is_not_the_models() -> None:
@@ -224,7 +226,7 @@ def test_what_goes_wrong_with_an_answer_is_not_the_models() -> None:
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        Reader(model, {"first": model.first})(torch.randn(2, 3), take)
+        TruncatedForward(model, {"first": model.first})(torch.randn(2, 3), take)
     assert not model.reached
     assert hooks(model) == 0
 

@@ -309,7 +309,7 @@ def test_bad_input(gpt2: GPT2LMHeadModel) -> None:
     cases: list[tuple[Any, str]] = [
         (lambda: nw.mask_range(gpt2, found, "9"), "label '9'"),
         (lambda: nw.mask_range(gpt2, found, 0, tau=-1), "tau must be .* got -1"),
-        (lambda: nw.mask_range(gpt2, found, 0, top=0), "top=0"),
+        (lambda: nw.mask_range(gpt2, found, 0, top=0), "top must be a share .* got 0"),
         (lambda: nw.mask_range(gpt2, found, 0, neurons=[99]), "0 to 15"),
         (lambda: nw.mask_range(gpt2, found, 0, neurons=[1, 1]), "twice"),
         (lambda: nw.mask_range(gpt2, found, 0, replacement="nothing"), "'soft'"),
@@ -325,7 +325,7 @@ def test_bad_input(gpt2: GPT2LMHeadModel) -> None:
         ),
         (lambda: nw.ablate(gpt2, LAYER, np.zeros(WIDE)), "not zero"),
         (lambda: nw.ablate(gpt2, LAYER, np.full(WIDE, np.nan)), "finite"),
-        (lambda: nw.steer(gpt2, "transformer.h.9", np.ones(WIDE), 1), "is not in"),
+        (lambda: nw.steer(gpt2, "transformer.h.9", np.ones(WIDE), 1), "does not exist in"),
     ]
     for make, words in cases:
         with pytest.raises((ValueError, IndexError), match=words), make():

@@ -147,7 +147,9 @@ class Recurrent(nn.Module):
 def test_models_that_cannot_be_told_are_refused() -> None:
     torch.manual_seed(0)
     for model, layer in ((Recurrent(), "lstm"), (Placed(False), "mix")):
-        with pytest.raises(ValueError, match=r"padded on the left, and \w+ answers .*on the right"):
+        with pytest.raises(
+            ValueError, match=r"padded on the left, which changes the output of \w+ .*on the right"
+        ):
             read(model, [padded(ROWS)], layer)
         read(model, [padded(ROWS, "right")], layer)
         # What comes before positions does not depend on them.

@@ -26,7 +26,7 @@ def convolving(channels: int) -> nn.Module:
 LINEAR = nn.Sequential(nn.Linear(64, 4), nn.ReLU()).eval()
 SERIES = nn.Sequential(nn.Conv1d(5, 4, 3), nn.ReLU()).eval()
 WORDS = nn.Sequential(nn.Embedding(10, 4), nn.ReLU()).eval()
-MOVED = r"has them on the last: move them, numpy\.moveaxis\(data, -1, 1\)"
+MOVED = r"has channels on the last axis: move them, numpy\.moveaxis\(data, -1, 1\)"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ MOVED = r"has them on the last: move them, numpy\.moveaxis\(data, -1, 1\)"
         (convolving(1), floats(6, 8, 8, 1), rf"takes 1 channel on axis 1.*{MOVED}"),
         (SERIES, floats(6, 9, 5), rf"takes 5 channels on axis 1 \(B x C x T\).*{MOVED}"),
         (convolving(3), list(floats(6, 8, 8, 3)), r"looks like a single sample.*numpy\.stack"),
-        (convolving(1), floats(6, 8, 8), r"has no axis of channels: data\[:, None\] has"),
+        (convolving(1), floats(6, 8, 8), r"has no axis of channels: pass data\[:, None\]"),
         (convolving(3), [Image.new("L", (8, 8))], r"the data has 1: convert.*convert\('RGB'\)"),
         (convolving(1), [Image.new("RGB", (8, 8))], r"the data has 3: convert.*convert\('L'\)"),
         (convolving(4), floats(6, 3, 8, 8), "takes 4 channels.*, 6 x 3 x 8 x 8, has 3"),
@@ -123,9 +123,9 @@ def test_a_layer_may_be_the_module_itself() -> None:
         assert masked.layer == "1"
     with pytest.raises(TypeError, match=r"layer must be a name, got 1 \(int\)"):
         nw.mask_neurons(LINEAR, 1, [3]).__enter__()
-    with pytest.raises(ValueError, match="layer is a ReLU that is not in Sequential"):
+    with pytest.raises(ValueError, match="layer is a ReLU that does not exist in Sequential"):
         nw.capture(LINEAR, data, nn.ReLU(), progress=False)
-    with pytest.raises(ValueError, match="one layer, or several different ones"):
+    with pytest.raises(ValueError, match="layer must be one layer or several different ones"):
         nw.capture(LINEAR, data, ["1", LINEAR[1]], progress=False)
-    with pytest.raises(TypeError, match=r"layer must be a name to show, got 4 \(int\)"):
+    with pytest.raises(TypeError, match=r"layer must be a name, got 4 \(int\)"):
         nw.Activations.from_arrays(data, layer=4)

@@ -83,7 +83,9 @@ def test_the_smaller_of_the_tokenizers_limit_and_the_models(
     tokenizer.model_max_length = 20
     assert length() == 20
     assert length(max_length=30) == 30
-    with pytest.raises(ValueError, match="max_length=33; MPNetModel has positions for 32 tokens"):
+    with pytest.raises(
+        ValueError, match="max_length must be at most 32, the positions that MPNetModel has, got 33"
+    ):
         length(max_length=33)
 
 
@@ -130,7 +132,7 @@ def test_tables_of_something_else_are_none(name: str) -> None:
 
 def test_ready_ids_that_are_too_long_are_refused_in_words() -> None:
     model, ids = Own("wpe", 12), torch.full((2, 14), 7)
-    with pytest.raises(ValueError, match="rows of 14 token ids, and the model takes 12: cut them"):
+    with pytest.raises(ValueError, match="at most the model's 12 tokens, got 14: cut them"):
         nw.capture(model, [ids], "mix", progress=False)
     with pytest.raises(ValueError, match="long='windows' splits texts only"):
         nw.capture(model, ids.tolist(), "mix", progress=False, long="windows")

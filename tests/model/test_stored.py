@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
-from neuronwidgets.activations import store
+from neuronwidgets.activations.io import save
 
 RNG = np.random.default_rng(0)
 
@@ -21,10 +21,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[nw.Activations, nw.A
     texts = [f"text {i}" for i in range(700)]
     acts = nw.Activations.from_arrays(values, texts, [f"class {i}" for i in labels])
     folder: Path = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store.writer, "MOST_BYTES", 10_000)
-        patch.setattr("neuronwidgets.activations.io._ROWS", 64)
-        acts.save(folder / "acts")
+    save(acts, folder / "acts", "float32", shard_bytes=10_000, rows_at_once=64)
     stored = nw.Activations.load(folder / "acts")
     assert "shards" in repr(stored.values)
     return acts, stored

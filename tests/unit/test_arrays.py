@@ -144,7 +144,9 @@ def test_sparse_data_is_transformed_and_refused_like_any_other() -> None:
     ).batches
     assert made.inputs.tolist() == (2 * np.eye(3)).tolist()
     for shape in ((0, 3), (3, 0)):
-        with pytest.raises(ValueError, match=r"sparse of shape \(.*0.*\): samples x numbers"):
+        with pytest.raises(
+            ValueError, match=r"a sparse matrix of samples x numbers, got shape \(.*0.*\)"
+        ):
             batches(sp.csr_matrix(shape))
 
 

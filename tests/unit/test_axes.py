@@ -258,7 +258,9 @@ def test_the_users_axes_win() -> None:
 
 def test_wrong_axes_are_refused() -> None:
     for wrong in (4, -5, 9):
-        with pytest.raises(ValueError, match=f"neuron_axis={wrong} does not fit layer 'fc'.*-4 to"):
+        with pytest.raises(
+            ValueError, match=f"neuron_axis must be from -4 to 3, got {wrong}: .*'fc'"
+        ):
             check_axes((2, 3, 4, 5), "fc", wrong, None)
     with pytest.raises(ValueError, match="neuron_axis=0 is the batch axis"):
         check_axes((2, 3, 4, 5), "fc", 0, None)
@@ -272,17 +274,20 @@ def test_unclear_axes_are_refused() -> None:
     with pytest.raises(ValueError, match="belongs to experts"):
         rows_of(torch.zeros(2, 3, 4), "mlp.experts.0", None, batch)
     # A layout of another batch.
-    with pytest.raises(ValueError, match="cannot be told"):
+    with pytest.raises(ValueError, match="are unknown: pass neuron_axis="):
         rows_of(torch.zeros(3, 3, 4), "fc", Layout(("b", "p", "n")), batch)
 
 
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (torch.zeros(()), r"layer 'fc' returns shape \(\): at least a batch axis"),
-        (torch.zeros(5), r"returns shape \(5,\): at least a batch axis and a neuron axis"),
-        (torch.zeros(2, 5, dtype=torch.int64), r"returns torch.int64: activations are floating"),
-        (torch.zeros(2, 5, dtype=torch.bool), r"returns torch\.bool"),
+        (torch.zeros(()), r"layer 'fc' must return at least a batch axis .* got shape \(\)"),
+        (torch.zeros(5), r"at least a batch axis and a neuron axis, got shape \(5,\)"),
+        (
+            torch.zeros(2, 5, dtype=torch.int64),
+            r"must return floating point numbers, got torch.int64",
+        ),
+        (torch.zeros(2, 5, dtype=torch.bool), r"got torch\.bool"),
     ],
 )
 def test_what_has_no_neurons_is_refused(output: torch.Tensor, message: str) -> None:

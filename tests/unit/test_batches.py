@@ -18,7 +18,6 @@ from transformers import (
     VisionTextDualEncoderProcessor,
 )
 
-from neuronwidgets.data import stream
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.data.batches import batches
 
@@ -264,8 +263,8 @@ def test_ready_batches_keep_their_masks_and_shape() -> None:
         (DataLoader(TensorDataset(torch.zeros(0, 2))), ValueError, "data is empty"),
         (TensorDataset(torch.zeros(0, 2)), ValueError, "data is empty"),
         ("text", TypeError, "a single string; pass a list of strings"),
-        (5, TypeError, "data is a int; a list of strings"),
-        (None, TypeError, "data is a NoneType"),
+        (5, TypeError, "data must be a list of strings, .* got a int"),
+        (None, TypeError, "data must be a list of strings, .* got a NoneType"),
         ({"input_ids": torch.zeros(1, 2)}, TypeError, r"data is a mapping.*\[data\]"),
         (
             hf.DatasetDict({"train": hf.Dataset.from_dict({"text": TEXTS})}),
@@ -273,16 +272,20 @@ def test_ready_batches_keep_their_masks_and_shape() -> None:
             r"splits 'train': pass one, as data\['train'\]",
         ),
         (pd.DataFrame({"text": TEXTS}), TypeError, r"a table: pass one column.*\['text'\]"),
-        (TEXTS, ValueError, "there is no tokenizer: pass tokenizer="),
-        (np.array(TEXTS), ValueError, "there is no tokenizer"),
-        (pd.Series(TEXTS), ValueError, "there is no tokenizer"),
-        (hf.Dataset.from_dict({"a": [1]}), ValueError, r"columns \['a'\]; one of texts"),
+        (TEXTS, ValueError, "no tokenizer is given: pass tokenizer="),
+        (np.array(TEXTS), ValueError, "no tokenizer is given"),
+        (pd.Series(TEXTS), ValueError, "no tokenizer is given"),
+        (
+            hf.Dataset.from_dict({"a": [1]}),
+            ValueError,
+            r"a column of texts .* got the columns \['a'\]",
+        ),
         ([RGB[0], GREY[0, 1:]], ValueError, "the images have different shapes"),
         ([torch.zeros(3), torch.zeros(4)], ValueError, r"different shapes \(\(3,\), \(4,\)\)"),
-        (np.zeros((2, 3, 4), int), ValueError, "token ids are B x T; images are uint8"),
-        (np.zeros((2, 3), complex), TypeError, "an array of complex128"),
-        ([object()], TypeError, "data holds a object"),
-        ([[1.0, 2], [3, 4]], TypeError, "data holds a float"),
+        (np.zeros((2, 3, 4), int), ValueError, "must be token ids, B x T, .*pass images as uint8"),
+        (np.zeros((2, 3), complex), TypeError, "an array of numbers or texts, got complex128"),
+        ([object()], TypeError, "data must hold strings, .* got a object"),
+        ([[1.0, 2], [3, 4]], TypeError, "data must hold strings, .* got a float"),
         ([{"a": 1}], TypeError, "a mapping without a tensor"),
     ],
 )
@@ -302,13 +305,13 @@ def test_sizes_are_whole_numbers(option: str, size: Any) -> None:
 
 
 def test_texts_of_like_length_come_together_within_a_window(
-    bert_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+    bert_tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    monkeypatch.setattr(stream, "WINDOW", 3)
+    options: Any = {"processor": bert_tokenizer, "batch_size": 2}
     texts = ["the cat " * n for n in (1, 9, 2, 8, 3, 7, 4, 6, 5, 1, 9)]
     for data, numbers in ((texts, None), (iter(texts), None), (streamed(texts), range(11))):
-        made = list(batches(data, processor=bert_tokenizer, batch_size=2, by_length=True).batches)
-        places = [batch.place.tolist() for batch in made if batch.place is not None]
+        made = list(batches(data, by_length=True, sort_window=3, **options).batches)
+        places = [batch.dataset_index.tolist() for batch in made if batch.dataset_index is not None]
         assert places == [[1, 3], [5, 4], [2, 0], [10, 7], [8, 6], [9]]
         assert [text for batch in made for text in batch.texts] == [
             texts[i] for place in places for i in place
@@ -317,8 +320,8 @@ def test_texts_of_like_length_come_together_within_a_window(
             assert labels(made) == [i for place in places for i in place]
         widths = [batch.inputs["input_ids"].shape[1] for batch in made]
         assert widths[:3] == sorted(widths[:3], reverse=True)
-    in_order = list(batches(texts, processor=bert_tokenizer, batch_size=2).batches)
-    assert all(batch.place is None for batch in in_order)
+    in_order = list(batches(texts, **options).batches)
+    assert all(batch.dataset_index is None for batch in in_order)
 
 
 def streamed(texts: list[str]) -> Any:

@@ -16,6 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuronwidgets.capturing.collecting import LayerCollectors
 from neuronwidgets.capturing.collectors import (
     Chunk,
     Coactivation,
@@ -180,14 +181,14 @@ def test_what_does_not_belong_together_is_refused(make: Make) -> None:
         make().result()
     one, other = make(), make()
     one.add(chunk())
-    with pytest.raises(ValueError, match="4 neurons and the rows before had 3"):
+    with pytest.raises(ValueError, match="3 neurons, as the rows before, got 4"):
         one.add(chunk(neurons=4))
     with pytest.raises(ValueError, match="has no positions and the rows before had some"):
         one.add(chunk(position=None))
     other.add(chunk(neurons=4))
-    with pytest.raises(ValueError, match="other collector has 4 neurons"):
+    with pytest.raises(ValueError, match=r"other collector must have 3 neurons, .* got 4"):
         one.merge(other)
-    with pytest.raises(TypeError, match="Active does not merge into"):
+    with pytest.raises(TypeError, match=r"only a .* got a Active"):
         one.merge(example()())
 
 
@@ -202,18 +203,21 @@ def test_what_does_not_belong_together_is_refused(make: Make) -> None:
     ],
 )
 def test_other_settings_do_not_merge(one: Collector, other: Collector, name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} is .* they must agree"):
+    with pytest.raises(ValueError, match=f"{name} must be equal to merge, got .* here"):
         one.merge(other)
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"rows": torch.zeros(3)}, "rows is torch.float32 of shape \\(3,\\)"),
-        ({"rows": torch.zeros(2, 2, dtype=torch.int64)}, "rows is torch.int64"),
-        ({"sample": torch.arange(3)}, "sample is torch.int64 of shape \\(3,\\): .* the 2 rows"),
-        ({"position": torch.zeros(2)}, "position is torch.float32"),
-        ({"label": torch.zeros(2, 1, dtype=torch.int64)}, "label is"),
+        ({"rows": torch.zeros(3)}, "rows must be floats, .* got torch.float32 of shape \\(3,\\)"),
+        ({"rows": torch.zeros(2, 2, dtype=torch.int64)}, "rows must be floats, .* got torch.int64"),
+        (
+            {"sample": torch.arange(3)},
+            "sample must have .* the 2 rows, got torch.int64 of shape \\(3,\\)",
+        ),
+        ({"position": torch.zeros(2)}, "position must have .* got torch.float32"),
+        ({"label": torch.zeros(2, 1, dtype=torch.int64)}, "label must have one whole number"),
     ],
 )
 def test_a_wrong_chunk_is_refused(columns: dict[str, Any], message: str) -> None:
@@ -232,3 +236,10 @@ def test_the_example_counts() -> None:
     one = example()()
     one.add(Chunk(torch.tensor([[2.0, 0], [2, 2], [0, 0], [0, 0]]), torch.arange(4)))
     np.testing.assert_allclose(one.result(), [0.5, 0.25])
+
+
+def test_states_of_version_0_1_are_read() -> None:
+    """Its package was called `capture`."""
+    collectors = LayerCollectors(["fc"], [], None)
+    collectors.resume(b"cneuronwidgets.capture.collectors.top\nTop\n.")
+    assert collectors.collectors is Top

@@ -114,5 +114,5 @@ def test_to_frame_and_edges() -> None:
 
 @pytest.mark.parametrize("q", [-0.1, 1.5, [0.5, np.nan]])
 def test_a_wrong_share_is_refused(q: Any) -> None:
-    with pytest.raises(ValueError, match="shares from 0 to 1"):
+    with pytest.raises(ValueError, match="a share from 0 to 1"):
         seen(np.ones((2, 1), np.float32), 16, 2).quantile(q)

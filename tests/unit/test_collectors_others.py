@@ -34,7 +34,7 @@ def test_a_reservoir_keeps_the_first_priorities(
 ) -> None:
     chunk = rows_of(seed)
     found = tear(lambda: Reservoir(size, seed=3), chunk, cut).result()
-    first = np.sort(priority(chunk.place, 3).numpy().argsort()[:size])
+    first = np.sort(priority(chunk.key, 3).numpy().argsort()[:size])
     np.testing.assert_array_equal(found.values, chunk.rows.numpy()[first])
     np.testing.assert_array_equal(found.sample, chunk.sample.numpy()[first])
     np.testing.assert_array_equal(found.position, chunk.position.numpy()[first])
@@ -125,5 +125,5 @@ def test_the_closest_pairs() -> None:
 
 
 def test_a_threshold_is_a_number() -> None:
-    with pytest.raises(ValueError, match="threshold=nan"):
+    with pytest.raises(ValueError, match="threshold must be a number, got nan"):
         Coactivation(np.nan)

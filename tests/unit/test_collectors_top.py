@@ -16,7 +16,7 @@ from neuronwidgets.capturing.collectors import Chunk, Top, Tops
 def sorted_out(chunk: Chunk, k: int) -> Tops:
     """What `Top` should find, a neuron at a time."""
     assert chunk.position is not None
-    rows, place = chunk.rows.numpy(), chunk.place.numpy()
+    rows, place = chunk.rows.numpy(), chunk.key.numpy()
     count, neurons = rows.shape
     width = min(k, count)
     values = np.full((neurons, width), np.nan, np.float32)

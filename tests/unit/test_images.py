@@ -95,11 +95,14 @@ def test_arrays_of_floats_are_given_as_they_are(dtype: Any) -> None:
             np.float32([[0, 1.5]]),
             r"sample 4 .*floats \(mode F\), and its values reach from 0 to 1.5",
         ),
-        (np.float32([[-0.5, 1]]), r"sample 4 .*reach from -0.5 to 1; from 0 to 1 is needed"),
+        (
+            np.float32([[-0.5, 1]]),
+            r"sample 4 .*reach from -0.5 to 1. Its values must be from 0 to 1",
+        ),
         (np.float32([[np.nan, 1]]), "sample 4 .*1 of its pixels are NaN"),
         (np.float32([[np.inf, 1]]), "sample 4 .*reach from 0 to inf"),
         (np.int32([[0, 70000]]), r"sample 4 .*32 bits \(mode I\).*70000|7e\+04"),
-        (np.int32([[-1, 7]]), "sample 4 .*reach from -1 to 7; from 0 to 65,535 is needed"),
+        (np.int32([[-1, 7]]), "sample 4 .*reach from -1 to 7. Its values must be from 0 to 65,535"),
     ],
 )
 def test_pictures_without_a_scale_are_refused_by_name(pixels: np.ndarray, message: str) -> None:
@@ -180,7 +183,9 @@ def test_floats_are_not_given_past_an_image_processor(
             with pytest.raises(ValueError, match=r"images of float32.*image processor.*astype"):
                 given(data, processor=processor)
     assert given(floats, processor=bert_tokenizer).shape == (2, 3, 6, 5)
-    with pytest.raises(ValueError, match=r"data is images, and tokenizer= is a .*prepares texts"):
+    with pytest.raises(
+        ValueError, match=r"data holds images, and tokenizer= is a .*prepares texts"
+    ):
         given(RGB[None], processor=bert_tokenizer)
 
 

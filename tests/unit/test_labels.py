@@ -15,7 +15,7 @@ import scipy.sparse
 import torch
 
 from neuronwidgets import Activations
-from neuronwidgets.capturing.collecting import Codes
+from neuronwidgets.capturing.collecting import LabelCodes
 from neuronwidgets.core.labels import (
     encode_labels,
     in_order,
@@ -35,7 +35,7 @@ class Colour(str, enum.Enum):
 
 def streamed(labels: Any, names: Any = None) -> tuple[list[int] | None, tuple[str, ...]]:
     """As a capture that reads row by row has them, brought into the order of the names."""
-    codes = Codes(None, names)
+    codes = LabelCodes(None, names)
     rows = list(labels)
     found = [codes.of(np.array([i]), Batch(None, 1, labels=[row])) for i, row in enumerate(rows)]
     about = codes.about()

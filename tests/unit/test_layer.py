@@ -267,7 +267,7 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"top": 301}, ValueError, "more than there is"),
+        ({"top": 301}, ValueError, "top must be at most 300, got 301"),
         ({"top": 1}, ValueError, "at least two samples"),
         ({"method": "kmens"}, ValueError, "got 'kmens'"),
         ({"method": "kmeans"}, ValueError, "one neuron at a time: nw.split"),
@@ -275,7 +275,7 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
         ({"neurons": [1, 1]}, ValueError, "more than once"),
         ({"neurons": []}, ValueError, "a list of neurons"),
         ({"neurons": 3}, ValueError, "a list of neurons"),
-        ({"neurons": np.zeros((1, 70))}, ValueError, "points nowhere"),
+        ({"neurons": np.zeros((1, 70))}, ValueError, "must be finite and not zero"),
         ({"neurons": np.zeros(70, bool)}, ValueError, "0 are true"),
         ({"threshold": -1.0}, ValueError, "0 or more"),
         ({"threshold": "15"}, TypeError, "must be a number"),
@@ -433,7 +433,7 @@ def test_labels_that_are_all_missing_are_none() -> None:
 
 def test_what_is_no_folder_or_no_layer_is_said() -> None:
     values = np.random.default_rng(0).normal(size=(60, 4))
-    with pytest.raises(TypeError, match="3 is no folder: a path is needed"):
+    with pytest.raises(TypeError, match="the folder must be a path, got 3"):
         nw.split_layer(values, 20, out=3, progress=False)  # type: ignore[call-overload]
     made = nw.split_layer(values, 20, neurons=[1, 2], scores=(), progress=False)
     with pytest.raises(TypeError, match=r"layer\.split\(neuron\), or its activations"):

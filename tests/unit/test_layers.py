@@ -62,13 +62,17 @@ def test_a_layer_is_found_by_its_name() -> None:
     [("stem0", "'stem.0'"), ("block.1", "'blocks.1'"), ("embedd", "'embed'"), ("0", "'stem.0'")],
 )
 def test_near_misses_are_in_the_error(name: str, near: str) -> None:
-    with pytest.raises(ValueError, match=f"layer '{name}' is not in Net. Near it: .*{near}"):
+    with pytest.raises(
+        ValueError, match=f"layer '{name}' does not exist in Net. Nearest: .*{near}"
+    ):
         find_layer(Net(), name)
 
 
 @pytest.mark.parametrize("name", ["zzz", nn.ReLU()])
 def test_no_layer_of_the_model_is_told_where_to_look(name: object) -> None:
-    with pytest.raises(ValueError, match=r"is not in Net\..* .*layers\(model\) lists all 8 names"):
+    with pytest.raises(
+        ValueError, match=r"does not exist in Net\..* .*layers\(model\) lists all 8 names"
+    ):
         find_layer(Net(), name)
 
 
@@ -80,7 +84,7 @@ def test_no_name_at_all_is_told_where_to_look(name: object) -> None:
 
 
 def test_a_number_is_told_which_names_end_with_it() -> None:
-    with pytest.raises(TypeError, match=r"got 1 \(int\)\. Near it: 'stem\.1', 'blocks\.1'\."):
+    with pytest.raises(TypeError, match=r"got 1 \(int\)\. Nearest: 'stem\.1', 'blocks\.1'\."):
         find_layer(Net(), 1)
 
 
@@ -89,14 +93,14 @@ def test_a_module_of_the_model_is_a_layer_too() -> None:
     assert find_layer(model, model.stem[1]) is model.stem[1]
     assert layer_name(model, model.stem[1]) == "stem.1"
     assert layer_name(model, "stem.1") == "stem.1"
-    with pytest.raises(ValueError, match=r"layer is a Conv2d that is not in Net\."):
+    with pytest.raises(ValueError, match=r"layer is a Conv2d that does not exist in Net\."):
         find_layer(model, nn.Conv2d(3, 8, 3))
 
 
 @pytest.mark.parametrize("model", ["gpt2", None, Net, [nn.ReLU()]])
 def test_what_is_no_module_is_refused(model: object) -> None:
     for ask in (layers, lambda model: find_layer(model, "a")):
-        with pytest.raises(TypeError, match=r"a torch\.nn\.Module is needed.*pipeline\.model"):
+        with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module.*pipeline\.model"):
             ask(model)
 
 

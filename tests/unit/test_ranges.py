@@ -105,8 +105,8 @@ def test_concepts_have_ranges_too() -> None:
         (lambda: nw.ranges(activations()).interval(0, "a", float("nan")), "tau must be .* got nan"),
         (lambda: nw.salient(activations(), "a", "magic"), "'probeless'"),
         (lambda: nw.salient(activations(), "z"), "'z'"),
-        (lambda: nw.salient(activations(), "a", top=0), "top=0"),
-        (lambda: nw.salient(activations(), "a", top=7), "top=7"),
+        (lambda: nw.salient(activations(), "a", top=0), "top must be a share .* got 0"),
+        (lambda: nw.salient(activations(), "a", top=7), "top must be a share .* got 7"),
         (lambda: nw.salient(nw.Activations.from_arrays(np.ones((3, 2))), 0), "no labels"),
     ],
 )

@@ -56,7 +56,7 @@ def test_any_range_of_values_is_stretched() -> None:
 def test_lone_surrogates_become_replacement_characters() -> None:
     samples = Samples(3, texts=["a\ud83d", "\ud83e\udde0", "\ufeffb"])
     assert samples.texts == ["a\ufffd", "🧠", "\ufeffb"]
-    assert len(set(samples.marks())) == 3
+    assert len(set(samples.fingerprints())) == 3
     acts = Activations.from_arrays(np.eye(3), samples.texts, ["x\ude00", "x\ud83d", "y"])
     assert acts.label_names == ("x\ufffd", "y")
     assert acts.labels is not None
@@ -84,13 +84,13 @@ def test_texts_images_and_nothing() -> None:
 @pytest.mark.parametrize(
     ("samples", "error", "message"),
     [
-        (["a"], ValueError, "samples has 1 entries and values has 2 rows"),
-        (Samples(3), ValueError, "samples has 3 entries"),
+        (["a"], ValueError, "samples must have one entry for each of the 2 rows of values, got 1"),
+        (Samples(3), ValueError, "samples must have one entry .* got 3"),
         (["a", 1], TypeError, r"samples\[1\] is a int among texts"),
-        ([1, 2], TypeError, "samples holds a int; texts or images"),
-        ([None, "a"], TypeError, "samples holds a NoneType"),
+        ([1, 2], TypeError, "samples must hold texts or images .* got a int"),
+        ([None, "a"], TypeError, "samples must hold texts or images .* got a NoneType"),
         ([RGB, "a"], TypeError, r"samples\[1\] is a str among images"),
-        (5, TypeError, "samples is a int"),
+        (5, TypeError, "samples must be texts or images .* got a int"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(
@@ -148,17 +148,23 @@ def test_html_shows_images_and_escapes_texts() -> None:
 
 def test_places_and_the_rows_at_them() -> None:
     whole = Samples(4)
-    assert whole.places([3, 0]).tolist() == [[3, -1], [0, -1]]
-    assert whole.rows_at(np.array([[3, -1], [4, -1], [0, 2]])).tolist() == [3, -1, -1]
+    assert whole.dataset_indices([3, 0]).tolist() == [[3, -1], [0, -1]]
+    assert whole.rows_of(np.array([[3, -1], [4, -1], [0, 2]])).tolist() == [3, -1, -1]
     tokens = Samples(
-        4, item=np.array([0, 0, 1, 1]), token=np.array([0, 2, 0, 1]), place=np.array([5, 9])
+        4, item=np.array([0, 0, 1, 1]), token=np.array([0, 2, 0, 1]), dataset_index=np.array([5, 9])
     )
-    places = tokens.places([1, 2])
+    places = tokens.dataset_indices([1, 2])
     assert places.tolist() == [[5, 2], [9, 0]]
-    assert [tokens.place_of(row) for row in (1, 2)] == [(5, 2), (9, 0)]
-    assert tokens.rows_at(places).tolist() == [1, 2]
-    assert tokens.rows_at(np.array([[5, 1], [0, 0]])).tolist() == [-1, -1]
-    assert tokens.rows_at(np.zeros((0, 2), np.int64)).tolist() == []
+    assert [tokens.dataset_index_of(row) for row in (1, 2)] == [(5, 2), (9, 0)]
+    assert tokens.rows_of(places).tolist() == [1, 2]
+    assert tokens.rows_of(np.array([[5, 1], [0, 0]])).tolist() == [-1, -1]
+    assert tokens.rows_of(np.zeros((0, 2), np.int64)).tolist() == []
+
+
+def test_the_former_name_of_the_data_sets_index() -> None:
+    samples = Samples(2, texts=["a", "b"], dataset_index=np.array([5, 9]))
+    with pytest.warns(DeprecationWarning, match=r"Samples\.place .* use Samples\.dataset_index"):
+        assert samples.place is samples.dataset_index
 
 
 def test_texts_keep_their_direction_in_a_cell() -> None:

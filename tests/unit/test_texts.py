@@ -148,8 +148,16 @@ def test_a_loaders_own_batch_size_is_kept(bert_tokenizer: PreTrainedTokenizerBas
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        ([("the cat", "sat", 1)], ValueError, r"a tuple of 3 \(str, str, int\): a text, a list of"),
-        ([["a b", "c", "d e"]], ValueError, r"a list of 3 .*: a text, a list of words, or"),
+        (
+            [("the cat", "sat", 1)],
+            ValueError,
+            r"must be a text, a list of .* got a tuple of 3 \(str, str, int\)",
+        ),
+        (
+            [["a b", "c", "d e"]],
+            ValueError,
+            r"must be a text, a list of words or .* got a list of 3",
+        ),
         (Rows([("the cat", object())]), ValueError, r"a tuple of 2 \(str, object\)"),
         ([("the", 1), "cat"], TypeError, "sample 1 of data is 'cat', unlike the first one: a str"),
         ([{"text": "a"}, {"body": "b"}], TypeError, "sample 1 of data is .*: no 'text'"),
@@ -157,11 +165,15 @@ def test_a_loaders_own_batch_size_is_kept(bert_tokenizer: PreTrainedTokenizerBas
         ([[1, 2], "cat"], TypeError, "sample 1 of data is 'cat', .* not of ids"),
         ([[1, 2], [0.5]], TypeError, r"sample 1 of data is \[0.5\], .* not of ids"),
         ([["the"], ["cat", 3]], TypeError, "sample 1 of data has 3 among its words"),
-        ([{"question": "a", "answer": "b"}], ValueError, "'question', 'answer', and which one"),
+        (
+            [{"question": "a", "answer": "b"}],
+            ValueError,
+            "'question', 'answer', of which any may be meant",
+        ),
         ([{"role": "user", "content": "a"}], ValueError, r"one conversation: pass .*, \[data\]"),
         ([[{"role": "user", "content": "a"}]], ValueError, "the tokenizer has no chat template"),
         ([(["the", "cat"], ["x", "y"])], ValueError, "a label for each word: unit='token'"),
-        ([None, "the"], TypeError, "data holds a NoneType: strings, images"),
+        ([None, "the"], TypeError, "data must hold strings, images, .* got a NoneType"),
         (["the", None], TypeError, r"a NoneType among its texts \(None, row 1"),
     ],
 )
@@ -177,7 +189,7 @@ def test_texts_that_are_not_clear_are_refused(
     [
         ("gpt2", r"tokenizer is a str: .*AutoTokenizer.from_pretrained\('gpt2'\)"),
         (Path("folder"), r"tokenizer is a \w+Path: .*from_pretrained\('folder'\)"),
-        (PreTrainedTokenizerFast, r"tokenizer is the class \w+: pass an object"),
+        (PreTrainedTokenizerFast, r"tokenizer is the class \w+: pass an instance"),
     ],
 )
 def test_what_is_no_tokenizer_is_refused(tokenizer: Any, message: str) -> None:
@@ -188,7 +200,9 @@ def test_what_is_no_tokenizer_is_refused(tokenizer: Any, message: str) -> None:
 def test_tokenizers_of_other_kinds_are_refused(bert_tokenizer: PreTrainedTokenizerBase) -> None:
     for tokenizer in (bert_tokenizer.backend_tokenizer, CLIPImageProcessor()):
         kind = type(tokenizer).__name__
-        with pytest.raises(TypeError, match=f"data is text and tokenizer is a {kind}: pass a tok"):
+        with pytest.raises(
+            TypeError, match=f"must be a tokenizer of transformers, .* got a {kind}"
+        ):
             batches(TEXTS, processor=tokenizer)
 
 
@@ -296,14 +310,18 @@ def test_labels_of_words_that_do_not_fit_are_refused(
     bert_tokenizer: PreTrainedTokenizerBase, slow_tokenizer: PreTrainedTokenizerBase
 ) -> None:
     options: dict[str, Any] = {"per_word": True, "processor": bert_tokenizer}
-    with pytest.raises(ValueError, match="sample 0 has 3 words and 2 labels"):
+    with pytest.raises(
+        ValueError, match="sample 0 must have one label for each of its 3 words, got 2"
+    ):
         all_of(WORDS, labels=[["a", "b"], ["a"], ["a"] * 5], **options)
     for labels in (TAGS[:2], [*TAGS, ["a"]]):
-        with pytest.raises(ValueError, match=f"labels has {len(labels)} entries and data has 3"):
+        with pytest.raises(ValueError, match=f"labels must .* got {len(labels)} for 3"):
             all_of(WORDS, labels=labels, **options)
     with pytest.raises(ValueError, match="labels of words need a fast tokenizer"):
         all_of(WORDS, labels=TAGS, per_word=True, processor=slow_tokenizer)
-    with pytest.raises(ValueError, match="labels of words or tokens are for texts"):
+    with pytest.raises(
+        ValueError, match="labels holds a list for each sample, and data has no words"
+    ):
         all_of(torch.rand(3, 4), labels=TAGS, **options)
 
 
@@ -324,9 +342,9 @@ def test_texts_with_nothing_in_them_are_left_out_and_named(
                 made = list(source.batches)
             assert sorted(labels_of(made)) == [0, 2, 4, 5]
             for batch in made:
-                assert batch.place is not None
-                assert [texts[i] for i in batch.place] == batch.texts
-                assert batch.place.tolist() == batch.labels
+                assert batch.dataset_index is not None
+                assert [texts[i] for i in batch.dataset_index] == batch.texts
+                assert batch.dataset_index.tolist() == batch.labels
             assert source.expected == 4
     # Where nothing shows, the tokenizer decides.
     unseen = ["the", " \n "]
@@ -344,7 +362,7 @@ def test_a_text_of_which_the_tokenizer_leaves_nothing_is_refused(
 ) -> None:
     tokenizer = copy.deepcopy(gpt2_tokenizer)
     tokenizer.backend_tokenizer.normalizer = normalizers.Replace("x", "")
-    with pytest.raises(ValueError, match=r"the tokenizer leaves nothing \('x', row 1 of"):
+    with pytest.raises(ValueError, match=r"a text without any token \('x', row 1 of"):
         all_of(["the", "x"], processor=tokenizer)
 
 

@@ -143,7 +143,7 @@ def real(batch: Batch, row: int = 0) -> list[int]:
     return ids[row][batch.mask[row]].tolist()
 
 
-TWICE = "each row of token ids has the special tokens twice"
+TWICE = "each row of token ids has the tokenizer's special tokens twice"
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,9 @@ def test_what_may_be_padding_or_an_end_is_refused(gpt2_tokenizer: PreTrainedToke
     tokenizer = copy.deepcopy(gpt2_tokenizer)
     tokenizer.pad_token = tokenizer.eos_token
     for rows in ([[5, 6, 0, 0], [5, 6, 7, 8]], [[5, 6, 0], [5, 6, 7]], [[0, 0, 7], [5, 6, 7]]):
-        with pytest.raises(ValueError, match=r"token 0, which both ends .* no attention_mask"):
+        with pytest.raises(
+            ValueError, match=r"without an attention_mask .* token 0, which both ends"
+        ):
             all_of(np.array(rows), processor=tokenizer)
     for rows in ([[5, 6, 7, 0], [5, 6, 8, 0]], [[0, 5, 7, 6], [0, 6, 8, 5]], [[5, 6, 0, 7]] * 2):
         (made,) = all_of(np.array(rows), processor=tokenizer)

@@ -188,7 +188,7 @@ def test_a_view_asks_and_is_answered_in_traits_or_in_words(explorer: Any) -> Non
     for wanted, words in [
         ({"neuron": 99, "top": 40, "method": "ward"}, "0 to 7"),
         ({"neuron": 1.5, "top": 40, "method": "ward"}, "whole number"),
-        ({"neuron": 1, "top": 4000, "method": "ward"}, "top=4,000"),
+        ({"neuron": 1, "top": 4000, "method": "ward"}, "got 4,000"),
         ({"neuron": 1, "top": None, "method": "ward"}, "top must be a positive integer, got None"),
         ({"neuron": 1, "top": 40, "method": "warp"}, "'ward'"),
     ]:

@@ -1,4 +1,4 @@
-"""float32 rows <-> what a store holds of them."""
+"""Encodes float32 rows in a store's dtype, and decodes them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "float16", "bfloat16", "int8")
 BLOCK = 64
-"""Neurons that share a scale in int8 (block-wise absmax quantisation; Dettmers et al., ICLR 2022):
-so that one huge neuron does not cost the others their digits."""
+"""Neurons that share a scale in int8 (block-wise absmax quantisation; Dettmers et al., ICLR 2022).
+Blocks keep one huge neuron from costing all others their precision."""
 
 
 def encode(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
-    """`N x D` float32 -> the tensors of a shard, on the same device.
+    """Encode `N x D` float32 rows as the tensors of a shard, on the same device.
 
-    float16 has a relative error of at most 2^-11 (absolute 2^-25 near 0), bfloat16 of 2^-8; int8
-    an absolute one of 1/254 of the largest magnitude in the neuron's block of 64.
+    The relative error of float16 is at most 2^-11 (absolute: 2^-25 near 0), that of bfloat16 2^-8.
+    The absolute error of int8 is at most 1/254 of the largest magnitude in the neuron's block.
 
     Raises:
         ValueError: a value is larger than the dtype can hold (float16: 65,504).
@@ -31,10 +31,10 @@ def encode(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
     if dtype in ("float16", "bfloat16"):
         narrow = rows.to(getattr(torch, dtype))
         if bool((narrow.isinf() & rows.isfinite()).any()):
-            most = torch.finfo(narrow.dtype).max
+            largest = torch.finfo(narrow.dtype).max
             raise ValueError(
                 f"an activation of {float(rows.abs().max()):,.4g} does not fit in {dtype}, which "
-                f"ends at {most:,.5g}: use dtype="
+                f"ends at {largest:,.5g}: use dtype="
                 + ("'bfloat16'." if dtype == "float16" else "'float32'.")
             )
         return {"values": narrow}
@@ -49,7 +49,7 @@ def encode(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
 
 
 def as_array(tensor: torch.Tensor) -> np.ndarray:
-    """A tensor on the CPU as a store has it: bfloat16 as the uint16 that NumPy has for it."""
+    """A tensor on the CPU as an array. bfloat16 becomes its bits as uint16: NumPy lacks it."""
     import torch
 
     if tensor.dtype == torch.bfloat16:
@@ -59,13 +59,16 @@ def as_array(tensor: torch.Tensor) -> np.ndarray:
 
 @own_modes()
 def decode(values: np.ndarray, scale: np.ndarray | None, columns: np.ndarray | None) -> np.ndarray:
-    """Stored rows as float32; `columns` says which neurons they are, `None` for all in order.
+    """Decode stored rows to float32.
 
-    bfloat16 comes as the uint16 that NumPy has for it.
+    Args:
+        values: `N x M`; bfloat16 as its bits in uint16.
+        scale: float32 `N x ceil(D / 64)` for int8, else `None`.
+        columns: int64 `M`, the neurons of `values`; `None` for all.
     """
     if values.dtype == np.uint16:
         return (values.astype(np.uint32) << 16).view(np.float32)
     if scale is not None:
-        at = np.arange(values.shape[1]) if columns is None else columns
-        return values.astype(np.float32) * scale[:, at // BLOCK]
+        neurons = np.arange(values.shape[1]) if columns is None else columns
+        return values.astype(np.float32) * scale[:, neurons // BLOCK]
     return np.asarray(values, np.float32)

@@ -1,4 +1,4 @@
-"""The values of a store, read as they are asked for."""
+"""The values of a store, read on demand."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from neuronwidgets.activations.store.encode import decode
 class Stored(NDArrayOperatorsMixin):
     """`S x D` float32 values in memory-mapped shards, used like an array.
 
-    `stored[rows]`, `stored[rows, neurons]` and `stored[:, neurons]` read what they name and return
-    plain float32 arrays. Everything else that arrays can do (`stored.mean(0)`, `stored > 0`,
-    `np.asarray(stored)`) reads all of it into memory first.
+    `stored[rows]`, `stored[rows, neurons]` and `stored[:, neurons]` read only these values and
+    return float32 arrays. All other operations of arrays (`stored.mean(0)`, `stored > 0`,
+    `np.asarray(stored)`) read all values into memory first.
 
     Attributes:
         shape, dtype, ndim, size: as an array's.
-        stored_dtype: what the disk holds: "float32", "float16", "bfloat16" or "int8".
+        stored_dtype: the dtype on disk: "float32", "float16", "bfloat16" or "int8".
     """
 
     dtype = np.dtype(np.float32)
@@ -35,11 +35,12 @@ class Stored(NDArrayOperatorsMixin):
 
     @property
     def size(self) -> int:
+        """Number of values."""
         return self.shape[0] * self.shape[1]
 
     @property
     def nbytes(self) -> int:
-        """On disk."""
+        """Bytes on disk."""
         return sum(s["values"].nbytes for s in self._shards)
 
     def __len__(self) -> int:
@@ -56,18 +57,18 @@ class Stored(NDArrayOperatorsMixin):
         rows, columns = (*key, ..., ...)[:2]
         if len(key) > 2 or any(part is None or np.ndim(part) > 1 for part in key):
             raise IndexError("values on disk are indexed by rows and neurons, each along one axis.")
-        index = _numbers(rows, self.shape[0])
-        wanted = None if columns is ... else _numbers(columns, self.shape[1])
+        index = _positions(rows, self.shape[0])
+        wanted = None if columns is ... else _positions(columns, self.shape[1])
         if wanted is not None and np.ndim(rows) and np.ndim(columns):
-            # Two lists mean one value for each pair, as of an array.
+            # As with NumPy, two lists are pairs and give one value each.
             if len(index) != len(wanted) and 1 not in (len(index), len(wanted)):
                 raise IndexError(
-                    f"{len(index):,} rows and {len(wanted):,} neurons are no pairs: "
-                    "values[rows][:, neurons] is each of these neurons on each of these rows."
+                    f"rows and neurons must be pairs, got {len(index):,} rows and {len(wanted):,} "
+                    "neurons: values[rows][:, neurons] gives all of these neurons on all rows."
                 )
             index, wanted = np.broadcast_arrays(index, wanted)
-            distinct, at = np.unique(wanted, return_inverse=True)
-            return self._take(index, distinct)[np.arange(len(index)), at]
+            distinct, column = np.unique(wanted, return_inverse=True)
+            return self._take(index, distinct)[np.arange(len(index)), column]
         taken = self._take(np.atleast_1d(index), None if wanted is None else np.atleast_1d(wanted))
         if wanted is not None and wanted.ndim == 0:
             taken = taken[:, 0]
@@ -75,37 +76,38 @@ class Stored(NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("values on disk become an array by reading them: copy=False cannot.")
+            raise ValueError("copy=False is impossible: values on disk are read into a new array.")
         return self[:].astype(dtype or np.float32, copy=False)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):
-            raise AttributeError(f"values on disk have no {name!r}, as arrays have none.")
+            raise AttributeError(f"arrays, and so values on disk, have no attribute {name!r}.")
         return getattr(self[:], name)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        read = [x[:] if isinstance(x, Stored) else x for x in inputs]
-        return getattr(ufunc, method)(*read, **options)
+        arrays = [x[:] if isinstance(x, Stored) else x for x in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
 
     def _take(self, index: np.ndarray, columns: np.ndarray | None) -> np.ndarray:
-        at = index if self._order is None else self._order[index]
-        home = np.searchsorted(self._start, at, side="right") - 1
+        """The rows at `index`, all neurons or those in `columns`: float32 `N x M`."""
+        stored_row = index if self._order is None else self._order[index]
+        shard_of = np.searchsorted(self._start, stored_row, side="right") - 1
         width = self.shape[1] if columns is None else len(columns)
-        out = np.empty((len(at), width), np.float32)
-        if (home[1:] < home[:-1]).any():
-            turn = np.argsort(home, kind="stable")
+        taken = np.empty((len(stored_row), width), np.float32)
+        if (shard_of[1:] < shard_of[:-1]).any():
+            by_shard = np.argsort(shard_of, kind="stable")
         else:
-            turn = np.arange(len(home))
-        ends = np.flatnonzero(np.diff(home[turn])) + 1
-        for here in np.split(turn, ends) if len(turn) else ():
-            number = home[here[0]]
+            by_shard = np.arange(len(shard_of))
+        ends = np.flatnonzero(np.diff(shard_of[by_shard])) + 1
+        for group in np.split(by_shard, ends) if len(by_shard) else ():
+            number = shard_of[group[0]]
             shard = self._shards[number]
-            local = at[here] - self._start[number]
+            local = stored_row[group] - self._start[number]
             first, last = int(local[0]), int(local[-1]) + 1
-            # A run of rows is read as it lies on the disk.
+            # A slice reads consecutive rows in one piece.
             run = last - first == len(local) and bool((np.diff(local) == 1).all())
             rows: Any = slice(first, last) if run else local
             values = shard["values"]
@@ -114,19 +116,19 @@ class Stored(NDArrayOperatorsMixin):
             else:
                 values = values[np.ix_(local, columns)]
             scale = shard["scale"][rows] if "scale" in shard else None
-            out[here] = decode(values, scale, columns)
-        return out
+            taken[group] = decode(values, scale, columns)
+        return taken
 
 
-def _numbers(key: Any, count: int) -> np.ndarray:
-    """Which of `count` an index along one axis means; quick for a few of many."""
+def _positions(key: Any, count: int) -> np.ndarray:
+    """The positions that a key selects along an axis of `count`: intp, from 0."""
     if isinstance(key, slice):
         return np.arange(*key.indices(count))
-    found = np.asarray(key)
-    if found.dtype.kind not in "iu":
+    index = np.asarray(key)
+    if index.dtype.kind not in "iu":
         return np.arange(count)[key]
-    found = found.astype(np.intp)
-    if found.size and not -count <= found.min() <= found.max() < count:
-        wrong = found.min() if found.min() < -count else found.max()
+    index = index.astype(np.intp)
+    if index.size and not -count <= index.min() <= index.max() < count:
+        wrong = index.min() if index.min() < -count else index.max()
         raise IndexError(f"index {wrong} is out of bounds for {count:,}")
-    return np.where(found < 0, found + count, found)
+    return np.where(index < 0, index + count, index)

@@ -1,4 +1,4 @@
-"""What the samples of a shard were: one Parquet file for all layers."""
+"""Labels, texts and images of a shard's samples: one Parquet file for all layers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from neuronwidgets.activations.store.shards import StoreError
 from neuronwidgets.core.tensorfile import sync
 
 
-class FaceFile:
-    """Takes the samples of each batch; nobody sees it before `finish`."""
+class PreviewFile:
+    """Writes the samples of each batch. The file gets its name in `finish`."""
 
     def __init__(self, path: Path) -> None:
         self.path, self._part = path, path.with_suffix(".part")
@@ -26,7 +26,7 @@ class FaceFile:
         self._file = self._part.open("wb")
         self.samples = 0
         self.columns: set[str] | None = None
-        """Those in which every sample has a value; `None` while there are no samples."""
+        """Columns in which every sample has a value; `None` while there are no samples."""
 
     def add(
         self,
@@ -39,32 +39,39 @@ class FaceFile:
         images: Sequence[np.ndarray] = (),
         origin: np.ndarray | None = None,
     ) -> None:
-        """`B` samples: their numbers and labels' codes, and what there is to see of each."""
+        """Add `B` samples.
+
+        Args:
+            sample: int64 `B`, indices into the data set.
+            label: int64 `B`, label codes, -1 for none.
+            texts, spans, ids, padding, images, origin: one entry per sample, or none.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        many = len(sample)
+        count = len(sample)
         columns: dict[str, Any] = {
             "sample": pa.array(np.asarray(sample, np.int64)),
-            "label": pa.array(np.full(many, -1) if label is None else label.astype(np.int64)),
-            "text": _column(texts, many, pa.string()),
-            "spans": _lists(spans, many),
-            "input_ids": _lists(ids, many),
-            "padding": _column(padding, many, pa.int32()),
-            "image": _column([image.tobytes() for image in images], many, pa.binary()),
-            "image_shape": _column([image.shape for image in images], many, pa.list_(pa.int32())),
-            "origin": _column(() if origin is None else origin, many, pa.int64()),
+            "label": pa.array(np.full(count, -1) if label is None else label.astype(np.int64)),
+            "text": _column(texts, count, pa.string()),
+            "spans": _lists(spans, count),
+            "input_ids": _lists(ids, count),
+            "padding": _column(padding, count, pa.int32()),
+            "image": _column([image.tobytes() for image in images], count, pa.binary()),
+            "image_shape": _column([image.shape for image in images], count, pa.list_(pa.int32())),
+            "origin": _column(() if origin is None else origin, count, pa.int64()),
         }
-        if many:
-            there = {name for name, column in columns.items() if not column.null_count}
-            self.columns = there if self.columns is None else self.columns & there
+        if count:
+            complete = {name for name, column in columns.items() if not column.null_count}
+            self.columns = complete if self.columns is None else self.columns & complete
         table = pa.table(columns)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd")
         self._writer.write_table(table)
-        self.samples += many
+        self.samples += count
 
     def finish(self) -> None:
+        """Close the file and give it its name."""
         if self._writer is not None:
             self._writer.close()
         sync(self._file)
@@ -72,9 +79,9 @@ class FaceFile:
         os.replace(self._part, self.path)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the file."""
         if self._writer is not None:
-            # It writes a footer, for which there may be no room.
+            # Closing writes a footer, for which the disk may have no room.
             with suppress(OSError, ValueError):
                 self._writer.close()
         with suppress(OSError):
@@ -82,31 +89,34 @@ class FaceFile:
         self._part.unlink(missing_ok=True)
 
 
-def _column(values: Any, many: int, kind: Any) -> Any:
+def _column(values: Any, count: int, kind: Any) -> Any:
     import pyarrow as pa
 
-    return pa.array(list(values), kind) if len(values) == many else pa.nulls(many, kind)
+    return pa.array(list(values), kind) if len(values) == count else pa.nulls(count, kind)
 
 
-def _lists(rows: Sequence[np.ndarray], many: int) -> Any:
+def _lists(rows: Sequence[np.ndarray], count: int) -> Any:
     import pyarrow as pa
 
     kind = pa.list_(pa.int32())
-    if len(rows) != many or not many:
-        return pa.nulls(many, kind)
+    if len(rows) != count or not count:
+        return pa.nulls(count, kind)
     flat = [np.asarray(row, np.int32).ravel() for row in rows]
     ends = np.cumsum([0, *map(len, flat)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(ends), pa.array(np.concatenate(flat)))
 
 
-class Faces:
-    """The samples of all shards, in the data's order; texts and images are read when first asked
-    for."""
+class Previews:
+    """The samples of all shards, in the data's order. Texts and images are read on demand.
+
+    Args:
+        files: the shards' Parquet files.
+        columns: the columns in which every sample has a value.
+    """
 
     def __init__(self, files: Sequence[Path], columns: set[str]) -> None:
-        """`columns` are those in which every sample has a value."""
         self._files, self._columns = list(files), columns
-        # Of 64 batches' samples each.
+        # Columns of 32 shards: up to 32 x 64 batches.
         self._recent = lru_cache(maxsize=32)(_read)
         parts = [_read(file, "sample").to_numpy() for file in self._files]
         self._ends = np.cumsum([len(part) for part in parts])
@@ -118,42 +128,48 @@ class Faces:
 
     @cached_property
     def texts(self) -> Sequence[str]:
-        return self._shown("text", lambda row: str(row.as_py()))
+        """One text per sample."""
+        return self._column("text", lambda row: str(row.as_py()))
 
     @cached_property
     def spans(self) -> Sequence[np.ndarray]:
-        return self._shown("spans", lambda row: _array(row).reshape(-1, 2))
+        """One int32 array per text, `T x 2`: the `(start, end)` characters of each token."""
+        return self._column("spans", lambda row: _array(row).reshape(-1, 2))
 
     @cached_property
     def ids(self) -> Sequence[np.ndarray]:
-        return self._shown("input_ids", _array)
+        """One int32 array per text, `T`: its token ids."""
+        return self._column("input_ids", _array)
 
     @cached_property
     def padding(self) -> Sequence[int]:
-        return self._shown("padding", lambda row: int(row.as_py()))
+        """The padding tokens on the left of each text."""
+        return self._column("padding", lambda row: int(row.as_py()))
 
     @cached_property
     def origin(self) -> np.ndarray | None:
-        found = self._shown("origin", lambda row: int(row.as_py()))
-        return np.array(list(found), np.int64) if len(found) else None
+        """int64, the text of the data that each text is a window of; `None` if not split."""
+        origins = self._column("origin", lambda row: int(row.as_py()))
+        return np.array(list(origins), np.int64) if len(origins) else None
 
     @cached_property
     def images(self) -> Sequence[np.ndarray]:
-        shapes = self._shown("image_shape", lambda row: tuple(row.as_py()))
-        data = self._shown("image", lambda row: np.frombuffer(row.as_py(), np.uint8))
+        """One image per sample, uint8 `H x W` or `H x W x 3`."""
+        shapes = self._column("image_shape", lambda row: tuple(row.as_py()))
+        data = self._column("image", lambda row: np.frombuffer(row.as_py(), np.uint8))
         return _Column(len(data), partial(_image, data, shapes))
 
-    def _shown(self, name: str, face: Callable[[Any], Any]) -> Sequence[Any]:
-        """A column, of which files are read when they are first asked for."""
+    def _column(self, name: str, convert: Callable[[Any], Any]) -> Sequence[Any]:
+        """A column of all shards, of which each file is read on demand."""
         if name not in self._columns:
             return []
-        return _Column(len(self.sample), partial(self._face, name, face))
+        return _Column(len(self.sample), partial(self._cell, name, convert))
 
-    def _face(self, name: str, face: Callable[[Any], Any], i: int) -> Any:
-        at = i if self._order is None else int(self._order[i])
-        number = int(np.searchsorted(self._ends, at, side="right"))
-        first = int(self._ends[number - 1]) if number else 0
-        return face(self._recent(self._files[number], name)[at - first])
+    def _cell(self, name: str, convert: Callable[[Any], Any], i: int) -> Any:
+        row = i if self._order is None else int(self._order[i])
+        shard = int(np.searchsorted(self._ends, row, side="right"))
+        first = int(self._ends[shard - 1]) if shard else 0
+        return convert(self._recent(self._files[shard], name)[row - first])
 
 
 def _read(file: Path, name: str) -> Any:
@@ -175,6 +191,8 @@ def _array(row: Any) -> np.ndarray:
 
 
 class _Column(Sequence[Any]):
+    """A sequence of `count` items that `get` reads one by one. Pickled as a list."""
+
     def __init__(self, count: int, get: Callable[[int], Any]) -> None:
         self._count, self._get = count, get
 

@@ -1,4 +1,4 @@
-"""One shard of one layer: a safetensors file, written row by row."""
+"""One shard of one layer: a safetensors file that is written batch by batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from neuronwidgets.core.tensorfile import DTYPE_NAMES, map_tensors, sync
 
 _HEADER = 1024
-"""Bytes kept free for the header, which is written last: it says how many rows there are."""
+"""Bytes reserved for the header. It holds the number of rows and is written last."""
 
 
 class StoreError(ValueError, OSError):
@@ -21,7 +21,7 @@ class StoreError(ValueError, OSError):
 
 
 class ShardFile:
-    """Takes rows as they come; nobody sees it before `finish` has given it its name."""
+    """Writes rows as they come. The file gets its name in `finish`."""
 
     def __init__(self, path: Path, dtype: str) -> None:
         self.path, self._dtype = path, dtype
@@ -34,7 +34,7 @@ class ShardFile:
         self.rows = self.bytes = 0
 
     def add(self, values: np.ndarray, **columns: np.ndarray) -> None:
-        """`N x D` values as they are stored, and what else there is of each row."""
+        """Append `N x D` values in the store's dtype, and columns of `N` entries."""
         self._file.write(np.ascontiguousarray(values).data)
         self._shape = (self._shape[0] + len(values), values.shape[1])
         self.rows, self.bytes = self._shape[0], self.bytes + values.nbytes
@@ -42,9 +42,9 @@ class ShardFile:
             self._columns.setdefault(name, []).append(column)
 
     def finish(self) -> None:
-        """Write the rest and rename the file: now it is whole."""
+        """Write columns and header, and give the file its name."""
         tensors: dict[str, Any] = {"values": (DTYPE_NAMES[self._dtype], self._shape, self.bytes)}
-        # Tensors stand at multiples of 8 bytes, or not every reader takes them.
+        # Some readers need tensors at multiples of 8 bytes.
         rest = [np.zeros(-self.bytes % 8, np.uint8)]
         if rest[0].size:
             tensors["padding"] = ("U8", rest[0].shape, rest[0].nbytes)
@@ -66,21 +66,25 @@ class ShardFile:
         os.replace(self._part, self.path)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
-        # Closing writes what is left to write, for which there may be no room.
+        """Delete the file."""
+        # Closing flushes, for which the disk may have no room.
         with suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
 
 
 def read_shard(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a shard, mapped and not read; bfloat16 as uint16."""
+    """Memory-map the tensors of a shard. bfloat16 comes as its bits in uint16.
+
+    Raises:
+        ValueError: the file is cut off.
+    """
     return {name: array for name, array in map_tensors(path).items() if name != "padding"}
 
 
-def place_of(folder: str | Path) -> Path:
-    """`folder` where it is, whatever the working directory becomes; `~` is the user's own."""
+def absolute_folder(folder: str | Path) -> Path:
+    """`folder` as an absolute path, with `~` expanded. Later changes of directory do not matter."""
     try:
         return Path(folder).expanduser().absolute()
     except TypeError:
-        raise TypeError(f"{folder!r} is no folder: a path is needed.") from None
+        raise TypeError(f"the folder must be a path, got {folder!r}.") from None

@@ -1,4 +1,4 @@
-"""A store that is there: its manifest, its layers, its samples."""
+"""Reads a store: its manifest, its layers, its samples."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.activations.store.previews import Faces
-from neuronwidgets.activations.store.shards import StoreError, place_of, read_shard
+from neuronwidgets.activations.store.previews import Previews
+from neuronwidgets.activations.store.shards import StoreError, absolute_folder, read_shard
 
 FORMAT = "neuronwidgets.activations/1"
 MANIFEST = "manifest.json"
 
 
 class Store:
-    """Reads a store, also one that is still being written: the shards that its manifest lists."""
+    """Reads the shards in a store's manifest. The store may still be growing."""
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = place_of(folder)
+        self.folder = absolute_folder(folder)
         manifest = read_manifest(self.folder)
         if manifest is None:
-            missing = "is not there" if not self.folder.exists() else f"holds no {MANIFEST}"
+            missing = "does not exist" if not self.folder.exists() else f"holds no {MANIFEST}"
             raise StoreError(
-                f"{folder} {missing}: the folder is needed that capture(..., out=...) or "
+                f"{folder} {missing}: pass the folder that capture(..., out=...) or "
                 "Activations.save wrote."
             )
         self.manifest = manifest
 
     @property
     def layers(self) -> list[str]:
+        """The layers' names."""
         return list(self.manifest["layers"])
 
     def layer(self, name: str | None) -> str:
@@ -42,15 +43,25 @@ class Store:
         known = ", ".join(map(repr, self.layers))
         if name is None and len(self.layers) == 1:
             return self.layers[0]
-        what = f"layer {name!r} is not in {self.folder}" if name else f"{self.folder} holds several"
-        raise StoreError(f"{what}: pass layer=, one of {known or 'none'}.")
+        problem = f"layer {name!r} does not exist in {self.folder}"
+        problem = problem if name else f"{self.folder} holds several"
+        raise StoreError(f"{problem}: pass layer=, one of {known or 'none'}.")
 
     def rows(
         self, layer: str
     ) -> tuple[Stored, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]:
-        """A layer's values in the data's order, each row's sample (int64), its position (int32, or
-        `None`), where rows were left out (int64 `E x 2`; position -1 where there is none), and
-        each row's label's code, where it is not its sample's (int64, or `None`)."""
+        """The rows of a layer, in the data's order.
+
+        Returns:
+            values: `S x D`.
+            sample: int64 `S`, the sample of each row.
+            position: int32 `S`, its position; `None` if rows are whole samples.
+            excluded: int64 `E x 2`, sample and position (or -1) of rows that were left out.
+            label: int64 `S`, label codes; `None` if each row has its sample's label.
+
+        Raises:
+            StoreError: a damaged shard, or no rows yet.
+        """
         folder = self.folder / self.manifest["layers"][layer]["folder"]
         parts = []
         for shard in self.manifest["shards"]:
@@ -61,22 +72,22 @@ class Store:
                 raise StoreError(f"{path} is not whole: {error}. Read the data again.") from None
             if len(part["values"]) != shard["rows"].get(layer, 0):
                 raise StoreError(
-                    f"{path} has {len(part['values']):,} rows and {MANIFEST} says "
-                    f"{shard['rows'].get(layer, 0):,}: they do not belong together."
+                    f"{path} has {len(part['values']):,} rows and {MANIFEST} lists "
+                    f"{shard['rows'].get(layer, 0):,}: they are not of the same store."
                 )
             parts.append(part)
-        full = [part for part in parts if len(part["values"])]
-        if not full:
+        nonempty = [part for part in parts if len(part["values"])]
+        if not nonempty:
             raise StoreError(f"{self.folder} holds no rows of layer {layer!r} yet.")
-        sample = np.concatenate([part["sample"] for part in full])
+        sample = np.concatenate([part["sample"] for part in nonempty])
         position = None
-        if all("position" in part for part in full):
-            position = np.concatenate([part["position"] for part in full])
+        if all("position" in part for part in nonempty):
+            position = np.concatenate([part["position"] for part in nonempty])
         label = None
-        if any("label" in part for part in full):
-            none = [np.full(len(part["values"]), -1) for part in full]
-            found = [part.get("label", no) for part, no in zip(full, none, strict=True)]
-            label = np.concatenate(found)
+        if any("label" in part for part in nonempty):
+            unlabelled = [np.full(len(part["values"]), -1) for part in nonempty]
+            pairs = zip(nonempty, unlabelled, strict=True)
+            label = np.concatenate([part.get("label", default) for part, default in pairs])
         keys = (sample,) if position is None else (position, sample)
         order = np.lexsort(keys)
         in_order = bool((order == np.arange(len(sample))).all())
@@ -84,10 +95,10 @@ class Store:
             sample = sample[order]
             position = None if position is None else position[order]
             label = None if label is None else label[order]
-        left = [part["excluded"] for part in parts if "excluded" in part]
-        excluded = np.concatenate(left) if left else np.zeros((0, 2), np.int64)
+        listed = [part["excluded"] for part in parts if "excluded" in part]
+        excluded = np.concatenate(listed) if listed else np.zeros((0, 2), np.int64)
         return (
-            Stored(full, None if in_order else order, self.manifest["dtype"]),
+            Stored(nonempty, None if in_order else order, self.manifest["dtype"]),
             sample,
             position,
             excluded,
@@ -95,24 +106,28 @@ class Store:
         )
 
     @cached_property
-    def faces(self) -> Faces:
-        """What the samples were."""
+    def previews(self) -> Previews:
+        """Labels, texts and images of the samples."""
         shards = self.manifest["shards"]
         files = [self.folder / "samples" / f"{s['first_batch']:08d}.parquet" for s in shards]
         columns = [set(s["columns"]) for s in shards if s["samples"]]
-        return Faces(files, set.intersection(*columns) if columns else set())
+        return Previews(files, set.intersection(*columns) if columns else set())
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a store; `None` where there is none."""
+    """The manifest of a store; `None` if the folder has none.
+
+    Raises:
+        StoreError: the manifest is damaged or of another format.
+    """
     path = folder / MANIFEST
     try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        kind = found.get("format")
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        kind = manifest.get("format")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, AttributeError) as error:
         raise StoreError(f"{path} is not a manifest of activations: {error}") from None
     if kind != FORMAT:
         raise StoreError(f"{path} is in the format {kind!r}; this version reads {FORMAT!r}.")
-    return found
+    return manifest

@@ -1,4 +1,4 @@
-"""Writes a store: shards that are whole or not there, and a manifest that lists them."""
+"""Writes a store: shards that are complete or absent, and the manifest that lists them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from urllib.parse import quote
 
 import numpy as np
 
-from neuronwidgets.activations.store.previews import FaceFile
-from neuronwidgets.activations.store.shards import ShardFile, StoreError, place_of
+from neuronwidgets.activations.store.previews import PreviewFile
+from neuronwidgets.activations.store.shards import ShardFile, StoreError, absolute_folder
 from neuronwidgets.activations.store.store import FORMAT, MANIFEST, read_manifest
 from neuronwidgets.core.tensorfile import write_whole
 
-MOST_BYTES = 1 << 28
-"""A shard is full when a layer's values in it are so large."""
-_OURS = re.compile(r"\.lock|.*\.part|layer-\d+.*|samples|state-\d+\.pickle")
-_UNDONE = ("batches", "samples", "labels")
+SHARD_BYTES = 1 << 28
+"""Bytes of one layer's values at which a shard is full: 256 MiB."""
+_STORE_FILES = re.compile(r"\.lock|.*\.part|layer-\d+.*|samples|state-\d+\.pickle")
+_REVERTED = ("batches", "samples", "labels")
+"""Entries of the manifest that go back when a partial shard is dropped."""
 WITHOUT_FIRST = "without_first"
-_MARKS = {
+"""Key of the layers whose first tokens were left out."""
+_FINGERPRINTS = {
     "weights": "the model's weights differ",
     "parts": "the model's modules or their settings differ",
     "labels": "the labels differ",
@@ -33,79 +35,86 @@ _MARKS = {
 
 
 class Shard:
-    """The files of one shard while it is in flight: one for each layer, one for the samples.
+    """The open files of one shard: one for each layer, one for the samples.
 
     Args:
-        folder: the store's.
+        folder: the store's folder.
         layers: the layers' names -> their folders in it.
-        dtype: what the files hold.
-        first: the number of its first batch, by which the files are called.
+        dtype: the dtype of the files.
+        first: the number of its first batch, which names the files.
+        max_bytes: bytes of one layer's values at which the shard is full.
     """
 
-    def __init__(self, folder: Path, layers: Mapping[str, str], dtype: str, first: int) -> None:
-        self._folder, self._first = folder, first
+    def __init__(
+        self,
+        folder: Path,
+        layers: Mapping[str, str],
+        dtype: str,
+        first: int,
+        max_bytes: int = SHARD_BYTES,
+    ) -> None:
+        self._folder, self._first, self._max_bytes = folder, first, max_bytes
         name = f"{first:08d}"
-        with said(folder):
+        with readable_errors(folder):
             self._files = {
-                layer: ShardFile(folder / place / f"{name}.safetensors", dtype)
-                for layer, place in layers.items()
+                layer: ShardFile(folder / layer_folder / f"{name}.safetensors", dtype)
+                for layer, layer_folder in layers.items()
             }
-            self._faces = FaceFile(folder / "samples" / f"{name}.parquet") if layers else None
+            self._previews = PreviewFile(folder / "samples" / f"{name}.parquet") if layers else None
         self.batches = self.samples = 0
 
     @property
     def full(self) -> bool:
-        """Whether it should be closed."""
-        return any(file.bytes >= MOST_BYTES for file in self._files.values())
+        """Whether a layer has reached `max_bytes`."""
+        return any(file.bytes >= self._max_bytes for file in self._files.values())
 
     def add(self, layer: str, values: np.ndarray, **columns: np.ndarray) -> None:
-        """`N` encoded rows of a layer (see `encode`), with int64 `sample`, int32 `position`."""
-        with said(self._folder):
+        """Add `N` encoded rows of a layer (see `encode`), with int64 `sample`, int32 `position`."""
+        with readable_errors(self._folder):
             self._files[layer].add(values, **columns)
 
-    def describe(self, sample: np.ndarray, **faces: Any) -> None:
-        """What the samples of a batch were (see `FaceFile.add`)."""
+    def describe(self, sample: np.ndarray, **previews: Any) -> None:
+        """Add the samples of a batch (see `PreviewFile.add`)."""
         self.batches, self.samples = self.batches + 1, self.samples + len(sample)
-        if self._faces is not None:
-            with said(self._folder):
-                self._faces.add(sample, **faces)
+        if self._previews is not None:
+            with readable_errors(self._folder):
+                self._previews.add(sample, **previews)
 
-    def finish(self, mark: str) -> dict[str, Any]:
-        """Give the files their names. Returns the shard's entry in the manifest; `mark` is that by
-        which its data are known again."""
-        with said(self._folder):
+    def finish(self, fingerprint: str) -> dict[str, Any]:
+        """Complete the files. Returns the shard's entry in the manifest, with its `fingerprint`."""
+        with readable_errors(self._folder):
             for file in self._files.values():
                 file.finish()
-            if self._faces is not None:
-                self._faces.finish()
+            if self._previews is not None:
+                self._previews.finish()
         return {
             "first_batch": self._first,
             "batches": self.batches,
             "samples": self.samples,
             "rows": {layer: file.rows for layer, file in self._files.items()},
-            "columns": sorted((self._faces and self._faces.columns) or ()),
-            "mark": mark,
+            "columns": sorted((self._previews and self._previews.columns) or ()),
+            "mark": fingerprint,
         }
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the files."""
         for file in self._files.values():
             file.discard()
-        if self._faces is not None:
-            self._faces.discard()
+        if self._previews is not None:
+            self._previews.discard()
 
 
 class Writer:
-    """One store that this process fills; no other can meanwhile.
+    """Fills one store, which is locked against other processes.
 
-    A shard becomes part of the store when the manifest names it, after its files are on the disk:
-    a process that dies loses what was in flight.
+    A shard is part of the store once the manifest lists it, after its files are on the disk. A
+    process that dies loses its open shard only.
 
     Args:
-        folder: empty, not there yet, or holding a store with the same `about`.
-        layers: their names; none if only a state is kept.
-        dtype: what the shards hold.
-        about: what was read and how, JSON; a store whose `about` differs is refused.
+        folder: empty, new, or a store with the same `about`.
+        layers: the layers' names; none if only a state is kept.
+        dtype: the dtype of the shards.
+        about: model, data and settings, as JSON. A store whose `about` differs is refused.
 
     Raises:
         StoreError: another store, other files, another process that writes here, no permission.
@@ -116,10 +125,10 @@ class Writer:
     ) -> None:
         from filelock import FileLock, Timeout
 
-        self.folder, self._dtype = place_of(folder), dtype
+        self.folder, self._dtype = absolute_folder(folder), dtype
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Opened here, it may be closed on a background capture's thread.
+            # A background capture closes the lock on another thread than this one.
             self._lock = FileLock(self.folder / ".lock", thread_local=False)
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -138,8 +147,8 @@ class Writer:
     def _opened(self, layers: list[str], about: dict[str, Any]) -> dict[str, Any]:
         manifest = read_manifest(self.folder)
         if manifest is None or not manifest["shards"]:
-            # A store of nothing is free, whatever it was to become.
-            others = {f.name for f in self.folder.iterdir() if not _OURS.fullmatch(f.name)}
+            # A store without shards may become any store.
+            others = {f.name for f in self.folder.iterdir() if not _STORE_FILES.fullmatch(f.name)}
             if others := others - {MANIFEST}:
                 raise StoreError(
                     f"{self.folder} holds other files ({', '.join(sorted(others)[:3])}) and no "
@@ -149,7 +158,9 @@ class Writer:
                 "format": FORMAT,
                 "complete": False,
                 "dtype": self._dtype,
-                "layers": {name: {"folder": _place(i, name)} for i, name in enumerate(layers)},
+                "layers": {
+                    name: {"folder": _layer_folder(i, name)} for i, name in enumerate(layers)
+                },
                 "about": about,
                 "labels": {"names": [], "order": "given"},
                 "batches": 0,
@@ -160,7 +171,7 @@ class Writer:
             return manifest
         self._listed = int(manifest["batches"])
         stored = dict(manifest["about"], dtype=manifest["dtype"], layer=[*manifest["layers"]])
-        # Found out while reading.
+        # Known only after reading has begun.
         stored.pop(WITHOUT_FIRST, None)
         wanted = dict(about, dtype=self._dtype, layer=layers)
         if differ := _differences(stored, wanted):
@@ -175,37 +186,39 @@ class Writer:
 
     @property
     def without_first(self) -> list[str]:
-        """The layers of which the texts' first tokens were left out."""
+        """The layers whose texts' first tokens were left out."""
         return list(self.manifest["about"].get(WITHOUT_FIRST, ()))
 
     @without_first.setter
     def without_first(self, layers: list[str]) -> None:
         self.manifest["about"].pop(WITHOUT_FIRST, None)
-        # Only where there are any: stores of earlier versions do not say.
+        # Written only if there are any, as earlier versions did.
         if layers:
             self.manifest["about"][WITHOUT_FIRST] = layers
 
     @property
     def batches(self) -> int:
-        """How many batches the store holds."""
+        """The number of batches in the store."""
         return int(self.manifest["batches"])
 
     @property
-    def places(self) -> dict[str, str]:
+    def layer_folders(self) -> dict[str, str]:
         """The layers' folders."""
         return {name: layer["folder"] for name, layer in self.manifest["layers"].items()}
 
     def begin(self) -> None:
-        """Rows are about to be written: a shard that was cut off is given up."""
-        # Until then it stays, since its files are written over.
+        """Drop the partial shard of a stopped capture from the manifest.
+
+        Call it before the first write, which overwrites the shard's files.
+        """
         if self.batches < self._listed:
-            with said(self.folder):
+            with readable_errors(self.folder):
                 self._write(self.manifest)
 
-    def shard(self) -> Shard:
-        """The next shard."""
+    def shard(self, max_bytes: int = SHARD_BYTES) -> Shard:
+        """Open the next shard."""
         self.begin()
-        return Shard(self.folder, self.places, self._dtype, self.batches)
+        return Shard(self.folder, self.layer_folders, self._dtype, self.batches, max_bytes)
 
     def commit(
         self,
@@ -215,26 +228,26 @@ class Writer:
         *,
         partial: bool = False,
     ) -> None:
-        """Make finished shards part of the store, at once.
+        """Make finished shards part of the store, in one write of the manifest.
 
         Args:
-            entries: what `Shard.finish` gave; the shards come in order.
-            labels: `names` of the codes so far; `order` is "given", or how to sort those that have
-                codes in the order in which they came: as "text" or "number".
-            state: what `state()` gives back.
-            partial: the last shard was cut off. It can be read, and the next `Writer` drops it, so
-                that the store ends as one that never was interrupted.
+            entries: results of `Shard.finish`, in order.
+            labels: `names` of the codes so far, and their `order`: "given", or "text" or "number"
+                to sort codes that are in order of appearance.
+            state: bytes that `state()` returns; `None` keeps the former ones.
+            partial: whether the last shard was cut off. It can be read, and the next `Writer`
+                drops it, so that the store ends like one that was never interrupted.
         """
         manifest, old = dict(self.manifest), self.manifest.get("state")
         manifest["shards"] = list(manifest["shards"])
         for entry in entries:
             if partial:
-                entry = entry | {"partial": {name: manifest[name] for name in _UNDONE}}
+                entry = entry | {"partial": {name: manifest[name] for name in _REVERTED}}
             manifest["batches"] += entry["batches"]
             manifest["samples"] += entry["samples"]
             manifest["shards"].append(entry)
         manifest["labels"] = labels
-        with said(self.folder, self.manifest["samples"]):
+        with readable_errors(self.folder, self.manifest["samples"]):
             if state is not None:
                 manifest["state"] = f"state-{manifest['batches']:08d}.pickle"
                 write_whole(self.folder / manifest["state"], state)
@@ -243,30 +256,30 @@ class Writer:
             (self.folder / old).unlink(missing_ok=True)
 
     def complete(self) -> None:
-        """Nothing more comes."""
+        """Mark the store as complete and delete what killed captures left."""
         if not self.manifest["complete"]:
-            with said(self.folder, self.manifest["samples"]):
+            with readable_errors(self.folder, self.manifest["samples"]):
                 self._sweep()
                 self._write({**self.manifest, "complete": True})
 
     def _sweep(self) -> None:
-        """Delete what killed captures left: states, and shards that ended elsewhere."""
+        """Delete files that killed captures left: states, and shards not in the manifest."""
         for path in self.folder.glob("state-*.pickle"):
             if path.name != self.manifest.get("state"):
                 path.unlink(missing_ok=True)
         listed = {f"{shard['first_batch']:08d}" for shard in self.manifest["shards"]}
-        for place in (*self.places.values(), "samples"):
-            for path in (self.folder / place).glob("[0-9]" * 8 + ".*"):
+        for subfolder in (*self.layer_folders.values(), "samples"):
+            for path in (self.folder / subfolder).glob("[0-9]" * 8 + ".*"):
                 if path.stem not in listed or path.suffix == ".part":
                     path.unlink(missing_ok=True)
 
     def state(self) -> bytes | None:
-        """What `commit` was given last."""
+        """The last state that `commit` got; `None` if there is none."""
         name = self.manifest.get("state")
         return None if name is None else (self.folder / name).read_bytes()
 
     def close(self) -> None:
-        """Let others write."""
+        """Release the lock."""
         self._lock.release()
 
     def _write(self, manifest: dict[str, Any]) -> None:
@@ -276,38 +289,45 @@ class Writer:
 
 
 @contextmanager
-def said(folder: Path, samples: int | None = None) -> Iterator[None]:
-    """What the operating system refuses, in words."""
+def readable_errors(folder: Path, samples: int | None = None) -> Iterator[None]:
+    """Turn an `OSError` into a `StoreError` that says what is safe and how to go on.
+
+    Args:
+        folder: the store's folder.
+        samples: the samples that are safe in it, if known.
+    """
     try:
         yield
     except OSError as error:
         if isinstance(error, StoreError):
             raise
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        what = "the disk is full" if full else f"{error.strerror or error}"
-        before = "What was" if samples is None else f"The {samples:,} samples that were"
+        reason = "the disk is full" if full else f"{error.strerror or error}"
+        safe = "What was written before is"
+        safe = safe if samples is None else f"The {samples:,} samples written before are"
         raise StoreError(
-            f"{folder} could not be written: {what}. {before} written before is safe in it; the "
-            "same call goes on from there when there is room."
+            f"{folder} could not be written: {reason}. {safe} safe in it. Make room and repeat the "
+            "call: it goes on from there."
         ) from error
 
 
-def _place(number: int, layer: str) -> str:
+def _layer_folder(number: int, layer: str) -> str:
+    """The name of a layer's folder."""
     readable = quote(layer, safe=" ")
     short = 0 < len(readable) < 100
     return f"layer-{number}-{readable}" if short else f"layer-{number}"
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """What differs, in words: names and numbers first, marks where nothing else tells."""
+    """The differences in words: of settings, else of fingerprints."""
     names = [n for n in sorted({*stored, *wanted}) if stored.get(n) != wanted.get(n)]
     plain = [
         f"{name.replace('_', ' ')} is {_short(stored.get(name))} there and "
         f"{_short(wanted.get(name))} here"
         for name in names
-        if name not in _MARKS
+        if name not in _FINGERPRINTS
     ]
-    return plain or [_MARKS[name] for name in names]
+    return plain or [_FINGERPRINTS[name] for name in names]
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What to keep of a layer while it is read: each collector sees every row once, and merges."""
+"""Collectors: summaries of a layer that see every row once and merge."""
 
 from neuronwidgets.capturing.collectors.coactivation import Coactivation as Coactivation
 from neuronwidgets.capturing.collectors.coactivation import Coactivations as Coactivations

@@ -1,4 +1,4 @@
-"""How often neurons are active together."""
+"""Counts how often neurons are active together."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Coactivations:
-    """Of how many rows two neurons are both active on.
+    """The numbers of rows on which pairs of neurons are active.
 
     Attributes:
-        together: int64 `D x D`, symmetric; its diagonal is `active`.
-        seen: all rows.
-        threshold: a neuron is active above it.
+        together: int64 `D x D`, symmetric, the rows on which both are active.
+        seen: the number of all rows.
+        threshold: the activation above which a neuron is active.
     """
 
     together: np.ndarray
@@ -35,16 +35,16 @@ class Coactivations:
 
     @property
     def jaccard(self) -> np.ndarray:
-        """float64 `D x D`: rows on which both are active, of those on which either is; NaN where
-        neither ever is."""
+        """float64 `D x D`: the rows on which both are active, as a share of those on which either
+        is; NaN for neurons that are never active."""
         active = self.active
         with np.errstate(invalid="ignore"):
             return self.together / (active[:, None] + active - self.together)
 
     @property
     def phi(self) -> np.ndarray:
-        """float64 `D x D`: Pearson's correlation of being active, -1 to 1; NaN where one of the two
-        is always or never active."""
+        """float64 `D x D`: Pearson's correlation of being active, -1 to 1; NaN if one of the two is
+        always or never active."""
         share = self.active / max(self.seen, 1)
         spread = np.sqrt(share * (1 - share))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -75,10 +75,10 @@ class Coactivations:
 
 
 class Coactivation(Collector):
-    """On how many rows every two neurons are above a threshold together.
+    """The number of rows on which each pair of neurons is above a threshold.
 
-    Exact: each product of at most a few million rows of zeros and ones is whole in float32 (to
-    2^24), and products add up in int64. NaN counts as not active. Memory: `8 D^2` bytes.
+    Counts are exact: products of at most a few million rows of zeros and ones are whole numbers
+    below 2^24 in float32, and are summed in int64. NaN counts as not active. Memory: `8 D^2` bytes.
     """
 
     _settings = ("threshold",)
@@ -86,7 +86,7 @@ class Coactivation(Collector):
     def __init__(self, threshold: float = 0.0) -> None:
         self.threshold = float(threshold)
         if np.isnan(self.threshold):
-            raise ValueError("threshold=nan; a number is needed.")
+            raise ValueError("threshold must be a number, got nan.")
         self.seen = 0
 
     def _start(self, neurons: int, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""A batch's rows, and what every collector of them can do."""
+"""A batch's rows, and the base class of all collectors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
-from neuronwidgets.models.fingerprint import Mark
+from neuronwidgets.models.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 POSITIONS = 1 << 24
+"""Positions that a sample may have: 24 bits of a row's key. The sample takes the other 39."""
 EMPTY = (1 << 63) - 1
-"""The place of no row: after every other."""
+"""The key of no row. It sorts after all others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +28,14 @@ class Chunk:
     """`N` rows of a layer of `D` neurons: one batch, without its padding.
 
     Attributes:
-        rows: `N x D` on the model's device; floats of any width, kept as float32.
-        sample: int64 `N`, each row's text or image, counted over the whole data from 0.
-        position: int64 `N`, its token or map position from 0 (less than 2^24); `None` where a row
-            is a whole sample. `(sample, position)` comes once in the data.
+        rows: `N x D` on the model's device; floats, converted to float32.
+        sample: int64 `N`, the index of each row's text or image in the data.
+        position: int64 `N`, each row's token or map position, from 0 and less than 2^24; `None`
+            for whole samples. Each `(sample, position)` occurs once in the data.
         label: int64 `N`, codes from 0, -1 for unlabelled; or `None`.
 
     Raises:
-        ValueError: rows that are not a matrix of floats, or columns of another length.
+        ValueError: `rows` is no matrix of floats, or a column has another length.
     """
 
     rows: torch.Tensor
@@ -45,8 +46,8 @@ class Chunk:
     def __post_init__(self) -> None:
         if self.rows.ndim != 2 or not self.rows.is_floating_point():
             raise ValueError(
-                f"rows is {self.rows.dtype} of shape {tuple(self.rows.shape)}: floats, rows x "
-                "neurons, are needed."
+                f"rows must be floats, rows x neurons, got {self.rows.dtype} of shape "
+                f"{tuple(self.rows.shape)}."
             )
         object.__setattr__(self, "rows", self.rows.detach().float())
         for name in ("sample", "position", "label"):
@@ -55,8 +56,8 @@ class Chunk:
                 continue
             if column.shape != (len(self),) or column.is_floating_point():
                 raise ValueError(
-                    f"{name} is {column.dtype} of shape {tuple(column.shape)}: one whole number "
-                    f"for each of the {len(self)} rows is needed."
+                    f"{name} must have one whole number for each of the {len(self)} rows, got "
+                    f"{column.dtype} of shape {tuple(column.shape)}."
                 )
             object.__setattr__(self, name, column.to(self.rows.device, torch.int64))
 
@@ -64,18 +65,20 @@ class Chunk:
         return len(self.rows)
 
     @property
-    def place(self) -> torch.Tensor:
-        """Sample and position as one number that sorts by sample, then position: int64 `N`."""
+    def key(self) -> torch.Tensor:
+        """Sample and position in one number: int64 `N`. It sorts by sample, then position."""
         start = self.sample * POSITIONS
         return start if self.position is None else start + self.position
 
     def to(self, device: torch.device | str) -> Chunk:
-        """The same rows on another device."""
+        """The chunk on another device."""
         return self._each(lambda column: column.to(device))
 
     def parts(self, values: int = 1 << 22) -> Iterator[Chunk]:
-        """The chunk in pieces of about so many values, so that scratch space stays small; nothing
-        for an empty chunk."""
+        """Split the chunk into parts of about this many values, which bounds scratch memory.
+
+        An empty chunk has no parts.
+        """
         step = max(1, values // max(1, self.rows.shape[1]))
         for start in range(0, len(self), step):
             yield self._each(operator.itemgetter(slice(start, start + step)))
@@ -87,10 +90,10 @@ class Chunk:
 
 
 class Collector(ABC):
-    """What to keep of a layer's rows. It sees each row once and never more than one batch at once.
+    """A summary of a layer's rows. It sees each row once, one batch at a time.
 
-    A collector of your own has three methods. State that starts as a plain 0 needs no setting up,
-    and tensors that are attributes follow to another process (pickled on the CPU; `to` moves them):
+    A collector of your own has three methods. State that starts as 0 may be a class attribute.
+    Tensors that are attributes move between devices (`to`) and processes (pickled on the CPU):
 
         class Active(Collector):
             above, seen = 0, 0
@@ -105,39 +108,43 @@ class Collector(ABC):
             def result(self):
                 return (self.above.cpu() / self.seen).numpy()
 
-    One collector collects one layer. Chunks come in any order and of any size, some of them empty.
+    One collector collects one layer. Chunks come in any order and size, and may be empty.
     """
 
     neurons: int | None = None
-    """`D`, once a chunk has been seen."""
+    """`D`; `None` before the first chunk."""
     positioned: bool = False
-    """Whether rows have positions in their sample."""
+    """Whether rows are tokens or map positions, not whole samples."""
     _settings: ClassVar[tuple[str, ...]] = ()
-    """The attributes in which two collectors must agree to merge."""
+    """Attributes that must be equal in collectors that merge."""
+    # Stores hold pickled collectors: the names of their attributes are part of the format.
 
     @abstractmethod
     def add(self, chunk: Chunk) -> None:
-        """Take in one batch. Its rows may change afterwards: copy what is kept."""
+        """Add one batch. Its rows may change afterwards: copy what you keep."""
 
     @abstractmethod
     def merge(self, other: Self) -> None:
-        """Take in what `other` saw (other rows of the same layer). `other` stays as it is."""
+        """Add the rows that `other` saw, other rows of the same layer. `other` does not change."""
 
     @abstractmethod
     def result(self) -> Any:
-        """What was found so far, as NumPy arrays. More rows may follow."""
+        """The result so far, as NumPy arrays. More rows may follow."""
 
     def described(self) -> str:
-        """What was asked for: its kind and settings; a mark of those that are not plain."""
-        plain = (bool, int, float, str)
-        given = {n: v for n, v in vars(self).items() if n[0] != "_" and isinstance(v, plain)}
-        said = [f"{n}={v!r}" for n, v in given.items()]
-        if others := {n: v for n, v in vars(self).items() if n not in given and v is not None}:
-            said.append(f"others={Mark().add(others).hex()[:8]}")
-        return f"{type(self).__qualname__}({', '.join(said)})"
+        """The class and its settings, by which a store compares collectors.
+
+        Settings that are no number, string or bool are described by a fingerprint.
+        """
+        plain_types = (bool, int, float, str)
+        plain = {n: v for n, v in vars(self).items() if n[0] != "_" and isinstance(v, plain_types)}
+        settings = [f"{n}={v!r}" for n, v in plain.items()]
+        if others := {n: v for n, v in vars(self).items() if n not in plain and v is not None}:
+            settings.append(f"others={Fingerprint().add(others).hex()[:8]}")
+        return f"{type(self).__qualname__}({', '.join(settings)})"
 
     def to(self, device: torch.device | str) -> None:
-        """Move the state, and make it writable if it is from `torch.inference_mode`."""
+        """Move the state to a device. Inference tensors become ordinary, writable ones."""
         for name, value in vars(self).items():
             if isinstance(value, torch.Tensor):
                 value = value.to(device)
@@ -149,10 +156,14 @@ class Collector(ABC):
         return {n: v.cpu() if isinstance(v, torch.Tensor) else v for n, v in state}
 
     def _start(self, neurons: int, device: torch.device) -> None:  # noqa: B027
-        """Make the state for a layer, when its first chunk comes."""
+        """Create the state, when the first chunk comes."""
 
     def _admit(self, chunk: Chunk) -> Chunk:
-        """`chunk` where the state is, refused if it is of another layer than those before."""
+        """Check a chunk against those before, and bring chunk and state to one device.
+
+        Raises:
+            ValueError: a chunk of another layer.
+        """
         # Apple's GPUs have no float64.
         chunk = chunk.to("cpu") if chunk.rows.device.type == "mps" else chunk
         neurons, positioned = chunk.rows.shape[1], chunk.position is not None
@@ -164,14 +175,19 @@ class Collector(ABC):
         return chunk
 
     def _peer(self, other: Self) -> Self | None:
-        """`other` where the state is, or `None` if nothing is left to merge."""
+        """A copy of `other` on this device, to merge; `None` if nothing is left to merge.
+
+        Raises:
+            TypeError: another kind of collector.
+            ValueError: other settings, or another layer.
+        """
         if type(other) is not type(self):
             mine, its = type(self).__name__, type(other).__name__
-            raise TypeError(f"{its} does not merge into {mine}: both must be of one kind.")
+            raise TypeError(f"only a {mine} merges into a {mine}, got a {its}.")
         for name in self._settings:
             mine, its = getattr(self, name), getattr(other, name)
             if mine != its:
-                raise ValueError(f"{name} is {mine} here and {its} in the other: they must agree.")
+                raise ValueError(f"{name} must be equal to merge, got {mine} here, {its} there.")
         if other.neurons is None:
             return None
         other = copy.deepcopy(other)
@@ -187,16 +203,16 @@ class Collector(ABC):
     def _require(self, neurons: int | None, positioned: bool, what: str) -> None:
         if neurons != self.neurons:
             raise ValueError(
-                f"{what} has {neurons} neurons and the rows before had {self.neurons}: one "
+                f"{what} must have {self.neurons} neurons, as the rows before, got {neurons}: one "
                 "collector collects one layer."
             )
         if positioned != self.positioned:
             has, had = ("has", "none") if positioned else ("has no", "some")
             raise ValueError(f"{what} {has} positions and the rows before had {had}.")
 
-    def _columns(self, place: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-        """Places -> sample and position, int64; both -1 for the place of no row."""
-        packed = place.cpu().numpy()
+    def _columns(self, key: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+        """The samples and positions of keys: int64 each, -1 for `EMPTY`."""
+        packed = key.cpu().numpy()
         none = packed == EMPTY
         sample = np.where(none, -1, packed >> 24)
         return sample, np.where(none, -1, packed & (POSITIONS - 1)) if self.positioned else None

@@ -1,4 +1,4 @@
-"""The distribution of every neuron, in one pass and without knowing its range."""
+"""A histogram of every neuron, in one pass and without a known range."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from neuronwidgets.core.checks import integer
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_FINEST = -100
-"""No bin is narrower than 2^-100."""
+_MIN_EXPONENT = -100
+"""Exponent of the narrowest bin: 2^-100 keeps all edges normal numbers in float32."""
 
 
 @dataclass(frozen=True, eq=False)
 class Histograms:
-    """Histograms of `D` neurons, each in its own `B` equal bins.
+    """Histograms of `D` neurons, each with `B` equal bins of its own.
 
     Attributes:
         counts: int64 `D x B`.
-        start, width: float64 `D`, where the first bin begins and how wide each bin is; a value at
-            the edge of two bins is in the upper one.
+        start, width: float64 `D`, the lower edge of the first bin and the width of all bins. A
+            value at an edge is in the upper bin.
         least, most: float64 `D`, the smallest and largest value; NaN without values.
-        excluded: int64 `D`, values left out because they were NaN or infinite.
+        excluded: int64 `D`, the number of NaN and infinite values, which are left out.
     """
 
     counts: np.ndarray
@@ -39,38 +39,38 @@ class Histograms:
 
     @property
     def edges(self) -> np.ndarray:
-        """float64 `D x (B + 1)`."""
+        """float64 `D x (B + 1)`: the edges of the bins."""
         bins = np.arange(self.counts.shape[1] + 1)
         return self.start[:, None] + bins * self.width[:, None]
 
     @property
     def densities(self) -> np.ndarray:
-        """float64 `D x B`: each neuron's integrate to 1 over its bins; NaN without values."""
+        """float64 `D x B`: densities, which integrate to 1 for each neuron; NaN without values."""
         total = self.counts.sum(1)
         with np.errstate(invalid="ignore"):
             return self.counts / (total * self.width)[:, None]
 
     def quantile(self, q: Any) -> np.ndarray:
-        """The smallest value of which at least a share `q` is no larger: float64 `D`, or `D x Q`
-        for `Q` shares. It is at most one bin's width off what
-        `np.quantile(values, q, method="inverted_cdf")` finds, and exact at 0 and 1; NaN without
-        values.
+        """The `q` quantile of each neuron: float64 `D`, or `D x Q` for `Q` shares.
+
+        It differs by at most one bin's width from `np.quantile(values, q, method="inverted_cdf")`
+        and is exact at 0 and 1. NaN without values.
 
         Raises:
             ValueError: a share outside 0 to 1.
         """
         shares = np.atleast_1d(np.asarray(q, np.float64))
         if not ((shares >= 0) & (shares <= 1)).all():
-            raise ValueError(f"q={q!r}; shares from 0 to 1 are needed.")
+            raise ValueError(f"q must be a share from 0 to 1, or several, got {q!r}.")
         total = self.counts.sum(1)[:, None]
-        # Which of the sorted values it is, from 1.
+        # The rank among the sorted values, from 1.
         rank = np.clip(np.ceil(shares * total), 1, np.maximum(total, 1))
-        upto = self.counts.cumsum(1)
-        found = np.stack([(upto >= one[:, None]).argmax(1) for one in rank.T], axis=1)
-        inside = np.take_along_axis(self.counts, found, 1)
-        before = np.take_along_axis(upto, found, 1) - inside
-        part = (rank - before - 0.5) / np.maximum(inside, 1)
-        values = self.start[:, None] + (found + part) * self.width[:, None]
+        cumulative = self.counts.cumsum(1)
+        bin_index = np.stack([(cumulative >= one[:, None]).argmax(1) for one in rank.T], axis=1)
+        inside = np.take_along_axis(self.counts, bin_index, 1)
+        before = np.take_along_axis(cumulative, bin_index, 1) - inside
+        fraction = (rank - before - 0.5) / np.maximum(inside, 1)
+        values = self.start[:, None] + (bin_index + fraction) * self.width[:, None]
         values = np.clip(values, self.least[:, None], self.most[:, None])
         values = np.where(rank <= 1, self.least[:, None], values)
         values = np.where(rank >= total, self.most[:, None], values)
@@ -81,31 +81,31 @@ class Histograms:
         (the bin's edges), `count`, `density`."""
         import pandas as pd
 
-        neuron, place = np.nonzero(self.counts)
-        low = self.start[neuron] + place * self.width[neuron]
+        neuron, bin_index = np.nonzero(self.counts)
+        low = self.start[neuron] + bin_index * self.width[neuron]
         return pd.DataFrame(
             {
                 "neuron": neuron,
                 "low": low,
                 "high": low + self.width[neuron],
-                "count": self.counts[neuron, place],
-                "density": self.densities[neuron, place],
+                "count": self.counts[neuron, bin_index],
+                "density": self.densities[neuron, bin_index],
             }
         )
 
 
 class Histogram(Collector):
-    """A histogram of every neuron, of which the range need not be known.
+    """A histogram of every neuron, without a known range.
 
-    A neuron's bins are `2^e` wide and begin at whole multiples of that; `e` is the least with which
-    `bins` of them hold all values so far. When one falls outside, bins are joined in pairs (and
-    pairs of pairs), which moves no count to a wrong bin: so the counts are exact, and the same for
-    every order and every way of merging. The price is at most a factor of two in width:
+    A neuron's bins are `2^e` wide and begin at multiples of `2^e`, with the least `e` for which
+    `bins` bins hold all values so far. If a value falls outside, neighbouring bins are merged in
+    pairs, as often as necessary. No count moves to a wrong bin, so that counts are exact and
+    independent of the order of rows and of merging. Bins may so be twice as wide as necessary:
 
         width <= max(2 (most - least) / (bins - 1), 2^-23 max|value|, 2^-100),
 
-    of which the second is the resolution of float32 itself. (A negative value within 2^-149 widths
-    of 0 may count in the bin above 0.) NaN and infinite values are left out and counted. Memory:
+    where the second term is the resolution of float32. A negative value within 2^-149 widths of 0
+    may count in the bin above 0. NaN and infinite values are left out and counted. Memory:
     `8 bins D` bytes.
 
     Args:
@@ -164,18 +164,18 @@ class Histogram(Collector):
             low = rows.masked_fill(~finite, torch.inf).amin(0)
             self._widen(low, rows.masked_fill(~finite, -torch.inf).amax(0))
             rows = rows.masked_fill(~finite, 0)
-        # One more place for what is excluded.
-        places = self.bins + 1
-        neuron = torch.arange(rows.shape[1], device=rows.device) * places
+        # The last bin of each neuron is for excluded values.
+        width = self.bins + 1
+        neuron = torch.arange(rows.shape[1], device=rows.device) * width
         bins = (rows * power(-self._exponent).float()).floor_().long().add_(neuron - self._first)
         if finite is not None:
             bins = torch.where(finite, bins, neuron + self.bins)
-        found = torch.bincount(bins.flatten(), minlength=rows.shape[1] * places).view(-1, places)
-        self._counts += found[:, :-1]
-        self._excluded += found[:, -1]
+        counts = torch.bincount(bins.flatten(), minlength=rows.shape[1] * width).view(-1, width)
+        self._counts += counts[:, :-1]
+        self._excluded += counts[:, -1]
 
     def _widen(self, least: torch.Tensor, most: torch.Tensor) -> None:
-        """Make room for values from `least` to `most` (`D` each; none where least > most)."""
+        """Widen the bins to hold values from `least` to `most` (`D` each; none if least > most)."""
         least, most = torch.minimum(self._least, least), torch.maximum(self._most, most)
         if torch.equal(least, self._least) and torch.equal(most, self._most):
             return
@@ -185,22 +185,25 @@ class Histogram(Collector):
             # A shift to the right is the floor of a division by a power of two.
             old = self._first[:, None] + torch.arange(self.bins, device=first.device)
             new = (old >> (exponent - self._exponent).clamp(max=62)[:, None]) - first[:, None]
-            new.clamp_(0, self.bins - 1)  # where nothing was counted
+            new.clamp_(0, self.bins - 1)  # only empty bins can be outside
             self._counts = torch.zeros_like(self._counts).scatter_add_(1, new, self._counts)
         self._exponent, self._first = exponent, first
 
 
 def grid(least: torch.Tensor, most: torch.Tensor, bins: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The finest grid for values from `least` to `most`: `bins` bins of width `2^e`, from its
-    `first` multiple on. Returns `e` and `first`, int64 `D`. It never gets finer as values come."""
+    """The finest grid of `bins` bins that holds values from `least` to `most` (`D` each).
+
+    Returns int64 `D` each: `e`, for bins of width `2^e`, and `first`, the multiple of `2^e` where
+    they begin. A wider range never has a finer grid.
+    """
     none = least > most
     low, high = (value.masked_fill(none, 0).double() for value in (least, most))
     span = (high - low) / bins
     size = torch.maximum(low.abs(), high.abs())
-    exponent = torch.where(span > 0, exponent_of(span), _FINEST)
+    exponent = torch.where(span > 0, exponent_of(span), _MIN_EXPONENT)
     # 24 bits hold a float32.
-    exponent = exponent.maximum(exponent_of(size) - 24).clamp(min=_FINEST)
-    exponent = torch.where(size > 0, exponent, _FINEST)
+    exponent = exponent.maximum(exponent_of(size) - 24).clamp(min=_MIN_EXPONENT)
+    exponent = torch.where(size > 0, exponent, _MIN_EXPONENT)
     first, last = ((value / power(exponent)).floor() for value in (low, high))
     exponent = exponent + (last - first >= bins)
     return exponent, (low / power(exponent)).floor().long()

@@ -20,14 +20,14 @@ class MomentTable:
     """Statistics of `D` neurons: arrays of shape `D`, or of `C x D` for `C` labels.
 
     Attributes:
-        count: int64, the values that the rest is from.
-        mean, variance: float64; the population's variance. NaN without values.
-        skewness, kurtosis: float64; a normal distribution has 0 and 3. NaN where values do not
-            vary.
+        count: int64, the number of values that the statistics are from.
+        mean, variance: float64; the population variance. NaN without values.
+        skewness, kurtosis: float64; 0 and 3 for a normal distribution. NaN for constant values.
         least, most: float64, the smallest and largest value; NaN without values.
         active: float64, the share of values above 0.
-        excluded: int64, values left out because they were NaN or infinite.
-        labels: the same for each label code (`C x D`), if asked for; unlabelled rows are in none.
+        excluded: int64, the number of NaN and infinite values, which are left out.
+        labels: the same for each label code (`C x D`), if asked for. Unlabelled rows count in
+            none.
     """
 
     count: np.ndarray
@@ -43,12 +43,15 @@ class MomentTable:
 
     @property
     def std(self) -> np.ndarray:
-        """The population's standard deviation."""
+        """The population standard deviation."""
         return np.sqrt(self.variance)
 
     def to_frame(self) -> Any:
-        """A `pandas.DataFrame`, a row per neuron; with labels, a row per label code and neuron, and
-        those of all rows together first, with label -1."""
+        """A `pandas.DataFrame`, a row per neuron.
+
+        With labels, a row per label code and neuron; the statistics of all rows come first, with
+        label -1.
+        """
         import pandas as pd
 
         shape = (-1, self.mean.shape[-1])
@@ -68,13 +71,13 @@ class MomentTable:
 class Moments(Collector):
     """Count, mean, variance, skewness, kurtosis, extremes and share of active values.
 
-    Each batch's central moments are taken in float64 about its own mean and merged by the pairwise
-    formulas of Chan, Golub and LeVeque (1979) and Pébay (SAND2008-6212), so that a mean far from 0
-    costs no digits: the first four moments are those of `scipy.stats` on float64 to about 1e-9,
-    whatever the batches. NaN and infinite values are left out and counted.
+    Each batch's central moments are computed in float64 about its own mean and merged by the
+    pairwise formulas of Chan, Golub and LeVeque (1979) and Pébay (SAND2008-6212). A mean far from
+    0 so costs no precision: the first four moments equal those of `scipy.stats` on float64 to
+    about 1e-9, for any batches. NaN and infinite values are left out and counted.
 
     Args:
-        by_label: also for each label code. Memory: 72 bytes per neuron and label.
+        by_label: also compute them for each label code. Memory: 72 bytes per neuron and label.
     """
 
     _settings = ("by_label",)
@@ -83,14 +86,14 @@ class Moments(Collector):
         self.by_label = by_label
 
     def _start(self, neurons: int, device: torch.device) -> None:
-        # By label, group 0 is of unlabelled rows and group 1 of label 0.
-        self._sums = nothing(1, neurons, device)
+        # With `by_label`, group 0 holds unlabelled rows and group 1 label 0.
+        self._sums = empty_sums(1, neurons, device)
 
     def add(self, chunk: Chunk) -> None:
         if self.by_label and chunk.label is None:
-            raise ValueError("Moments(by_label=True) needs labels, and these rows have none.")
+            raise ValueError("Moments(by_label=True) needs labels, got rows without labels.")
         chunk = self._admit(chunk)
-        # On a CPU three times as fast while a part in float64 stays in the cache.
+        # On a CPU, parts whose float64 copy fits in the cache are three times as fast.
         for part in chunk.parts(1 << 18 if chunk.rows.device.type == "cpu" else 1 << 22):
             self._add(part)
 
@@ -98,7 +101,7 @@ class Moments(Collector):
         peer = self._peer(other)
         if peer is not None:
             groups = torch.arange(peer._sums.shape[1], device=peer._sums.device)
-            self._put(groups, peer._sums)
+            self._add_sums(groups, peer._sums)
 
     def result(self) -> MomentTable:
         if self.neurons is None:
@@ -114,35 +117,38 @@ class Moments(Collector):
         groups, member = torch.unique(group, return_inverse=True)
         if int(groups[0]) < 0:
             raise ValueError(
-                f"label code {int(groups[0]) - 1}; codes start at 0, -1 is unlabelled."
+                f"label codes must be 0 or more, or -1 for unlabelled, got {int(groups[0]) - 1}."
             )
-        self._put(groups, summarise(chunk.rows, member, len(groups)))
+        self._add_sums(groups, summarise(chunk.rows, member, len(groups)))
 
-    def _put(self, groups: torch.Tensor, sums: torch.Tensor) -> None:
+    def _add_sums(self, groups: torch.Tensor, sums: torch.Tensor) -> None:
         short = int(groups.amax()) + 1 - self._sums.shape[1]
         if short > 0:
-            more = nothing(short, self._sums.shape[2], self._sums.device)
+            more = empty_sums(short, self._sums.shape[2], self._sums.device)
             self._sums = torch.cat([self._sums, more], 1)
         self._sums[:, groups] = combine(self._sums[:, groups], sums)
 
 
-def nothing(groups: int, neurons: int, device: torch.device) -> torch.Tensor:
-    """The sums of no rows: float64 `9 x G x D`. They are: count, mean, sums of the 2nd, 3rd and 4th
-    powers of the differences from the mean, least, most, number above 0, number excluded."""
+def empty_sums(groups: int, neurons: int, device: torch.device) -> torch.Tensor:
+    """The sums of no rows: float64 `9 x G x D`.
+
+    The nine are: count, mean, the sums of the 2nd, 3rd and 4th powers of the differences from the
+    mean, least, most, number above 0, number excluded.
+    """
     sums = torch.zeros(9, groups, neurons, dtype=torch.float64, device=device)
     sums[5], sums[6] = torch.inf, -torch.inf
     return sums
 
 
 def summarise(rows: torch.Tensor, member: torch.Tensor, groups: int) -> torch.Tensor:
-    """The sums (as in `nothing`) of `N x D` rows, of which each is in one of `G` groups."""
+    """The sums (see `empty_sums`) of `N x D` rows. `member` (int64 `N`) is each row's group."""
     shape = (groups, rows.shape[1])
     finite = None if bool(rows.sum().isfinite()) else rows.isfinite()
     wide = rows.double() if finite is None else rows.double().masked_fill_(~finite, 0)
     share = (member == torch.arange(groups, device=rows.device)[:, None]).double()
 
     def total(values: torch.Tensor) -> torch.Tensor:
-        # A product and not `index_add`, whose order on a GPU, and so whose rounding, varies.
+        # Not `index_add`: its order, and so its rounding, varies on a GPU.
         return (
             values.sum(0, keepdim=True, dtype=share.dtype)
             if groups == 1
@@ -171,12 +177,12 @@ def summarise(rows: torch.Tensor, member: torch.Tensor, groups: int) -> torch.Te
 
 
 def combine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The sums (as in `nothing`) of two sets of rows together."""
+    """The sums (see `empty_sums`) of the union of two sets of rows."""
     n_a, mean_a, second_a, third_a, fourth_a = a[:5]
     n_b, mean_b, second_b, third_b, fourth_b = b[:5]
     count = n_a + n_b
     n = count.clamp(min=1)
-    # Shares, not products of counts, which lose digits from 2^53 on.
+    # Shares: products of counts lose precision from 2^53 on.
     p, q, gap = n_a / n, n_b / n, mean_b - mean_a
     second = second_a + second_b + gap**2 * n_a * q
     third = third_a + third_b + gap**3 * n_a * q * (p - q) + 3 * gap * (p * second_b - q * second_a)
@@ -194,18 +200,18 @@ def combine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def table(sums: torch.Tensor, labels: MomentTable | None = None) -> MomentTable:
-    """Sums (as in `nothing`) -> the statistics."""
+    """The statistics of sums (see `empty_sums`)."""
     count, mean, second, third, fourth, least, most, active, excluded = sums.cpu().numpy()
-    some = count > 0
-    # Rounding is no variation.
-    flat = ~(least < most)
+    has_values = count > 0
+    # Rounding leaves constant neurons a tiny variance: treat them as constant.
+    constant = ~(least < most)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.where(flat, 0.0, second / count)
-        skewness = np.where(flat, np.nan, third / count / variance**1.5)
-        kurtosis = np.where(flat, np.nan, fourth / count / variance**2)
+        variance = np.where(constant, 0.0, second / count)
+        skewness = np.where(constant, np.nan, third / count / variance**1.5)
+        kurtosis = np.where(constant, np.nan, fourth / count / variance**2)
         share = active / count
     mean, variance, skewness, kurtosis, least, most, share = np.where(
-        some, (mean, variance, skewness, kurtosis, least, most, share), np.nan
+        has_values, (mean, variance, skewness, kurtosis, least, most, share), np.nan
     )
     return MomentTable(
         count.astype(np.int64),

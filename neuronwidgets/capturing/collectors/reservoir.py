@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Reservoir(Collector):
-    """A uniform sample of `size` rows without replacement (all rows, while there are fewer).
+    """A uniform sample of `size` rows without replacement; all rows while there are fewer.
 
-    A row's priority is a hash of seed, sample and position, and the smallest priorities stay
-    (bottom-k sampling; Cohen and Kaplan, PODC 2007): so the same data give the same rows, whatever
-    the batches, the order and the number of workers, and two layers read on the same data keep the
-    same rows. Memory: `4 size D` bytes, taken at the first chunk.
+    A row's priority is a hash of seed, sample and position, and the rows with the smallest
+    priorities are kept (bottom-k sampling; Cohen and Kaplan, PODC 2007). The same data so give the
+    same rows for any batches, order and number of workers, and for all layers. Memory:
+    `4 size D` bytes, allocated at the first chunk.
     """
 
     _settings = ("size", "seed")
@@ -39,7 +39,7 @@ class Reservoir(Collector):
     def add(self, chunk: Chunk) -> None:
         chunk = self._admit(chunk)
         label = torch.full_like(chunk.sample, -1) if chunk.label is None else chunk.label
-        self._offer(chunk.rows, chunk.place, priority(chunk.place, self.seed), label)
+        self._offer(chunk.rows, chunk.key, priority(chunk.key, self.seed), label)
         self.seen += len(chunk)
 
     def merge(self, other: Self) -> None:
@@ -59,32 +59,32 @@ class Reservoir(Collector):
     def _offer(
         self,
         rows: torch.Tensor,
-        place: torch.Tensor,
+        key: torch.Tensor,
         priority: torch.Tensor,
         label: torch.Tensor,
     ) -> None:
-        """Let rows in that come before those that are kept, in their stead."""
-        both = torch.cat([self._priority, priority])
-        chosen = both.topk(self.size, largest=False, sorted=False).indices
+        """Replace kept rows by rows of smaller priority."""
+        all_priorities = torch.cat([self._priority, priority])
+        chosen = all_priorities.topk(self.size, largest=False, sorted=False).indices
         entering = chosen[chosen >= self.size] - self.size
-        stays = torch.zeros(len(both), dtype=torch.bool, device=both.device)
-        stays[chosen] = True
-        free = (~stays[: self.size]).nonzero()[:, 0]
+        kept = torch.zeros(len(all_priorities), dtype=torch.bool, device=priority.device)
+        kept[chosen] = True
+        free = (~kept[: self.size]).nonzero()[:, 0]
         self._rows[free] = rows[entering]
-        self._place[free] = place[entering]
+        self._place[free] = key[entering]
         self._priority[free] = priority[entering]
         self._label[free] = label[entering]
 
 
-def priority(place: torch.Tensor, seed: int) -> torch.Tensor:
-    """A hash of places (int64 `N`) and the seed that no two places share: int64 `N`."""
-    start = mixed(torch.tensor(seed % (1 << 63), device=place.device))
-    return mixed(mixed(place) + start)
+def priority(key: torch.Tensor, seed: int) -> torch.Tensor:
+    """A hash of keys and the seed, without collisions between keys: int64 `N` of int64 `N`."""
+    start = mixed(torch.tensor(seed % (1 << 63), device=key.device))
+    return mixed(mixed(key) + start)
 
 
 def mixed(bits: torch.Tensor) -> torch.Tensor:
-    """SplitMix64's step and finalizer (Steele, Lea and Flood, OOPSLA 2014) on 64-bit words that
-    wrap around: one to one."""
+    """SplitMix64's step and finalizer (Steele, Lea and Flood, OOPSLA 2014) on wrapping 64-bit
+    words, a bijection."""
     bits = bits + _signed(0x9E3779B97F4A7C15)
     bits = (bits ^ _right(bits, 30)) * _signed(0xBF58476D1CE4E5B9)
     bits = (bits ^ _right(bits, 27)) * _signed(0x94D049BB133111EB)
@@ -92,9 +92,10 @@ def mixed(bits: torch.Tensor) -> torch.Tensor:
 
 
 def _right(bits: torch.Tensor, by: int) -> torch.Tensor:
-    """A shift to the right that brings in zeros."""
+    """A logical shift to the right."""
     return (bits >> by) & ((1 << (64 - by)) - 1)
 
 
 def _signed(word: int) -> int:
+    """An unsigned 64-bit word above 2^63 as a signed one."""
     return word - (1 << 64)

@@ -21,9 +21,9 @@ class KeptRows:
     Attributes:
         values: float32 `N x D`.
         sample: int64 `N`, the text or image of each.
-        position: int64 `N`, its token or map position; `None` where rows are whole samples.
-        label: int64 `N`, its label's code, -1 where it has none.
-        seen: how many rows these are from.
+        position: int64 `N`, the token or map position of each; `None` for whole samples.
+        label: int64 `N`, label codes, -1 for unlabelled.
+        seen: the number of rows that they were chosen from.
     """
 
     values: np.ndarray
@@ -41,9 +41,9 @@ class Rows(Collector):
 
     def add(self, chunk: Chunk) -> None:
         chunk = self._admit(chunk)
-        rows, place = chunk.rows.cpu().numpy(), chunk.place.cpu().numpy()
+        rows, key = chunk.rows.cpu().numpy(), chunk.key.cpu().numpy()
         label = np.full(len(rows), -1) if chunk.label is None else chunk.label.cpu().numpy()
-        self._kept.append((rows.copy(), place, label.copy()))
+        self._kept.append((rows.copy(), key, label.copy()))
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)
@@ -53,7 +53,7 @@ class Rows(Collector):
     def result(self) -> KeptRows:
         if self.neurons is None:
             raise ValueError("Rows has seen no rows.")
-        values, place, label = (np.concatenate(column) for column in zip(*self._kept, strict=True))
-        order = place.argsort(kind="stable")
-        sample, position = self._columns(torch.from_numpy(place[order]))
+        values, key, label = (np.concatenate(column) for column in zip(*self._kept, strict=True))
+        order = key.argsort(kind="stable")
+        sample, position = self._columns(torch.from_numpy(key[order]))
         return KeptRows(values[order], sample, position, label[order], len(values))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.activations.store.shards import StoreError, place_of, read_shard
+from neuronwidgets.activations.store.shards import StoreError, absolute_folder, read_shard
 from neuronwidgets.concepts.layer.block import Block
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.core.tensorfile import read_json, write_json, write_tensors
@@ -27,7 +27,7 @@ class Folder:
     """Writes blocks and reads them again; what is there whole is not made twice."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = place_of(path)
+        self.path = absolute_folder(path)
 
     def open(self, acts: Activations, targets: np.ndarray, settings: Settings) -> None:
         """Begin, or go on with the same activations, neurons and settings.

@@ -17,11 +17,11 @@ from neuronwidgets.data.batches import batches
 from neuronwidgets.data.select import selected
 from neuronwidgets.models.content import content_of
 from neuronwidgets.models.forward import move, trainable
-from neuronwidgets.models.hooks import Reader, evaluating, hooked
+from neuronwidgets.models.hooks import TruncatedForward, evaluating, hooked
 from neuronwidgets.models.layers import find_layer
 from neuronwidgets.models.left_padding import LeftPadding
 from neuronwidgets.models.outputs import replaced, rows_of, tensor_of
-from neuronwidgets.models.pooling import reduce
+from neuronwidgets.models.pooling import pooled
 from neuronwidgets.models.survey import surveyed
 
 CLOSE = 1e-3
@@ -122,7 +122,7 @@ def _wanted(given: TopSamples, data: Any) -> tuple[Any, np.ndarray]:
         raise ValueError(
             "the activations are of windows of texts, which they hold themselves: leave data out."
         )
-    places = samples.places(given.index)
+    places = samples.dataset_indices(given.index)
     if data is not None:
         return data, places
     faces = samples.texts if samples.kind == "text" else samples.images
@@ -148,7 +148,7 @@ def _read(
             rows = rows_of(tensor_of(output, layer), layer, layout, batch)
             found.append(rows.detach().clone())
 
-        Reader(model, {layer: module}, call)(inputs, answer)
+        TruncatedForward(model, {layer: module}, call)(inputs, answer)
     return found
 
 
@@ -171,7 +171,7 @@ def _ran(
         return replaced(output, leaves[0].clone())
 
     with hooked(lower, begin):
-        read = Reader(model, {layer: module}, call)
+        read = TruncatedForward(model, {layer: module}, call)
         read(inputs, lambda _name, output: answers.append(output))
     if not leaves:
         raise ValueError(
@@ -186,7 +186,7 @@ def _answers(
     """The layer's row for each sample of a batch: `B x D`."""
     content = content_of(model, batch, values, acts.first)
     # Plain arrays do not say; whether it is the mean shows in the comparison.
-    rows, where = reduce(values, acts.unit or "mean", batch.mask, content, acts.layer)
+    rows, where = pooled(values, acts.unit or "mean", batch.mask, content, acts.layer)
     if where is None:
         return rows
     length = values.shape[1]

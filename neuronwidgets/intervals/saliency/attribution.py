@@ -21,8 +21,8 @@ from neuronwidgets.models.hooks import evaluating, hooked
 from neuronwidgets.models.layers import find_layer
 from neuronwidgets.models.left_padding import LeftPadding
 from neuronwidgets.models.outputs import replaced, tensor_of, unclear
-from neuronwidgets.models.pooling import read_at
-from neuronwidgets.models.survey import Answers, surveyed
+from neuronwidgets.models.pooling import pooled_positions
+from neuronwidgets.models.survey import LayerCalls, surveyed
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,9 @@ def attributed(
 
 
 def _at_scale(
-    source: GradientSource, acts: Activations, module: nn.Module, answers: Mapping[str, Answers],
-    batch: Any, inputs: Any, class_index: int, class_count: int, scale: float,
+    source: GradientSource, acts: Activations, module: nn.Module,
+    answers: Mapping[str, LayerCalls], batch: Any, inputs: Any, class_index: int,
+    class_count: int, scale: float,
 ) -> np.ndarray:  # fmt: skip
     """`sum_x h_j dF_c(a h) / dh_j` over a batch, at the scale `a`: float64 `D`."""
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -111,7 +112,7 @@ def _at_scale(
         values = layout.rows(tensor.detach(), batch.size)
         flat = values if values.ndim == 3 else values[:, None]
         content = content_of(source.model, batch, flat, acts.first)
-        read = read_at(acts.unit, batch.mask, content, flat).to(flat.device)[..., None]
+        read = pooled_positions(acts.unit, batch.mask, content, flat).to(flat.device)[..., None]
         read = read.reshape(*values.shape[:-1], 1)
         leaf = torch.where(read, values * scale, values).requires_grad_()
         kept.append((leaf, torch.where(read, values, 0)))
@@ -158,4 +159,4 @@ def _label_data(acts: Activations, label: int, source: GradientSource) -> tuple[
     if samples.origin is not None:
         raise ValueError("the activations hold the windows of texts that they are from: leave "
                          "data out.")  # fmt: skip
-    return source.data, samples.places(rows)[:, 0]
+    return source.data, samples.dataset_indices(rows)[:, 0]

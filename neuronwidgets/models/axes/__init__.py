@@ -1,7 +1,7 @@
-"""Which axis of a layer's output is the batch, which the neurons, which positions.
+"""Finds the axes of batch, neurons and positions in a layer's output.
 
-`tracker` follows the axes of a model's inputs through one forward pass, `rules` says what each
-torch function does to them, `layout` reads off where a layer's batch and neurons are.
+`tracker` follows the axes of a model's inputs through one forward pass, `rules` holds what each
+torch function does to them, and `layout` reads a layer's batch axis and neuron axis off them.
 """
 
 from neuronwidgets.models.axes.layout import Layout as Layout

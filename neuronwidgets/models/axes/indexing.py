@@ -1,4 +1,4 @@
-"""What `tensor[index]` does to the axes of a tensor."""
+"""The effect of `tensor[index]` on the labels of axes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neuronwidgets.models.axes.labels import (
 def indexed(
     tensor: torch.Tensor, index: Any, shape: tuple[int, ...], find: Callable[[Any], Labels]
 ) -> Labels:
-    """The labels of `tensor[index]`, whose shape is `shape`."""
+    """The labels of `tensor[index]`, whose shape is `shape`. `find` gives a tensor's labels."""
     labels = find(tensor)
     keys = list(index) if isinstance(index, tuple) else [index]
     if len(keys) == 1 and _is_list(keys[0]) and not any(map(known, labels)):
@@ -33,26 +33,26 @@ def indexed(
     taken = sum(1 for key in keys if key is not None and key is not Ellipsis)
     if Ellipsis not in [key for key in keys if not _is_list(key)]:
         keys.append(Ellipsis)
-    made: list[Axis] = []
+    result: list[Axis] = []
     lists = 0
-    waiting = iter(labels)
+    remaining = iter(labels)
     for key in keys:
         if key is None:
-            made.append(axis(UNKNOWN, 1))
+            result.append(axis(UNKNOWN, 1))
         elif key is Ellipsis:
-            made += [next(waiting) for _ in range(len(labels) - taken)]
+            result += [next(remaining) for _ in range(len(labels) - taken)]
         elif isinstance(key, slice):
-            made.append(_sliced(next(waiting), key, shape, len(made)))
+            result.append(_sliced(next(remaining), key, shape, len(result)))
         elif _is_list(key):
             lists += 1
-            label = next(waiting)
-            # A choice of neurons or of positions; chosen samples are no longer in their order.
-            made.append(axis(UNKNOWN, 1) if BATCH in kind_of(label) else label)
+            label = next(remaining)
+            # Chosen neurons or positions keep their kind. Chosen samples lose their order.
+            result.append(axis(UNKNOWN, 1) if BATCH in kind_of(label) else label)
         else:
-            next(waiting)
-    if lists > 1 or len(made) != len(shape):
+            next(remaining)
+    if lists > 1 or len(result) != len(shape):
         return unknown(shape)
-    return tuple(map(resized, made, shape))
+    return tuple(map(resized, result, shape))
 
 
 def _is_list(key: Any) -> bool:
@@ -60,14 +60,14 @@ def _is_list(key: Any) -> bool:
 
 
 def _looked_up(key: Any, shape: tuple[int, ...], find: Callable[[Any], Labels]) -> Labels:
-    """Rows of a table by whole numbers: an embedding."""
+    """Rows of a table at integer indices: an embedding."""
     ids = find(key) if isinstance(key, torch.Tensor) else ()
     if len(ids) != len(shape) - 1 or not any(map(known, ids)):
         return unknown(shape)
     return (*ids, axis(NEURON, shape[-1]))
 
 
-def _sliced(label: Axis, key: slice, shape: tuple[int, ...], place: int) -> Axis:
-    size = shape[place] if place < len(shape) else 0
+def _sliced(label: Axis, key: slice, shape: tuple[int, ...], index: int) -> Axis:
+    size = shape[index] if index < len(shape) else 0
     cut = resized(label, size)
     return cut if cut is label or BATCH not in kind_of(label) else axis(UNKNOWN, size)

@@ -1,8 +1,8 @@
-"""Labels of a tensor's axes, and what reshaping does to them.
+"""Labels of a tensor's axes, and the effect of reshaping on them.
 
-The label of one axis is a tuple of parts `(kind, size)`, outermost first, whose sizes multiply to
-the axis's size: an axis that holds texts x tokens is `(("b", 4), ("p", 7))`. So an axis that was
-merged and is split again keeps its kinds.
+The label of an axis is a tuple of parts `(kind, size)`, outermost first, whose sizes multiply to
+the axis's size: an axis of texts x tokens is `(("b", 4), ("p", 7))`. An axis that is merged and
+split again so keeps its kinds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ BATCH = "b"
 NEURON = "n"
 POSITION = "p"
 MIXED = "m"
-"""Units of a linear map over positions (the token-mixing half of an MLP-Mixer)."""
+"""Neurons of a linear map over positions (the token-mixing half of an MLP-Mixer)."""
 UNKNOWN = "?"
 
 Part = tuple[str, int]
@@ -23,16 +23,17 @@ Labels = tuple[Axis, ...]
 
 
 def unknown(shape: Iterable[int]) -> Labels:
-    """The labels of a tensor of which nothing is known."""
+    """Labels of a tensor whose axes are all unknown."""
     return tuple(((UNKNOWN, int(size)),) for size in shape)
 
 
 def axis(kind: str, size: int) -> Axis:
+    """The label of an axis of one kind."""
     return ((kind, int(size)),)
 
 
 def kind_of(label: Axis) -> str:
-    """The kinds in an axis, outermost first, equal neighbours once: "b", "bp", "n", "?", ..."""
+    """The kinds of an axis's parts, outermost first, without repeats: "b", "bp", "n", "?", ..."""
     parts = [kind for kind, size in label if size != 1 or kind == BATCH]
     parts = parts or [kind for kind, _ in label][:1]
     kept = [kind for i, kind in enumerate(parts) if i == 0 or kind != parts[i - 1]]
@@ -40,11 +41,12 @@ def kind_of(label: Axis) -> str:
 
 
 def known(label: Axis) -> bool:
+    """Whether no part of the axis is unknown."""
     return UNKNOWN not in kind_of(label)
 
 
 def resized(label: Axis, size: int) -> Axis:
-    """The same axis after a change of its size, as by a slice or a pool."""
+    """The label of the axis after a change of its size, as by a slice or a pool."""
     if math.prod(s for _, s in label) == size:
         return label
     kind = kind_of(label)
@@ -52,7 +54,7 @@ def resized(label: Axis, size: int) -> Axis:
 
 
 def fitted(labels: Sequence[Axis], shape: Sequence[int]) -> Labels:
-    """`labels` where their sizes multiply to those of `shape`, unknown elsewhere."""
+    """`labels` where their sizes match `shape`, unknown elsewhere."""
     if len(labels) != len(shape):
         return unknown(shape)
     return tuple(
@@ -62,56 +64,56 @@ def fitted(labels: Sequence[Axis], shape: Sequence[int]) -> Labels:
 
 
 def reshaped(labels: Labels, shape: Sequence[int]) -> Labels:
-    """The labels after `reshape(shape)`: parts are merged, or split into outer and inner ones."""
+    """The labels after `reshape(shape)`, which merges parts or splits them into outer and inner."""
     if 0 in shape:
         return unknown(shape)
-    waiting = [part for label in labels for part in label][::-1]
-    made: list[Axis] = []
+    remaining = [part for label in labels for part in label][::-1]
+    result: list[Axis] = []
     for size in shape:
         group: list[Part] = []
         need = int(size)
         if need == 1:
-            group = [waiting.pop()] if waiting and waiting[-1][1] == 1 else [(UNKNOWN, 1)]
+            group = [remaining.pop()] if remaining and remaining[-1][1] == 1 else [(UNKNOWN, 1)]
         while need > 1:
-            if not waiting:
+            if not remaining:
                 return unknown(shape)
-            kind, count = waiting.pop()
+            kind, count = remaining.pop()
             if need % count == 0:
                 group.append((kind, count))
                 need //= count
             elif count % need == 0:
                 group.append((kind, need))
-                waiting.append((kind, count // need))
+                remaining.append((kind, count // need))
                 need = 1
             else:
                 return unknown(shape)
-        # A batch of one sample is a batch.
+        # A batch of one sample stays a batch.
         kept = tuple(part for part in group if part[1] != 1 or part[0] == BATCH)
-        made.append(kept or tuple(group[:1]))
-    return tuple(made)
+        result.append(kept or tuple(group[:1]))
+    return tuple(result)
 
 
 def joined(first: Axis, second: Axis) -> Axis:
-    """The label of an axis that two tensors of one size share, as in a sum."""
+    """The label of the axis of a sum, from the labels of its two terms."""
     kinds = kind_of(first), kind_of(second)
     if kinds[0] == kinds[1] or not known(second):
         return first
     if not known(first):
         return second
-    # A residual stream and what a map over its positions adds to it.
+    # A residual stream plus the output of a map over its positions.
     if set(kinds) == {MIXED, POSITION}:
         return first if kinds[0] == POSITION else second
     return axis(UNKNOWN, math.prod(size for _, size in first))
 
 
 def broadcast(tensors: Sequence[Labels], shape: Sequence[int]) -> Labels:
-    """The labels of an elementwise result of `shape`; axes align at the end, as in NumPy."""
-    made = list(unknown(shape))
+    """The labels of an elementwise result of `shape`. Axes align at the end, as in NumPy."""
+    result = list(unknown(shape))
     for labels in tensors:
         offset = len(shape) - len(labels)
         if offset < 0:
             continue
         for i, label in enumerate(labels):
             if math.prod(size for _, size in label) == shape[offset + i]:
-                made[offset + i] = joined(made[offset + i], label)
-    return tuple(made)
+                result[offset + i] = joined(result[offset + i], label)
+    return tuple(result)

@@ -1,4 +1,4 @@
-"""Where the batch, the neurons and the positions of a layer's output are."""
+"""The axes of batch, neurons and positions in a layer's output."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from neuronwidgets.models.axes.labels import (
 )
 
 _LAST = ("Linear", "LayerNorm", "RMSNorm", "Embedding", "Conv1D")
-# Conv2d, ConvTranspose1d, LayerNorm2d, AdaptiveAvgPool2d ... but not ConvBertLayer, nor Conv1D, a
-# linear layer of transformers.
+"""Classes whose neurons are on the last axis. Conv1D is a linear layer of transformers."""
+# Conv2d, ConvTranspose1d, LayerNorm2d, AdaptiveAvgPool2d ... but neither ConvBertLayer nor Conv1D.
 _FIRST = re.compile(r"(Conv|ConvTranspose|Norm|Pool)(\d)d|GroupNorm|SyncBatchNorm|ConvLayer$")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What each axis of a layer's output holds.
+    """The kind of each axis of a layer's output.
 
     Attributes:
-        kinds: for each axis "b" (batch), "n" (neurons), "p" (positions), or several that are merged
-            into one, outermost first: "bp" is one row for each token of each text.
+        kinds: "b" (batch), "n" (neurons) or "p" (positions) for each axis. A merged axis has
+            several, outermost first: "bp" is one row per token of each text.
     """
 
     kinds: tuple[str, ...]
 
     @property
     def neuron_axis(self) -> int | None:
-        """The axis of the neurons; `None` where they are spread over several."""
-        places = [i for i, kind in enumerate(self.kinds) if kind == NEURON]
-        return places[0] if len(places) == 1 else None
+        """The axis of the neurons; `None` if they are spread over several axes."""
+        axes = [i for i, kind in enumerate(self.kinds) if kind == NEURON]
+        return axes[0] if len(axes) == 1 else None
 
     def rows(self, tensor: torch.Tensor, samples: int) -> torch.Tensor:
-        """The output as `B x D`, or `B x P x D` where there are positions (a view if it can be)."""
+        """The output as `B x D`, or `B x P x D` with positions: a view where possible."""
         shape, parts = self._parts(tensor.shape, samples)
         tensor = tensor.reshape(shape).permute(_order(parts))
         neurons = parts.count(NEURON)
@@ -52,37 +52,40 @@ class Layout:
         return tensor.flatten(1, -2) if tensor.ndim > 2 else tensor
 
     def output(self, rows: torch.Tensor, shape: Sequence[int], samples: int) -> torch.Tensor:
-        """What `rows` made of an output of `shape`, as that output again."""
+        """The inverse of `rows`, for an output of `shape`."""
         sizes, parts = self._parts(shape, samples)
         order = _order(parts)
         back = sorted(range(len(order)), key=order.__getitem__)
         return rows.reshape([sizes[i] for i in order]).permute(back).reshape(tuple(shape))
 
     def _parts(self, sizes: Sequence[int], samples: int) -> tuple[list[int], list[str]]:
-        """Merged axes taken apart: sizes and kinds."""
+        """The sizes and kinds of all axes, with merged axes split."""
         shape: list[int] = []
         parts: list[str] = []
         for kind, size in zip(self.kinds, sizes, strict=True):
             if len(kind) == 1:
                 shape, parts = [*shape, size], [*parts, kind]
                 continue
-            # Of a text's batch and positions the batch's size is known.
+            # The batch's size is known, and gives the number of positions.
             shape += [samples if k == BATCH else size // samples for k in kind]
             parts += kind
         return shape, parts
 
 
 def _order(parts: Sequence[str]) -> list[int]:
-    """The batch first, then positions, then neurons."""
+    """The permutation to batch, positions, neurons."""
     return sorted(range(len(parts)), key=lambda i: (BATCH, POSITION, NEURON).index(parts[i]))
 
 
 def own_axis(module: nn.Module, dimensions: int) -> int | None:
-    """The neuron axis that a module's class has by definition: convolutions, their norms and pools
-    1 (of unbatched maps 0), linear maps, layer norms and embeddings the last; else `None`."""
+    """The neuron axis by a module's class; `None` for classes without one.
+
+    It is 1 for convolutions, their norms and pools, and the last for linear maps, layer norms and
+    embeddings.
+    """
     kind = type(module).__name__
-    found = _FIRST.search(kind)
-    if found is not None or getattr(module, "data_format", "") == "channels_first":
+    channels_first = _FIRST.search(kind) is not None
+    if channels_first or getattr(module, "data_format", "") == "channels_first":
         return 1
     if any(kind.startswith(name) or kind.endswith(name) for name in _LAST):
         return dimensions - 1
@@ -98,15 +101,16 @@ def layout_of(
     neuron_axis: int | None = None,
     batch_axis: int | None = None,
 ) -> Layout | None:
-    """The layout of an output of `shape`, from its labels; `None` where that stays unclear.
+    """The layout of an output of `shape`; `None` if it stays unclear.
 
     Args:
         module: the layer.
-        labels: what `Tracker` says of the output's axes.
-        samples: the size of the batch.
-        inherited: the labels of the layer's input, for what the tracker could not follow inside the
-            layer: of a layer whose output has its input's shape (a block of a residual stream).
-        neuron_axis, batch_axis: what the user says; it wins.
+        labels: the labels of the output's axes, by `Tracker`.
+        shape: the shape of the output.
+        samples: the batch size.
+        inherited: the labels of the layer's input. They replace unknown labels if the output has
+            the input's shape, as in a block of a residual stream.
+        neuron_axis, batch_axis: the user's axes, which win.
     """
     kinds = [kind_of(label) for label in labels]
     if len(kinds) < 2:
@@ -123,8 +127,8 @@ def layout_of(
     if batched is None:
         return None
     own = own_axis(module, len(kinds)) if neuron_axis is None else neuron_axis % len(kinds)
-    told = _with_neurons(batched, own, neuron_axis is not None)
-    return None if told is None else Layout(tuple(told))
+    full = _with_neurons(batched, own, neuron_axis is not None)
+    return None if full is None else Layout(tuple(full))
 
 
 def _size(label: tuple[tuple[str, int], ...]) -> int:

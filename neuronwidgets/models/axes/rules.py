@@ -1,8 +1,8 @@
-"""What torch functions do to the axes of their first argument.
+"""The effect of torch functions on the labels of axes.
 
-A rule takes the call's arguments and the shape of its result and gives the result's labels.
-Functions without a rule are taken for elementwise ones: an axis that keeps its place and size keeps
-its label. `NO_RULE` lists those of which that would be wrong.
+A rule takes a call's arguments and the shape of its result and returns the result's labels.
+Functions without a rule count as elementwise: an axis that keeps its index and size keeps its
+label. `NO_RULE` lists functions for which that would be wrong.
 """
 
 from __future__ import annotations
@@ -37,66 +37,64 @@ Rule = Callable[[Sequence[Any], dict[str, Any], Shape, Find], Labels]
 
 
 def _sized(labels: Sequence[Axis], shape: Shape) -> Labels:
-    """Axes that keep their places and kinds, whatever became of their sizes."""
+    """The labels of axes that keep their order and kinds, in the sizes of `shape`."""
     if len(labels) != len(shape):
         return unknown(shape)
     return tuple(map(resized, labels, shape))
 
 
-def _given(args: Sequence[Any], kwargs: dict[str, Any], place: int, *names: str) -> Any:
-    """An argument by its place, or one of its names."""
-    if place < len(args):
-        return args[place]
+def _given(args: Sequence[Any], kwargs: dict[str, Any], index: int, *names: str) -> Any:
+    """An argument, by its position or by one of its names."""
+    if index < len(args):
+        return args[index]
     return next((kwargs[name] for name in names if name in kwargs), None)
 
 
-def _list(args: Sequence[Any], kwargs: dict[str, Any], place: int, *names: str) -> list[int]:
-    """Axes or sizes, given one by one or as a tuple."""
-    first = _given(args, kwargs, place, *names)
+def _list(args: Sequence[Any], kwargs: dict[str, Any], index: int, *names: str) -> list[int]:
+    """Axes or sizes that are given one by one or as a tuple."""
+    first = _given(args, kwargs, index, *names)
     if isinstance(first, tuple | list | torch.Size):
         return list(first)
-    return list(args[place:]) if place < len(args) else [first]
+    return list(args[index:]) if index < len(args) else [first]
 
 
-def new_units(labels: Labels, place: int, size: int, length: int) -> list[Axis]:
-    """A linear map over the axis `place`, which then holds `size` units: `length` axes."""
-    place %= length
-    made = list(labels)
-    over_positions = kind_of(labels[place]) in (POSITION, MIXED) and any(
-        kind_of(label) == NEURON for i, label in enumerate(labels) if i != place
+def mapped(labels: Labels, index: int, size: int, length: int) -> list[Axis]:
+    """The labels after a linear map over the axis `index` to `size` neurons, of `length` axes."""
+    index %= length
+    result = list(labels)
+    over_positions = kind_of(labels[index]) in (POSITION, MIXED) and any(
+        kind_of(label) == NEURON for i, label in enumerate(labels) if i != index
     )
-    made[place] = axis(MIXED if over_positions else NEURON, size)
-    return made
+    result[index] = axis(MIXED if over_positions else NEURON, size)
+    return result
 
 
 def _linear(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
-    return _sized(
-        new_units(find(_given(args, kwargs, 0, "input")), -1, shape[-1], len(shape)), shape
-    )
+    return _sized(mapped(find(_given(args, kwargs, 0, "input")), -1, shape[-1], len(shape)), shape)
 
 
 def _convolution(spatial: int) -> Rule:
     def rule(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
         labels = find(_given(args, kwargs, 0, "input"))
         channel = len(shape) - spatial - 1
-        made = new_units(labels, channel, shape[channel], len(shape))
-        made[channel + 1 :] = [
+        result = mapped(labels, channel, shape[channel], len(shape))
+        result[channel + 1 :] = [
             label if kind_of(label) == NEURON else axis(POSITION, 1)
-            for label in made[channel + 1 :]
+            for label in result[channel + 1 :]
         ]
-        return _sized(made, shape)
+        return _sized(result, shape)
 
     return rule
 
 
-def _channels(place: int) -> Rule:
-    """Norms: what they normalise with weights of its own is the neurons, if nothing says more."""
+def _channels(index: int) -> Rule:
+    """The rule of norms: an unknown axis that has weights of its own holds the neurons."""
 
     def rule(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
-        made = list(find(_given(args, kwargs, 0, "input")))
-        if len(made) > 1 and not known(made[place]):
-            made[place] = axis(NEURON, shape[place])
-        return _sized(made, shape)
+        result = list(find(_given(args, kwargs, 0, "input")))
+        if len(result) > 1 and not known(result[index]):
+            result[index] = axis(NEURON, shape[index])
+        return _sized(result, shape)
 
     return rule
 
@@ -111,7 +109,7 @@ def _embedding(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
 
 def _recurrent(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
     labels = find(args[0])
-    # The states that come beside the output are layers x batch x neurons.
+    # The states beside the output are layers x batch x neurons.
     if len(labels) != len(shape) or labels[0][-1][1] != shape[0]:
         return (*unknown(shape[:-1]), axis(NEURON, shape[-1]))
     return _sized([*labels[:-1], axis(NEURON, shape[-1])], shape)
@@ -140,13 +138,13 @@ def _product(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
         return unknown(shape)
     weights = len(second) == 2 and not any(map(known, second))
     if weights:
-        return _sized(new_units(first, -1, shape[-1], len(shape)), shape)
-    made = list(unknown(shape))
+        return _sized(mapped(first, -1, shape[-1], len(shape)), shape)
+    result = list(unknown(shape))
     for labels in (first, second):
         for i in range(2, len(labels)):
-            made[-i - 1] = joined(made[-i - 1], resized(labels[-i - 1], shape[-i - 1]))
-    made[-2:] = [first[-2], second[-1]]
-    return _sized(made, shape)
+            result[-i - 1] = joined(result[-i - 1], resized(labels[-i - 1], shape[-i - 1]))
+    result[-2:] = [first[-2], second[-1]]
+    return _sized(result, shape)
 
 
 def _affine(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
@@ -169,10 +167,10 @@ def _einsum(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
                 fresh.add(name)
     if not letters:
         return unknown(shape)
-    # An axis that only weights have is what they map to.
-    units = [name for name in output if name not in letters]
-    made = [letters.get(name, axis(NEURON, 1)) for name in output]
-    return _sized(made, shape) if len(units) < 2 else unknown(shape)
+    # An axis that only weights have holds the neurons that they map to.
+    neurons = [name for name in output if name not in letters]
+    result = [letters.get(name, axis(NEURON, 1)) for name in output]
+    return _sized(result, shape) if len(neurons) < 2 else unknown(shape)
 
 
 def _permute(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
@@ -189,7 +187,7 @@ def _transpose(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
 
 
 def _turned(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
-    """`.T`, `.mT`, `.t()`, `.adjoint()`: of matrices."""
+    """The last two axes swapped: `.T`, `.mT`, `.t()`, `.adjoint()`."""
     labels = find(args[0])
     return (*labels[:-2], labels[-1], labels[-2]) if len(labels) > 1 else labels
 
@@ -198,15 +196,15 @@ def _movedim(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
     labels = find(args[0])
     count = len(labels)
 
-    def places(place: int, name: str) -> list[int]:
-        found = _given(args, kwargs, place, name)
-        return [i % count for i in (found if isinstance(found, tuple | list) else [found])]
+    def axes(index: int, name: str) -> list[int]:
+        given = _given(args, kwargs, index, name)
+        return [i % count for i in (given if isinstance(given, tuple | list) else [given])]
 
-    source, target = places(1, "source"), places(2, "destination")
+    source, target = axes(1, "source"), axes(2, "destination")
     rest = [i for i in range(count) if i not in source]
-    to = dict(zip(target, source, strict=True))
-    waiting = iter(rest)
-    return tuple(labels[to[i] if i in to else next(waiting)] for i in range(count))
+    source_of = dict(zip(target, source, strict=True))
+    remaining = iter(rest)
+    return tuple(labels[source_of[i] if i in source_of else next(remaining)] for i in range(count))
 
 
 def _reshape(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
@@ -214,9 +212,9 @@ def _reshape(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
 
 
 def _unsqueeze(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
-    made = list(find(args[0]))
-    made.insert(_given(args, kwargs, 1, "dim") % len(shape), axis(UNKNOWN, 1))
-    return tuple(made)
+    result = list(find(args[0]))
+    result.insert(_given(args, kwargs, 1, "dim") % len(shape), axis(UNKNOWN, 1))
+    return tuple(result)
 
 
 def _squeeze(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
@@ -236,20 +234,20 @@ def _expand(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
 
 def _join(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
     parts = [find(t) for t in _given(args, kwargs, 0, "tensors")]
-    place = (_given(args, kwargs, 1, "dim", "axis") or 0) % len(shape)
-    made = list(unknown(shape))
+    index = (_given(args, kwargs, 1, "dim", "axis") or 0) % len(shape)
+    result = list(unknown(shape))
     for labels in parts:
         for i, label in enumerate(labels):
-            # What a class token is joined to says what the axis is.
-            made[i] = joined(made[i], label if i != place else resized(label, shape[i]))
-    return _sized(made, shape)
+            # A class token takes the label of the axis that it is joined to.
+            result[i] = joined(result[i], label if i != index else resized(label, shape[i]))
+    return _sized(result, shape)
 
 
 def _stack(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
-    place = (_given(args, kwargs, 1, "dim", "axis") or 0) % len(shape)
-    made = list(find(_given(args, kwargs, 0, "tensors")[0]))
-    made.insert(place, axis(UNKNOWN, shape[place]))
-    return tuple(made)
+    index = (_given(args, kwargs, 1, "dim", "axis") or 0) % len(shape)
+    result = list(find(_given(args, kwargs, 0, "tensors")[0]))
+    result.insert(index, axis(UNKNOWN, shape[index]))
+    return tuple(result)
 
 
 def _reduced(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
@@ -262,7 +260,7 @@ def _reduced(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
 
 
 def _without(name: str) -> Rule:
-    """One axis is taken out: `select`, `unbind`."""
+    """The rule of functions that remove one axis: `select`, `unbind`."""
 
     def rule(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
         labels = find(args[0])
@@ -277,25 +275,25 @@ def _item(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
 
 
 def _written(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
-    """`index_add_` and its kin: rows of one tensor are written into another."""
+    """Rows of one tensor written into another, as by `index_add_`."""
     target, source = find(args[0]), find(args[-1] if len(args) > 3 else kwargs.get("source"))
     if len(target) != len(source):
         return target
-    place = _given(args, kwargs, 1, "dim")
+    index = _given(args, kwargs, 1, "dim")
     return tuple(
-        label if i == place or known(label) else resized(other, shape[i])
+        label if i == index or known(label) else resized(other, shape[i])
         for i, (label, other) in enumerate(zip(target, source, strict=True))
     )
 
 
 def _patches(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
-    """`torch.nn.functional.unfold`: channels x window, then places."""
+    """`torch.nn.functional.unfold`: an axis of channels x window, then an axis of positions."""
     batch = find(_given(args, kwargs, 0, "input"))[0]
     return batch, axis(NEURON, shape[1]), axis(POSITION, shape[2])
 
 
 def _windows(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
-    """`Tensor.unfold`: one more axis, of places."""
+    """`Tensor.unfold`: one more axis, of positions."""
     return _sized((*find(args[0]), axis(POSITION, 1)), shape)
 
 

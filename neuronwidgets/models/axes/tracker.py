@@ -1,4 +1,4 @@
-"""Follows the axes of a model's inputs through one forward pass."""
+"""Follows the labels of axes through one forward pass."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ from neuronwidgets.models.axes.rules import RULES
 
 
 class Tracker(TorchFunctionMode):
-    """Inside its `with`, every torch function hands the labels of its arguments' axes on.
+    """Passes the labels of axes from arguments to results of every torch function in its `with`.
 
-    What it cannot follow (custom autograd functions, scripted modules) is labelled unknown; it
-    never changes a result and never raises.
+    Results of custom autograd functions and scripted modules are labelled unknown. No result is
+    changed and nothing is raised.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._labels: Any = WeakTensorKeyDictionary()
         self.samples = 0
-        """The size of the batch."""
+        """The batch size."""
 
     def label_inputs(self, inputs: Any, samples: int) -> None:
-        """Label every tensor of a model's inputs that has `samples` rows: their first axis is the
-        batch. Whole numbers are tokens; four-dimensional floats with one or three channels are
-        images."""
+        """Label the input tensors with `samples` rows: their first axis is the batch.
+
+        Whole numbers are tokens. Four-dimensional floats with one or three channels are images.
+        """
         self.samples = samples
         for tensor in tensors_of(inputs):
             if tensor.ndim and tensor.shape[0] == samples:
@@ -54,36 +55,38 @@ class Tracker(TorchFunctionMode):
         self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def set(self, tensor: torch.Tensor, labels: Labels) -> None:
+        """Label a tensor."""
         self._labels[tensor] = fitted(labels, tensor.shape)
 
     def labels(self, tensor: Any) -> Labels:
         """The labels of a tensor's axes."""
         if not isinstance(tensor, torch.Tensor):
             return ()
-        found: Labels | None = self._labels.get(tensor)
-        # A tensor that was resized in place.
-        fits = found is not None and len(found) == tensor.ndim
-        return found if found is not None and fits else unknown(tensor.shape)
+        labels: Labels | None = self._labels.get(tensor)
+        # A tensor may have been resized in place.
+        fits = labels is not None and len(labels) == tensor.ndim
+        return labels if labels is not None and fits else unknown(tensor.shape)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        made = [t for t in tensors_of(out) if t.layout is torch.strided and not t.is_nested]
-        if made:
-            # Rules meet arguments that they were not written for: such results are unknown.
+        results = [t for t in tensors_of(out) if t.layout is torch.strided and not t.is_nested]
+        if results:
+            # Rules may fail on unforeseen arguments. Such results are unknown.
             try:
                 name = _name(func)
                 before = [self.labels(t) for t in tensors_of([args, kwargs])]
-                for tensor in made:
+                for tensor in results:
                     self.set(tensor, self._after(name, args, kwargs, tensor, before))
             except Exception:
-                for tensor in made:
+                for tensor in results:
                     self._labels.pop(tensor, None)
         return out
 
     def _after(
         self, name: str, args: Any, kwargs: Any, tensor: torch.Tensor, before: list[Labels]
     ) -> Labels:
+        """The labels of one result: by the function's rule, else as of an elementwise function."""
         rule = RULES.get(name)
         if rule is not None:
             return rule(args, kwargs, tuple(tensor.shape), self.labels)
@@ -91,6 +94,7 @@ class Tracker(TorchFunctionMode):
 
 
 def _kinds(tensor: torch.Tensor) -> list[str]:
+    """The kinds of an input's axes after the first."""
     rest = tensor.ndim - 1
     if not tensor.is_floating_point():
         return [POSITION] * rest
@@ -101,6 +105,7 @@ def _kinds(tensor: torch.Tensor) -> list[str]:
 
 
 def _name(func: Callable[..., Any]) -> str:
+    """The key of a torch function in `RULES`."""
     name = getattr(func, "__name__", "")
     if name == "__get__":
         name = getattr(getattr(func, "__self__", None), "__name__", "")

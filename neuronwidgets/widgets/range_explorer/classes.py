@@ -77,4 +77,4 @@ def _ranges(acts: Activations) -> Ranges:
     thinned = replace(
         acts, values=acts.values[rows], labels=acts.labels[rows], samples=Samples(len(rows))
     )
-    return replace(ranges(thinned), seen=frozenset(acts.samples.marks()))
+    return replace(ranges(thinned), seen=frozenset(acts.samples.fingerprints()))

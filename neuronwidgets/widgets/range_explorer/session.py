@@ -245,7 +245,7 @@ class RangeSession:
 
         def show() -> None:
             name, edges, edges_version = self.label_name, self.edges, self._edges_version
-            rows = acts.samples.rows_at(self.acts.samples.places(self.selection))
+            rows = acts.samples.rows_of(self.acts.samples.dataset_indices(self.selection))
             self.classes = classes
             self.label = self._code(name)
             traits = {**self.show(self.neuron), "label": self.label}

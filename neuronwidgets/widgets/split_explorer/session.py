@@ -344,7 +344,7 @@ class SplitSession:
         packed = evidence.pack_evidence()
 
         def show() -> None:
-            rows = acts.samples.rows_at(self.acts.samples.places(self.selection))
+            rows = acts.samples.rows_of(self.acts.samples.dataset_indices(self.selection))
             self.user_state.replaced(self.version, before)
             heights_version = self._heights_version
             self.acts, evidence.reads = acts, not self.feed.running

@@ -23,7 +23,7 @@ from torch.utils.data import (
 from tqdm import tqdm
 
 from neuronwidgets.data.batches import batches
-from neuronwidgets.data.row_order import disorder
+from neuronwidgets.data.row_order import shuffle_reason
 from neuronwidgets.data.select import selected
 
 DATA = TensorDataset(torch.arange(6.0)[:, None])
@@ -64,7 +64,7 @@ class Counting(IterableDataset):
     ],
 )
 def test_data_that_are_shuffled_say_so(data: Any, why: str) -> None:
-    assert why in str(disorder(data))
+    assert why in str(shuffle_reason(data))
 
 
 def test_what_needs_the_data_sets_order_refuses_another() -> None:
@@ -93,7 +93,7 @@ def test_what_needs_the_data_sets_order_refuses_another() -> None:
 )
 def test_data_in_order_are_taken(data: Any) -> None:
     batches(data).keep_order("labels= are")
-    assert disorder(data) is None
+    assert shuffle_reason(data) is None
 
 
 @pytest.mark.filterwarnings("ignore:3 of 9 texts are empty")
@@ -108,5 +108,5 @@ def test_samples_are_looked_up_where_they_stand_in_the_data(places: list[int]) -
     for place in (0, 3, 6):
         with pytest.raises(ValueError, match=f"sample {place} of data is empty"):
             list(selected(batches(rows, batch_size=2), [*places, place]))
-    with pytest.raises(ValueError, match="data has 9 samples, and sample 9 is needed"):
+    with pytest.raises(ValueError, match=r"data must have sample 9 .*, got 9 samples"):
         list(selected(batches(rows, batch_size=2), [*places, 9]))

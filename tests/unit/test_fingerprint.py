@@ -1,4 +1,4 @@
-"""Marks of data and of weights: equal for equal ones, and for no others that were tried."""
+"""Fingerprints of data and of weights: equal for equal ones, and for no others that were tried."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from neuronwidgets.models.fingerprint import Mark, weights_mark
+from neuronwidgets.models.fingerprint import Fingerprint, weights_fingerprint
 
 
-def test_data_that_differ_have_other_marks() -> None:
+def test_data_that_differ_have_other_fingerprints() -> None:
     base = np.arange(6, dtype=np.float32)
     different: list[Any] = [
         None, 0, 1, 1.0, True, "1", b"1", "", [], [""], ["", ""], ["a", "b"], ["ab"], [["a"], "b"],
@@ -23,10 +23,10 @@ def test_data_that_differ_have_other_marks() -> None:
         Image.new("L", (2, 3)), Image.new("L", (3, 2)), Image.new("RGB", (2, 3)),
         np.array(["a", None], object),
     ]  # fmt: skip
-    marks = [Mark().add(value).hex() for value in different]
-    assert len(set(marks)) == len(different)
-    assert marks == [Mark().add(value).hex() for value in different]
-    assert Mark().add(base[::2]).hex() == Mark().add(base[::2].copy()).hex()
+    fingerprints = [Fingerprint().add(value).hex() for value in different]
+    assert len(set(fingerprints)) == len(different)
+    assert fingerprints == [Fingerprint().add(value).hex() for value in different]
+    assert Fingerprint().add(base[::2]).hex() == Fingerprint().add(base[::2].copy()).hex()
 
 
 def model() -> nn.Module:
@@ -35,9 +35,9 @@ def model() -> nn.Module:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
-def test_any_changed_weight_changes_the_mark(dtype: torch.dtype) -> None:
-    before = weights_mark(model().to(dtype))
-    assert before == weights_mark(model().to(dtype))
+def test_any_changed_weight_changes_the_fingerprint(dtype: torch.dtype) -> None:
+    before = weights_fingerprint(model().to(dtype))
+    assert before == weights_fingerprint(model().to(dtype))
     changed = model().to(dtype)
     seen = {before}
     for name, tensor in changed.state_dict().items():
@@ -45,12 +45,14 @@ def test_any_changed_weight_changes_the_mark(dtype: torch.dtype) -> None:
         for place in {0, len(flat) // 2, len(flat) // 3 + 1, len(flat) - 1} - {len(flat)}:
             old = flat[place].clone()
             flat[place] += 1
-            mark = weights_mark(changed)
+            mark = weights_fingerprint(changed)
             assert mark not in seen, (name, place)
             seen.add(mark)
             flat[place] = old
-    assert weights_mark(changed) == before
-    assert len({weights_mark(model().to(kind)) for kind in (torch.float32, torch.float16)}) == 2
+    assert weights_fingerprint(changed) == before
+    assert (
+        len({weights_fingerprint(model().to(kind)) for kind in (torch.float32, torch.float16)}) == 2
+    )
 
 
 def test_views_empty_tensors_and_those_not_in_memory() -> None:
@@ -61,10 +63,12 @@ def test_views_empty_tensors_and_those_not_in_memory() -> None:
     other.weight = nn.Parameter(whole[1:4].clone())
     turned = nn.Linear(3, 3, bias=False)
     turned.weight = nn.Parameter(whole[1:4].T.contiguous().T)
-    assert weights_mark(odd) == weights_mark(other) == weights_mark(turned)
+    assert weights_fingerprint(odd) == weights_fingerprint(other) == weights_fingerprint(turned)
     empty = nn.Module()
     empty.register_buffer("none", torch.zeros(0))
     empty.register_buffer("one", torch.tensor(3, dtype=torch.int8))
-    assert weights_mark(empty)
-    assert weights_mark(nn.Linear(3, 3, device="meta")) != weights_mark(nn.Linear(3, 4))
-    assert weights_mark(nn.Identity())
+    assert weights_fingerprint(empty)
+    assert weights_fingerprint(nn.Linear(3, 3, device="meta")) != weights_fingerprint(
+        nn.Linear(3, 4)
+    )
+    assert weights_fingerprint(nn.Identity())

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import tokenizers
 import torch
-from torch import nn
-from transformers import (
-    GPT2Config,
-    GPT2ForSequenceClassification,
-    GPT2LMHeadModel,
-    PreTrainedTokenizerFast,
-)
 
 import neuronwidgets as nw
 from neuronwidgets.clustering.linkage.engine import METRICS
@@ -29,59 +18,8 @@ from neuronwidgets.clustering.linkage.tuning import Tuning
 from neuronwidgets.concepts.retrieval import BY
 from neuronwidgets.interventions.completions import completing
 
-WORDS = ["the", "cat", "dog", "sat", "on", "a", "mat", "red", "blue", "ran"]
 BLOCK = "transformer.h.1"
 OPTIONS: dict[str, Any] = {"progress": False}
-
-
-def speaking() -> dict[str, Any]:
-    """A tiny GPT-2 as a classifier and as a language model with the same body, and its texts."""
-    torch.manual_seed(0)
-    vocabulary = {word: i + 1 for i, word in enumerate(WORDS)} | {"[PAD]": 0, "[UNK]": 11}
-    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", model_max_length=16
-    )
-    config = GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=12, n_positions=16, num_labels=2,
-                        pad_token_id=0, id2label={0: "cats", 1: "dogs"}, bos_token_id=1,
-                        label2id={"cats": 0, "dogs": 1}, eos_token_id=1)  # fmt: skip
-    model = GPT2ForSequenceClassification(config).eval()
-    speaker = GPT2LMHeadModel(config).eval()
-    speaker.transformer = model.transformer
-    rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice(WORDS, rng.integers(3, 12))) for _ in range(90)]
-    texts = list(dict.fromkeys(texts))[:60]
-    labels = ["cats", "dogs"] * 30
-    return {"gpt": model, "speaker": speaker, "tokenizer": tokenizer, "texts": texts,
-            "labels": labels}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def world() -> SimpleNamespace:
-    """Models, data and activations, made before anything is set."""
-    rng = np.random.default_rng(1)
-    made = speaking()
-    net = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 3))
-    convolving = nn.Sequential(
-        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Flatten(),
-        nn.Linear(8 * 36, 2),
-    )  # fmt: skip
-    with torch.no_grad():
-        # Neurons so small that their squares are not.
-        net[0].weight[5:7] *= 1e-25
-        net[0].bias[5:7] = 0
-    rows = rng.normal(size=(120, 6)).astype(np.float32)
-    kinds = np.array(["x", "y", "z"])[rng.integers(0, 3, 120)]
-    rows[kinds == "x", 0] += 3
-    images = rng.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
-    acts = nw.capture(net.eval(), rows, "1", labels=kinds, **OPTIONS)
-    spoken = nw.capture(made["gpt"], made["texts"], BLOCK, "last", made["labels"],
-                        made["tokenizer"], **OPTIONS)  # fmt: skip
-    return SimpleNamespace(
-        **made, net=net, convolving=convolving.eval(), rows=rows, kinds=kinds, images=images,
-        acts=acts, spoken=spoken,
-    )  # fmt: skip
 
 
 def capture_texts(w: SimpleNamespace, _: Path) -> Any:
@@ -335,112 +273,9 @@ BY_A_MODEL = {
 """Whose numbers are a model's, which runs as the notebook has it."""
 
 
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
-def default_device(name: str) -> Iterator[None]:
-    torch.set_default_device(name)
-    try:
-        yield
-    finally:
-        torch.set_default_device(None)
-
-
-@contextmanager
-def deterministic() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(False)
-
-
-@contextmanager
-def seeded() -> Iterator[None]:
-    """Other seeds than before; nobody draws from them."""
-    random.seed(7)
-    np.random.seed(7)
-    torch.manual_seed(7)
-    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    yield
-    assert random.getstate() == before[0]
-    np.testing.assert_equal(np.random.get_state(), before[1])
-    assert torch.equal(torch.get_rng_state(), before[2])
-
-
-@contextmanager
-def strict_warnings() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
-
-
-MODES: dict[str, Callable[[], Any]] = {
-    "inference_mode": torch.inference_mode,
-    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
-    "no gradients": lambda: torch.set_grad_enabled(False),
-    "float64": lambda: default_dtype(torch.float64),
-    "bfloat16": lambda: default_dtype(torch.bfloat16),
-    "float16": lambda: default_dtype(torch.float16),
-    "on cpu": lambda: default_device("cpu"),
-    "on meta": lambda: default_device("meta"),
-    "errors raise": lambda: np.errstate(all="raise"),
-    "errors warn": lambda: np.errstate(all="warn"),
-    "printoptions": lambda: np.printoptions(precision=1, threshold=3, legacy="1.13"),
-    "deterministic": deterministic,
-    "seeded": seeded,
-    "warnings": strict_warnings,
-}
-
-
-def plain(value: Any) -> Any:
-    """A result as nests of arrays and strings."""
-    if isinstance(value, nw.Activations):
-        return [np.asarray(value.values[:]), value.labels, value.label_names]
-    if isinstance(value, torch.Tensor):
-        assert value.dtype != torch.bfloat16
-        return value.detach().numpy().copy()
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):
-        return {str(name): plain(list(value[name])) for name in value.columns}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = (field.name for field in dataclasses.fields(value))
-        return {name: plain(getattr(value, name)) for name in fields if name != "acts"}
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(each) for each in value]
-    return value
-
-
-def compare(found: Any, expected: Any, rough: bool, at: str = "") -> None:
-    assert type(found) is type(expected), at
-    if isinstance(expected, dict):
-        assert list(found) == list(expected), at
-        for key in expected:
-            compare(found[key], expected[key], rough, f"{at}.{key}")
-    elif isinstance(expected, list):
-        assert len(found) == len(expected), at
-        for i, (mine, other) in enumerate(zip(found, expected, strict=True)):
-            compare(mine, other, rough, f"{at}[{i}]")
-    elif isinstance(expected, np.ndarray):
-        assert (found.dtype, found.shape) == (expected.dtype, expected.shape), at
-        if not rough:
-            np.testing.assert_array_equal(found, expected, at)
-    elif not rough:
-        np.testing.assert_equal(found, expected, at)
-
-
 @pytest.fixture(scope="module")
 def expected(
-    world: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory
+    world: SimpleNamespace, plain: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Any], Any]:
     """What a job gives when nothing is set."""
     done: dict[Any, Any] = {}
@@ -453,88 +288,13 @@ def expected(
     return of
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.__name__)
 def test_no_result_changes(
-    world: SimpleNamespace, expected: Callable[[Any], Any], tmp_path: Path, job: Any, mode: str
-) -> None:
+    world: SimpleNamespace, expected: Callable[[Any], Any], plain: Any, compare: Any,
+    tmp_path: Path, job: Any, mode: Any,
+) -> None:  # fmt: skip
     before = expected(job)
-    with MODES[mode]():
+    with mode.enter():
         found = job(world, tmp_path)
-    # A model under autocast computes in bfloat16, as its user wants it to; we do not.
-    compare(plain(found), before, rough=mode == "autocast" and job in BY_A_MODEL)
-
-
-@pytest.mark.parametrize("mode", ["inference_mode", "float64", "bfloat16", "on meta", "autocast"])
-def test_bundled_models_of_texts_load_as_ever(mode: str) -> None:
-    with MODES[mode]():
-        made = [nw.datasets.topics(), nw.datasets.stories()]
-    models = [made[0].model, made[0].lm, made[1].model]
-    for model in models:
-        for tensor in model.parameters():
-            assert (tensor.dtype, tensor.device.type) == (torch.float32, "cpu")
-            assert not tensor.is_inference()
-
-
-def test_activations_under_autocast_are_float32_and_near(world: SimpleNamespace) -> None:
-    data, layer = world.texts, [BLOCK, f"{BLOCK}.mlp.act"]
-    options: dict[str, Any] = {"tokenizer": world.tokenizer, **OPTIONS}
-    plain_acts = nw.capture(world.gpt, data, layer, "token", **options)
-    with MODES["autocast"]():
-        acts = nw.capture(world.gpt, data, layer, "token", **options)
-        assert acts[BLOCK].tokens is not None
-        tokens = acts[BLOCK].tokens([0], np.eye(16)[3])
-    for name in layer:
-        found, expected = acts[name].values, plain_acts[name].values
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
-        assert not np.array_equal(found, expected)
-    assert tokens[0].dtype == np.float32
-
-
-@pytest.fixture(scope="module")
-def made_within() -> SimpleNamespace:
-    """A model and data that were made in inference mode, and the same made outside."""
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(6, 12), nn.ReLU(inplace=True), nn.BatchNorm1d(12),
-                        nn.Linear(12, 2)).eval()  # fmt: skip
-    rows = torch.randn(40, 6)
-    with torch.inference_mode():
-        within = nn.Sequential(nn.Linear(6, 12), nn.ReLU(inplace=True), nn.BatchNorm1d(12),
-                               nn.Linear(12, 2)).eval()  # fmt: skip
-        within.load_state_dict(net.state_dict())
-        batches = [rows[:25] + 0, rows[25:] + 0]
-    assert all(p.is_inference() for p in within.parameters())
-    return SimpleNamespace(net=net, rows=rows, within=within, batches=batches)
-
-
-def jobs_of(net: nn.Module, data: Any, rows: torch.Tensor) -> Any:
-    labels = ["a", "b"] * 20
-    acts = nw.capture(net, data, "1", labels=labels, **OPTIONS)
-    source: dict[str, Any] = {"model": net, "data": rows, "classes": ["a", "b"]}
-    with nw.mask_neurons(net, nw.ranges(acts), "a", 3), torch.no_grad():
-        masked = net(rows)
-    return [
-        acts, masked,
-        nw.capture(net, data, "1", collect=[nw.Moments(), nw.Top(3)], **OPTIONS).results,
-        [nw.salient(acts, "a", method, **source).scores for method in ("gradient", "integrated")],
-        nw.split(acts, 2, top=20, method="attribution", model=net, below="0", data=rows).points,
-        nw.evaluate_masks(net, rows, nw.ranges(acts), labels=labels, classes=["a", "b"],
-                          **OPTIONS).confidence,
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("inside", [True, False])
-def test_models_and_data_that_were_made_in_inference_mode(
-    made_within: SimpleNamespace, inside: bool
-) -> None:
-    w = made_within
-    expected = plain(jobs_of(w.net, [w.rows[:25], w.rows[25:]], w.rows))
-    with torch.inference_mode(inside):
-        found = jobs_of(w.within, w.batches, torch.cat(w.batches))
-    compare(plain(found), expected, rough=False)
-    explorer = nw.RangeExplorer(found[0], neuron=2, model=w.within, data=w.rows,
-                                labels=["a", "b"] * 20, classes=["a", "b"])  # fmt: skip
-    explorer.wait(30)
-    assert explorer.status["state"] != "error", explorer.status
-    explorer.close()
+    # Under autocast the user's model computes in bfloat16, and this package in float32.
+    compare(plain(found), before, rough=mode.name == "autocast" and job in BY_A_MODEL)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neuronwidgets.models.outputs import tensor_of
-from neuronwidgets.models.pooling import reduce
+from neuronwidgets.models.pooling import pooled
 
 LENGTH, WIDTH = 7, 4
 REAL = [7, 4, 3, 5, 2]
@@ -53,7 +53,7 @@ def naive(
 @pytest.mark.parametrize("unit", ["mean", "max", "last", "cls", "token"])
 def test_units_are_the_naive_loops(unit: str, left: bool) -> None:
     values, mask, content = padded(left)
-    rows, where = reduce(values, unit, mask, content, "fc")
+    rows, where = pooled(values, unit, mask, content, "fc")
     expected, places = naive(values, mask, content, unit)
     np.testing.assert_allclose(rows, expected, atol=1e-6)
     assert (where is not None) == (unit == "token")
@@ -65,8 +65,8 @@ def test_units_are_the_naive_loops(unit: str, left: bool) -> None:
 def test_without_a_mask_or_with_one_of_another_length_every_position_counts(unit: str) -> None:
     values = torch.randn(2, 5, 3)
     other = torch.zeros(2, 9, dtype=torch.bool)
-    rows, _ = reduce(values, unit, None, None, "fc")
-    again, _ = reduce(values, unit, other, other, "fc")
+    rows, _ = pooled(values, unit, None, None, "fc")
+    again, _ = pooled(values, unit, other, other, "fc")
     torch.testing.assert_close(rows, again)
     expected = {
         "mean": values.mean(1),
@@ -82,12 +82,12 @@ def test_without_a_mask_or_with_one_of_another_length_every_position_counts(unit
 def test_a_row_of_padding_has_nothing_to_reduce(unit: str) -> None:
     mask = torch.tensor([[True, True], [False, False]])
     with pytest.raises(ValueError, match=f"row 1 of a batch is padding only.*no '{unit}'"):
-        reduce(torch.zeros(2, 2, 3), unit, mask, mask, "fc")
+        pooled(torch.zeros(2, 2, 3), unit, mask, mask, "fc")
 
 
 def test_a_row_of_padding_has_no_tokens() -> None:
     mask = torch.tensor([[True, True], [False, False]])
-    rows, where = reduce(torch.zeros(2, 2, 3), "token", mask, mask, "fc")
+    rows, where = pooled(torch.zeros(2, 2, 3), "token", mask, mask, "fc")
     assert where is not None
     assert where.tolist() == [[0, 0], [0, 1]]
     assert rows.shape == (2, 3)
@@ -96,12 +96,12 @@ def test_a_row_of_padding_has_no_tokens() -> None:
 def test_one_vector_per_sample_is_a_row() -> None:
     values = torch.randn(4, 3)
     for unit in ("mean", "max"):
-        rows, where = reduce(values, unit, None, None, "fc")
+        rows, where = pooled(values, unit, None, None, "fc")
         assert rows is values
         assert where is None
     for unit in ("token", "last", "cls"):
-        with pytest.raises(ValueError, match=f"no '{unit}' to pick: use unit='mean'"):
-            reduce(values, unit, None, None, "fc")
+        with pytest.raises(ValueError, match=f"no '{unit}': use unit='mean'"):
+            pooled(values, unit, None, None, "fc")
 
 
 def test_the_tensor_of_an_output() -> None:
