@@ -243,7 +243,7 @@ def test_closing_ends_the_watch_and_not_the_capture(model: Any, running: Any) ->
     explorer.close()
     follower.join(SOON)
     assert not follower.is_alive()
-    assert running._watching == []
+    assert running._watchers == []
     gone = weakref.ref(explorer)
     del explorer
     gc.collect()
