@@ -79,7 +79,7 @@ def refine(
     if outlier is None:
         outlier = outlier_distance(threshold, split.linkage, split.metric)
     elif isinstance(outlier, str) or not outlier >= 0:
-        raise ValueError(f"outlier={outlier!r}; a squared distance, 0 or more, is needed.")
+        raise ValueError(f"outlier must be a squared distance of 0 or more, got {outlier!r}.")
     points = split.clustered.astype(np.float64)
     cut = tree.cut(threshold)
     if len(cut) * points.size > MOST_WORK and len(cut) > 1:

@@ -29,11 +29,14 @@ from neuronwidgets.concepts.top import check_distinct, top_samples
 from neuronwidgets.core.modes import own_modes
 
 TOP = 100
+"""Top samples of a neuron, at most, by default (the paper's number)."""
 FEWEST_TOP = 20
+"""Top samples of a neuron, at least, by default."""
 SHARE = 0.05
-"""Of few samples a hundred are not the top: the strongest, but samples like any."""
+"""Share of the data set that is a neuron's top by default: in a small data set 100 samples are
+not the top."""
 SMALLEST = 20
-"""A concept has at least one in so many of the top samples."""
+"""A concept holds at least one in 20 of the top samples by default (the paper: 5 of 100)."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -244,7 +247,7 @@ class Split:
         which: str | Sequence[str] | None = None,
         **settings: Any,
     ) -> dict[str, float]:
-        """What `nw.SCORES` has to say of it (docs/scores.md): a number for each name.
+        """The neuron's scores (docs/scores.md): a number for each name in `nw.SCORES`.
 
         Args:
             threshold: of the cut, for scores that look at the concepts; `suggested` if not given.
@@ -257,14 +260,14 @@ class Split:
 
     @cached_property
     def tokens(self) -> Tokens | None:
-        """The tokens that the top samples are, which concepts are named by; `None` where they are
-        none, or have labels of their own."""
+        """The top samples' tokens, which name the concepts; `None` if samples are no tokens or have
+        labels of their own."""
         return tokens_of(self.acts, self.index)
 
     @cached_property
     def doubt(self) -> str:
-        """Why its concepts should not be trusted, "" where nothing speaks so: its top samples all
-        stand at one position, or are nearly equal."""
+        """Why its concepts should not be trusted: its top samples stand at one position of their
+        texts, or are nearly equal; "" if neither."""
         return doubt(self.acts.samples, self.index, self.Z, self.metric)
 
     def __repr__(self) -> str:
@@ -380,31 +383,34 @@ def axis_of(acts: Activations, neuron: Any) -> np.ndarray:
 
 
 def check_count(acts: Activations, top: Any) -> int:
-    """How many top samples are clustered: `top`, or `usual_top`; at least two."""
+    """The number of top samples: `top`, or `usual_top` if it is `None`.
+
+    Raises:
+        ValueError, TypeError: fewer than two samples, or more than there are.
+    """
     if len(acts) < 2:
         raise ValueError(
-            f"layer {acts.layer!r} was read on {len(acts)} sample: at least two are "
-            "needed to split a neuron."
+            f"layer {acts.layer!r} holds {len(acts)} sample: a neuron is split by at least two."
         )
     count = acts.check_top(usual_top(len(acts)) if top is None else top)
     if count < 2:
-        raise ValueError("top=1; at least two samples are needed to split a neuron.")
+        raise ValueError("top must be at least 2 to split a neuron, got 1.")
     return count
 
 
 def usual_top(samples: int) -> int:
-    """How many top samples are clustered unless chosen: 100 (the paper's number), but no more than
-    5% of the data, as long as that leaves 20; or all."""
+    """The default number of top samples: 100 (the paper's), at most 5% of the data but at least
+    20; or all."""
     return min(samples, TOP, max(FEWEST_TOP, math.ceil(SHARE * samples)))
 
 
 def smallest(count: int) -> int:
-    """The least number of samples in a concept of `count` top samples, unless chosen."""
+    """The default `min_size` of a split with `count` top samples."""
     return max(2, math.ceil(count / SMALLEST))
 
 
 def check_min_size(min_size: Any) -> int:
-    """`min_size` as an int, refused if it is not at least 1."""
+    """`min_size` as an int of at least 1."""
     return whole("min_size", min_size, 1)
 
 

@@ -17,34 +17,35 @@ if TYPE_CHECKING:
 
 KINDS = ("rest", "method", "compact", "gap", "stable", "chance")
 QUICK = KINDS[:4]
-"""Those that take no time."""
+"""The kinds that take no time."""
 POWER = 0.25
-"""The default cut has the largest mean silhouette times the number of concepts to this power.
+"""Exponent of the number of concepts, by which a cut's mean silhouette is multiplied.
 
-Without it the cut stops too early: two concepts far apart have the best silhouette of all. Powers
-from 0.2 to 0.35 are alike (docs/decisions.md says on what)."""
+Two concepts far apart have the best silhouette of all, so without this factor the default cut would
+be too coarse. Exponents from 0.2 to 0.35 do equally well (docs/decisions.md has the data)."""
 MOST = 10
-"""Cuts into more concepts are not suggested."""
+"""Concepts in a suggested cut, at most."""
 MOST_SAMPLES = 2_000
-"""Of more samples, only gaps are looked for: the others need all distances."""
+"""Samples up to which distances of all pairs are computed; with more, only gaps are suggested."""
 MOST_DRAWN = 500
-"""Of more samples, chance is only asked on request: a draw takes their number cubed."""
+"""Samples up to which "chance" is tested by default: the time of a draw grows with their cube."""
 DRAWS, FEWER, SOON = 39, 19, 200
-"""Sets of samples without clusters: of up to 200 samples, and of more."""
+"""Draws of the null: up to `SOON` samples, and of more."""
 LIKELY = 0.05
-"""A larger p says that samples without clusters would do as well."""
+"""With a larger p, samples without clusters separate as well."""
 WORK = 20_000_000
-"""Samples squared, times resamples: more are not drawn, beyond the least."""
+"""Limit on samples squared times resamples."""
 RESAMPLES = 10, 50
-"""The least and the most of them."""
+"""The smallest and the largest number of resamples."""
 FEWEST_STABLE = 60
-"""Of fewer samples, half of them hold pairs that recur in whatever data: "stable" is only looked
-for on request."""
+"""Samples from which "stable" is tested by default: half of fewer samples hold pairs that recur in
+any data."""
 AS_STABLE = 0.03
-"""Shares of resamples this close count as the same: about what the number of resamples leaves."""
+"""Shares of resamples that differ by less count as equal: about their sampling error."""
 NARROW = 0.01
-"""A narrower gap, as a share of the scale, is none that a hand could find."""
+"""Gaps below 1% of the axis are too narrow to hit by dragging and are not suggested."""
 ROUNDING = 1e-9
+"""Relative differences of heights up to this are rounding errors."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Reason:
         value: how good it is. "rest", "method": 1; "compact": the mean silhouette, up to 1; "gap":
             the gap's width as a share of the scale; "stable": the share of resamples in which its
             concepts recur, 0 to 1; "chance": p of the geometric part of `polysemanticity`.
-        best: whether no other cut is better by this kind.
+        best: whether this cut is the best one of its kind.
         text: the reason in words.
     """
 
@@ -93,7 +94,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of heights over which the concepts stay as many; small clusters may join them."""
+    """An interval of heights over which the number of concepts does not change."""
 
     threshold: float
     """Its middle, on the square-root scale."""
@@ -104,15 +105,15 @@ class Stretch:
 
     @property
     def rank(self) -> float:
-        """How wide it is for its number of concepts: gaps narrow as concepts become more."""
+        """Its width, weighted by the number of concepts: gaps narrow as concepts become more."""
         return self.gap * self.concepts
 
 
 def stretches(tree: Tree, min_size: int) -> list[Stretch]:
-    """All stretches of up to ten concepts that hold at least half of the samples, from the top.
+    """The stretches with up to ten concepts that hold at least half of the samples, from the top.
 
-    Concepts are clusters of at least `min_size`. Heights that differ by rounding only have no
-    stretch between them. A tree of fewer samples than `min_size` has none.
+    Concepts are clusters of at least `min_size` samples. Heights that differ by rounding only have
+    no stretch between them. A tree of fewer samples than `min_size` has no stretch.
     """
     heights, n = tree.merge_heights, tree.n
     if n < min_size:
@@ -121,14 +122,14 @@ def stretches(tree: Tree, min_size: int) -> list[Stretch]:
         return [Stretch(tree.top, 1, 1.0, 0.0)]
 
     def walk(of_node: np.ndarray) -> np.ndarray:
-        # Walking down the tree, a split changes concepts and members by what its parts have.
+        # Down the tree each split replaces a node by its two children.
         change = of_node[tree.children].sum(axis=1) - of_node[n:]
         return np.asarray(np.cumsum(np.concatenate([of_node[-1:], change[::-1]])))
 
     big = tree.size >= min_size
     count = np.where(2 * walk(big * tree.size) >= n, walk(big.astype(np.int64)), 0)
     root = np.sqrt(np.concatenate([[tree.top * 1.02], heights[::-1], [0.0]]) / tree.top)
-    # Equal neighbours are one: a small cluster splitting off leaves the concepts as many.
+    # A small cluster that splits off leaves the number of concepts: neighbours are joined.
     first = np.flatnonzero(np.diff(count, prepend=-1))
     found = []
     for i, j in zip(first, np.append(first[1:], len(count)), strict=True):
@@ -140,9 +141,12 @@ def stretches(tree: Tree, min_size: int) -> list[Stretch]:
 
 
 def default_threshold(split: Split) -> float:
-    """The cut to begin with: of the middles of all stretches with at least two concepts the one
-    with the largest `silhouette * concepts ** 0.25`; the widest gap for its number of concepts
-    where there are too many samples for a matrix of distances."""
+    """The default threshold of a cut.
+
+    Of the middles of all stretches with at least two concepts, the one with the largest
+    `silhouette * concepts ** 0.25`; with too many samples for a matrix of distances, the middle of
+    the widest gap for its number of concepts.
+    """
     found = stretches(split.tree, split.min_size)
     return _threshold(split.tree, _leader(found, _compactness(split, found)))
 
@@ -171,7 +175,7 @@ def _threshold(tree: Tree, leader: Stretch | None) -> float:
 
 
 def _leader(found: list[Stretch], compact: np.ndarray | None) -> Stretch | None:
-    """The stretch that the default cuts; `compact` holds their silhouettes, if there are any."""
+    """The stretch that the default threshold is in; `compact` holds the stretches' silhouettes."""
     several = [i for i, s in enumerate(found) if s.concepts > 1]
     if not several:
         return max(found, key=lambda s: s.rank, default=None)
@@ -182,12 +186,12 @@ def _leader(found: list[Stretch], compact: np.ndarray | None) -> Stretch | None:
 
 
 def _compact_rank(silhouette: float, stretch: Stretch) -> tuple[float, float]:
-    # Of cuts that are as compact the widest.
+    # Of equally compact cuts the widest.
     return max(silhouette, 0.0) * stretch.concepts**POWER, stretch.rank
 
 
 def _compactness(split: Split, found: list[Stretch]) -> np.ndarray | None:
-    """The mean silhouette in each stretch; `None` of too many samples."""
+    """The mean silhouette in each stretch; `None` for too many samples."""
     if len(split.index) > MOST_SAMPLES:
         return None
     every = silhouettes(split.distances[None], split.Z[None], split.min_size, MOST)[0]
@@ -195,9 +199,9 @@ def _compactness(split: Split, found: list[Stretch]) -> np.ndarray | None:
 
 
 def _in_stretches(every: np.ndarray, tree: Tree, found: list[Stretch], min_size: int) -> np.ndarray:
-    """The mean silhouette in the middle of each stretch: -1 to 1, samples in no concept count 0.
+    """The mean silhouette in the middle of each stretch, -1 to 1.
 
-    Were they left out, cuts so low that most samples are set aside would win.
+    Samples in no concept count 0: otherwise cuts that leave most samples out would win.
 
     Args:
         every: float64 `n - 1`, those of all cuts, see `silhouettes`.
@@ -207,20 +211,20 @@ def _in_stretches(every: np.ndarray, tree: Tree, found: list[Stretch], min_size:
     at = [s.threshold for s in found]
     below = np.minimum(np.searchsorted(tree.merge_heights, at, side="right"), len(every) - 1)
     held = [_held(tree, s, min_size) for s in found]
-    # Above the last merge there is one cluster.
+    # Above the last merge there is one cluster, which has no silhouette.
     one = np.array([s.concepts < 2 for s in found])
     return np.where(one, -1.0, np.nan_to_num(every[below] * held, nan=-1.0))
 
 
 def suggest(split: Split, kinds: Sequence[str] | None = None) -> list[Suggestion]:
-    """`suggesting` in one go."""
+    """What `suggesting` returns."""
     return drained(suggesting(split, kinds))
 
 
 def suggesting(
     split: Split, kinds: Sequence[str] | None = None
 ) -> Generator[float, None, list[Suggestion]]:
-    """`Split.suggest`, as a generator: yields the share done, returns the suggestions."""
+    """`Split.suggest` as a generator: yields the share done, returns the suggestions."""
     kinds = check_kinds(kinds, len(split.index))
     if split.at_rest:
         text = "one group: the neuron is at rest on all samples"
@@ -275,7 +279,7 @@ def _own(split: Split, found: list[Stretch]) -> Stretch:
     chosen, tree = float(split.chosen or 0), split.tree
     at = [s for s in found if s.low <= chosen]
     concepts = int((tree.size[tree.cut(chosen)] >= split.min_size).sum())
-    # From the top, so the last that begins below it; beyond ten concepts there is none.
+    # Stretches are listed from the top. There is none with more than ten concepts.
     if at and max(at, key=lambda s: s.low).concepts == concepts:
         return replace(max(at, key=lambda s: s.low), threshold=chosen)
     heights = np.concatenate([[0.0], tree.merge_heights, [tree.top * 1.02]])
@@ -285,7 +289,11 @@ def _own(split: Split, found: list[Stretch]) -> Stretch:
 
 
 def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
-    """The kinds to look for among so many samples; refused where they would take too long."""
+    """The kinds to test with this number of samples.
+
+    Raises:
+        ValueError: an unknown kind, or one that would take too long.
+    """
     if kinds is None:
         left_out = {"chance"} if samples > MOST_DRAWN else set()
         if samples > MOST_SAMPLES:
@@ -296,11 +304,11 @@ def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     for kind in kinds:
         if kind not in KINDS:
-            raise ValueError(f"kind {kind!r}; one of {', '.join(map(repr, KINDS))} is needed.")
+            raise ValueError(f"kinds must be of {', '.join(map(repr, KINDS))}, got {kind!r}.")
         if kind in ("compact", "stable", "chance") and samples > MOST_SAMPLES:
             raise ValueError(
-                f"{kind!r} looks at the distances of all pairs, which for {samples:,} samples "
-                f"takes too long: split with top={MOST_SAMPLES:,} or less."
+                f"kind {kind!r} compares all pairs, which takes too long for {samples:,} samples: "
+                f"split with top={MOST_SAMPLES:,} or less."
             )
     return kinds
 
@@ -308,7 +316,8 @@ def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
 def _stability(
     split: Split, found: list[Stretch]
 ) -> Generator[float, None, tuple[np.ndarray, int]]:
-    """The mean over its concepts of how often each recurs, in the middle of each stretch."""
+    """For each stretch, how often its concepts recur in resamples, on average; and how many
+    resamples there were."""
     from neuronwidgets.clustering.stability import recurring
 
     tree = split.tree
@@ -324,14 +333,14 @@ def _stability(
 
 
 def resamples_of(samples: int) -> int:
-    """How many resamples of so many samples take no long time."""
+    """The number of resamples: fewer for more samples, so that the time is bounded."""
     least, most = RESAMPLES
     return int(np.clip(WORK // samples**2, least, most))
 
 
 def _chance(split: Split) -> float:
-    """p that samples of the same shape without clusters are parted as well; NaN where the neuron
-    rests on many of them."""
+    """p of the null of samples with the same covariance and no clusters; NaN where the neuron is at
+    rest on many samples."""
     from neuronwidgets.concepts.scores.neurons import Neurons
     from neuronwidgets.concepts.scores.polysemanticity import polysemanticity
 
@@ -341,9 +350,9 @@ def _chance(split: Split) -> float:
 
 
 def _finest(found: list[Stretch], share: np.ndarray) -> int:
-    """Of the stablest cuts the one with most concepts; -1 where none recurs more often than not.
+    """Of the most stable cuts the one with most concepts; -1 if none recurs in half of the draws.
 
-    Few concepts recur more easily than many, so the largest share alone would stop too early.
+    Few concepts recur more easily than many, so the largest share alone would be too coarse.
     """
     if share.max() <= 0.5:
         return -1
@@ -358,7 +367,7 @@ def _nodes(split: Split, s: Stretch) -> np.ndarray:
 
 
 def _held(tree: Tree, s: Stretch, min_size: int) -> float:
-    """The share of the samples that are in concepts there."""
+    """The share of the samples that are in concepts, in the middle of a stretch."""
     cut = tree.cut(s.threshold)
     return float(tree.size[cut][tree.size[cut] >= min_size].sum() / tree.n)
 

@@ -60,8 +60,8 @@ class Folder:
             kind = about.get("format")
         except FileNotFoundError:
             raise StoreError(
-                f"{self.path} holds no {ABOUT}: the folder is needed that split_layer(..., "
-                "out=...) or LayerSplit.save wrote."
+                f"{self.path} holds no {ABOUT}: give the folder that split_layer(..., out=...) or "
+                "LayerSplit.save wrote."
             ) from None
         except (OSError, ValueError, AttributeError) as error:
             raise StoreError(f"{self.path / ABOUT} is damaged: {error}") from None

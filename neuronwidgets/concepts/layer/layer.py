@@ -198,15 +198,15 @@ def _targets(acts: Activations, neurons: Any) -> np.ndarray:
         return np.stack([acts.check_direction(one) for one in np.asarray(neurons)])
     if np.ndim(neurons) != 1 or len(neurons) == 0:
         raise ValueError(
-            f"neurons={neurons!r:.60}; a list of neurons, or directions (N x {acts.shape[1]:,} "
-            "numbers), are needed."
+            f"neurons must be a list of neurons, or directions (N x {acts.shape[1]:,} numbers), "
+            f"got {neurons!r:.60}."
         )
     given = np.asarray(neurons)
     if given.dtype == bool:
         if len(given) != acts.shape[1] or not given.any():
             raise ValueError(
-                f"neurons has {len(given):,} bools of which {int(given.sum()):,} are true; one "
-                f"for each of the {acts.shape[1]:,} neurons, and one that is true, are needed."
+                f"neurons must have a bool for each of the {acts.shape[1]:,} neurons, at least one "
+                f"of them true; got {len(given):,} of which {int(given.sum()):,} are true."
             )
         return np.flatnonzero(given)
     targets = np.array([acts.check_neuron(one) for one in neurons], np.int64)
@@ -216,7 +216,7 @@ def _targets(acts: Activations, neurons: Any) -> np.ndarray:
 
 
 def _device(acts: Activations, device: Any) -> Any:
-    """Where distances are computed: float64 is needed, which Apple's GPUs have not."""
+    """The device that distances are computed on. Apple's GPUs lack float64."""
     import torch
 
     if device is not None:

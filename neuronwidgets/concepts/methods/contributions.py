@@ -58,7 +58,7 @@ def contributions(
     """
     acts = given.acts
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}; a torch.nn.Module is needed.")
+        raise TypeError(f"model must be a torch.nn.Module, got a {type(model).__name__}.")
     model = trainable(model)
     module, lower = find_layer(model, acts.layer), find_layer(model, below)
     if module is lower:

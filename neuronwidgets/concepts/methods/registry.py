@@ -39,7 +39,7 @@ def check_settings(method: str, settings: Mapping[str, Any]) -> None:
         near = difflib.get_close_matches(str(method), METHODS, n=1)
         hint = f" Near it: {near[0]!r}." if near else ""
         known = ", ".join(map(repr, METHODS))
-        raise ValueError(f"method={method!r}; one of {known} is needed.{hint}")
+        raise ValueError(f"method must be one of {known}, got {method!r}.{hint}")
     takes, needs = _settings(method)
     unknown = [name for name in settings if name not in takes]
     if unknown and None not in takes:
@@ -64,9 +64,8 @@ def clustered(given: TopSamples, method: str, settings: Mapping[str, Any]) -> Cl
     made = METHODS[method](given, **settings)
     if not isinstance(made, Clustering) or np.shape(made.Z) != (len(given.index) - 1, 4):
         raise TypeError(
-            f"method={method!r} returned a {type(made).__name__} that is no Clustering of "
-            f"{len(given.index)} samples: Clustering(Z) with a linkage of {len(given.index) - 1} "
-            "merges is needed."
+            f"method={method!r} must return a Clustering(Z) of {len(given.index)} samples with "
+            f"{len(given.index) - 1} merges, got a {type(made).__name__} that is not one."
         )
     return made
 

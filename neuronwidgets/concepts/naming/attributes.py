@@ -11,8 +11,8 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.arrays import require_unmasked
 
 _FORMS = (
-    "an S x L array of bools (with attribute_names), a DataFrame or dict of bool columns, or a "
-    "list with the labels of each sample (None: unlabelled) is needed"
+    "give an S x L array of bools (with attribute_names), a DataFrame or dict of bool columns, or "
+    "a list with the labels of each sample (None: unlabelled)"
 )
 
 
@@ -84,7 +84,7 @@ def _labels(acts: Activations) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]
     if (codes == codes[0]).all():
         raise ValueError(
             f"all labelled samples of layer {acts.layer!r} are {acts.label_titles[codes[0]]!r}: "
-            "two labels at least are needed to tell concepts apart."
+            "only two labels or more can tell concepts apart."
         )
     return codes[:, None] == np.arange(len(acts.label_titles)), acts.label_titles, rows
 
@@ -136,5 +136,5 @@ def _bools(values: Any, what: str) -> np.ndarray:
 
 def _uneven(what: str, found: int, count: int) -> ValueError:
     return ValueError(
-        f"{what} has {found:,} entries and there are {count:,} samples: one per sample is needed."
+        f"{what} must have one entry for each of the {count:,} samples, got {found:,}."
     )

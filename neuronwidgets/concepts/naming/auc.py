@@ -55,4 +55,4 @@ def corrected(p: float, tried: int, rule: str = "bonferroni") -> float:
         return min(1.0, p * tried)
     if rule == "sidak":
         return -math.expm1(tried * math.log1p(-p)) if p < 1 else 1.0
-    raise ValueError(f"correction={rule!r}; 'bonferroni' or 'sidak' is needed.")
+    raise ValueError(f"correction must be 'bonferroni' or 'sidak', got {rule!r}.")

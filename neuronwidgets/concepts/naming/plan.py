@@ -153,9 +153,7 @@ def plan(
         TypeError, ValueError: `call` is not callable, the samples are neither texts nor images.
     """
     if not callable(call):
-        raise TypeError(
-            f"ask({call!r}): a callable is needed that takes a list of samples and returns a name."
-        )
+        raise TypeError(f"ask takes a callable from a list of samples to a name, got {call!r}.")
     samples, characters = whole("samples", samples), whole("characters", characters)
     split = concepts.require_split("ask")
     acts = split.acts
@@ -196,9 +194,9 @@ def _shown(text: str, at: tuple[int, int] | None, characters: int) -> str:
 
 def _text(answer: Any) -> str:
     if not isinstance(answer, str):
-        raise TypeError(f"the answer is a {type(answer).__name__}; a name (text) is needed")
+        raise TypeError(f"the answer must be a name (text), got a {type(answer).__name__}")
     if not answer.strip():
-        raise ValueError("the answer is empty; a name is needed")
+        raise ValueError("the answer must be a name (text), got an empty one")
     return answer
 
 

@@ -61,8 +61,8 @@ class Neurons:
             found = shape if values is None else values.shape
             if found != shape:
                 raise ValueError(
-                    f"{name} has shape {found}; {shape} is needed for {count} neurons with {n} "
-                    f"top samples each, of a layer that was read on {len(self.acts):,}."
+                    f"{name} must have shape {shape} for {count} neurons with {n} top samples each "
+                    f"of {len(self.acts):,} samples, got shape {found}."
                 )
 
     if not TYPE_CHECKING:

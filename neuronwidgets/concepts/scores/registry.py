@@ -72,8 +72,8 @@ class Score:
         if not isinstance(found, Mapping):
             if len(self.columns) > 1:
                 raise ValueError(
-                    f"the score {self.name!r} gave {_what(found)}; a dictionary with "
-                    f"{', '.join(self.columns)} is needed, as it was registered."
+                    f"the score {self.name!r} must return a dictionary with "
+                    f"{', '.join(self.columns)}, as registered; it gave {_what(found)}."
                 )
             found = dict.fromkeys(self.columns, found)
         if set(found) != set(self.columns):
@@ -92,8 +92,8 @@ class Score:
             fine = False
         if not fine or column.shape != (count,):
             raise ValueError(
-                f"the score {self.name!r} gave {_what(values)} as {name!r}; one number for each "
-                f"of the {count} neurons is needed."
+                f"the score {self.name!r} must return one number for each of the {count} neurons "
+                f"as {name!r}; it gave {_what(values)}."
             )
         return column
 
