@@ -263,7 +263,7 @@ def test_what_cannot_be_attributed_is_refused() -> None:
     refused("below='two' is the neuron's own layer", below="two")
     refused("below='end' did not answer before layer 'two' did", below="end")
     refused("layer 'nrm' is not in Small. Near it: 'norm'", below="nrm")
-    refused("model is a str; a torch.nn.Module", model="bert")
+    refused("model must be a torch.nn.Module, got a str", model="bert")
     bare = nw.Activations.from_arrays(captured(Small(), pictures(), "two").values, layer="two")
     refused("pass data=, what the activations were captured from", data=None, acts=bare)
     refused("data has 20 samples, and sample 29 is needed", data=pictures(20))

@@ -213,9 +213,9 @@ def test_names_follow_the_nodes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"outlier": -1}, "outlier=-1"),
-        ({"outlier": float("nan")}, "outlier=nan"),
-        ({"outlier": "15"}, "outlier='15'"),
+        ({"outlier": -1}, r"outlier must be a squared distance of 0 or more, got -1\."),
+        ({"outlier": float("nan")}, "outlier must be .*, got nan"),
+        ({"outlier": "15"}, "outlier must be .*, got '15'"),
         ({"min_size": 0}, "min_size=0"),
         ({"min_size": 2.5}, "min_size=2.5"),
     ],

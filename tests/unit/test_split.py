@@ -207,13 +207,13 @@ def test_repr_and_html_name_the_neuron_and_escape_the_layer() -> None:
         ({"neuron": ["a"] * 6}, ValueError, "direction is not a list of numbers"),
         ({"top": 151}, ValueError, "top=151 is more than there is.*top=150 or less"),
         ({"top": 0}, ValueError, "top=0"),
-        ({"top": 1}, ValueError, "at least two samples"),
+        ({"top": 1}, ValueError, r"top must be at least 2 to split a neuron, got 1\."),
         ({"top": 2.5}, ValueError, "top=2.5"),
         ({"top": True}, ValueError, "top=True"),
         ({"min_size": 0}, ValueError, "min_size=0; a whole number"),
         ({"min_size": "5"}, ValueError, "min_size='5'"),
         ({"min_size": True}, ValueError, "min_size=True"),
-        ({"method": "median"}, ValueError, "method='median'"),
+        ({"method": "median"}, ValueError, "method must be one of 'ward', .*, got 'median'"),
         ({"metric": "sqeuclidean"}, ValueError, "'sqeuclidean' does not go with method='ward'"),
         ({"metric": "cityblock"}, ValueError, "'ward', which takes 'euclidean' or 'cosine'"),
     ],
@@ -226,7 +226,7 @@ def test_what_cannot_be_split_is_refused(
 
 
 def test_one_sample_cannot_be_split() -> None:
-    with pytest.raises(ValueError, match="was read on 1 sample: at least two"):
+    with pytest.raises(ValueError, match="holds 1 sample: a neuron is split by at least two"):
         split(made(1), 0)
 
 

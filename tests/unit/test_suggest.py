@@ -311,13 +311,14 @@ def test_of_many_samples_gaps_only_and_the_others_say_why_not() -> None:
     made = nw.split(values, 0, top=len(values))
     assert {kind for s in made.suggest() for kind in s.kinds} == {"gap"}
     for kind in ("compact", "stable", "chance"):
-        with pytest.raises(ValueError, match="2,001 samples takes too long: split with top=2,000"):
+        with pytest.raises(ValueError, match="too long for 2,001 samples: split with top=2,000"):
             made.suggest(kind)
 
 
 def test_unknown_kinds_are_refused() -> None:
     with pytest.raises(
-        ValueError, match="kind 'elbow'; one of 'rest', 'method', 'compact', 'gap', 'stable'"
+        ValueError,
+        match="kinds must be of 'rest', 'method', 'compact', 'gap', 'stable', .*, got 'elbow'",
     ):
         planted(2).suggest(["gap", "elbow"])
 
