@@ -68,7 +68,7 @@ def test_circuits_that_look_alike_in_the_layer_are_told_apart() -> None:
     concepts = made.cut()
     assert len(concepts) == len(by_layer) == 2
     assert adjusted_rand_score(circuit[made.index], concepts.assignment) == 1
-    assert adjusted_rand_score(circuit[made.index], by_layer.labels) < 0.1
+    assert adjusted_rand_score(circuit[made.index], by_layer.assignment) < 0.1
     assert made.points is not None
     assert made.points.shape == (80, 6)
     np.testing.assert_allclose(np.linalg.norm(made.points, axis=1), 1, rtol=1e-6)

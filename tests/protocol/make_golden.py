@@ -192,7 +192,8 @@ def cuts() -> dict[str, object]:
         threshold = float(share * tree.top)
         plain, named = Concepts.at(made, threshold), Concepts.at(made, threshold, names)
         rows.append({
-            "threshold": threshold, "nodes": plain.nodes.tolist(), "labels": plain.assignment.tolist(),
+            "threshold": threshold, "nodes": plain.nodes.tolist(),
+            "labels": plain.assignment.tolist(),
             "names": list(plain.names), "slots": plain.slots.tolist(),
             "named": list(named.names), "namedSlots": named.slots.tolist(),
             "precision": {by: retrieved(plain, by) for by in READINGS},

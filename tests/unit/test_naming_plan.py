@@ -178,7 +178,7 @@ def test_names_found_are_replaced_by_the_next_way() -> None:
 
 def test_other_input_is_refused_in_words(tmp_path: object) -> None:
     concepts = made(TEXTS)
-    with pytest.raises(TypeError, match="ask takes a callable from .*, got 'gpt'"):
+    with pytest.raises(TypeError, match=r"ask takes a callable from .*, got 'gpt'"):
         concepts.ask("gpt")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="samples=0"):
         concepts.ask(Model(), samples=0)

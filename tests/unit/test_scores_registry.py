@@ -144,7 +144,7 @@ def test_wrong_questions(neurons: Neurons) -> None:
         scores(neurons, drows=5)
     with pytest.raises(TypeError, match="draws=5: no such setting; none for kurtosis"):
         scores(neurons, ["kurtosis"], draws=5)
-    with pytest.raises(ValueError, match="gram must have shape .*, got shape"):
+    with pytest.raises(ValueError, match=r"gram must have shape .*, got shape"):
         Neurons(neurons.acts, neurons.along, neurons.index, *[neurons.Z] * 3)
 
 

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from neuronwidgets import Activations, Samples, linkage, split, split_layer
 from neuronwidgets.clustering.linkage.engine import METRICS
-from neuronwidgets.concepts.split import usual_top
+from neuronwidgets.concepts.defaults import default_top
 
 
 def made(samples: int = 150, neurons: int = 6, seed: int = 0) -> Activations:
@@ -62,7 +62,7 @@ def test_the_top_samples_are_a_plain_argsort_with_ties_by_index(top: int) -> Non
 def test_of_few_samples_a_twentieth_is_the_top_and_never_more_than_a_hundred(
     samples: int, top: int
 ) -> None:
-    assert usual_top(samples) == top
+    assert default_top(samples) == top
     acts = made(samples, 3)
     assert split(acts, 0).index.tolist() == argsort(acts.values[:, 0], top)
     assert split_layer(acts, scores=(), progress=False).index.shape == (3, top)

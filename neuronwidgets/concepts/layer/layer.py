@@ -12,13 +12,13 @@ import numpy as np
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import METRICS as LINKAGES
 from neuronwidgets.clustering.linkage.engine import check_method
+from neuronwidgets.concepts.defaults import check_min_size, default_min_size, top_count
 from neuronwidgets.concepts.layer.io import Folder
 from neuronwidgets.concepts.layer.result import LayerSplit
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.membership import check_threshold
 from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
-from neuronwidgets.concepts.split import check_count, check_min_size, smallest
 from neuronwidgets.core.modes import own_modes
 
 if TYPE_CHECKING:
@@ -119,13 +119,13 @@ def split_layer(
     # As of one neuron.
     metric = "cosine" if metric is None and method == "ward" else metric
     method, metric = check_method(method, metric)
-    count = check_count(acts, top)
+    count = top_count(acts, top)
     if count > MOST_TOP:
         raise ValueError(
             f"top={count:,}; a whole layer takes up to {MOST_TOP:,} top samples each. nw.split "
             "takes more, of one neuron."
         )
-    least = smallest(count) if min_size is None else check_min_size(min_size)
+    least = default_min_size(count) if min_size is None else check_min_size(min_size)
     targets = _targets(acts, neurons)
     names = tuple(one.name for one in chosen(acts, scores))
     if threshold is not None:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.concepts.defaults import default_min_size
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
-from neuronwidgets.concepts.split import Split, axis_of, resting, smallest
+from neuronwidgets.concepts.split import Split, axis_of, resting
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class Settings:
             return resting(acts, target, acts.along(target), self.method, {}, self.metric)
         neuron = int(target) if np.ndim(target) == 0 else None
         axis = np.asarray(target) if neuron is None else axis_of(acts, target)
-        min_size = min(self.min_size, smallest(len(index))) if self.own_size else self.min_size
+        min_size = (
+            min(self.min_size, default_min_size(len(index))) if self.own_size else self.min_size
+        )
         return Split(
             TopSamples(acts, neuron, axis, index, activations, vectors),
             Clustering(Z, metric=self.metric, linkage=self.method),

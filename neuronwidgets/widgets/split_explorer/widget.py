@@ -14,11 +14,12 @@ import traitlets as t
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.defaults import TOP, default_min_size
 from neuronwidgets.concepts.identity import recolored
 from neuronwidgets.concepts.methods.registry import METHODS, ready
 from neuronwidgets.concepts.refine import Refinement
 from neuronwidgets.concepts.scores import most_mixed
-from neuronwidgets.concepts.split import TOP, Split, smallest, split
+from neuronwidgets.concepts.split import Split, split
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import Progress, Steps, take
@@ -513,7 +514,7 @@ def _made_with(made: Split) -> tuple[Activations, str, int | None, dict[str, Any
     settings = dict(made.settings)
     if not settings and made.method in METRICS:
         settings["metric"] = made.metric
-    usual = smallest(len(made.index))
+    usual = default_min_size(len(made.index))
     plain = made.min_size == usual or (made.chosen is not None and made.min_size < usual)
     return made.acts, made.method, None if plain else made.min_size, settings
 
