@@ -1,4 +1,4 @@
-"""A split layer in a folder: a file for each block, and what they are."""
+"""A split layer in a folder: a file for each block, and a description in JSON."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from neuronwidgets.concepts.layer.settings import Settings
 
 FORMAT = "neuronwidgets.layer/1"
 DEFAULTS = {"own_size": True}
+"""Settings that files of earlier versions lack."""
 ABOUT, UNITS = "layer.json", "units.safetensors"
+"""The description, and the targets (by the name that the format has for them)."""
 LOOKED_AT = 64
 """Rows of the activations by which they are known again."""
 
 
 class Folder:
-    """Writes blocks and reads them again; what is there whole is not made twice."""
+    """A folder that blocks are written to and read from. Whole blocks are not computed again."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = place_of(path)
 
     def open(self, acts: Activations, targets: np.ndarray, settings: Settings) -> None:
-        """Begin, or go on with the same activations, neurons and settings.
+        """Create the folder, or continue one with the same activations, targets and settings.
 
         Raises:
             StoreError: the folder holds anything else, or cannot be written.
@@ -45,7 +47,7 @@ class Folder:
         except OSError as error:
             raise _unwritable(self.path, error) from None
         found = self.about()
-        # What an earlier version did not write down was as it is by default.
+        # A setting that an earlier version did not write has its default.
         changed = [key for key in about if found.get(key, DEFAULTS.get(key)) != about[key]]
         if changed:
             raise StoreError(
@@ -54,7 +56,7 @@ class Folder:
             )
 
     def about(self) -> dict[str, Any]:
-        """What `describe` gave when it was begun."""
+        """The description that `describe` gave when the folder was created."""
         try:
             about: dict[str, Any] = json.loads((self.path / ABOUT).read_text("utf-8"))
             kind = about.get("format")
@@ -76,18 +78,18 @@ class Folder:
         return self._read(UNITS)["units"]
 
     def blocks(self) -> Iterator[Block]:
-        """Those that are there, from the first on."""
+        """The blocks in the folder, from the first on."""
         for number in range(1 << 31):
             if not (self.path / _name(number)).exists():
                 return
             yield self.block(number)
 
     def block(self, number: int) -> Block:
-        """Block `number`, read as it is needed."""
+        """Block `number`; its arrays are read when they are used."""
         return Block.of(self._read(_name(number)))
 
     def write(self, number: int, block: Block) -> None:
-        """Keep a block."""
+        """Write a block as number `number`."""
         try:
             self._write(_name(number), block.arrays())
         except OSError as error:
@@ -107,14 +109,14 @@ class Folder:
 
 
 def describe(acts: Activations, targets: np.ndarray, settings: Settings) -> dict[str, Any]:
-    """What makes two split layers the same."""
-    look = np.unique(np.linspace(0, len(acts) - 1, LOOKED_AT).astype(np.int64))
+    """What identifies a split layer: activations, labels, targets and settings."""
+    rows = np.unique(np.linspace(0, len(acts) - 1, LOOKED_AT).astype(np.int64))
     labels = acts.labels if settings.scores else None
     return {
         "format": FORMAT,
         "layer": acts.layer,
         "shape": list(acts.shape),
-        "activations": _digest(acts.rows(look)),
+        "activations": _digest(acts.rows(rows)),
         "labels": None if labels is None else _digest(labels),
         "neurons": _digest(targets),
         **settings.about(),
@@ -122,10 +124,10 @@ def describe(acts: Activations, targets: np.ndarray, settings: Settings) -> dict
 
 
 def _digest(*arrays: np.ndarray) -> str:
-    known = hashlib.sha256()
+    digest = hashlib.sha256()
     for array in arrays:
-        known.update(np.ascontiguousarray(array).tobytes())
-    return known.hexdigest()[:16]
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _name(number: int) -> str:
@@ -135,4 +137,4 @@ def _name(number: int) -> str:
 def _unwritable(path: Path, error: OSError) -> StoreError:
     if isinstance(error, StoreError):
         return error
-    return StoreError(f"{path} cannot be written: {error}. What is whole there is kept.")
+    return StoreError(f"{path} cannot be written: {error}. Its whole blocks are kept.")
