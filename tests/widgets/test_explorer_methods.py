@@ -118,7 +118,7 @@ def test_attribution_goes_on_with_its_model() -> None:
         model[2].weight += 1
     ask(explorer, neuron=3, top=50, method="attribution")
     assert explorer.status["state"] == "error"
-    assert "does not answer as it did" in explorer.status["text"]
+    assert "gives other activations than those that were captured" in explorer.status["text"]
     assert explorer.neuron == 2
 
 
@@ -133,6 +133,6 @@ def test_a_method_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     explorer = nw.SplitExplorer(made)
     assert explorer._methods == [*PLAIN, "mine"]
     ask(explorer, neuron=1, method="mine")
-    assert "method='mine'; one of 'ward'" in explorer.status["text"]
+    assert "method must be one of 'ward'" in explorer.status["text"]
     ask(explorer, neuron=1, method="ward")
     assert (explorer.neuron, explorer.method) == (1, "ward")
