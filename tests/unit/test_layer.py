@@ -220,7 +220,7 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
         ({"threshold": -1.0}, ValueError, "0 or more"),
         ({"threshold": "15"}, TypeError, "must be a number"),
         ({"threshold": np.nan}, ValueError, "a height of the tree"),
-        ({"scores": ["kurtsis"]}, ValueError, "no score 'kurtsis'"),
+        ({"scores": ["kurtsis"]}, ValueError, "score must be one of .*, got 'kurtsis'"),
         ({"draws": -1}, ValueError, "draws=-1"),
         ({"seed": 0.5}, ValueError, "seed=0.5"),
         ({"min_size": 0}, ValueError, "min_size=0"),

@@ -138,11 +138,13 @@ def test_names_are_ones_own(neurons: Neurons) -> None:
 
 
 def test_wrong_questions(neurons: Neurons) -> None:
-    with pytest.raises(ValueError, match=r"no score 'curtosis'; there are .*'kurtosis'"):
+    with pytest.raises(ValueError, match=r"score must be one of .*'kurtosis'.*, got 'curtosis'"):
         scores(neurons, "curtosis")
-    with pytest.raises(TypeError, match="drows=5: no such setting; draws, seed for"):
+    with pytest.raises(TypeError, match=r"drows=5 is not a setting .*, which take draws, seed\."):
         scores(neurons, drows=5)
-    with pytest.raises(TypeError, match="draws=5: no such setting; none for kurtosis"):
+    with pytest.raises(
+        TypeError, match=r"draws=5 is not a setting .*\(kurtosis\), which take none\."
+    ):
         scores(neurons, ["kurtosis"], draws=5)
     with pytest.raises(ValueError, match=r"gram must have shape .*, got shape"):
         Neurons(neurons.acts, neurons.along, neurons.index, *[neurons.Z] * 3)

@@ -127,8 +127,8 @@ def require_texts(samples: Samples, layer: str, instead: str = INSTEAD) -> None:
         raise ValueError(f"no texts: the samples of layer {layer!r} are {kind}. {instead}")
     if samples.token is not None and not len(samples.spans):
         raise ValueError(
-            f"no texts: the samples of layer {layer!r} are tokens, and their spans in the texts are "
-            "not known (samples.spans)."
+            f"no texts: the samples of layer {layer!r} are tokens, and their spans in the texts "
+            "are not known (samples.spans)."
         )
 
 
