@@ -26,7 +26,7 @@ from neuronwidgets.display.palette import COLORS
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.naming.naming import Naming
-    from neuronwidgets.concepts.naming.plan import Plan
+    from neuronwidgets.concepts.naming.plan import CallPlan
     from neuronwidgets.concepts.refine import Refinement
     from neuronwidgets.concepts.split import Split
 
@@ -208,7 +208,7 @@ class Concepts:
 
         return named(self, how, options)
 
-    def ask(self, call: Callable[[list[Any]], str], samples: int = 8, **options: Any) -> Plan:
+    def ask(self, call: Callable[[list[Any]], str], samples: int = 8, **options: Any) -> CallPlan:
         """A plan, with its cost, to name each concept by `call(samples)`; `plan.run()` carries it
         out. Samples and options: see `neuronwidgets.concepts.naming.plan.plan`."""
         from neuronwidgets.concepts.naming.plan import plan

@@ -46,9 +46,9 @@ class Folder:
                 write_whole(self.path / ABOUT, json.dumps(about, indent=1).encode())
         except OSError as error:
             raise _unwritable(self.path, error) from None
-        found = self.about()
+        written = self.about()
         # A setting that an earlier version did not write has its default.
-        changed = [key for key in about if found.get(key, DEFAULTS.get(key)) != about[key]]
+        changed = [key for key in about if written.get(key, DEFAULTS.get(key)) != about[key]]
         if changed:
             raise StoreError(
                 f"{self.path} holds a layer that was split with other {', '.join(changed)}: "

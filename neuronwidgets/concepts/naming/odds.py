@@ -6,7 +6,12 @@ import numpy as np
 
 
 def log_odds(
-    here: np.ndarray, texts: int, there: np.ndarray, others: int, prior: np.ndarray, strength: float
+    counts: np.ndarray,
+    texts: int,
+    other_counts: np.ndarray,
+    other_texts: int,
+    prior: np.ndarray,
+    strength: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The log-odds ratio of each of `V` terms in one group of texts against another.
 
@@ -17,8 +22,8 @@ def log_odds(
     `delta = log(a / b) - log(a' / b')` and `z = delta / sqrt(1/a + 1/b + 1/a' + 1/b')`.
 
     Args:
-        here, there: `V`, the number of texts of each group that have the term (`y`, `y'`).
-        texts, others: the number of texts of each group (`n`, `n'`).
+        counts, other_counts: `V`, the number of texts of each group that have the term (`y`, `y'`).
+        texts, other_texts: the number of texts of each group (`n`, `n'`).
         prior: `V`, in (0, 1): the share of all texts that have the term.
         strength: the weight of the prior, in texts.
 
@@ -26,7 +31,7 @@ def log_odds(
         `(delta, z)`, float64 `V`.
     """
     prior = np.asarray(prior, np.float64)
-    a, c = here + strength * prior, there + strength * prior
-    b, d = texts + strength - a, others + strength - c
+    a, c = counts + strength * prior, other_counts + strength * prior
+    b, d = texts + strength - a, other_texts + strength - c
     delta = np.log(a / b) - np.log(c / d)
     return delta, delta / np.sqrt(1 / a + 1 / b + 1 / c + 1 / d)

@@ -23,7 +23,7 @@ LONGEST = 120
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Plan:
+class CallPlan:
     """Calls that will name concepts, and their cost. `run()` makes them.
 
     Attributes:
@@ -117,7 +117,7 @@ class Plan:
 
     def __repr__(self) -> str:
         cost = ", ".join(f"{name} {value}" for name, value in self._cost().items())
-        return f"Plan(to ask: {cost}; run() starts it)"
+        return f"CallPlan(to ask: {cost}; run() starts it)"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -136,7 +136,7 @@ def plan(
     samples: int = 8,
     activations: bool = False,
     characters: int = 2_000,
-) -> Plan:
+) -> CallPlan:
     """Plan to call `call(samples)` once for each concept that the user did not name.
 
     Args:
@@ -182,7 +182,7 @@ def plan(
             if len(distinct) == samples:
                 break
         inputs[k] = list(distinct.values())
-    return Plan(concepts, call, inputs)
+    return CallPlan(concepts, call, inputs)
 
 
 def _excerpt(text: str, token: tuple[int, int] | None, characters: int) -> str:
