@@ -107,8 +107,8 @@ def decomposed(acts: Any, k: int, center: bool, *, limits: Limits = Limits()) ->
     k, least = whole("k", k, 1), min(acts.shape)
     if k > least:
         raise ValueError(
-            f"k={k:,} is more than there is: {acts.shape[0]:,} samples of {acts.shape[1]:,} "
-            f"neurons have at most {least:,} singular directions."
+            f"k must be at most {least:,}, the number of singular directions of "
+            f"{acts.shape[0]:,} samples of {acts.shape[1]:,} neurons; got {k:,}."
         )
     matrix = _Blocks(acts, center, limits.block)
     # The mean has a rounding error.

@@ -116,7 +116,7 @@ def test_they_show_themselves() -> None:
 @pytest.mark.parametrize(
     ("matrix", "arguments", "words"),
     [
-        (np.ones((5, 3)), {"k": 4}, "k=4 is more than there is: 5 samples of 3 neurons"),
+        (np.ones((5, 3)), {"k": 4}, "k must be at most 3, .* of 5 samples of 3 neurons; got 4"),
         (np.ones((5, 3)), {"k": 0}, "k=0; a whole number of at least 1"),
         (np.ones((5, 3)), {"k": 1.0}, "k=1.0"),
         (np.zeros((5, 3)), {"k": 1}, "is zero: it has no singular directions"),
