@@ -1,4 +1,4 @@
-"""Activations -> Split -> Concepts: splits of neurons, their cuts, names and scores."""
+"""Splits of neurons, their cuts into concepts, and the names and scores of these."""
 
 from typing import Any
 

@@ -19,14 +19,14 @@ from neuronwidgets.concepts.membership import (
     default_names,
     slots_and_names,
 )
-from neuronwidgets.concepts.retrieval import CHUNK, DEFAULT, directions, retrieve, scored
+from neuronwidgets.concepts.retrieval import DEFAULT, directions, retrieve, scored_rows
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_names, renamed
 from neuronwidgets.display.palette import COLORS
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.naming.naming import Naming
-    from neuronwidgets.concepts.naming.plan import Plan
+    from neuronwidgets.concepts.naming.plan import CallPlan
     from neuronwidgets.concepts.refine import Refinement
     from neuronwidgets.concepts.split import Split
 
@@ -36,18 +36,18 @@ class Concepts:
     """`K` concepts of one neuron's `n` top samples.
 
     Attributes:
-        origin: the `Split` that was cut, or what was saved of it.
+        origin: the `Split` that was cut, or the part of it that was saved.
         threshold: the height of the cut.
         assignment: int64 `n`, the concept of each top sample, -1 for none.
         vectors: float32 `K x D`, the concept vectors: each the mean of its samples' vectors,
             divided by its L2 norm.
         nodes: int32 `K`, the tree's node of each concept; after `refine` the nearest one, or -1.
-        names: one for each concept.
-        slots: int16 `K`, the palette's slot of each concept's colour.
-        user_named: the concepts whose name the user gave; `named` and `ask` leave these alone.
-        naming: what `named` or `ask` found last, and why; not saved.
-        reassigned, outlier: bool `n` after `refine`: samples that it put into another concept, and
-            that it put into none.
+        names: `K` names.
+        slots: int16 `K`, the palette slot of each concept's colour.
+        user_named: the concepts that the user named; `named` and `ask` keep these names.
+        naming: the names and evidence that `named` or `ask` found last; not saved.
+        reassigned, outlier: bool `n` after `refine`: samples that it moved to another concept, and
+            samples that it left without one.
     """
 
     origin: Split | SavedSplit
@@ -97,14 +97,14 @@ class Concepts:
 
     @property
     def split(self) -> Split | None:
-        """The `Split` they are from; `None` when loaded from disk."""
+        """The `Split` that was cut; `None` if the concepts were loaded from disk."""
         return None if isinstance(self.origin, SavedSplit) else self.origin
 
     def require_split(self, purpose: str) -> Split:
-        """The `Split` they are from.
+        """The `Split` that was cut.
 
         Raises:
-            ValueError: they were loaded from disk; the error names `purpose`.
+            ValueError: the concepts were loaded from disk; the error names `purpose`.
         """
         if self.split is None:
             raise ValueError(
@@ -150,7 +150,7 @@ class Concepts:
 
     @property
     def first(self) -> bool:
-        """Whether texts' first tokens are kept, see `Activations`."""
+        """Whether the first tokens of texts are kept, see `Activations`."""
         return self.origin.first
 
     @own_modes()
@@ -162,19 +162,20 @@ class Concepts:
         seed: int = 0,
         names: Mapping[int, str] | None = None,
     ) -> Concepts:
-        """The paper to the letter: k-means membership, the outlier and the minimum-size rule.
+        """The paper's exact rule: k-means membership, outliers and minimum size.
 
-        k-means (`n_init` initialisations) on the same vectors, with as many clusters as the tree
-        has at the threshold, small ones included. A sample at a *squared* distance of `outlier`
-        or more from its centroid is left out; a cluster that keeps fewer than `min_size` samples
-        is dropped. `reassigned` and `outlier` mark what changed against the tree.
+        k-means (`n_init` initialisations) clusters the same vectors into as many clusters as the
+        tree has at the threshold, small ones included. A sample at a *squared* distance of
+        `outlier` or more from its centroid is an outlier; a cluster that keeps fewer than
+        `min_size` samples is dropped. `reassigned` and `outlier` mark the changes.
 
         Args:
-            outlier: the paper has 15 where its threshold is 15; not given: `threshold**2 / 15`
-                for Ward, which is the same there and follows the layer's scale elsewhere (see
-                `neuronwidgets.concepts.refine.outlier_distance` for other linkages).
-            min_size: not given: the split's own (5 of 100).
+            outlier: the paper has 15, at a threshold of 15. Not given: `threshold**2 / 15` for
+                Ward, which equals 15 there and follows the scale of other layers (other linkages:
+                `neuronwidgets.concepts.refine.outlier_distance`).
+            min_size: not given: that of the split (5 of 100).
             n_init, seed: of k-means.
+            names: tree nodes -> the user's names.
         """
         from neuronwidgets.concepts.refine import refine
 
@@ -183,17 +184,17 @@ class Concepts:
             raise ValueError("these concepts are refined already; refine a cut: split.cut(t).")
         return self.regrouped(refine(split, self.threshold, outlier, min_size, n_init, seed), names)
 
-    def regrouped(self, found: Refinement, names: Mapping[int, str] | None = None) -> Concepts:
-        """These concepts with the assignment that `neuronwidgets.concepts.refine.refine` found."""
+    def regrouped(self, refined: Refinement, names: Mapping[int, str] | None = None) -> Concepts:
+        """These concepts with the assignment of `neuronwidgets.concepts.refine.refine`."""
         split = self.require_split("regrouped")
-        concepts = Concepts.grouped(split, self.threshold, found.assignment, found.nodes, names)
-        return replace(concepts, reassigned=found.reassigned, outlier=found.outlier)
+        concepts = Concepts.grouped(split, self.threshold, refined.assignment, refined.nodes, names)
+        return replace(concepts, reassigned=refined.reassigned, outlier=refined.outlier)
 
     @own_modes()
     def named(self, how: str = "labels", **options: Any) -> Concepts:
-        """These concepts with other names; `naming` on the result has the evidence.
+        """These concepts with new names; `naming` of the result has the evidence.
 
-        Names given by hand stay, and so does a name where nothing better is found.
+        A concept keeps its name if the user gave it, or if no new one is found.
 
         Args:
             how: "labels": the AND/OR/NOT formula of labels with the best AUC (options: see
@@ -207,18 +208,15 @@ class Concepts:
 
         return named(self, how, options)
 
-    def ask(self, call: Callable[[list[Any]], str], samples: int = 8, **options: Any) -> Plan:
-        """A plan to have each concept named by `call(samples)`, with what it would cost.
-
-        Nothing is called before `plan.run()`. What is passed: see
-        `neuronwidgets.concepts.naming.plan.plan`.
-        """
+    def ask(self, call: Callable[[list[Any]], str], samples: int = 8, **options: Any) -> CallPlan:
+        """A plan, with its cost, to name each concept by `call(samples)`; `plan.run()` carries it
+        out. Samples and options: see `neuronwidgets.concepts.naming.plan.plan`."""
         from neuronwidgets.concepts.naming.plan import plan
 
         return plan(self, call, samples, **options)
 
     def labelled(self) -> Activations:
-        """The top samples as activations whose labels are these concepts, for `nw.ranges`."""
+        """The top samples as `Activations` whose labels are these concepts, for `nw.ranges`."""
         samples = self.split.acts.samples.take(self.index) if self.split is not None else None
         names = [f"{k + 1}. {name}" for k, name in enumerate(self.names)]
         return Activations.from_arrays(
@@ -239,13 +237,12 @@ class Concepts:
 
     @property
     def unassigned(self) -> int:
-        """How many of the top samples belong to no concept."""
+        """The number of top samples that belong to no concept."""
         return int((self.assignment < 0).sum())
 
     def exemplars(self, k: int = 8) -> list[np.ndarray]:
         """For each concept the rows of its `k` samples that activate the neuron most."""
-        # `index` is sorted by activation.
-        return [self.index[self.assignment == concept][:k] for concept in range(len(self))]
+        return [self.index[group][:k] for group in self.groups]
 
     @own_modes()
     def project(self, values: Any) -> np.ndarray:
@@ -262,12 +259,12 @@ class Concepts:
     @cached_property
     @own_modes()
     def projections(self) -> np.ndarray:
-        """Every sample of the dataset on every concept vector: `S x K`."""
+        """Dot products of all captured samples with the concept vectors: `S x K`."""
         return self.project(self.require_split("projections").acts)
 
     @cached_property
     def groups(self) -> list[np.ndarray]:
-        """For each concept its samples: int64, places among the top samples, strongest first."""
+        """For each concept its samples: int64 indices into the top samples, strongest first."""
         return [np.flatnonzero(self.assignment == k) for k in range(len(self))]
 
     def retrieve(self, acts: Any = None, k: int = 20, by: str = DEFAULT) -> np.ndarray:
@@ -276,37 +273,29 @@ class Concepts:
         Args:
             acts: `Activations` or an `S x D` array of the same layer; not given: those that were
                 split.
-            k: how many; all samples if there are fewer.
-            by: "cosine": of the sample's difference from the layer's mean with that of the
-                concept's median sample; "cosine-origin": of the sample with the concept vector;
-                "dot": the dot product of the two (arXiv 2304.09707, step 5), under which samples
-                with long vectors come first whatever the concept. Ties go to the smaller row.
+            k: samples for each concept; all if there are fewer.
+            by: "cosine": the cosine of the differences of the sample and of the concept's median
+                sample from the layer's mean; "cosine-origin": the cosine of the sample and the
+                concept vector; "dot": the dot product of the two (arXiv 2304.09707, step 5), which
+                ranks samples with long vectors first. Ties go to the smaller row.
 
         Raises:
             ValueError: an unknown `by`, `k` below 1, activations of another width.
         """
         acts = self.require_split("retrieve").acts if acts is None else self._same_layer(acts)
-        return retrieve(acts, *self._read_by(acts, by), k=k, by=by)[0]
+        return retrieve(acts, *self._directions(acts, by), k=k, by=by)[0]
 
     def scores_of(
         self, acts: Any = None, by: str = DEFAULT, rows: np.ndarray | None = None
     ) -> np.ndarray:
-        """How well every sample, or those in `rows`, fits every concept: float32 `S x K`, as
-        `retrieve` compares them."""
+        """The scores by which `retrieve` ranks all samples, or those in `rows`: float32 `S x K`."""
         acts = self.require_split("scores_of").acts if acts is None else self._same_layer(acts)
-        vectors, mean = self._read_by(acts, by)
         rows = np.arange(len(acts)) if rows is None else rows
-        step = max(1, CHUNK // max(1, acts.shape[1]))
-        parts = [
-            scored(acts.rows(rows[i : i + step]), vectors, mean, by)
-            for i in range(0, len(rows), step)
-        ]
-        return np.concatenate([np.zeros((0, len(vectors)), np.float32), *parts])
+        return scored_rows(acts, rows, *self._directions(acts, by), by)
 
     @property
     def mean(self) -> np.ndarray | None:
-        """float64 `D`: the layer's mean over the data that was captured; `None` if these concepts
-        were saved without it, by an earlier version."""
+        """float64 `D`: the layer's mean; `None` in concepts that an earlier version saved."""
         return self.origin.mean
 
     @property
@@ -314,7 +303,7 @@ class Concepts:
         """`mean`.
 
         Raises:
-            ValueError: concepts that an earlier version saved do not have it.
+            ValueError: an earlier version saved these concepts without it.
         """
         if self.mean is None:
             raise ValueError(
@@ -327,10 +316,11 @@ class Concepts:
     @own_modes()
     def differences(self) -> np.ndarray:
         """float32 `K x D`, of unit length: from the layer's mean to each concept's median sample.
-        What samples are compared with by "cosine", and what `nw.ablate` and `nw.steer` edit."""
+        Retrieval by "cosine" compares samples with these; `nw.ablate` and `nw.steer` edit them."""
         return directions([self.top_vectors[g] for g in self.groups], self.layer_mean, "cosine")
 
-    def _read_by(self, acts: Activations, by: str) -> tuple[np.ndarray, np.ndarray]:
+    def _directions(self, acts: Activations, by: str) -> tuple[np.ndarray, np.ndarray]:
+        """The directions that samples are compared with (see `directions`), and the mean."""
         mean = acts.mean if self.mean is None else self.mean
         return directions([self.top_vectors[g] for g in self.groups], mean, by), mean
 
@@ -344,11 +334,10 @@ class Concepts:
         )
 
     def found(self, k: int = 20) -> np.ndarray:
-        """`retrieve(k=k, by="dot")`, by its former name."""
+        """The former name of `retrieve(k=k, by="dot")`."""
         renamed("Concepts.found(k)", "Concepts.retrieve(k=k, by='dot')")
         return self.retrieve(k=k, by="dot")
 
-    # The bodies are in measures.py.
     cosines = cached_property(measures.cosines)
     cosines_to_neuron = cached_property(measures.cosines_to_neuron)
     distances = cached_property(measures.distances)
@@ -362,7 +351,7 @@ class Concepts:
     stability = measures.stability
 
     def found_purity(self, k: int = 20) -> np.ndarray:
-        """`retrieved_purity(k, by="dot")`, by its former name."""
+        """The former name of `retrieved_purity(k, by="dot")`."""
         renamed("Concepts.found_purity(k)", "Concepts.retrieved_purity(k, by='dot')")
         return self.retrieved_purity(k, by="dot")
 
@@ -375,29 +364,27 @@ class Concepts:
             )
         return acts
 
-    # What leaves the notebook
-
     def save(self, path: str | Path) -> Path:
-        """Write `PATH.safetensors` (arrays) and `PATH.json` (what they are). Returns the first."""
+        """Write `PATH.safetensors` and `PATH.json`. Returns the first."""
         return io.save(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Concepts:
-        """Read what `save` wrote. Projections of new samples: `project(values)`."""
+        """Read what `save` wrote. `project(values)` projects new samples."""
         return cls(**io.load(path))
 
     def to_frame(self) -> Any:
         """A `pandas.DataFrame` with a row per top sample.
 
         Columns: `sample` (row of the activations), `concept` (-1: none), `name`, `activation`,
-        `projection` (on its own concept vector), `label`, and after `refine`
-        `reassigned`, `outlier`.
+        `projection` (on its own concept vector), `score` (as `retrieve` compares), `label`, and
+        after `refine` `reassigned`, `outlier`.
         """
         return display.frame(self)
 
     @property
     def colors(self) -> tuple[str, ...]:
-        """One colour for each concept, the same as in the widget."""
+        """`K` colours, the same as in the widget."""
         return tuple(COLORS[slot % len(COLORS)] for slot in self.slots)
 
     def to_altair(self) -> Any:
@@ -405,14 +392,7 @@ class Concepts:
         return display.chart(self)
 
     def __repr__(self) -> str:
-        who = "a direction" if self.neuron is None else f"neuron {self.neuron}"
-        parts = ", ".join(f"{n} ({s})" for n, s in zip(self.names, self.sizes, strict=True))
-        rest = f"; {self.unassigned} unassigned" if self.unassigned else ""
-        kind = "refined, " if self.refined else ""
-        return (
-            f"Concepts({len(self)} of {who} in layer {self.layer!r} at {self.threshold:.4g}, "
-            f"{kind}{parts or 'none'}{rest})"
-        )
+        return display.summary(self)
 
     def _repr_html_(self) -> str:
         return display.table(self)

@@ -1,4 +1,4 @@
-"""How concepts leave the notebook for the eye: a table, a chart, HTML."""
+"""Concepts as text, HTML, a `pandas.DataFrame` and an Altair chart."""
 
 from __future__ import annotations
 
@@ -17,32 +17,42 @@ from neuronwidgets.display.vega import offline
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
+LEFT = "style='text-align:left'"
+
+
+def summary(concepts: Concepts) -> str:
+    """The concepts in a line: their cut, names and sizes."""
+    target = "a direction" if concepts.neuron is None else f"neuron {concepts.neuron}"
+    sizes = zip(concepts.names, concepts.sizes, strict=True)
+    named = ", ".join(f"{name} ({size})" for name, size in sizes)
+    unassigned = f"; {concepts.unassigned} unassigned" if concepts.unassigned else ""
+    refined = "refined, " if concepts.refined else ""
+    return (
+        f"Concepts({len(concepts)} of {target} in layer {concepts.layer!r} at "
+        f"{concepts.threshold:.4g}, {refined}{named or 'none'}{unassigned})"
+    )
+
 
 @own_modes()
 def frame(concepts: Concepts) -> Any:
-    """A `pandas.DataFrame` with a row per top sample.
-
-    Columns: `sample` (row of the activations), `concept` (-1: none), `name`, `activation`,
-    `projection` (on its own concept vector), `score` (how well it fits its own concept, as
-    `Concepts.retrieve` compares), `label`, and after `refine` `reassigned`, `outlier`.
-    """
+    """A `pandas.DataFrame` with a row per top sample; see `Concepts.to_frame`."""
     import pandas as pd
 
-    own = np.full(len(concepts.index), np.nan)
-    has = concepts.assignment >= 0
-    vectors = concepts.vectors[concepts.assignment[has]]
-    own[has] = np.einsum("nd,nd->n", concepts.top_vectors[has], vectors)
-    fit = np.full(len(concepts.index), np.nan)
-    if has.any() and concepts.mean is not None:
-        scores = concepts.scores_of(concepts.top_vectors[has])
-        fit[has] = scores[np.arange(len(scores)), concepts.assignment[has]]
+    projections = np.full(len(concepts.index), np.nan)
+    assigned = concepts.assignment >= 0
+    vectors = concepts.vectors[concepts.assignment[assigned]]
+    projections[assigned] = np.einsum("nd,nd->n", concepts.top_vectors[assigned], vectors)
+    own_scores = np.full(len(concepts.index), np.nan)
+    if assigned.any() and concepts.mean is not None:
+        scores = concepts.scores_of(concepts.top_vectors[assigned])
+        own_scores[assigned] = scores[np.arange(len(scores)), concepts.assignment[assigned]]
     columns: dict[str, Any] = {
         "sample": concepts.index,
         "concept": concepts.assignment,
         "name": [concepts.names[k] if k >= 0 else "" for k in concepts.assignment],
         "activation": concepts.activations,
-        "projection": own,
-        "score": fit,
+        "projection": projections,
+        "score": own_scores,
     }
     if concepts.split is not None and concepts.split.labels is not None:
         names = (*concepts.split.acts.label_names, None)
@@ -66,7 +76,7 @@ def chart(concepts: Concepts) -> Any:
     color = alt.Color("concept:N").scale(domain=domain, range=[*concepts.colors, UNASSIGNED])
     if concepts.split is not None:
         rows["x"], rows["y"] = concepts.split.map.T.astype(float)
-    # Inline, so that Altair's limit of 5,000 rows does not refuse a large split.
+    # Inline data are not subject to Altair's limit of 5,000 rows.
     data = alt.InlineData(values=rows.to_dict("records"))
     tooltip = ["sample:Q", "concept:N", "activation:Q"]
     base = alt.Chart(data).encode(color=color, tooltip=tooltip)
@@ -93,20 +103,20 @@ def chart(concepts: Concepts) -> Any:
 
 @own_modes()
 def table(concepts: Concepts) -> str:
-    """A row of HTML per concept, below the neuron's own."""
+    """An HTML table: a row for the neuron itself, then one for each concept."""
     labelled = concepts.split is not None and concepts.split.labels is not None
-    none = np.full(len(concepts), np.nan)
-    precision = concepts.precision(RETRIEVED) if labelled else none
-    chance = concepts.chance(RETRIEVED) if labelled else none
-    own = np.nan
+    unknown = np.full(len(concepts), np.nan)
+    precision = concepts.precision(RETRIEVED) if labelled else unknown
+    chance = concepts.chance(RETRIEVED) if labelled else unknown
+    neuron_purity = np.nan
     if concepts.split is not None and concepts.split.labels is not None:
-        own = majority(concepts.split.labels)[1]
+        neuron_purity = majority(concepts.split.labels)[1]
     head = (
         "", "samples", "purity", f"precision of the {RETRIEVED} it retrieves", "by chance",
         "cos to neuron", "activation",
     )  # fmt: skip
     rows = [
-        ("the neuron itself", str(len(concepts.index)), _percent(own), "", "", "1.00",
+        ("the neuron itself", str(len(concepts.index)), _percent(neuron_purity), "", "", "1.00",
          _range(concepts.activations))
     ]  # fmt: skip
     for k, name in enumerate(concepts.names):

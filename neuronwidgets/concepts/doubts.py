@@ -1,4 +1,4 @@
-"""Neurons whose top samples are of one kind for a reason that is not what they mean."""
+"""Neurons whose concepts should not be trusted: their top samples share a position or a vector."""
 
 from __future__ import annotations
 
@@ -7,38 +7,31 @@ import numpy as np
 from neuronwidgets.activations.samples import Samples
 
 MOST = 0.9
-"""So many of the top samples at one position are no coincidence..."""
+"""Share of the top samples at one position that is no coincidence."""
 USUAL = 0.5
-"""... unless the data has that many of them there."""
+"""Share of the data set at one position from which that position is common: top samples there are
+no surprise."""
 EQUAL = 0.01
-"""Unit vectors that are so close (a cosine of 0.99995) are nearly equal."""
+"""Distance up to which unit vectors are nearly equal (a cosine of 0.99995)."""
 
 
 def doubt(samples: Samples, index: np.ndarray, Z: np.ndarray, metric: str) -> str:
-    """Why a neuron's concepts should not be trusted, in a clause; "" where nothing speaks so.
+    """Why a neuron's concepts should not be trusted, as a clause; "" if there is no reason.
 
     Args:
-        samples: what the rows of the activations were.
+        samples: the samples of the activations.
         index: int `n`, the neuron's top samples.
-        Z: their linkage.
-        metric: of the linkage; nearly equal vectors are told by their distance at unit length
-            ("cosine"), else by equal vectors alone.
+        Z: float64 `(n - 1) x 4`, their linkage.
+        metric: the linkage's metric. Under "cosine" vectors are nearly equal up to a distance of
+            `EQUAL` at unit length, else only if they are equal.
     """
     if samples.token is not None and len(index) > 1:
-        tokens = samples.token[index]
-        position, count = (int(v[0]) for v in _most(tokens))
-        share = count / len(index)
+        positions, counts = np.unique(samples.token[index], return_counts=True)
+        position, share = int(positions[counts.argmax()]), float(counts.max() / len(index))
         if share >= MOST and (samples.token == position).mean() < USUAL:
             return f"{share:.0%} of its top samples are at position {position} of their texts"
-    # A cluster that is whole at that height has its size in the last merge below it.
-    close = Z[Z[:, 2] <= (EQUAL if metric == "cosine" else 0.0)]
-    if len(close) and close[:, 3].max() > len(index) / 2:
+    # The last merge of a cluster has its size.
+    close_merges = Z[Z[:, 2] <= (EQUAL if metric == "cosine" else 0.0)]
+    if len(close_merges) and close_merges[:, 3].max() > len(index) / 2:
         return "most of its top samples have nearly equal vectors"
     return ""
-
-
-def _most(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The most frequent value, and how often it occurs."""
-    kinds, counts = np.unique(values, return_counts=True)
-    best = counts.argmax()
-    return kinds[best : best + 1], counts[best : best + 1]

@@ -1,4 +1,4 @@
-"""What stays the same to a person when a neuron is split again on more samples."""
+"""Names and colours that a neuron's concepts keep when it is split again on more samples."""
 
 from __future__ import annotations
 
@@ -13,79 +13,84 @@ from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
 
 Named = list[tuple[str, np.ndarray]]
-"""Names, each with the places (`m x 2`, see `Samples.places`) of the samples that have it."""
+"""Names, each with the data set indices (int64 `m x 2`, see `Samples.places`) of its samples."""
 
 
 def named(tree: Tree, places: np.ndarray, names: Mapping[int, str]) -> Named:
-    """The names of some nodes, with their samples; `places` are those of all `n` samples."""
+    """The names of tree nodes, with their samples.
+
+    Args:
+        tree: the tree.
+        places: int64 `n x 2`, the data set indices of all its samples.
+        names: tree nodes -> names.
+    """
     return [(name, places[tree.samples_of(node)]) for node, name in names.items()]
 
 
 def anchored(split: Split, kept: Named) -> dict[int, str]:
-    """Names on the tree of another split: node -> name.
+    """The names `kept` on the tree of another split: node -> name.
 
-    The pair of name and node with the largest overlap (Jaccard index of their samples) is served
-    first; a name none of whose samples is among the top ones is dropped.
+    Names and nodes are paired by the Jaccard index of their samples, largest first. A name without
+    any sample among the top samples is dropped.
     """
     if not kept:
         return {}
-    tree, at = split.tree, _positions(split)
-    overlap = np.zeros((len(kept), 2 * tree.n - 1))
-    for row, (_, places) in zip(overlap, kept, strict=True):
-        inside = np.zeros(tree.n, np.int64)
-        inside[[at[place] for place in map(tuple, places.tolist()) if place in at]] = 1
-        before = np.concatenate([[0], np.cumsum(inside[tree.order])])
-        common = before[tree.start + tree.size] - before[tree.start]
-        row[:] = common / (tree.size + len(places) - common)
-    return {node: kept[i][0] for i, node in sorted(_pairs(overlap))}
+    tree, sample_of = split.tree, _sample_of(split)
+    jaccard = np.zeros((len(kept), 2 * tree.n - 1))
+    for row, (_, places) in zip(jaccard, kept, strict=True):
+        has_name = np.zeros(tree.n, np.int64)
+        has_name[[sample_of[p] for p in map(tuple, places.tolist()) if p in sample_of]] = 1
+        cumulative = np.concatenate([[0], np.cumsum(has_name[tree.order])])
+        shared = cumulative[tree.start + tree.size] - cumulative[tree.start]
+        row[:] = shared / (tree.size + len(places) - shared)
+    return {node: kept[i][0] for i, node in sorted(_pairs(jaccard))}
 
 
 @own_modes()
 def recolored(
-    made: Split, threshold: float | None, before: Concepts, names: Mapping[int, str]
+    split: Split, threshold: float | None, before: Concepts, names: Mapping[int, str]
 ) -> Split:
-    """`made` in such colours that its concepts have those of the concepts `before` with which
-    they share most samples (by the Jaccard index).
+    """`split`, with the colours of the former concepts that share most of its concepts' samples.
 
     Args:
-        made: the same neuron or direction as that of `before`, on other activations.
-        threshold: at which its concepts are seen; `None`: where the data suggests.
-        before: the concepts that were seen before.
+        split: the same neuron or direction as that of `before`, on other activations.
+        threshold: the cut that gives its concepts; `None`: the suggested one.
+        before: the former concepts.
         names: the names on their tree.
     """
     old = before.split
     assert old is not None
-    kept = anchored(made, named(old.tree, old.places, names))
-    now = Concepts.at(made, made.suggested if threshold is None else threshold, kept)
-    at = _positions(made)
-    common = np.zeros((len(now), len(before)))
-    for place, label in zip(
-        map(tuple, old.places.tolist()), before.assignment.tolist(), strict=True
-    ):
-        here = now.assignment[at[place]] if place in at else -1
-        if here >= 0 and label >= 0:
-            common[here, label] += 1
-    overlap = common / np.maximum(1, now.sizes[:, None] + before.sizes - common)
-    wanted = {int(now.slots[i]): int(before.slots[j]) for i, j in _pairs(overlap)}
-    count = 1 + max([0, *made.colors.tolist(), *now.slots.tolist(), *wanted.values()])
-    free = iter(sorted(set(range(count)) - set(wanted.values())))
-    slots = [wanted[slot] if slot in wanted else next(free) for slot in range(count)]
-    # The direction as it was: normalized once more it may differ in its last digit.
-    top_samples = replace(made.top_samples, direction=old.direction)
-    return replace(made, slots=np.array(slots, np.int16), top_samples=top_samples)
+    kept = anchored(split, named(old.tree, old.places, names))
+    after = Concepts.at(split, split.suggested if threshold is None else threshold, kept)
+    sample_of = _sample_of(split)
+    shared = np.zeros((len(after), len(before)))
+    old_places = map(tuple, old.places.tolist())
+    for place, old_concept in zip(old_places, before.assignment.tolist(), strict=True):
+        concept = after.assignment[sample_of[place]] if place in sample_of else -1
+        if concept >= 0 and old_concept >= 0:
+            shared[concept, old_concept] += 1
+    jaccard = shared / np.maximum(1, after.sizes[:, None] + before.sizes - shared)
+    old_slot = {int(after.slots[i]): int(before.slots[j]) for i, j in _pairs(jaccard)}
+    count = 1 + max([0, *split.colors.tolist(), *after.slots.tolist(), *old_slot.values()])
+    free = iter(sorted(set(range(count)) - set(old_slot.values())))
+    slots = [old_slot[slot] if slot in old_slot else next(free) for slot in range(count)]
+    # The former direction is kept: normalized again it may differ in its last digit.
+    top_samples = replace(split.top_samples, direction=old.direction)
+    return replace(split, slots=np.array(slots, np.int16), top_samples=top_samples)
 
 
-def _pairs(score: np.ndarray) -> list[tuple[int, int]]:
-    """Rows with columns, the largest score first, each once, as long as it is above zero."""
-    score, out = score.copy(), []
-    for _ in range(min(score.shape)):
-        i, j = divmod(int(score.argmax()), score.shape[1])
-        if score[i, j] <= 0:
+def _pairs(scores: np.ndarray) -> list[tuple[int, int]]:
+    """Greedy pairs of rows and columns, the largest score first, while it is above zero."""
+    scores, pairs = scores.copy(), []
+    for _ in range(min(scores.shape)):
+        i, j = divmod(int(scores.argmax()), scores.shape[1])
+        if scores[i, j] <= 0:
             break
-        out.append((i, j))
-        score[i] = score[:, j] = 0
-    return out
+        pairs.append((i, j))
+        scores[i] = scores[:, j] = 0
+    return pairs
 
 
-def _positions(split: Split) -> dict[tuple[int, ...], int]:
+def _sample_of(split: Split) -> dict[tuple[int, ...], int]:
+    """Data set indices -> the index of the top sample."""
     return {tuple(place): i for i, place in enumerate(split.places.tolist())}

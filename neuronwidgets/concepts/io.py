@@ -1,4 +1,4 @@
-"""Concepts on disk: arrays in safetensors, what they are in JSON."""
+"""Concepts on disk: arrays in safetensors, their description in JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ARRAYS = {
 
 @dataclass(frozen=True, eq=False)
 class SavedSplit:
-    """What a file of concepts keeps of their split; the attributes are those of `Split`."""
+    """The part of a split that a file of concepts keeps; the attributes are those of `Split`."""
 
     layer: str
     neuron: int | None
@@ -61,7 +61,7 @@ def save(concepts: Concepts, path: str | Path) -> Path:
         "format": FORMAT,
         "layer": concepts.layer,
         "neuron": concepts.neuron,
-        # JSON has no infinity: null stands for a cut above everything.
+        # JSON has no infinity: null stands for a cut above the whole tree.
         "threshold": concepts.threshold if math.isfinite(concepts.threshold) else None,
         "metric": concepts.metric,
         "first": concepts.first,
@@ -75,7 +75,7 @@ def save(concepts: Concepts, path: str | Path) -> Path:
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """What `save` wrote, as the fields of `Concepts`.
+    """The fields of the `Concepts` that `save` wrote.
 
     Raises:
         FileNotFoundError: one of the two files is missing.

@@ -1,6 +1,6 @@
-"""Numbers that a cut's concepts have: methods and properties of `Concepts`.
+"""Measures of a cut's concepts: distances, purity, precision, overlap and stability.
 
-`Concepts` takes these functions as its own, so that each of its files is short.
+`Concepts` takes these functions as its methods and properties.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @own_modes()
 def cosines(concepts: Concepts) -> np.ndarray:
     """float64 `K x K`: cosine between concept vectors."""
-    wide = concepts.vectors.astype(np.float64)
-    return np.clip(wide @ wide.T, -1, 1)
+    vectors = concepts.vectors.astype(np.float64)
+    return np.clip(vectors @ vectors.T, -1, 1)
 
 
 @own_modes()
@@ -39,14 +39,14 @@ def cosines_to_neuron(concepts: Concepts) -> np.ndarray:
 
 @own_modes()
 def distances(concepts: Concepts) -> np.ndarray:
-    """float64 `K x K`: mean distance of two concepts' samples, as the tree measures it.
+    """float64 `K x K`: mean distance of two concepts' samples, in the tree's metric.
 
     The diagonal is the mean distance of two different samples of one concept (NaN for a
     concept of one sample).
     """
     points = concepts.top_vectors if concepts.origin.points is None else concepts.origin.points
     points = at_unit_length(points) if concepts.metric == "cosine" else points
-    # Ward's distances are Euclidean, of unit vectors too.
+    # Ward's linkage measures Euclidean distances, also those of unit vectors.
     metric = "euclidean" if concepts.origin.linkage == "ward" else concepts.metric
     return mean_distances(points, concepts.groups, metric)
 
@@ -70,27 +70,26 @@ def purity(concepts: Concepts) -> np.ndarray:
 
 def retrieved_purity(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
     """float64 `K`: the share of the most frequent label among the samples that each concept
-    retrieves. Say beside it what random groups of the same samples have: it may be as much."""
+    retrieves. Compare with random groups of the same samples (`control`): theirs may be as high."""
     return _purity_of(concepts, list(concepts.retrieve(k=k, by=by)))
 
 
 def precision(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
-    """float64 `K`: of what each concept retrieves, the share with the label that more than half
-    of its own samples carry; NaN where no label is carried by so many. Compare with
-    `chance`."""
+    """float64 `K`: the share of the samples that a concept retrieves with its own label, which
+    more than half of its samples carry; NaN without such a label. Compare with `chance`."""
     acts = concepts.require_split("precision").acts
     if acts.labels is None:
         return np.full(len(concepts), np.nan)
-    own = own_labels(concepts)
-    share = (acts.labels[concepts.retrieve(k=k, by=by)] == own[:, None]).mean(axis=1)
-    return np.where(own < 0, np.nan, share)
+    labels = own_labels(concepts)
+    share = (acts.labels[concepts.retrieve(k=k, by=by)] == labels[:, None]).mean(axis=1)
+    return np.where(labels < 0, np.nan, share)
 
 
 def chance(
     concepts: Concepts, k: int = 20, by: str = DEFAULT, draws: int = DRAWS, seed: int = 0
 ) -> np.ndarray:
-    """float64 `K`: the `precision` that random groups of the top samples, of each concept's
-    size, have for its label: the mean of `draws` groups."""
+    """float64 `K`: the mean `precision`, for each concept's label, of `draws` random groups of
+    top samples that are as large as the concept."""
     split = concepts.require_split("chance")
     out = np.full(len(concepts), np.nan)
     if split.acts.labels is None:
@@ -107,7 +106,7 @@ def chance(
 
 
 def overlap(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
-    """float64 `K x K`: the Jaccard index of what two concepts retrieve."""
+    """float64 `K x K`: the Jaccard index of the samples that two concepts retrieve."""
     return jaccard(concepts.retrieve(k=k, by=by))
 
 
@@ -120,8 +119,8 @@ def own_labels(concepts: Concepts) -> np.ndarray:
 
 
 def stability(concepts: Concepts, resamples: int = 50, seed: int = 0) -> np.ndarray:
-    """float64 `K`: how often each concept comes back when half of the top samples are clustered
-    again (Hennig 2007; `concepts.stability`): 0 to 1; NaN where no draw says anything.
+    """float64 `K`: how often each concept recurs when half of the top samples are clustered
+    (Hennig 2007; `clustering.stability`): 0 to 1; NaN if no resample tests it.
 
     Raises:
         ValueError: more than 2,000 top samples.
@@ -129,7 +128,7 @@ def stability(concepts: Concepts, resamples: int = 50, seed: int = 0) -> np.ndar
     split = concepts.require_split("stability")
     if len(concepts.index) > MOST_SAMPLES:
         raise ValueError(
-            f"stability links half of the samples {resamples} times, which takes too long for "
+            f"stability clusters half of the samples {resamples} times, which takes too long for "
             f"{len(concepts.index):,}: split with top={MOST_SAMPLES:,} or less."
         )
     groups = np.zeros((len(concepts), len(concepts.index)), bool)
@@ -147,7 +146,7 @@ def _purity_of(concepts: Concepts, rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def mean_distances(points: np.ndarray, groups: Sequence[np.ndarray], metric: str) -> np.ndarray:
-    """float64 `K x K`: the mean distance of the samples of each two groups.
+    """float64 `K x K`: the mean distance of the samples of two groups.
 
     The diagonal is the mean distance of two different samples of one group (NaN for a group of
     one sample).
@@ -160,12 +159,12 @@ def mean_distances(points: np.ndarray, groups: Sequence[np.ndarray], metric: str
     from scipy.spatial.distance import cdist
 
     out = np.full((len(groups), len(groups)), np.nan)
-    for a, one in enumerate(groups):
-        for b, other in enumerate(groups[: a + 1]):
+    for i, first in enumerate(groups):
+        for j, second in enumerate(groups[: i + 1]):
             total = sum(
-                float(cdist(points[one[i : i + 1024]], points[other], metric).sum())
-                for i in range(0, len(one), 1024)
+                float(cdist(points[first[start : start + 1024]], points[second], metric).sum())
+                for start in range(0, len(first), 1024)
             )
-            pairs = len(one) * (len(one) - 1) if a == b else len(one) * len(other)
-            out[a, b] = out[b, a] = total / pairs if pairs else np.nan
+            pairs = len(first) * (len(first) - 1) if i == j else len(first) * len(second)
+            out[i, j] = out[j, i] = total / pairs if pairs else np.nan
     return out

@@ -1,4 +1,4 @@
-"""Which top samples belong to a concept, and its vector, colour and name."""
+"""A concept's vector, colour slot and default name, from the samples that belong to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def concept_vectors(vectors: np.ndarray, assignment: np.ndarray, count: int) -> 
     Args:
         vectors: `n x D`, the samples' vectors.
         assignment: int `n`, the concept of each, -1 for none.
-        count: `K`, how many concepts.
+        count: `K`, the number of concepts.
 
     Returns:
         float32 `K x D`.
@@ -38,18 +38,18 @@ def slots_and_names(
     """Each concept's palette slot, and the name that the user gave it, if any.
 
     Args:
-        split: whose tree is cut.
+        split: the split whose tree is cut.
         nodes: int `K`, the tree's node of each concept; -1, at the end, for one without a node.
         user_names: tree nodes -> names.
     """
     with_node = [int(node) for node in nodes if node >= 0]
-    slots, given = identities(split.tree, split.colors, with_node, user_names)
-    # k-means concepts without a cluster of the tree take the colours that are left.
-    spare = (slot for slot in itertools.count() if slot not in slots[: len(with_node)])
+    slots, names = identities(split.tree, split.colors, with_node, user_names)
+    # Concepts of k-means without a node of the tree take unused colours.
+    unused = (slot for slot in itertools.count() if slot not in slots[: len(with_node)])
     for _ in range(len(nodes) - len(with_node)):
-        slots.append(next(spare))
-        given.append(None)
-    return slots, given
+        slots.append(next(unused))
+        names.append(None)
+    return slots, names
 
 
 def default_names(split: Split, groups: Sequence[np.ndarray]) -> list[str]:
@@ -57,7 +57,7 @@ def default_names(split: Split, groups: Sequence[np.ndarray]) -> list[str]:
     number.
 
     Args:
-        split: whose top samples they are.
+        split: the split that was cut.
         groups: each concept's samples, indices into the top samples.
     """
     titles = split.acts.label_titles
@@ -71,8 +71,8 @@ def check_threshold(threshold: Any, top: float = np.inf) -> float:
     """`threshold` as a float.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is no height of a tree (of at most `top`).
+        TypeError: it is not a number.
+        ValueError: it is negative or NaN. The error names `top`, the largest height of the tree.
     """
     try:
         if isinstance(threshold, str):

@@ -1,4 +1,4 @@
-"""The samples that a concept retrieves from a dataset: those nearest to it in direction."""
+"""The samples that concepts retrieve from a data set: those that score highest on a direction."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.steps import drained
 
 BY = ("cosine", "cosine-origin", "dot")
+"""Ways to compare a sample with a direction, see `scored`."""
 DEFAULT = "cosine"
 CHUNK = 1 << 23
-"""Numbers that are looked through at once: 32 MB."""
+"""Numbers read and scored at once: 32 MB in float32."""
 
 
 @own_modes()
 def normalized(vectors: np.ndarray) -> np.ndarray:
     """Rows divided by their L2 norm, float32; a zero row stays zero."""
-    # To about one first: squares of very large or small numbers do not fit.
+    # Rows are scaled first: squares of very large or small numbers overflow or vanish.
     high, low = (f(axis=1, keepdims=True, initial=0) for f in (vectors.max, vectors.min))
     peak = np.maximum(high, -low)
     scaled = vectors / np.where(peak > 0, peak, 1)
@@ -32,19 +33,23 @@ def normalized(vectors: np.ndarray) -> np.ndarray:
 
 
 def check_by(by: Any) -> str:
-    """`by`, refused if samples cannot be read so."""
+    """`by` as a string.
+
+    Raises:
+        ValueError: it is not one of `BY`.
+    """
     return one_of("by", by, BY)
 
 
 @own_modes()
 def directions(groups: Sequence[np.ndarray], mean: np.ndarray, by: str) -> np.ndarray:
-    """What samples are compared with: unit vectors, float32 `K x D`.
+    """The directions that samples are compared with: unit vectors, float32 `K x D`.
 
     Args:
         groups: each concept's samples, `n_k x D`.
         mean: `D`, the layer's mean.
-        by: "cosine": the difference of the median sample (each neuron's median: a mean follows the
-            few longest samples) from the layer's mean; else the mean sample (arXiv 2304.09707).
+        by: "cosine": from the layer's mean to the median sample (each neuron's median, because the
+            longest samples dominate a mean); else the mean sample (arXiv 2304.09707).
     """
     if not groups:
         return np.zeros((0, len(mean)), np.float32)
@@ -55,17 +60,17 @@ def directions(groups: Sequence[np.ndarray], mean: np.ndarray, by: str) -> np.nd
 
 @own_modes()
 def scored(values: np.ndarray, vectors: np.ndarray, mean: np.ndarray, by: str) -> np.ndarray:
-    """How well samples fit each of `K` directions (see `directions`): float32 `S x K`.
+    """The scores of samples on each of `K` directions (see `directions`): float32 `S x K`.
 
     Args:
         values: `S x D`.
         vectors: `K x D`, of unit length.
         mean: `D`, the layer's mean.
-        by: "cosine": of the samples' differences from the layer's mean with the directions;
-            "cosine-origin": of the samples themselves; "dot": the dot product, by which samples
-            with long vectors come first whatever the direction (arXiv 2304.09707).
+        by: "cosine": the cosine of the direction and the sample's difference from the layer's mean;
+            "cosine-origin": the cosine of the direction and the sample; "dot": the dot product of
+            the two (arXiv 2304.09707), which ranks samples with long vectors first.
 
-    A sample at the origin of its cosine scores 0.
+    A sample whose cosine is undefined (at the mean, or at the origin) scores 0.
     """
     vectors = vectors.T.astype(values.dtype)
     if by == "dot":
@@ -74,49 +79,76 @@ def scored(values: np.ndarray, vectors: np.ndarray, mean: np.ndarray, by: str) -
         values = values - mean.astype(values.dtype)
     with np.errstate(over="ignore", under="ignore"):
         squares = np.einsum("sd,sd->s", values, values)
-    number = np.finfo(values.dtype)
-    lost = np.flatnonzero(~((squares > number.tiny / number.eps) & (squares < np.inf)))
-    if len(lost):
-        # Squares that do not fit, or zeros: these rows to about one first.
-        rows = values[lost]
+    limits = np.finfo(values.dtype)
+    inexact = np.flatnonzero(~((squares > limits.tiny / limits.eps) & (squares < np.inf)))
+    if len(inexact):
+        # Rows whose squares overflow or vanish are scaled first.
+        rows = values[inexact]
         peak = np.abs(rows).max(axis=1, keepdims=True, initial=0)
         rows = rows / np.where(peak > 0, peak, 1)
         values = values.copy() if by != "cosine" else values
-        values[lost], squares[lost] = rows, np.einsum("sd,sd->s", rows, rows)
+        values[inexact], squares[inexact] = rows, np.einsum("sd,sd->s", rows, rows)
     length = np.sqrt(np.where(squares > 0, squares, 1))[:, None]
     return np.asarray((values @ vectors) / length, np.float32)
 
 
+def scored_rows(
+    acts: Activations,
+    rows: np.ndarray,
+    vectors: np.ndarray,
+    mean: np.ndarray,
+    by: str,
+    *,
+    chunk: int = CHUNK,
+) -> np.ndarray:
+    """`scored` of some rows of `acts`, `chunk` numbers at a time: float32 `len(rows) x K`."""
+    step = max(1, chunk // max(1, acts.shape[1]))
+    parts = [
+        scored(acts.rows(rows[start : start + step]), vectors, mean, by)
+        for start in range(0, len(rows), step)
+    ]
+    return np.concatenate([np.zeros((0, len(vectors)), np.float32), *parts])
+
+
 Query = tuple[np.ndarray, str]
-"""Directions, float32 `K x D` of unit length, and how samples are compared with them."""
+"""Directions, float32 `K x D` of unit length, and one of `BY`."""
 
 
 def retrieving(
-    acts: Activations, queries: Sequence[Query], mean: Any = None, *, k: int
+    acts: Activations, queries: Sequence[Query], mean: Any = None, *, k: int, chunk: int = CHUNK
 ) -> Generator[float, None, list[tuple[np.ndarray, np.ndarray]]]:
     """The `k` samples that score highest on each direction (see `scored`), in one pass.
 
     A generator: yields the share done, returns for each query `(rows, scores)`, int64 and float32,
-    both `K x k`, highest first, ties to the smaller row. `mean`: the layer's, if not that of
-    `acts`.
+    both `K x k`, highest first, ties to the smaller row.
+
+    Args:
+        acts: the activations that are searched.
+        queries: the directions, and how samples are compared with them.
+        mean: the layer's mean; not given: that of `acts`.
+        k: samples for each direction; all if there are fewer.
+        chunk: numbers read and scored at once.
+
+    Raises:
+        ValueError: an unknown way to compare, `k` below 1.
     """
     k = integer("k", k, 1)
     for _, by in queries:
         check_by(by)
-    count, k = len(acts), min(k, len(acts))
-    wanted = sum(len(vectors) for vectors, _ in queries)
-    if wanted and mean is None and any(by == "cosine" for _, by in queries):
+    count, k = len(acts), min(int(k), len(acts))
+    total = sum(len(vectors) for vectors, _ in queries)
+    if total and mean is None and any(by == "cosine" for _, by in queries):
         mean = acts.mean
     best = [
         (np.zeros((len(vectors), 0), np.int64), np.zeros((len(vectors), 0), np.float32))
         for vectors, _ in queries
     ]
-    step = max(k, CHUNK // max(1, acts.shape[1] + wanted))
-    for start in range(0, count if wanted else 0, step):
+    step = max(k, chunk // max(1, acts.shape[1] + total))
+    for start in range(0, count if total else 0, step):
         values = acts.values[start : start + step]
         for i, (vectors, by) in enumerate(queries):
             if len(vectors):
-                best[i] = _better(*best[i], scored(values, vectors, mean, by).T, start, k)
+                best[i] = _merged(*best[i], scored(values, vectors, mean, by).T, start, k)
         yield min(1.0, (start + step) / count)
     return [
         (rows, scores) if rows.shape[1] else (np.zeros((0, k), np.int64), np.zeros((0, k), "f4"))
@@ -124,19 +156,25 @@ def retrieving(
     ]
 
 
-def _better(
-    rows: np.ndarray, scores: np.ndarray, part: np.ndarray, start: int, k: int
+def _merged(
+    rows: np.ndarray, scores: np.ndarray, chunk_scores: np.ndarray, start: int, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best `k` of those so far and of a chunk's `K x S` scores, which begins at `start`."""
-    top = largest(part, k)
+    """The best `k` of the best rows so far and of a chunk (`K x S` scores) from row `start` on."""
+    top = largest(chunk_scores, k)
     rows = np.concatenate([rows, top + start], axis=1)
-    scores = np.concatenate([scores, np.take_along_axis(part, top, 1)], axis=1)
+    scores = np.concatenate([scores, np.take_along_axis(chunk_scores, top, 1)], axis=1)
     keep = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(rows, keep, 1), np.take_along_axis(scores, keep, 1)
 
 
 def retrieve(
-    acts: Activations, vectors: np.ndarray, mean: Any = None, *, k: int = 20, by: str = DEFAULT
+    acts: Activations,
+    vectors: np.ndarray,
+    mean: Any = None,
+    *,
+    k: int = 20,
+    by: str = DEFAULT,
+    chunk: int = CHUNK,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`retrieving` of one query in one go: `(rows, scores)`, both `K x k`."""
-    return drained(retrieving(acts, [(vectors, by)], mean, k=k))[0]
+    """What `retrieving` returns for one query: `(rows, scores)`, both `K x k`."""
+    return drained(retrieving(acts, [(vectors, by)], mean, k=k, chunk=chunk))[0]

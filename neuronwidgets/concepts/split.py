@@ -1,4 +1,4 @@
-"""One neuron (or direction), its top samples and their tree.
+"""A split: the top samples of a neuron or direction, and the tree that clusters them.
 
 O'Mahony, Andrearczyk, Müller, Graziani, *Disentangling Neuron Representations with Concept
 Vectors* (arXiv 2304.09707), steps 1 and 2.
@@ -7,7 +7,6 @@ Vectors* (arXiv 2304.09707), steps 1 and 2.
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,38 +19,31 @@ from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.linkage.engine import at_unit_length, distances_of
 from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.defaults import check_min_size, default_min_size, top_count
 from neuronwidgets.concepts.doubts import doubt
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.concepts.methods.registry import check_settings, clustered
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
 from neuronwidgets.concepts.tokens import Tokens, tokens_of
 from neuronwidgets.concepts.top import check_distinct, top_samples
-from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.display.html import table
-
-TOP = 100
-FEWEST_TOP = 20
-SHARE = 0.05
-"""Of few samples a hundred are not the top: the strongest, but samples like any."""
-SMALLEST = 20
-"""A concept has at least one in so many of the top samples."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Split:
-    """A neuron's top samples and the tree that clusters them; every cut of it is cheap.
+    """A neuron's top samples and the tree that clusters them. Cuts need no further clustering.
 
     Attributes:
-        top_samples: the samples, and the neuron or direction whose top samples they are.
-        clustering: the tree, and what it clusters.
-        method: how the tree was made, a name in `neuronwidgets.METHODS`.
+        top_samples: the samples, and their neuron or direction.
+        clustering: the tree, and the points that it clusters.
+        method: the method's name in `neuronwidgets.METHODS`.
         settings: the method's keyword arguments.
-        min_size: clusters of fewer samples are no concept (5 of 100, as in the paper, by default).
-        slots: int16, a palette slot for each slot that the tree itself would give; `None`: the
-            tree's own.
+        min_size: clusters of fewer samples are no concept (by default 5 of 100, as in the paper).
+        slots: int16, the palette slot that replaces each slot of the tree's own colouring; `None`:
+            the tree's own.
         at_rest: whether the neuron is active on fewer than two samples. It then has no top samples
-            and no concepts, and `index` holds two samples only so that there is a tree.
+            and no concepts; `index` holds two samples because a tree needs two.
     """
 
     top_samples: TopSamples
@@ -104,12 +96,12 @@ class Split:
 
     @property
     def points(self) -> np.ndarray | None:
-        """`n x P`, what was clustered; `None`: `vectors`."""
+        """`n x P`, the points that were clustered; `None`: `vectors`."""
         return self.clustering.points
 
     @property
     def metric(self) -> str:
-        """How distances between what was clustered are measured."""
+        """The metric of the distances between the clustered points."""
         return self.clustering.metric
 
     @property
@@ -119,17 +111,17 @@ class Split:
 
     @property
     def chosen(self) -> float | None:
-        """The threshold that the method itself chose; `None` where the data decides."""
+        """The threshold that the method chose; `None` if the data suggests one."""
         return self.clustering.chosen
 
     @property
     def mean(self) -> np.ndarray:
-        """float64 `D`, the layer's mean over the data that was captured."""
+        """float64 `D`, the layer's mean over all captured samples."""
         return self.acts.mean
 
     @property
     def first(self) -> bool:
-        """Whether texts' first tokens are kept, see `Activations`."""
+        """Whether the first tokens of texts are kept, see `Activations`."""
         return self.acts.first
 
     @property
@@ -142,30 +134,31 @@ class Split:
 
     @cached_property
     def colors(self) -> np.ndarray:
-        """int16 `2n - 1`: the palette's slot of each node of the tree, -1 for small ones."""
-        own = self.tree.colors(self.min_size)
-        return own if self.slots is None else np.where(own < 0, own, self.slots[own])
+        """int16 `2n - 1`: the palette slot of each node of the tree; -1 for nodes of fewer than
+        `min_size` samples."""
+        slots = self.tree.colors(self.min_size)
+        return slots if self.slots is None else np.where(slots < 0, slots, self.slots[slots])
 
     @cached_property
     def labels(self) -> np.ndarray | None:
-        """int64 `n`: the top samples' labels, or `None`."""
+        """int64 `n`: the top samples' labels, -1 for none; `None` if the data has no labels."""
         return None if self.acts.labels is None else self.acts.labels[self.index]
 
     @cached_property
     def places(self) -> np.ndarray:
-        """int64 `n x 2`: which of the data the top samples are (see `Samples.places`)."""
+        """int64 `n x 2`: the top samples in the data set (see `Samples.dataset_indices`)."""
         return self.acts.samples.dataset_indices(self.index)
 
     @cached_property
     def clustered(self) -> np.ndarray:
-        """`n x P`: the points in whose space the tree is: `points`, or the layer's own vectors; at
-        unit length where the metric is "cosine"."""
+        """`n x P`: the clustered points, `points` or `vectors`; of unit length if the metric is
+        "cosine"."""
         points = self.vectors if self.points is None else self.points
         return at_unit_length(points) if self.metric == "cosine" else points
 
     @cached_property
     def distances(self) -> np.ndarray:
-        """float64 `n x n`: the distances that the linkage began with."""
+        """float64 `n x n`: the distances that the linkage starts from."""
         if self.clustering.distances is not None:
             return self.clustering.distances
         squares = gram_and_squares(self.clustered.astype(np.float64))[1]
@@ -175,67 +168,67 @@ class Split:
     @cached_property
     @own_modes()
     def map(self) -> np.ndarray:
-        """float32 `n x 2`: what was clustered, in the plane of its two largest principal
+        """float32 `n x 2`: the clustered points, projected on their first two principal
         components."""
         points = self.clustered
         centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-        n, d = centred.shape
-        if d <= n:
+        n, width = centred.shape
+        if width <= n:
             _, axes = _two_largest(centred.T @ centred)
-            plane = centred @ axes
+            projected = centred @ axes
         else:
-            values, left = _two_largest(centred @ centred.T)
-            plane = left * np.sqrt(np.maximum(values, 0))
-        if plane.shape[1] < 2:
-            plane = np.concatenate([plane, np.zeros((n, 2 - plane.shape[1]))], axis=1)
-        # The sign of a component is arbitrary: fix it, so that the map does not flip.
-        peak = plane[np.abs(plane).argmax(axis=0), np.arange(2)]
-        return (plane * np.where(peak < 0, -1, 1)).astype(np.float32)
+            eigenvalues, left_vectors = _two_largest(centred @ centred.T)
+            projected = left_vectors * np.sqrt(np.maximum(eigenvalues, 0))
+        if projected.shape[1] < 2:
+            padding = np.zeros((n, 2 - projected.shape[1]))
+            projected = np.concatenate([projected, padding], axis=1)
+        # The sign of a component is arbitrary. It is fixed so that the map does not flip.
+        peak = projected[np.abs(projected).argmax(axis=0), np.arange(2)]
+        return (projected * np.where(peak < 0, -1, 1)).astype(np.float32)
 
     @own_modes()
     def suggest(self, kinds: Sequence[str] | None = None) -> list[Suggestion]:
         """Thresholds that the data suggests, each with its reasons; fewest concepts first.
 
-        - "method": the cut that the method itself chose, where it says how many concepts.
-        - "compact": the cut that `cut()` takes: the largest mean silhouette (Rousseeuw 1987),
-          samples in no concept counting 0, times the fourth root of the number of concepts.
-        - "gap": for each number of concepts up to ten, its widest gap between merge heights: the
-          widest stretch of heights over which the concepts stay as many.
+        - "method": the cut that the method chose, if it fixes the number of concepts.
+        - "compact": the cut that `cut()` takes. It has the largest mean silhouette (Rousseeuw
+          1987; samples in no concept count 0) times the fourth root of the number of concepts.
+        - "gap": for each number of concepts up to ten, the widest interval of heights over which
+          the number of concepts does not change.
         - "stable": of the cuts whose concepts recur most when half of the samples are clustered
           (Hennig 2007), the one with most concepts.
-        - "rest": the neuron is at rest on all samples: there is nothing to cut.
-        - "chance": one concept, where samples of the same shape without clusters are parted as
-          well (p of the geometric part of `polysemanticity` above 0.05).
+        - "rest": no cut, because the neuron is at rest on all samples.
+        - "chance": one concept, because samples with the same covariance and no clusters separate
+          as well (p of the geometric part of `polysemanticity` above 0.05).
 
-        A cut that is suggested for several reasons is there once, with all of them.
+        A cut that several reasons suggest is listed once, with all of them.
 
         Args:
-            kinds: which of these; all if not given; of more than 500 samples all but "chance", of
+            kinds: which of these. Not given: all; with more than 500 samples all but "chance", with
                 more than 2,000 neither "compact" nor "stable".
 
         Raises:
-            ValueError: an unknown kind, or one that takes too long for so many samples.
+            ValueError: an unknown kind, or one that takes too long for this number of samples.
         """
         return suggest(self, kinds)
 
     @cached_property
     @own_modes()
     def suggested(self) -> float:
-        """The threshold that `cut()` takes when none is given: of the middles of all stretches with
-        at least two concepts the most compact one (see `suggest`), of more than 2,000 samples the
-        one in the widest gap for its number of concepts; or the threshold that the method chose.
-        """
+        """The default threshold of `cut()`: the one that the method chose, or the most compact cut
+        into at least two concepts (see `suggest`); with more than 2,000 samples the middle of the
+        widest gap, weighted by the number of concepts."""
         if self.chosen is not None:
             return self.chosen
         return default_threshold(self)
 
     @own_modes()
     def cut(self, threshold: float | None = None) -> Concepts:
-        """The tree's clusters at or below `threshold`; those under `min_size` are set aside.
+        """The tree's clusters at or below `threshold`; those under `min_size` are no concepts.
 
         Args:
             threshold: a height of the tree (the paper's `distance_threshold`, 15 for its layer);
-                lower is finer. Not given: `suggested`, from the data or the method.
+                lower is finer. Not given: `suggested`.
         """
         return Concepts.at(self, self.suggested if threshold is None else threshold)
 
@@ -246,27 +239,27 @@ class Split:
         which: str | Sequence[str] | None = None,
         **settings: Any,
     ) -> dict[str, float]:
-        """What `nw.SCORES` has to say of it (docs/explanation/scores.md): a number for each name.
+        """The neuron's scores (docs/explanation/scores.md): a number for each name in `nw.SCORES`.
 
         Args:
-            threshold: of the cut, for scores that look at the concepts; `suggested` if not given.
+            threshold: of the cut, for scores that need the concepts; `suggested` if not given.
             which, settings: see `neuronwidgets.scores`.
         """
         from neuronwidgets.concepts.scores import Neurons, scores
 
-        found = scores(Neurons.of(self.cut(threshold)), which, **settings)
-        return {name: float(column[0]) for name, column in found.items()}
+        columns = scores(Neurons.of(self.cut(threshold)), which, **settings)
+        return {name: float(column[0]) for name, column in columns.items()}
 
     @cached_property
     def tokens(self) -> Tokens | None:
-        """The tokens that the top samples are, which concepts are named by; `None` where they are
-        none, or have labels of their own."""
+        """The top samples' tokens, which name the concepts; `None` if the samples are no tokens or
+        have labels of their own."""
         return tokens_of(self.acts, self.index)
 
     @cached_property
     def doubt(self) -> str:
-        """Why its concepts should not be trusted, "" where nothing speaks so: its top samples all
-        stand at one position, or are nearly equal."""
+        """Why its concepts should not be trusted: its top samples stand at one position of their
+        texts, or are nearly equal; "" if neither."""
         return doubt(self.acts.samples, self.index, self.Z, self.metric)
 
     def __repr__(self) -> str:
@@ -280,9 +273,9 @@ class Split:
 
     def _repr_html_(self) -> str:
         rows = [(str(s.concepts), f"{s.threshold:.4g}", s.reason) for s in self.suggest()]
-        said = f"<p>Note: {html.escape(self.doubt)}.</p>" if self.doubt else ""
+        note = f"<p>Note: {html.escape(self.doubt)}.</p>" if self.doubt else ""
         suggestions = table(("concepts", "threshold", "reason"), rows, {2})
-        return f"<p>{html.escape(repr(self))}</p>{said}{suggestions}"
+        return f"<p>{html.escape(repr(self))}</p>{note}{suggestions}"
 
 
 def split(
@@ -301,47 +294,48 @@ def split(
     Args:
         acts: the layer's activations, or a plain `S x D` array.
         neuron: the neuron's number, or a vector of `D` numbers (a direction).
-        top: how many of the samples that activate it most. Not given: 100 (the paper's number), of
-            fewer than 2,000 samples 5% and at least 20. Fewer where it is active on fewer: samples
-            on which it is at rest do not count.
-        method: how they are clustered (docs/guide/methods.md compares): by the layer's own
-            vectors with "ward", "average", "complete" or "single" (see `linkage`) or "kmeans"; or
-            with "attribution" by what a lower layer contributed.
-        metric: of the linkage, see there; for "ward" "cosine" if not given (by direction: Ward's
-            linkage of the vectors at unit length), or "euclidean", the paper's, whose heights are
-            those of SciPy and scikit-learn.
-        min_size: clusters of fewer samples are no concept; 5 in 100 if not given, at least 2, or
-            the smallest cluster of a method that says how many there are.
-        distinct: "vector": of samples with equal vectors the first counts; "text": also at most one
-            sample of each text or image; `None`: all count (see `concepts.top.top_samples`).
-        settings: of the method: `k=5, n_init=10, seed=0` of "kmeans"; `model=`, `below=`, `data=`
-            and more of "attribution" (`neuronwidgets.concepts.methods.attribution`).
+        top: the number of top-activating samples. Not given: 100 (the paper's number); with fewer
+            than 2,000 samples 5% of them, at least 20. A neuron that is active on fewer samples has
+            fewer top samples: those on which it is at rest do not count.
+        method: the clustering (docs/guide/methods.md compares them). "ward", "average", "complete",
+            "single" (see `linkage`) and "kmeans" cluster the layer's own vectors, "attribution"
+            clusters the contributions of a lower layer.
+        metric: the linkage's metric, see `linkage`. "ward" takes "cosine" (the default: Ward's
+            linkage of the vectors at unit length) or "euclidean" (the paper's; heights equal those
+            of SciPy and scikit-learn).
+        min_size: clusters of fewer samples are no concept. Not given: 5 in 100, at least 2; or the
+            smallest cluster, if the method fixes the number of clusters.
+        distinct: "vector": of samples with equal vectors only the first counts; "text": also at
+            most one sample of each text or image; `None`: all count (see
+            `concepts.top.top_samples`).
+        settings: the method's settings: `k=5, n_init=10, seed=0` for "kmeans"; `model=`, `below=`,
+            `data=` and more for "attribution" (`neuronwidgets.concepts.methods.attribution`).
 
     Raises:
         ValueError, IndexError, TypeError: no such neuron, `top` larger than the data, fewer than
-            two samples, an unknown method, settings that it does not take.
+            two samples, an unknown method, settings that the method does not take.
     """
     acts = Activations.of(acts)
     if metric is not None:
         settings["metric"] = metric
     check_settings(method, settings)
     distinct = check_distinct(distinct)
-    count = check_count(acts, top)
+    count = top_count(acts, top)
     if min_size is not None:
         min_size = check_min_size(min_size)
     is_neuron = np.ndim(neuron) == 0
-    along = acts.along(neuron)
-    rows, counts = top_samples(acts, along[None], count, distinct, projected=not is_neuron)
+    activations = acts.along(neuron)
+    rows, counts = top_samples(acts, activations[None], count, distinct, projected=not is_neuron)
     index = rows[0, : counts[0]]
     if len(index) < 2:
-        return resting(acts, neuron, along, method, settings)
+        return resting(acts, neuron, activations, method, settings)
     top_rows = TopSamples(
-        acts, int(neuron) if is_neuron else None, axis_of(acts, neuron), index, along[index],
+        acts, int(neuron) if is_neuron else None, axis_of(acts, neuron), index, activations[index],
         acts.rows(index),
     )  # fmt: skip
     clustering = clustered(top_rows, method, settings)
     if min_size is None:
-        min_size = smallest(len(index))
+        min_size = default_min_size(len(index))
         if clustering.chosen is not None:
             tree = Tree.of(clustering.Z)
             min_size = min(min_size, int(tree.size[tree.cut(clustering.chosen)].min()))
@@ -351,17 +345,19 @@ def split(
 def resting(
     acts: Activations,
     neuron: Any,
-    along: np.ndarray,
+    activations: np.ndarray,
     method: str,
     settings: Mapping[str, Any],
     metric: str = "euclidean",
 ) -> Split:
-    """The split of a neuron that is active on fewer than two samples: a tree of two samples that
-    are too few for a concept."""
+    """The split of a neuron that is active on fewer than two samples.
+
+    Its tree has two samples, and `min_size` is three: no cut has a concept.
+    """
     index = np.arange(2)
     top_rows = TopSamples(
         acts, int(neuron) if np.ndim(neuron) == 0 else None, axis_of(acts, neuron), index,
-        along[index], acts.rows(index),
+        activations[index], acts.rows(index),
     )  # fmt: skip
     clustering = Clustering(np.array([[0.0, 1, 0, 2]]), metric=metric)
     return Split(top_rows, clustering, method, settings, len(index) + 1, at_rest=True)
@@ -376,39 +372,10 @@ def axis_of(acts: Activations, neuron: Any) -> np.ndarray:
     return acts.check_direction(neuron)
 
 
-def check_count(acts: Activations, top: Any) -> int:
-    """How many top samples are clustered: `top`, or `usual_top`; at least two."""
-    if len(acts) < 2:
-        raise ValueError(
-            f"layer {acts.layer!r} was read on {len(acts)} sample: at least two are "
-            "needed to split a neuron."
-        )
-    count = acts.check_top(usual_top(len(acts)) if top is None else top)
-    if count < 2:
-        raise ValueError("top=1; at least two samples are needed to split a neuron.")
-    return count
-
-
-def usual_top(samples: int) -> int:
-    """How many top samples are clustered unless chosen: 100 (the paper's number), but no more than
-    5% of the data, as long as that leaves 20; or all."""
-    return min(samples, TOP, max(FEWEST_TOP, math.ceil(SHARE * samples)))
-
-
-def smallest(count: int) -> int:
-    """The least number of samples in a concept of `count` top samples, unless chosen."""
-    return max(2, math.ceil(count / SMALLEST))
-
-
-def check_min_size(min_size: Any) -> int:
-    """`min_size` as an int, refused if it is not at least 1."""
-    return integer("min_size", min_size, 1)
-
-
-def _two_largest(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _two_largest(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The two largest eigenvalues of a symmetric matrix and their vectors, largest first."""
     from scipy.linalg import eigh
 
-    m = len(gram)
-    values, vectors = eigh(gram, subset_by_index=[max(0, m - 2), m - 1])
+    m = len(matrix)
+    values, vectors = eigh(matrix, subset_by_index=[max(0, m - 2), m - 1])
     return values[::-1], vectors[:, ::-1]

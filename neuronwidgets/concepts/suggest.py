@@ -1,4 +1,4 @@
-"""Where to cut: compactness of the concepts, gaps between heights, stability, and chance."""
+"""Suggested thresholds: compact cuts, gaps between heights, stable cuts, and chance."""
 
 from __future__ import annotations
 
@@ -18,34 +18,35 @@ if TYPE_CHECKING:
 
 KINDS = ("rest", "method", "compact", "gap", "stable", "chance")
 QUICK = KINDS[:4]
-"""Those that take no time."""
+"""The kinds that take no time."""
 POWER = 0.25
-"""The default cut has the largest mean silhouette times the number of concepts to this power.
+"""Exponent of the number of concepts, by which a cut's mean silhouette is multiplied.
 
-Without it the cut stops too early: two concepts far apart have the best silhouette of all. Powers
-from 0.2 to 0.35 are alike (docs/decisions/ says on what)."""
+Two concepts far apart have the best silhouette of all, so without this factor the default cut would
+be too coarse. Exponents from 0.2 to 0.35 do equally well (docs/decisions/ has the data)."""
 MOST = 10
-"""Cuts into more concepts are not suggested."""
+"""Concepts in a suggested cut, at most."""
 MOST_SAMPLES = 2_000
-"""Of more samples, only gaps are looked for: the others need all distances."""
+"""Samples up to which distances of all pairs are computed; with more, only gaps are suggested."""
 MOST_DRAWN = 500
-"""Of more samples, chance is only asked on request: a draw takes their number cubed."""
+"""Samples up to which "chance" is tested by default: the time of a draw grows with their cube."""
 DRAWS, FEWER, SOON = 39, 19, 200
-"""Sets of samples without clusters: of up to 200 samples, and of more."""
+"""Draws of the null: up to `SOON` samples, and of more."""
 LIKELY = 0.05
-"""A larger p says that samples without clusters would do as well."""
+"""With a larger p, samples without clusters separate as well."""
 WORK = 20_000_000
-"""Samples squared, times resamples: more are not drawn, beyond the least."""
+"""Limit on samples squared times resamples."""
 RESAMPLES = 10, 50
-"""The least and the most of them."""
+"""The smallest and the largest number of resamples."""
 FEWEST_STABLE = 60
-"""Of fewer samples, half of them hold pairs that recur in whatever data: "stable" is only looked
-for on request."""
+"""Samples from which "stable" is tested by default: half of fewer samples hold pairs that recur in
+any data."""
 AS_STABLE = 0.03
-"""Shares of resamples this close count as the same: about what the number of resamples leaves."""
+"""Shares of resamples that differ by less count as equal: about their sampling error."""
 NARROW = 0.01
-"""A narrower gap, as a share of the scale, is none that a hand could find."""
+"""Gaps below 1% of the axis are too narrow to hit by dragging and are not suggested."""
 ROUNDING = 1e-9
+"""Relative differences of heights up to this are rounding errors."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,10 @@ class Reason:
 
     Attributes:
         kind: one of `KINDS`.
-        value: how good it is. "rest", "method": 1; "compact": the mean silhouette, up to 1; "gap":
-            the gap's width as a share of the scale; "stable": the share of resamples in which its
-            concepts recur, 0 to 1; "chance": p of the geometric part of `polysemanticity`.
-        best: whether no other cut is better by this kind.
+        value: "rest", "method": 1; "compact": the mean silhouette, up to 1; "gap": the gap's width
+            as a share of the scale; "stable": the share of resamples in which its concepts recur,
+            0 to 1; "chance": p of the geometric part of `polysemanticity`.
+        best: whether this cut is the best one of its kind.
         text: the reason in words.
     """
 
@@ -71,9 +72,9 @@ class Reason:
 class Suggestion:
     """A threshold, the number of concepts that it gives, and why it is suggested.
 
-    `gap` is how far the line can move and give the same concepts: the width of this stretch of
-    heights on their square-root scale, as a share of that scale. `reasons`, at least one, are in
-    the order of `KINDS`.
+    `gap` is the width of the interval of heights that gives the same number of concepts, on the
+    square-root scale, as a share of that scale. `reasons` holds at least one, in the order of
+    `KINDS`.
     """
 
     threshold: float
@@ -83,7 +84,7 @@ class Suggestion:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Of its reasons, in the order of `KINDS`."""
+        """The kinds of its reasons, in the order of `KINDS`."""
         return tuple(reason.kind for reason in self.reasons)
 
     @property
@@ -94,26 +95,26 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of heights over which the concepts stay as many; small clusters may join them."""
+    """An interval of heights over which the number of concepts does not change."""
 
     threshold: float
     """Its middle, on the square-root scale."""
     concepts: int
     gap: float
     low: float
-    """Where it begins: a height, or 0."""
+    """Its lower end: a merge height, or 0."""
 
     @property
     def rank(self) -> float:
-        """How wide it is for its number of concepts: gaps narrow as concepts become more."""
+        """Its width, weighted by the number of concepts: gaps narrow as concepts become more."""
         return self.gap * self.concepts
 
 
 def stretches(tree: Tree, min_size: int) -> list[Stretch]:
-    """All stretches of up to ten concepts that hold at least half of the samples, from the top.
+    """The stretches with up to ten concepts that hold at least half of the samples, from the top.
 
-    Concepts are clusters of at least `min_size`. Heights that differ by rounding only have no
-    stretch between them. A tree of fewer samples than `min_size` has none.
+    Concepts are clusters of at least `min_size` samples. Heights that differ by rounding only have
+    no stretch between them. A tree of fewer samples than `min_size` has no stretch.
     """
     heights, n = tree.merge_heights, tree.n
     if n < min_size:
@@ -121,31 +122,35 @@ def stretches(tree: Tree, min_size: int) -> list[Stretch]:
     if n == 1 or tree.top == 0:
         return [Stretch(tree.top, 1, 1.0, 0.0)]
 
-    def walk(of_node: np.ndarray) -> np.ndarray:
-        # Walking down the tree, a split changes concepts and members by what its parts have.
-        change = of_node[tree.children].sum(axis=1) - of_node[n:]
-        return np.asarray(np.cumsum(np.concatenate([of_node[-1:], change[::-1]])))
+    def sums_down(node_values: np.ndarray) -> np.ndarray:
+        # Down the tree each split replaces a node by its two children.
+        change = node_values[tree.children].sum(axis=1) - node_values[n:]
+        return np.asarray(np.cumsum(np.concatenate([node_values[-1:], change[::-1]])))
 
-    big = tree.size >= min_size
-    count = np.where(2 * walk(big * tree.size) >= n, walk(big.astype(np.int64)), 0)
-    root = np.sqrt(np.concatenate([[tree.top * 1.02], heights[::-1], [0.0]]) / tree.top)
-    # Equal neighbours are one: a small cluster splitting off leaves the concepts as many.
-    first = np.flatnonzero(np.diff(count, prepend=-1))
-    found = []
-    for i, j in zip(first, np.append(first[1:], len(count)), strict=True):
-        k, gap = int(count[i]), float(root[i] - root[j])
-        if 1 <= k <= MOST and gap > ROUNDING:
-            middle = float(((root[i] + root[j]) / 2) ** 2 * tree.top)
-            found.append(Stretch(middle, k, gap, float(root[j] ** 2 * tree.top)))
-    return found
+    is_concept = tree.size >= min_size
+    covers_half = 2 * sums_down(is_concept * tree.size) >= n
+    count = np.where(covers_half, sums_down(is_concept.astype(np.int64)), 0)
+    roots = np.sqrt(np.concatenate([[tree.top * 1.02], heights[::-1], [0.0]]) / tree.top)
+    # A small cluster that splits off does not change the number of concepts: neighbours are joined.
+    starts = np.flatnonzero(np.diff(count, prepend=-1))
+    intervals = []
+    for i, j in zip(starts, np.append(starts[1:], len(count)), strict=True):
+        concepts, gap = int(count[i]), float(roots[i] - roots[j])
+        if 1 <= concepts <= MOST and gap > ROUNDING:
+            middle = float(((roots[i] + roots[j]) / 2) ** 2 * tree.top)
+            intervals.append(Stretch(middle, concepts, gap, float(roots[j] ** 2 * tree.top)))
+    return intervals
 
 
-def default_threshold(split: Split) -> float:
-    """The cut to begin with: of the middles of all stretches with at least two concepts the one
-    with the largest `silhouette * concepts ** 0.25`; the widest gap for its number of concepts
-    where there are too many samples for a matrix of distances."""
-    found = stretches(split.tree, split.min_size)
-    return _threshold(split.tree, _leader(found, _compactness(split, found)))
+def default_threshold(split: Split, *, power: float = POWER) -> float:
+    """The default threshold of a cut.
+
+    Of the middles of all stretches with at least two concepts, the one with the largest
+    `silhouette * concepts ** power`; with too many samples for a matrix of distances, the middle of
+    the widest gap for its number of concepts.
+    """
+    intervals = stretches(split.tree, split.min_size)
+    return _threshold(split.tree, _leader(intervals, _compactness(split, intervals), power))
 
 
 def default_thresholds(
@@ -154,105 +159,114 @@ def default_thresholds(
     """`default_threshold` of `B` trees at once: float64 `B`.
 
     Args:
-        trees, Z: the trees, and their linkages, `B x (n - 1) x 4`.
+        trees, Z: the trees, and their linkages, float64 `B x (n - 1) x 4`.
         distances: float64 `B x n x n`.
         min_size: smaller clusters are no concept.
     """
-    every = silhouettes(distances, Z, min_size, MOST)
-    out = np.empty(len(trees))
+    of_cuts = silhouettes(distances, Z, min_size, MOST)
+    thresholds = np.empty(len(trees))
     for i in range(len(trees)):
         tree = trees[i]
-        found = stretches(tree, min_size)
-        out[i] = _threshold(tree, _leader(found, _in_stretches(every[i], tree, found, min_size)))
-    return out
+        intervals = stretches(tree, min_size)
+        compact = _in_stretches(of_cuts[i], tree, intervals, min_size)
+        thresholds[i] = _threshold(tree, _leader(intervals, compact))
+    return thresholds
 
 
 def _threshold(tree: Tree, leader: Stretch | None) -> float:
     return tree.top if leader is None else leader.threshold
 
 
-def _leader(found: list[Stretch], compact: np.ndarray | None) -> Stretch | None:
-    """The stretch that the default cuts; `compact` holds their silhouettes, if there are any."""
-    several = [i for i, s in enumerate(found) if s.concepts > 1]
-    if not several:
-        return max(found, key=lambda s: s.rank, default=None)
-    if compact is None:
-        return found[max(several, key=lambda i: found[i].rank)]
-    rank = [_compact_rank(float(value), s) for value, s in zip(compact, found, strict=True)]
-    return found[max(several, key=rank.__getitem__)]
-
-
-def _compact_rank(silhouette: float, stretch: Stretch) -> tuple[float, float]:
-    # Of cuts that are as compact the widest.
-    return max(silhouette, 0.0) * stretch.concepts**POWER, stretch.rank
-
-
-def _compactness(split: Split, found: list[Stretch]) -> np.ndarray | None:
-    """The mean silhouette in each stretch; `None` of too many samples."""
-    if len(split.index) > MOST_SAMPLES:
-        return None
-    every = silhouettes(split.distances[None], split.Z[None], split.min_size, MOST)[0]
-    return _in_stretches(every, split.tree, found, split.min_size)
-
-
-def _in_stretches(every: np.ndarray, tree: Tree, found: list[Stretch], min_size: int) -> np.ndarray:
-    """The mean silhouette in the middle of each stretch: -1 to 1, samples in no concept count 0.
-
-    Were they left out, cuts so low that most samples are set aside would win.
+def _leader(
+    intervals: list[Stretch], compact: np.ndarray | None, power: float = POWER
+) -> Stretch | None:
+    """The stretch that the default threshold is in.
 
     Args:
-        every: float64 `n - 1`, those of all cuts, see `silhouettes`.
+        intervals: the stretches.
+        compact: the mean silhouette in each; `None`: the widest gap decides.
+        power: see `POWER`.
     """
-    if not found or not len(every):
-        return np.full(len(found), -1.0)
-    at = [s.threshold for s in found]
-    below = np.minimum(np.searchsorted(tree.merge_heights, at, side="right"), len(every) - 1)
-    held = [_held(tree, s, min_size) for s in found]
-    # Above the last merge there is one cluster.
-    one = np.array([s.concepts < 2 for s in found])
-    return np.where(one, -1.0, np.nan_to_num(every[below] * held, nan=-1.0))
+    several = [i for i, s in enumerate(intervals) if s.concepts > 1]
+    if not several:
+        return max(intervals, key=lambda s: s.rank, default=None)
+    if compact is None:
+        return intervals[max(several, key=lambda i: intervals[i].rank)]
+    # Of equally compact cuts the widest.
+    rank = [
+        (max(float(value), 0.0) * s.concepts**power, s.rank)
+        for value, s in zip(compact, intervals, strict=True)
+    ]
+    return intervals[max(several, key=rank.__getitem__)]
+
+
+def _compactness(split: Split, intervals: list[Stretch]) -> np.ndarray | None:
+    """The mean silhouette in each stretch; `None` for too many samples."""
+    if len(split.index) > MOST_SAMPLES:
+        return None
+    of_cuts = silhouettes(split.distances[None], split.Z[None], split.min_size, MOST)[0]
+    return _in_stretches(of_cuts, split.tree, intervals, split.min_size)
+
+
+def _in_stretches(
+    of_cuts: np.ndarray, tree: Tree, intervals: list[Stretch], min_size: int
+) -> np.ndarray:
+    """The mean silhouette in the middle of each stretch, -1 to 1.
+
+    Samples in no concept count 0: otherwise cuts that leave most samples out would win.
+
+    Args:
+        of_cuts: float64 `n - 1`, the mean silhouettes of all cuts, see `silhouettes`.
+    """
+    if not intervals or not len(of_cuts):
+        return np.full(len(intervals), -1.0)
+    middles = [s.threshold for s in intervals]
+    cuts = np.minimum(np.searchsorted(tree.merge_heights, middles, side="right"), len(of_cuts) - 1)
+    covered = [_covered(tree, s, min_size) for s in intervals]
+    # Above the last merge there is one cluster, which has no silhouette.
+    single = np.array([s.concepts < 2 for s in intervals])
+    return np.where(single, -1.0, np.nan_to_num(of_cuts[cuts] * covered, nan=-1.0))
 
 
 def suggest(split: Split, kinds: Sequence[str] | None = None) -> list[Suggestion]:
-    """`suggesting` in one go."""
+    """What `suggesting` returns."""
     return drained(suggesting(split, kinds))
 
 
 def suggesting(
     split: Split, kinds: Sequence[str] | None = None
 ) -> Generator[float, None, list[Suggestion]]:
-    """`Split.suggest`, as a generator: yields the share done, returns the suggestions."""
+    """`Split.suggest` as a generator: yields the share done, returns the suggestions."""
     kinds = check_kinds(kinds, len(split.index))
     if split.at_rest:
         text = "one group: the neuron is at rest on all samples"
         return [Suggestion(0.0, 1, 1.0, (Reason("rest", 1.0, True, text),))]
-    tree = split.tree
-    found = stretches(tree, split.min_size)
+    intervals = stretches(split.tree, split.min_size)
     reasons: dict[Stretch, list[Reason]] = {}
     if split.chosen is not None and "method" in kinds:
-        own = _own(split, found)
-        found = [own, *(s for s in found if s.low != own.low)]
-        text = f"what {split.method} found: {_concepts(own)}"
-        reasons[own] = [Reason("method", 1.0, True, text)]
-    several = [s for s in found if s.concepts > 1]
+        by_method = _chosen(split, intervals)
+        intervals = [by_method, *(s for s in intervals if s.low != by_method.low)]
+        text = f"clusters of {split.method}: {_concepts(by_method)}"
+        reasons[by_method] = [Reason("method", 1.0, True, text)]
+    several = [s for s in intervals if s.concepts > 1]
     compact = None
     if "compact" in kinds and len(split.index) <= MOST_SAMPLES:
-        compact = _compactness(split, found)
-    leader = _leader(found, compact)
+        compact = _compactness(split, intervals)
+    leader = _leader(intervals, compact)
     if "compact" in kinds and compact is not None and leader is not None and several:
-        value = float(compact[found.index(leader)])
+        value = float(compact[intervals.index(leader)])
         if value > 0:
             text = f"most compact: {_concepts(leader)}, mean silhouette {value:.2f}"
             reasons.setdefault(leader, []).append(Reason("compact", value, True, text))
     if "gap" in kinds:
-        first = _leader(found, None)
-        widest = {s.concepts: s for s in sorted(found, key=lambda s: s.gap)}
-        for s in widest.values():
-            if s.gap < NARROW and s is not first:
+        widest = _leader(intervals, None)
+        by_count = {s.concepts: s for s in sorted(intervals, key=lambda s: s.gap)}
+        for s in by_count.values():
+            if s.gap < NARROW and s is not widest:
                 continue
-            what = "widest gap for its number" if s is first else "gap"
-            text = f"{what}: {_concepts(s)} over {s.gap:.0%} of the scale"
-            reasons.setdefault(s, []).append(Reason("gap", s.gap, s is first, text))
+            title = "widest gap for its number" if s is widest else "gap"
+            text = f"{title}: {_concepts(s)} over {s.gap:.0%} of the scale"
+            reasons.setdefault(s, []).append(Reason("gap", s.gap, s is widest, text))
     if several and "stable" in kinds:
         yield 0.1
         share, resamples = yield from _stability(split, several)
@@ -261,32 +275,36 @@ def suggesting(
             text = f"its concepts recur in {share[best]:.0%} of {resamples} resamples"
             reason = Reason("stable", float(share[best]), True, text)
             reasons.setdefault(several[best], []).append(reason)
-    if several and "chance" in kinds and found[0].concepts == 1:
+    if several and "chance" in kinds and intervals[0].concepts == 1:
         yield 0.9
         p = _chance(split)
         if p > LIKELY:
-            text = f"one concept: chance alone parts samples as well (p = {p:.2f})"
-            reasons.setdefault(found[0], []).append(Reason("chance", p, True, text))
+            text = f"one concept: samples without clusters separate as well (p = {p:.2f})"
+            reasons.setdefault(intervals[0], []).append(Reason("chance", p, True, text))
     order = sorted(reasons, key=lambda s: (s.concepts, -s.threshold))
     return [Suggestion(s.threshold, s.concepts, s.gap, tuple(reasons[s])) for s in order]
 
 
-def _own(split: Split, found: list[Stretch]) -> Stretch:
+def _chosen(split: Split, intervals: list[Stretch]) -> Stretch:
     """The stretch around the threshold that the method chose, with that threshold."""
-    chosen, tree = float(split.chosen or 0), split.tree
-    at = [s for s in found if s.low <= chosen]
-    concepts = int((tree.size[tree.cut(chosen)] >= split.min_size).sum())
-    # From the top, so the last that begins below it; beyond ten concepts there is none.
-    if at and max(at, key=lambda s: s.low).concepts == concepts:
-        return replace(max(at, key=lambda s: s.low), threshold=chosen)
+    threshold, tree = float(split.chosen or 0), split.tree
+    below = [s for s in intervals if s.low <= threshold]
+    concepts = int((tree.size[tree.cut(threshold)] >= split.min_size).sum())
+    # A cut with more than ten concepts is in no stretch.
+    if below and max(below, key=lambda s: s.low).concepts == concepts:
+        return replace(max(below, key=lambda s: s.low), threshold=threshold)
     heights = np.concatenate([[0.0], tree.merge_heights, [tree.top * 1.02]])
-    place = int(np.searchsorted(heights, chosen, side="right"))
-    low, high = np.sqrt(heights[place - 1 : place + 1] / (tree.top or 1))
-    return Stretch(chosen, concepts, float(high - low), float(heights[place - 1]))
+    i = int(np.searchsorted(heights, threshold, side="right"))
+    low, high = np.sqrt(heights[i - 1 : i + 1] / (tree.top or 1))
+    return Stretch(threshold, concepts, float(high - low), float(heights[i - 1]))
 
 
 def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
-    """The kinds to look for among so many samples; refused where they would take too long."""
+    """The kinds to test with this number of samples.
+
+    Raises:
+        ValueError: an unknown kind, or one that would take too long.
+    """
     if kinds is None:
         left_out = {"chance"} if samples > MOST_DRAWN else set()
         if samples > MOST_SAMPLES:
@@ -296,69 +314,71 @@ def check_kinds(kinds: Any, samples: int) -> tuple[str, ...]:
         return tuple(kind for kind in KINDS if kind not in left_out)
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     for kind in kinds:
-        one_of("kind", kind, KINDS)
+        one_of("kinds", kind, KINDS)
         if kind in ("compact", "stable", "chance") and samples > MOST_SAMPLES:
             raise ValueError(
-                f"{kind!r} looks at the distances of all pairs, which for {samples:,} samples "
-                f"takes too long: split with top={MOST_SAMPLES:,} or less."
+                f"kind {kind!r} compares all pairs, which takes too long for {samples:,} samples: "
+                f"split with top={MOST_SAMPLES:,} or less."
             )
     return kinds
 
 
 def _stability(
-    split: Split, found: list[Stretch]
+    split: Split, intervals: list[Stretch]
 ) -> Generator[float, None, tuple[np.ndarray, int]]:
-    """The mean over its concepts of how often each recurs, in the middle of each stretch."""
+    """The mean share of resamples in which the concepts of each stretch recur, and the number of
+    resamples."""
     from neuronwidgets.clustering.stability import recurring
 
     tree = split.tree
-    nodes = [_nodes(split, s) for s in found]
-    every = np.unique(np.concatenate(nodes))
-    groups = np.zeros((len(every), tree.n), bool)
-    for group, node in zip(groups, every, strict=True):
+    nodes = [_nodes(split, s) for s in intervals]
+    distinct = np.unique(np.concatenate(nodes))
+    groups = np.zeros((len(distinct), tree.n), bool)
+    for group, node in zip(groups, distinct, strict=True):
         group[tree.samples_of(int(node))] = True
     resamples = resamples_of(tree.n)
     share = yield from recurring(split.distances, split.linkage, groups, resamples)
-    means = [share[np.searchsorted(every, own)] for own in nodes]
-    return np.array([m[~np.isnan(m)].mean() if (m >= 0).any() else 0 for m in means]), resamples
+    shares = [share[np.searchsorted(distinct, concepts)] for concepts in nodes]
+    return np.array([s[~np.isnan(s)].mean() if (s >= 0).any() else 0 for s in shares]), resamples
 
 
 def resamples_of(samples: int) -> int:
-    """How many resamples of so many samples take no long time."""
+    """The number of resamples: fewer for more samples, so that the time is bounded."""
     least, most = RESAMPLES
     return int(np.clip(WORK // samples**2, least, most))
 
 
 def _chance(split: Split) -> float:
-    """p that samples of the same shape without clusters are parted as well; NaN where the neuron
-    rests on many of them."""
+    """p of the null of samples with the same covariance and no clusters; NaN where the neuron is at
+    rest on many samples."""
     from neuronwidgets.concepts.scores.neurons import Neurons
     from neuronwidgets.concepts.scores.polysemanticity import polysemanticity
 
     draws = DRAWS if len(split.index) <= SOON else FEWER
-    found = polysemanticity(Neurons.of(split.cut()), draws=draws)
-    return float(found["geometry_p"][0])
+    columns = polysemanticity(Neurons.of(split.cut()), draws=draws)
+    return float(columns["geometry_p"][0])
 
 
-def _finest(found: list[Stretch], share: np.ndarray) -> int:
-    """Of the stablest cuts the one with most concepts; -1 where none recurs more often than not.
+def _finest(intervals: list[Stretch], share: np.ndarray) -> int:
+    """Of the most stable cuts the one with most concepts; -1 if all recur in half of the resamples
+    or fewer.
 
-    Few concepts recur more easily than many, so the largest share alone would stop too early.
+    Few concepts recur more easily than many, so the largest share alone would be too coarse.
     """
     if share.max() <= 0.5:
         return -1
-    same = np.flatnonzero(share >= share.max() - AS_STABLE)
-    return int(max(same, key=lambda i: (found[i].concepts, found[i].gap)))
+    as_stable = np.flatnonzero(share >= share.max() - AS_STABLE)
+    return int(max(as_stable, key=lambda i: (intervals[i].concepts, intervals[i].gap)))
 
 
 def _nodes(split: Split, s: Stretch) -> np.ndarray:
-    """The concepts in the middle of a stretch."""
+    """The nodes of the concepts in the middle of a stretch."""
     cut = split.tree.cut(s.threshold)
     return cut[split.tree.size[cut] >= split.min_size]
 
 
-def _held(tree: Tree, s: Stretch, min_size: int) -> float:
-    """The share of the samples that are in concepts there."""
+def _covered(tree: Tree, s: Stretch, min_size: int) -> float:
+    """The share of the samples that are in concepts, in the middle of a stretch."""
     cut = tree.cut(s.threshold)
     return float(tree.size[cut][tree.size[cut] >= min_size].sum() / tree.n)
 

@@ -1,4 +1,4 @@
-"""Which samples are a neuron's top samples: active ones, each kind of vector once."""
+"""A neuron's top-activating samples: samples on which it is active, equal vectors once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.topk import largest
 
 DISTINCT = ("vector", "text")
+"""Ways to tell samples apart, see `top_samples`."""
 FEWEST = 10
-"""Fewer different vectors than this are data of a few kinds, whose copies count as samples."""
+"""Different vectors that are needed to drop copies: data with fewer has a few kinds, whose copies
+count as samples."""
 NEAR = 1e-5
-"""Relative difference of two projections up to which they may be of one and the same vector:
-products round differently."""
+"""Relative difference up to which two projections may be of equal vectors: products round
+differently."""
 
 
 def check_distinct(distinct: Any) -> str | None:
-    """`distinct`, refused if it is no way to tell samples apart."""
+    """`distinct`, if it is `None` or one of `DISTINCT`.
+
+    Raises:
+        ValueError: it is not.
+    """
     if distinct is not None and distinct not in DISTINCT:
         raise ValueError(f"distinct must be 'vector', 'text' or None, got {distinct!r:.40}.")
     return None if distinct is None else str(distinct)
@@ -31,63 +37,63 @@ def top_samples(
     distinct: str | None = "vector",
     projected: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `k` samples that activate each of `N` neurons most, among those that may count.
+    """The `k` samples that activate each of `N` neurons most.
 
-    Samples on which a neuron is at rest do not count: where it is at its minimum over the data and
-    several samples share that (the zeros of a ReLU). Of samples whose vectors are equal in the
-    whole layer only the first counts (the first token of many texts is one vector in a causal
-    model), unless fewer than 10 different ones are left.
+    Samples on which a neuron is at rest do not count: those at its minimum over the data, if
+    several samples share the minimum (the zeros of a ReLU). Of samples with equal vectors in the
+    whole layer only the first counts (in a causal model the first tokens of many texts have one
+    vector), unless fewer than 10 different ones are left.
 
     Args:
         acts: the layer, `S x D`.
         along: `N x S`, each neuron's activation (or the projection on a direction).
-        k: how many.
+        k: samples for each neuron, at most.
         distinct: "vector", see above; "text": also at most one sample of each text or image;
-            `None`: samples count however equal.
-        projected: whether `along` was multiplied out, and may differ for equal vectors by rounding.
+            `None`: equal samples count, too.
+        projected: whether `along` holds dot products, which round differently for equal vectors.
 
     Returns:
-        index: int64 `N x k`, rows of `acts`, strongest first, ties to the smaller row; -1 where a
-            neuron has fewer.
-        count: int64 `N`, how many each has.
+        index: int64 `N x k`, rows of `acts`, strongest first, ties to the smaller row; -1 after the
+            last of a neuron with fewer.
+        count: int64 `N`, the number of top samples of each neuron.
     """
     index = largest(along, k)
     values = np.take_along_axis(along, index, 1)
-    low = values[:, -1] == along.min(axis=1)
+    reaches_minimum = values[:, -1] == along.min(axis=1)
     active: np.ndarray = np.ones(values.shape, bool)
-    for i in np.flatnonzero(low).tolist():
-        active[i] = values[i] > _rest(along[i])
+    for i in np.flatnonzero(reaches_minimum).tolist():
+        active[i] = values[i] > _resting_value(along[i])
     count = active.sum(axis=1)
     tolerance = NEAR if projected else 0.0
-    again = (_near(values, tolerance) & active[:, 1:]).any(axis=1) & (distinct is not None)
+    has_copies = (_near(values, tolerance) & active[:, 1:]).any(axis=1) & (distinct is not None)
     if distinct == "text" and acts.samples.item is not None:
-        again[:] = True
+        has_copies[:] = True
     index = np.where(active, index, -1)
-    for i in np.flatnonzero(again).tolist():
-        found = _distinct(acts, along[i], k, tolerance, distinct == "text")
-        if len(found) >= min(FEWEST, count[i]):
-            index[i], count[i] = -1, len(found)
-            index[i, : len(found)] = found
+    for i in np.flatnonzero(has_copies).tolist():
+        rows = _distinct(acts, along[i], k, tolerance, distinct == "text")
+        if len(rows) >= min(FEWEST, count[i]):
+            index[i], count[i] = -1, len(rows)
+            index[i, : len(rows)] = rows
     return index, count
 
 
-def _rest(along: np.ndarray) -> float:
-    """The activation at which a neuron (`S`) is at rest; minus infinity if there is none."""
-    least = float(along.min())
-    return least if (along == least).sum() > 1 else -np.inf
+def _resting_value(along: np.ndarray) -> float:
+    """The activation of a neuron (`S`) at rest; minus infinity if it has none."""
+    minimum = float(along.min())
+    return minimum if (along == minimum).sum() > 1 else -np.inf
 
 
 def _near(values: np.ndarray, tolerance: float) -> np.ndarray:
-    """Whether each of `N x k` values, from the second on, may be equal to the one before."""
-    found: np.ndarray = values[:, :-1] - values[:, 1:] <= tolerance * np.abs(values[:, :-1])
-    return found
+    """bool `N x (k - 1)`: whether each value may be equal to the one before it."""
+    is_near: np.ndarray = values[:, :-1] - values[:, 1:] <= tolerance * np.abs(values[:, :-1])
+    return is_near
 
 
 def _distinct(
     acts: Activations, along: np.ndarray, k: int, tolerance: float, by_text: bool
 ) -> np.ndarray:
     """The `k` strongest samples that are active and differ from each other."""
-    active = int((along > _rest(along)).sum())
+    active = int((along > _resting_value(along)).sum())
     size = k
     while True:
         size = min(2 * size, active)
@@ -101,16 +107,19 @@ def _distinct(
 
 
 def _first_of_each(acts: Activations, order: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """bool `n`: which samples come before all others of the same vector. Only neighbours in
-    activation (`near`, bool `n - 1`) can have it; the rows of these alone are read."""
+    """bool `n`: whether each sample is the first with its vector.
+
+    Only samples whose activations are `near` (bool `n - 1`) can be equal, and only their rows are
+    read.
+    """
     first = np.ones(len(order), bool)
     tied = np.flatnonzero(np.append(near, False) | np.insert(near, 0, False))
     if not len(tied):
         return first
-    # Adding zero makes one of both zeros.
+    # Adding zero turns -0.0 into 0.0: the bytes of equal rows are equal.
     rows = np.ascontiguousarray(acts.rows(order[tied]) + 0)
-    words = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
-    _, where = np.unique(words, return_index=True)
+    row_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first_copies = np.unique(row_bytes, return_index=True)
     first[tied] = False
-    first[tied[where]] = True
+    first[tied[first_copies]] = True
     return first

@@ -68,7 +68,7 @@ def test_circuits_that_look_alike_in_the_layer_are_told_apart() -> None:
     concepts = made.cut()
     assert len(concepts) == len(by_layer) == 2
     assert adjusted_rand_score(circuit[made.index], concepts.assignment) == 1
-    assert adjusted_rand_score(circuit[made.index], by_layer.labels) < 0.1
+    assert adjusted_rand_score(circuit[made.index], by_layer.assignment) < 0.1
     assert made.points is not None
     assert made.points.shape == (80, 6)
     np.testing.assert_allclose(np.linalg.norm(made.points, axis=1), 1, rtol=1e-6)
@@ -261,18 +261,20 @@ def refused(words: str, **change: Any) -> None:
 
 def test_what_cannot_be_attributed_is_refused() -> None:
     refused("below='two' is the neuron's own layer", below="two")
-    refused("below='end' did not answer before layer 'two' did", below="end")
+    refused("below='end' gave no output before layer 'two' did", below="end")
     refused("layer 'nrm' does not exist in Small. Nearest: 'norm'", below="nrm")
-    refused("model is a str; a torch.nn.Module", model="bert")
+    refused("model must be a torch.nn.Module, got a str", model="bert")
     bare = nw.Activations.from_arrays(captured(Small(), pictures(), "two").values, layer="two")
-    refused("pass data=, what the activations were captured from", data=None, acts=bare)
+    refused("pass data=, the data that the activations were captured from", data=None, acts=bare)
     refused("data must have sample 29 .*, got 20 samples", data=pictures(20))
-    refused("answer as it did .* sample .* neuron .* is .* now and was", data=pictures().flip(0))
+    refused(
+        "gives other activations .* sample .* neuron .* is .* now and was", data=pictures().flip(0)
+    )
     refused("could not run on this data", data=torch.rand(30, 4))
     other = Small()
     with torch.no_grad():
         other.two.weight += 0.01
-    refused("answer as it did .* largest difference", model=other)
+    refused("gives other activations .* largest difference", model=other)
     other = Small()
     other.two = nn.Conv2d(6, 9, 3)
     refused("has 9 neurons, and the activations have 5", model=other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 import neuronwidgets as nw
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.io import SavedSplit
 from neuronwidgets.interventions.positions import first_tokens
 
 LAYER = "model.layers.0"
@@ -145,8 +146,14 @@ def test_where_first_tokens_are() -> None:
     assert later.tolist() == [-7, -7]
 
 
+def as_saved(concepts: Concepts, **changes: Any) -> Concepts:
+    """The concepts with another split: what a file may say."""
+    origin = {f.name: getattr(concepts.origin, f.name) for f in fields(SavedSplit)}
+    return replace(concepts, origin=SavedSplit(**origin | changes))
+
+
 def test_sinks_are_spared_by_default(model: LlamaForCausalLM, concepts: Concepts) -> None:
-    with nw.ablate(model, replace(concepts, first=False), 0) as edit:
+    with nw.ablate(model, as_saved(concepts, first=False), 0) as edit:
         assert not edit.first
     with nw.ablate(model, concepts, 0) as edit:
         assert edit.first
@@ -155,7 +162,7 @@ def test_sinks_are_spared_by_default(model: LlamaForCausalLM, concepts: Concepts
 def test_edits_of_a_concept_are_saved(
     model: LlamaForCausalLM, concepts: Concepts, tmp_path: Path
 ) -> None:
-    saved = replace(concepts, first=False)
+    saved = as_saved(concepts, first=False)
     again = Concepts.load(saved.save(tmp_path / "found"))
     assert not again.first
     with nw.ablate(model, again, 0) as edit:
@@ -238,7 +245,7 @@ def test_other_bad_input(model: LlamaForCausalLM, concepts: Concepts) -> None:
         pass
     with (
         pytest.raises(ValueError, match="saved without the layer's mean"),
-        nw.ablate(model, replace(concepts, mean=None), 0),
+        nw.ablate(model, as_saved(concepts, mean=None), 0),
     ):
         pass
     named = replace(concepts, names=("same",) * len(concepts))

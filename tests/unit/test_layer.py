@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from safetensors.numpy import load_file, save_file
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics import adjusted_rand_score
@@ -17,8 +13,8 @@ from sklearn.metrics import adjusted_rand_score
 import neuronwidgets as nw
 from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.tree import Tree, Trees
-from neuronwidgets.concepts.layer import pipeline as making
 from neuronwidgets.concepts.layer.partial import padded, unpadded
+from neuronwidgets.concepts.layer.pipeline import Pipeline
 
 
 def planted(samples: int = 300, neurons: int = 70, seed: int = 0) -> nw.Activations:
@@ -180,75 +176,15 @@ def test_it_comes_bit_by_bit(acts: nw.Activations) -> None:
 
 
 def test_interrupted_it_returns_what_is_done(acts: nw.Activations, monkeypatch) -> None:
-    whole = making.Pipeline.blocks
+    whole = Pipeline.blocks
 
     def broken(self, first=0):
         yield next(whole(self, first))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(making.Pipeline, "blocks", broken)
+    monkeypatch.setattr(Pipeline, "blocks", broken)
     with pytest.warns(UserWarning, match="stopped after 64 of 70 neurons"):
         assert len(quietly(acts)) == 64
-
-
-def test_on_disk_and_again(acts: nw.Activations, tmp_path, monkeypatch) -> None:
-    folder = tmp_path / "layer"
-    begun = quietly(acts, out=folder, stream=True)
-    assert len(next(begun)) == 64
-    begun.close()
-    assert len(nw.LayerSplit.load(folder)) == 64
-    made = []
-    block = making.Pipeline.block
-    monkeypatch.setattr(
-        making.Pipeline, "block", lambda self, *a: made.append(1) or block(self, *a)
-    )
-    layer = quietly(acts, out=folder)
-    assert len(made) == 1
-    assert layer.done
-    assert quietly(acts, out=folder).done
-    assert len(made) == 1
-    there = nw.LayerSplit.load(folder, acts)
-    memory = quietly(acts)
-    for name in ("index", "activations", "Z", "threshold", "assignment", "vectors", "neurons"):
-        np.testing.assert_array_equal(getattr(there, name), getattr(memory, name))
-    np.testing.assert_array_equal(there.split(69).index, memory.split(69).index)
-    with pytest.raises(ValueError, match="needs the activations"):
-        nw.LayerSplit.load(folder).split(0)
-    copy = memory.save(tmp_path / "copy")
-    assert nw.LayerSplit.load(copy).to_frame().equals(nw.LayerSplit.load(folder).to_frame())
-
-
-def test_a_folder_of_something_else_is_refused(acts: nw.Activations, tmp_path) -> None:
-    folder = tmp_path / "layer"
-    quietly(acts, out=folder, neurons=[1, 2])
-    with pytest.raises(ValueError, match="with other top: take a new folder"):
-        quietly(acts, out=folder, neurons=[1, 2], top=30)
-    with pytest.raises(ValueError, match="with other neurons"):
-        quietly(acts, out=folder)
-    with pytest.raises(ValueError, match="with other activations"):
-        nw.LayerSplit.load(folder, planted(seed=1))
-    (folder / "00000000.safetensors").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"is not whole: .*Delete it"):
-        nw.LayerSplit.load(folder)
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="holds other files"):
-        quietly(acts, out=other)
-    with pytest.raises(ValueError, match=r"holds no layer\.json"):
-        nw.LayerSplit.load(other)
-    with pytest.raises(ValueError, match="cannot be written"):
-        quietly(acts, out=other / "notes.txt")
-
-
-def test_activations_on_disk(acts: nw.Activations, tmp_path, monkeypatch) -> None:
-    stored = nw.Activations.load(acts.save(tmp_path / "acts"))
-    monkeypatch.setattr(making, "READ", 1)
-    there, here = quietly(stored), quietly(acts)
-    for name in ("index", "assignment", "threshold", "vectors"):
-        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
-    few = [3, 60]
-    np.testing.assert_array_equal(quietly(stored, neurons=few).index, here.index[few])
 
 
 def test_scores_rank_the_table(acts: nw.Activations) -> None:
@@ -268,19 +204,23 @@ def test_scores_rank_the_table(acts: nw.Activations) -> None:
     ("options", "error", "words"),
     [
         ({"top": 301}, ValueError, "top must be at most 300, got 301"),
-        ({"top": 1}, ValueError, "at least two samples"),
+        ({"top": 1}, ValueError, r"top must be at least 2 to split a neuron, got 1\."),
         ({"method": "kmens"}, ValueError, "got 'kmens'"),
         ({"method": "kmeans"}, ValueError, "one neuron at a time: nw.split"),
         ({"neurons": [70]}, IndexError, "neuron 70 is not in layer 'planted'"),
         ({"neurons": [1, 1]}, ValueError, "more than once"),
         ({"neurons": []}, ValueError, "a list of neurons"),
-        ({"neurons": 3}, ValueError, "a list of neurons"),
+        ({"neurons": 3}, ValueError, r"a list of neurons, or directions \(N x 70 numbers\), got 3"),
         ({"neurons": np.zeros((1, 70))}, ValueError, "must be finite and not zero"),
-        ({"neurons": np.zeros(70, bool)}, ValueError, "0 are true"),
+        (
+            {"neurons": np.zeros(70, bool)},
+            ValueError,
+            "each of the 70 .* got 70 of which 0 are true",
+        ),
         ({"threshold": -1.0}, ValueError, "0 or more"),
         ({"threshold": "15"}, TypeError, "must be a number"),
         ({"threshold": np.nan}, ValueError, "a height of the tree"),
-        ({"scores": ["kurtsis"]}, ValueError, "no score 'kurtsis'"),
+        ({"scores": ["kurtsis"]}, ValueError, "score must be one of .* got 'kurtsis'"),
         ({"draws": -1}, ValueError, "draws must be an integer of at least 0, got -1"),
         ({"seed": 0.5}, ValueError, "seed must be .* got 0.5"),
         ({"min_size": 0}, ValueError, "min_size must be .* got 0"),
@@ -311,15 +251,6 @@ def test_neurons_at_rest_do_not_lead_the_table(acts: nw.Activations) -> None:
     assert first["top"] == 40
 
 
-def test_a_folder_without_a_block_says_so(acts: nw.Activations, tmp_path: Path) -> None:
-    quietly(acts, stream=True, out=tmp_path / "begun")
-    begun = nw.LayerSplit.load(tmp_path / "begun", acts)
-    assert "0 neurons of 70 so far" in repr(begun)
-    assert "0 neurons" in begun._repr_html_()
-    with pytest.raises(ValueError, match="none of the 70 neurons is done yet"):
-        begun.to_frame()
-
-
 def test_many_top_samples_have_no_matrix_of_pairs() -> None:
     values = np.random.default_rng(0).normal(size=(2100, 2))
     found = nw.split(values, 0, top=2001).scores()
@@ -328,7 +259,7 @@ def test_many_top_samples_have_no_matrix_of_pairs() -> None:
         assert np.isnan([scores["polysemanticity"], scores["silhouette"]]).all()
         assert np.isfinite([scores["concepts"], scores["kurtosis"]]).all()
     assert nw.split_layer(values, 1000, progress=False, scores=()).Z.shape == (2, 999, 4)
-    with pytest.raises(ValueError, match="up to 5,000 top samples"):
+    with pytest.raises(ValueError, match="top must be at most 5,000 for a whole layer, got 5,001"):
         nw.split_layer(np.zeros((5002, 2)), 5001)
 
 
@@ -392,28 +323,6 @@ def test_on_a_gpu(acts: nw.Activations) -> None:
     np.testing.assert_array_equal(there.assignment, here.assignment)
 
 
-def test_labels_count_where_scores_were_computed(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).normal(size=(60, 4))
-    plain = nw.Activations.from_arrays(values)
-    named = nw.Activations.from_arrays(values, labels=["a", "b"] * 30)
-    nw.split_layer(plain, 20, scores=(), out=tmp_path / "bare", progress=False)
-    opened = nw.LayerSplit.load(tmp_path / "bare", named)
-    assert (opened.to_frame()["names"] != "").all()
-    nw.split_layer(named, 20, scores=["kurtosis"], out=tmp_path / "scored", progress=False)
-    with pytest.raises(nw.StoreError, match="with other labels: take a new folder"):
-        nw.LayerSplit.load(tmp_path / "scored", plain)
-
-
-def test_a_table_is_the_same_from_a_folder_and_for_plain_arrays(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).normal(size=(60, 4))
-    made = nw.split_layer(values, 20, draws=1, progress=False)
-    written = nw.split_layer(values, 20, draws=1, out=tmp_path / "layer", progress=False)
-    loaded = nw.LayerSplit.load(tmp_path / "layer", values)
-    for other in (written, loaded):
-        pd.testing.assert_frame_equal(other.to_frame(), made.to_frame())
-    assert len(loaded.concepts(2)) == made.counts[2]
-
-
 def test_views_and_read_only_arrays_are_split_as_they_are() -> None:
     values = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
     for view in (values[::-1], values[:, ::-1], values[::2], np.asfortranarray(values)):
@@ -431,19 +340,6 @@ def test_labels_that_are_all_missing_are_none() -> None:
     assert "label_entropy" not in nw.split_layer(acts, 20, draws=1, progress=False).scores
 
 
-def test_what_is_no_folder_or_no_layer_is_said() -> None:
-    values = np.random.default_rng(0).normal(size=(60, 4))
-    with pytest.raises(TypeError, match="the folder must be a path, got 3"):
-        nw.split_layer(values, 20, out=3, progress=False)  # type: ignore[call-overload]
-    made = nw.split_layer(values, 20, neurons=[1, 2], scores=(), progress=False)
-    with pytest.raises(TypeError, match=r"layer\.split\(neuron\), or its activations"):
-        nw.split(made, 0)
-    with pytest.raises(
-        IndexError, match="neuron 0 is not in this split of 'values', which has 1, 2"
-    ):
-        made.split(0)
-
-
 @pytest.mark.parametrize(("m", "n"), [(0, 3), (1, 2), (2, 3), (4, 9), (7, 8), (5, 5)])
 def test_a_linkage_of_few_among_many(m: int, n: int) -> None:
     points = np.random.default_rng(0).normal(size=(m, 3))
@@ -455,19 +351,3 @@ def test_a_linkage_of_few_among_many(m: int, n: int) -> None:
         height = Z[-1, 2] * 0.99
         flat = hierarchy.fcluster(out, height, "distance")[:m]
         assert adjusted_rand_score(flat, hierarchy.fcluster(Z, height, "distance")) == 1
-
-
-def test_a_layer_that_was_split_before_some_neurons_had_fewer_top_samples(
-    acts: nw.Activations, tmp_path: Path
-) -> None:
-    folder = quietly(acts, out=tmp_path / "layer") and tmp_path / "layer"
-    about = json.loads((folder / "layer.json").read_text())
-    del about["own_size"]
-    (folder / "layer.json").write_text(json.dumps(about))
-    for path in folder.glob("0*.safetensors"):
-        arrays = load_file(path)
-        arrays.pop("tops")
-        save_file(arrays, path)
-    opened = nw.LayerSplit.load(folder, acts)
-    assert opened.tops.tolist() == [40] * 70
-    assert len(quietly(acts, out=folder)) == 70

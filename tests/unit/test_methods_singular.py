@@ -10,7 +10,7 @@ from scipy.sparse import linalg
 
 import neuronwidgets as nw
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.concepts import singular
+from neuronwidgets.concepts.singular import Limits, decomposed
 
 
 def values(samples: int, neurons: int, seed: int = 0) -> np.ndarray:
@@ -19,8 +19,8 @@ def values(samples: int, neurons: int, seed: int = 0) -> np.ndarray:
     return (rng.normal(size=(samples, neurons)) * strength + 0.3).astype(np.float32)
 
 
-def check(X: np.ndarray, k: int, center: bool) -> None:
-    found = nw.singular_directions(X, k, center)
+def check(X: np.ndarray, k: int, center: bool, limits: Limits) -> None:
+    found = decomposed(X, k, center, limits=limits)
     wide = X.astype(np.float64) - (X.mean(axis=0, dtype=np.float64) if center else 0)
     _, expected, right = np.linalg.svd(wide, full_matrices=False)
     np.testing.assert_allclose(found.values, expected[:k], rtol=1e-9)
@@ -33,28 +33,22 @@ def check(X: np.ndarray, k: int, center: bool) -> None:
     assert len(found) == k
 
 
-@pytest.mark.parametrize("block", [singular.BLOCK, 50], ids=["all at once", "in blocks"])
+@pytest.mark.parametrize("block", [Limits.block, 50], ids=["all at once", "in blocks"])
 @pytest.mark.parametrize(
     ("shape", "center"),
     [((200, 12), False), ((200, 12), True), ((12, 200), False), ((12, 200), True),
      ((30, 30), False), ((30, 30), True), ((7, 1), False), ((7, 1), True), ((1, 5), False)],
 )  # fmt: skip
-def test_they_are_numpys(
-    shape: tuple[int, int], center: bool, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(singular, "BLOCK", block)
-    check(values(*shape), min(5, *shape), center)
+def test_they_are_numpys(shape: tuple[int, int], center: bool, block: int) -> None:
+    check(values(*shape), min(5, *shape), center, Limits(block=block))
 
 
 @pytest.mark.parametrize("center", [False, True])
 @pytest.mark.parametrize("shape", [(200, 12), (12, 200), (30, 30), (10, 400), (400, 10)])
-@pytest.mark.parametrize("gram", [singular.GRAM, 1], ids=["Lanczos", "Lanczos without products"])
+@pytest.mark.parametrize("gram", [Limits.gram, 1], ids=["Lanczos", "Lanczos without products"])
 def test_lanczos_finds_the_same(
     shape: tuple[int, int], center: bool, gram: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(singular, "BLOCK", 50)
-    monkeypatch.setattr(singular, "FULL", 1)
-    monkeypatch.setattr(singular, "GRAM", gram)
     used: list[int] = []
     eigsh = linalg.eigsh
 
@@ -64,7 +58,7 @@ def test_lanczos_finds_the_same(
 
     monkeypatch.setattr(linalg, "eigsh", watched)
     k = min(shape) // 10
-    check(values(*shape), k, center)
+    check(values(*shape), k, center, Limits(gram=gram, full=1, block=50))
     assert used == [k]
 
 
@@ -74,7 +68,6 @@ def test_activations_on_disk_are_read_in_blocks(
     X = values(400, 10)
     nw.Activations.from_arrays(X).save(tmp_path / "acts")
     acts = nw.Activations.load(tmp_path / "acts")
-    monkeypatch.setattr(singular, "BLOCK", 300)
     read: list[int] = []
     take = Stored._take
 
@@ -84,9 +77,11 @@ def test_activations_on_disk_are_read_in_blocks(
         return out
 
     monkeypatch.setattr(Stored, "_take", watched)
-    found = nw.singular_directions(acts, 3)
+    limits = Limits(block=300)
+    found = decomposed(acts, 3, False, limits=limits)
     assert max(read) <= 300
-    np.testing.assert_array_equal(found.directions, nw.singular_directions(X, 3).directions)
+    in_memory = decomposed(X, 3, False, limits=limits)
+    np.testing.assert_array_equal(found.directions, in_memory.directions)
 
 
 def test_what_is_rounding_only_does_not_come_back() -> None:
@@ -121,7 +116,7 @@ def test_they_show_themselves() -> None:
 @pytest.mark.parametrize(
     ("matrix", "arguments", "words"),
     [
-        (np.ones((5, 3)), {"k": 4}, "k=4 is more than there is: 5 samples of 3 neurons"),
+        (np.ones((5, 3)), {"k": 4}, "k must be at most 3, .* of 5 samples of 3 neurons; got 4"),
         (np.ones((5, 3)), {"k": 0}, "k must be a positive integer, got 0"),
         (np.ones((5, 3)), {"k": 1.0}, "k must be .* got 1.0"),
         (np.zeros((5, 3)), {"k": 1}, "is zero: it has no singular directions"),

@@ -214,17 +214,17 @@ def test_label_sets_may_hold_many_none_or_be_unknown() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (np.zeros((3, 2), bool), "attributes has 3 entries and there are 4 samples"),
+        (np.zeros((3, 2), bool), "attributes must have one entry for each of the 4 .*, got 3"),
         (np.zeros(4, bool), r"shape \(4,\)"),
-        (np.full((4, 2), 0.5), "something else than True and False"),
-        (np.full((4, 2), np.nan), "something else than True and False"),
+        (np.full((4, 2), 0.5), "must hold only True and False"),
+        (np.full((4, 2), np.nan), "must hold only True and False"),
         (np.zeros((4, 0), bool), "attributes is empty"),
         ({}, "attributes is empty"),
         ({"a": [True, None, True, False]}, r"attributes\['a'\].*missing values"),
-        ({"a": [True, False]}, r"attributes\['a'\] has 2 entries"),
+        ({"a": [True, False]}, r"attributes\['a'\] must have one entry .*, got 2\."),
         ({1: [True] * 4, "1": [True] * 4}, "two attributes have the same name"),
-        (pd.DataFrame([[True, True]] * 4, columns=["a", "a"]), "two columns of one name"),
-        ([["a"]] * 3, "attributes has 3 entries"),
+        (pd.DataFrame([[True, True]] * 4, columns=["a", "a"]), "two columns with the same name"),
+        ([["a"]] * 3, r"attributes must have one entry .*, got 3\."),
         ([[]] * 4, "names no label for any sample"),
         ("abcd", "attributes is a str"),
         ([1, 2, 3, 4], r"attributes\[0\] is a int"),
@@ -248,7 +248,7 @@ def test_names_need_an_array_and_one_for_each_column() -> None:
     ("labels", "message"),
     [
         (None, "has no labels to name concepts by"),
-        ([0] * 40, "two labels at least are needed"),
+        ([0] * 40, "are 'a': only two labels or more can tell concepts apart"),
         ([-1] * 40, "all samples .* are unlabelled"),
     ],
 )

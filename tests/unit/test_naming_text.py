@@ -269,7 +269,7 @@ def test_tokens_are_named_by_the_token() -> None:
     assert set(found[0].split(", ")) == {"cats", "cat…"}
     assert found[30] == "York"
     assert "New York" in by_kind(concepts.named("text", words=2))[30]
-    with pytest.raises(ValueError, match="where they stand in their texts is not known"):
+    with pytest.raises(ValueError, match="their spans in the texts are not known"):
         concepts_of(replace(faces, spans=[]), np.repeat([0, 1, 2], [30, 30, 40])).named("text")
 
 

@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans
 
 from neuronwidgets import Activations, split
 from neuronwidgets.clustering.kmeans import kmeans
-from neuronwidgets.concepts.refine import outlier_distance
+from neuronwidgets.concepts.refine import outlier_distance, refine
 from neuronwidgets.concepts.split import Split
 
 
@@ -232,7 +232,6 @@ def test_refined_concepts_are_not_refined_again() -> None:
         refined.refine()
 
 
-def test_work_of_minutes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neuronwidgets.concepts.refine.MOST_WORK", 100)
+def test_work_of_minutes_is_refused() -> None:
     with pytest.raises(ValueError, match="choose a coarser threshold"):
-        by_length(mixture(0)).cut(1).refine()
+        refine(by_length(mixture(0)), 1, most_work=100)

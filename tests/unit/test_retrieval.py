@@ -12,9 +12,9 @@ import pytest
 from neuronwidgets import Activations, Concepts, split
 from neuronwidgets.activations.store.matrix import Stored
 from neuronwidgets.activations.topk import largest
-from neuronwidgets.concepts import retrieval
 from neuronwidgets.concepts.retrieval import (
     BY,
+    CHUNK,
     directions,
     normalized,
     retrieve,
@@ -28,8 +28,7 @@ GROUPS = [np.arange(9), np.arange(20, 26), np.array([50, 3, 70, 11])]
 
 
 @pytest.fixture(params=CHUNKS)
-def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(retrieval, "CHUNK", request.param)
+def chunk(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
@@ -71,10 +70,12 @@ def agree(rows: np.ndarray, scores: np.ndarray, wanted: np.ndarray, k: int) -> N
     assert all(len(set(row)) == k for row in rows.tolist())
 
 
-def looked_up(values: Any, groups: Sequence[np.ndarray], by: str, k: int) -> Any:
+def looked_up(
+    values: Any, groups: Sequence[np.ndarray], by: str, k: int, chunk: int = CHUNK
+) -> Any:
     acts = Activations.of(values)
     vectors = directions([acts.rows(group) for group in groups], acts.mean, by)
-    return retrieve(acts, vectors, acts.mean, k=k, by=by)
+    return retrieve(acts, vectors, acts.mean, k=k, by=by, chunk=chunk)
 
 
 # Every reading
@@ -85,7 +86,7 @@ def looked_up(values: Any, groups: Sequence[np.ndarray], by: str, k: int) -> Any
 @pytest.mark.parametrize("k", [1, 20, 96, 97, 300])
 def test_chunks_give_what_the_whole_matrix_gives(chunk: int, k: int, dtype: str, by: str) -> None:
     values = data(dtype)
-    agree(*looked_up(values, GROUPS, by, k), plain(values, GROUPS, by), k)
+    agree(*looked_up(values, GROUPS, by, k, chunk), plain(values, GROUPS, by), k)
 
 
 def test_readings_differ() -> None:
@@ -101,7 +102,7 @@ def test_ties_go_to_the_smaller_row(chunk: int, k: int, by: str) -> None:
     values = rng.choice([-1.0, 1.0], (50, 4)) * rng.integers(0, 3, (50, 1))
     acts = Activations.from_arrays(values)
     vectors = np.array([[1, 0, 0, 0], [0.5, -0.5, 0.5, 0.5], [0, 0, 0, 0]], np.float32)
-    rows, scores = retrieve(acts, vectors, np.zeros(4), k=k, by=by)
+    rows, scores = retrieve(acts, vectors, np.zeros(4), k=k, by=by, chunk=chunk)
     wanted = (values if by == "dot" else lengthened(values)) @ vectors.T
     order = np.argsort(-wanted, axis=0, kind="stable")[:k].T
     np.testing.assert_array_equal(rows, order)
@@ -118,7 +119,7 @@ def test_twins_come_by_their_row_wherever_chunks_end(chunk: int, dtype: str, by:
     # A sample without a direction is no reason to compute its neighbours otherwise.
     values[5] = 0
     acts = Activations.from_arrays(values)
-    rows, _ = retrieve(acts, np.eye(3, dtype=np.float32), np.zeros(3), k=40, by=by)
+    rows, _ = retrieve(acts, np.eye(3, dtype=np.float32), np.zeros(3), k=40, by=by, chunk=chunk)
     wanted = values if by == "dot" else lengthened(values.astype(np.float64)).astype(np.float32)
     assert rows.tolist() == np.argsort(-wanted, axis=0, kind="stable")[:40].T.tolist()
 
@@ -136,7 +137,7 @@ def test_all_queries_are_answered_in_one_pass(
     queries += [(directions([values[GROUPS[2]]], about, other), other) for other in BY]
     queries.append((np.zeros((0, 12), np.float32), by))
     if mean == "none":
-        alone = [retrieve(acts, vectors, k=20, by=one) for vectors, one in queries]
+        alone = [retrieve(acts, vectors, k=20, by=one, chunk=chunk) for vectors, one in queries]
     reads: list[Any] = []
     read = Stored.__getitem__
 
@@ -145,7 +146,7 @@ def test_all_queries_are_answered_in_one_pass(
         return read(stored, index)
 
     monkeypatch.setattr(Stored, "__getitem__", counted)
-    found = drained(retrieving(acts, queries, None if mean == "none" else about, k=20))
+    found = drained(retrieving(acts, queries, None if mean == "none" else about, k=20, chunk=chunk))
     step = max(20, chunk // (12 + 5))
     starts = [part.start for part in reads if part.stop - part.start == step]
     assert starts == list(range(0, 97, step))
@@ -165,7 +166,7 @@ def test_a_store_on_disk_is_read_alike(chunk: int, dtype: str, by: str, tmp_path
     Activations.from_arrays(data()).save(tmp_path / "acts", dtype)
     acts = Activations.load(tmp_path / "acts")
     assert isinstance(acts.values, Stored)
-    agree(*looked_up(acts, GROUPS, by, 20), plain(acts.values[:], GROUPS, by), 20)
+    agree(*looked_up(acts, GROUPS, by, 20, chunk), plain(acts.values[:], GROUPS, by), 20)
 
 
 # Degenerate data
@@ -191,7 +192,8 @@ def test_samples_and_concepts_without_a_direction_score_zero(chunk: int, by: str
     values[[2, 60]] = mean if by == "cosine" else 0
     vectors = np.zeros((2, 12), np.float32)
     vectors[0] = directions([values[GROUPS[1]]], mean, by)
-    rows, scores = retrieve(Activations.from_arrays(values), vectors, mean, k=97, by=by)
+    acts = Activations.from_arrays(values)
+    rows, scores = retrieve(acts, vectors, mean, k=97, by=by, chunk=chunk)
     assert (scores[0][np.isin(rows[0], [2, 60])] == 0).all()
     assert np.isfinite(scores).all()
     assert rows[1].tolist() == list(range(97))
@@ -202,7 +204,7 @@ def test_samples_and_concepts_without_a_direction_score_zero(chunk: int, by: str
 @pytest.mark.parametrize("value", [0.0, 1.0, 2.0**-90, -(2.0**90)])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_a_constant_layer(chunk: int, dtype: str, value: float, by: str) -> None:
-    rows, scores = looked_up(np.full((60, 4), value, dtype), [np.arange(4)], by, 9)
+    rows, scores = looked_up(np.full((60, 4), value, dtype), [np.arange(4)], by, 9, chunk)
     expected = {"cosine": 0, "cosine-origin": 1, "dot": abs(value) * 2}[by] * (value != 0)
     # In the order of their rows, as they are all alike: each product is exact.
     assert rows.tolist() == [list(range(9))]
@@ -243,10 +245,10 @@ def test_another_reading_is_refused_in_words(by: Any) -> None:
         retrieve(acts, np.eye(12, dtype=np.float32), by=by)
 
 
-def test_it_reports_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval, "CHUNK", 40)
+def test_it_reports_how_far_it_is() -> None:
     acts = Activations.from_arrays(np.random.default_rng(0).normal(size=(30, 3)))
-    shares = list(retrieving(acts, [(np.eye(3, dtype=np.float32)[:1], "cosine")], k=2))
+    queries = [(np.eye(3, dtype=np.float32)[:1], "cosine")]
+    shares = list(retrieving(acts, queries, k=2, chunk=40))
     assert shares == pytest.approx([1 / 3, 2 / 3, 1])
 
 

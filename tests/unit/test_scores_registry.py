@@ -93,9 +93,12 @@ def test_several_columns_integers_and_a_tensor(neurons: Neurons) -> None:
 @pytest.mark.parametrize(
     ("gives", "complaint"),
     [
-        (np.zeros(2), r"'wrong' gave a ndarray of shape \(2,\) as 'wrong'; one number for each"),
+        (np.zeros(2), r"of the 3 neurons as 'wrong'; it gave a ndarray of shape \(2,\)"),
         (np.zeros((3, 1)), r"of shape \(3, 1\)"),
-        (1.0, "a float as 'wrong'"),
+        (
+            1.0,
+            "'wrong' must return one number for each of the 3 neurons as 'wrong'; it gave a float",
+        ),
         (None, "a NoneType"),
         ("abc", "a str"),
         ([[1], [2, 3]], "a list"),
@@ -114,7 +117,7 @@ def test_what_is_no_score_is_refused(neurons: Neurons, gives: object, complaint:
 def test_columns_that_were_promised_are_asked_for(neurons: Neurons) -> None:
     more = {"two": Column("", 0, 1, "")}
     score(title="", source="", higher="", name="one", columns=more)(lambda n: np.zeros(3))
-    with pytest.raises(ValueError, match="a dictionary with one, two is needed"):
+    with pytest.raises(ValueError, match="must return a dictionary with one, two"):
         scores(neurons, "one")
 
 
@@ -135,13 +138,15 @@ def test_names_are_ones_own(neurons: Neurons) -> None:
 
 
 def test_wrong_questions(neurons: Neurons) -> None:
-    with pytest.raises(ValueError, match=r"no score 'curtosis'; there are .*'kurtosis'"):
+    with pytest.raises(ValueError, match=r"score must be one of .*'kurtosis'.*, got 'curtosis'"):
         scores(neurons, "curtosis")
-    with pytest.raises(TypeError, match="drows=5: no such setting; draws, seed for"):
+    with pytest.raises(TypeError, match=r"drows=5 is not a setting .*, which take draws, seed\."):
         scores(neurons, drows=5)
-    with pytest.raises(TypeError, match="draws=5: no such setting; none for kurtosis"):
+    with pytest.raises(
+        TypeError, match=r"draws=5 is not a setting .*\(kurtosis\), which take none\."
+    ):
         scores(neurons, ["kurtosis"], draws=5)
-    with pytest.raises(ValueError, match="gram has shape"):
+    with pytest.raises(ValueError, match=r"gram must have shape .*, got shape"):
         Neurons(neurons.acts, neurons.along, neurons.index, *[neurons.Z] * 3)
 
 

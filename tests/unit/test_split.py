@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from neuronwidgets import Activations, Samples, linkage, split, split_layer
 from neuronwidgets.clustering.linkage.engine import METRICS
-from neuronwidgets.concepts.split import usual_top
+from neuronwidgets.concepts.defaults import default_top
 
 
 def made(samples: int = 150, neurons: int = 6, seed: int = 0) -> Activations:
@@ -62,7 +62,7 @@ def test_the_top_samples_are_a_plain_argsort_with_ties_by_index(top: int) -> Non
 def test_of_few_samples_a_twentieth_is_the_top_and_never_more_than_a_hundred(
     samples: int, top: int
 ) -> None:
-    assert usual_top(samples) == top
+    assert default_top(samples) == top
     acts = made(samples, 3)
     assert split(acts, 0).index.tolist() == argsort(acts.values[:, 0], top)
     assert split_layer(acts, scores=(), progress=False).index.shape == (3, top)
@@ -207,7 +207,7 @@ def test_repr_and_html_name_the_neuron_and_escape_the_layer() -> None:
         ({"neuron": ["a"] * 6}, ValueError, "direction is not a list of numbers"),
         ({"top": 151}, ValueError, "top must be at most 150, got 151"),
         ({"top": 0}, ValueError, "top must be a positive integer, got 0"),
-        ({"top": 1}, ValueError, "at least two samples"),
+        ({"top": 1}, ValueError, r"top must be at least 2 to split a neuron, got 1\."),
         ({"top": 2.5}, ValueError, "top must be a positive integer, got 2.5"),
         ({"top": True}, ValueError, "top must be a positive integer, got True"),
         ({"min_size": 0}, ValueError, "min_size must be a positive integer, got 0"),
@@ -226,7 +226,7 @@ def test_what_cannot_be_split_is_refused(
 
 
 def test_one_sample_cannot_be_split() -> None:
-    with pytest.raises(ValueError, match="was read on 1 sample: at least two"):
+    with pytest.raises(ValueError, match="holds 1 sample: a neuron is split by at least two"):
         split(made(1), 0)
 
 

@@ -91,7 +91,7 @@ def test_opens_on_a_mixed_neuron_that_fires_often() -> None:
         ("neuron", 8, "8 neurons: 0 to 7"),
         ("neuron", -1, "0 to 7"),
         ("top", 121, "120 samples"),
-        ("top", 1, "at least two"),
+        ("top", 1, "at least 2"),
         ("top", 0, "a positive integer"),
         ("method", "warp", "'ward'"),
         ("metric", "warp", "'warp' does not go with method='ward', which takes 'euclidean' or"),

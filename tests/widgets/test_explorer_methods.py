@@ -118,7 +118,7 @@ def test_attribution_goes_on_with_its_model() -> None:
         model[2].weight += 1
     ask(explorer, neuron=3, top=50, method="attribution")
     assert explorer.status["state"] == "error"
-    assert "does not answer as it did" in explorer.status["text"]
+    assert "gives other activations than those that were captured" in explorer.status["text"]
     assert explorer.neuron == 2
 
 

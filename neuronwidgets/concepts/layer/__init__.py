@@ -1,1 +1,1 @@
-"""Every neuron of a layer, split in one call."""
+"""All neurons of a layer, split in one call."""

@@ -1,4 +1,4 @@
-"""A split layer in a folder: a file for each block, and what they are."""
+"""A split layer in a folder: a file for each block, and a description in JSON."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from neuronwidgets.core.tensorfile import read_json, write_json, write_tensors
 
 FORMAT = "neuronwidgets.layer/1"
 DEFAULTS = {"own_size": True}
+"""Settings that files of earlier versions lack."""
 ABOUT, UNITS = "layer.json", "units.safetensors"
+"""The description, and the targets (by the name that the format has for them)."""
 LOOKED_AT = 64
 """Rows of the activations, evenly spaced, that identify them; part of the format on disk, so they
 are not chosen by `core.subsample`."""
 
 
 class Folder:
-    """Writes blocks and reads them again; what is there whole is not made twice."""
+    """A folder that blocks are written to and read from. Whole blocks are not computed again."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = absolute_folder(path)
 
     def open(self, acts: Activations, targets: np.ndarray, settings: Settings) -> None:
-        """Begin, or go on with the same activations, neurons and settings.
+        """Create the folder, or continue one with the same activations, targets and settings.
 
         Raises:
             StoreError: the folder holds anything else, or cannot be written.
@@ -45,9 +47,9 @@ class Folder:
                 write_json(self.path / ABOUT, about)
         except OSError as error:
             raise _unwritable(self.path, error) from None
-        found = self.about()
-        # What an earlier version did not write down was as it is by default.
-        changed = [key for key in about if found.get(key, DEFAULTS.get(key)) != about[key]]
+        written = self.about()
+        # A setting that an earlier version did not write has its default.
+        changed = [key for key in about if written.get(key, DEFAULTS.get(key)) != about[key]]
         if changed:
             raise StoreError(
                 f"{self.path} holds a layer that was split with other {', '.join(changed)}: "
@@ -55,13 +57,13 @@ class Folder:
             )
 
     def about(self) -> dict[str, Any]:
-        """What `describe` gave when it was begun."""
+        """The description that `describe` gave when the folder was created."""
         try:
             return read_json(self.path / ABOUT, "LayerSplit.save", FORMAT)
         except FileNotFoundError:
             raise StoreError(
-                f"{self.path} holds no {ABOUT}: the folder is needed that split_layer(..., "
-                "out=...) or LayerSplit.save wrote."
+                f"{self.path} holds no {ABOUT}: give the folder that split_layer(..., out=...) or "
+                "LayerSplit.save wrote."
             ) from None
         except (OSError, ValueError) as error:
             raise StoreError(str(error)) from None
@@ -71,18 +73,18 @@ class Folder:
         return self._read(UNITS)["units"]
 
     def blocks(self) -> Iterator[Block]:
-        """Those that are there, from the first on."""
+        """The blocks in the folder, from the first on."""
         for number in range(1 << 31):
             if not (self.path / _name(number)).exists():
                 return
             yield self.block(number)
 
     def block(self, number: int) -> Block:
-        """Block `number`, read as it is needed."""
+        """Block `number`; its arrays are read when they are used."""
         return Block.of(self._read(_name(number)))
 
     def write(self, number: int, block: Block) -> None:
-        """Keep a block."""
+        """Write a block as number `number`."""
         try:
             write_tensors(self.path / _name(number), block.arrays())
         except OSError as error:
@@ -96,14 +98,14 @@ class Folder:
 
 
 def describe(acts: Activations, targets: np.ndarray, settings: Settings) -> dict[str, Any]:
-    """What makes two split layers the same."""
-    look = np.unique(np.linspace(0, len(acts) - 1, LOOKED_AT).astype(np.int64))
+    """What identifies a split layer: activations, labels, targets and settings."""
+    rows = np.unique(np.linspace(0, len(acts) - 1, LOOKED_AT).astype(np.int64))
     labels = acts.labels if settings.scores else None
     return {
         "format": FORMAT,
         "layer": acts.layer,
         "shape": list(acts.shape),
-        "activations": _digest(acts.rows(look)),
+        "activations": _digest(acts.rows(rows)),
         "labels": None if labels is None else _digest(labels),
         "neurons": _digest(targets),
         **settings.about(),
@@ -111,10 +113,10 @@ def describe(acts: Activations, targets: np.ndarray, settings: Settings) -> dict
 
 
 def _digest(*arrays: np.ndarray) -> str:
-    known = hashlib.sha256()
+    digest = hashlib.sha256()
     for array in arrays:
-        known.update(np.ascontiguousarray(array).tobytes())
-    return known.hexdigest()[:16]
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _name(number: int) -> str:
@@ -124,4 +126,4 @@ def _name(number: int) -> str:
 def _unwritable(path: Path, error: OSError) -> StoreError:
     if isinstance(error, StoreError):
         return error
-    return StoreError(f"{path} cannot be written: {error}. What is whole there is kept.")
+    return StoreError(f"{path} cannot be written: {error}. Its whole blocks are kept.")

@@ -1,4 +1,4 @@
-"""`split_layer`: every neuron of a layer in one call."""
+"""`split_layer`: splits all neurons of a layer in one call."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import METRICS as LINKAGES
 from neuronwidgets.clustering.linkage.engine import check_method
+from neuronwidgets.concepts.defaults import check_min_size, default_min_size, top_count
 from neuronwidgets.concepts.layer.io import Folder
 from neuronwidgets.concepts.layer.result import LayerSplit
 from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.membership import check_threshold
 from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
-from neuronwidgets.concepts.split import check_count, check_min_size, smallest
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
 
     class Options(TypedDict, total=False):
-        """What both ways of calling `split_layer` have in common."""
+        """The arguments that both overloads of `split_layer` take."""
 
         neurons: Any
         min_size: int | None
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 
 DRAWS = 19
-"""Draws of the null for each neuron: p down to 0.05."""
+"""Draws of the null for each neuron: the smallest p is 0.05."""
 MOST_TOP = 5_000
-"""Top samples of each neuron: a matrix of all pairs takes 200 MB."""
-MOST = 4e9
-"""Bytes of concept vectors, about, that are kept in memory."""
-EACH = 3
-"""Concepts of a neuron, about."""
+"""Top samples of a neuron, at most: a matrix of all pairs then takes 200 MB."""
+MOST_BYTES = 4e9
+"""Estimated size of the concept vectors above which they must go to a folder."""
+CONCEPTS_EACH = 3
+"""Concepts of a neuron, for that estimate."""
 
 
 @overload
@@ -80,32 +80,34 @@ def split_layer(
 ) -> LayerSplit | Iterator[LayerSplit]:
     """Split every neuron of a layer: top samples, tree, cut, concept vectors and scores of each.
 
-    arXiv 2304.09707, steps 1 to 4, for all neurons at once. Interrupted, it returns what is done.
+    arXiv 2304.09707, steps 1 to 4, for all neurons at once. An interrupted call returns the neurons
+    that are done.
 
     Args:
         acts: the layer's activations, or a plain `S x D` array.
-        top: how many of the samples that activate each neuron most; see `neuronwidgets.split`.
-        threshold: the height of every cut (the paper: 15, with `metric="euclidean"`); each tree's
-            own suggestion if not given.
+        top: the number of top-activating samples of each neuron; see `neuronwidgets.split`.
+        threshold: the height of every cut (the paper: 15, with `metric="euclidean"`). Not given:
+            the suggested threshold of each tree.
         method, metric: a linkage, see `neuronwidgets.split`.
-        neurons: the neurons' numbers, a bool for each, or directions (`N x D` numbers; of
-            `singular_directions`, say); all neurons if not given.
-        min_size: clusters of fewer samples are no concept; 5 in 100 if not given, at least 2.
-        refined: membership by the paper's k-means, outlier and minimum-size rule (see
-            `Concepts.refine`) instead of the tree's.
-        scores: names of scores (see `SCORES`); all that the activations allow if not given, none
-            for `()`.
-        draws: of the null that calibrates polysemanticity, for each neuron.
+        neurons: the neurons' numbers, a bool for each neuron, or directions (`N x D` numbers, for
+            example those of `singular_directions`). Not given: all neurons.
+        min_size: clusters of fewer samples are no concept. Not given: 5 in 100, at least 2.
+        refined: assign samples by the paper's k-means, outlier and minimum-size rules (see
+            `Concepts.refine`) instead of the tree's clusters.
+        scores: names of scores (see `SCORES`); `()` for none. Not given: all that the activations
+            allow.
+        draws: draws, for each neuron, of the null that calibrates polysemanticity.
         seed: of the null and of k-means.
-        out: a folder for the result. What is there from a call with the same activations and
-            settings, a broken-off one too, is not made again; concept vectors stay on the disk.
-        stream: return an iterator of what is done so far, longer each time.
-        device: where distances are computed; the first GPU that has room, or the CPU, if not given.
+        out: a folder for the result. Blocks that an earlier call with the same activations and
+            settings wrote there are reused. Concept vectors stay on disk.
+        stream: return an iterator of growing results.
+        device: the device that distances are computed on. Not given: the first GPU that has room,
+            or the CPU.
         progress: show a progress bar.
 
     Returns:
-        A `LayerSplit`: `to_frame()` ranks the neurons, `split(neuron)` and `concepts(neuron)` give
-        one of them without clustering again.
+        A `LayerSplit`: `to_frame()` ranks the neurons; `split(neuron)` and `concepts(neuron)` give
+        one neuron's without further clustering.
 
     Raises:
         ValueError, IndexError, TypeError: no such neuron, score, method or folder; `top` larger
@@ -117,43 +119,44 @@ def split_layer(
             f"method={method!r} splits one neuron at a time: nw.split(acts, neuron, "
             f"method={method!r}). A whole layer takes {', '.join(map(repr, LINKAGES))}."
         )
-    # As of one neuron.
+    # The same default as that of `split`.
     metric = "cosine" if metric is None and method == "ward" else metric
     method, metric = check_method(method, metric)
-    count = check_count(acts, top)
+    count = top_count(acts, top)
     if count > MOST_TOP:
         raise ValueError(
-            f"top={count:,}; a whole layer takes up to {MOST_TOP:,} top samples each. nw.split "
-            "takes more, of one neuron."
+            f"top must be at most {MOST_TOP:,} for a whole layer, got {count:,}. nw.split takes "
+            "more top samples of one neuron."
         )
-    least = smallest(count) if min_size is None else check_min_size(min_size)
+    size = default_min_size(count) if min_size is None else check_min_size(min_size)
     targets = _targets(acts, neurons)
-    names = tuple(one.name for one in chosen(acts, scores))
+    names = tuple(score.name for score in chosen(acts, scores))
     if threshold is not None:
         threshold = check_threshold(threshold)
     for name, value in ("draws", draws), ("seed", seed):
         integer(name, value, 0)
     settings = Settings(
-        count, threshold, method, metric, least, bool(refined), names, int(draws), int(seed),
+        count, threshold, method, metric, size, bool(refined), names, int(draws), int(seed),
         min_size is None,
     )  # fmt: skip
-    about = len(targets) * acts.shape[1] * 4 * EACH
-    if out is None and about > MOST:
+    estimate = len(targets) * acts.shape[1] * 4 * CONCEPTS_EACH
+    if out is None and estimate > MOST_BYTES:
         raise ValueError(
-            f"the concept vectors of {len(targets):,} neurons take about {about / 1e9:.0f} GB: "
+            f"the concept vectors of {len(targets):,} neurons take about {estimate / 1e9:.0f} GB: "
             "pass out='a folder', or fewer neurons=."
         )
     folder = None
     if out is not None:
         folder = Folder(out)
         folder.open(acts, targets, settings)
-    steps = _steps(acts, targets, settings, folder, device)
-    return steps if stream else _whole(steps, acts, targets, progress)
+    partial_results = _partial_results(acts, targets, settings, folder, device)
+    return partial_results if stream else _last(partial_results, acts, targets, progress)
 
 
-def _steps(
+def _partial_results(
     acts: Activations, targets: np.ndarray, settings: Settings, folder: Folder | None, device: Any
 ) -> Iterator[LayerSplit]:
+    """The layer's split after each block."""
     from neuronwidgets.concepts.layer.pipeline import Pipeline
 
     done = [] if folder is None else list(folder.blocks())
@@ -169,61 +172,63 @@ def _steps(
         yield LayerSplit(acts, acts.layer, targets, settings, tuple(done))
 
 
-def _whole(
-    steps: Iterator[LayerSplit], acts: Activations, targets: np.ndarray, progress: bool
+def _last(
+    partial_results: Iterator[LayerSplit], acts: Activations, targets: np.ndarray, progress: bool
 ) -> LayerSplit:
+    """The last result, or the latest one if the user interrupts."""
     from tqdm.auto import tqdm
 
-    found: LayerSplit | None = None
-    what = f"splitting {acts.layer}"
-    with tqdm(total=len(targets), desc=what, unit=" neurons", disable=not progress) as bar:
+    latest: LayerSplit | None = None
+    title = f"splitting {acts.layer}"
+    with tqdm(total=len(targets), desc=title, unit=" neurons", disable=not progress) as bar:
         try:
-            for found in steps:
-                bar.update(len(found) - bar.n)
+            for latest in partial_results:
+                bar.update(len(latest) - bar.n)
         except KeyboardInterrupt:
-            if found is None:
+            if latest is None:
                 raise
-            warnings.warn(f"stopped after {len(found):,} of {len(targets):,} neurons", stacklevel=3)
-    assert found is not None
-    return found
+            count = f"{len(latest):,} of {len(targets):,}"
+            warnings.warn(f"stopped after {count} neurons", stacklevel=3)
+    assert latest is not None
+    return latest
 
 
 def _targets(acts: Activations, neurons: Any) -> np.ndarray:
-    """int64 `N`, neurons, or float64 `N x D`, directions of unit length."""
+    """The targets: int64 `N`, neurons, or float64 `N x D`, directions of unit length."""
     if neurons is None:
         return np.arange(acts.shape[1])
     if hasattr(neurons, "detach"):
         neurons = neurons.detach().cpu().double().numpy() if neurons.ndim == 2 else neurons.tolist()
     if np.ndim(neurons) == 2:
-        return np.stack([acts.check_direction(one) for one in np.asarray(neurons)])
+        return np.stack([acts.check_direction(direction) for direction in np.asarray(neurons)])
     if np.ndim(neurons) != 1 or len(neurons) == 0:
         raise ValueError(
-            f"neurons={neurons!r:.60}; a list of neurons, or directions (N x {acts.shape[1]:,} "
-            "numbers), are needed."
+            f"neurons must be a list of neurons, or directions (N x {acts.shape[1]:,} numbers), "
+            f"got {neurons!r:.60}."
         )
     given = np.asarray(neurons)
     if given.dtype == bool:
         if len(given) != acts.shape[1] or not given.any():
             raise ValueError(
-                f"neurons has {len(given):,} bools of which {int(given.sum()):,} are true; one "
-                f"for each of the {acts.shape[1]:,} neurons, and one that is true, are needed."
+                f"neurons must have a bool for each of the {acts.shape[1]:,} neurons, at least one "
+                f"of them true; got {len(given):,} of which {int(given.sum()):,} are true."
             )
         return np.flatnonzero(given)
-    targets = np.array([acts.check_neuron(one) for one in neurons], np.int64)
+    targets = np.array([acts.check_neuron(neuron) for neuron in neurons], np.int64)
     if len(np.unique(targets)) < len(targets):
-        raise ValueError("neurons has some more than once: each can be split once.")
+        raise ValueError("neurons must differ from each other, got some more than once.")
     return targets
 
 
 def _device(acts: Activations, device: Any) -> Any:
-    """Where distances are computed: float64 is needed, which Apple's GPUs have not."""
+    """The device that distances are computed on. Apple's GPUs lack float64."""
     import torch
 
     if device is not None:
-        chosen_one = torch.device(device)
-        if chosen_one.type == "mps":
+        given = torch.device(device)
+        if given.type == "mps":
             raise ValueError("device='mps' has no float64, which distances need: leave it out.")
-        return chosen_one
+        return given
     if torch.cuda.is_available():
         free, _ = torch.cuda.mem_get_info()
         if acts.values.size * acts.values.dtype.itemsize < free / 2:

@@ -1,4 +1,4 @@
-"""Neurons of a layer that have fewer top samples than asked for, one at a time."""
+"""Neurons of a layer that have fewer top samples than `top`, split one at a time."""
 
 from __future__ import annotations
 
@@ -27,9 +27,16 @@ class Partial:
 def partial(
     acts: Activations, target: Any, index: np.ndarray, activations: np.ndarray, settings: Settings
 ) -> Partial:
-    """Split one neuron by its own top samples (`index`, int64 `m`).
+    """Split one neuron by its `m` top samples.
 
-    A neuron with fewer than two is at rest: it has no tree, no concepts and no scores of them.
+    A neuron with fewer than two is at rest: it has no tree and no concepts.
+
+    Args:
+        acts: the layer.
+        target: the neuron's number, or a direction.
+        index: int64 `m`, its top samples, strongest first.
+        activations: `m`, its activations on them.
+        settings: those of the layer.
     """
     m = len(index)
     Z = linkage(acts.rows(index), settings.method, settings.metric) if m > 1 else np.zeros((0, 4))
@@ -47,24 +54,27 @@ def partial(
 
 
 def padded(Z: np.ndarray, n: int) -> np.ndarray:
-    """A linkage of `m` samples among those of `n`: the same merges, and then, at the height of the
-    last, each of the samples that are none."""
+    """A linkage of `m` samples, padded to one of `n`, so that all linkages of a block have one
+    shape.
+
+    The merges are the same. Then the `n - m` missing samples join, one by one, at the last height.
+    """
     m = len(Z) + 1
     if m == n:
         return Z
-    out = np.empty((n - 1, 4))
-    out[: m - 1] = Z
-    out[: m - 1, :2] += np.where(Z[:, :2] >= m, n - m, 0)
-    last = Z[-1, 2] if len(Z) else 0.0
+    wide = np.empty((n - 1, 4))
+    wide[: m - 1] = Z
+    wide[: m - 1, :2] += np.where(Z[:, :2] >= m, n - m, 0)
+    last_height = Z[-1, 2] if len(Z) else 0.0
     for i in range(m - 1, n - 1):
-        before = n + i - 1 if i else 0
-        out[i] = [*sorted((before, i + 1)), last, i + 2]
-    return out
+        previous_node = n + i - 1 if i else 0
+        wide[i] = [*sorted((previous_node, i + 1)), last_height, i + 2]
+    return wide
 
 
 def unpadded(Z: np.ndarray, m: int) -> np.ndarray:
-    """What `padded` was given."""
+    """The linkage of `m` samples in a `padded` one."""
     n = len(Z) + 1
-    out = np.array(Z[: max(0, m - 1)])
-    out[:, :2] -= np.where(out[:, :2] >= n, n - m, 0)
-    return out
+    narrow = np.array(Z[: max(0, m - 1)])
+    narrow[:, :2] -= np.where(narrow[:, :2] >= n, n - m, 0)
+    return narrow

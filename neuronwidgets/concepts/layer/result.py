@@ -1,4 +1,4 @@
-"""Every neuron of a layer, split."""
+"""A split layer: its neurons' splits, concepts and scores, ranked in a table."""
 
 from __future__ import annotations
 
@@ -26,24 +26,26 @@ from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_names
 
 SHOWN = 10
+"""Rows of the HTML table, and neurons named in an error."""
 RANK = "polysemanticity"
+"""The score that ranks neurons."""
 FEW = 10
-"""Fewer top samples than this do not rank a neuron: chance parts them as well."""
+"""Top samples that rank a neuron, at least: fewer separate by chance."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LayerSplit:
     """A layer's neurons (or directions), each with its top samples, tree, concepts and scores.
 
-    `index`, `activations`, `Z`, `threshold`, `assignment`, `counts` and `vectors` are those of
-    `Block`, of all neurons that are done; `scores` maps names to float64 `N`.
+    `index`, `activations`, `Z`, `threshold`, `assignment`, `counts` and `vectors` join those of all
+    blocks (see `Block`); `scores` maps names to float64 `N`.
 
     Attributes:
-        acts: what was split; `None` when loaded without.
+        acts: the activations that were split; `None` if the layer was loaded without them.
         layer: the layer's name.
-        targets: int64 `N`, the neurons asked for, or float64 `N x D`, the directions.
-        settings: how.
-        blocks: what is done.
+        targets: int64 `N`, the requested neurons, or float64 `N x D`, the requested directions.
+        settings: the arguments of `split_layer`.
+        blocks: the blocks that are done.
     """
 
     acts: Activations | None
@@ -57,7 +59,7 @@ class LayerSplit:
 
     @property
     def done(self) -> bool:
-        """Whether all neurons that were asked for are there."""
+        """Whether all requested neurons are done."""
         return len(self) == len(self.targets)
 
     @property
@@ -71,16 +73,16 @@ class LayerSplit:
         if not self.blocks:
             raise ValueError(f"none of the {len(self.targets):,} {self.kind}s is done yet.")
         parts = [getattr(block, name) for block in self.blocks]
-        # Kept: `__getattr__` is asked only for what is not there.
-        found: np.ndarray = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        self.__dict__[name] = found
-        return found
+        joined: np.ndarray = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        # A cache: Python calls `__getattr__` only for missing attributes.
+        self.__dict__[name] = joined
+        return joined
 
     @cached_property
     @own_modes()
     def scores(self) -> dict[str, np.ndarray]:
-        # In the registry's order, which a file does not keep.
-        order = [name for one in SCORES.values() for name in one.columns]
+        """Each score's column, float64 `N`, in the order of `SCORES`."""
+        order = [name for score in SCORES.values() for name in score.columns]
         names = sorted(
             self.blocks[0].scores if self.blocks else {},
             key=lambda name: order.index(name) if name in order else len(order),
@@ -89,20 +91,21 @@ class LayerSplit:
 
     @cached_property
     def ranked(self) -> np.ndarray:
-        """int64 `N`: places, the most polysemantic first; what has no score, fewer than 10 top
-        samples to tell it from, or a `doubts` about these, comes last.
+        """int64 `N`: the neurons' indices into the arrays, the most polysemantic first.
 
-        By the score "polysemanticity" where it was computed, else by the number of concepts.
+        The score "polysemanticity" ranks them if it was computed, else the number of concepts.
+        Neurons with a NaN score, fewer than 10 top samples or a text in `doubts` come last.
         """
-        by = self.scores.get(RANK, self.counts.astype(np.float64))
-        told = ~np.isnan(by) & (self.tops >= min(FEW, self.settings.top))
-        told &= np.array([not text for text in self.doubts], bool)
-        return np.lexsort((np.arange(len(by)), -self.counts, np.where(told, -by, np.inf)))
+        values = self.scores.get(RANK, self.counts.astype(np.float64))
+        is_ranked = ~np.isnan(values) & (self.tops >= min(FEW, self.settings.top))
+        is_ranked &= np.array([not text for text in self.doubts], bool)
+        key = np.where(is_ranked, -values, np.inf)
+        return np.lexsort((np.arange(len(values)), -self.counts, key))
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:
-        """For each neuron why its concepts should not be trusted, "" where nothing speaks so: its
-        top samples all stand at one position, or are nearly equal."""
+        """For each neuron why its concepts should not be trusted: its top samples stand at one
+        position of their texts, or are nearly equal; "" if neither."""
         if self.acts is None:
             return ("",) * len(self)
         samples, metric = self.acts.samples, self.settings.metric
@@ -112,30 +115,31 @@ class LayerSplit:
         )
 
     def place(self, neuron: int) -> int:
-        """Where a neuron (or the direction of this number) stands in the arrays.
+        """The index of a neuron (or of the direction of this number) in the arrays.
 
         Raises:
-            IndexError: it was not asked for, or is not done yet.
+            IndexError: it was not requested, or is not done yet.
         """
-        found = np.flatnonzero(self.neurons == neuron)
-        if len(found) == 0:
-            there = ", ".join(map(str, self.neurons[:SHOWN].tolist()))
+        matches = np.flatnonzero(self.neurons == neuron)
+        if len(matches) == 0:
+            first = ", ".join(map(str, self.neurons[:SHOWN].tolist()))
             more = ", ..." if len(self) > SHOWN else ""
-            of = "" if self.done else f"; {len(self):,} of {len(self.targets):,} are done"
+            done = "" if self.done else f"; {len(self):,} of {len(self.targets):,} are done"
             raise IndexError(
                 f"{self.kind} {neuron!r} is not in this split of {self.layer!r}, which has "
-                f"{there}{more}{of}."
+                f"{first}{more}{done}."
             )
-        return int(found[0])
+        return int(matches[0])
 
     @own_modes()
     def split(self, neuron: int) -> Split:
-        """One neuron (or direction) as `neuronwidgets.split` gives it: nothing is clustered."""
+        """The split of one neuron (or direction), as `neuronwidgets.split` gives it, without
+        further clustering."""
         return self._split(self.place(neuron))
 
     @own_modes()
     def concepts(self, neuron: int) -> Concepts:
-        """One neuron's concepts at its cut, with k-means if the layer was split with it."""
+        """One neuron's concepts at its cut, refined if the layer was split with `refined`."""
         i = self.place(neuron)
         cut = self._split(i).cut(float(self.threshold[i]))
         return cut.refine(seed=self.settings.seed) if self.settings.refined else cut
@@ -154,7 +158,7 @@ class LayerSplit:
     def _split(self, i: int) -> Split:
         if self.acts is None:
             raise ValueError(
-                "this needs the activations, and the layer was loaded without: "
+                "this needs the activations, and the layer was loaded without them: use "
                 "LayerSplit.load(folder, acts)."
             )
         m = int(self.tops[i])
@@ -169,10 +173,9 @@ class LayerSplit:
         )
 
     def names(self, i: int) -> str:
-        """What the `i`-th neuron's concepts are by their labels (or tokens): the majority of each,
-        counted.
+        """The majority labels (or tokens) of the `i`-th neuron's concepts, with their counts.
 
-        "Village, Artist, Artist" becomes "Artist x2, Village"; empty without labels.
+        "Artist x2, Village", for example; empty without labels.
         """
         acts = self.acts
         if acts is None:
@@ -192,10 +195,10 @@ class LayerSplit:
     def to_frame(self) -> Any:
         """A `pandas.DataFrame` with a row per neuron, the most polysemantic first.
 
-        Columns: `neuron` (or `direction`), `concepts` (how many), `names` (with labels: what they
-        are), every score, `threshold` (of the cut), `top` (how many top samples it has),
-        `unassigned` (those in no concept), `largest` and `smallest` (the activation on the first
-        and the last of them); `doubts`, if there are any.
+        Columns: `neuron` (or `direction`), `concepts` (their number), `names` (their majority
+        labels, if there are labels), every score, `threshold` (of the cut), `top` (the number of
+        top samples), `unassigned` (those in no concept), `largest` and `smallest` (the activation
+        on the first and the last of them); `doubts`, if there are any.
         """
         import pandas as pd
 
@@ -219,7 +222,7 @@ class LayerSplit:
         """Write a folder that `load` opens. Returns it.
 
         Raises:
-            ValueError: it was loaded without its activations.
+            ValueError: the layer was loaded without its activations.
             StoreError: the folder holds anything else, or cannot be written.
         """
         if self.acts is None:
@@ -237,17 +240,17 @@ class LayerSplit:
 
         Args:
             path: the folder.
-            acts: the activations (or plain array) that were split, for `split`, `concepts` and the
-                labels' names.
+            acts: the activations (or plain array) that were split. `split`, `concepts` and names
+                need them.
 
         Raises:
-            StoreError: nothing of the kind is there, or it is damaged.
-            ValueError: other activations.
+            StoreError: the folder holds no split layer, or a damaged one.
+            ValueError: the layer was split from other activations.
         """
         folder = Folder(path)
         about = folder.about()
-        wanted = {f.name for f in fields(Settings)}
-        settings = Settings.of({k: v for k, v in about.items() if k in wanted})
+        names = {f.name for f in fields(Settings)}
+        settings = Settings.of({name: value for name, value in about.items() if name in names})
         targets = np.asarray(folder.targets())
         if acts is not None:
             acts = Activations.of(acts)
@@ -255,33 +258,33 @@ class LayerSplit:
         return cls(acts, about["layer"], targets, settings, tuple(folder.blocks()))
 
     def __repr__(self) -> str:
-        far = "" if self.done else f" of {len(self.targets):,} so far"
+        of = "" if self.done else f" of {len(self.targets):,} so far"
         s = self.settings
-        at = "suggested thresholds" if s.threshold is None else f"threshold {s.threshold:.4g}"
+        cut = "suggested thresholds" if s.threshold is None else f"threshold {s.threshold:.4g}"
         several = int((self.counts > 1).sum()) if self.blocks else 0
         return (
-            f"LayerSplit({len(self):,} {self.kind}s{far} of layer {self.layer!r}, top {s.top:,}, "
-            f"{s.method}/{s.metric}, {at}{', refined' if s.refined else ''}, "
+            f"LayerSplit({len(self):,} {self.kind}s{of} of layer {self.layer!r}, top {s.top:,}, "
+            f"{s.method}/{s.metric}, {cut}{', refined' if s.refined else ''}, "
             f"{several:,} with several concepts)"
         )
 
     def _repr_html_(self) -> str:
         if not self.blocks:
             return f"<p>{html.escape(repr(self))}</p>"
-        table = self.to_frame()
-        # A score's own column, and how far to trust the one that ranks; the rest is too wide.
-        parts = {name for one in SCORES.values() for name in one.columns} - set(SCORES)
-        table = table.drop(columns=[c for c in table if c in parts and not c.endswith("_p")])
-        shown = table.head(SHOWN).to_html(
+        frame = self.to_frame()
+        # All columns are too wide: of the scores' parts only p values are shown.
+        parts = {name for score in SCORES.values() for name in score.columns} - set(SCORES)
+        frame = frame.drop(columns=[c for c in frame if c in parts and not c.endswith("_p")])
+        table = frame.head(SHOWN).to_html(
             index=False, border=0, float_format="{:.3g}".format, na_rep="", justify="left"
         )
-        rest = f"the first {SHOWN} of {len(self):,}; all columns: <code>to_frame()</code>"
-        return f"<p>{html.escape(repr(self))}</p>{shown}<p>{rest}</p>"
+        note = f"the first {SHOWN} of {len(self):,}; all columns: <code>to_frame()</code>"
+        return f"<p>{html.escape(repr(self))}</p>{table}<p>{note}</p>"
 
 
-def _counted(found: Counter[str]) -> str:
-    parts = sorted(found.items(), key=lambda one: (one[0] == "mixed", -one[1], one[0]))
-    return ", ".join(f"{name} x{many}" if many > 1 else name for name, many in parts)
+def _counted(names: Counter[str]) -> str:
+    parts = sorted(names.items(), key=lambda item: (item[0] == "mixed", -item[1], item[0]))
+    return ", ".join(f"{name} x{count}" if count > 1 else name for name, count in parts)
 
 
 _FORMER = former_names("LayerSplit", members="assignment", units="targets")

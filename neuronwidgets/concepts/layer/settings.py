@@ -1,4 +1,4 @@
-"""What a whole layer is split by."""
+"""The settings by which a whole layer is split."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.concepts.defaults import default_min_size
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
-from neuronwidgets.concepts.split import Split, axis_of, resting, smallest
+from neuronwidgets.concepts.split import Split, axis_of, resting
 
 
 @dataclass(frozen=True)
 class Settings:
-    """See `neuronwidgets.split_layer`; `threshold=None` is the one that each tree suggests."""
+    """The arguments of `neuronwidgets.split_layer`; `threshold=None`: that which each tree
+    suggests."""
 
     top: int
     threshold: float | None
@@ -26,15 +28,15 @@ class Settings:
     draws: int
     seed: int
     own_size: bool = True
-    """Whether `min_size` follows the number of top samples."""
+    """Whether `min_size` is the default, which depends on the number of top samples."""
 
     def about(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The settings for a JSON file."""
         return asdict(self) | {"scores": list(self.scores)}
 
     @classmethod
     def of(cls, about: dict[str, Any]) -> Settings:
-        """What `about` gave."""
+        """The settings that `about` describes."""
         return cls(**about | {"scores": tuple(about["scores"])})
 
     def split(
@@ -46,12 +48,14 @@ class Settings:
         vectors: np.ndarray,
         Z: np.ndarray,
     ) -> Split:
-        """One neuron's `Split` (`target` is its number, or a direction) from its linkage."""
+        """The `Split` of a target (a neuron's number, or a direction) from its linkage."""
         if len(index) < 2:
             return resting(acts, target, acts.along(target), self.method, {}, self.metric)
         neuron = int(target) if np.ndim(target) == 0 else None
         axis = np.asarray(target) if neuron is None else axis_of(acts, target)
-        min_size = min(self.min_size, smallest(len(index))) if self.own_size else self.min_size
+        min_size = (
+            min(self.min_size, default_min_size(len(index))) if self.own_size else self.min_size
+        )
         return Split(
             TopSamples(acts, neuron, axis, index, activations, vectors),
             Clustering(Z, metric=self.metric, linkage=self.method),

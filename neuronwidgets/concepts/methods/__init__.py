@@ -1,1 +1,1 @@
-"""How a neuron's top samples become a tree: one small file for each method, one entry."""
+"""Methods of splitting: how a neuron's top samples become a tree."""

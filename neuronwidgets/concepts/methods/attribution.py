@@ -1,4 +1,4 @@
-"""Clusters of what the layer below contributed: PURE's idea (arXiv 2404.06453)."""
+"""Clusters of the contributions of a lower layer, after PURE (arXiv 2404.06453)."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def attribution(
     call: int | None = None,
     k: int | None = None,
 ) -> Clustering:
-    """Samples that fire a neuron for the same reason are together, however they look in its layer.
+    """Cluster samples by the reasons for which they activate the neuron.
 
     Dreyer, Purelku, Vielhaben, Samek, Lapuschkin, *PURE: Turning Polysemantic Neurons Into Pure
-    Features by Identifying Relevant Circuits* (2024). What is measured: `contributions`, in the
-    file of that name. Here each sample's are brought to length 1 (PURE: to a sum of absolute values
-    of 1) and clustered by Ward's linkage, so that the threshold can be dragged; with `k=2` by
-    k-means, as in PURE.
+    Features by Identifying Relevant Circuits* (2024). The reasons are the `contributions` of a
+    lower layer (see the file of that name). Here each sample's contributions are scaled to length 1
+    (PURE: to a sum of absolute values of 1) and clustered by Ward's linkage, so that the threshold
+    can be dragged; with `k=2` they are clustered by k-means, as in PURE.
 
     Args:
-        model: that the activations were captured from.
-        below: a layer that the neuron's own depends on, a name from `named_modules()`.
-        data: what `capture` was given; not needed for texts and plain images, which the activations
-            hold themselves.
-        tokenizer, transform, batch_size, max_length, neuron_axis, call: as `capture` was given.
-        k: how many clusters k-means makes; not given: Ward's tree.
+        model: the model that the activations were captured from.
+        below: a layer that the neuron's layer depends on, a name from `named_modules()`.
+        data: the data given to `capture`. Not needed for texts and plain images, which the
+            activations hold.
+        tokenizer, transform, batch_size, max_length, neuron_axis, call: as given to `capture`.
+        k: the number of k-means clusters; not given: Ward's tree.
 
     Raises:
-        ValueError: the model does not answer as it did when the activations were captured; the
-            neuron does not depend on `below`, or no gradient can be taken.
+        ValueError: the model gives other activations than those that were captured; the neuron does
+            not depend on `below`, or no gradient can be taken.
     """
     from neuronwidgets.concepts.methods.contributions import contributions
 

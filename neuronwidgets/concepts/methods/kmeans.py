@@ -11,13 +11,13 @@ from neuronwidgets.core.modes import own_modes
 
 
 def kmeans(given: TopSamples, *, k: int = 5, n_init: int = 10, seed: int = 0) -> Clustering:
-    """`k` clusters of the layer's own vectors, whatever the data looks like.
+    """`k` clusters of the layer's own vectors, for any data.
 
-    PRISM has `k = 5`, on embeddings of the texts by another model. The tree is `nested`'s.
+    PRISM has `k = 5`, on embeddings of the texts by another model. The tree is that of `nested`.
 
     Args:
-        k: how many clusters; fewer where there are fewer distinct samples.
-        n_init: initialisations, of which the one with the least sum of squares is taken.
+        k: the number of clusters; fewer if there are fewer distinct samples.
+        n_init: initialisations; the one with the smallest sum of squares counts.
         seed: of the initialisations.
     """
     return clusters(given.vectors, k, n_init, seed)
@@ -25,13 +25,13 @@ def kmeans(given: TopSamples, *, k: int = 5, n_init: int = 10, seed: int = 0) ->
 
 @own_modes()
 def clusters(points: np.ndarray, k: int, n_init: int = 10, seed: int = 0) -> Clustering:
-    """`n x P` points by k-means."""
+    """The k-means clustering of `n x P` points."""
     from sklearn.cluster import KMeans
 
     k, n_init = integer("k", k, 1), integer("n_init", n_init, 1)
     seed = integer("seed", seed, 0)
     points = points.astype(np.float64)
-    # A power of two: exact, and no square overflows or vanishes.
+    # Dividing by a power of two is exact. It keeps squares from overflowing or vanishing.
     scale = 2.0 ** np.frexp(np.abs(points).max())[1]
     points = points / scale
     k = min(k, len(np.unique(points, axis=0)))

@@ -1,4 +1,4 @@
-"""What a method of splitting is given, and what it gives back."""
+"""Input and output of a method of splitting: `TopSamples` and `Clustering`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class TopSamples:
     """The top samples of one neuron, or of one direction.
 
     Attributes:
-        acts: where they are from.
+        acts: the activations that the samples are rows of.
         neuron: the neuron, or `None` for a direction.
         direction: float64 `D`, the neuron's axis or the direction, of unit length.
         index: int64 `n`, the samples (rows of `acts`), strongest first.
         activations: `n`, the neuron's activation on them (or the projection on the direction).
-        vectors: `n x D`, the whole layer on them.
+        vectors: `n x D`, the activations of the whole layer on them.
     """
 
     acts: Activations
@@ -33,16 +33,18 @@ class TopSamples:
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
-    """How a method clusters `n` top samples.
+    """A method's clustering of `n` top samples.
 
     Attributes:
         Z: float64 `(n - 1) x 4`, a tree in SciPy's format.
-        points: `n x P`, what was clustered; `None`: the layer's own vectors.
-        metric: how distances between them are measured.
-        linkage: whose heights `Z` has: "ward", "average", "complete" or "single".
-        chosen: the threshold that gives the method's own clusters, where it says how many there
-            are; `None` where the tree has to say it.
-        distances: float64 `n x n`, those that the linkage began with, where they were computed.
+        points: `n x P`, the points that were clustered; `None`: the layer's own vectors.
+        metric: the metric of the distances between them.
+        linkage: the linkage that defines the heights of `Z`: "ward", "average", "complete" or
+            "single".
+        chosen: the threshold that gives the method's clusters, if it fixes their number; `None`:
+            the tree suggests one.
+        distances: float64 `n x n`, the distances that the linkage starts from; `None` if they were
+            not kept.
     """
 
     Z: np.ndarray
@@ -54,4 +56,4 @@ class Clustering:
 
 
 Method = Callable[..., Clustering]
-"""`method(top_samples, *, setting=...)`: its settings are its arguments by keyword."""
+"""`method(top_samples, *, setting=...)`: its settings are its keyword arguments."""

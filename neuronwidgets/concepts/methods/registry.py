@@ -1,4 +1,4 @@
-"""How a neuron's top samples become a tree: one small file for each method, one entry."""
+"""The methods of splitting, by name; each has a file of its own."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ METHODS: dict[str, Method] = {
     "kmeans": kmeans,
     "attribution": attribution,
 }
-"""By name. `METHODS["mine"] = mine` adds one: a function of `TopSamples` that returns a
-`Clustering`, and whose keyword arguments are its settings."""
+"""The methods by name. `METHODS["mine"] = mine` adds one: a function of `TopSamples` that returns a
+`Clustering`. Its keyword arguments are its settings."""
 
 
 def check_settings(method: str, settings: Mapping[str, Any]) -> None:
-    """Refuse an unknown method, and settings that it does not take or that it lacks.
+    """Check the name and the settings of a method.
 
     Raises:
         ValueError: an unknown method.
-        TypeError: its settings.
+        TypeError: a setting that it does not take, or one that it needs and does not get.
     """
     one_of("method", method, METHODS)
     takes, needs = _settings(method)
@@ -50,25 +50,29 @@ def check_settings(method: str, settings: Mapping[str, Any]) -> None:
 
 
 def ready(method: str) -> bool:
-    """Whether a method can do without any settings."""
+    """Whether a method needs no settings."""
     return not _settings(method)[1]
 
 
 def clustered(given: TopSamples, method: str, settings: Mapping[str, Any]) -> Clustering:
-    """The top samples as a method clusters them."""
-    made = METHODS[method](given, **settings)
-    if not isinstance(made, Clustering) or np.shape(made.Z) != (len(given.index) - 1, 4):
+    """The method's clustering of the top samples.
+
+    Raises:
+        TypeError: the method returns something else.
+    """
+    clustering = METHODS[method](given, **settings)
+    n = len(given.index)
+    if not isinstance(clustering, Clustering) or np.shape(clustering.Z) != (n - 1, 4):
         raise TypeError(
-            f"method={method!r} returned a {type(made).__name__} that is no Clustering of "
-            f"{len(given.index)} samples: Clustering(Z) with a linkage of {len(given.index) - 1} "
-            "merges is needed."
+            f"method={method!r} must return a Clustering(Z) of {n} samples with {n - 1} merges, "
+            f"got a {type(clustering).__name__} that is not one."
         )
-    return made
+    return clustering
 
 
 def _settings(method: str) -> tuple[list[str | None], list[str]]:
-    """The names of a method's settings (`None` for any) and of those that it cannot do without."""
-    taken = list(inspect.signature(METHODS[method]).parameters.values())[1:]
-    names = [None if p.kind is p.VAR_KEYWORD else p.name for p in taken]
-    needs = [p.name for p in taken if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-    return names, needs
+    """The names of the settings that a method takes (`None`: any), and of those that it needs."""
+    settings = list(inspect.signature(METHODS[method]).parameters.values())[1:]
+    takes = [None if p.kind is p.VAR_KEYWORD else p.name for p in settings]
+    needs = [p.name for p in settings if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    return takes, needs

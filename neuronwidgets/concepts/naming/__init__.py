@@ -1,1 +1,1 @@
-"""Names for the concepts of a cut: from labels, from text, from any callable."""
+"""Names for the concepts of a cut, from labels, texts or any callable."""

@@ -1,4 +1,4 @@
-"""Boolean attributes of samples, as users have them."""
+"""Boolean attributes of samples, from the forms in which users have them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.arrays import require_unmasked
 
 _FORMS = (
-    "an S x L array of bools (with attribute_names), a DataFrame or dict of bool columns, or a "
-    "list with the labels of each sample (None: unlabelled) is needed"
+    "give an S x L array of bools (with attribute_names), a DataFrame or dict of bool columns, or "
+    "a list with the labels of each sample (None: unlabelled)"
 )
 
 
 def attributes_of(
     acts: Activations, given: Any, names: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    """What can be said of each sample.
+    """The attributes of each sample.
 
     Args:
-        acts: `S` samples; their labels count where nothing is `given`.
+        acts: `S` samples; their labels are the attributes if `given` is `None`.
         given: bool or 0/1 `S x L` (an array or tensor), a DataFrame or mapping with a column for
-            each attribute, or for each of `S` samples the labels that it has: a list or set of
-            strings (empty: none of them), or `None` where that is not known.
+            each attribute, or for each of `S` samples its labels: a list or set of strings (empty:
+            none of them), or `None` if they are unknown.
         names: of the `L` columns of an array.
 
     Returns:
-        `(attributes, names, rows)`: bool `R x L`, `L` names, and int64 `R`: the samples that are
-        labelled at all, increasing.
+        `(attributes, names, rows)`: bool `R x L`, `L` names, and int64 `R`: the labelled samples,
+        increasing.
 
     Raises:
         ValueError, TypeError: no labels, another length, missing values, values that are not
@@ -43,7 +43,7 @@ def attributes_of(
     if hasattr(given, "columns") or isinstance(given, Mapping):
         columns = {name: given[name] for name in given}
         if len(columns) != len(getattr(given, "columns", columns)):
-            raise ValueError("attributes has two columns of one name: rename one.")
+            raise ValueError("attributes has two columns with the same name: rename one.")
         table = [_bools(column, f"attributes[{name!r}]") for name, column in columns.items()]
         for name, column in zip(columns, table, strict=True):
             if column.shape != (len(acts),):
@@ -72,6 +72,7 @@ def attributes_of(
 
 
 def _labels(acts: Activations) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+    """The attributes of the activations' own labels."""
     if acts.labels is None:
         raise ValueError(
             f"layer {acts.layer!r} has no labels to name concepts by: give capture(..., "
@@ -79,25 +80,26 @@ def _labels(acts: Activations) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]
         )
     rows = np.flatnonzero(acts.labels >= 0)
     if not len(rows):
-        raise ValueError(f"all samples of layer {acts.layer!r} are unlabelled: no names in them.")
+        raise ValueError(f"all samples of layer {acts.layer!r} are unlabelled: they give no names.")
     codes = acts.labels[rows]
     if (codes == codes[0]).all():
         raise ValueError(
             f"all labelled samples of layer {acts.layer!r} are {acts.label_titles[codes[0]]!r}: "
-            "two labels at least are needed to tell concepts apart."
+            "only two labels or more can tell concepts apart."
         )
     return codes[:, None] == np.arange(len(acts.label_titles)), acts.label_titles, rows
 
 
 def _sets(acts: Activations, given: Any) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+    """The attributes of a list with the labels of each sample."""
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise TypeError(f"attributes is a {type(given).__name__}; {_FORMS}.")
     if len(given) != len(acts):
         raise _uneven("attributes", len(given), len(acts))
-    place: dict[str, int] = {}
-    pairs = []
+    column_of: dict[str, int] = {}
+    cells = []
     rows = np.array([i for i, labels in enumerate(given) if labels is not None], np.int64)
-    for at, row in enumerate(rows):
+    for i, row in enumerate(rows):
         labels = given[row]
         labels = [labels] if isinstance(labels, str) else labels
         if not isinstance(labels, list | tuple | set | frozenset):
@@ -108,19 +110,20 @@ def _sets(acts: Activations, given: Any) -> tuple[np.ndarray, tuple[str, ...], n
                     f"attributes[{row}] holds a {type(label).__name__}: labels are strings. For "
                     "numbers or bools give an array, np.array(attributes)."
                 )
-            pairs.append((at, place.setdefault(label, len(place))))
-    if not place:
-        raise ValueError("attributes names no label for any sample: no names in them.")
-    matrix = np.zeros((len(rows), len(place)), bool)
-    matrix[tuple(np.array(pairs).T)] = True
-    order = sorted(place)
-    return matrix[:, [place[name] for name in order]], tuple(order), rows
+            cells.append((i, column_of.setdefault(label, len(column_of))))
+    if not column_of:
+        raise ValueError("attributes names no label for any sample: they give no names.")
+    matrix = np.zeros((len(rows), len(column_of)), bool)
+    matrix[tuple(np.array(cells).T)] = True
+    names = sorted(column_of)
+    return matrix[:, [column_of[name] for name in names]], tuple(names), rows
 
 
-def _bools(values: Any, what: str) -> np.ndarray:
+def _bools(values: Any, argument: str) -> np.ndarray:
+    """`values` as an array of bools; `argument` names them in an error."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
-    require_unmasked(values, what)
+    require_unmasked(values, argument)
     array = np.asarray(values)
     if array.dtype == bool:
         return array
@@ -129,12 +132,12 @@ def _bools(values: Any, what: str) -> np.ndarray:
     if array.dtype == object and all(isinstance(v, bool | np.bool_) for v in array.ravel()):
         return array.astype(bool)
     raise ValueError(
-        f"{what} holds something else than True and False (or 0 and 1), or has missing values: "
-        "make it bools first, e.g. values > threshold."
+        f"{argument} must hold only True and False (or 0 and 1), and no missing values: make bools "
+        "of it first, e.g. values > threshold."
     )
 
 
-def _uneven(what: str, found: int, count: int) -> ValueError:
+def _uneven(argument: str, length: int, samples: int) -> ValueError:
     return ValueError(
-        f"{what} has {found:,} entries and there are {count:,} samples: one per sample is needed."
+        f"{argument} must have one entry for each of the {samples:,} samples, got {length:,}."
     )

@@ -20,23 +20,24 @@ def auc(rank_sum: np.ndarray, inside: np.ndarray, total: float) -> np.ndarray:
     """The chance that a sample inside a set scores above one outside (a tie counts half).
 
     Args:
-        rank_sum, inside: of each set the sum of its ranks (see `ranked`) and its samples.
-        total: `S`, all samples.
+        rank_sum, inside: for each set the sum of its ranks (see `ranked`) and its number of
+            samples.
+        total: `S`, the number of all samples.
     """
     pairs = inside * (total - inside)
     return np.asarray((rank_sum - inside * (inside + 1) / 2) / pairs)
 
 
 def p_value(value: float, inside: int, ranks: np.ndarray) -> float:
-    """Chance of such an AUC or a larger one if the set were drawn at random.
+    """The chance that a random set of this size has this AUC or a larger one.
 
     The normal approximation of Mann and Whitney's U (`U = auc * inside * outside`), with the
     correction for ties and for continuity: `scipy.stats.mannwhitneyu(x, y, alternative="greater",
-    method="asymptotic")`. One-sided, as a set and its NOT are two formulas.
+    method="asymptotic")`. One-sided, because a set and its NOT are two formulas.
 
     Args:
-        value, inside: the set's AUC and its samples.
-        ranks: `S`, the ranks of all scores. Where all are equal, p is 1.
+        value, inside: the set's AUC and its number of samples.
+        ranks: `S`, the ranks of all scores. If all are equal, p is 1.
     """
     from scipy.stats import norm
 
@@ -52,7 +53,7 @@ def p_value(value: float, inside: int, ranks: np.ndarray) -> float:
 
 
 def corrected(p: float, tried: int, rule: str = "bonferroni") -> float:
-    """`p` for the best of `tried`: "bonferroni" `min(1, m p)`, "sidak" `1 - (1 - p)^m`."""
+    """`p` corrected for `m = tried` tests: "bonferroni" `min(1, m p)`, "sidak" `1 - (1 - p)^m`."""
     if rule == "bonferroni":
         return min(1.0, p * tried)
     one_of("correction", rule, ("bonferroni", "sidak"))

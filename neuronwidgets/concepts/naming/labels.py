@@ -1,4 +1,4 @@
-"""Names from labels: the formula by which a concept vector sorts the dataset best."""
+"""Names from labels: the formula of labels whose samples a concept scores highest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
 FEWEST = 5
-"""Samples inside and outside that a formula needs at least, whatever the share."""
+"""Samples for which a formula is true, and for which it is false, at least."""
 
 
 def by_labels(
@@ -41,31 +41,36 @@ def by_labels(
 ) -> Naming:
     """Name each concept by the AND/OR/NOT formula of labels with the best AUC.
 
-    The AUC is the chance that a sample for which the formula is true fits the concept better (as
-    `Concepts.retrieve` compares) than one for which it is false. INVERT (Bykov et al.,
+    The AUC is the chance that a sample for which the formula is true scores higher on the concept
+    (see `Concepts.retrieve`) than one for which it is false. INVERT (Bykov et al.,
     arXiv 2311.13594): beam search, Mann-Whitney p-value; here corrected for the number of formulas
-    tried for that concept. A
-    longer formula counts only if its AUC is larger by `gain` for each literal more. No name where
-    the AUC is below `min_auc` or the corrected p above `level`.
+    tried for that concept. A longer formula counts only if each further literal raises the AUC by
+    `gain`. A concept gets no name if the AUC is below `min_auc` or the corrected p above `level`.
 
     Args:
-        attributes: what the samples have; not given: their labels. bool `S x L` (with
+        concepts: the concepts to name.
+        attributes: the attributes of the samples; not given: their labels. bool `S x L` (with
             `attribute_names`), a DataFrame or dict of bool columns, or for each sample a list or
             set of labels. Unlabelled samples (-1, `None`) are left out.
-        length: literals at most.
+        attribute_names: names of the `L` columns of an array.
+        length: literals in a formula, at most.
         beam: formulas kept at each length.
-        min_share, max_share: of the labelled samples a formula must be true for at least and at
-            most this share (0.35% as in the paper, and half), and for 5 samples, false for 5.
+        gain: AUC that each further literal must add.
+        min_share, max_share: limits on the share of the labelled samples for which a formula is
+            true (0.35% as in the paper, and half); it must also be true for 5 and false for 5.
+        min_auc, level: smallest AUC, and largest corrected p, of a name.
         correction: "bonferroni" or "sidak".
-        by: how samples are compared with a concept, see `Concepts.retrieve`. By "dot", what all
-            samples have in common counts too, and names get worse (docs/benchmarks/naming.md).
-        most: of more samples an even choice of so many is taken, and said in the notes.
+        by: how samples are compared with a concept, see `Concepts.retrieve`. Under "dot" the common
+            part of all samples counts too, and names get worse (docs/benchmarks/naming.md).
+        most: labelled samples to use, at most. Of more, evenly spaced ones are used, and a note
+            says so.
+        centred: the former name of `by`: "cosine" if true, "dot" if false.
 
     Returns:
         Evidence: for each concept and length the best formula: `formula`, `length`, `auc`, `p`,
         `p_corrected`, `tried`, `samples` and `share` (for which it is true), `members` (share of
         the concept's own labelled samples for which it is true), `iou` (of its samples and as many
-        nearest to the concept), `chosen`.
+        with the highest scores), `chosen`.
     """
     length, beam = integer("length", length, 1), integer("beam", beam, 1)
     most = integer("most", most, 2 * FEWEST)
@@ -76,37 +81,37 @@ def by_labels(
     level = number("level", level, least=0, most=1)
     corrected(1.0, 1, correction)
     split = concepts.require_split("named('labels')")
-    table, names, rows = attributes_of(split.acts, attributes, attribute_names)
-    taken = evenly_spaced(np.arange(len(rows)), most)
-    table_all, rows_all, table, rows = table, rows, table[taken], rows[taken]
+    table_all, names, rows_all = attributes_of(split.acts, attributes, attribute_names)
+    taken = evenly_spaced(np.arange(len(rows_all)), most)
+    table, rows = table_all[taken], rows_all[taken]
     if centred is not None:
         by = DEFAULT if centred else "dot"
         renamed(f"centred={centred}", f"by={by!r}")
     scores = concepts.scores_of(rows=rows, by=by)
     least = max(FEWEST, int(np.ceil(min_share * len(rows))))
     largest = min(len(rows) - FEWEST, int(max_share * len(rows)))
-    found = search(scores, table, beam, length, least, largest)
+    best_formulas = search(scores, table, beam, length, least, largest)
     ranks = ranked(scores) if scores.size else scores
     evidence: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     chosen: list[str | None] = []
-    for k, lengths in enumerate(found):
-        best = _shortest(lengths, gain)
+    for k, candidates in enumerate(best_formulas):
+        best = _shortest(candidates, gain)
         name = None
-        own = np.isin(rows_all, concepts.index[concepts.assignment == k])
-        for each in lengths:
-            holds = each.formula.holds(table)
-            p = p_value(each.auc, each.samples, ranks[:, k])
-            adjusted = corrected(p, each.tried, correction)
-            text = each.formula.text(names)
-            fits = each is best and each.auc >= min_auc and adjusted <= level
-            name = text if fits else name
-            highest = np.argsort(-scores[:, k], kind="stable")[: each.samples]
-            common = int(holds[highest].sum())
-            mine = each.formula.holds(table_all[own])
+        is_member = np.isin(rows_all, concepts.index[concepts.assignment == k])
+        for candidate in candidates:
+            formula, count = candidate.formula, candidate.samples
+            p = p_value(candidate.auc, count, ranks[:, k])
+            adjusted = corrected(p, candidate.tried, correction)
+            text = formula.text(names)
+            is_name = candidate is best and candidate.auc >= min_auc and adjusted <= level
+            name = text if is_name else name
+            highest = np.argsort(-scores[:, k], kind="stable")[:count]
+            common = int(formula.holds(table)[highest].sum())
+            members = formula.holds(table_all[is_member])
             row = (
-                k, text, len(each.formula), each.auc, p, adjusted, each.tried, each.samples,
-                each.samples / len(rows), float(mine.mean()) if len(mine) else float("nan"),
-                common / (2 * each.samples - common), fits,
+                k, text, len(formula), candidate.auc, p, adjusted, candidate.tried, count,
+                count / len(rows), float(members.mean()) if len(members) else float("nan"),
+                common / (2 * count - common), is_name,
             )  # fmt: skip
             for column, value in zip(_COLUMNS, row, strict=True):
                 evidence[column].append(value)
@@ -118,7 +123,7 @@ def by_labels(
         notes.append(f"{len(split.acts) - len(rows_all):,} unlabelled samples left out")
     if largest < least:
         notes.append(f"{len(rows):,} labelled samples are too few to name by")
-    elif concepts.names and not any(found):
+    elif concepts.names and not any(best_formulas):
         notes.append(
             f"no label is true for {least:,} to {largest:,} of {len(rows):,} samples: see "
             "min_share, max_share"
@@ -132,10 +137,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _shortest(lengths: list[Best], gain: float) -> Best | None:
-    best = lengths[0] if lengths else None
-    for each in lengths[1:]:
+def _shortest(candidates: list[Best], gain: float) -> Best | None:
+    """The best candidate, if each further literal must raise the AUC by `gain`."""
+    best = candidates[0] if candidates else None
+    for candidate in candidates[1:]:
         assert best is not None
-        if each.auc >= best.auc + gain * (len(each.formula) - len(best.formula)):
-            best = each
+        literals = len(candidate.formula) - len(best.formula)
+        if candidate.auc >= best.auc + gain * literals:
+            best = candidate
     return best

@@ -1,4 +1,4 @@
-"""What a way of naming found, and how it becomes names."""
+"""The result of naming: names for concepts, with their evidence."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Naming:
-    """The names that were found for `K` concepts, and why.
+    """Names for `K` concepts, and the evidence for them.
 
     Attributes:
         how: the way of naming: "labels", "text" or "ask".
-        names: one for each concept; `None` where nothing was found that says enough.
-        evidence: columns of equal length; `concept` (from 0) says whose row it is.
-        notes: what was left out, or failed.
+        names: `K` names; `None` for a concept that got none.
+        evidence: columns of equal length; `concept` (from 0) is the concept of each row.
+        notes: samples that were left out, and failures.
     """
 
     how: str
@@ -30,14 +30,14 @@ class Naming:
     notes: tuple[str, ...] = ()
 
     def to_frame(self) -> Any:
-        """The evidence as a `pandas.DataFrame`; the columns are those of the way of naming."""
+        """The evidence as a `pandas.DataFrame`; its columns depend on the way of naming."""
         import pandas as pd
 
         return pd.DataFrame(dict(self.evidence))
 
     def applied(self, concepts: Concepts) -> Concepts:
-        """`concepts` with the names found; where none was found, and of those named by hand, the
-        name stays."""
+        """`concepts` with these names. A concept keeps its name if it got none, or if the user gave
+        it."""
         names = tuple(
             old if new is None or k in concepts.user_named else new
             for k, (old, new) in enumerate(zip(concepts.names, self.names, strict=True))
@@ -45,12 +45,12 @@ class Naming:
         return replace(concepts, names=names, naming=self)
 
     def __repr__(self) -> str:
-        found = ", ".join(f"{k + 1}. {n}" for k, n in enumerate(self.names) if n is not None)
+        names = ", ".join(f"{k + 1}. {n}" for k, n in enumerate(self.names) if n is not None)
         notes = "".join(f"; {note}" for note in self.notes)
-        return f"Naming(by {self.how}: {found or 'nothing found'}{notes})"
+        return f"Naming(by {self.how}: {names or 'nothing found'}{notes})"
 
     def _repr_html_(self) -> str:
-        found = sum(name is not None for name in self.names)
+        named = sum(name is not None for name in self.names)
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         rows = [
             [html.escape(_cell(*cell)) for cell in zip(self.evidence, row, strict=True)]
@@ -58,7 +58,7 @@ class Naming:
         ]
         evidence = table([*map(html.escape, self.evidence)], rows, range(len(self.evidence)))
         how = html.escape(self.how)
-        return f"<p>{found} of {len(self.names)} concepts named by {how}</p>{notes}{evidence}"
+        return f"<p>{named} of {len(self.names)} concepts named by {how}</p>{notes}{evidence}"
 
 
 def _cell(column: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Names from a callable of the user's: a language model, a captioner. Its cost is shown first."""
+"""Names from a user's callable, such as a language model or a captioner, and the cost of calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.concepts.naming.naming import Naming
-from neuronwidgets.concepts.naming.text import face, require_texts
+from neuronwidgets.concepts.naming.text import preview, require_texts
 from neuronwidgets.concepts.naming.words import tokens_about
 from neuronwidgets.core.checks import integer
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
 LONGEST = 120
-"""Characters of a name; the whole answer is in the evidence."""
+"""Characters of a name, at most; the evidence has the whole answer."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Plan:
-    """Calls that would name concepts, and what they cost. `run()` makes them.
+class CallPlan:
+    """Calls that will name concepts, and their cost. `run()` makes them.
 
     Attributes:
-        concepts: whose names are asked for.
-        call: the user's own.
-        inputs: for each concept that is asked about, what `call` gets.
-        answers: what was answered so far; a second `run` asks only for what is missing.
+        concepts: the concepts to name.
+        call: the user's callable.
+        inputs: the argument of `call` for each concept.
+        answers: the answers so far; a second `run` makes only the missing calls.
     """
 
     concepts: Concepts
@@ -41,27 +41,28 @@ class Plan:
 
     @property
     def open(self) -> list[int]:
-        """The concepts still to ask about."""
+        """The concepts without an answer."""
         return [k for k in self.inputs if k not in self.answers]
 
     @property
     def calls(self) -> int:
+        """The number of calls to make."""
         return len(self.open)
 
     @property
     def samples(self) -> int:
-        """Texts or images sent in all calls together."""
+        """Texts or images sent in all calls."""
         return sum(len(self.inputs[k]) for k in self.open)
 
     @property
     def characters(self) -> int:
-        """Characters of all texts sent; what `call` adds (a prompt) is not in it."""
+        """Characters of all texts sent, without what `call` adds (a prompt)."""
         return sum(len(text) for text in self._sent() if isinstance(text, str))
 
     @property
     def tokens(self) -> int:
-        """About how many tokens: a quarter of the characters, and each one of a script without
-        spaces."""
+        """The approximate number of tokens: one for four characters, or for one character of a
+        script without spaces."""
         return math.ceil(sum(tokens_about(text) for text in self._sent() if isinstance(text, str)))
 
     @property
@@ -70,29 +71,28 @@ class Plan:
         return sum(s.shape[0] * s.shape[1] for s in self._sent() if not isinstance(s, str))
 
     def run(self, progress: bool = True) -> Concepts:
-        """Make the calls, one after another, and return the concepts with the names answered.
+        """Make the calls, one after another, and return the concepts with the answered names.
 
-        A call that fails, or answers something else than text, costs its own name only: a warning
-        says which and why, and so do the notes of `naming`. `run()` again asks for these only.
-        Stopped (Ctrl-C), it keeps what was answered.
+        If a call fails or does not return a text, only its concept gets no name; a warning and the
+        notes of `naming` give the reason. Another `run()` makes only the missing calls. Answers
+        survive an interrupt (Ctrl-C).
         """
         from tqdm.auto import tqdm
 
-        asked = self.open
-        failed: dict[int, str] = {}
-        for k in tqdm(asked, desc="naming", unit=" concepts", disable=not progress):
+        errors: dict[int, str] = {}
+        for k in tqdm(self.open, desc="naming", unit=" concepts", disable=not progress):
             try:
                 self.answers[k] = _text(self.call(list(self.inputs[k])))
             except Exception as error:
-                failed[k] = f"{type(error).__name__}: {error}".rstrip(": ")
-        notes = tuple(f"concept {k + 1} got no name: {why}" for k, why in failed.items())
+                errors[k] = f"{type(error).__name__}: {error}".rstrip(": ")
+        notes = tuple(f"concept {k + 1} got no name: {error}" for k, error in errors.items())
         if notes:
             warnings.warn("; ".join(notes), stacklevel=2)
         evidence: dict[str, list[Any]] = {
             "concept": list(self.inputs),
             "answer": [self.answers.get(k, "") for k in self.inputs],
-            "samples": [len(given) for given in self.inputs.values()],
-            "error": [failed.get(k, "") for k in self.inputs],
+            "samples": [len(samples) for samples in self.inputs.values()],
+            "error": [errors.get(k, "") for k in self.inputs],
         }
         names = [
             _short(self.answers[k]) if k in self.answers else None
@@ -101,8 +101,9 @@ class Plan:
         return Naming("ask", tuple(names), evidence, notes).applied(self.concepts)
 
     def _sent(self) -> list[Any]:
-        given = [each for k in self.open for each in self.inputs[k]]
-        return [each[0] if isinstance(each, tuple) else each for each in given]
+        """The samples of all calls to make, without their activations."""
+        entries = [entry for k in self.open for entry in self.inputs[k]]
+        return [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
 
     def _cost(self) -> dict[str, str]:
         cost = {"calls": f"{self.calls:,}", "samples": f"{self.samples:,}"}
@@ -117,7 +118,7 @@ class Plan:
 
     def __repr__(self) -> str:
         cost = ", ".join(f"{name} {value}" for name, value in self._cost().items())
-        return f"Plan(to ask: {cost}; run() starts it)"
+        return f"CallPlan(to ask: {cost}; run() starts it)"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -125,8 +126,8 @@ class Plan:
             for name, value in self._cost().items()
         )
         return (
-            f"<p>To ask, with <code>run()</code>; nothing is sent before. What the callable adds "
-            f"(a prompt) is not counted.</p><table>{rows}</table>"
+            f"<p>The cost of <code>run()</code>, before which nothing is sent. What the callable "
+            f"adds (a prompt) is not counted.</p><table>{rows}</table>"
         )
 
 
@@ -136,70 +137,77 @@ def plan(
     samples: int = 8,
     activations: bool = False,
     characters: int = 2_000,
-) -> Plan:
-    """Plan to call `call(samples)` once for each concept that has no name given by hand.
+) -> CallPlan:
+    """Plan to call `call(samples)` once for each concept that the user did not name.
 
     Args:
-        call: gets a list and returns the name, a string. The list holds the concept's own samples
-            that activate the neuron most, strongest first, equal ones once:
+        concepts: the concepts to name.
+        call: takes a list and returns the name, a string. The list holds the concept's
+            top-activating samples, strongest first, equal ones once:
 
             - texts as `str`;
             - tokens of texts as `str`: the text, with «» around the token;
-            - images as uint8 arrays, `H x W` or `H x W x 3`, as the activations have them.
-        samples: how many, at most.
-        activations: pass pairs `(sample, activation)` instead, the activation a `float`.
-        characters: a longer text is cut there, with "…"; for a token, around it.
+            - images as uint8 arrays, `H x W` or `H x W x 3`, as in the activations.
+        samples: samples in a call, at most.
+        activations: pass pairs `(sample, activation)` instead; the activation is a `float`.
+        characters: characters of a text, at most; the cut is marked by "…". Of a longer text with a
+            token the part around the token is passed.
 
     Raises:
         TypeError, ValueError: `call` is not callable, the samples are neither texts nor images.
     """
     if not callable(call):
-        raise TypeError(
-            f"ask({call!r}): a callable is needed that takes a list of samples and returns a name."
-        )
+        raise TypeError(f"ask takes a callable from a list of samples to a name, got {call!r}.")
     samples, characters = integer("samples", samples, 1), integer("characters", characters, 1)
     split = concepts.require_split("ask")
     acts = split.acts
-    pictures = acts.samples.kind == "image"
-    if not pictures:
+    are_images = acts.samples.kind == "image"
+    if not are_images:
         require_texts(acts.samples, acts.layer, "Name by labels, named('labels').")
     inputs: dict[int, list[Any]] = {}
     for k in range(len(concepts)):
         if k in concepts.user_named:
             continue
-        given: dict[Any, Any] = {}
-        for at in np.flatnonzero(concepts.assignment == k):
-            row = int(concepts.index[at])
+        distinct: dict[Any, Any] = {}
+        for member in np.flatnonzero(concepts.assignment == k):
+            row = int(concepts.index[member])
             key: Any
             sample: Any
-            if pictures:
+            if are_images:
                 sample = acts.samples.images[acts.samples.item_of(row)]
                 key = sample.shape, sample.tobytes()
             else:
-                key = sample = _shown(*face(acts.samples, row), characters)
-            value = float(concepts.activations[at])
-            given.setdefault(key, (sample, value) if activations else sample)
-            if len(given) == samples:
+                key = sample = _excerpt(*preview(acts.samples, row), characters)
+            activation = float(concepts.activations[member])
+            distinct.setdefault(key, (sample, activation) if activations else sample)
+            if len(distinct) == samples:
                 break
-        inputs[k] = list(given.values())
-    return Plan(concepts, call, inputs)
+        inputs[k] = list(distinct.values())
+    return CallPlan(concepts, call, inputs)
 
 
-def _shown(text: str, at: tuple[int, int] | None, characters: int) -> str:
+def _excerpt(text: str, token: tuple[int, int] | None, characters: int) -> str:
+    """At most `characters` of a text, those around its token, with «» around the token."""
     first, last = 0, min(len(text), characters)
-    if at is not None:
-        first = max(0, min(at[0] - characters // 2, len(text) - characters))
+    if token is not None:
+        start, end = token
+        first = max(0, min(start - characters // 2, len(text) - characters))
         last = min(len(text), first + characters)
-        text = f"{text[: at[0]]}«{text[at[0] : at[1]]}»{text[at[1] :]}"
+        text = f"{text[:start]}«{text[start:end]}»{text[end:]}"
         last += 2
     return "…" * (first > 0) + text[first:last] + "…" * (last < len(text))
 
 
 def _text(answer: Any) -> str:
+    """An answer, if it is a name.
+
+    Raises:
+        TypeError, ValueError: it is not a text, or empty.
+    """
     if not isinstance(answer, str):
-        raise TypeError(f"the answer is a {type(answer).__name__}; a name (text) is needed")
+        raise TypeError(f"the answer must be a name (text), got a {type(answer).__name__}")
     if not answer.strip():
-        raise ValueError("the answer is empty; a name is needed")
+        raise ValueError("the answer must be a name (text), got an empty one")
     return answer
 
 

@@ -17,18 +17,18 @@ WAYS: dict[str, Callable[..., Naming]] = {"labels": by_labels, "text": by_text}
 
 
 def named(concepts: Concepts, how: str, options: Mapping[str, Any]) -> Concepts:
-    """`concepts` named by one of the ways, with its own options.
+    """`concepts` named by one of the ways of naming, with its options.
 
     Raises:
-        ValueError, TypeError: an unknown way or option; what the way itself refuses.
+        ValueError, TypeError: an unknown way or option, or one that the way refuses.
     """
     if not isinstance(how, str) or how not in WAYS:
         raise ValueError(
-            f"how must be {' or '.join(map(repr, WAYS))}, got {how!r}. A model or any other "
-            "callable names by concepts.ask(callable)."
+            f"how must be {' or '.join(map(repr, WAYS))}, got {how!r}. To name by a model or any "
+            "other callable, use concepts.ask(callable)."
         )
-    known = list(inspect.signature(WAYS[how]).parameters)[1:]
+    parameters = list(inspect.signature(WAYS[how]).parameters)[1:]
     for option in options:
-        if option not in known:
-            raise TypeError(f"named({how!r}) has no {option!r}; it has {', '.join(known)}.")
+        if option not in parameters:
+            raise TypeError(f"named({how!r}) has no {option!r}; it has {', '.join(parameters)}.")
     return WAYS[how](concepts, **options).applied(concepts)

@@ -32,8 +32,8 @@ INSTEAD = "Name by labels, named('labels'), or by a callable, ask(callable)."
 SHOWN = 10
 """Terms of each concept in the evidence."""
 
-Face = tuple[str, tuple[int, int] | None]
-"""A text, and where the token stands in it that a sample is."""
+Preview = tuple[str, tuple[int, int] | None]
+"""A sample's text, and the start and end of its token in it, if the sample is a token."""
 
 
 def by_text(
@@ -46,32 +46,35 @@ def by_text(
 ) -> Naming:
     """Name each concept by the words and n-grams that set its texts apart.
 
-    Log-odds with an informative Dirichlet prior (Monroe, Colaresi, Quinn 2008, *Fightin' Words*),
-    of texts that hold a term (in their first 20,000 characters), so that no long or repetitive text
-    counts for more than one; equal texts count once. The prior is the share of all texts looked at
-    that hold the term. A concept's texts are compared with the neuron's other top samples
-    (`z_others`) and with an even choice of the dataset's texts (`z_dataset`); `z` is their sum
-    divided by the square root of 2, or `z_dataset` alone for a single concept. Both must be above
-    zero, `z` at least `min_z` (of random groups of 8 to 40 texts of AG-News and DBpedia about one
-    in twenty had any term above 3.3), and two of the concept's texts at least must hold the term.
-    An n-gram's first and last word must stand out so by themselves: there is no list of stop
-    words. Of terms that share half their words one is kept, the longer one if three quarters of
-    the texts with the shorter one hold it.
+    Log-odds with an informative Dirichlet prior (Monroe, Colaresi, Quinn 2008, *Fightin' Words*).
+    They count texts that contain a term (in their first 20,000 characters), so that a long or
+    repetitive text counts once; equal texts count once, too. The prior is the share of all texts
+    read that contain the term. A concept's texts are compared with the neuron's other top samples
+    (`z_others`) and with evenly spaced texts of the data set (`z_dataset`). `z` is the sum of both
+    divided by the square root of 2, or `z_dataset` alone for a single concept.
+
+    A term counts if both are above zero, `z` is at least `min_z` (about one in twenty random groups
+    of 8 to 40 texts of AG-News and DBpedia had any term above 3.3), and at least two of the
+    concept's texts contain it. The first and last word of an n-gram must meet this, too, in place
+    of a list of stop words. Of terms that share half their words one is kept: the longer one if
+    three quarters of the texts with the shorter one contain it.
 
     Scripts without spaces (Han, kana, Thai, Lao, Khmer, Burmese) are read in n-grams of two to four
-    characters. Where a sample is a token of a text, its n-grams are those that hold the token
-    (whatever their first and last word), and the token itself if it is a piece of a word ("…ing").
+    characters. If a sample is a token of a text, its n-grams are those that contain the token
+    (with any first and last word), and the token itself if it is a piece of a word ("…ing").
 
     Args:
+        concepts: the concepts to name.
         terms: terms in a name, at most.
         words: words in a term, at most.
-        strength: how many texts the prior is worth.
-        most: texts of the dataset to compare with.
+        min_z: smallest `z` of a term.
+        strength: the weight of the prior, in texts.
+        most: texts of the data set to compare with, at most.
 
     Returns:
         Evidence: the ten strongest terms of each concept: `term`, `z`, `z_others`, `z_dataset`,
-        `log_odds` (against the dataset), how many of how many texts hold it (`in_concept`,
-        `in_others`, `in_dataset` and `..._texts`), `chosen`.
+        `log_odds` (against the data set), the numbers of texts that contain it (`in_concept`,
+        `in_others`, `in_dataset`) and of all texts (`..._texts`), `chosen`.
 
     Raises:
         ValueError: the samples are no texts.
@@ -81,33 +84,31 @@ def by_text(
     min_z = number("min_z", min_z, least=0, most=100)
     strength = number("strength", strength, least=1e-6, most=1e9)
     split = concepts.require_split("named('text')")
-    reader = Reader(split, words, min_z, strength, most)
-    for _ in reader.reading():
+    counts = TermCounts(split, words, min_z, strength, most)
+    for _ in counts.reading():
         pass
     evidence: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     names: list[str | None] = []
     notes = []
     for k in range(len(concepts)):
-        own, others = (
-            reader.group(concepts.assignment == k),
-            reader.group(concepts.assignment != k),
-        )
-        picked = reader.apart(own, others if len(concepts) > 1 else None, SHOWN)
-        chosen = picked[:terms]
-        for term, z, z_others, z_dataset, delta in picked:
+        own = counts.group(concepts.assignment == k)
+        others = counts.group(concepts.assignment != k)
+        strongest = counts.apart(own, others if len(concepts) > 1 else None, SHOWN)
+        chosen = {term for term, *_ in strongest[:terms]}
+        for term, z, z_others, z_dataset, delta in strongest:
             row = (
-                k, reader.written[term], z, z_others, z_dataset, delta, own.count[term], len(own),
-                others.count[term], len(others), reader.dataset.count[term], len(reader.dataset),
-                any(term == one[0] for one in chosen),
+                k, counts.written[term], z, z_others, z_dataset, delta, own.count[term], len(own),
+                others.count[term], len(others), counts.dataset.count[term], len(counts.dataset),
+                term in chosen,
             )  # fmt: skip
             for column, value in zip(_COLUMNS, row, strict=True):
                 evidence[column].append(value)
-        names.append(", ".join(reader.written[term] for term, *_ in chosen) or None)
+        names.append(", ".join(counts.written[term] for term, *_ in strongest[:terms]) or None)
         if not own.words:
             notes.append(f"concept {k + 1}: its texts hold no words")
-    if reader.others > most:
+    if counts.others > most:
         notes.append(
-            f"compared with {most:,} of the dataset's {reader.others:,} other samples, evenly "
+            f"compared with {most:,} of the dataset's {counts.others:,} other samples, evenly "
             "spaced"
         )
     return Naming("text", tuple(names), evidence, tuple(notes))
@@ -120,18 +121,23 @@ _COLUMNS = (
 
 
 def require_texts(samples: Samples, layer: str, instead: str = INSTEAD) -> None:
+    """Check that samples are texts, or tokens of known texts.
+
+    Raises:
+        ValueError: they are not; the error ends with `instead`.
+    """
     if samples.kind != "text":
-        what = "images" if samples.kind == "image" else "nothing that can be read"
-        raise ValueError(f"no texts: the samples of layer {layer!r} are {what}. {instead}")
+        kind = "images" if samples.kind == "image" else "nothing that can be read"
+        raise ValueError(f"no texts: the samples of layer {layer!r} are {kind}. {instead}")
     if samples.token is not None and not len(samples.spans):
         raise ValueError(
-            f"no texts: the samples of layer {layer!r} are tokens, and where they stand in their "
-            "texts is not known (samples.spans)."
+            f"no texts: the samples of layer {layer!r} are tokens, and their spans in the texts "
+            "are not known (samples.spans)."
         )
 
 
-def face(samples: Samples, row: int) -> Face:
-    """The text of a sample, and for a token where it stands in it."""
+def preview(samples: Samples, row: int) -> Preview:
+    """The preview of a sample."""
     item, token = samples.item_of(row), samples.token_of(row)
     text = samples.texts[item]
     if token is None:
@@ -142,12 +148,13 @@ def face(samples: Samples, row: int) -> Face:
 
 @dataclass
 class Group:
-    """Some different texts: `count` says for each term how many of them hold it.
+    """The terms of some different texts.
 
     Attributes:
-        size: how many.
-        words: whether any of them holds a word.
-        count: of the terms that at least two of the neuron's top texts hold.
+        size: the number of texts.
+        words: whether any of them contains a word.
+        count: for each term the number of texts that contain it; of terms that at least two of the
+            neuron's top texts contain.
     """
 
     size: int
@@ -159,16 +166,16 @@ class Group:
 
 
 Scored = tuple[Term, float, float, float, float]
-"""A term, its z, z against the others, z against the dataset, and log-odds."""
+"""A term, its z, z against the others, z against the data set, and log-odds."""
 
 
-class Reader:
-    """Reads a neuron's top texts and some of the dataset's others, once for all its cuts.
+class TermCounts:
+    """The terms of a neuron's top texts and of other texts, read once for all cuts.
 
     Attributes:
-        others: how many samples of the dataset are not among the top.
-        written: how the top texts write each term most often (ties: first).
-        dataset: an even choice of the others.
+        others: the number of samples that are not top samples.
+        written: the most frequent spelling of each term in the top texts (ties: the first).
+        dataset: the terms of evenly spaced other texts.
 
     Raises:
         ValueError: the samples are no texts.
@@ -189,83 +196,85 @@ class Reader:
         self._characters = characters
         rest = np.setdiff1d(np.arange(len(split.acts)), split.index)
         self.others, self._rest = len(rest), evenly_spaced(rest, most)
-        self._faces: list[Face] = []
-        self._held: dict[Face, set[Term]] = {}
-        self._blank: set[Face] = set()
+        self._previews: list[Preview] = []
+        self._terms_of: dict[Preview, set[Term]] = {}
+        self._without_words: set[Preview] = set()
         self.written: dict[Term, str] = {}
         self.dataset = Group(0, False, Counter())
 
     def reading(self) -> Iterator[float]:
-        """Read them; yields the share done."""
+        """Read the texts; yields the share done."""
         total = 2 * len(self._index) + len(self._rest)
-        seen: Counter[Term] = Counter()
+        text_count: Counter[Term] = Counter()
         for i, row in enumerate(self._index.tolist()):
-            one = face(self._samples, row)
-            self._faces.append(one)
-            if one not in self._held:
-                self._held[one] = terms = {term for term, _, _ in self._terms(one)}
-                seen.update(terms)
+            text = preview(self._samples, row)
+            self._previews.append(text)
+            if text not in self._terms_of:
+                self._terms_of[text] = terms = {term for term, _, _ in self._occurrences(text)}
+                text_count.update(terms)
                 if not terms:
-                    self._blank.add(one)
+                    self._without_words.add(text)
             yield i / total
-        # What one text alone holds sets nothing apart, and is most of what texts hold.
-        known = {term for term, count in seen.items() if count >= 2}
-        ways: dict[Term, Counter[str]] = {term: Counter() for term in known}
-        for i, (one, terms) in enumerate(self._held.items()):
-            terms &= known
-            for term, start, end in self._terms(one):
-                if term in known:
-                    ways[term][_surface(one, term, start, end)] += 1
+        # Most terms are in one text only. They set no concept apart and are dropped.
+        frequent = {term for term, count in text_count.items() if count >= 2}
+        spellings: dict[Term, Counter[str]] = {term: Counter() for term in frequent}
+        for i, (text, terms) in enumerate(self._terms_of.items()):
+            terms &= frequent
+            for term, start, end in self._occurrences(text):
+                if term in frequent:
+                    spellings[term][_spelling(text, term, start, end)] += 1
             yield (len(self._index) + i) / total
-        self.written = {term: count.most_common(1)[0][0] for term, count in ways.items()}
-        read: set[Face] = set()
+        self.written = {term: count.most_common(1)[0][0] for term, count in spellings.items()}
+        others: set[Preview] = set()
         for i, row in enumerate(self._rest.tolist()):
-            one = face(self._samples, row)
-            if one not in read:
-                read.add(one)
-                self.dataset.count.update({t for t, _, _ in self._terms(one) if t in known})
+            text = preview(self._samples, row)
+            if text not in others:
+                others.add(text)
+                terms = {term for term, _, _ in self._occurrences(text)}
+                self.dataset.count.update(terms & frequent)
             yield (2 * len(self._index) + i) / total
-        self.dataset.size = len(read)
+        self.dataset.size = len(others)
 
-    def _terms(self, one: Face) -> Iterator[tuple[Term, int, int]]:
-        text, at = one
-        return occurrences(text if at else text[: self._characters], self._words, at)
+    def _occurrences(self, text: Preview) -> Iterator[tuple[Term, int, int]]:
+        characters, token = text
+        if token is None:
+            characters = characters[: self._characters]
+        return occurrences(characters, self._words, token)
 
-    def group(self, mine: np.ndarray) -> Group:
-        """Some of the top samples; `mine` is bool `n`."""
-        faces = dict.fromkeys(self._faces[i] for i in np.flatnonzero(mine))
+    def group(self, members: np.ndarray) -> Group:
+        """The terms of some top samples; `members` is bool `n`."""
+        texts = dict.fromkeys(self._previews[i] for i in np.flatnonzero(members))
         count: Counter[Term] = Counter()
-        for one in faces:
-            count.update(self._held[one])
-        return Group(len(faces), any(one not in self._blank for one in faces), count)
+        for text in texts:
+            count.update(self._terms_of[text])
+        has_words = any(text not in self._without_words for text in texts)
+        return Group(len(texts), has_words, count)
 
     def apart(self, own: Group, others: Group | None, most: int) -> list[Scored]:
-        """The terms that set `own` apart from the others and from the dataset, strongest first."""
-        found = self._stand_out(own, others)
-        return _picked(found, own.count, most)
+        """The terms that set `own` apart from the others and from the data set, strongest first."""
+        return _distinct(self._significant(own, others), own.count, most)
 
-    def _stand_out(self, own: Group, others: Group | None) -> list[Scored]:
-        """Terms that stand out, ties by their letters."""
+    def _significant(self, own: Group, others: Group | None) -> list[Scored]:
+        """The terms with a `z` of at least `min_z`, strongest first, ties in alphabetical order."""
         terms = sorted(term for term, count in own.count.items() if count >= 2)
         if not terms:
             return []
         groups = [group for group in (own, others, self.dataset) if group is not None]
         total = sum(map(len, groups))
         count = np.array([[group.count[term] for term in terms] for group in groups], np.float64)
-        # Half a text, so that a term of all texts is not certain.
+        # Half a text is added so that the prior of a term in all texts is below 1.
         prior = count.sum(axis=0) / (total + 0.5)
-        y, n = count[0], len(own)
-        pairs = [
-            log_odds(y, n, there, len(group), prior, self._strength)
-            for there, group in zip(count[1:], groups[1:], strict=True)
+        comparisons = [
+            log_odds(count[0], len(own), group_count, len(group), prior, self._strength)
+            for group_count, group in zip(count[1:], groups[1:], strict=True)
         ]
-        delta, z_dataset = pairs[-1]
-        z_others = pairs[0][1] if others is not None else np.full(len(terms), np.nan)
+        delta, z_dataset = comparisons[-1]
+        z_others = comparisons[0][1] if others is not None else np.full(len(terms), np.nan)
         z = z_dataset
         if others is not None:
             z = np.where((z_others > 0) & (z_dataset > 0), (z_others + z_dataset) / np.sqrt(2), 0)
         strong = {terms[i][0] for i in np.flatnonzero(z >= self._min_z) if len(terms[i]) == 1}
-        # Around a token its neighbours are not seen alone.
+        # Words beside a token are not counted alone, so that they cannot be tested.
         any_edge = self._samples.token is not None
         return [
             (terms[i], float(z[i]), float(z_others[i]), float(z_dataset[i]), float(delta[i]))
@@ -275,26 +284,27 @@ class Reader:
         ]
 
 
-def _surface(one: Face, term: Term, start: int, end: int) -> str:
-    text, at = one
-    written = re.sub(r"\s+", " ", text[start:end])
-    if at is not None and len(term) == 1:
+def _spelling(text: Preview, term: Term, start: int, end: int) -> str:
+    """A term as the text writes it from `start` to `end`."""
+    characters, token = text
+    spelling = re.sub(r"\s+", " ", characters[start:end])
+    if token is not None and len(term) == 1:
         before, after = term[0].startswith("…"), term[0].endswith("…")
-        written = "…" * before + written + "…" * after
-    return written
+        spelling = "…" * before + spelling + "…" * after
+    return spelling
 
 
-def _picked(found: list[Scored], count: Counter[Term], most: int) -> list[Scored]:
-    """The strongest that say different things."""
-    out: list[Scored] = []
-    for one in found:
+def _distinct(scored: list[Scored], count: Counter[Term], most: int) -> list[Scored]:
+    """The strongest terms, at most `most`, that do not overlap."""
+    distinct: list[Scored] = []
+    for term in scored:
         longer = [
-            other for other in found
-            if inside(one[0], other[0]) and 4 * count[other[0]] >= 3 * count[one[0]]
+            other for other in scored
+            if inside(term[0], other[0]) and 4 * count[other[0]] >= 3 * count[term[0]]
         ]  # fmt: skip
-        best = max(longer, key=lambda each: (len(each[0]), each[1]), default=one)
-        if not any(overlap(best[0], shown[0]) for shown in out):
-            out.append(best)
-        if len(out) == most:
+        best = max(longer, key=lambda other: (len(other[0]), other[1]), default=term)
+        if not any(overlap(best[0], kept[0]) for kept in distinct):
+            distinct.append(best)
+        if len(distinct) == most:
             break
-    return out
+    return distinct

@@ -1,4 +1,4 @@
-"""Scores of neurons, in one registry, and what they are made of."""
+"""Scores of neurons, in one registry."""
 
 from neuronwidgets.concepts.scores import activation as activation
 from neuronwidgets.concepts.scores import polysemanticity as polysemanticity
@@ -12,7 +12,7 @@ from neuronwidgets.concepts.scores.registry import Column as Column
 from neuronwidgets.concepts.scores.registry import score as score
 from neuronwidgets.concepts.scores.registry import scores as scores
 
-# In a table what most look for comes first.
+# The order of columns in a table: the most used scores first.
 for _name in (
     "polysemanticity",
     "concepts",

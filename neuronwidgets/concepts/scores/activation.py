@@ -1,4 +1,4 @@
-"""Scores of a neuron by its activations on all samples alone. NaN for a constant neuron."""
+"""Scores of a neuron that need only its activations on all samples. NaN for a constant neuron."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from neuronwidgets.concepts.scores.neurons import Neurons
 from neuronwidgets.concepts.scores.registry import score
 
 BLOCK = 1 << 18
-"""Numbers in a block: 2 MB."""
+"""Numbers in a block: 2 MB in float64."""
 
 
-def _each(along: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """`measure` of blocks of rows, in float64, brought to a largest absolute value of 1."""
+def _by_blocks(along: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """`measure` of each row of `along`, in blocks; float64, NaN for constant rows.
+
+    Rows are scaled to a largest absolute value of 1.
+    """
     out = np.full(len(along), np.nan)
     step = max(1, BLOCK // along.shape[1])
     for begin in range(0, len(along), step):
         block = along[begin : begin + step].astype(np.float64)
         peak = np.abs(block).max(axis=1)
-        live = (block != block[:, :1]).any(axis=1)
-        if live.any():
-            out[begin : begin + step][live] = measure(block[live] / peak[live, None])
+        varies = (block != block[:, :1]).any(axis=1)
+        if varies.any():
+            out[begin : begin + step][varies] = measure(block[varies] / peak[varies, None])
     return out
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
-    """Rows less their mean, over their standard deviation."""
+    """Rows minus their mean, divided by their standard deviation."""
     values = values - values.mean(axis=1, keepdims=True)
     deviation: np.ndarray = np.sqrt(np.square(values).mean(axis=1, keepdims=True))
     return np.divide(values, deviation, out=values)
@@ -43,13 +46,13 @@ def _standard(values: np.ndarray) -> np.ndarray:
 def monosemantic_scale(neurons: Neurons) -> np.ndarray:
     """Wang et al. 2023, *Learning from Emergence* (arXiv 2312.11560): `max (a - mean)^2 / var`.
 
-    The paper has the scale of a neuron at an input, `(a - mean)^2 / var` with the mean and
-    variance of what was seen so far. Here of the whole dataset (the variance with `1 / S`), and
-    of a neuron the largest: that of its strongest deviation. (The mean over a dataset is 1.)
+    The paper defines the scale of a neuron at an input, `(a - mean)^2 / var`, with the mean and
+    variance of the inputs so far. Here these are of the whole data set (the variance with `1 / S`),
+    and a neuron's scale is its largest one. (Its mean over a data set is 1.)
 
     1 to `S - 1`; higher: one sample stands out more. It grows with the number of samples.
     """
-    return _each(neurons.along, lambda x: np.square(_standard(x)).max(axis=1))
+    return _by_blocks(neurons.along, lambda x: np.square(_standard(x)).max(axis=1))
 
 
 @score(
@@ -66,8 +69,8 @@ def wasserstein(neurons: Neurons) -> np.ndarray:
     exactly, `sum_i int |x_(i) - q(u)| du` over `u` from `(i - 1) / S` to `i / S`, where `q` is the
     normal quantile function, whose integral is `-phi(q(u))`.
 
-    0 to sqrt(2) (0.80 where one sample of many differs); higher: further from a Gaussian, which
-    the paper takes for entanglement.
+    0 to sqrt(2) (0.80 if one sample of many differs); higher: further from a Gaussian, which the
+    paper reads as entanglement.
     """
     from scipy.special import ndtr, ndtri
 
@@ -79,7 +82,7 @@ def wasserstein(neurons: Neurons) -> np.ndarray:
     def measure(values: np.ndarray) -> np.ndarray:
         x = _standard(values)
         x.sort(axis=1)
-        # Where x crosses the quantile function within its own stretch.
+        # The quantile at which x crosses the quantile function, within its own interval.
         z = np.clip(x, q[:-1], q[1:])
         areas = x * (2 * ndtr(z) - (u[:-1] + u[1:]))
         np.multiply(z, z, out=z)
@@ -87,7 +90,7 @@ def wasserstein(neurons: Neurons) -> np.ndarray:
         tails = 2 * np.exp(z, out=z).sum(axis=1) - 2 * density.sum()
         return np.asarray(areas.sum(axis=1) + tails / math.sqrt(2 * math.pi))
 
-    return np.maximum(_each(neurons.along, measure), 0)
+    return np.maximum(_by_blocks(neurons.along, measure), 0)
 
 
 @score(
@@ -102,7 +105,7 @@ def kurtosis(neurons: Neurons) -> np.ndarray:
     -2 (two values in equal shares) to infinity; higher: heavier tails, so rare and strong
     activations.
     """
-    return _each(neurons.along, lambda x: np.square(np.square(_standard(x))).mean(axis=1) - 3)
+    return _by_blocks(neurons.along, lambda x: np.square(np.square(_standard(x))).mean(axis=1) - 3)
 
 
 @score(
@@ -117,7 +120,7 @@ def sparsity(neurons: Neurons) -> np.ndarray:
 
     Treves & Rolls 1991, *What determines the capacity of autoassociative memories in the brain?*,
     in the form of Vinje & Gallant 2000, *Sparse coding and decorrelation in primary visual cortex
-    during natural vision*, Science 287. Of absolute values, since activations may be negative.
+    during natural vision*, Science 287. Absolute values are used: activations may be negative.
 
     0 (all samples alike) to 1 (one sample only), 1 - 2 / pi for a Gaussian about zero; higher:
     fewer samples carry the activation.
@@ -128,4 +131,4 @@ def sparsity(neurons: Neurons) -> np.ndarray:
         mean = np.abs(values).mean(axis=1)
         return np.asarray((1 - mean**2 / np.square(values).mean(axis=1)) / (1 - 1 / count))
 
-    return _each(neurons.along, measure)
+    return _by_blocks(neurons.along, measure)

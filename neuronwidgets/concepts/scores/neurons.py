@@ -1,4 +1,4 @@
-"""What a score sees: a batch of neurons, each with its top samples, their tree and its cut."""
+"""The input of a score: a batch of neurons with their top samples, trees and cuts."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
 MOST = 2000
-"""With more top samples there is no matrix of all pairs (32 MB)."""
+"""Top samples up to which the matrix of all pairs is kept: 32 MB in float64."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Neurons:
-    """`N` neurons (or directions) of a layer that was read on `S` samples.
+    """`N` neurons (or directions) of a layer of `S` samples.
 
     Attributes:
-        acts: where they came from.
-        along: float32 or float64 `N x S`, each one's activation on every sample (or the sample's
-            projection on the direction).
-        index: int64 `N x n`, its top samples, strongest first.
-        gram: float64 `N x n x n`, dot products of what was clustered less their mean; `None`
-            with more than 2,000 top samples: what needs it is NaN then.
+        acts: the layer's activations.
+        along: float32 or float64 `N x S`, the activation of each neuron on every sample (or the
+            projection of the sample on the direction).
+        index: int64 `N x n`, the top samples of each, strongest first.
+        gram: float64 `N x n x n`, dot products of the centred points that were clustered; `None`
+            with more than 2,000 top samples. Scores that need it are then NaN.
         Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format.
         assignment: int64 `N x n`, the concept of each top sample at the cut, -1 for none.
-        method, metric: the linkage whose heights `Z` has.
+        method, metric: the linkage that defines the heights of `Z`, and its metric.
         min_size: smaller clusters are no concept.
     """
 
@@ -50,19 +50,18 @@ class Neurons:
 
     def __post_init__(self) -> None:
         count, n = self.index.shape
-        needed = {
+        shapes = {
             "along": (count, len(self.acts)),
             "gram": (count, n, n),
             "Z": (count, n - 1, 4),
             "assignment": (count, n),
         }
-        for name, shape in needed.items():
+        for name, shape in shapes.items():
             values = getattr(self, name)
-            found = shape if values is None else values.shape
-            if found != shape:
+            if values is not None and values.shape != shape:
                 raise ValueError(
-                    f"{name} has shape {found}; {shape} is needed for {count} neurons with {n} "
-                    f"top samples each, of a layer that was read on {len(self.acts):,}."
+                    f"{name} must have shape {shape} for {count} neurons with {n} top samples each "
+                    f"of {len(self.acts):,} samples, got shape {values.shape}."
                 )
 
     if not TYPE_CHECKING:
@@ -71,7 +70,7 @@ class Neurons:
     @classmethod
     @own_modes()
     def of(cls, concepts: Concepts) -> Neurons:
-        """One neuron, at one cut of its split."""
+        """A batch of one neuron, at one cut of its split."""
         import torch
 
         split = concepts.require_split("a score")
@@ -97,32 +96,32 @@ class Neurons:
 
     @cached_property
     def labels(self) -> np.ndarray | None:
-        """int64 `N x n`: the top samples' labels, -1 for none; `None` where the data has none."""
+        """int64 `N x n`: the top samples' labels, -1 for none; `None` if the data has no labels."""
         return None if self.acts.labels is None else self.acts.labels[self.index]
 
     @cached_property
     @own_modes()
     def active(self) -> np.ndarray:
-        """float64 `N`: the share of its top samples on which each does not rest.
+        """float64 `N`: the share of the top samples on which each neuron is not at rest.
 
-        It rests where it is at its minimum over the dataset, if several samples share that.
+        It is at rest at its minimum over the data set, if several samples share the minimum.
         """
-        least = self.along.min(axis=1, keepdims=True)
-        rests = (self.along == least).sum(axis=1, keepdims=True) > 1
-        above = np.take_along_axis(self.along, self.index, 1) > least
-        share: np.ndarray = (above | ~rests).mean(axis=1)
+        minimum = self.along.min(axis=1, keepdims=True)
+        can_rest = (self.along == minimum).sum(axis=1, keepdims=True) > 1
+        above_minimum = np.take_along_axis(self.along, self.index, 1) > minimum
+        share: np.ndarray = (above_minimum | ~can_rest).mean(axis=1)
         return share
 
     @cached_property
     @own_modes()
     def variety(self) -> np.ndarray:
-        """float64 `N`: 1 minus the mean cosine of two of its top samples, about the layer's mean
-        over all samples: 0 where they are one direction, about 1 where they are as random ones."""
+        """float64 `N`: 1 minus the mean cosine of two top samples, about the layer's mean over all
+        samples: 0 for samples in one direction, about 1 for random samples."""
         mean = self.acts.mean
         n = self.index.shape[1]
         out = np.full(len(self), np.nan)
         for i, index in enumerate(self.index if n > 1 else ()):
-            # The sum of unit vectors tells: no pairs.
+            # The sum of unit vectors gives the mean cosine without all pairs.
             total = at_unit_length(self.acts.rows(index) - mean).sum(axis=0)
             out[i] = 1 - (total @ total - n) / (n * (n - 1))
         return out
@@ -130,9 +129,9 @@ class Neurons:
     @cached_property
     @own_modes()
     def concepts(self) -> np.ndarray:
-        """int64 `N`: how many concepts each has at its cut."""
-        most: np.ndarray = self.assignment.max(axis=1) + 1
-        return most
+        """int64 `N`: the number of concepts of each at its cut."""
+        counts: np.ndarray = self.assignment.max(axis=1) + 1
+        return counts
 
     def __repr__(self) -> str:
         return (

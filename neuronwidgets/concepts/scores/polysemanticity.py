@@ -13,13 +13,16 @@ from neuronwidgets.concepts.scores.registry import Column, score
 from neuronwidgets.core.checks import integer
 
 CERTAIN = 5.0
-"""Groups that stand so many standard deviations above chance are there for certain."""
+"""z of the geometric part from which groups are certain."""
 DRAWS, FEWEST = 99, 9
+"""The default numbers of draws: for few top samples, and at least."""
 SOON, LATE = 200, 2000
-"""Up to 200 top samples take all 99 draws; above 2,000 a single one takes many seconds."""
+"""Top samples up to which all 99 draws are made, and up to which any is made: above 2,000 a single
+draw takes many seconds."""
 ACTIVE = 0.9
+"""Share of the top samples on which a neuron must be active to get a score."""
 TIE = 1e-9
-"""Values that differ by less are equal: what rounding does."""
+"""Values that differ by less are equal: the difference is a rounding error."""
 
 
 @score(
@@ -29,7 +32,7 @@ TIE = 1e-9
     higher="more concepts at the cut",
 )
 def concepts(neurons: Neurons) -> np.ndarray:
-    """How many clusters of at least `min_size` samples the cut has (O'Mahony et al. 2023).
+    """The number of clusters of at least `min_size` samples at the cut (O'Mahony et al. 2023).
 
     0 to `n / min_size`; higher: more polysemantic, if the clusters are real (see
     `polysemanticity`).
@@ -56,36 +59,35 @@ def concepts(neurons: Neurons) -> np.ndarray:
 def polysemanticity(
     neurons: Neurons, draws: int | None = None, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """How far the top samples are from one concept: several groups, with little in common.
+    """How clearly the top samples fall into several groups that have little in common.
 
     `variety * min(max(geometry_z, 0), 5) / 5`: how little the top samples have in common, times how
     certain it is that they fall into groups (five standard deviations above chance are certain). It
-    uses no labels and does not depend on the cut. Such an index multiplies parts of 0 to 1, as PSI
-    does (Gupta & Kumar 2025, arXiv 2508.16950). A product of `geometry` and `alignment`, as it was
-    before, hardly ranks neurons as the entropy of their top samples' labels does
+    uses no labels and does not depend on the cut. Like PSI (Gupta & Kumar 2025, arXiv 2508.16950)
+    it multiplies parts between 0 and 1. An earlier form, the product of `geometry` and `alignment`,
+    hardly agreed with the label entropy of the top samples in ranking neurons
     (`benchmarks/polysemanticity.py`).
 
     *Geometric part.* `silhouette` is the largest mean silhouette of the tree's cuts with 2 to 10
-    concepts (0 if none is positive). The null: as many samples with the same mean and covariance,
-    and no clusters, from a rotation test (see `rotation`), each with its own tree. `geometry` is
-    `max(0, (s - mean) / (1 - mean))`, adjusted for chance as the adjusted Rand index is,
-    `geometry_z` is `(s - mean) / deviation`, `geometry_p` is `(1 + #{null >= s}) / (1 + draws)`.
-    It does not depend on the cut.
+    concepts (0 if none is positive). The null is a rotation test (see `clustering.rotation_null`):
+    as many samples with the same mean and covariance and no clusters, each draw with a tree of its
+    own. `geometry` is `max(0, (s - mean) / (1 - mean))`, adjusted for chance like the adjusted Rand
+    index, `geometry_z` is `(s - mean) / deviation`, `geometry_p` is
+    `(1 + #{null >= s}) / (1 + draws)`. It does not depend on the cut.
 
     *Label part.* `alignment` is the adjusted mutual information (Vinh, Epps & Bailey 2010, JMLR 11)
     of the concepts at the cut and the labels, over the samples that have both; at least 0; 0 for
-    one concept or one label. z and p by permuting the labels. NaN where fewer than two samples
-    have both.
+    one concept or one label. The permutation null of the labels gives z and p. NaN if fewer than
+    two samples have both.
 
-    All are NaN for a neuron that rests on more than a tenth of its top samples (`active`): these
-    are samples like any, of many kinds, and would make a dead neuron the most polysemantic.
+    All columns are NaN for a neuron that is at rest on more than a tenth of its top samples (see
+    `active`): samples at rest are of many kinds and would make a dead neuron the most polysemantic.
 
-    0 to 1; higher: more polysemantic. docs/explanation/scores.md says where p holds and
-    where it does not.
+    0 to 1; higher: more polysemantic. docs/explanation/scores.md says when p is valid.
 
     Args:
-        draws: of each null; 0 for none: then all but `silhouette` and `alignment` is NaN. 99 if
-            not given; for more than 200 top samples fewer, for more than 2,000 none.
+        draws: draws of each null; with 0 all columns but `silhouette` and `alignment` are NaN. Not
+            given: 99; fewer for more than 200 top samples, none for more than 2,000.
         seed: of the draws.
     """
     draws = check_draws(draws, neurons.index.shape[1])
@@ -94,10 +96,10 @@ def polysemanticity(
         neurons, out["silhouette"], draws, seed
     )
     out["alignment"], out["alignment_z"], out["alignment_p"] = _alignment(neurons, draws, seed)
-    apart = np.clip(out["geometry_z"], 0, CERTAIN) / CERTAIN
-    out = {"polysemanticity": apart * np.clip(neurons.variety, 0, 1), **out}
-    resting = neurons.active < ACTIVE
-    return {name: np.where(resting, np.nan, column) for name, column in out.items()}
+    certainty = np.clip(out["geometry_z"], 0, CERTAIN) / CERTAIN
+    out = {"polysemanticity": certainty * np.clip(neurons.variety, 0, 1), **out}
+    at_rest = neurons.active < ACTIVE
+    return {name: np.where(at_rest, np.nan, column) for name, column in out.items()}
 
 
 @score(
@@ -110,8 +112,8 @@ def polysemanticity(
 def variety(neurons: Neurons) -> np.ndarray:
     """How little a neuron's top samples have in common (see `Neurons.variety`).
 
-    0: all in one direction from the layer's mean; 1: as random samples; higher: less in common. It
-    does not say whether they fall into groups: noise has 1 as well.
+    0: all in one direction from the layer's mean; 1: like random samples; higher: less in common.
+    It does not show whether they fall into groups: noise has 1, too.
     """
     return neurons.variety
 
@@ -124,23 +126,24 @@ def variety(neurons: Neurons) -> np.ndarray:
     higher="it fires on more of its top samples; below 0.9 they say little of it",
 )
 def active(neurons: Neurons) -> np.ndarray:
-    """The share of a neuron's top samples on which it does not rest (see `Neurons.active`).
+    """The share of a neuron's top samples on which it is not at rest (see `Neurons.active`).
 
-    0 (a dead or constant neuron) to 1; higher: its top samples are its own. The others are samples
-    like any, of many kinds: below 0.9 `polysemanticity` is NaN.
+    0 (a dead or constant neuron) to 1; higher: it is active on more of its top samples. Below 0.9
+    `polysemanticity` is NaN.
     """
     return neurons.active
 
 
 def check_draws(draws: Any, n: int) -> int:
-    """`draws` as an int, refused if it is not a whole number of at least 0; `None`: by `n`."""
+    """`draws` as an int of at least 0; `None`: the default for `n` top samples."""
     if draws is None:
-        # A draw costs n cubed.
+        # The time of a draw grows with the cube of `n`.
         return 0 if n > LATE else max(FEWEST, min(DRAWS, int(DRAWS * (SOON / n) ** 3)))
     return integer("draws", draws, 0)
 
 
 def _observed(neurons: Neurons) -> np.ndarray:
+    """float64 `N`: the silhouette of each neuron's tree."""
     if neurons.gram is None:
         return np.full(len(neurons), np.nan)
     return separation(
@@ -179,48 +182,62 @@ def _alignment(
     n = neurons.index.shape[1]
     shuffles = np.random.default_rng((seed, 1)).random((draws, n))
     for i, (concept, label) in enumerate(zip(neurons.assignment, neurons.labels, strict=True)):
-        both = (concept >= 0) & (label >= 0)
-        if both.sum() < 2:
+        has_both = (concept >= 0) & (label >= 0)
+        if has_both.sum() < 2:
             continue
-        kinds, label = np.unique(label[both], return_inverse=True)
-        groups, concept = np.unique(concept[both], return_inverse=True)
-        order = np.concatenate([np.arange(len(label))[None], shuffles[:, both].argsort(axis=1)])
+        kinds, label = np.unique(label[has_both], return_inverse=True)
+        groups, concept = np.unique(concept[has_both], return_inverse=True)
+        permuted = shuffles[:, has_both].argsort(axis=1)
+        order = np.concatenate([np.arange(len(label))[None], permuted])
+        # A contingency table of concepts and labels for the data and for each permutation.
         cells = len(groups) * len(kinds)
         cell = concept * len(kinds) + label[order] + cells * np.arange(1 + draws)[:, None]
         counts = np.bincount(cell.ravel(), minlength=cells * (1 + draws)).reshape(-1, cells)
-        sides = np.bincount(concept), np.bincount(label)
-        apart = entropy(sides[0]) + entropy(sides[1])
-        mutual = apart - entropy(counts)
-        chance = expected_mutual(*sides)
-        # 0 where there is nothing to gain: one concept, one label, or each sample for itself.
-        room = apart / 2 - chance
+        sizes = np.bincount(concept), np.bincount(label)
+        entropies = entropy(sizes[0]) + entropy(sizes[1])
+        mutual = entropies - entropy(counts)
+        chance = expected_mutual(*sizes)
+        # There is no room for one concept, one label, or a concept and label for each sample.
+        room = entropies / 2 - chance
         value[i] = max(0.0, (mutual[0] - chance) / room) if room > TIE else 0
         z[i : i + 1], p[i : i + 1] = _against(mutual[:1], mutual[None, 1:])
     return value, z, p
 
 
 def expected_mutual(a: np.ndarray, b: np.ndarray) -> float:
-    """Mutual information, in bits, that `K` and `L` clusters of these sizes have by chance.
+    """The expected mutual information, in bits, of `K` and `L` random clusters of these sizes.
 
-    Vinh, Epps & Bailey 2010, eq. 24a: over the hypergeometric distribution of each cell.
+    Vinh, Epps & Bailey 2010, eq. 24a: over the hypergeometric distribution of each cell of the
+    contingency table.
+
+    Args:
+        a, b: int `K` and `L`, the sizes of the clusters.
     """
     from scipy.special import gammaln
 
     n = int(a.sum())
-    log = gammaln(np.arange(n + 1) + 1.0)
-    one, other = a[:, None, None], b[:, None]
-    both = np.arange(1, min(a.max(), b.max()) + 1)
-    rest = n - one - other + both
-    possible = (both <= one) & (both <= other) & (rest >= 0)
-    log_share = (log[one] + log[other] + log[n - one] + log[n - other] - log[n] - log[both]) - (
-        log[np.maximum(one - both, 0)] + log[np.maximum(other - both, 0)] + log[rest.clip(0, n)]
+    log_factorial = gammaln(np.arange(n + 1) + 1.0)
+    rows, columns = a[:, None, None], b[:, None]
+    cell = np.arange(1, min(a.max(), b.max()) + 1)
+    rest = n - rows - columns + cell
+    is_possible = (cell <= rows) & (cell <= columns) & (rest >= 0)
+    numerator = (
+        log_factorial[rows]
+        + log_factorial[columns]
+        + log_factorial[n - rows]
+        + log_factorial[n - columns]
     )
-    share = np.exp(np.where(possible, log_share, -np.inf))
-    return float((share * both / n * np.log2(n * both / (one * other))).sum())
+    log_probability = (numerator - log_factorial[n] - log_factorial[cell]) - (
+        log_factorial[np.maximum(rows - cell, 0)]
+        + log_factorial[np.maximum(columns - cell, 0)]
+        + log_factorial[rest.clip(0, n)]
+    )
+    probability = np.exp(np.where(is_possible, log_probability, -np.inf))
+    return float((probability * cell / n * np.log2(n * cell / (rows * columns))).sum())
 
 
 def _against(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """z and p of `N` observed values against `N x draws`; z is 0 where the null never differs."""
+    """z and p of `N` observed values against a null, `N x draws`; z is 0 for a constant null."""
     draws = null.shape[1]
     if draws == 0:
         return np.full(len(observed), np.nan), np.full(len(observed), np.nan)

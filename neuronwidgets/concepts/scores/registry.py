@@ -1,4 +1,4 @@
-"""One registry: a new score is one function, and every table and widget has it."""
+"""The registry of scores: a registered function is a column in every table and widget."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Column:
-    """What a table needs to know of a score.
+    """The description of a score's column in a table.
 
     Attributes:
-        title: its heading.
-        low, high: its range; infinite where it has no end.
-        higher: what a higher value means.
+        title: the heading.
+        low, high: the range of its values; infinite if unlimited.
+        higher: the meaning of a higher value.
     """
 
     title: str
@@ -38,12 +38,12 @@ class Score:
     """A registered score.
 
     Attributes:
-        name: by which it is asked for.
-        measure: `Neurons` -> float64 `N`, or a dictionary of them.
-        source: the paper, or who made it.
-        columns: what it gives, by name; a single one has the score's name.
+        name: the key in `SCORES`.
+        measure: `Neurons` -> float64 `N`, or a dictionary of such columns.
+        source: the paper or the author.
+        columns: its columns by name; a single one has the score's name.
         labels: whether it needs labelled activations.
-        settings: the keyword arguments that it takes.
+        settings: the keyword arguments of `measure`.
     """
 
     name: str
@@ -57,49 +57,49 @@ class Score:
         """Its columns, float64 `N` each.
 
         Raises:
-            RuntimeError: it failed.
-            ValueError: it gave something else than its columns.
+            RuntimeError: `measure` failed.
+            ValueError: `measure` did not return the score's columns.
         """
-        mine = {key: value for key, value in settings.items() if key in self.settings}
+        accepted = {key: value for key, value in settings.items() if key in self.settings}
         try:
-            found = self.measure(neurons, **mine)
+            result = self.measure(neurons, **accepted)
         except Exception as error:
             kind = type(error).__name__
             raise RuntimeError(
-                f"the score {self.name!r} failed on {neurons!r}: {kind}: {error}. To do without: "
-                f"name the others, or del nw.SCORES[{self.name!r}]."
+                f"the score {self.name!r} failed on {neurons!r}: {kind}: {error}. To do without "
+                f"it, name the other scores or del nw.SCORES[{self.name!r}]."
             ) from error
-        if not isinstance(found, Mapping):
+        if not isinstance(result, Mapping):
             if len(self.columns) > 1:
                 raise ValueError(
-                    f"the score {self.name!r} gave {_what(found)}; a dictionary with "
-                    f"{', '.join(self.columns)} is needed, as it was registered."
+                    f"the score {self.name!r} must return a dictionary with "
+                    f"{', '.join(self.columns)}, as registered; it gave {_described(result)}."
                 )
-            found = dict.fromkeys(self.columns, found)
-        if set(found) != set(self.columns):
+            result = dict.fromkeys(self.columns, result)
+        if set(result) != set(self.columns):
             raise ValueError(
-                f"the score {self.name!r} gave {', '.join(map(str, found)) or 'nothing'}; it was "
+                f"the score {self.name!r} gave {', '.join(map(str, result)) or 'nothing'}; it was "
                 f"registered with {', '.join(self.columns)}."
             )
-        return {name: self._column(name, found[name], len(neurons)) for name in self.columns}
+        return {name: self._column(name, result[name], len(neurons)) for name in self.columns}
 
     def _column(self, name: str, values: Any, count: int) -> np.ndarray:
         try:
             column = np.asarray(values.cpu() if hasattr(values, "cpu") else values)
-            fine = column.dtype.kind in "biuf"
-            column = column.astype(np.float64) if fine else column
+            is_numeric = column.dtype.kind in "biuf"
+            column = column.astype(np.float64) if is_numeric else column
         except (TypeError, ValueError):
-            fine = False
-        if not fine or column.shape != (count,):
+            is_numeric = False
+        if not is_numeric or column.shape != (count,):
             raise ValueError(
-                f"the score {self.name!r} gave {_what(values)} as {name!r}; one number for each "
-                f"of the {count} neurons is needed."
+                f"the score {self.name!r} must return one number for each of the {count} neurons "
+                f"as {name!r}; it gave {_described(values)}."
             )
         return column
 
 
 SCORES: dict[str, Score] = {}
-"""Every score by its name, in the order of a table."""
+"""All scores by name, in the order of a table's columns."""
 
 
 def score(
@@ -125,28 +125,28 @@ def score(
 
     Args:
         title, low, high, higher: see `Column`.
-        source: the paper, or who made it.
-        columns: further columns; the function then gives a dictionary of all of them, its own
-            name among them.
-        labels: it needs labels, and is left out where there are none.
-        name: by which it is asked for; the function's own if not given.
+        source: the paper or the author.
+        columns: further columns; the function then returns a dictionary of all columns, among them
+            one with the score's name.
+        labels: whether it needs labels; without labels it is left out.
+        name: the key in `SCORES`; not given: the function's name.
 
     Raises:
         ValueError: another score has a column of the same name.
     """
 
     def register(measure: Function) -> Function:
-        own = name or measure.__name__
-        every = {own: Column(title, float(low), float(high), higher), **(columns or {})}
+        key = name or measure.__name__
+        all_columns = {key: Column(title, float(low), float(high), higher), **(columns or {})}
         for other in SCORES.values():
-            taken = set(every) & set(other.columns)
-            if taken and other.name != own:
+            shared = set(all_columns) & set(other.columns)
+            if shared and other.name != key:
                 raise ValueError(
-                    f"the score {other.name!r} has a column {min(taken)!r} already: choose "
+                    f"the score {other.name!r} has a column {min(shared)!r} already: choose "
                     "another name."
                 )
-        accepted = tuple(inspect.signature(measure).parameters)[1:]
-        SCORES[own] = Score(own, measure, source, every, labels, accepted)
+        settings = tuple(inspect.signature(measure).parameters)[1:]
+        SCORES[key] = Score(key, measure, source, all_columns, labels, settings)
         return measure
 
     return register
@@ -160,35 +160,35 @@ def scores(
 
     Args:
         neurons: the batch.
-        which: names of scores (see `SCORES`); all if not given, without labels those that need
-            none.
-        settings: of the scores: `draws` and `seed` of the null (see `polysemanticity`).
+        which: names of scores (see `SCORES`). Not given: all, without labels those that need none.
+        settings: settings of the scores: `draws` and `seed` of the null (see `polysemanticity`).
 
     Raises:
-        ValueError: an unknown score; one that needs labels where there are none; one that gives
-            something else than it should.
+        ValueError: an unknown score; one that needs labels, without labels; one that does not
+            return its columns.
         TypeError: a setting that none of them has.
         RuntimeError: a score failed.
     """
-    wanted = chosen(neurons.acts, which)
-    known = sorted({name for one in wanted for name in one.settings})
+    selected = chosen(neurons.acts, which)
+    accepted = sorted({name for score in selected for name in score.settings})
     for name in settings:
-        if name not in known:
+        if name not in accepted:
+            names = ", ".join(score.name for score in selected)
             raise TypeError(
-                f"{name}={settings[name]!r}: no such setting; "
-                f"{', '.join(known) or 'none'} for {', '.join(s.name for s in wanted)}."
+                f"{name}={settings[name]!r} is not a setting of the scores ({names}), which take "
+                f"{', '.join(accepted) or 'none'}."
             )
-    out: dict[str, np.ndarray] = {}
-    for one in wanted:
-        out.update(one(neurons, **settings))
-    return out
+    columns: dict[str, np.ndarray] = {}
+    for score in selected:
+        columns.update(score(neurons, **settings))
+    return columns
 
 
 def chosen(acts: Activations, which: str | Sequence[str] | None = None) -> list[Score]:
     """The scores of these names, or all that the activations allow.
 
     Raises:
-        ValueError: an unknown one, or one that needs labels where there are none.
+        ValueError: an unknown score, or one that needs labels, without labels.
     """
     labelled = acts.labels is not None
     if which is None:
@@ -196,9 +196,7 @@ def chosen(acts: Activations, which: str | Sequence[str] | None = None) -> list[
     names = [which] if isinstance(which, str) else list(which)
     for name in names:
         if name not in SCORES:
-            raise ValueError(
-                f"there is no score {name!r}; there are {', '.join(map(repr, SCORES))}."
-            )
+            raise ValueError(f"score must be one of {', '.join(map(repr, SCORES))}, got {name!r}.")
         if SCORES[name].labels and not labelled:
             raise ValueError(
                 f"the score {name!r} needs labels and layer {acts.layer!r} has none: "
@@ -207,6 +205,6 @@ def chosen(acts: Activations, which: str | Sequence[str] | None = None) -> list[
     return [SCORES[name] for name in names]
 
 
-def _what(value: Any) -> str:
+def _described(value: Any) -> str:
     shape = getattr(value, "shape", None)
     return f"a {type(value).__name__}" + ("" if shape is None else f" of shape {tuple(shape)}")

@@ -65,10 +65,10 @@ class Keywords:
         yield show
 
     def _reading(self) -> Steps:
-        from neuronwidgets.concepts.naming.text import Reader
+        from neuronwidgets.concepts.naming.text import TermCounts
 
         began = time.perf_counter()
-        self._reader = Reader(self.split, most=MOST, characters=CHARACTERS)
+        self._reader = TermCounts(self.split, most=MOST, characters=CHARACTERS)
         for i, share in enumerate(self._reader.reading()):
             if i % CHUNK == 0:
                 quick = time.perf_counter() - began < self._pace.silent

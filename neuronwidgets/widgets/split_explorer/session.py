@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.defaults import default_min_size
 from neuronwidgets.concepts.identity import recolored
 from neuronwidgets.concepts.refine import Refinement
-from neuronwidgets.concepts.split import Split, smallest, split
+from neuronwidgets.concepts.split import Split, split
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import Prepared, Progress, Steps, silently
@@ -52,7 +53,7 @@ class Recipe:
         settings = dict(split.settings)
         if not settings and split.method in METRICS:
             settings["metric"] = split.metric
-        usual = smallest(len(split.index))
+        usual = default_min_size(len(split.index))
         plain = split.min_size == usual or (split.chosen is not None and split.min_size < usual)
         return cls(split.method, settings, None if plain else split.min_size)
 

@@ -10,9 +10,10 @@ import traitlets as t
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.defaults import TOP
 from neuronwidgets.concepts.methods.registry import METHODS, ready
 from neuronwidgets.concepts.scores import most_mixed
-from neuronwidgets.concepts.split import TOP, Split
+from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.live import REFRESHING, Live
