@@ -195,7 +195,6 @@ def test_what_wants_all_of_it_says_so(model: Stepped) -> None:
         lambda: nw.split(running, 0),
         lambda: nw.ranges(running),
         lambda: nw.salient(running, "a"),
-        lambda: nw.RangeExplorer(running, 0),
     ):
         with pytest.raises(TypeError, match=r"pass what it has read so far, acts.so_far\(\), or"):
             use()

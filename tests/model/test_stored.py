@@ -36,7 +36,7 @@ def test_splits_and_concepts(
     np.testing.assert_array_equal(a.index, b.index)
     np.testing.assert_allclose(a.Z, b.Z, atol=1e-5)
     left, right = a.cut(), b.cut()
-    np.testing.assert_array_equal(left.labels, right.labels)
+    np.testing.assert_array_equal(left.assignment, right.assignment)
     np.testing.assert_allclose(left.vectors, right.vectors, atol=1e-6)
     assert "<table" in right._repr_html_() or right._repr_html_()
 

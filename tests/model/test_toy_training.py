@@ -248,7 +248,7 @@ def test_files_that_are_no_runs(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist"):
         toy.Run.load(tmp_path / "none.safetensors")
     (tmp_path / "text").write_text("hello")
-    with pytest.raises(ValueError, match=r"not a file that Run\.save wrote"):
+    with pytest.raises(ValueError, match=r"is not what Run\.save wrote"):
         toy.Run.load(tmp_path / "text")
     from safetensors.numpy import save_file
 
