@@ -4,6 +4,7 @@ from . import datasets as datasets
 from . import toy as toy
 from .activations.activations import Activations as Activations
 from .activations.samples import Samples as Samples
+from .activations.singular_directions import singular_directions as singular_directions
 from .activations.store.shards import StoreError as StoreError
 from .capturing.background import Capturing as Capturing
 from .capturing.capture import capture as capture
@@ -17,8 +18,6 @@ from .capturing.collectors.top import Top as Top
 from .capturing.forward import CaptureError as CaptureError
 from .clustering.linkage.engine import linkage as linkage
 from .concepts.concepts import Concepts as Concepts
-from .concepts.layer.layer import split_layer as split_layer
-from .concepts.layer.result import LayerSplit as LayerSplit
 from .concepts.methods.method import Clustering as Clustering
 from .concepts.methods.method import TopSamples as TopSamples
 from .concepts.methods.registry import METHODS as METHODS
@@ -27,7 +26,6 @@ from .concepts.scores.neurons import Neurons as Neurons
 from .concepts.scores.registry import SCORES as SCORES
 from .concepts.scores.registry import score as score
 from .concepts.scores.registry import scores as scores
-from .concepts.singular import singular_directions as singular_directions
 from .concepts.split import Split as Split
 from .concepts.split import split as split
 from .intervals.ranges import Ranges as Ranges
@@ -44,6 +42,8 @@ from .interventions.masks import mask_neurons as mask_neurons
 from .interventions.masks import mask_range as mask_range
 from .interventions.price import price as price
 from .interventions.report import MaskReport as MaskReport
+from .layer_splits.layer_split import LayerSplit as LayerSplit
+from .layer_splits.split_layer import split_layer as split_layer
 from .models.layers import layers as layers
 from .widgets.range_explorer.widget import RangeExplorer as RangeExplorer
 from .widgets.split_explorer.widget import SplitExplorer as SplitExplorer

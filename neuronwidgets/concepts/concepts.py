@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.retrieval import DEFAULT, directions, retrieve, scored_rows
 from neuronwidgets.concepts import display, io, measures
 from neuronwidgets.concepts.io import SavedSplit
 from neuronwidgets.concepts.membership import (
@@ -19,7 +20,6 @@ from neuronwidgets.concepts.membership import (
     default_names,
     slots_and_names,
 )
-from neuronwidgets.concepts.retrieval import DEFAULT, directions, retrieve, scored_rows
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_names, renamed
 from neuronwidgets.display.palette import COLORS

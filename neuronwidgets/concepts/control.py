@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.retrieval import directions, retrieve
 from neuronwidgets.concepts.naming.majority import agreed_label
-from neuronwidgets.concepts.retrieval import directions, retrieve
 from neuronwidgets.concepts.scores import majority
 
 RETRIEVED = 20

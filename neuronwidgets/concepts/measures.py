@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuronwidgets.activations.retrieval import DEFAULT
 from neuronwidgets.clustering.linkage.engine import at_unit_length
 from neuronwidgets.clustering.stability import recurring
 from neuronwidgets.concepts.control import DRAWS, jaccard, shares_at_random
 from neuronwidgets.concepts.naming.majority import agreed_label
-from neuronwidgets.concepts.retrieval import DEFAULT
 from neuronwidgets.concepts.scores.labels import majority
 from neuronwidgets.concepts.suggest import MOST_SAMPLES
 from neuronwidgets.core.modes import own_modes

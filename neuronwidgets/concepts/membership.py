@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuronwidgets.activations.retrieval import normalized
 from neuronwidgets.clustering.tree import identities
 from neuronwidgets.concepts.naming.majority import majority_name
-from neuronwidgets.concepts.retrieval import normalized
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.split import Split

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.tokens import Tokens, tokens_of
+from neuronwidgets.activations.top_samples import check_distinct, top_samples
 from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.linkage.engine import at_unit_length, distances_of
 from neuronwidgets.clustering.tree import Tree
@@ -24,8 +26,6 @@ from neuronwidgets.concepts.doubts import doubt
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.concepts.methods.registry import check_settings, clustered
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
-from neuronwidgets.concepts.tokens import Tokens, tokens_of
-from neuronwidgets.concepts.top import check_distinct, top_samples
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.display.html import table
 
@@ -307,7 +307,7 @@ def split(
             smallest cluster, if the method fixes the number of clusters.
         distinct: "vector": of samples with equal vectors only the first counts; "text": also at
             most one sample of each text or image; `None`: all count (see
-            `concepts.top.top_samples`).
+            `activations.top_samples`).
         settings: the method's settings: `k=5, n_init=10, seed=0` for "kmeans"; `model=`, `below=`,
             `data=` and more for "attribution" (`neuronwidgets.concepts.methods.attribution`).
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
-from neuronwidgets.concepts.retrieval import BY
+from neuronwidgets.activations.retrieval import BY
 from neuronwidgets.concepts.scores import majority
 
 

@@ -10,7 +10,7 @@ import pytest
 import neuronwidgets as nw
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.concepts.tokens import Tokens, tokens_of
+from neuronwidgets.activations.tokens import Tokens, tokens_of
 
 WORDS = ("The", " the", "cat", "sat")
 

@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.distance import pdist, squareform
 
 from neuronwidgets import Activations, Concepts, Split, split
-from neuronwidgets.concepts.retrieval import BY
+from neuronwidgets.activations.retrieval import BY
 from neuronwidgets.display.palette import COLORS
 
 NASTY = "<script>alert('ü')</script>"

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import hypergeom
 
 from neuronwidgets import Activations, Concepts, split
+from neuronwidgets.activations.retrieval import BY
 from neuronwidgets.concepts.control import (
     Measures,
     draws_of,
@@ -18,7 +19,6 @@ from neuronwidgets.concepts.control import (
     shares_at_random,
 )
 from neuronwidgets.concepts.naming.majority import agreed_label
-from neuronwidgets.concepts.retrieval import BY
 
 RARE, COMMON = 0, 1
 

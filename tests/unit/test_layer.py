@@ -13,8 +13,8 @@ from sklearn.metrics import adjusted_rand_score
 import neuronwidgets as nw
 from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.tree import Tree, Trees
-from neuronwidgets.concepts.layer.partial import padded, unpadded
-from neuronwidgets.concepts.layer.pipeline import Pipeline
+from neuronwidgets.layer_splits.partial import padded, unpadded
+from neuronwidgets.layer_splits.pipeline import Pipeline
 
 
 def planted(samples: int = 300, neurons: int = 70, seed: int = 0) -> nw.Activations:

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 import neuronwidgets as nw
-from neuronwidgets.concepts.layer.pipeline import Pipeline
+from neuronwidgets.layer_splits.pipeline import Pipeline
 
 
 def planted(samples: int = 300, neurons: int = 70, seed: int = 0) -> nw.Activations:

@@ -18,10 +18,7 @@ from neuronwidgets.clustering.linkage import engine, rounds
 from neuronwidgets.clustering.linkage.centroids import Centroids
 from neuronwidgets.clustering.linkage.engine import LINEAR, METRICS
 from neuronwidgets.clustering.linkage.tuning import Tuning
-from neuronwidgets.clustering.squared_distances import (
-    condensed_distances,
-    squared_distance_matrix,
-)
+from neuronwidgets.clustering.squared_distances import condensed_distances, squared_distance_matrix
 
 METHODS = sorted(LINEAR)
 ALL = [(method, metric) for method in METRICS for metric in METRICS[method]]

@@ -14,10 +14,10 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 import neuronwidgets as nw
+from neuronwidgets.clustering.nested import ROOM, nested
 from neuronwidgets.clustering.tree import Tree
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
-from neuronwidgets.concepts.methods.nested import ROOM, nested
 from neuronwidgets.concepts.methods.registry import METHODS
 
 

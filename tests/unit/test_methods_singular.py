@@ -9,8 +9,8 @@ import pytest
 from scipy.sparse import linalg
 
 import neuronwidgets as nw
+from neuronwidgets.activations.singular_directions import Limits, decomposed
 from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.concepts.singular import Limits, decomposed
 
 
 def values(samples: int, neurons: int, seed: int = 0) -> np.ndarray:

@@ -8,8 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from neuronwidgets import Activations, Concepts, split
+from neuronwidgets.activations.retrieval import BY
 from neuronwidgets.concepts.naming.attributes import attributes_of
-from neuronwidgets.concepts.retrieval import BY
 
 HANDS = ("Dörfer", "Berge 山", "(a) AND b", "Rest")
 

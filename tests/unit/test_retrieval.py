@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 
 from neuronwidgets import Activations, Concepts, split
-from neuronwidgets.activations.store.matrix import Stored
-from neuronwidgets.activations.topk import largest
-from neuronwidgets.concepts.retrieval import (
+from neuronwidgets.activations.retrieval import (
     BY,
     CHUNK,
     directions,
@@ -21,6 +19,8 @@ from neuronwidgets.concepts.retrieval import (
     retrieving,
     scored,
 )
+from neuronwidgets.activations.store.matrix import Stored
+from neuronwidgets.activations.topk import largest
 from neuronwidgets.core.steps import drained
 
 CHUNKS = [1, 40, 900, 1 << 23]

@@ -22,8 +22,9 @@ FLOORS = {
     "concepts": 4,
     "intervals": 4,
     "interventions": 4,
-    "widgets": 5,
-    "__main__": 6,
+    "layer_splits": 5,
+    "widgets": 6,
+    "__main__": 7,
 }
 FACES = {"anywidget", "ipywidgets", "traitlets"}
 

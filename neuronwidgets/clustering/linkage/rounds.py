@@ -17,12 +17,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from neuronwidgets.clustering.linkage.centroids import (
-    Centroids,
-    Criterion,
-    ParallelMap,
-    serial_map,
-)
+from neuronwidgets.clustering.linkage.centroids import Centroids, Criterion, ParallelMap, serial_map
 from neuronwidgets.clustering.linkage.merge_log import MergeLog
 from neuronwidgets.clustering.linkage.nearest import Nearest
 from neuronwidgets.clustering.linkage.nn_chain import nearest_neighbour_chain

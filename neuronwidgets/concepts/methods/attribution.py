@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from neuronwidgets.activations.retrieval import normalized
 from neuronwidgets.clustering.linkage.engine import linkage
 from neuronwidgets.concepts.methods.kmeans import clusters
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
-from neuronwidgets.concepts.retrieval import normalized
 
 
 def attribution(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuronwidgets.clustering.nested import nested
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
-from neuronwidgets.concepts.methods.nested import nested
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuronwidgets.activations.retrieval import DEFAULT
 from neuronwidgets.concepts.naming.attributes import attributes_of
 from neuronwidgets.concepts.naming.auc import corrected, p_value, ranked
 from neuronwidgets.concepts.naming.formulas import Best, search
 from neuronwidgets.concepts.naming.naming import Naming
-from neuronwidgets.concepts.retrieval import DEFAULT
 from neuronwidgets.core.checks import integer, number
 from neuronwidgets.core.renamed import renamed
 from neuronwidgets.core.subsample import evenly_spaced

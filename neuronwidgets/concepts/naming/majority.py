@@ -10,7 +10,7 @@ import numpy as np
 from neuronwidgets.concepts.scores.labels import majority
 
 if TYPE_CHECKING:
-    from neuronwidgets.concepts.tokens import Tokens
+    from neuronwidgets.activations.tokens import Tokens
 
 
 def agreed_label(labels: np.ndarray) -> int:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuronwidgets.activations.retrieval import normalized
 from neuronwidgets.clustering.stability import recurring
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.refine import refine
-from neuronwidgets.concepts.retrieval import normalized
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.suggest import resamples_of
 from neuronwidgets.core.steps import mapped

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.activations.retrieval import directions, normalized, retrieving
 from neuronwidgets.concepts.control import draws_of
-from neuronwidgets.concepts.retrieval import directions, normalized, retrieving
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.steps import mapped
 from neuronwidgets.widgets.base.jobs import Progress, Steps, later, pause

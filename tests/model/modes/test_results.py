@@ -13,9 +13,9 @@ import pytest
 import torch
 
 import neuronwidgets as nw
+from neuronwidgets.activations.retrieval import BY
 from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.clustering.linkage.tuning import Tuning
-from neuronwidgets.concepts.retrieval import BY
 from neuronwidgets.interventions.completions import completing
 
 BLOCK = "transformer.h.1"

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.retrieval import normalized
 from neuronwidgets.activations.store.matrix import Stored
+from neuronwidgets.activations.top_samples import top_samples
 from neuronwidgets.clustering.gram_matrix import (
     centred_products,
     dot_products,
@@ -24,15 +26,13 @@ from neuronwidgets.clustering.gram_matrix import (
 from neuronwidgets.clustering.kmeans import kmeans
 from neuronwidgets.clustering.linkage.engine import distances_of, from_distances, require_directions
 from neuronwidgets.clustering.tree import Trees
-from neuronwidgets.concepts.layer.block import Block
-from neuronwidgets.concepts.layer.partial import padded, partial
-from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.refine import outlier_distance, settle
-from neuronwidgets.concepts.retrieval import normalized
 from neuronwidgets.concepts.scores import SCORES, Neurons
 from neuronwidgets.concepts.scores.neurons import MOST
 from neuronwidgets.concepts.suggest import default_thresholds
-from neuronwidgets.concepts.top import top_samples
+from neuronwidgets.layer_splits.block import Block
+from neuronwidgets.layer_splits.partial import padded, partial
+from neuronwidgets.layer_splits.settings import Settings
 
 BLOCK = 64
 """Neurons in a block, at most."""

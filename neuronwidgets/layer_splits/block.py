@@ -20,7 +20,7 @@ class Block:
         index: int64 `N x n`, the top samples of each, strongest first; -1 after the last one of a
             neuron with fewer.
         activations: `N x n`, the neuron's activations on them; NaN after the last one.
-        tops: int64 `N`, the number of top samples of each (see `concepts.top.top_samples`).
+        tops: int64 `N`, the number of top samples of each (see `activations.top_samples`).
         Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format; `partial.padded` describes
             those of neurons with fewer top samples.
         threshold: float64 `N`, the height of each cut.

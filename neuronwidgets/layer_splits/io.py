@@ -11,9 +11,9 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.store.shards import StoreError, absolute_folder, read_shard
-from neuronwidgets.concepts.layer.block import Block
-from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.core.tensorfile import read_json, write_json, write_tensors
+from neuronwidgets.layer_splits.block import Block
+from neuronwidgets.layer_splits.settings import Settings
 
 FORMAT = "neuronwidgets.layer/1"
 DEFAULTS = {"own_size": True}

@@ -13,14 +13,14 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import METRICS as LINKAGES
 from neuronwidgets.clustering.linkage.engine import check_method
 from neuronwidgets.concepts.defaults import check_min_size, default_min_size, top_count
-from neuronwidgets.concepts.layer.io import Folder
-from neuronwidgets.concepts.layer.result import LayerSplit
-from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.membership import check_threshold
 from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.layer_splits.io import Folder
+from neuronwidgets.layer_splits.layer_split import LayerSplit
+from neuronwidgets.layer_splits.settings import Settings
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
@@ -157,7 +157,7 @@ def _partial_results(
     acts: Activations, targets: np.ndarray, settings: Settings, folder: Folder | None, device: Any
 ) -> Iterator[LayerSplit]:
     """The layer's split after each block."""
-    from neuronwidgets.concepts.layer.pipeline import Pipeline
+    from neuronwidgets.layer_splits.pipeline import Pipeline
 
     done = [] if folder is None else list(folder.blocks())
     if done:

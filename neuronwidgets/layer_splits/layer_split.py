@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.tokens import tokens_of
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.doubts import doubt
-from neuronwidgets.concepts.layer.block import Block
-from neuronwidgets.concepts.layer.io import Folder
-from neuronwidgets.concepts.layer.partial import unpadded
-from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.naming.majority import majority_name
 from neuronwidgets.concepts.scores import SCORES
 from neuronwidgets.concepts.split import Split
-from neuronwidgets.concepts.tokens import tokens_of
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_names
+from neuronwidgets.layer_splits.block import Block
+from neuronwidgets.layer_splits.io import Folder
+from neuronwidgets.layer_splits.partial import unpadded
+from neuronwidgets.layer_splits.settings import Settings
 
 SHOWN = 10
 """Rows of the HTML table, and neurons named in an error."""

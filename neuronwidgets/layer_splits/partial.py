@@ -9,8 +9,8 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import linkage
-from neuronwidgets.concepts.layer.settings import Settings
 from neuronwidgets.concepts.scores import SCORES, Neurons
+from neuronwidgets.layer_splits.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)

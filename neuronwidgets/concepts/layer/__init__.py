@@ -1,1 +1,0 @@
-"""All neurons of a layer, split in one call."""

@@ -1,0 +1,1 @@
+"""Every neuron of a layer, split in one call."""
