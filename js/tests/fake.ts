@@ -136,7 +136,7 @@ export function pictureOf(classes: number[][], bins = 40, axis?: [number, number
     scores,
     why: classes.map(() => ""),
     what: "label",
-    unit: "",
+    pooling: "",
   };
 }
 

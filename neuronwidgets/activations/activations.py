@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from neuronwidgets.core.arrays import number_array
 from neuronwidgets.core.checks import integer, is_integer
 from neuronwidgets.core.labels import encode_labels
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.renamed import former_names
 
 CHUNK_VALUES = 1 << 24
 """Values that one step of a pass over a layer reads: 64 MiB of float32."""
@@ -34,7 +35,7 @@ class Activations:
         samples: the text, image or token of each row.
         labels: int64 `S`, an index into `label_names`, -1 where unlabelled; or `None`.
         label_names: the labels' names.
-        unit: the pooling that gave a row: "mean", "max", "last", "cls", "token"; "" if the values
+        pooling: the one that gave a row: "mean", "max", "last", "cls", "token"; "" if the values
             were not captured by this package.
         tokens: `tokens(rows, direction)` runs the model again on the texts of `rows` and returns
             each token's activation (float32 `T`) along `direction` (`D`); `None` without a model.
@@ -50,7 +51,7 @@ class Activations:
     samples: Samples
     labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
-    unit: str = ""
+    pooling: str = ""
     tokens: Callable[[Sequence[int], np.ndarray], list[np.ndarray]] | None = field(default=None)
     excluded: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     call: int | None = None
@@ -149,6 +150,9 @@ class Activations:
         from neuronwidgets.activations.io import save
 
         return save(self, path, dtype)
+
+    if not TYPE_CHECKING:
+        __getattr__ = former_names("Activations", unit="pooling")
 
     def __post_init__(self) -> None:
         # The values of a store were checked when it was written.
@@ -273,7 +277,8 @@ class Activations:
     def _repr_html_(self) -> str:
         rows = {
             "layer": f"<code>{html.escape(self.layer)}</code>",
-            "samples": f"{self.shape[0]:,}" + (f" ({self.unit} of each)" if self.unit else ""),
+            "samples": f"{self.shape[0]:,}"
+            + (f" ({self.pooling} of each)" if self.pooling else ""),
             "neurons": f"{self.shape[1]:,}",
             "values": self._range(),
             "labels": html.escape(", ".join(self.label_names[:14])) or "none",
@@ -293,7 +298,7 @@ def _matrix(values: Any) -> np.ndarray:
     if matrix.ndim != 2:
         raise ValueError(
             f"values must be samples x neurons, got shape {matrix.shape}. Average or pick over "
-            "tokens or space first; capture(..., unit=...) does it for you."
+            "tokens or space first; capture(..., pooling=...) does it for you."
         )
     if 0 in matrix.shape:
         raise ValueError(f"values must not be empty, got shape {matrix.shape}.")

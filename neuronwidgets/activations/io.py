@@ -55,7 +55,7 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
         ),
         "labels": codes,
         "label_names": names,
-        "unit": store.manifest["about"].get("unit", ""),
+        "pooling": store.manifest["about"].get("unit", ""),
         "excluded": excluded,
         "call": store.manifest["about"].get("call"),
         "first": layer not in store.manifest["about"].get(WITHOUT_FIRST, ()),
@@ -100,7 +100,7 @@ def save(
         [acts.layer],
         dtype,
         {
-            "unit": acts.unit,
+            "unit": acts.pooling,
             "call": acts.call,
             "saved": True,
         },

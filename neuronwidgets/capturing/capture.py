@@ -21,6 +21,7 @@ from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.word_codes import labels_of_samples, nested
 from neuronwidgets.core.checks import integer, one_of
 from neuronwidgets.core.labels import plain_names
+from neuronwidgets.core.renamed import renamed_keyword
 from neuronwidgets.data.batches import batches
 from neuronwidgets.models.layers import find_layer, layer_name
 from neuronwidgets.models.pooling import POOLINGS
@@ -52,36 +53,37 @@ if TYPE_CHECKING:
 
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: LayerName, pooling: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: None = ..., background: Literal[False] = ..., **options: Unpack[CaptureOptions],
 ) -> Activations: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: LayerName, unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: LayerName, pooling: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector], background: Literal[False] = ...,
     **options: Unpack[CaptureOptions],
 ) -> Collected: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: Sequence[LayerName], unit: str = ..., labels: Any = ...,
+    model: nn.Module, data: Any, layer: Sequence[LayerName], pooling: str = ..., labels: Any = ...,
     tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[False] = ...,
     **options: Unpack[CaptureOptions],
 ) -> dict[str, Any]: ...  # fmt: skip
 @overload
 def capture(
-    model: nn.Module, data: Any, layer: LayerName | Sequence[LayerName], unit: str = ...,
+    model: nn.Module, data: Any, layer: LayerName | Sequence[LayerName], pooling: str = ...,
     labels: Any = ..., tokenizer: Any = ..., batch_size: int = ..., *,
     collect: Collector | Sequence[Collector] | None = ..., background: Literal[True],
     **options: Unpack[CaptureOptions],
 ) -> Capturing: ...  # fmt: skip
+@renamed_keyword("unit", "pooling")
 def capture(
     model: nn.Module,
     data: Any,
     layer: LayerName | Sequence[LayerName],
-    unit: str = "mean",
+    pooling: str = "mean",
     labels: Any = None,
     tokenizer: Any = None,
     batch_size: int = 64,
@@ -123,12 +125,12 @@ def capture(
               mappings), such as a `DataLoader`.
         layer: a name, a module of the model, or a list of these. `neuronwidgets.layers(model)`
             lists the names.
-        unit: the pooling: "token" for each token or map position, or "mean", "max", "last" or
+        pooling: "token" for each token or map position, or "mean", "max", "last" or
             "cls" over a sequence or map. Padding never counts. Special tokens, such as [CLS] and
             registers of a vision transformer, count for "last" and "cls" only.
         labels: one per text, image or row, in the data's order. `None`, -1, NaN and other
-            libraries' missing values mean no label. With unit="token" also, for each text, a list
-            with a label for each word. Default: the data's own labels.
+            libraries' missing values mean no label. With pooling="token" also, for each text, a
+            list with a label for each word. Default: the data's own labels.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         batch_size: samples per forward pass.
         out: a folder to write the rows to, instead of memory. docs/explanation/store.md has the
@@ -179,13 +181,13 @@ def capture(
             data, labels of the wrong length, `labels=` beside shuffled data, token ids whose
             padding is unclear, an output without neurons, NaN or infinite activations.
     """
-    if not isinstance(unit, str):
-        kind = type(unit).__name__
+    if not isinstance(pooling, str):
+        kind = type(pooling).__name__
         raise TypeError(
-            f"unit must be one of {', '.join(map(repr, POOLINGS))}, got a {kind}. Pass labels by "
-            "name: labels=..."
+            f"pooling must be one of {', '.join(map(repr, POOLINGS))}, got a {kind}. Pass labels "
+            "by name: labels=..."
         )
-    one_of("unit", unit, POOLINGS)
+    one_of("pooling", pooling, POOLINGS)
     one_of("long", long, ("cut", "windows"))
     if nonfinite is not None:
         one_of("nonfinite", nonfinite, ("refuse", "exclude"))
@@ -203,7 +205,7 @@ def capture(
         raise ValueError(f"dtype={dtype!r} works with a folder only: pass out=..., too.")
     layers = _layers(model, layer)
     modules = {name: find_layer(model, name) for name in layers}
-    per_word = unit == "token" and nested(labels)
+    per_word = pooling == "token" and nested(labels)
     if not per_word:
         labels = labels_of_samples(labels)
     source = batches(
@@ -216,7 +218,7 @@ def capture(
         by_length=True,
         windows=overlap if long == "windows" else None,
         labels=list(labels) if per_word else None,
-        per_word=unit == "token",
+        per_word=pooling == "token",
     )
     if labels is not None:
         source.keep_order("labels= are", ", or data that has its labels")
@@ -229,7 +231,7 @@ def capture(
         )
     request = CaptureRequest(
         layers,
-        unit,
+        pooling,
         _collectors(collect),
         labels,
         plain_names(label_names),

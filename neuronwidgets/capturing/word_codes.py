@@ -36,7 +36,7 @@ def labels_of_samples(labels: Any) -> list[Label] | None:
     if nested(labels) and len({len(row) for row in labels if row is not None}) > 1:
         raise ValueError(
             "labels must have one label per sample, got lists of different lengths. Labels of "
-            "words work with unit='token' only."
+            "words work with pooling='token' only."
         )
     return plain_labels(labels)
 

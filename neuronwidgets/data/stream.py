@@ -167,8 +167,8 @@ class Stream:
             return text, label
         if not self._per_word:
             raise ValueError(
-                "data has a label for each word: unit='token' gives each token its word's label; "
-                "otherwise pass one label per sample, labels=..., or words alone."
+                "data has a label for each word: pooling='token' gives each token its word's "
+                "label; otherwise pass one label per sample, labels=..., or words alone."
             )
         spans = np.stack([ends - [len(word) for word in words], ends], axis=1)
         labels = self._one_each(label, words, index, "words")

@@ -37,7 +37,7 @@ def pooled(
     if values.ndim == 2:
         if pooling in ("token", "last", "cls"):
             raise ValueError(
-                f"layer {layer!r} has one vector per sample and no {pooling!r}: use unit='mean'."
+                f"layer {layer!r} has one vector per sample and no {pooling!r}: use pooling='mean'."
             )
         return values, None
     read = pooled_positions(pooling, mask, content, values)

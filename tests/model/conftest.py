@@ -66,7 +66,7 @@ def same_activations(
     assert (found.labels is None) == (expected.labels is None)
     if found.labels is not None:
         np.testing.assert_array_equal(found.labels, expected.labels)
-    assert (found.layer, found.unit) == (expected.layer, expected.unit)
+    assert (found.layer, found.pooling) == (expected.layer, expected.pooling)
     assert (found.tokens is None) == (expected.tokens is None)
     if found.tokens is not None and direction:
         along = np.linspace(-1, 1, found.shape[1])

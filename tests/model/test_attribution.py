@@ -120,14 +120,14 @@ def slope(model: nn.Module, below: str, unit: int, activation: Callable[[], np.n
     return (found[0] - found[1]) / 0.02
 
 
-@pytest.mark.parametrize("unit", ["mean", "max", "last", "cls", "token"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "last", "cls", "token"])
 @pytest.mark.parametrize("which", [3, "a direction"])
 def test_contributions_are_what_a_unit_is_worth_in_bert(
-    bert: Any, bert_tokenizer: Any, unit: str, which: Any
+    bert: Any, bert_tokenizer: Any, pooling: str, which: Any
 ) -> None:
     layer, below = "encoder.layer.2", "encoder.layer.0"
     neuron = np.linspace(-1, 1, 16) if which == "a direction" else which
-    more = {"tokenizer": bert_tokenizer, "unit": unit}
+    more = {"tokenizer": bert_tokenizer, "pooling": pooling}
     acts = captured(bert, TEXTS, layer, **more)
     given, found = of(acts, neuron, bert, below, data=TEXTS, processor=bert_tokenizer, batch_size=3)
     assert found.shape == (8, 16)
@@ -163,12 +163,12 @@ def pictures(count: int = 30) -> torch.Tensor:
     return torch.rand(count, 1, 12, 12, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("unit", ["mean", "max", "token"])
-def test_contributions_are_what_a_channel_is_worth_in_a_cnn(unit: str) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "max", "token"])
+def test_contributions_are_what_a_channel_is_worth_in_a_cnn(pooling: str) -> None:
     model, x = Small().eval(), pictures()
-    acts = captured(model, x, "two", unit=unit)
+    acts = captured(model, x, "two", pooling=pooling)
     given, found = of(acts, 2, model, "norm", data=x)
-    expected = slope(model, "norm", 4, lambda: captured(model, x, "two", unit=unit).along(2))
+    expected = slope(model, "norm", 4, lambda: captured(model, x, "two", pooling=pooling).along(2))
     np.testing.assert_allclose(found[:, 4], expected[given.index], atol=1e-4)
 
 
@@ -205,9 +205,9 @@ def test_data_of_any_kind_will_do(kind: str) -> None:
         "set": TensorDataset(x, torch.arange(30)),
         "images": [(image[0] * 255).byte().numpy() for image in x],
     }
-    acts = captured(model, data[kind], "two", unit="token")
+    acts = captured(model, data[kind], "two", pooling="token")
     _, found = of(acts, 2, model, "norm", data=data[kind], batch_size=4)
-    expected = of(captured(model, x, "two", unit="token"), 2, model, "norm", data=x)[1]
+    expected = of(captured(model, x, "two", pooling="token"), 2, model, "norm", data=x)[1]
     np.testing.assert_allclose(found, expected, atol=1e-5)
     if kind == "images":
         _, again = of(acts, 2, model, "norm")

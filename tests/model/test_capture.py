@@ -113,7 +113,7 @@ def test_every_kind_of_images_gives_what_a_plain_hook_gives(
     expected = hooked(cnn, "conv.0", FLOAT).mean((2, 3))
     np.testing.assert_allclose(acts.values, expected, atol=1e-6)
     assert acts.values.dtype == np.float32
-    assert (acts.layer, acts.unit, acts.samples.kind) == ("conv.0", "mean", "image")
+    assert (acts.layer, acts.pooling, acts.samples.kind) == ("conv.0", "mean", "image")
     np.testing.assert_array_equal(acts.samples.images, RGB)
 
 
@@ -125,8 +125,8 @@ def test_grey_images(cnn: CNN, hooked: Any) -> None:
 
 
 @pytest.mark.parametrize("layer", ["conv", "conv.0", "conv.1", "conv.2"])
-@pytest.mark.parametrize("unit", ["mean", "max", "token", "last", "cls"])
-def test_maps_are_reduced_over_space(cnn: CNN, layer: str, unit: str, hooked: Any) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "max", "token", "last", "cls"])
+def test_maps_are_reduced_over_space(cnn: CNN, layer: str, pooling: str, hooked: Any) -> None:
     maps = hooked(cnn, layer, FLOAT).flatten(2)
     expected = {
         "mean": maps.mean(2),
@@ -134,10 +134,10 @@ def test_maps_are_reduced_over_space(cnn: CNN, layer: str, unit: str, hooked: An
         "token": maps.mT.flatten(0, 1),
         "last": maps[..., -1],
         "cls": maps[..., 0],
-    }[unit]
-    acts = read(cnn, RGB, layer, unit=unit)
+    }[pooling]
+    acts = read(cnn, RGB, layer, pooling=pooling)
     np.testing.assert_allclose(acts.values, expected, atol=1e-6)
-    if unit == "token":
+    if pooling == "token":
         positions = maps.shape[2]
         assert acts.samples.item is not None
         assert acts.samples.item.tolist() == np.repeat(np.arange(5), positions).tolist()
@@ -153,8 +153,8 @@ def test_a_resnet(hooked: Any) -> None:
     np.testing.assert_allclose(acts.values, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("unit", ["cls", "mean", "token"])
-def test_a_vision_transformer(unit: str, hooked: Any) -> None:
+@pytest.mark.parametrize("pooling", ["cls", "mean", "token"])
+def test_a_vision_transformer(pooling: str, hooked: Any) -> None:
     config = ViTConfig(
         hidden_size=16,
         num_hidden_layers=2,
@@ -170,8 +170,10 @@ def test_a_vision_transformer(unit: str, hooked: Any) -> None:
     output = hooked(model, layer, FLOAT)
     # [CLS] comes first, and is a special token.
     patches = output[:, 1:]
-    expected = {"cls": output[:, 0], "mean": patches.mean(1), "token": patches.flatten(0, 1)}[unit]
-    acts = read(model, RGB, layer, unit=unit)
+    expected = {"cls": output[:, 0], "mean": patches.mean(1), "token": patches.flatten(0, 1)}[
+        pooling
+    ]
+    acts = read(model, RGB, layer, pooling=pooling)
     assert acts.shape[1] == 16
     np.testing.assert_allclose(acts.values, expected, atol=1e-5)
 
@@ -218,7 +220,7 @@ def test_convolutions_in_time_and_tuples(layer: str, hooked: Any) -> None:
     sequence = output.mT if layer == "conv" else output
     acts = read(model, x.numpy(), layer)
     np.testing.assert_allclose(acts.values, sequence.mean(1), atol=1e-6)
-    tokens = read(model, x.numpy(), layer, unit="token")
+    tokens = read(model, x.numpy(), layer, pooling="token")
     np.testing.assert_allclose(tokens.values, sequence.flatten(0, 1), atol=1e-6)
     assert tokens.samples.token_of(10) == 1
     assert repr(tokens.samples) == "Samples(45 positions of 5 samples)"
@@ -263,7 +265,7 @@ def test_labels_come_from_the_data_or_from_the_user(cnn: CNN) -> None:
     assert given.labels is not None
     assert (given.labels.tolist(), given.label_names) == ([0, -1, 1, 0, 1], ("x", "y"))
     assert read(cnn, RGB, "head").labels is None
-    tokens = read(cnn, pairs, "conv.2", unit="token")
+    tokens = read(cnn, pairs, "conv.2", pooling="token")
     assert tokens.labels is not None
     assert tokens.labels.tolist() == np.repeat([2, 0, 2, 0, 1], 49).tolist()
 
@@ -286,10 +288,10 @@ def test_what_cannot_be_captured_is_refused(cnn: CNN, bert: BertModel) -> None:
         ("data is empty", lambda: read(cnn, [], "head")),
         ("data is empty", lambda: read(cnn, RGB[:0], "head")),
         (
-            "unit must be one of 'mean', .* got 'average'",
-            lambda: read(cnn, RGB, "head", unit="average"),
+            "pooling must be one of 'mean', .* got 'average'",
+            lambda: read(cnn, RGB, "head", pooling="average"),
         ),
-        ("no 'token': use unit='mean'", lambda: read(cnn, RGB, "head", unit="token")),
+        ("no 'token': use pooling='mean'", lambda: read(cnn, RGB, "head", pooling="token")),
         ("no tokenizer is given", lambda: read(bert, TEXTS, "pooler")),
         ("max_length must be .* got 0", lambda: read(bert, TEXTS, "pooler", max_length=0)),
         ("neuron_axis must be from -4 to 3, got 7", lambda: read(cnn, RGB, "conv", neuron_axis=7)),
@@ -352,6 +354,6 @@ def test_an_rnn_with_the_batch_second() -> None:
             return self.rnn(x.transpose(0, 1))[0]
 
     x = torch.rand(5, 5, 4)
-    acts = capture(Net(), [x], "rnn", unit="last", progress=False)
+    acts = capture(Net(), [x], "rnn", pooling="last", progress=False)
     with torch.no_grad():
         np.testing.assert_allclose(acts.values, Net()(x)[-1], rtol=1e-5)

@@ -176,7 +176,7 @@ def test_long_texts_in_windows(
     tmp_path: Path,
 ) -> None:
     labels = ["a", "b", "c", "a", "b"]
-    options = {"tokenizer": bert_tokenizer, "unit": "token", "long": "windows"}
+    options = {"tokenizer": bert_tokenizer, "pooling": "token", "long": "windows"}
     acts = read(bert, LONG, "encoder.layer.0", labels=labels, overlap=overlap,
                 out=tmp_path if out else None, **options)  # fmt: skip
     texts, origin = acts.samples.texts, acts.samples.origin
@@ -194,11 +194,11 @@ def test_long_texts_in_windows(
     item = acts.samples.item
     assert [acts.label_names[code] for code in acts.labels] == [labels[origin[i]] for i in item]
     # Each window is as that text alone.
-    alone = read(bert, list(texts), "encoder.layer.0", tokenizer=bert_tokenizer, unit="token")
+    alone = read(bert, list(texts), "encoder.layer.0", tokenizer=bert_tokenizer, pooling="token")
     np.testing.assert_allclose(np.asarray(acts.values), alone.values, atol=1e-5)
     if not out:
         mean = read(bert, LONG, "encoder.layer.0", labels=labels, overlap=overlap,
-                    collect=nw.Reservoir(99), **options | {"unit": "mean"})  # fmt: skip
+                    collect=nw.Reservoir(99), **options | {"pooling": "mean"})  # fmt: skip
         assert mean[0].seen == len(texts)
         assert [mean.label_names[code] for code in mean[0].label] == [labels[o] for o in origin]
 
@@ -254,7 +254,7 @@ def test_rows_that_are_not_finite_are_left_out_and_said(out: bool, tmp_path: Pat
     np.testing.assert_array_equal(again.excluded, acts.excluded)
     # A map: some positions only.
     maps = np.stack([data, DATA], 1)
-    acts = read(Broken(), maps, "last", unit="token", nonfinite="exclude", neuron_axis=-1)
+    acts = read(Broken(), maps, "last", pooling="token", nonfinite="exclude", neuron_axis=-1)
     assert acts.excluded.tolist() == [[3, 0], [9, 0], [10, 0]]
     assert len(acts) == 41
     top, rows = read(Broken(), data, "last", nonfinite="exclude", collect=[nw.Top(2), nw.Rows()])

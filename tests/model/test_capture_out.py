@@ -37,20 +37,20 @@ def read(model: nn.Module, data: Any, layer: Any = LAYERS[1], **options: Any) ->
     return nw.capture(model, data, layer, progress=False, **{"batch_size": 4} | options)
 
 
-@pytest.mark.parametrize("unit", ["mean", "token"])
+@pytest.mark.parametrize("pooling", ["mean", "token"])
 @pytest.mark.parametrize("labels", ["given", "found", "numbers", "none"])
 def test_a_folder_holds_what_memory_would(
     bert: BertModel,
     bert_tokenizer: PreTrainedTokenizerBase,
     tmp_path: Path,
-    unit: str,
+    pooling: str,
     labels: str,
     same: Any,
 ) -> None:
     numbers = [12 if label == "a" else 3 for label in LABELS]
     column = {"found": LABELS, "numbers": numbers}.get(labels)
     data: Any = TEXTS if column is None else hf.Dataset.from_dict({"text": TEXTS, "label": column})
-    options = {"unit": unit, "tokenizer": bert_tokenizer}
+    options = {"pooling": pooling, "tokenizer": bert_tokenizer}
     options["labels"] = LABELS if labels == "given" else None
     expected = read(bert, data, **options)
     found = read(bert, data, out=tmp_path / "acts", **options)
@@ -71,8 +71,8 @@ def test_several_layers_images_and_batches(bert: BertModel, tmp_path: Path, same
             same(found[name], expected[name])
         with pytest.raises(nw.StoreError, match=r"holds several: pass layer=, one of '1', '3'"):
             nw.Activations.load(tmp_path / str(number))
-    tokens = read(model, images, "1", unit="token")
-    same(read(model, images, "1", unit="token", out=tmp_path / "map"), tokens)
+    tokens = read(model, images, "1", pooling="token")
+    same(read(model, images, "1", pooling="token", out=tmp_path / "map"), tokens)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])
@@ -97,7 +97,7 @@ def test_a_folder_of_something_else_is_refused_with_what_differs(
     bert.eval()
     for words, change in {
         r"batch size is 4 there and 5 here": {"batch_size": 5},
-        r'unit is "mean" there and "last" here': {"unit": "last"},
+        r'pooling is "mean" there and "last" here': {"pooling": "last"},
         r"dtype is \"float32\" there and \"int8\" here": {"dtype": "int8"},
         r"layer is \[\"encoder.layer.1\"\] there and \[\"pooler\"\]": {"layer": "pooler"},
         r"max length is not given there and 7 here": {"max_length": 7},
@@ -303,7 +303,7 @@ def test_shards_end_where_they_are_large(
     same: Any,
 ) -> None:
     shard_limits(batches=3, bytes=2000)
-    options = {"tokenizer": bert_tokenizer, "unit": "token"}
+    options = {"tokenizer": bert_tokenizer, "pooling": "token"}
     found = read(bert, TEXTS, out=tmp_path, **options)
     same(found, read(bert, TEXTS, **options))
     assert len(json.loads((tmp_path / "manifest.json").read_text())["shards"]) > 10

@@ -51,7 +51,7 @@ def test_two_workers_write_what_one_process_writes(
 ) -> None:
     ray = {"engine": "ray", "workers": 2}
     data: Any = TEXTS
-    options: dict[str, Any] = {"tokenizer": bert_tokenizer, "unit": "token"}
+    options: dict[str, Any] = {"tokenizer": bert_tokenizer, "pooling": "token"}
     if labels == "given":
         options["labels"] = LABELS
     elif labels == "of words":
@@ -79,7 +79,7 @@ def test_two_workers_write_what_one_process_writes(
 def test_collectors_merge_to_what_one_process_collects(
     bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
-    options = {"tokenizer": bert_tokenizer, "unit": "token", "labels": LABELS}
+    options = {"tokenizer": bert_tokenizer, "pooling": "token", "labels": LABELS}
     collect = [nw.Top(5), nw.Moments(by_label=True), nw.Reservoir(20), nw.Rows()]
     one = read(bert, TEXTS, LAYERS[1], collect=collect, **options)
     two = read(bert, TEXTS, LAYERS[1], collect=collect, engine="ray", workers=2,

@@ -51,19 +51,19 @@ class Faulty(nn.Module):
 
 
 @pytest.mark.parametrize("error", [Stop("broken"), KeyboardInterrupt()])
-@pytest.mark.parametrize("unit", ["mean", "token"])
+@pytest.mark.parametrize("pooling", ["mean", "token"])
 def test_a_cut_off_capture_keeps_what_it_has_and_goes_on(
     bert: BertModel,
     bert_tokenizer: PreTrainedTokenizerBase,
     tmp_path: Path,
     error: BaseException,
-    unit: str,
+    pooling: str,
     files: Any,
     same: Any,
 ) -> None:
     model = Faulty(bert)
     layers = [f"model.{name}" for name in LAYERS]
-    options = {"tokenizer": bert_tokenizer, "labels": LABELS, "unit": unit, "layer": layers}
+    options = {"tokenizer": bert_tokenizer, "labels": LABELS, "pooling": pooling, "layer": layers}
     whole = read(model, TEXTS, out=tmp_path / "whole", **options)
     calls, stopped = model.calls, 0
     folder = tmp_path / "cut"
@@ -119,7 +119,7 @@ def test_every_kind_of_texts_is_the_same_in_a_folder_in_parts_and_in_the_backgro
     bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path, kind: str, same: Any
 ) -> None:
     data, more = KINDS[kind]
-    options = {"unit": "token", "tokenizer": bert_tokenizer, **more}
+    options = {"pooling": "token", "tokenizer": bert_tokenizer, **more}
     expected = read(bert, data, **options)
     assert expected.labels is not None
     same(read(bert, data, out=tmp_path / "whole", **options), expected)

@@ -52,9 +52,9 @@ def test_every_kind_is_read_as_the_texts_are(
     assert labels_of(acts) == LABELS
     # Without a tokenizer, too, where there are ids.
     if kind in ("ids", "mappings"):
-        last = read(bert, data, unit="last").values
+        last = read(bert, data, pooling="last").values
         np.testing.assert_allclose(
-            last, read(bert, TEXTS, unit="last", tokenizer=bert_tokenizer).values, atol=1e-6
+            last, read(bert, TEXTS, pooling="last", tokenizer=bert_tokenizer).values, atol=1e-6
         )
 
 
@@ -62,7 +62,7 @@ def test_tokens_have_the_labels_of_their_words(
     bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase
 ) -> None:
     words = [text.split() for text in TEXTS]
-    options: dict[str, Any] = {"unit": "token", "tokenizer": bert_tokenizer}
+    options: dict[str, Any] = {"pooling": "token", "tokenizer": bert_tokenizer}
     for acts in (
         read(bert, list(zip(words, TAGS, strict=True)), **options),
         read(bert, words, labels=TAGS, **options),
@@ -83,9 +83,9 @@ def test_tokens_have_the_labels_of_their_words(
     acts = read(bert, words, labels=numbers, label_names=["x", "y"], **options)
     assert labels_of(acts)[:3] == [None, "x", "y"]
     assert acts.label_names == ("x", "y")
-    with pytest.raises(ValueError, match=r"lists of different lengths.*unit='token'"):
+    with pytest.raises(ValueError, match=r"lists of different lengths.*pooling='token'"):
         read(bert, words, labels=TAGS, tokenizer=bert_tokenizer)
-    with pytest.raises(ValueError, match="a label for each word: unit='token' gives"):
+    with pytest.raises(ValueError, match="a label for each word: pooling='token' gives"):
         read(bert, list(zip(words, TAGS, strict=True)), tokenizer=bert_tokenizer)
 
 
@@ -119,19 +119,19 @@ def test_the_same_tokens_are_the_same_as_texts_and_as_ids(
             single="[CLS] $A", special_tokens=[("[CLS]", 2)]
         )
     texts = ["[CLS] the cat [SEP] [CLS] sat on [SEP]", "[CLS] the mat [SEP] play"]
-    for unit in ("mean", "max", "last", "cls"):
-        as_text = read(bert, texts, tokenizer=tokenizer, unit=unit).values
+    for pooling in ("mean", "max", "last", "cls"):
+        as_text = read(bert, texts, tokenizer=tokenizer, pooling=pooling).values
         rows = []
         for text in texts:
             ids = np.array([tokenizer(text)["input_ids"]])
             with pytest.warns(UserWarning, match="special tokens twice"):
-                rows.append(read(bert, ids, tokenizer=tokenizer, unit=unit).values)
+                rows.append(read(bert, ids, tokenizer=tokenizer, pooling=pooling).values)
         np.testing.assert_allclose(as_text, np.concatenate(rows), atol=1e-5)
         # As the tokens that are written there, and no others.
         written = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
         if which == "bert":
             written[1].append(3)
-        alone = [read(bert, [ids], tokenizer=tokenizer, unit=unit).values for ids in written]
+        alone = [read(bert, [ids], tokenizer=tokenizer, pooling=pooling).values for ids in written]
         np.testing.assert_allclose(as_text, np.concatenate(alone), atol=1e-5)
 
 
@@ -184,7 +184,7 @@ def test_texts_alone_for_a_model_of_texts_and_images(
     with pytest.raises(ValueError, match=r"CLIPModel could not run on input_ids without pixel_val"
                        r".*read the part of it that takes them, model\.text_model"):  # fmt: skip
         read(model, TEXTS, "text_model.encoder.layers.0", tokenizer=bert_tokenizer)
-    acts = read(model.text_model, [*TEXTS, "cat " * 20], "encoder.layers.0", unit="token",
+    acts = read(model.text_model, [*TEXTS, "cat " * 20], "encoder.layers.0", pooling="token",
                 tokenizer=bert_tokenizer)  # fmt: skip
     assert acts.samples.token.max() == 7
 

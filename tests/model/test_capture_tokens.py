@@ -99,10 +99,10 @@ def one_by_one(
     return [hooked(model, layer, **tokenizer(text, return_tensors="pt"))[0] for text in TEXTS]
 
 
-@pytest.mark.parametrize("unit", ["mean", "max", "last", "cls", "token"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "last", "cls", "token"])
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
 def test_texts_in_batches_are_as_each_text_alone(
-    gpt2: GPT2LMHeadModel, gpt2_tokenizer: Tokenizer, unit: str, batch_size: int, hooked: Any
+    gpt2: GPT2LMHeadModel, gpt2_tokenizer: Tokenizer, pooling: str, batch_size: int, hooked: Any
 ) -> None:
     layer = "transformer.h.1"
     alone = one_by_one(hooked, gpt2, layer, gpt2_tokenizer)
@@ -112,16 +112,18 @@ def test_texts_in_batches_are_as_each_text_alone(
         "last": lambda x: x[-1:],
         "cls": lambda x: x[:1],
         "token": lambda x: x,
-    }[unit]
+    }[pooling]
     expected = torch.cat([pick(x) for x in alone])
-    acts = read(gpt2, TEXTS, layer, unit=unit, tokenizer=gpt2_tokenizer, batch_size=batch_size)
+    acts = read(
+        gpt2, TEXTS, layer, pooling=pooling, tokenizer=gpt2_tokenizer, batch_size=batch_size
+    )
     np.testing.assert_allclose(acts.values, expected, atol=1e-5)
     assert acts.samples.texts == TEXTS
 
 
-@pytest.mark.parametrize("unit", ["mean", "cls", "last", "token"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last", "token"])
 def test_special_tokens_are_no_content(
-    bert: BertModel, bert_tokenizer: Tokenizer, unit: str, hooked: Any
+    bert: BertModel, bert_tokenizer: Tokenizer, pooling: str, hooked: Any
 ) -> None:
     layer = "encoder.layer.1"
     alone = one_by_one(hooked, bert, layer, bert_tokenizer)
@@ -130,9 +132,9 @@ def test_special_tokens_are_no_content(
         "cls": lambda x: x[:1],
         "last": lambda x: x[-1:],
         "token": lambda x: x[1:-1],
-    }[unit]
+    }[pooling]
     expected = torch.cat([pick(x) for x in alone])
-    acts = read(bert, TEXTS, layer, unit=unit, tokenizer=bert_tokenizer)
+    acts = read(bert, TEXTS, layer, pooling=pooling, tokenizer=bert_tokenizer)
     np.testing.assert_allclose(acts.values, expected, atol=1e-5)
 
 
@@ -153,7 +155,7 @@ def test_a_tokenizer_that_pads_on_the_left_gives_the_same(
 
 
 def test_tokens_know_their_text_and_their_place(bert: BertModel, bert_tokenizer: Tokenizer) -> None:
-    acts = read(bert, TEXTS, "encoder.layer.0", unit="token", tokenizer=bert_tokenizer)
+    acts = read(bert, TEXTS, "encoder.layer.0", pooling="token", tokenizer=bert_tokenizer)
     words = []
     for sample in range(len(acts)):
         item, token = acts.samples.item_of(sample), acts.samples.token_of(sample)
@@ -167,12 +169,14 @@ def test_tokens_know_their_text_and_their_place(bert: BertModel, bert_tokenizer:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
-@pytest.mark.parametrize("unit", ["mean", "token"])
+@pytest.mark.parametrize("pooling", ["mean", "token"])
 def test_a_texts_tokens_are_read_again_along_a_direction(
-    gpt2: GPT2LMHeadModel, gpt2_tokenizer: Tokenizer, unit: str, batch_size: int, hooked: Any
+    gpt2: GPT2LMHeadModel, gpt2_tokenizer: Tokenizer, pooling: str, batch_size: int, hooked: Any
 ) -> None:
     layer = "transformer.h.0"
-    acts = read(gpt2, TEXTS, layer, unit=unit, tokenizer=gpt2_tokenizer, batch_size=batch_size)
+    acts = read(
+        gpt2, TEXTS, layer, pooling=pooling, tokenizer=gpt2_tokenizer, batch_size=batch_size
+    )
     direction = np.linspace(-1, 1, 16)
     rows = [len(acts) - 1, 0, len(acts) - 1, 2]
     alone = one_by_one(hooked, gpt2, layer, gpt2_tokenizer)
@@ -191,11 +195,11 @@ def test_long_texts_are_cut_to_what_the_model_takes(
     gpt2: GPT2LMHeadModel, gpt2_tokenizer: Tokenizer, hooked: Any
 ) -> None:
     long = "the cat sat on the mat " * 30
-    acts = read(gpt2, [long], "transformer.h.1", unit="token", tokenizer=gpt2_tokenizer)
+    acts = read(gpt2, [long], "transformer.h.1", pooling="token", tokenizer=gpt2_tokenizer)
     ids = torch.tensor([gpt2_tokenizer(long)["input_ids"][:32]])
     np.testing.assert_allclose(acts.values, hooked(gpt2, "transformer.h.1", ids)[0], atol=1e-5)
     short = read(
-        gpt2, [long], "transformer.h.1", unit="token", tokenizer=gpt2_tokenizer, max_length=5
+        gpt2, [long], "transformer.h.1", pooling="token", tokenizer=gpt2_tokenizer, max_length=5
     )
     np.testing.assert_allclose(short.values, acts.values[:5], atol=1e-5)
 

@@ -24,14 +24,14 @@ def read(model: nn.Module, data: Any, layer: Any, **options: Any) -> Any:
     return nw.capture(model, data, layer, progress=False, **{"batch_size": 4} | options)
 
 
-@pytest.mark.parametrize("unit", ["token", "mean"])
+@pytest.mark.parametrize("pooling", ["token", "mean"])
 def test_collectors_find_what_all_rows_say(
-    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, unit: str
+    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, pooling: str
 ) -> None:
     layer = LAYERS[1]
-    acts = read(bert, TEXTS, layer, unit=unit, labels=LABELS, tokenizer=bert_tokenizer)
+    acts = read(bert, TEXTS, layer, pooling=pooling, labels=LABELS, tokenizer=bert_tokenizer)
     collect = [nw.Top(5), nw.Moments(by_label=True), nw.Rows(), nw.Histogram(64)]
-    found = read(bert, TEXTS, layer, unit=unit, labels=LABELS, tokenizer=bert_tokenizer,
+    found = read(bert, TEXTS, layer, pooling=pooling, labels=LABELS, tokenizer=bert_tokenizer,
                  collect=collect, batch_size=7)  # fmt: skip
     top, moments, rows, histogram = found
     assert found.samples == len(TEXTS)
@@ -40,7 +40,7 @@ def test_collectors_find_what_all_rows_say(
     assert top.seen == len(rows) == len(acts)
     np.testing.assert_allclose(rows.values, acts.values, atol=1e-5)
     np.testing.assert_array_equal(rows.labels, acts.labels)
-    if unit == "token":
+    if pooling == "token":
         np.testing.assert_array_equal(rows.samples.item, acts.samples.item)
         np.testing.assert_array_equal(rows.samples.token, acts.samples.token)
     for j in (0, 7):
@@ -79,7 +79,7 @@ def test_several_layers_in_one_pass_are_as_each_alone(
 def test_layers_that_are_changed_in_place_keep_what_they_gave() -> None:
     model = nn.Sequential(nn.Linear(5, 5), nn.ReLU(inplace=True), nn.Linear(5, 2))
     data = RNG.normal(size=(9, 5)).astype("f4")
-    found = read(model, data, ["0", "1"], unit="mean")
+    found = read(model, data, ["0", "1"], pooling="mean")
     with torch.no_grad():
         first = model[0](torch.as_tensor(data)).numpy()
     np.testing.assert_allclose(found["0"].values, first, atol=1e-6)
@@ -121,7 +121,7 @@ def test_collectors_of_ones_own_and_used_twice() -> None:
     with torch.no_grad():
         share = (model[0](torch.as_tensor(data)) > 0).float().mean(0)
     for _ in range(2):
-        (found,) = read(model, data, "0", unit="mean", collect=mine)
+        (found,) = read(model, data, "0", pooling="mean", collect=mine)
         np.testing.assert_allclose(found, share)
     assert mine.seen == 0
 
@@ -179,10 +179,10 @@ def test_a_batch_that_does_not_fit_is_halved(layer: Any) -> None:
     labels = list(range(23))
     if name == "first":
         # Nothing runs after the layer, so it fits.
-        acts = read(model, DATA, layer, unit="mean", batch_size=10, labels=labels)
+        acts = read(model, DATA, layer, pooling="mean", batch_size=10, labels=labels)
     else:
         with pytest.warns(UserWarning, match="out of memory with 10 samples at once.*with 5"):
-            acts = read(model, DATA, layer, unit="mean", batch_size=10, labels=labels)["last"]
+            acts = read(model, DATA, layer, pooling="mean", batch_size=10, labels=labels)["last"]
         assert max(model.sizes) <= 5
     np.testing.assert_allclose(acts.values, expected, atol=1e-6)
     assert acts.labels.tolist() == labels
@@ -191,7 +191,7 @@ def test_a_batch_that_does_not_fit_is_halved(layer: Any) -> None:
 def test_collectors_see_every_row_once_although_batches_are_halved(
     bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"unit": "token", "tokenizer": bert_tokenizer, "labels": LABELS}
+    options = {"pooling": "token", "tokenizer": bert_tokenizer, "labels": LABELS}
     rows = read(bert, TEXTS, LAYERS[1], collect=nw.Rows(), **options)[0]
     forward = BertModel.forward
 
@@ -219,7 +219,7 @@ def test_one_sample_that_does_not_fit_is_said_so() -> None:
         pytest.raises(RuntimeError, match=r"a single sample does not fit .* the device is full"),
         pytest.warns(UserWarning, match="out of memory"),
     ):
-        read(Small(0), DATA, ["first", "last"], unit="mean")
+        read(Small(0), DATA, ["first", "last"], pooling="mean")
 
 
 @pytest.mark.parametrize("collect", [None, nw.Rows()])
@@ -229,16 +229,16 @@ def test_what_came_before_a_bad_batch_is_kept(collect: Any) -> None:
     with pytest.raises(
         nw.CaptureError, match=r"samples 8 to 11 could not be read.*no negative"
     ) as e:
-        read(Small(99), bad, ["last"], unit="mean", collect=collect)
+        read(Small(99), bad, ["last"], pooling="mean", collect=collect)
     assert e.value.samples.tolist() == [8, 9, 10, 11]
     before = e.value.so_far["last"]
     values = before.values if collect is None else before[0].values
-    whole = read(Small(99), DATA[:8], "last", unit="mean")
+    whole = read(Small(99), DATA[:8], "last", pooling="mean")
     assert values.shape == whole.values.shape
     # In the first batch there is nothing to keep, and the error is as it came.
     bad[0, 0] = -1
     with pytest.raises(RuntimeError, match=r"^Small could not run"):
-        read(Small(99), bad, "last", unit="mean")
+        read(Small(99), bad, "last", pooling="mean")
 
 
 def test_data_that_breaks_off() -> None:
@@ -247,7 +247,7 @@ def test_data_that_breaks_off() -> None:
         raise OSError("the disk is gone")
 
     with pytest.raises(nw.CaptureError, match="broke off after 4 samples: the disk") as e:
-        read(Small(99), rows(), "first", unit="mean")
+        read(Small(99), rows(), "first", pooling="mean")
     assert isinstance(e.value.__cause__, OSError)
     assert len(e.value.samples) == 0
     assert len(e.value.so_far) == 4
@@ -258,7 +258,7 @@ def test_the_stop_button_keeps_what_was_read(
 ) -> None:
     options = {"tokenizer": bert_tokenizer, "labels": LABELS}
     whole = read(bert, TEXTS, LAYERS[1], **options)
-    tokens = read(bert, TEXTS, LAYERS[1], unit="token", **options)
+    tokens = read(bert, TEXTS, LAYERS[1], pooling="token", **options)
     forward, calls = BertModel.forward, []
 
     def stopped(self: Any, *arguments: Any, **fields: Any) -> Any:
@@ -283,7 +283,7 @@ def test_the_stop_button_keeps_what_was_read(
     np.testing.assert_array_equal(stream.labels, acts.labels)
     calls.clear()
     with pytest.warns(UserWarning, match="stopped after 12"):
-        part = read(bert, TEXTS, LAYERS[1], unit="token", **options)
+        part = read(bert, TEXTS, LAYERS[1], pooling="token", **options)
     for item, text in enumerate(part.samples.texts):
         mine = part.values[part.samples.item == item]
         other = tokens.values[tokens.samples.item == TEXTS.index(text)]

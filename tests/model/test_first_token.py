@@ -59,20 +59,20 @@ def texts(first: int = 1, rows: int = 30, pad: int = 0) -> dict[str, torch.Tenso
 
 
 @pytest.mark.parametrize("pad", [0, 2])
-@pytest.mark.parametrize("unit", ["mean", "max", "token"])
-def test_sinks_are_left_out_and_said(unit: str, pad: int) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "max", "token"])
+def test_sinks_are_left_out_and_said(pooling: str, pad: int) -> None:
     model, data = Sink(), texts(pad=pad)
     with pytest.warns(UserWarning, match=r"in layer 'embed'.*first=True keeps it") as said:
-        acts = nw.capture(model, [data], "embed", unit, progress=False)
+        acts = nw.capture(model, [data], "embed", pooling, progress=False)
     assert len(said) == 1
     assert not acts.first
     read = data["attention_mask"].bool() & (data["input_ids"] != 1)
     values = model.embed(data["input_ids"]).detach()
-    if unit == "token":
+    if pooling == "token":
         expected = values[read]
         place = read.nonzero()
         np.testing.assert_array_equal(acts.samples.dataset_indices(np.arange(len(acts))), place)
-    elif unit == "max":
+    elif pooling == "max":
         expected = values.masked_fill(~read[..., None], -torch.inf).amax(1)
     else:
         expected = (values * read[..., None]).sum(1) / read.sum(1, keepdim=True)
@@ -191,8 +191,8 @@ def test_the_limit_is_five_times_the_median() -> None:
     assert not has_sink(Batch({}, 6), values)
 
 
-@pytest.mark.parametrize(("unit", "rows"), [("token", 16), ("mean", 1), ("max", 1)])
-def test_a_vision_transformers_cls_is_special(unit: str, rows: int) -> None:
+@pytest.mark.parametrize(("pooling", "rows"), [("token", 16), ("mean", 1), ("max", 1)])
+def test_a_vision_transformers_cls_is_special(pooling: str, rows: int) -> None:
     torch.manual_seed(0)
     config = ViTConfig(
         hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
@@ -200,14 +200,14 @@ def test_a_vision_transformers_cls_is_special(unit: str, rows: int) -> None:
     )  # fmt: skip
     model = ViTModel(config).eval()
     images = np.random.default_rng(0).integers(0, 255, (5, 32, 32, 3), dtype=np.uint8)
-    acts = nw.capture(model, images, LAYER, unit, progress=False)
+    acts = nw.capture(model, images, LAYER, pooling, progress=False)
     assert len(acts) == 5 * rows
     with torch.no_grad():
         pixels = torch.from_numpy(images).movedim(-1, 1).float() / 255
         hidden = model(pixels, output_hidden_states=True).hidden_states[2][:, 1:]
     expected = {
         "token": hidden.reshape(-1, 32), "mean": hidden.mean(1), "max": hidden.amax(1),
-    }[unit]  # fmt: skip
+    }[pooling]  # fmt: skip
     np.testing.assert_allclose(acts.values, expected, rtol=1e-4, atol=1e-5)
     first = nw.capture(model, images, LAYER, "cls", progress=False)
     assert not np.allclose(first.values, hidden[:, 0])

@@ -58,7 +58,7 @@ def by_hand(model: GPT2LMHeadModel, change: Any) -> torch.Tensor:
 def some_ranges(model: nn.Module) -> nw.Ranges:
     data = torch.randint(3, 50, (40, 12), generator=torch.Generator().manual_seed(1))
     labels = np.arange(40) % 2
-    acts = nw.capture(model, data, LAYER, unit="last", labels=labels, progress=False)
+    acts = nw.capture(model, data, LAYER, pooling="last", labels=labels, progress=False)
     return nw.ranges(acts)
 
 
@@ -174,7 +174,7 @@ def test_ablation_and_steering(gpt2: GPT2LMHeadModel) -> None:
     direction = np.random.default_rng(0).normal(size=WIDE)
     v = torch.tensor(direction / np.linalg.norm(direction)).float()
     with nw.ablate(gpt2, LAYER, direction):
-        got = nw.capture(gpt2, IDS, "transformer.h.1", unit="token", progress=False)
+        got = nw.capture(gpt2, IDS, "transformer.h.1", pooling="token", progress=False)
         removed = logits(gpt2)
     np.testing.assert_allclose(got.values @ v.numpy(), 0, atol=1e-5)
     expected = by_hand(gpt2, lambda h: h - (h @ v)[..., None] * v)

@@ -92,22 +92,22 @@ def read(model: nn.Module, data: Any, layer: str, **options: Any) -> Any:
     return nw.capture(model, data, layer, progress=False, **options)
 
 
-@pytest.mark.parametrize("unit", ["last", "mean", "token"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "token"])
 @pytest.mark.parametrize("which", MODELS)
-def test_padding_on_the_left_changes_nothing(which: str, unit: str) -> None:
+def test_padding_on_the_left_changes_nothing(which: str, pooling: str) -> None:
     torch.manual_seed(0)
     make, layer = MODELS[which]
     model = make().train()
-    alone = read(model, [padded([row]) for row in ROWS], layer, unit=unit).values
-    found = read(model, [padded(ROWS)], layer, unit=unit).values
+    alone = read(model, [padded([row]) for row in ROWS], layer, pooling=pooling).values
+    found = read(model, [padded(ROWS)], layer, pooling=pooling).values
     np.testing.assert_allclose(found, alone, atol=1e-5)
     assert model.training
     # Also where only a later batch is padded so, or the mask has to be found.
-    later = read(model, [padded(ROWS[1:2]), padded(ROWS[::2])], layer, unit="last").values
-    np.testing.assert_allclose(later[[1, 0, 2]], read(model, [padded([r]) for r in ROWS], layer,
-                                                      unit="last").values, atol=1e-5)  # fmt: skip
+    later = read(model, [padded(ROWS[1:2]), padded(ROWS[::2])], layer, pooling="last").values
+    one_by_one = read(model, [padded([row]) for row in ROWS], layer, pooling="last").values
+    np.testing.assert_allclose(later[[1, 0, 2]], one_by_one, atol=1e-5)
     if getattr(getattr(model, "config", None), "pad_token_id", None) == 1:
-        bare = read(model, [padded(ROWS)["input_ids"]], layer, unit=unit).values
+        bare = read(model, [padded(ROWS)["input_ids"]], layer, pooling=pooling).values
         np.testing.assert_allclose(bare, alone, atol=1e-5)
 
 
@@ -118,7 +118,7 @@ def test_texts_are_read_again_without_their_padding(gpt2_tokenizer: Any) -> None
     acts = read(model, [batch], "h.1", tokenizer=gpt2_tokenizer)
     direction = RNG.normal(size=16).astype("f4")
     for row, found in enumerate(acts.tokens([0, 1, 2], direction)):
-        expected = read(model, [padded([ROWS[row]])], "h.1", unit="token").values @ direction
+        expected = read(model, [padded([ROWS[row]])], "h.1", pooling="token").values @ direction
         np.testing.assert_allclose(found[-len(expected) :], expected, atol=1e-4)
 
 
@@ -128,8 +128,8 @@ def test_narrow_models_are_told_apart_from_their_rounding(which: str, dtype: tor
     torch.manual_seed(0)
     make, layer = MODELS[which]
     model = make().to(dtype)
-    alone = read(model, [padded([row]) for row in ROWS], layer, unit="last").values
-    found = read(model, [padded(ROWS)], layer, unit="last").values
+    one_by_one = read(model, [padded([row]) for row in ROWS], layer, pooling="last").values
+    found = read(model, [padded(ROWS)], layer, pooling="last").values
     np.testing.assert_allclose(found, alone, atol=0.05)
 
 

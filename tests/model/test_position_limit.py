@@ -57,12 +57,12 @@ def test_the_longest_text_runs_and_one_token_more_is_cut(
     assert positions(model) == most
     layer = next(n for n, part in model.named_modules() if "LayerNorm" in type(part).__name__)
     texts = [" ".join(["cat"] * n) for n in (most - 2, most - 1, 3)]
-    options: dict[str, Any] = {"unit": "token", "tokenizer": bert_tokenizer, "progress": False}
+    options: dict[str, Any] = {"pooling": "token", "tokenizer": bert_tokenizer, "progress": False}
     acts = nw.capture(model, texts, layer, **options)
     assert np.bincount(acts.samples.item).tolist() == [most - 2, most - 2, 3]
     # Token ids of their own length are cut in the same way.
     ids = [[7] * (most + 3), [8] * 5]
-    acts = nw.capture(model, ids, layer, unit="token", progress=False)
+    acts = nw.capture(model, ids, layer, pooling="token", progress=False)
     assert np.bincount(acts.samples.item).tolist() == [most, 5]
 
 

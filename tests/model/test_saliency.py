@@ -53,22 +53,22 @@ def test_on_a_relu_both_are_known(case: dict[str, Any]) -> None:
     assert not model.hidden._forward_hooks
 
 
-@pytest.mark.parametrize("unit", ["last", "cls", "mean"])
-def test_integrated_gradients_are_complete(unit: str) -> None:
+@pytest.mark.parametrize("pooling", ["last", "cls", "mean"])
+def test_integrated_gradients_are_complete(pooling: str) -> None:
     torch.manual_seed(0)
     config = GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=50, n_positions=16, num_labels=3,
                         pad_token_id=0)  # fmt: skip
     model = GPT2ForSequenceClassification(config).eval()
     ids = torch.randint(1, 50, (12, 9)).numpy()
     labels = np.arange(12) % 3
-    acts = nw.capture(model, ids, "transformer.h.0", unit, labels=labels, progress=False)
+    acts = nw.capture(model, ids, "transformer.h.0", pooling, labels=labels, progress=False)
     found = nw.salient(acts, 2, "integrated", model=model, data=ids, batch_size=5)
     mine = torch.as_tensor(ids[labels == 2])
 
     def silenced(_module: Any, _inputs: Any, output: Any) -> Any:
         hidden = output[0] if isinstance(output, tuple) else output
         hidden = hidden.clone()
-        where = {"last": slice(-1, None), "cls": slice(0, 1), "mean": slice(None)}[unit]
+        where = {"last": slice(-1, None), "cls": slice(0, 1), "mean": slice(None)}[pooling]
         hidden[:, where] = 0
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 

@@ -55,7 +55,7 @@ def test_doubles_stay_doubles_and_bools_become_numbers() -> None:
         (np.array([[0, 1], [-np.inf, 2]], np.float16), "sample 1, neuron 0 is infinite"),
         (torch.tensor([[torch.nan]], dtype=torch.bfloat16), "sample 0, neuron 0 is NaN"),
         ([1.0, 2.0], r"values must be samples x neurons, got shape \(2,\)"),
-        (np.zeros((2, 3, 4)), r"shape \(2, 3, 4\).*capture\(..., unit=...\)"),
+        (np.zeros((2, 3, 4)), r"shape \(2, 3, 4\).*capture\(..., pooling=...\)"),
         (3.0, r"shape \(\)"),
         ([], r"shape \(0,\)"),
         (np.zeros((0, 3)), r"values must not be empty, got shape \(0, 3\)"),

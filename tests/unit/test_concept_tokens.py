@@ -26,7 +26,7 @@ def spoken(labels: np.ndarray | None = None) -> Activations:
     values[:, 7] = 5 + 0.1 * rng.random(400)
     samples = Samples(400, texts=[text] * 100, spans=[spans] * 100, item=item, token=token)
     names = () if labels is None else ("news", "sport")
-    return Activations("layer", values, samples, labels, names, unit="token")
+    return Activations("layer", values, samples, labels, names, pooling="token")
 
 
 def test_the_label_of_the_text_is_no_name() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import neuronwidgets as nw
 from neuronwidgets.models.outputs import tensor_of
 from neuronwidgets.models.pooling import pooled
 
@@ -28,20 +29,20 @@ def padded(left: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def naive(
-    values: torch.Tensor, mask: torch.Tensor, content: torch.Tensor, unit: str
+    values: torch.Tensor, mask: torch.Tensor, content: torch.Tensor, pooling: str
 ) -> tuple[np.ndarray, list[tuple[int, int]]]:
     rows, where = [], []
     for i in range(len(values)):
         real = [p for p in range(LENGTH) if mask[i, p]]
         inner = [p for p in real if content[i, p]] or real
         tokens = values[i].double().numpy()
-        if unit == "mean":
+        if pooling == "mean":
             rows.append(sum(tokens[p] for p in inner) / len(inner))
-        elif unit == "max":
+        elif pooling == "max":
             rows.append(np.array([max(tokens[p][d] for p in inner) for d in range(WIDTH)]))
-        elif unit == "last":
+        elif pooling == "last":
             rows.append(tokens[real[-1]])
-        elif unit == "cls":
+        elif pooling == "cls":
             rows.append(tokens[real[0]])
         else:
             rows.extend(tokens[p] for p in inner)
@@ -50,23 +51,23 @@ def naive(
 
 
 @pytest.mark.parametrize("left", [False, True])
-@pytest.mark.parametrize("unit", ["mean", "max", "last", "cls", "token"])
-def test_units_are_the_naive_loops(unit: str, left: bool) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "max", "last", "cls", "token"])
+def test_units_are_the_naive_loops(pooling: str, left: bool) -> None:
     values, mask, content = padded(left)
-    rows, where = pooled(values, unit, mask, content, "fc")
-    expected, places = naive(values, mask, content, unit)
+    rows, where = pooled(values, pooling, mask, content, "fc")
+    expected, places = naive(values, mask, content, pooling)
     np.testing.assert_allclose(rows, expected, atol=1e-6)
-    assert (where is not None) == (unit == "token")
+    assert (where is not None) == (pooling == "token")
     if where is not None:
         assert [tuple(place) for place in where.tolist()] == places
 
 
-@pytest.mark.parametrize("unit", ["mean", "max", "last", "cls", "token"])
-def test_without_a_mask_or_with_one_of_another_length_every_position_counts(unit: str) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "max", "last", "cls", "token"])
+def test_without_a_mask_or_with_one_of_another_length_every_position_counts(pooling: str) -> None:
     values = torch.randn(2, 5, 3)
     other = torch.zeros(2, 9, dtype=torch.bool)
-    rows, _ = pooled(values, unit, None, None, "fc")
-    again, _ = pooled(values, unit, other, other, "fc")
+    rows, _ = pooled(values, pooling, None, None, "fc")
+    again, _ = pooled(values, pooling, other, other, "fc")
     torch.testing.assert_close(rows, again)
     expected = {
         "mean": values.mean(1),
@@ -75,14 +76,14 @@ def test_without_a_mask_or_with_one_of_another_length_every_position_counts(unit
         "cls": values[:, 0],
         "token": values.flatten(0, 1),
     }
-    torch.testing.assert_close(rows, expected[unit])
+    torch.testing.assert_close(rows, expected[pooling])
 
 
-@pytest.mark.parametrize("unit", ["mean", "max", "last", "cls"])
-def test_a_row_of_padding_has_nothing_to_reduce(unit: str) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "max", "last", "cls"])
+def test_a_row_of_padding_has_nothing_to_reduce(pooling: str) -> None:
     mask = torch.tensor([[True, True], [False, False]])
-    with pytest.raises(ValueError, match=f"row 1 of a batch is padding only.*no '{unit}'"):
-        pooled(torch.zeros(2, 2, 3), unit, mask, mask, "fc")
+    with pytest.raises(ValueError, match=f"row 1 of a batch is padding only.*no '{pooling}'"):
+        pooled(torch.zeros(2, 2, 3), pooling, mask, mask, "fc")
 
 
 def test_a_row_of_padding_has_no_tokens() -> None:
@@ -95,13 +96,13 @@ def test_a_row_of_padding_has_no_tokens() -> None:
 
 def test_one_vector_per_sample_is_a_row() -> None:
     values = torch.randn(4, 3)
-    for unit in ("mean", "max"):
-        rows, where = pooled(values, unit, None, None, "fc")
+    for pooling in ("mean", "max"):
+        rows, where = pooled(values, pooling, None, None, "fc")
         assert rows is values
         assert where is None
-    for unit in ("token", "last", "cls"):
-        with pytest.raises(ValueError, match=f"no '{unit}': use unit='mean'"):
-            pooled(values, unit, None, None, "fc")
+    for pooling in ("token", "last", "cls"):
+        with pytest.raises(ValueError, match=f"no '{pooling}': use pooling='mean'"):
+            pooled(values, pooling, None, None, "fc")
 
 
 def test_the_tensor_of_an_output() -> None:
@@ -111,3 +112,14 @@ def test_the_tensor_of_an_output() -> None:
     for output in (None, "text", (None,), {}, 3.0):
         with pytest.raises(ValueError, match=r"layer 'fc' returns a .* without a tensor"):
             tensor_of(output, "fc")
+
+
+def test_the_former_word_works_and_warns() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    with pytest.warns(DeprecationWarning, match="unit= is deprecated.*use pooling="):
+        acts = nw.capture(model, torch.zeros(4, 5, 3), "0", unit="max", progress=False)
+    assert acts.pooling == "max"
+    with pytest.warns(DeprecationWarning, match="use Activations.pooling"):
+        assert acts.unit == "max"
+    with pytest.raises(TypeError, match="pass pooling= only"):
+        nw.capture(model, torch.zeros(4, 5, 3), "0", unit="max", pooling="max")

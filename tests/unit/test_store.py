@@ -71,7 +71,7 @@ def test_images_and_tokens_come_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.samples.spans[7], spans[7])
     np.testing.assert_array_equal(found.labels, made.labels)
     np.testing.assert_array_equal(found.excluded, left)
-    assert found.unit == "token"
+    assert found.pooling == "token"
     # And once more, from what was loaded.
     found.save(tmp_path / "again")
     again = Activations.load(tmp_path / "again")
@@ -330,7 +330,7 @@ def test_only_one_writes_a_folder(tmp_path: Path) -> None:
         Writer(tmp_path, ["fc"], "float32", {})
     Writer(tmp_path, ["fc"], "float32", {}).close()
     # And what it began is free for another.
-    Writer(tmp_path, ["other"], "int8", {"unit": "max"}).close()
+    Writer(tmp_path, ["other"], "int8", {"pooling": "max"}).close()
 
 
 @pytest.mark.parametrize("name", ["..", "a" * 300, "/", "", ".hidden", "con:\\x"])

@@ -172,7 +172,7 @@ def test_a_loaders_own_batch_size_is_kept(bert_tokenizer: PreTrainedTokenizerBas
         ),
         ([{"role": "user", "content": "a"}], ValueError, r"one conversation: pass .*, \[data\]"),
         ([[{"role": "user", "content": "a"}]], ValueError, "the tokenizer has no chat template"),
-        ([(["the", "cat"], ["x", "y"])], ValueError, "a label for each word: unit='token'"),
+        ([(["the", "cat"], ["x", "y"])], ValueError, "a label for each word: pooling='token'"),
         ([None, "the"], TypeError, "data must hold strings, images, .* got a NoneType"),
         (["the", None], TypeError, r"a NoneType among its texts \(None, row 1"),
     ],

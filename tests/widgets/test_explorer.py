@@ -244,7 +244,7 @@ def test_an_error_while_reading_tokens_leaves_the_tree() -> None:
     made = activations()
     texts = Samples(120, texts=["ab"] * 120, spans=[np.array([[0, 2]], np.int32)] * 120)
     explorer = nw.SplitExplorer(
-        nw.Activations("t", made.values, texts, unit="max", tokens=tokens), neuron=0
+        nw.Activations("t", made.values, texts, pooling="max", tokens=tokens), neuron=0
     )
     assert explorer.wait(30)
     assert explorer.status == {
@@ -260,7 +260,7 @@ def test_token_units_are_shaded_from_the_store() -> None:
                       token=np.tile(np.arange(3, dtype=np.int32), 20))  # fmt: skip
     values = np.random.default_rng(0).normal(size=(60, 4)).astype("f4")
     values[2::3, 0] += 9
-    explorer = nw.SplitExplorer(nw.Activations("t", values, samples, unit="token"), neuron=0)
+    explorer = nw.SplitExplorer(nw.Activations("t", values, samples, pooling="token"), neuron=0)
     assert explorer.wait(30)
     _, about = unpack(explorer._evidence)
     assert about["kind"] == "text"
@@ -288,7 +288,7 @@ def test_each_sample_is_in_the_state_once(kind: str) -> None:
     samples = Samples(300, texts=texts, spans=spans)
     if kind == "image":
         samples = Samples(300, images=list(rng.integers(0, 255, (300, 9, 9), "u1")))
-    acts = nw.Activations("x", values, samples, unit="max", tokens=tokens)
+    acts = nw.Activations("x", values, samples, pooling="max", tokens=tokens)
     explorer = nw.SplitExplorer(acts, 0, top=20, refined=True)
     assert explorer.wait(30)
     messages = {name: unpack(getattr(explorer, name)) for name in MESSAGES}
@@ -316,7 +316,7 @@ def test_closing_ends_the_job() -> None:
     made = activations()
     texts = Samples(120, texts=["ab"] * 120, spans=[np.array([[0, 2]], np.int32)] * 120)
     explorer = nw.SplitExplorer(
-        nw.Activations("t", made.values, texts, unit="max", tokens=tokens), neuron=0
+        nw.Activations("t", made.values, texts, pooling="max", tokens=tokens), neuron=0
     )
     explorer._on_split_request({"neuron": 1, "top": 50, "method": "ward"})
     assert begun.wait(20)

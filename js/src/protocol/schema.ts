@@ -451,8 +451,8 @@ export interface RangesMeta {
   why: string[];
   /** What the classes are. */
   what: ClassKind;
-  /** The pooling level of a sample. */
-  unit: string;
+  /** The pooling of a sample; empty if it is not known. */
+  pooling: string;
 }
 
 /** The metadata of `examples`. */

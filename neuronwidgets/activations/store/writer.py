@@ -174,6 +174,10 @@ class Writer:
         # Known only after reading has begun.
         stored.pop(WITHOUT_FIRST, None)
         wanted = dict(about, dtype=self._dtype, layer=layers)
+        for entries in (stored, wanted):
+            # Its name in the file is that of earlier versions.
+            if "unit" in entries:
+                entries["pooling"] = entries.pop("unit")
         if differ := _differences(stored, wanted):
             raise StoreError(
                 f"{self.folder} holds a store of something else: {'; '.join(differ)}. Take "

@@ -189,7 +189,7 @@ def _sample_rows(
     """The layer's row for each sample of a batch: `B x D`."""
     content = content_of(model, batch, values, acts.first)
     # Plain arrays have no pooling. If "mean" is wrong, `_compare` refuses the rows.
-    rows, row_places = pooled(values, acts.unit or "mean", batch.mask, content, acts.layer)
+    rows, row_places = pooled(values, acts.pooling or "mean", batch.mask, content, acts.layer)
     if row_places is None:
         return rows
     length = values.shape[1]

@@ -112,7 +112,7 @@ def _at_scale(
         values = layout.rows(tensor.detach(), batch.size)
         flat = values if values.ndim == 3 else values[:, None]
         content = content_of(source.model, batch, flat, acts.first)
-        read = pooled_positions(acts.unit, batch.mask, content, flat).to(flat.device)[..., None]
+        read = pooled_positions(acts.pooling, batch.mask, content, flat).to(flat.device)[..., None]
         read = read.reshape(*values.shape[:-1], 1)
         leaf = torch.where(read, values * scale, values).requires_grad_()
         kept.append((leaf, torch.where(read, values, 0)))
@@ -150,8 +150,10 @@ def _label_data(acts: Activations, label: int, source: GradientSource) -> tuple[
     assert acts.labels is not None
     samples, rows = acts.samples, np.flatnonzero(acts.labels == label)
     if samples.token is not None:
-        raise ValueError("gradients of single tokens are not supported: capture with unit='mean', "
-                         "'last' or 'cls'.")  # fmt: skip
+        raise ValueError(
+            "gradients of single tokens are not supported: capture with pooling='mean', 'last' or "
+            "'cls'."
+        )
     if source.data is None:
         if samples.kind != "text":
             raise ValueError("pass data=, the data that the activations were captured from.")

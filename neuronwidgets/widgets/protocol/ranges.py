@@ -122,7 +122,7 @@ class RangesMeta(TypedDict):
     scores: Annotated[list[float], "The normal scores of `quantile`, ascending."]
     why: Annotated[list[str], "Why each class has no range; empty where it has one."]
     what: Annotated[ClassKind, "What the classes are."]
-    unit: Annotated[str, "The pooling level of a sample."]
+    pooling: Annotated[str, "The pooling of a sample; empty if it is not known."]
 
 
 class ExamplesMeta(PreviewsMeta):

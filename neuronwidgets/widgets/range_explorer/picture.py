@@ -98,7 +98,7 @@ class Pictures:
                 "scores": SCORES.tolist(),
                 "why": why,
                 "what": self._what,
-                "unit": acts.unit,
+                "pooling": acts.pooling,
             },
         )
 
