@@ -66,22 +66,22 @@ describe("how far it is", () => {
 
 describe("traits that wait", () => {
   it("take what the view sets, and the rest with update", () => {
-    const model = new Fake({ a: 1, b: 1, _serial: 3 });
+    const model = new Fake({ a: 1, b: 1, _version: 3 });
     let waiting = false;
     type Traits = { a: number; b: number };
     const trait = traitsOf<Traits>(model, new AbortController().signal, () => waiting);
     const [a, b] = [trait("a"), trait("b")];
     waiting = true;
-    model.kernel({ b: 2, _serial: 4 });
+    model.kernel({ b: 2, _version: 4 });
     a.set(5);
     expect([a.value, b.value]).toEqual([5, 1]);
     // Set for what is on the screen, which the kernel has left behind.
-    expect(model.saved.at(-1)).toEqual({ a: 5, _seen: 3 });
+    expect(model.saved.at(-1)).toEqual({ a: 5, _view_version: 3 });
     waiting = false;
     trait.update();
     expect([a.value, b.value]).toEqual([5, 2]);
     a.set(6);
-    expect(model.saved.at(-1)).toEqual({ a: 6, _seen: 4 });
+    expect(model.saved.at(-1)).toEqual({ a: 6, _view_version: 4 });
   });
 });
 
@@ -107,11 +107,11 @@ describe("a hand on the line", () => {
       _evidence: null,
       _refinement: null,
       _held: false,
-      _serial: 1,
+      _version: 1,
     });
     return { model, state: createState(model, new AbortController().signal) };
   };
-  const anew = () => ({ _tree: bytes("text-tree"), threshold: 7, _serial: 2 });
+  const anew = () => ({ _tree: bytes("text-tree"), threshold: 7, _version: 2 });
   beforeEach(() => Object.assign(globalThis, { window: new EventTarget() }));
   afterEach(() => Reflect.deleteProperty(globalThis, "window"));
 

@@ -51,3 +51,17 @@ def renamed_keyword(former: str, now: str) -> Callable[[Callable[P, R]], Callabl
         return call
 
     return decorate
+
+
+def former_attribute(kind: str, former: str, now: str) -> Any:
+    """A property that reads and sets a renamed attribute, with the warning of `renamed`."""
+
+    def read(self: Any) -> Any:
+        renamed(f"{kind}.{former}", f"{kind}.{now}")
+        return getattr(self, now)
+
+    def write(self: Any, value: Any) -> None:
+        renamed(f"{kind}.{former}", f"{kind}.{now}")
+        setattr(self, now, value)
+
+    return property(read, write)

@@ -57,7 +57,7 @@ def notebook(opened: Any) -> Any:
     opened.run_anew("explorer", (0, 1))
     opened.python(
         "explorer.neuron = 3; explorer.neuron = 2; explorer.label = 'sandal'; explorer.tau = 2;"
-        "explorer.rule = 'gaussian'; explorer.top = 0.3; explorer.alone = False"
+        "explorer.rule = 'gaussian'; explorer.top = 0.3; explorer.this_neuron_only = False"
     )
     expect(opened.frame().locator(".nw-number")).to_have_value("2.00")
     return opened
@@ -152,8 +152,8 @@ def test_another_label_rule_and_mask(notebook: Any, shots: Path) -> None:
     frame.get_by_text("discriminative", exact=True).click()
     notebook.follows("explorer.rule", "discriminative")
     expect(frame.locator(".nw-said-line")).to_contain_text("× as dense as the others")
-    frame.get_by_label("mask: the neurons that it edits").select_option("alone")
-    notebook.follows("explorer.alone", "True")
+    frame.get_by_label("mask: the neurons that it edits").select_option("this_neuron_only")
+    notebook.follows("explorer.this_neuron_only", "True")
     rest(notebook)
     notebook.follows("explorer.edit.neurons.tolist()", "[2]")
     frame.screenshot(path=shots / "ranges-discriminative.png")

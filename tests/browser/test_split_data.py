@@ -32,14 +32,14 @@ SAID = """
 def said():
     c = explorer.calibration
     hits = c.true[c.matched >= c.threshold]
-    lost = [names[i] for i in np.delete(explorer.driving, hits)]
-    verb = "features that drive" if len(explorer.driving) > 1 else "feature that drives"
-    text = f"{len(hits)} of {len(explorer.driving)} {verb} this neuron recovered"
+    lost = [names[i] for i in np.delete(explorer.driving_features, hits)]
+    verb = "features that drive" if len(explorer.driving_features) > 1 else "feature that drives"
+    text = f"{len(hits)} of {len(explorer.driving_features)} {verb} this neuron recovered"
     text += " (cosine of at least 0.9)"
     more = [f"median matched cosine {np.median(c.matched):.2f}"]
     more += ["missed: " + ", ".join(lost)] if lost else []
     near = [(row.argmax(), np.floor(row.max() * 100 + 1e-6) / 100) for row in c.cosines]
-    cards = [f"{names[explorer.driving[i]]} · cosine {cosine:.2f}" for i, cosine in near]
+    cards = [f"{names[explorer.driving_features[i]]} · cosine {cosine:.2f}" for i, cosine in near]
     return [text, " · ".join(more), *cards]
 """
 TEXT = """
@@ -77,7 +77,7 @@ def opened(lab: Any) -> Iterator[Any]:
 
 
 def test_known_features_are_counted_during_the_drag(opened: Any, shots: Path) -> None:
-    notebook, page, frame = opened, opened.page, opened.alone(0)
+    notebook, page, frame = opened, opened.page, opened.this_neuron_only(0)
     notebook.python(SAID)
 
     def shown() -> list[str]:
@@ -131,7 +131,7 @@ def test_known_features_are_counted_during_the_drag(opened: Any, shots: Path) ->
 
 
 def test_text_progress_and_cancel(opened: Any, shots: Path) -> None:
-    notebook, frame = opened, opened.alone(1)
+    notebook, frame = opened, opened.this_neuron_only(1)
     expect(frame.locator(".nw-peak").first).to_have_text(re.compile("^(dog|castle)$"))
     expect(frame.locator(".nw-text").first).to_contain_text("🙂 <i>x</i>")
     apart = frame.locator(".nw-terms").all_inner_texts
@@ -158,7 +158,7 @@ def test_text_progress_and_cancel(opened: Any, shots: Path) -> None:
 
 
 def test_drag_with_20000_leaves(opened: Any, shots: Path) -> None:
-    notebook, frame = opened, opened.alone(2)
+    notebook, frame = opened, opened.this_neuron_only(2)
     frame.screenshot(path=shots / "big.png")
     places = [(i + 1) / 100 for i in range(100)]
     counts = notebook.dragged(places, lambda: notebook.cards().count())

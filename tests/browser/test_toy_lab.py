@@ -74,9 +74,9 @@ def test_train_and_read_the_result(notebook: Any, shots: Path) -> None:
     # Training here is training anywhere.
     same = "(lab.runs[1].W1[-1] == nw.toy.train(first[1]).W1[-1]).all()"
     assert notebook.python(f"print({same})") == "True"
-    before = notebook.python("print(lab._serial)")
+    before = notebook.python("print(lab._version)")
     press(notebook, "run again")
-    notebook.follows(f"lab._serial > {before}", "True")
+    notebook.follows(f"lab._version > {before}", "True")
     expect(progress(notebook)).to_have_text("step 300 of 300")
 
 
@@ -196,7 +196,9 @@ def test_choose_and_split_a_neuron(notebook: Any, shots: Path) -> None:
     assert 0 <= int(row) < 24
     box = heat.bounding_box()
     notebook.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8)
-    notebook.follows("lab.which, lab.neuron is not None, lab.feature is not None", "0 True True")
+    notebook.follows(
+        "lab.run_index, lab.neuron is not None, lab.feature is not None", "0 True True"
+    )
     j, i = notebook.python("print(lab.neuron, lab.feature)").split()
     expect(frame).to_contain_text(f"Drivers of neuron {j} of A")
     expect(frame).to_contain_text(f"Responses to feature {i}")
@@ -205,7 +207,7 @@ def test_choose_and_split_a_neuron(notebook: Any, shots: Path) -> None:
         f"feature {best}"
     )
     # Choose one that is sure to be active, and split it.
-    notebook.python("lab.which = 1; lab.neuron = int(lab.runs[1].A.max(axis=1).argmax())")
+    notebook.python("lab.run_index = 1; lab.neuron = int(lab.runs[1].A.max(axis=1).argmax())")
     expect(frame).to_contain_text(re.compile(r"Drivers of neuron \d+ of B"))
     press(notebook, "split this neuron")
     inner = frame.locator(".nw-split-explorer")
@@ -213,7 +215,9 @@ def test_choose_and_split_a_neuron(notebook: Any, shots: Path) -> None:
     neuron = notebook.python("print(lab.neuron)")
     expect(frame).to_contain_text(f"Neuron {neuron} of B after 300 steps")
     expect(inner).to_contain_text("recovered")
-    notebook.follows("lab.explorer.neuron == lab.neuron and len(lab.explorer.driving) > 0", "True")
+    notebook.follows(
+        "lab.explorer.neuron == lab.neuron and len(lab.explorer.driving_features) > 0", "True"
+    )
     # The explorer inside is as live as one in a cell.
     inner.locator(".nw-slider input[type=range]").fill("1")
     notebook.follows("len(lab.explorer.concepts)", "1")

@@ -128,7 +128,7 @@ def test_narrow_models_are_told_apart_from_their_rounding(which: str, dtype: tor
     torch.manual_seed(0)
     make, layer = MODELS[which]
     model = make().to(dtype)
-    one_by_one = read(model, [padded([row]) for row in ROWS], layer, pooling="last").values
+    alone = read(model, [padded([row]) for row in ROWS], layer, pooling="last").values
     found = read(model, [padded(ROWS)], layer, pooling="last").values
     np.testing.assert_allclose(found, alone, atol=0.05)
 

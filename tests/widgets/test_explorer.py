@@ -379,12 +379,12 @@ def test_an_observer_sees_all_of_a_new_split(explorer: Any) -> None:
 
 
 def test_what_a_view_set_for_another_tree_is_dropped(explorer: Any) -> None:
-    old = explorer._serial
+    old = explorer._version
     explorer.neuron = 5
     threshold = explorer.threshold
-    explorer.set_state({"threshold": 99.0, "names": {"3": "late"}, "_seen": old})
+    explorer.set_state({"threshold": 99.0, "names": {"3": "late"}, "_view_version": old})
     assert (explorer.threshold, explorer.names) == (threshold, {})
-    explorer.set_state({"threshold": 1.5, "_seen": explorer._serial})
+    explorer.set_state({"threshold": 1.5, "_view_version": explorer._version})
     assert explorer.threshold == 1.5
     explorer.set_state({"threshold": 1.25})
     assert explorer.threshold == 1.25

@@ -91,11 +91,11 @@ def test_cards_of_small_data_are_full_when_a_call_returns() -> None:
 
 def test_switching_it_changes_the_reading_alone(explorer: Any) -> None:
     assert explorer.by == "cosine"
-    before = (explorer._tree, explorer._evidence, explorer.threshold, explorer._serial)
+    before = (explorer._tree, explorer._evidence, explorer.threshold, explorer._version)
     first = explorer.concepts.retrieve(by=explorer.by)
     explorer.by = "dot"
     assert explorer.wait(30)
-    assert (explorer._tree, explorer._evidence, explorer.threshold, explorer._serial) == before
+    assert (explorer._tree, explorer._evidence, explorer.threshold, explorer._version) == before
     second = explorer.concepts.retrieve(by=explorer.by)
     assert second.tolist() != first.tolist()
     assert second.tolist() == explorer.concepts.retrieve(by="dot").tolist()

@@ -89,22 +89,22 @@ def test_the_shown_runs_are_those_of_the_checkpoint() -> None:
 
 def test_a_choice_that_other_runs_lack_is_dropped() -> None:
     session, recorded = opened()
-    session.choose(which=1, neuron=23, feature=19)
+    session.choose(run_index=1, neuron=23, feature=19)
     recorded.put(session.show(session.with_knobs(1, {"neurons": 10})))
     traits = recorded.traits
-    assert (traits["which"], traits["neuron"], traits["feature"]) == (1, None, 19)
+    assert (traits["run_index"], traits["neuron"], traits["feature"]) == (1, None, 19)
     session.choose(neuron=3)
     only = session.compared(False)
     assert only is not None
     recorded.put(session.show(only))
-    assert (traits["which"], traits["neuron"], session.version) == (0, None, 3)
+    assert (traits["run_index"], traits["neuron"], session.version) == (0, None, 3)
     other = session.compared(True)
     assert other is not None
     recorded.put(session.show(other))
     assert session.compared(True) is None
     assert [about["preset"] for about in session.described] == ["zero bias", "negative bias"]
-    session.choose(which=1, neuron=23)
-    assert session.choose(which=0, neuron=24) == {"neuron": None}
+    session.choose(run_index=1, neuron=23)
+    assert session.choose(run_index=0, neuron=24) == {"neuron": None}
 
 
 def test_presets_and_knobs() -> None:
@@ -122,10 +122,10 @@ def test_presets_and_knobs() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     session, _ = opened()
-    assert [session.which_of(run) for run in (None, "B", 1, "A")] == [0, 1, 1, 0]
+    assert [session.run_index_of(run) for run in (None, "B", 1, "A")] == [0, 1, 1, 0]
     cases: list[tuple[Any, str]] = [
-        (lambda: session.which_of("C"), "there is A and B"),
-        (lambda: session.check_which(2), "2 runs"),
+        (lambda: session.run_index_of("C"), "there is A and B"),
+        (lambda: session.check_run_index(2), "2 runs"),
         (lambda: session.check_neuron(0, None), "no neuron is chosen"),
         (lambda: session.check_neuron(0, 24), "0 to 23"),
         (lambda: session.check_neuron(0, 1.5), "an integer"),

@@ -230,27 +230,27 @@ def test_without_a_neuron_the_first_choice_stays(model: Any, running: Any) -> No
 
 def test_nothing_is_made_anew_under_a_hand(model: Any, running: Any) -> None:
     explorer = opened(model, running)
-    explorer.set_state({"_held": True, "_seen": explorer._serial})
+    explorer.set_state({"_held": True, "_view_version": explorer._version})
     tree = explorer._tree
     model.allow(5)
     until(lambda: explorer.reading["samples"] == 200)
     until(lambda: not explorer._jobs.running)
     assert explorer._tree is tree
     assert len(explorer.acts) == 100
-    explorer.set_state({"_held": False, "_seen": explorer._serial})
+    explorer.set_state({"_held": False, "_view_version": explorer._version})
     until(lambda: len(explorer.acts) == 200)
 
 
 def test_what_a_view_set_for_the_tree_before_is_carried_over(model: Any, running: Any) -> None:
     explorer = opened(model, running)
-    seen, node = explorer._serial, int(explorer.concepts.nodes[0])
+    seen, node = explorer._version, int(explorer.concepts.nodes[0])
     grow(model, running, explorer, 2)
-    explorer.set_state({"threshold": 4.0, "names": {str(node): "late"}, "_seen": seen})
+    explorer.set_state({"threshold": 4.0, "names": {str(node): "late"}, "_view_version": seen})
     assert explorer.threshold == 4.0
     assert list(explorer.names.values()) == ["late"]
     explorer.neuron = 3
     threshold = explorer.threshold
-    explorer.set_state({"threshold": 9.0, "names": {str(node): "later"}, "_seen": seen})
+    explorer.set_state({"threshold": 9.0, "names": {str(node): "later"}, "_view_version": seen})
     assert explorer.threshold == threshold
     assert explorer.names == {}
 

@@ -91,9 +91,9 @@ def test_opens_with_the_first_samples_and_grows(model: Any, running: Any) -> Non
     assert len(explorer.acts) == 40
     assert explorer.reading["state"] == "running"
     assert explorer.reading["total"] == 400
-    version, first = explorer._serial, explorer.interval
+    version, first = explorer._version, explorer.interval
     grow(model, running, explorer, 6)
-    assert explorer._serial == version + 1
+    assert explorer._version == version + 1
     assert (explorer.neuron, explorer._session.label_name) == (2, "b")
     assert not np.array_equal(explorer.interval, first)
     np.testing.assert_array_equal(
@@ -128,12 +128,12 @@ def test_what_a_user_chose_stays(model: Any, running: Any) -> None:
     explorer.tau, explorer.rule, explorer.top = 1.0, "discriminative", 0.5
     explorer.edges = [None, 0.5, 1.0, 2.0]
     explorer.selection = [3, 7]
-    explorer.alone = True
+    explorer.this_neuron_only = True
     grow(model, running, explorer, 4)
     assert (explorer.tau, explorer.rule, explorer.top) == (1.0, "discriminative", 0.5)
     assert explorer.edges == [None, 0.5, 1.0, 2.0]
     assert explorer.selection == [3, 7]
-    assert explorer.alone
+    assert explorer.this_neuron_only
     explorer.neuron = 5
     finish(model, running, explorer)
     assert (explorer.neuron, explorer._session.label_name) == (5, "b")
@@ -144,16 +144,16 @@ def test_a_label_keeps_its_name_when_others_come_before_it(model: Any) -> None:
     running = start(model, labels=["b", "c"] * 50 + ["a", "b"] * 150)
     explorer = opened(model, running, 5)
     assert explorer._session.classes.label_names == ("b", "c")
-    seen = explorer._serial
+    seen = explorer._version
     assert explorer.label == 0
     grow(model, running, explorer, 4)
     names = explorer._session.classes.label_names
     assert sorted(names) == NAMES
     assert explorer.label == names.index("b")
     # A view that has not yet seen the newer picture calls "c" 1.
-    explorer.set_state({"label": 1, "_seen": seen})
+    explorer.set_state({"label": 1, "_view_version": seen})
     assert explorer._session.label_name == "c"
-    explorer.set_state({"label": names.index("a"), "_seen": explorer._serial})
+    explorer.set_state({"label": names.index("a"), "_view_version": explorer._version})
     assert explorer._session.label_name == "a"
     finish(model, running, explorer)
     assert explorer._session.label_name == "a"
@@ -171,27 +171,27 @@ def test_it_waits_for_the_label_that_is_asked_for(model: Any) -> None:
 
 def test_nothing_is_rebuilt_under_a_hand(model: Any, running: Any) -> None:
     explorer = opened(model, running)
-    explorer.set_state({"_held": True, "_seen": explorer._serial})
+    explorer.set_state({"_held": True, "_view_version": explorer._version})
     picture = explorer._picture
     model.allow(5)
     until(lambda: explorer.reading["samples"] == 200)
     until(lambda: not explorer._jobs.running)
     assert explorer._picture is picture
-    explorer.set_state({"_held": False, "_seen": explorer._serial})
+    explorer.set_state({"_held": False, "_view_version": explorer._version})
     until(lambda: len(explorer.acts) == 200)
 
 
 def test_a_range_drawn_on_the_picture_before_is_carried_over(model: Any, running: Any) -> None:
     explorer = opened(model, running)
-    seen = explorer._serial
+    seen = explorer._version
     grow(model, running, explorer, 2)
-    explorer.set_state({"edges": [0.0, 1.0], "selection": [2], "_seen": seen})
+    explorer.set_state({"edges": [0.0, 1.0], "selection": [2], "_view_version": seen})
     assert (explorer.edges, explorer.selection) == ([0.0, 1.0], [])
     explorer.tau = 1.0
-    explorer.set_state({"edges": [0.0, 2.0], "_seen": seen})
+    explorer.set_state({"edges": [0.0, 2.0], "_view_version": seen})
     assert explorer.edges == []
     explorer.neuron = 3
-    explorer.set_state({"edges": [0.0, 3.0], "_seen": explorer._serial - 1})
+    explorer.set_state({"edges": [0.0, 3.0], "_view_version": explorer._version - 1})
     assert explorer.edges == []
 
 
@@ -229,7 +229,7 @@ def test_masks_are_measured_when_the_capture_has_ended(model: Any, running: Any)
     explorer.tau = 1.0
     assert explorer.wait(SOON)
     assert explorer.measure == {}
-    assert explorer.can["measure"]
+    assert explorer.capabilities["measure"]
     finish(model, running, explorer)
     other = nw.RangeExplorer(running.result(), 2, "b", 1.0, **options)
     assert other.wait(SOON)

@@ -70,7 +70,7 @@ def test_opens_where_a_label_stands_apart() -> None:
     made = nw.RangeExplorer(acts)
     assert made.neuron == 13
     assert made._session.label_name == "far"
-    assert made.can == {"measure": False, "perplexity": False, "complete": False}
+    assert made.capabilities == {"measure": False, "perplexity": False, "complete": False}
     assert made.status["state"] == "idle"
     assert made.measure == {}
 
@@ -131,7 +131,7 @@ def test_a_range_drawn_by_hand(explorer: Any, case: dict[str, Any]) -> None:
     expected = explorer.ranges.intervals("boot", 2.0)[edit.neurons[other], 0]
     np.testing.assert_allclose(edit.low[other, 0], expected[:, 0])
     assert explorer.wait(30)
-    explorer.alone = True
+    explorer.this_neuron_only = True
     assert explorer.edit.neurons.tolist() == [3]
     with explorer.mask(), torch.no_grad():
         inside = case["model"].below(torch.from_numpy(case["data"]))[:, 3]
@@ -175,13 +175,13 @@ def test_concepts_of_a_split_have_ranges(case: dict[str, Any]) -> None:
 
 
 def test_a_late_drag_is_dropped(explorer: Any) -> None:
-    explorer.set_state({"edges": [0.0, 1.0], "_seen": explorer._serial})
+    explorer.set_state({"edges": [0.0, 1.0], "_view_version": explorer._version})
     assert explorer.edges == [0.0, 1.0]
-    old = explorer._serial
+    old = explorer._version
     explorer.neuron = 4
-    explorer.set_state({"edges": [7.0, 9.0], "_seen": old})
+    explorer.set_state({"edges": [7.0, 9.0], "_view_version": old})
     assert explorer.edges == []
-    explorer.set_state({"label": 2, "tau": 1.5, "edges": [], "_seen": explorer._serial})
+    explorer.set_state({"label": 2, "tau": 1.5, "edges": [], "_view_version": explorer._version})
     assert (explorer.label, explorer.tau) == (2, 1.5)
 
 
@@ -345,11 +345,13 @@ def test_bad_input(case: dict[str, Any]) -> None:
 
 def test_a_label_with_one_sample_is_shown_without_a_range() -> None:
     values = np.random.default_rng(0).normal(size=(21, 4))
-    acts = nw.Activations.from_arrays(values, labels=["a", "b"] * 10 + ["alone"])
+    acts = nw.Activations.from_arrays(values, labels=["a", "b"] * 10 + ["this_neuron_only"])
     made = nw.RangeExplorer(acts, 1)
     _, about = unpack(made._picture)
-    assert about["why"][about["labels"].index("alone")].startswith("It has a single sample")
-    made.label = "alone"
+    assert about["why"][about["labels"].index("this_neuron_only")].startswith(
+        "It has a single sample"
+    )
+    made.label = "this_neuron_only"
     assert made.status["state"] == "idle"
     with pytest.raises(ValueError, match="single sample"):
         made.interval  # noqa: B018
@@ -452,3 +454,11 @@ def test_a_page_of_its_own(explorer: Any, tmp_path: Any) -> None:
     state = json.loads(re.findall(r'id="state">(.*?)</script>', text, re.S)[0])
     assert base64.b64decode(state["_picture"][1]) == explorer._picture
     assert "cdn" not in text
+
+
+def test_former_names_of_traits_work_and_warn(explorer: Any) -> None:
+    with pytest.warns(DeprecationWarning, match="use RangeExplorer.this_neuron_only"):
+        explorer.alone = True
+    assert explorer.this_neuron_only
+    with pytest.warns(DeprecationWarning, match="use RangeExplorer.capabilities"):
+        assert explorer.can == explorer.capabilities

@@ -95,7 +95,7 @@ def test_a_picture_is_a_set_of_traits() -> None:
     traits = recorded.traits
     assert (traits["neuron"], traits["label"], session.label_name) == (1, 1, "boot")
     assert (traits["edges"], traits["selection"]) == ([], [])
-    assert traits["_serial"] == session.version == 1
+    assert traits["_version"] == session.version == 1
     assert unpack(traits["_picture"])[1]["labels"] == NAMES
     expected = nw.ranges(session.acts).interval(1, "boot", 2.0)
     assert session.interval[0].tolist() == pytest.approx(expected)
@@ -122,7 +122,7 @@ def test_a_drawn_range_ends_with_its_label_and_its_width() -> None:
         assert (session.edges, session.version) == ([], version)
     session.choose("edges", [0.0, 1.0], by_view=True)
     # Python's change makes a drag that is under way meaningless.
-    assert session.choose("tau", 2.0, by_view=False) == {"edges": [], "_serial": 2}
+    assert session.choose("tau", 2.0, by_view=False) == {"edges": [], "_version": 2}
     assert session.late(1, {"edges": [0.0, 1.0]}) == {}
     assert session.choose("top", 0.5, by_view=False) == {}
     assert session.late(2, {"edges": [0.0, 1.0], "selection": [1]}) == {"edges": [0.0, 1.0]}
@@ -159,7 +159,7 @@ def test_newer_activations_keep_what_the_user_chose() -> None:
     assert len(session.acts) == 150
     assert (traits["label"], session.label_name) == (1, "boot")
     assert (traits["edges"], traits["selection"]) == ([0.0, 1.0], [3, 7])
-    assert traits["_serial"] == version + 1
+    assert traits["_version"] == version + 1
     assert session.late(version, {"edges": [0.0, 2.0]}) == {"edges": [0.0, 2.0]}
     # What a view calls 1 depends on the picture that it saw.
     assert session.label_since(version, 1) == 2

@@ -79,7 +79,7 @@ def test_a_picture_is_a_set_of_traits() -> None:
     assert (traits["neuron"], traits["top"], traits["method"]) == (0, 60, "ward")
     assert traits["metric"] == "cosine"
     assert traits["threshold"] == session.threshold == session.split.suggested
-    assert traits["_serial"] == session.version == 1
+    assert traits["_version"] == session.version == 1
     tree, about = unpack(traits["_tree"])
     assert tree["row"].tolist() == session.split.index.tolist()
     assert about["name"] == "neuron 0"
@@ -225,7 +225,7 @@ def test_newer_activations_keep_what_the_user_chose() -> None:
     assert len(session.acts) == 240
     traits = recorded.traits
     assert (traits["threshold"], traits["selection"]) == (1.0, [3, 7])
-    assert traits["_serial"] == session.version == version + 1
+    assert traits["_version"] == session.version == version + 1
     assert "mine" in session.concepts.names
     assert set(session.concepts.nodes.tolist()) <= set(
         unpack(traits["_evidence"])[0]["node"].tolist()

@@ -333,18 +333,18 @@ def test_pausing_is_at_once(lab: Any) -> None:
 
 
 def test_what_a_view_set_for_what_was_there_before_is_dropped(lab: Any) -> None:
-    seen = lab._serial
-    lab.set_state({"which": 1, "neuron": 23, "_seen": seen})
-    assert (lab.which, lab.neuron) == (1, 23)
+    seen = lab._version
+    lab.set_state({"run_index": 1, "neuron": 23, "_view_version": seen})
+    assert (lab.run_index, lab.neuron) == (1, 23)
     ask(lab, type="compare.request", on=False)
-    lab.set_state({"which": 1, "neuron": 3, "checkpoint": 64, "_seen": seen})
-    assert (lab.which, lab.neuron, lab.checkpoint) == (0, None, None)
+    lab.set_state({"run_index": 1, "neuron": 3, "checkpoint": 64, "_view_version": seen})
+    assert (lab.run_index, lab.neuron, lab.checkpoint) == (0, None, None)
     lab.neuron = 5
     assert lab.neuron == 5
     wide = replace(lab.configs[0], neurons=100)
     lab.configs = [lab.configs[0], wide]
-    lab.which, lab.neuron = 1, 90
-    lab.which = 0
+    lab.run_index, lab.neuron = 1, 90
+    lab.run_index = 0
     assert lab.neuron is None
 
 
@@ -390,12 +390,12 @@ def test_wrong_messages_are_answered_in_words(lab: Any) -> None:
 
 
 def test_one_run_or_two(lab: Any) -> None:
-    lab.which, lab.neuron, lab.feature = 1, 3, 7
+    lab.run_index, lab.neuron, lab.feature = 1, 3, 7
     trained(lab)
     before = lab.runs[0]
     ask(lab, type="compare.request", on=False)
     assert len(lab.runs) == len(lab.configs) == len(lab._configs) == 1
-    assert (lab.which, lab.neuron, lab.feature) == (0, None, 7)
+    assert (lab.run_index, lab.neuron, lab.feature) == (0, None, 7)
     same(lab.runs[0], before)
     ask(lab, type="compare.request", on=True)
     assert [about["preset"] for about in lab._configs] == ["zero bias", "negative bias"]
@@ -516,7 +516,7 @@ def test_a_neuron_opens_in_split_explorer(lab: Any) -> None:
     neuron = int(np.nanargmax(measures.share(run.A) < 0.5))
     made = lab.split(neuron)
     assert lab.explorer is made
-    assert (lab.which, lab.neuron) == (0, neuron)
+    assert (lab.run_index, lab.neuron) == (0, neuron)
     assert lab._split_of == f"Neuron {neuron} of A after 300 steps"
     assert made.neuron == neuron
     v, _ = run.sample(len(made.acts))
@@ -526,7 +526,7 @@ def test_a_neuron_opens_in_split_explorer(lab: Any) -> None:
     assert made.acts.samples.texts[int(strongest)].startswith("feature")
     # At a checkpoint, and as a view asks for it.
     lab.checkpoint = 256
-    lab.which, lab.neuron = 1, int(np.argmax(lab.shown[1].A.max(axis=1)))
+    lab.run_index, lab.neuron = 1, int(np.argmax(lab.shown[1].A.max(axis=1)))
     ask(lab, type="explorer.open")
     assert lab.wait(WAIT)
     assert lab.explorer is not made
@@ -559,7 +559,7 @@ def test_choices_are_checked(lab: Any) -> None:
     with pytest.raises(t.TraitError, match="0 to 19"):
         lab.feature = 20
     with pytest.raises(t.TraitError, match="2 runs"):
-        lab.which = 2
+        lab.run_index = 2
     with pytest.raises(t.TraitError):
         lab.neuron = "x"
 

@@ -37,7 +37,7 @@ def explorer() -> Any:
 
 
 def test_calibration_is_that_of_the_features_that_drive_the_neuron(explorer: Any) -> None:
-    assert explorer.driving.tolist() == [0, 1, 2, 3]
+    assert explorer.driving_features.tolist() == [0, 1, 2, 3]
     recovered = []
     for threshold in np.linspace(0, explorer.split.tree.top, 15):
         explorer.threshold = threshold
@@ -76,19 +76,22 @@ def test_refined(explorer: Any) -> None:
 def test_other_neurons_directions_and_tops(explorer: Any) -> None:
     explorer.neuron = 5
     along = TRUE[:, 5]
-    assert explorer.driving.tolist() == np.flatnonzero(along >= along.max() / 10).tolist()
-    assert explorer.calibration.cosines.shape == (len(explorer.concepts), len(explorer.driving))
+    assert explorer.driving_features.tolist() == np.flatnonzero(along >= along.max() / 10).tolist()
+    assert explorer.calibration.cosines.shape == (
+        len(explorer.concepts),
+        len(explorer.driving_features),
+    )
     names = unpack(explorer._tree)[1]["truth"]["names"]
-    assert names == [f"feature {i}" for i in explorer.driving]
+    assert names == [f"feature {i}" for i in explorer.driving_features]
     explorer._on_view_message(
         explorer, {"type": "split.request", "neuron": 0, "top": 50, "method": "average"}, []
     )
     assert explorer.wait(30)
-    assert explorer.driving.tolist() == [0, 1, 2, 3]
+    assert explorer.driving_features.tolist() == [0, 1, 2, 3]
     assert unpack(explorer._tree)[0]["truth"].shape[1] == 4
     # Nothing lies this way.
     away = nw.SplitExplorer(activations(), neuron=-TRUE.sum(axis=0), truth=TRUE)
-    assert away.driving.tolist() == []
+    assert away.driving_features.tolist() == []
     assert len(away.calibration.matched) == 0
     assert unpack(away._tree)[0]["truth"].shape[1] == 0
 
@@ -105,7 +108,7 @@ def test_without_truth_there_is_nothing_of_it() -> None:
     plain = nw.SplitExplorer(activations(), neuron=0, refined=True)
     assert plain.wait(30)
     assert plain.calibration is None
-    assert plain.driving is None
+    assert plain.driving_features is None
     for message in (plain._tree, plain._evidence, plain._refinement):
         assert b"truth" not in message
 
@@ -151,7 +154,7 @@ def test_a_run_is_its_own_truth() -> None:
     neuron = int(run.A.max(axis=1).argmax())
     made = nw.SplitExplorer(acts, neuron, truth=run)
     drivers = np.flatnonzero(run.A[neuron] >= run.A[neuron].max() / 10)
-    assert made.driving.tolist() == drivers.tolist()
+    assert made.driving_features.tolist() == drivers.tolist()
     want = toy.calibrate(made.concepts.vectors, run.directions[drivers])
     np.testing.assert_allclose(made.calibration.matched, want.matched, atol=1e-6)
     with pytest.raises(ValueError, match="24 dimensions and the layer 16"):
@@ -166,7 +169,7 @@ def test_features_with_a_sign_have_two_directions() -> None:
     neuron = int(both[:, 16:].max(axis=1).argmax())
     made = nw.SplitExplorer(acts, neuron, truth=run, truth_names=list("abcdefghijklmnop"))
     drivers = np.flatnonzero(both[neuron] >= both[neuron].max() / 10)
-    assert made.driving.tolist() == drivers.tolist()
+    assert made.driving_features.tolist() == drivers.tolist()
     said = unpack(made._tree)[1]["truth"]["names"]
     assert said == ["abcdefghijklmnop"[i % 16] + (", negative" if i >= 16 else "") for i in drivers]
 

@@ -40,8 +40,8 @@ export function traitsOf<Traits>(
 ) {
   const bound = new Map<string, Signal<unknown>>();
   const free = new Set<string>();
-  const serial = signal(model.get("_serial"));
-  bound.set("_serial", serial);
+  const serial = signal(model.get("_version"));
+  bound.set("_version", serial);
   const update = () => {
     const waiting = waits();
     batch(() => {
@@ -75,12 +75,12 @@ export function traitsOf<Traits>(
 export function change(
   model: Model,
   values: Record<string, unknown>,
-  serial = model.get("_serial"),
+  serial = model.get("_version"),
 ): void {
   batch(() => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
     // With the version that was on the screen: the kernel may have a newer one.
-    model.set("_seen", serial);
+    model.set("_view_version", serial);
   });
   save(model);
 }

@@ -34,9 +34,9 @@ export interface BaseTraits {
   /** What the kernel is doing. */
   status: Status;
   /** The version of the picture: counts what was put on the screen. */
-  _serial: number;
+  _version: number;
   /** The version that the view saw when it last set a trait. */
-  _seen: number;
+  _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
 }
@@ -85,9 +85,9 @@ export interface LiveTraits {
   /** What the kernel is doing. */
   status: Status;
   /** The version of the picture: counts what was put on the screen. */
-  _serial: number;
+  _version: number;
   /** The version that the view saw when it last set a trait. */
-  _seen: number;
+  _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
   /** The capture's progress; empty without one. */
@@ -167,9 +167,9 @@ export interface SplitExplorerTraits {
   /** What the kernel is doing. */
   status: Status;
   /** The version of the picture: counts what was put on the screen. */
-  _serial: number;
+  _version: number;
   /** The version that the view saw when it last set a trait. */
-  _seen: number;
+  _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
   /** The capture's progress; empty without one. */
@@ -323,7 +323,7 @@ export interface MaskSetting {
   rule: Rule;
   edges: (number | null)[];
   top: number;
-  alone: boolean;
+  this_neuron_only: boolean;
 }
 
 /** A quantity under each mask, with its 95% bootstrap interval; `None`: not known. */
@@ -376,9 +376,9 @@ export interface RangeExplorerTraits {
   /** What the kernel is doing. */
   status: Status;
   /** The version of the picture: counts what was put on the screen. */
-  _serial: number;
+  _version: number;
   /** The version that the view saw when it last set a trait. */
-  _seen: number;
+  _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
   /** The capture's progress; empty without one. */
@@ -400,11 +400,11 @@ export interface RangeExplorerTraits {
   /** The share of the class's salient neurons that a mask edits. */
   top: number;
   /** Whether a mask edits this neuron only. */
-  alone: boolean;
+  this_neuron_only: boolean;
   /** Dataset indices of the selected samples. */
   selection: number[];
   /** What the kernel can do. */
-  can: Capabilities;
+  capabilities: Capabilities;
   /** What the masks cost; empty before it is measured. */
   measure: Measure | Nothing;
   /** The prompt to complete; empty without one. */
@@ -514,9 +514,9 @@ export interface ToyLabTraits {
   /** What the kernel is doing. */
   status: Status;
   /** The version of the picture: counts what was put on the screen. */
-  _serial: number;
+  _version: number;
   /** The version that the view saw when it last set a trait. */
-  _seen: number;
+  _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
   /** Whether training goes on. */
@@ -524,7 +524,7 @@ export interface ToyLabTraits {
   /** The step that is shown; `None`: the newest. */
   checkpoint: number | null;
   /** The run of the chosen neuron: 0 is A, 1 is B. */
-  which: number;
+  run_index: number;
   /** The chosen neuron. */
   neuron: number | null;
   /** The chosen feature, in both runs. */

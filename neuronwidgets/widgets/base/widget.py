@@ -65,9 +65,9 @@ class Widget(anywidget.AnyWidget):
 
     _VERSIONED: tuple[str, ...] = ()
     """Traits that are meant for one version of the picture: the one that the view saw."""
-    _serial = t.Int(0).tag(sync=True)
+    _version = t.Int(0).tag(sync=True)
     """The version of the picture. It counts what was put on the screen."""
-    _seen = t.Int(0).tag(sync=True, echo_update=False)
+    _view_version = t.Int(0).tag(sync=True, echo_update=False)
     """The version that the view saw when it set a trait."""
     _key = t.Unicode().tag(sync=True)
     """The name under which a page counts its views."""
@@ -106,11 +106,11 @@ class Widget(anywidget.AnyWidget):
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Set the traits that a view has changed, if they are meant for this version."""
         with self._jobs.lock:
-            seen = sync_data.get("_seen", self._seen)
+            seen = sync_data.get("_view_version", self._view_version)
             late = {
                 name: value
                 for name, value in sync_data.items()
-                if seen != self._serial and name in self._VERSIONED
+                if seen != self._version and name in self._VERSIONED
             }
             fixed = {name for name, trait in self.traits().items() if trait.read_only}
             taken = {k: v for k, v in sync_data.items() if k not in late and k not in fixed}

@@ -17,8 +17,8 @@ class BaseTraits(TypedDict):
     """The synced traits of every widget."""
 
     status: Annotated[Status, "What the kernel is doing."]
-    _serial: Annotated[int, "The version of the picture: counts what was put on the screen."]
-    _seen: Annotated[int, "The version that the view saw when it last set a trait."]
+    _version: Annotated[int, "The version of the picture: counts what was put on the screen."]
+    _view_version: Annotated[int, "The version that the view saw when it last set a trait."]
     _key: Annotated[str, "The widget's identity, by which a page counts its views."]
 
 

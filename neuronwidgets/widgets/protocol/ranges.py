@@ -29,7 +29,7 @@ class MaskSetting(TypedDict):
     rule: Rule
     edges: list[float | None]
     top: float
-    alone: bool
+    this_neuron_only: bool
 
 
 class Bars(TypedDict):
@@ -85,9 +85,9 @@ class RangeExplorerTraits(LiveTraits):
         "rule's.",
     ]
     top: Annotated[float, "The share of the class's salient neurons that a mask edits."]
-    alone: Annotated[bool, "Whether a mask edits this neuron only."]
+    this_neuron_only: Annotated[bool, "Whether a mask edits this neuron only."]
     selection: Annotated[list[int], "Dataset indices of the selected samples."]
-    can: Annotated[Capabilities, "What the kernel can do."]
+    capabilities: Annotated[Capabilities, "What the kernel can do."]
     measure: Annotated[Measure | Nothing, "What the masks cost; empty before it is measured."]
     prompt: Annotated[str, "The prompt to complete; empty without one."]
     completions: Annotated[Completions | Nothing, "The completions; empty without a prompt."]

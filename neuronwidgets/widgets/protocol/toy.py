@@ -52,7 +52,7 @@ class ToyLabTraits(BaseTraits):
 
     running: Annotated[bool, "Whether training goes on."]
     checkpoint: Annotated[int | None, "The step that is shown; `None`: the newest."]
-    which: Annotated[int, "The run of the chosen neuron: 0 is A, 1 is B."]
+    run_index: Annotated[int, "The run of the chosen neuron: 0 is A, 1 is B."]
     neuron: Annotated[int | None, "The chosen neuron."]
     feature: Annotated[int | None, "The chosen feature, in both runs."]
     _configs: Annotated[list[RunConfig], "The configuration of each run."]

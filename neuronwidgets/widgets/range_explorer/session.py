@@ -18,7 +18,7 @@ from neuronwidgets.widgets.range_explorer.effects import MaskEffects
 from neuronwidgets.widgets.range_explorer.picture import telling
 from neuronwidgets.widgets.range_explorer.range_mask import masks, pieces
 
-CHOICES = ("neuron", "label", "tau", "rule", "edges", "top", "alone")
+CHOICES = ("neuron", "label", "tau", "rule", "edges", "top", "this_neuron_only")
 """What makes the masks."""
 OWN_RANGE = ("label", "tau", "rule")
 """Choices that end a range drawn by hand: it belongs to one label, at one width."""
@@ -29,7 +29,8 @@ class RangeSession:
 
     Attributes:
         classes: the labelled activations on the screen.
-        neuron, label, tau, rule, edges, top, alone, prompt, selection: what the user chose.
+        neuron, label, tau, rule, edges, top, this_neuron_only, prompt, selection: the user's
+            choices.
         version: counts the pictures on the screen.
     """
 
@@ -44,7 +45,7 @@ class RangeSession:
         self.feed, self.classes = feed, classes
         self.effects = effects or MaskEffects()
         self.neuron, self.label, self.tau, self.rule, self.top = 0, 0, 2.0, "gaussian", 0.3
-        self.alone, self.prompt = False, ""
+        self.this_neuron_only, self.prompt = False, ""
         self.edges: list[float | None] = []
         self.selection: list[int] = []
         self.version = self._edges_version = 0
@@ -80,7 +81,7 @@ class RangeSession:
         self.version += 1
         self._edges_version = self.version
         return {
-            "_serial": self.version,
+            "_version": self.version,
             "neuron": neuron,
             "edges": [],
             "selection": [],
@@ -108,7 +109,7 @@ class RangeSession:
         """The range mask ("range") and the neuron mask ("neuron") on the screen."""
         return masks(
             self.classes.ranges, self.label_name, self.neuron, self.tau, self.rule,
-            None if self.alone else float(self.top), pieces(self.edges), self._to,
+            None if self.this_neuron_only else float(self.top), pieces(self.edges), self._to,
         )  # fmt: skip
 
     # What the user chooses
@@ -124,7 +125,7 @@ class RangeSession:
             if not by_view:
                 # A drag that is under way in a view is meant for the choice before.
                 self.version += 1
-                self._edges_version = traits["_serial"] = self.version
+                self._edges_version = traits["_version"] = self.version
         return traits
 
     def late(self, version: int, late: Mapping[str, Any]) -> dict[str, Any]:

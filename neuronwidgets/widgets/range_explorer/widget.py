@@ -12,6 +12,7 @@ import traitlets as t
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.intervals.ranges import Ranges, labelled
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.masks import NeuronEdit, Replacement
@@ -48,12 +49,14 @@ class RangeExplorer(Widget):
     open end; empty: the range of the rule."""
     top = t.CFloat(0.3).tag(sync=True, echo_update=False)
     """The share of the label's salient neurons that a mask edits."""
-    alone = t.Bool(False).tag(sync=True, echo_update=False)
+    this_neuron_only = t.Bool(False).tag(sync=True, echo_update=False)
     """Whether a mask edits this neuron only."""
+    alone = former_attribute("RangeExplorer", "alone", "this_neuron_only")
     selection = t.List(t.Int()).tag(sync=True, echo_update=False)
     """The samples selected in the view: rows of the activations."""
-    can = t.Dict().tag(sync=True)
+    capabilities = t.Dict().tag(sync=True)
     """What the models allow: `{"measure": bool, "perplexity": bool, "complete": bool}`."""
+    can = former_attribute("RangeExplorer", "can", "capabilities")
     measure = t.Dict().tag(sync=True)
     """What the mask costs, as far as it was measured."""
     prompt = t.Unicode("").tag(sync=True)
@@ -155,7 +158,7 @@ class RangeExplorer(Widget):
             allowed = {
                 "measure": measured, "perplexity": texts is not None, "complete": effects.completes,
             }  # fmt: skip
-            self._put({**begun, "tau": tau, "rule": rule, "top": top, "can": allowed})
+            self._put({**begun, "tau": tau, "rule": rule, "top": top, "capabilities": allowed})
             if prompt:
                 self.complete(prompt)
             else:
@@ -236,7 +239,7 @@ class RangeExplorer(Widget):
             self._clear()
             self._refresh()
 
-    @t.observe("label", "tau", "rule", "edges", "top", "alone")
+    @t.observe("label", "tau", "rule", "edges", "top", "this_neuron_only")
     def _chosen(self, change: Any) -> None:
         # Its value now: an observer before this one may have changed it again.
         name = change["name"]
@@ -260,7 +263,16 @@ class RangeExplorer(Widget):
     def _now(self) -> RangeSession:
         """The session, with the traits whose observers are on hold or were removed."""
         with self._jobs.lock:
-            for name in ("label", "tau", "rule", "edges", "top", "alone", "prompt", "selection"):
+            for name in (
+                "label",
+                "tau",
+                "rule",
+                "edges",
+                "top",
+                "this_neuron_only",
+                "prompt",
+                "selection",
+            ):
                 setattr(self._session, name, getattr(self, name))
         return self._session
 
@@ -268,7 +280,7 @@ class RangeExplorer(Widget):
         """Set the traits that a view has changed; a label by the numbers that the view knows."""
         if "label" in sync_data:
             with self._jobs.lock:
-                seen = sync_data.get("_seen", self._seen)
+                seen = sync_data.get("_view_version", self._view_version)
                 label = self._session.label_since(seen, sync_data["label"])
                 super().set_state({**sync_data, "label": label})
         else:

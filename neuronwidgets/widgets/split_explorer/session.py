@@ -132,7 +132,7 @@ class SplitSession:
         self.threshold = split.suggested if threshold is None else threshold
         self.names, self.selection = names, []
         return {
-            "_serial": self.version,
+            "_version": self.version,
             "neuron": split.neuron,
             "top": len(split.index),
             "method": split.method,

@@ -15,6 +15,7 @@ from neuronwidgets.concepts.methods.registry import METHODS, ready
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
@@ -170,8 +171,10 @@ class SplitExplorer(Widget):
         with self._jobs.lock:
             return self._now().concepts
 
+    driving = former_attribute("SplitExplorer", "driving", "driving_features")
+
     @property
-    def driving(self) -> np.ndarray | None:
+    def driving_features(self) -> np.ndarray | None:
         """The true features that drive the neuron: int64 `F`, rows of `truth`; `None` without.
 
         For a run of the task "absolute", whose features are signed, `N + i` is the negative of
@@ -184,8 +187,8 @@ class SplitExplorer(Widget):
     def calibration(self) -> Calibration | None:
         """`concepts` matched with the true features that drive the neuron; `None` without truth.
 
-        As from `toy.calibrate(explorer.concepts.vectors, truth[explorer.driving])`. A concept
-        whose samples are all zero has no direction: its cosines are 0.
+        As from `toy.calibrate(explorer.concepts.vectors, truth[explorer.driving_features])`. A
+        concept whose samples are all zero has no direction: its cosines are 0.
         """
         truth = self._session.truth
         return None if truth is None else truth.calibration(self.concepts)

@@ -19,7 +19,7 @@ from neuronwidgets.widgets.toy_lab.presets import at_preset, checked, preset_of
 from neuronwidgets.widgets.toy_lab.trainer import Trainer
 from neuronwidgets.widgets.toy_lab.tuning import TUNING, Tuning
 
-CHOICES = ("checkpoint", "which", "neuron", "feature")
+CHOICES = ("checkpoint", "run_index", "neuron", "feature")
 
 
 class LabSession:
@@ -27,14 +27,14 @@ class LabSession:
 
     Attributes:
         trainer: the runs.
-        checkpoint, which, neuron, feature: what the user chose, see the traits of ToyLab.
+        checkpoint, run_index, neuron, feature: what the user chose, see the traits of ToyLab.
         described: the configurations with their presets: the trait `_configs`.
         version: counts the runs on the screen.
     """
 
     def __init__(self, configs: Any, device: str, screen: Screen, tuning: Tuning = TUNING) -> None:
         self.checkpoint: int | None = None
-        self.which = 0
+        self.run_index = 0
         self.neuron: int | None = None
         self.feature: int | None = None
         self.version = 0
@@ -60,14 +60,14 @@ class LabSession:
         self.trainer.next_era()
         self.trainer, self.checkpoint = trainer, None
         self.version += 1
-        if self.which >= len(configs):
-            self.which, self.neuron = 0, None
-        if self.neuron is not None and self.neuron >= configs[self.which].neurons:
+        if self.run_index >= len(configs):
+            self.run_index, self.neuron = 0, None
+        if self.neuron is not None and self.neuron >= configs[self.run_index].neurons:
             self.neuron = None
         if self.feature is not None and self.feature >= self._most_features:
             self.feature = None
         chosen = {name: getattr(self, name) for name in CHOICES}
-        return {"_serial": self.version, "_configs": self.described, **chosen, **traits}
+        return {"_version": self.version, "_configs": self.described, **chosen, **traits}
 
     # Other runs
 
@@ -76,26 +76,26 @@ class LabSession:
         configs = self.configs if configs is None else checked(configs)
         return Trainer.fresh(configs, self._device, self._tuning)
 
-    def with_knobs(self, which: int, knobs: Mapping[str, Any]) -> Trainer:
+    def with_knobs(self, run_index: int, knobs: Mapping[str, Any]) -> Trainer:
         """One run from the start with other knobs. It keeps its preset if they allow that."""
-        config = self.configs[which]
+        config = self.configs[run_index]
         preset, known = preset_of(config), asdict(config)
         if unknown := [name for name in knobs if name not in known]:
             raise ValueError(f"{unknown[0]} is no knob of a toy model.")
         changed = replace(config, **knobs)
         if preset and not knobs.keys() & {"bias", "decay", "neurons"}:
             changed = at_preset(preset, changed)
-        return self._changed(which, changed)
+        return self._changed(run_index, changed)
 
-    def with_preset(self, which: int, name: str) -> Trainer:
+    def with_preset(self, run_index: int, name: str) -> Trainer:
         """One run from the start at a preset."""
-        config = self.configs[which]
+        config = self.configs[run_index]
         wide = preset_of(config) == "more neurons"
         if wide and name != "more neurons":
-            config = replace(config, neurons=self._narrow.get(which, 2 * config.features))
-        trainer = self._changed(which, at_preset(name, config))
+            config = replace(config, neurons=self._narrow.get(run_index, 2 * config.features))
+        trainer = self._changed(run_index, at_preset(name, config))
         if not wide:
-            self._narrow[which] = config.neurons
+            self._narrow[run_index] = config.neurons
         return trainer
 
     def compared(self, on: bool) -> Trainer | None:
@@ -108,8 +108,8 @@ class LabSession:
         other = "zero bias" if preset_of(first) == "negative bias" else "negative bias"
         return self._changed(1, at_preset(other, first))
 
-    def _changed(self, which: int, config: Config | None) -> Trainer:
-        return self.trainer.changed(which, config, self._device)
+    def _changed(self, run_index: int, config: Config | None) -> Trainer:
+        return self.trainer.changed(run_index, config, self._device)
 
     # What the user chooses
 
@@ -117,7 +117,7 @@ class LabSession:
         """What the user has chosen by now. Returns the traits that follow from it."""
         for name, value in choices.items():
             setattr(self, name, value)
-        if self.neuron is not None and self.neuron >= self.configs[self.which].neurons:
+        if self.neuron is not None and self.neuron >= self.configs[self.run_index].neurons:
             self.neuron = None
             return {"neuron": None}
         return {}
@@ -129,42 +129,42 @@ class LabSession:
             return runs
         return [run.at(max(int((run.checkpoints <= step).sum()) - 1, 0)) for run in runs]
 
-    def which_of(self, run: Any) -> int:
+    def run_index_of(self, run: Any) -> int:
         """The index of a run, given as "A", "B", 0 or 1; `None`: the chosen neuron's."""
         if run is None:
-            return self.which
+            return self.run_index
         names = NAMES[: len(self.configs)]
         known = {name: i for i, name in enumerate(names)} | {i: i for i in range(len(names))}
         if isinstance(run, bool) or run not in known:
             raise IndexError(f"there is no run {run!r}; there is {' and '.join(names)}.")
         return known[run]
 
-    def check_neuron(self, which: int, neuron: Any) -> int:
-        """The number of a neuron of run `which`.
+    def check_neuron(self, run_index: int, neuron: Any) -> int:
+        """The number of a neuron of run `run_index`.
 
         Raises:
             ValueError: it is `None`.
             TypeError, IndexError: it is no number of a neuron.
         """
-        count = self.configs[which].neurons
+        count = self.configs[run_index].neurons
         if neuron is None:
             raise ValueError("no neuron is chosen: click one in a heatmap, or give its number.")
         if not is_integer(neuron):
             raise TypeError(f"neuron must be an integer, got {neuron!r}.")
         if not 0 <= neuron < count:
             raise IndexError(
-                f"neuron {neuron} is not in {NAMES[which]}, which has {count:,}: 0 to "
+                f"neuron {neuron} is not in {NAMES[run_index]}, which has {count:,}: 0 to "
                 f"{count - 1:,}."
             )
         return int(neuron)
 
-    def check_which(self, which: int) -> int:
+    def check_run_index(self, run_index: int) -> int:
         """The index of a run."""
-        if not 0 <= which < len(self.configs):
+        if not 0 <= run_index < len(self.configs):
             raise IndexError(
-                f"which={which} is no run: there are {len(self.configs)} runs, 0 is A, 1 is B."
+                f"run_index must be 0 (A) or 1 (B) of {len(self.configs)} runs, got {run_index}."
             )
-        return which
+        return run_index
 
     def check_feature(self, feature: int | None) -> int | None:
         """The number of a feature of some run, or none."""

@@ -36,24 +36,26 @@ class Trainer:
         training = Training(configs, device=device)
         return cls(configs, [(training, i) for i in range(len(configs))], tuning)
 
-    def changed(self, which: int, config: Config | None, device: str) -> Trainer:
-        """A trainer with run `which` from the start by `config`, or without it; the other run goes
+    def changed(self, run_index: int, config: Config | None, device: str) -> Trainer:
+        """A trainer with run `run_index` from the start by `config`, or without it; the other goes
         on.
 
         This trainer does no step more. A configuration that is refused leaves it as it is.
         """
         wanted = list(self.configs)
-        wanted[which : which + 1] = [] if config is None else [config]
+        wanted[run_index : run_index + 1] = [] if config is None else [config]
         configs = checked(wanted)
         fresh = [] if config is None else [(Training(config, device=device), 0)]
         self.next_era()
         slots = self._slots[:]
-        if which < len(slots):
-            gone = slots[which][0]
+        if run_index < len(slots):
+            gone = slots[run_index][0]
             # A run that has left its batch must not be trained with it.
-            slots = [(training.alone(i), 0) if training is gone and r != which else (training, i)
-                     for r, (training, i) in enumerate(slots)]  # fmt: skip
-        slots[which : which + 1] = fresh
+            slots = [
+                (training.alone(i), 0) if training is gone and r != run_index else (training, i)
+                for r, (training, i) in enumerate(slots)
+            ]
+        slots[run_index : run_index + 1] = fresh
         return Trainer(configs, slots, self._tuning)
 
     def next_era(self) -> int:

@@ -9,6 +9,7 @@ import traitlets as t
 from ipywidgets import widget_serialization
 
 from neuronwidgets.core.checks import integer
+from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.toy import Config, Run
 from neuronwidgets.widgets.base.jobs import Progress, Steps
 from neuronwidgets.widgets.base.widget import IDLE, Whole, Widget, as_trait_error, front_end
@@ -38,8 +39,9 @@ class ToyLab(Widget):
     """Whether training goes on. Set it to start and to pause."""
     checkpoint = Whole(None, allow_none=True).tag(sync=True, echo_update=False)
     """The step that is shown: of each run its last checkpoint up to there; `None`: the present."""
-    which = Whole(0).tag(sync=True, echo_update=False)
+    run_index = Whole(0).tag(sync=True, echo_update=False)
     """The run of the chosen neuron: 0 is A, 1 is B."""
+    which = former_attribute("ToyLab", "which", "run_index")
     neuron = Whole(None, allow_none=True).tag(sync=True, echo_update=False)
     """The chosen neuron."""
     feature = Whole(None, allow_none=True).tag(sync=True, echo_update=False)
@@ -148,12 +150,12 @@ class ToyLab(Widget):
             ValueError: no neuron is chosen, or it is active on fewer than two samples.
         """
         session = self._now()
-        which = session.which_of(run)
-        chosen = session.check_neuron(which, self.neuron if neuron is None else neuron)
+        run_index = session.run_index_of(run)
+        chosen = session.check_neuron(run_index, self.neuron if neuron is None else neuron)
         self.pause()
-        explorer, title = _opened(self.shown[which], which, chosen)
+        explorer, title = _opened(self.shown[run_index], run_index, chosen)
         with self._jobs.lock, self._together():
-            self.which, self.neuron = which, chosen
+            self.run_index, self.neuron = run_index, chosen
             self._embed(explorer, title)
         return explorer
 
@@ -176,16 +178,16 @@ class ToyLab(Widget):
 
     # Traits: checked, then passed on
 
-    @t.validate("which")
-    def _check_which(self, proposal: Any) -> int:
+    @t.validate("run_index")
+    def _check_run_index(self, proposal: Any) -> int:
         with as_trait_error(IndexError):
-            return self._session.check_which(int(proposal["value"]))
+            return self._session.check_run_index(int(proposal["value"]))
 
     @t.validate("neuron")
     def _check_neuron(self, proposal: Any) -> int | None:
         value = proposal["value"]
         with as_trait_error(IndexError, TypeError):
-            return None if value is None else self._session.check_neuron(self.which, value)
+            return None if value is None else self._session.check_neuron(self.run_index, value)
 
     @t.validate("feature")
     def _check_feature(self, proposal: Any) -> int | None:
@@ -249,15 +251,15 @@ class ToyLab(Widget):
 
     def _on_split(self) -> None:
         session = self._now()
-        which = session.which
-        chosen = session.check_neuron(which, session.neuron)
+        run_index = session.run_index
+        chosen = session.check_neuron(run_index, session.neuron)
         self._put({"running": False})
         session.trainer.next_era()
 
         def steps() -> Steps:
             yield from session.settled()
-            yield Progress(0.3, f"splitting neuron {chosen} of {NAMES[which]}")
-            explorer, title = _opened(self.shown[which], which, chosen)
+            yield Progress(0.3, f"splitting neuron {chosen} of {NAMES[run_index]}")
+            explorer, title = _opened(self.shown[run_index], run_index, chosen)
             try:
                 yield lambda: self._embed(explorer, title)
             finally:
@@ -317,15 +319,16 @@ class ToyLab(Widget):
             self._put({"running": False})  # no job, so nothing trains
 
 
-def _opened(run: Run, which: int, neuron: int) -> tuple[SplitExplorer, str]:
+def _opened(run: Run, run_index: int, neuron: int) -> tuple[SplitExplorer, str]:
     """A neuron of a run in an explorer of its own, and the title of that."""
     acts = activations(run)
     active = int((acts.neuron(neuron) > 0).sum())
     if active < 2:
         raise ValueError(
-            f"neuron {neuron} of {NAMES[which]} is active on {active} of {len(acts):,} samples: "
+            f"neuron {neuron} of {NAMES[run_index]} is active on {active} of {len(acts):,} "
+            "samples: "
             "there is nothing to split."
         )
     explorer = SplitExplorer(acts, neuron, min(100, active), truth=run)
     explorer._presence.released()
-    return explorer, f"Neuron {neuron} of {NAMES[which]} after {run.step:,} steps"
+    return explorer, f"Neuron {neuron} of {NAMES[run_index]} after {run.step:,} steps"

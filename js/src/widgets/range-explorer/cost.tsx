@@ -25,9 +25,9 @@ export function Cost({ state, data }: Props) {
     <section class="nw-cost" aria-label="Mask cost">
       <div class="nw-heading">
         <h3 title="What does the mask cost the model?">Mask cost</h3>
-        {state.can.value.measure && <Masked state={state} />}
+        {state.capabilities.value.measure && <Masked state={state} />}
       </div>
-      {state.can.value.measure ? (
+      {state.capabilities.value.measure ? (
         <Measured state={state} data={data} />
       ) : (
         <p class="nw-quiet">
@@ -41,7 +41,7 @@ export function Cost({ state, data }: Props) {
 
 /** Which neurons the mask edits. */
 function Masked({ state }: { state: State }) {
-  const { top, alone } = state;
+  const { top, thisNeuronOnly } = state;
   const shares = [0.1, 0.3, 0.5, 1];
   if (!shares.includes(top.value)) shares.push(top.value);
   shares.sort((a, b) => a - b);
@@ -51,7 +51,7 @@ function Masked({ state }: { state: State }) {
       <select
         aria-label="mask: the neurons that it edits"
         title="Which neurons does the mask edit?"
-        value={alone.value ? "alone" : String(top.value)}
+        value={thisNeuronOnly.value ? "alone" : String(top.value)}
         onChange={(event) => {
           const { value } = event.currentTarget;
           state.setMasked(value === "alone" ? null : Number(value));
@@ -79,7 +79,7 @@ function Measured({ state, data }: Props) {
         <Columns
           name={name}
           done={done}
-          perplexity={state.can.value.perplexity}
+          perplexity={state.capabilities.value.perplexity}
           only={data.labels.length === 1}
         />
       </table>

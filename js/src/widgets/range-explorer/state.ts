@@ -38,7 +38,7 @@ const same = (a: MaskSetting, b: MaskSetting): boolean =>
   a.tau === b.tau &&
   a.rule === b.rule &&
   a.top === b.top &&
-  a.alone === b.alone &&
+  a.this_neuron_only === b.this_neuron_only &&
   a.edges.length === b.edges.length &&
   a.edges.every((edge, i) => edge === b.edges[i]);
 
@@ -62,9 +62,9 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const rule = trait("rule");
   const edges = trait("edges");
   const top = trait("top");
-  const alone = trait("alone");
+  const thisNeuronOnly = trait("this_neuron_only");
   const selection = trait("selection");
-  const can = trait("can");
+  const capabilities = trait("capabilities");
   const status = trait("status", "always");
   const reading = trait("reading", "always");
   const measured = trait("measure");
@@ -114,7 +114,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
       rule: rule.value,
       edges: edges.value,
       top: top.value,
-      alone: alone.value,
+      this_neuron_only: thisNeuronOnly.value,
     };
     return done !== null && !same(done.for, setting);
   });
@@ -153,7 +153,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const what = custom.value ? "Your range" : `τ ${tau.value.toFixed(2)}${least}`;
     if (dense && !pieces.value.length) return `${what}: ${name} is so nowhere on this neuron`;
     const rest = message.labels.length > 1 ? `, and ${percent(others)} of all others` : "";
-    const many = custom.value && !alone.value && message.neurons > 1;
+    const many = custom.value && !thisNeuronOnly.value && message.neurons > 1;
     const loose = many ? ` (the mask's other neurons: τ ${tau.value.toFixed(2)})` : "";
     return `${what}: ${percent(own)} of ${name} inside${rest}${loose}`;
   });
@@ -180,9 +180,9 @@ export function createState(model: Model, lifetime: AbortSignal) {
     tau,
     rule,
     top,
-    alone,
+    thisNeuronOnly,
     selection,
-    can,
+    capabilities,
     prompt,
     data,
     accent,
@@ -230,7 +230,10 @@ export function createState(model: Model, lifetime: AbortSignal) {
       follow({});
     },
     setMasked(share: number | null) {
-      change(model, share === null ? { alone: true } : { alone: false, top: share });
+      change(
+        model,
+        share === null ? { this_neuron_only: true } : { this_neuron_only: false, top: share },
+      );
     },
 
     toggleRow(row: number) {

@@ -30,7 +30,7 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
   const data = state.data.value;
   const reading = state.reading.value;
   // Without bars there is room beside the ridges.
-  const narrow = !state.can.value.measure;
+  const narrow = !state.capabilities.value.measure;
   const overlap = data && <Overlap state={state} data={data} theme={theme} />;
   const cancel = () => state.request({ type: "job.cancel" });
   return (
@@ -61,7 +61,7 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
             </div>
           </div>
           {!narrow && overlap}
-          {state.can.value.complete && <Completions state={state} data={data} />}
+          {state.capabilities.value.complete && <Completions state={state} data={data} />}
         </>
       ) : (
         <Empty />

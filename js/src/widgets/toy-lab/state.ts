@@ -29,7 +29,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const configs = trait("_configs");
   const running = trait("running");
   const checkpoint = trait("checkpoint");
-  const which = trait("which");
+  const runIndex = trait("run_index");
   const neuron = trait("neuron");
   const feature = trait("feature");
   const status = trait("status");
@@ -74,8 +74,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   const chosen = computed<Chosen | null>(() => {
     if (neuron.value === null) return null;
-    const row = shown.value[which.value]?.neuronOf.indexOf(neuron.value) ?? -1;
-    return row < 0 ? null : { run: which.value, neuron: neuron.value, row };
+    const row = shown.value[runIndex.value]?.neuronOf.indexOf(neuron.value) ?? -1;
+    return row < 0 ? null : { run: runIndex.value, neuron: neuron.value, row };
   });
 
   /** What the screen shows, in words. */
@@ -155,14 +155,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
       request({ type: "checkpoints.request" });
     },
     chooseNeuron(run: number, index: number) {
-      choose({ which: run, neuron: index });
+      choose({ run_index: run, neuron: index });
     },
     chooseFeature(index: number) {
       choose({ feature: index });
     },
     chooseCell(run: number, row: number, column: number) {
       const { neuronOf, featureOf } = shown.value[run];
-      choose({ which: run, neuron: neuronOf[row], feature: featureOf[column] });
+      choose({ run_index: run, neuron: neuronOf[row], feature: featureOf[column] });
     },
     chooseNothing() {
       choose({ neuron: null, feature: null });
