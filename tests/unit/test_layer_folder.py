@@ -83,7 +83,7 @@ def test_a_folder_of_something_else_is_refused(acts: nw.Activations, tmp_path) -
 
 def test_activations_on_disk(acts: nw.Activations, tmp_path: Path) -> None:
     stored = nw.Activations.load(acts.save(tmp_path / "acts"))
-    here = quietly(acts)
+    here = quietly(acts, device="cpu")
     pipeline = Pipeline(stored, here.targets, here.settings, torch.device("cpu"), read=1)
     blocks = tuple(pipeline.blocks())
     there = nw.LayerSplit(stored, stored.layer, here.targets, here.settings, blocks)
