@@ -50,6 +50,9 @@ describe("heatmap", () => {
     expect(heightOf([256], 1)).toBe(256);
     expect(heightOf([128, 512], 2)).toBe(256);
     expect(heightOf([7], 1)).toBe(384);
+    expect(heightOf([7], 1, 640)).toBe(384);
+    expect(heightOf([1024, 128], 2, 640)).toBe(640);
+    expect(heightOf([1024], 1, 100)).toBe(384);
   });
   it("is clear at 0 and full at the peak of both runs", () => {
     const colors = new Uint8Array(palette([1, 2, 3], [4, 5, 6], 0.5).buffer);

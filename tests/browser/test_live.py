@@ -176,3 +176,27 @@ def test_a_drag_goes_on_and_stop_keeps_what_there_is(notebook: Any, shots: Path)
     ]
     frame.screenshot(path=shots / "live-stopped.png")
     assert notebook.python("print(running.cancelled, len(running.result()))") == "True 220"
+
+
+RANGES = """
+reader = Stepped()
+reading = nw.capture(reader, images, "body", labels=labels, transform=tensors, batch_size=20,
+                     background=True)
+reader.allow(4)
+ranges = nw.RangeExplorer(reading, 0)
+ranges
+"""
+
+
+def test_ranges_open_on_a_capture_and_grow(lab: Any, shots: Path) -> None:
+    notebook = lab.notebook("live-ranges", [MODEL, RANGES])
+    notebook.run_all()
+    frame = notebook.frame()
+    expect(frame.locator(".nw-reading")).to_contain_text(re.compile(r"reading: \d+ of 400 samples"))
+    expect(frame.locator(".nw-facts")).to_contain_text("80 samples")
+    frame.screenshot(path=shots / "ranges-live.png")
+    notebook.python("reader.allow(1000)")
+    expect(frame.locator(".nw-facts")).to_contain_text("400 samples")
+    notebook.follows("int(ranges.ranges.count.sum())", "400")
+    assert notebook.errors == []
+    notebook.page.close()

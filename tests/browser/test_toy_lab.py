@@ -91,7 +91,7 @@ def test_pause_step_and_reset(notebook: Any) -> None:
     at = notebook.python("print(min(run.step for run in lab.runs))")
     press(notebook, "step")
     notebook.follows("min(run.step for run in lab.runs)", str(int(at) + 1))
-    press(notebook, "×2")
+    press(notebook, "×2 steps")
     notebook.follows("min(run.step for run in lab.runs)", str(1 << (int(at) + 1).bit_length()))
     press(notebook, "reset")
     expect(progress(notebook)).to_have_text("step 0 of 1,073,741,824")
@@ -261,3 +261,24 @@ def test_reload_and_reopen_without_the_kernel(notebook: Any, shots: Path) -> Non
     notebook.theme("JupyterLab Dark")
     frame.screenshot(path=shots / "toys-dark.png")
     notebook.theme("JupyterLab Light")
+
+
+def test_the_order_can_be_held_while_steps_pass(notebook: Any) -> None:
+    trained(notebook)
+    frame = notebook.frame()
+    hold = frame.get_by_role("button", name="hold order")
+    heat = frame.get_by_role("slider", name=re.compile("Responses of B"))
+    heat.focus()
+    notebook.page.keyboard.press("ArrowDown")
+    notebook.follows("lab.neuron is not None", "True")
+    row = heat.get_attribute("aria-valuenow")
+    hold.click()
+    expect(hold).to_have_attribute("aria-pressed", "true")
+    scrubber = frame.get_by_role("slider", name="step that is shown")
+    scrubber.focus()
+    notebook.page.keyboard.press("Home")
+    notebook.follows("lab.checkpoint", "0")
+    # The neuron keeps its row, whatever its responses were then.
+    expect(heat).to_have_attribute("aria-valuenow", str(row))
+    hold.click()
+    expect(hold).to_have_attribute("aria-pressed", "false")

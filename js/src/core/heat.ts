@@ -37,8 +37,12 @@ export function extent(count: number, most: number): number {
 /** Heights among which the heatmaps' is chosen, in CSS pixels. */
 const HEIGHTS = [384, 320, 256];
 
-/** The height that these numbers of rows fill best, the highest if several do. */
-export function heightOf(counts: readonly number[], ratio: number): number {
+/**
+ * The height that these numbers of rows fill best, the highest if several do; more rows than fit
+ * there take up to `most`.
+ */
+export function heightOf(counts: readonly number[], ratio: number, most = HEIGHTS[0]): number {
+  if (Math.max(...counts) > HEIGHTS[0] * ratio) return Math.max(HEIGHTS[0], most);
   const fill = (tall: number) =>
     Math.min(...counts.map((k) => extent(k, Math.round(tall * ratio)) / (tall * ratio)));
   return HEIGHTS.reduce((best, tall) => (fill(tall) > fill(best) + 0.1 ? tall : best));

@@ -39,7 +39,7 @@ export function TrainingHeader({ state }: { state: State }) {
           title="Train to the next power of two, about twice as many steps?"
           onClick={ask("train.double")}
         >
-          ×2
+          ×2 steps
         </button>
         <button type="button" title="Start again from step 0?" onClick={ask("train.reset")}>
           reset

@@ -9,7 +9,7 @@ import { Canvas, type Size } from "../../view/canvas";
 import { Tooltip } from "../../view/tooltip";
 import { Badge } from "./badge";
 import { Biases } from "./biases";
-import { boxOf, drawHeat, heatMaker, NEGATIVE } from "./paint";
+import { boxOf, drawHeat, drawLens, heatMaker, NEGATIVE } from "./paint";
 import type { State } from "./state";
 import "./heat.css";
 
@@ -71,7 +71,7 @@ function Heatmap({ state, theme, run }: Props) {
   const { name, color } = state.runs.value[run];
   const still = state.shown.value[run];
   const counts = state.shown.value.map(({ neurons }) => neurons);
-  const tall = heightOf(counts, window.devicePixelRatio || 1);
+  const tall = heightOf(counts, window.devicePixelRatio || 1, window.innerHeight - AROUND);
 
   const chosen = state.chosen.value;
   const row = chosen?.run === run ? chosen.row : -1;
@@ -89,7 +89,8 @@ function Heatmap({ state, theme, run }: Props) {
       const row = chosen?.run === run ? chosen.row : -1;
       const column = still.featureOf.indexOf(state.feature.value ?? -1);
       const look = { still, color: state.runs.value[run].color, peak: peakOf(state) };
-      drawHeat(pen, size, picture(pen, size, look), { row, column }, still, theme.value);
+      const sorted = !state.orderHeld.value;
+      drawHeat(pen, size, picture(pen, size, look), { row, column, sorted }, still, theme.value);
     },
     [run],
   );
@@ -116,6 +117,8 @@ function Heatmap({ state, theme, run }: Props) {
       );
   };
   const seen = under.value;
+  // Cells that are narrower than this are hard to tell apart.
+  const fine = tall / still.neurons < 3;
   return (
     <div class="nw-heat">
       <div class="nw-heat-top nw-quiet nw-small" aria-hidden="true">
@@ -154,11 +157,14 @@ function Heatmap({ state, theme, run }: Props) {
           }}
         />
         {still.dead === still.neurons && <p class="nw-all-dead nw-quiet">all neurons are dead</p>}
-        {seen && <CellTip state={state} run={run} {...seen} />}
+        {seen && <CellTip state={state} run={run} fine={fine} {...seen} />}
       </div>
     </div>
   );
 }
+
+/** Pixels of a window's height that the rest of the widget and the notebook's bars take. */
+const AROUND = 420;
 
 /** Both runs on one scale. */
 const peakOf = (state: State): number => Math.max(...state.shown.value.map(({ peak }) => peak), 0);
@@ -208,13 +214,37 @@ function Legend({ state, run, color }: { state: State; run: number; color: strin
   );
 }
 
-function CellTip({ state, run, row, column, x, y }: Under & { state: State; run: number }) {
+function CellTip({
+  state,
+  run,
+  fine,
+  row,
+  column,
+  x,
+  y,
+}: Under & { state: State; run: number; fine: boolean }) {
   const still = state.shown.value[run];
   if (row >= still.neurons || column >= still.features) return null;
   return (
-    <Tooltip at={{ x, y }}>
+    <Tooltip at={{ x, y }} wide>
+      {fine && <Lens state={state} run={run} row={row} column={column} />}
       neuron {still.neuronOf[row]} × feature {still.featureOf[column]}:{" "}
       {fixed(responseAt(still, row, column), 2)}
     </Tooltip>
+  );
+}
+
+/** The cells around the one under the pointer, large. */
+function Lens({ state, run, row, column }: Omit<Props, "theme"> & { row: number; column: number }) {
+  const draw = (pen: CanvasRenderingContext2D, size: Size) => {
+    const still = state.shown.value[run];
+    const look = { still, color: state.runs.value[run].color, peak: peakOf(state) };
+    if (still) drawLens(pen, size, look, { row, column });
+  };
+  // Another cell is another picture.
+  return (
+    <div class="nw-lens">
+      <Canvas key={`${row} ${column}`} label="the cells around, enlarged" draw={draw} />
+    </div>
   );
 }

@@ -58,6 +58,15 @@ export function Scrubber({ state }: { state: State }) {
         <button
           type="button"
           class="nw-live"
+          aria-pressed={state.orderHeld.value}
+          title="What becomes of one neuron? Its row and its features keep their places."
+          onClick={() => state.holdOrder(!state.orderHeld.value)}
+        >
+          hold order
+        </button>
+        <button
+          type="button"
+          class="nw-live"
           aria-pressed={live}
           title="What is training like now?"
           onClick={() => state.setCheckpoint(null)}

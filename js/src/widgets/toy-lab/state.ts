@@ -1,6 +1,7 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, effect, signal } from "@preact/signals";
 import { histogram } from "../../core/histogram";
+import { inOrder, type Order } from "../../core/order";
 import { lastKept, stillAt } from "../../core/steps";
 import { viewOf } from "../../model/embedded";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
@@ -61,12 +62,16 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const all = new Set(stills.value.flatMap((own) => own.map((still) => still.step)));
     return [...all].filter((place) => place < step.value).sort((a, b) => a - b);
   });
+  /** The order of each run that is held; null: each moment has its own. */
+  const held = signal<Order[] | null>(null);
   const shown = computed<Still[]>(() =>
     runs.value.map(({ now }, r) => {
-      if (checkpoint.value === null) return now;
       // Of large models the kernel keeps the earliest stills to itself.
       const own = stills.value[r];
-      return stillAt(own, checkpoint.value) ?? own[0] ?? now;
+      const still =
+        checkpoint.value === null ? now : (stillAt(own, checkpoint.value) ?? own[0] ?? now);
+      const order = held.value?.[r];
+      return order ? inOrder(still, order) : still;
     }),
   );
   const biases = computed(() => histogram(shown.value));
@@ -141,6 +146,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
     shownStep,
     chosen,
     said,
+
+    /** Whether rows and columns keep their places while the steps pass. */
+    orderHeld: computed(() => held.value !== null),
+    holdOrder(on: boolean) {
+      held.value = on
+        ? shown.value.map(({ neuronOf, featureOf }) => ({ neuronOf, featureOf }))
+        : null;
+    },
 
     /** At most once per frame. */
     setCheckpoint,
