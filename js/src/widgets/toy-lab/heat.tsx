@@ -32,19 +32,16 @@ export function RunPane({ state, theme, run }: Props) {
         </h3>
         <p>
           <b>{count(still.monosemantic)}</b> of {count(still.neurons)} neurons monosemantic
-          {still.faint > 0 && (
-            <span
-              class="nw-quiet"
-              title="their largest response is under a tenth of the strongest neuron’s"
-            >
-              {" "}
-              · {count(still.faint)} faint
-            </span>
-          )}
         </p>
         <p>
           <b>{count(still.covered)}</b> of {count(still.features)} features covered
-          <span class="nw-quiet"> · {count(still.dead)} dead</span>
+        </p>
+        <p class="nw-quiet">
+          {count(still.dead)} dead
+          <span title="their largest response is under a tenth of the strongest neuron’s">
+            {" "}
+            · {count(still.faint)} faint
+          </span>
         </p>
         <p class="nw-quiet">
           {still.diverged
