@@ -91,7 +91,7 @@ def nearest(value: Any, choices: Iterable[str], count: int = 1, cutoff: float = 
 
     Args:
         count: how many are named at most.
-        cutoff: the similarity that is needed, from 0 to 1 (see `difflib.get_close_matches`).
+        cutoff: the least similarity, from 0 to 1 (see `difflib.get_close_matches`).
     """
     word = value if isinstance(value, str) else ""
     near = difflib.get_close_matches(word, list(choices), n=count, cutoff=cutoff)

@@ -1,4 +1,4 @@
-"""Imports go down only, rooms on one floor do not import each other, and no imports form a cycle."""
+"""Imports go down only, never sideways between rooms of one floor, and form no cycle."""
 
 from __future__ import annotations
 

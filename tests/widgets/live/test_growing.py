@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
-from neuronwidgets.widgets.base.jobs import Progress, silently
+from neuronwidgets.widgets.base.jobs import JobProgress, silently
 from neuronwidgets.widgets.protocol.buffers import unpack
 
 SOON = 30.0
@@ -232,7 +232,7 @@ def test_texts_are_read_token_by_token_when_the_model_is_free(
 
 
 def test_a_refresh_says_nothing(model: Any, running: Any, opened: Any, grow: Any) -> None:
-    steps = silently(iter([Progress(0.5, "words")]))
+    steps = silently(iter([JobProgress(0.5, "words")]))
     assert callable(next(steps))
     explorer = opened(model, running)
     # What came with the opening is a job that may say what it does.

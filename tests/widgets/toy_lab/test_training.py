@@ -15,7 +15,7 @@ import neuronwidgets as nw
 from neuronwidgets.toy import Config, Training
 from neuronwidgets.widgets.protocol.buffers import unpack
 from neuronwidgets.widgets.toy_lab import trainer as _toy_bench
-from neuronwidgets.widgets.toy_lab.tuning import Tuning
+from neuronwidgets.widgets.toy_lab.tuning import TrainerTuning
 
 WAIT = 60
 """Seconds."""
@@ -99,7 +99,7 @@ def test_checkpoints_can_be_scrubbed(lab: Any, strict: Any, trained: Any) -> Non
 def test_of_too_many_checkpoints_the_latest_are_sent(
     monkeypatch: pytest.MonkeyPatch, small: Any, strict: Any, trained: Any
 ) -> None:
-    monkeypatch.setattr(nw.ToyLab, "_tuning", Tuning(stills=2 * 3 * 24 * 20))
+    monkeypatch.setattr(nw.ToyLab, "_tuning", TrainerTuning(stills=2 * 3 * 24 * 20))
     lab = nw.ToyLab([Config.zero_bias(**small), Config.negative_bias(**small)])
     trained(lab)
     _, meta = strict(lab._checkpoints)
