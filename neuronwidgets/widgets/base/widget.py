@@ -229,8 +229,8 @@ class Widget(anywidget.AnyWidget):
         return {k: None if isinstance(v, Widget) else v for k, v in state.items()}
 
     def _own_state(self) -> dict[str, Any]:
-        own = [name for name in self.keys if name in type(self)._own_traits()]
-        return {name: getattr(self, name) for name in own}
+        names = [name for name in self.keys if name in type(self)._own_traits()]
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def _own_traits(cls) -> set[str]:

@@ -37,8 +37,8 @@ def page() -> str:
     for widget in WIDGETS:
         parts += _widget(widget)
     parts += ["## Events", "From the kernel of every widget.", *map(_shape, EVENTS)]
-    told = {id(shape) for widget in WIDGETS for shape in _told(widget)} | {*map(id, EVENTS)}
-    rest = [(n, hint) for n, hint in named_types().items() if id(hint) not in told]
+    described = {id(shape) for widget in WIDGETS for shape in _told(widget)} | {*map(id, EVENTS)}
+    rest = [(n, hint) for n, hint in named_types().items() if id(hint) not in described]
     parts += ["## Types", "The types that the tables above name."]
     for name, hint in rest:
         parts.append(_shape(hint) if typing.is_typeddict(hint) else _alias(name, hint))
@@ -81,8 +81,8 @@ def _shape(shape: Any) -> str:
     """A `TypedDict` with a heading; a request or event goes by its kind."""
     rows = list(_rows(shape))
     kind = kind_of(shape)
-    told = [row for row in rows if row[0] != "`type`"] if kind else rows
-    table = _table(("field", "type", "meaning"), told) if told else ""
+    shown = [row for row in rows if row[0] != "`type`"] if kind else rows
+    table = _table(("field", "type", "meaning"), shown) if shown else ""
     doc = shape.__doc__ or ""
     return "\n\n".join(part for part in (f"#### `{kind or shape.__name__}`", doc, table) if part)
 

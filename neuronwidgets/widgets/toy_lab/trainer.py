@@ -44,9 +44,9 @@ class Trainer:
 
         This trainer does no step more. A configuration that is refused leaves it as it is.
         """
-        wanted = list(self.configs)
-        wanted[run_index : run_index + 1] = [] if config is None else [config]
-        configs = checked(wanted)
+        new_configs = list(self.configs)
+        new_configs[run_index : run_index + 1] = [] if config is None else [config]
+        configs = checked(new_configs)
         fresh = [] if config is None else [(Training(config, device=device), 0)]
         self.next_era()
         slots = self._slots[:]
