@@ -35,8 +35,8 @@ def bare(steps, threads):
     torch.set_num_threads(before)
     print(steps / spent)
 if {all_threads}:
-    from neuronwidgets.widgets.toy_lab.tuning import Tuning
-    nw.ToyLab._tuning = Tuning(one_thread=0)
+    from neuronwidgets.widgets.toy_lab.tuning import TrainerTuning
+    nw.ToyLab._tuning = TrainerTuning(one_thread=0)
 lab = nw.ToyLab([config(seed, 2**30) for seed in range({runs})])
 lab"""
 COUNT = """seconds => new Promise(done => {{

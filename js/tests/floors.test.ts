@@ -45,8 +45,9 @@ function files(source: string): File[] {
           .split(sep)
           .join("/");
         const endings = ["", ".ts", ".tsx", "/index.ts"];
-        const found = endings.map((ending) => base + ending).find((name) => known.has(name));
-        return found && /\.\w+$/.test(found) ? found : `missing ${base}`;
+        // A folder may have the name of a file: `schema/` is beside `schema.ts`.
+        const candidates = endings.map((ending) => base + ending).filter((name) => known.has(name));
+        return candidates.find((name) => /\.\w+$/.test(name)) ?? `missing ${base}`;
       });
       return { path, text, imports };
     });

@@ -23,7 +23,7 @@ are computed."""
 
 
 @dataclass(frozen=True)
-class Limits:
+class MatrixSizes:
     """Sizes up to which each algorithm is used. A matrix's size is the smaller of `S` and `D`.
 
     Attributes:
@@ -100,8 +100,10 @@ def singular_directions(acts: Any, k: int = 10, center: bool = False) -> Singula
 
 
 @own_modes()
-def decomposed(acts: Any, k: int, center: bool, *, limits: Limits = Limits()) -> SingularDirections:
-    """`singular_directions` with given `limits`."""
+def decomposed(
+    acts: Any, k: int, center: bool, *, sizes: MatrixSizes = MatrixSizes()
+) -> SingularDirections:
+    """`singular_directions` with given `sizes`."""
     acts = Activations.of(acts)
     k, least = integer("k", k, 1), min(acts.shape)
     if k > least:
@@ -109,7 +111,7 @@ def decomposed(acts: Any, k: int, center: bool, *, limits: Limits = Limits()) ->
             f"k must be at most {least:,}, the number of singular directions of "
             f"{acts.shape[0]:,} samples of {acts.shape[1]:,} neurons; got {k:,}."
         )
-    matrix = _Blocks(acts, center, limits.block)
+    matrix = _Blocks(acts, center, sizes.block)
     # The mean has a rounding error.
     if matrix.total <= 1e-24 * len(acts) * (matrix.mean**2).sum():
         same = "the same on every sample" if center else "zero"
@@ -120,7 +122,7 @@ def decomposed(acts: Any, k: int, center: bool, *, limits: Limits = Limits()) ->
             "to a smaller scale."
         )
     by_samples = acts.shape[0] < acts.shape[1]
-    squares, vectors = _largest(matrix, by_samples, k, limits)
+    squares, vectors = _largest(matrix, by_samples, k, sizes)
     values = np.sqrt(np.maximum(squares, 0))
     kept = values > ROUNDING * values[0]
     values, vectors = values[kept], vectors[:, kept]
@@ -177,17 +179,17 @@ class _Blocks:
 
 
 def _largest(
-    matrix: _Blocks, by_samples: bool, k: int, limits: Limits
+    matrix: _Blocks, by_samples: bool, k: int, sizes: MatrixSizes
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `k` largest eigenvalues of the dot products, largest first, and their vectors."""
     from scipy.linalg import eigh
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     size = min(matrix.shape)
-    if size <= limits.full or k > size // 10:
+    if size <= sizes.full or k > size // 10:
         values, vectors = eigh(matrix.gram(by_samples), subset_by_index=[size - k, size - 1])
     else:
-        if size <= limits.gram:
+        if size <= sizes.gram:
             products: Any = matrix.gram(by_samples)
         else:
             products = LinearOperator(

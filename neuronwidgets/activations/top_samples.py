@@ -12,8 +12,8 @@ from neuronwidgets.activations.topk import largest
 DISTINCT = ("vector", "text")
 """Ways to tell samples apart, see `top_samples`."""
 FEWEST = 10
-"""Different vectors that are needed to drop copies: data with fewer has a few kinds, whose copies
-count as samples."""
+"""The least number of different vectors for which copies are dropped. Data with fewer has a few
+kinds of samples, whose copies count."""
 NEAR = 1e-5
 """Relative difference up to which two projections may be of equal vectors: products round
 differently."""

@@ -283,7 +283,7 @@ def capture(
 def _layers(model: nn.Module, layer: Any) -> list[str]:
     """The names of the layers in the argument `layer=`."""
     several = isinstance(layer, Iterable) and not isinstance(layer, str | nn.Module)
-    names = [layer_name(model, one) for one in (layer if several else [layer])]
+    names = [layer_name(model, item) for item in (layer if several else [layer])]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"layer must be one layer or several different ones, got {layer!r}.")
     return names

@@ -58,9 +58,9 @@ class ForwardPasses:
             part = batch if len(rows) == batch.size else batch.part(rows)
             layer_rows: list[LayerRows] | None = None
             try:
-                own = slice(rows.start, rows.stop)
-                part_code = None if code is None else code[own]
-                layer_rows = self._rows(part, dataset_index[own], part_code)
+                part_rows = slice(rows.start, rows.stop)
+                part_code = None if code is None else code[part_rows]
+                layer_rows = self._rows(part, dataset_index[part_rows], part_code)
             except Exception as error:
                 if not _out_of_memory(error):
                     raise

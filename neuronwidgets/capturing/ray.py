@@ -189,18 +189,18 @@ def read_on_workers(engine: Engine, workers: int) -> Iterator[Reading]:
         if next((p.is_cuda for p in model.parameters()), False):
             model = copy.deepcopy(model).cpu()
         shared, settings = ray.put(model), ray.put(_settings(engine))
-        actor = ray.remote(
+        actor_class = ray.remote(
             num_gpus=1 if gpus else 0,
             num_cpus=max(1, cpus // workers) if not gpus else 1,
             max_restarts=-1,
             max_task_retries=RETRIES,
         )(Worker)
-        actors = [actor.remote(shared, settings) for _ in range(workers)]
+        actors = [actor_class.remote(shared, settings) for _ in range(workers)]
         try:
             yield from _read(ray, engine, actors)
         finally:
-            for one in actors:
-                ray.kill(one)
+            for actor in actors:
+                ray.kill(actor)
     finally:
         if started_here:
             ray.shutdown()

@@ -95,16 +95,16 @@ def _fill(out: np.ndarray, distances: np.ndarray, Z: np.ndarray, min_size: int, 
     rows[which, slot] = tree[which] * width + row[tree[which], place]
     # Slots that a cut does not have repeat its first concept.
     rows = np.where(rows < 0, rows[:, :1], rows)
-    found = np.empty(len(tree))
+    total = np.empty(len(tree))
     step = max(1, SLICE // n)
     for begin in range(0, len(tree), step):
-        some = rows[begin : begin + step]
-        a, b = within[some[:, 0]], apart[some[:, 0]]
-        for column in some.T[1:]:
+        cut_rows = rows[begin : begin + step]
+        a, b = within[cut_rows[:, 0]], apart[cut_rows[:, 0]]
+        for column in cut_rows.T[1:]:
             np.minimum(a, within[column], out=a)
             np.minimum(b, apart[column], out=b)
-        found[begin : begin + step] = _total(a, b)
-    out[tree, cut] = found / held[tree, cut]
+        total[begin : begin + step] = _total(a, b)
+    out[tree, cut] = total / held[tree, cut]
     # Cuts in between are as the one above.
     change = np.where(big[:, n:], np.arange(merges), merges)
     above = np.minimum.accumulate(change[:, ::-1], axis=1)[:, ::-1]
@@ -133,7 +133,7 @@ def _samples_inside(
     while (jump != nodes - 1).any():
         start = start + start[every, jump]
         jump = jump[every, jump]
-    place = start[:, None, :n] - start[every, chosen][:, :, None]
+    leaf_offset = start[:, None, :n] - start[every, chosen][:, :, None]
     upto = np.where(chosen < 0, 0, size[every, chosen])[:, :, None]
-    inside: np.ndarray = (place >= 0) & (place < upto)
+    inside: np.ndarray = (leaf_offset >= 0) & (leaf_offset < upto)
     return inside

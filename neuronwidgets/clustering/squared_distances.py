@@ -65,8 +65,8 @@ def squared_distance_matrix(points: torch.Tensor, block_rows: int = 256) -> torc
         remeasure(block, left, right, pairs)
         out[begin:end, begin:] = block.clamp_(min=0)
         out[begin:, begin:end] = block.T
-        own = torch.triu(block[:, :rows], 1)
-        out[begin:end, begin:end] = own + own.T
+        upper = torch.triu(block[:, :rows], 1)
+        out[begin:end, begin:end] = upper + upper.T
     return out
 
 

@@ -39,11 +39,11 @@ def recurring(
     rng = np.random.default_rng(seed)
     recurred, counted = np.zeros(len(groups)), np.zeros(len(groups))
     for draw in range(resamples):
-        some = np.sort(rng.choice(n, max(2, -(-n // 2)), replace=False))
-        Z = hierarchy.linkage(squareform(distances[np.ix_(some, some)], checks=False), method)
+        subset = np.sort(rng.choice(n, max(2, -(-n // 2)), replace=False))
+        Z = hierarchy.linkage(squareform(distances[np.ix_(subset, subset)], checks=False), method)
         tree = Tree.of(Z)
         # The samples of each group, counted from left to right: a branch is a range of them.
-        inside = groups[:, some[tree.order]]
+        inside = groups[:, subset[tree.order]]
         cumulative = np.concatenate(
             [np.zeros((len(groups), 1), np.int64), np.cumsum(inside, axis=1)], axis=1
         )

@@ -58,20 +58,20 @@ def number(
     Raises:
         ValueError: it is NaN, infinite or outside of the bounds.
     """
-    found = _as_float(value)
+    converted = _as_float(value)
     if (
-        found is not None
-        and not math.isnan(found)
-        and (infinite or math.isfinite(found))
-        and (least is None or found >= least)
-        and (above is None or found > above)
-        and (most is None or found <= most)
-        and (below is None or found < below)
+        converted is not None
+        and not math.isnan(converted)
+        and (infinite or math.isfinite(converted))
+        and (least is None or converted >= least)
+        and (above is None or converted > above)
+        and (most is None or converted <= most)
+        and (below is None or converted < below)
     ):
-        return found
+        return converted
     need = _bounded(least, above, most, below)
     message = f"{name} must be {need}, got {value!r:.60}."
-    raise (wrong_type if found is None else ValueError)(message)
+    raise (wrong_type if converted is None else ValueError)(message)
 
 
 def one_of(name: str, value: Any, choices: Iterable[Choice]) -> Choice:
@@ -91,7 +91,7 @@ def nearest(value: Any, choices: Iterable[str], count: int = 1, cutoff: float = 
 
     Args:
         count: how many are named at most.
-        cutoff: the similarity that is needed, from 0 to 1 (see `difflib.get_close_matches`).
+        cutoff: the least similarity, from 0 to 1 (see `difflib.get_close_matches`).
     """
     word = value if isinstance(value, str) else ""
     near = difflib.get_close_matches(word, list(choices), n=count, cutoff=cutoff)

@@ -86,12 +86,12 @@ def read_json(path: str | Path, writer: str, form: str) -> dict[str, Any]:
     """What `write_json` wrote, with the same arguments and errors as `read_tensors`."""
     try:
         about: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
-        found = about.get("format")
+        written_format = about.get("format")
     except FileNotFoundError:
         raise _missing(path, writer) from None
     except (ValueError, AttributeError) as error:
         raise ValueError(f"{path} is not what {writer} wrote: {error}") from None
-    _check_format(path, found, form)
+    _check_format(path, written_format, form)
     return about
 
 

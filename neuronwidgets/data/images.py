@@ -116,8 +116,8 @@ def _pixels(image: Any, dataset_index: np.ndarray | None, i: int) -> np.ndarray:
                 pixels, 1, f"{row_title(dataset_index, i)} is an image of floats (mode F)"
             )
         if mode == "I":
-            what = f"{row_title(dataset_index, i)} is an image of 32 bits (mode I)"
-            return _within(pixels, 65535, what).astype(np.uint16)
+            title = f"{row_title(dataset_index, i)} is an image of 32 bits (mode I)"
+            return _within(pixels, 65535, title).astype(np.uint16)
         return pixels
     if isinstance(image, np.ma.MaskedArray):
         require_unmasked(image, row_title(dataset_index, i), "pixel")

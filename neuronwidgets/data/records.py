@@ -68,17 +68,17 @@ def record_format(
         return RecordFormat(kind, lambda item: (item, None))
     if not isinstance(first, tuple | list) or not first:
         return None
-    one, other = (*first, None)[:2]
-    kind = None if is_picture(one) else kind_of(one)
-    if kind == "ids" and _is_mask(other, one) and len(first) <= 3:
+    head, other = (*first, None)[:2]
+    kind = None if is_picture(head) else kind_of(head)
+    if kind == "ids" and _is_mask(other, head) and len(first) <= 3:
         return RecordFormat("ids", _tuples(len(first), lambda ids, mask, label=None: (
             {"input_ids": ids, "attention_mask": mask}, label
         )))  # fmt: skip
     if kind and (len(first) == 1 or (len(first) == 2 and is_label(other, kind))):
         return RecordFormat(kind, _tuples(len(first), lambda item, label=None: (item, label)))
-    if isinstance(other, str) and len(first) == 2 and isinstance(plain(one), int):
+    if isinstance(other, str) and len(first) == 2 and isinstance(plain(head), int):
         return RecordFormat("text", _tuples(2, lambda label, text: (text, label)))
-    if isinstance(one, str):
+    if isinstance(head, str):
         held = ", ".join(type(item).__name__ for item in first[:4])
         raise ValueError(
             "a sample of data must be a text, a list of words or a (text, label) pair, got a "
@@ -206,8 +206,10 @@ def unbatched(batch: Any, collated: bool) -> list[Any] | None:
             column = hasattr(labels, "__len__") and not isinstance(labels, str | Mapping)
             if not column or not _are_contents(contents) or len(labels) != len(contents):
                 continue
-            one, other = kind_of(contents), kind_of(labels)
-            samples = isinstance(contents, tuple) or (one is not None and one == other)
+            content_kind, label_kind = kind_of(contents), kind_of(labels)
+            samples = isinstance(contents, tuple) or (
+                content_kind is not None and content_kind == label_kind
+            )
             if isinstance(batch, tuple) or not samples:
                 return list(zip(contents, labels, strict=True))
     if isinstance(batch[0], torch.Tensor | np.ndarray):

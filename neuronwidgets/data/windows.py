@@ -35,8 +35,8 @@ class Splitter:
         self._overlap = overlap
         if not 0 <= overlap < self._room:
             raise ValueError(
-                f"overlap={overlap!r}; a whole number from 0 to {self._room - 1} is needed, less "
-                "than a window has."
+                f"overlap must be a whole number from 0 to {self._room - 1}, less than a window "
+                f"has, got {overlap!r}."
             )
 
     def windows(self, text: str) -> list[tuple[int, str]]:

@@ -183,9 +183,9 @@ class Ranges:
     def first_widths(self, neuron: int) -> np.ndarray:
         """The narrowest discriminative range of each label that holds each bin: uint16 `C x B`,
         see `rules.first_widths`."""
-        own = self.densities[:, self._neuron(neuron)]
-        others = (self._sum[neuron] - own) / max(1, len(own) - 1)
-        return first_widths(own, others, self.least)
+        densities = self.densities[:, self._neuron(neuron)]
+        others = (self._sum[neuron] - densities) / max(1, len(densities) - 1)
+        return first_widths(densities, others, self.least)
 
     @own_modes()
     def of_neuron(self, neuron: int) -> Ranges:

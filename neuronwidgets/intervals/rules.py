@@ -75,12 +75,12 @@ def least_shares(density: np.ndarray, others: np.ndarray) -> np.ndarray:
         float64 `(4 * STEPS + 1) x 2`: the least share, and the least density at that share, for
         each `tau` from 0 to 4.
     """
-    own = density[density > EMPTY].astype(np.float64)
-    share = own / (own + others[density > EMPTY])
-    order = np.lexsort((-own, -share))
-    held = np.cumsum(own[order]) / own.sum()
+    shares = density[density > EMPTY].astype(np.float64)
+    share = shares / (shares + others[density > EMPTY])
+    order = np.lexsort((-shares, -share))
+    held = np.cumsum(shares[order]) / shares.sum()
     last = np.minimum(np.searchsorted(held, _MASSES), len(held) - 1)
-    return np.stack([share[order][last], own[order][last]], axis=1)
+    return np.stack([share[order][last], shares[order][last]], axis=1)
 
 
 def discriminative(
@@ -104,9 +104,9 @@ def discriminative(
     starts, ends = (padded[:, 1:] & ~padded[:, :-1]), (padded[:, :-1] & ~padded[:, 1:])
     # At least one piece, so that no array is empty.
     pieces = np.full((len(inside), max(1, int(starts.sum(axis=1).max(initial=0))), 2), np.nan)
-    for side, at in enumerate((starts, ends)):
-        neuron, bin_ = np.nonzero(at)
-        piece = np.cumsum(at, axis=1)[neuron, bin_] - 1
+    for side, is_end in enumerate((starts, ends)):
+        neuron, bin_ = np.nonzero(is_end)
+        piece = np.cumsum(is_end, axis=1)[neuron, bin_] - 1
         pieces[neuron, piece, side] = edges[neuron, bin_]
     pieces[inside[:, 0], 0, 0] = -np.inf
     last = starts.sum(axis=1) - 1
@@ -116,10 +116,10 @@ def discriminative(
 
 def _reached(density: np.ndarray, others: np.ndarray, share: Any, dense: Any) -> np.ndarray:
     """Whether a bin has more than `share` of the density, or `share` and at least `dense`."""
-    own = density.astype(np.float64)
+    shares = density.astype(np.float64)
     # With `SLACK`, since the bin that sets the share must reach it despite rounding.
-    above = own > (1 + SLACK) * share * (own + others)
-    level = (own >= (1 - SLACK) * share * (own + others)) & (own >= dense)
+    above = shares > (1 + SLACK) * share * (shares + others)
+    level = (shares >= (1 - SLACK) * share * (shares + others)) & (shares >= dense)
     return np.asarray((density > EMPTY) & (above | level))
 
 

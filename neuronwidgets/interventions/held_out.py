@@ -62,23 +62,23 @@ class HeldOut:
     def __iter__(self) -> Iterator[LabelledBatch]:
         done = 0
         for batch in map(LeftPadding.of_output(self._model), self._source.batches):
-            place = batch.dataset_index
-            if place is None:
-                place = np.arange(done, done + batch.size)
-            done = int(place.max()) + 1
+            dataset_index = batch.dataset_index
+            if dataset_index is None:
+                dataset_index = np.arange(done, done + batch.size)
+            done = int(dataset_index.max()) + 1
             rows: Any = batch.labels
             if self._labels is not None:
                 if done > len(self._labels):
                     raise self._unequal(None)
-                rows = [self._labels[i] for i in place.tolist()]
+                rows = [self._labels[i] for i in dataset_index.tolist()]
             elif rows is None:
                 raise ValueError("the data has no labels: pass labels=, one per sample.")
-            self._refuse_seen(batch, place)
+            self._refuse_seen(batch, dataset_index)
             unlabelled = [i for i, row in enumerate(rows) if plain_label(row) is None]
             if unlabelled:
                 raise ValueError(
-                    f"sample {place[unlabelled[0]]} has no label: the cost of a mask is measured "
-                    "on labelled samples. Leave the others out."
+                    f"sample {dataset_index[unlabelled[0]]} has no label: the cost of a mask is "
+                    "measured on labelled samples. Leave the others out."
                 )
             codes = class_codes(list(rows), self._names, self._source.label_names)
             yield LabelledBatch(move(self._model, batch.inputs), codes)

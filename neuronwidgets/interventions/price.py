@@ -109,7 +109,7 @@ def _compared(
             "the logits must be samples x classes, or texts x tokens x vocabulary, got shape "
             f"{tuple(plain.shape)}. Pass predict=, the model's output -> logits."
         )
-    one, other = plain.log_softmax(-1), edited.log_softmax(-1)
-    kl = nn.functional.kl_div(one, other, reduction="none", log_target=True).sum(-1)
+    plain_log, edited_log = plain.log_softmax(-1), edited.log_softmax(-1)
+    kl = nn.functional.kl_div(plain_log, edited_log, reduction="none", log_target=True).sum(-1)
     changed = (plain.argmax(-1) != edited.argmax(-1)).sum()
     return len(plain), float(kl.double().sum()), float(changed)

@@ -180,7 +180,7 @@ class LayerSplit:
         acts = self.acts
         if acts is None:
             return ""
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         m = int(self.tops[i])
         tokens = tokens_of(acts, self.index[i, :m])
         if tokens is None and acts.labels is None:
@@ -188,8 +188,8 @@ class LayerSplit:
         labels = None if acts.labels is None else acts.labels[self.index[i, :m]]
         for concept in range(int(self.counts[i])):
             members = np.flatnonzero(self.assignment[i, :m] == concept)
-            found[majority_name(members, labels, acts.label_titles, tokens) or "mixed"] += 1
-        return _counted(found)
+            counts[majority_name(members, labels, acts.label_titles, tokens) or "mixed"] += 1
+        return _counted(counts)
 
     @own_modes()
     def to_frame(self) -> Any:

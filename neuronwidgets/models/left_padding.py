@@ -70,17 +70,17 @@ class LeftPadding:
         assert batch.mask is not None
         padding = batch.mask.int().argmax(1)
         # The row twice: the axis of samples cannot be told from a batch of one.
-        one = batch.part([int(padding.argmax())] * 2)
-        assert one.mask is not None
-        tokens = one.mask[0].nonzero().flatten()
-        expected = self._read(_columns(one, slice(int(tokens[0]), int(tokens[-1]) + 1)))
+        doubled = batch.part([int(padding.argmax())] * 2)
+        assert doubled.mask is not None
+        tokens = doubled.mask[0].nonzero().flatten()
+        expected = self._read(_columns(doubled, slice(int(tokens[0]), int(tokens[-1]) + 1)))
         dtypes = {p.dtype for p in self._model.parameters() if p.is_floating_point()}
         coarse = bool(dtypes & {torch.float16, torch.bfloat16})
-        without = self._difference(one, expected)
+        without = self._difference(doubled, expected)
         if without <= (COARSE if coarse else SAME):
             return False
         try:
-            numbered = self._difference(_numbered(one), expected)
+            numbered = self._difference(_numbered(doubled), expected)
         except (RuntimeError, TypeError):
             # The model takes no `position_ids`.
             numbered = float("inf")

@@ -22,17 +22,17 @@ def misfit(model: nn.Module, inputs: Any) -> str | None:
     name, layer = _first_layer(model)
     if given is None or layer is None or given.ndim == 0:
         return None
-    what = f"{type(layer).__name__} {name!r}, the model's first layer,"
+    title = f"{type(layer).__name__} {name!r}, the model's first layer,"
     if isinstance(layer, nn.Embedding):
-        return _of_ids(what, layer, given)
+        return _of_ids(title, layer, given)
     if not given.is_floating_point():
         return (
-            f"{what} takes floating point numbers and the data is {_kind(given)} (whole numbers "
+            f"{title} takes floating point numbers and the data is {_kind(given)} (whole numbers "
             "are read as token ids): pass data.astype('float32'), of pixels divided by 255."
         )
     if isinstance(layer, nn.Linear):
-        return _of_vectors(what, layer, given)
-    return _of_maps(what, layer, given)
+        return _of_vectors(title, layer, given)
+    return _of_maps(title, layer, given)
 
 
 def _first_tensor(inputs: Any) -> torch.Tensor | None:

@@ -147,15 +147,15 @@ class Resume:
 
             object.__setattr__(module, "forward", replayed)
 
-        own = {m: m.__dict__["forward"] for m in self._kept if "forward" in m.__dict__}
+        own_forwards = {m: m.__dict__["forward"] for m in self._kept if "forward" in m.__dict__}
         try:
             for module, outputs in self._kept.items():
                 stub(module, outputs)
             yield
         finally:
             for module in self._kept:
-                if module in own:
-                    object.__setattr__(module, "forward", own[module])
+                if module in own_forwards:
+                    object.__setattr__(module, "forward", own_forwards[module])
                 else:
                     module.__dict__.pop("forward", None)
 

@@ -96,8 +96,8 @@ class RunBatch:
         """A batch of one run, which trains on with the same result as in this batch."""
         single = RunBatch([self.configs[index]], self._p.flat.device)
         pairs = [(single._p.flat, self._p.flat), *self._optimizer.moments(single._optimizer)]
-        for own, all_ in pairs:
-            for of_one, of_all in zip(single._p.like(own).tensors, self._p.like(all_).tensors,
+        for one_flat, all_ in pairs:
+            for of_one, of_all in zip(single._p.like(one_flat).tensors, self._p.like(all_).tensors,
                                       strict=True):  # fmt: skip
                 of_one[0].copy_(of_all[index])
         self.read_loss()
@@ -117,8 +117,8 @@ class RunBatch:
         for step, flat in self._kept:
             weights = self._p.like(torch.as_tensor(flat)).tensors
             hidden = torch.cat([weights[0][index], weights[1][index][:, None]], dim=1)
-            own = torch.cat([hidden.flatten(), weights[2][index].flatten()])
-            single._kept.append((step, own.numpy().copy()))
+            flat_weights = torch.cat([hidden.flatten(), weights[2][index].flatten()])
+            single._kept.append((step, flat_weights.numpy().copy()))
         return single
 
     def read_loss(self) -> None:

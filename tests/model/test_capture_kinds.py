@@ -211,7 +211,7 @@ def test_texts_without_spaces_and_wrong_windows(
     acts = read(bert, [glued], "pooler", **options)
     assert "".join(acts.samples.texts) == glued
     for words, change in {
-        "overlap=10; a whole number from 0 to 9": {"overlap": 10},
+        "overlap must be a whole number from 0 to 9, less than .*, got 10": {"overlap": 10},
         "overlap= works with long='windows' only": {"overlap": 3, "long": "cut"},
         "long must be 'cut' or 'windows'; got 'split'": {"long": "split"},
         "labels must have one entry per sample, got 2 for 1 samples": {"labels": ["a", "b"]},

@@ -30,6 +30,12 @@ def test_generated_files_are_up_to_date(path: Path) -> None:
     )
 
 
+def test_the_schema_folder_has_no_other_file() -> None:
+    folder = generate.SOURCES / "schema"
+    paths = {path for path in generate.generated() if path.parent == folder}
+    assert {folder / path.name for path in (generate.ROOT / folder).iterdir()} == paths
+
+
 def test_one_kind_of_request_means_one_thing() -> None:
     meaning: dict[str | None, Any] = {}
     for widget in schema.WIDGETS:

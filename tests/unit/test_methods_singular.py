@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import linalg
 
 import neuronwidgets as nw
-from neuronwidgets.activations.singular_directions import Limits, decomposed
+from neuronwidgets.activations.singular_directions import MatrixSizes, decomposed
 from neuronwidgets.activations.store.matrix import Stored
 
 
@@ -19,8 +19,8 @@ def values(samples: int, neurons: int, seed: int = 0) -> np.ndarray:
     return (rng.normal(size=(samples, neurons)) * strength + 0.3).astype(np.float32)
 
 
-def check(X: np.ndarray, k: int, center: bool, limits: Limits) -> None:
-    found = decomposed(X, k, center, limits=limits)
+def check(X: np.ndarray, k: int, center: bool, sizes: MatrixSizes) -> None:
+    found = decomposed(X, k, center, sizes=sizes)
     wide = X.astype(np.float64) - (X.mean(axis=0, dtype=np.float64) if center else 0)
     _, expected, right = np.linalg.svd(wide, full_matrices=False)
     np.testing.assert_allclose(found.values, expected[:k], rtol=1e-9)
@@ -33,19 +33,19 @@ def check(X: np.ndarray, k: int, center: bool, limits: Limits) -> None:
     assert len(found) == k
 
 
-@pytest.mark.parametrize("block", [Limits.block, 50], ids=["all at once", "in blocks"])
+@pytest.mark.parametrize("block", [MatrixSizes.block, 50], ids=["all at once", "in blocks"])
 @pytest.mark.parametrize(
     ("shape", "center"),
     [((200, 12), False), ((200, 12), True), ((12, 200), False), ((12, 200), True),
      ((30, 30), False), ((30, 30), True), ((7, 1), False), ((7, 1), True), ((1, 5), False)],
 )  # fmt: skip
 def test_they_are_numpys(shape: tuple[int, int], center: bool, block: int) -> None:
-    check(values(*shape), min(5, *shape), center, Limits(block=block))
+    check(values(*shape), min(5, *shape), center, MatrixSizes(block=block))
 
 
 @pytest.mark.parametrize("center", [False, True])
 @pytest.mark.parametrize("shape", [(200, 12), (12, 200), (30, 30), (10, 400), (400, 10)])
-@pytest.mark.parametrize("gram", [Limits.gram, 1], ids=["Lanczos", "Lanczos without products"])
+@pytest.mark.parametrize("gram", [MatrixSizes.gram, 1], ids=["Lanczos", "Lanczos without products"])
 def test_lanczos_finds_the_same(
     shape: tuple[int, int], center: bool, gram: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,7 +58,7 @@ def test_lanczos_finds_the_same(
 
     monkeypatch.setattr(linalg, "eigsh", watched)
     k = min(shape) // 10
-    check(values(*shape), k, center, Limits(gram=gram, full=1, block=50))
+    check(values(*shape), k, center, MatrixSizes(gram=gram, full=1, block=50))
     assert used == [k]
 
 
@@ -77,10 +77,10 @@ def test_activations_on_disk_are_read_in_blocks(
         return out
 
     monkeypatch.setattr(Stored, "_take", watched)
-    limits = Limits(block=300)
-    found = decomposed(acts, 3, False, limits=limits)
+    sizes = MatrixSizes(block=300)
+    found = decomposed(acts, 3, False, sizes=sizes)
     assert max(read) <= 300
-    in_memory = decomposed(X, 3, False, limits=limits)
+    in_memory = decomposed(X, 3, False, sizes=sizes)
     np.testing.assert_array_equal(found.directions, in_memory.directions)
 
 

@@ -1,9 +1,10 @@
-"""Imports go down only, and rooms on one floor do not import each other."""
+"""Imports go down only, never sideways between rooms of one floor, and form no cycle."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,13 @@ FLOORS = {
 FACES = {"anywidget", "ipywidgets", "traitlets"}
 
 
-def imported(path: Path, module: list[str]) -> Iterator[tuple[int, str]]:
-    """Every import in a file, wherever it stands: `(line, dotted name)`."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+def imported(path: Path, module: list[str], running: bool = False) -> Iterator[tuple[int, str]]:
+    """Every import in a file, in functions too: `(line, dotted name)`.
+
+    With `running`, those under `if TYPE_CHECKING:` are left out.
+    """
+    tree: ast.AST = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(_Running().visit(tree) if running else tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -39,6 +44,49 @@ def imported(path: Path, module: list[str]) -> Iterator[tuple[int, str]]:
             home = module[: len(module) - node.level] if node.level else []
             base = ".".join([*home, *([node.module] if node.module else [])])
             yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+class _Running(ast.NodeTransformer):
+    """Takes the blocks under `if TYPE_CHECKING:` out of a tree: they never run."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        test = node.test
+        name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+        return node.orelse if name == "TYPE_CHECKING" else node
+
+
+def modules_of(package: Path) -> dict[str, Path]:
+    """The file of each module of a package, by dotted name. A folder is its `__init__`."""
+    modules = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = [package.name, *path.relative_to(package).with_suffix("").parts]
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return modules
+
+
+def graph_of(package: Path) -> dict[str, set[str]]:
+    """The modules of the package that each of its modules imports when it runs, lazily or not."""
+    modules = modules_of(package)
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        home = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+        graph[module] = set()
+        for _, name in imported(path, [*home, "module"], running=True):
+            # `from a.b import c` imports the module `a.b.c` or a name of the module `a.b`.
+            target = name if name in modules else name.rpartition(".")[0]
+            if target in modules and target != module:
+                graph[module].add(target)
+    return graph
+
+
+def cycle_in(package: Path) -> list[str]:
+    """The modules of one import cycle, the first also at the end; empty without one."""
+    try:
+        TopologicalSorter(graph_of(package)).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def complaints(package: Path) -> list[str]:
@@ -70,6 +118,50 @@ def complaints(package: Path) -> list[str]:
 
 def test_imports_go_down_only() -> None:
     assert complaints(PACKAGE) == []
+
+
+def test_no_imports_form_a_cycle() -> None:
+    assert cycle_in(PACKAGE) == []
+
+
+def test_the_graph_has_the_packages_modules() -> None:
+    graph = graph_of(PACKAGE)
+    assert len(graph) > 200
+    assert "neuronwidgets.clustering.tree" in graph["neuronwidgets.concepts.split"]
+    # This import is in a method.
+    assert "neuronwidgets.concepts.refine" in graph["neuronwidgets.concepts.concepts"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.py": "import house.b", "b.py": "from house.a import name"},
+        {"a.py": "from . import b", "b.py": "def f():\n    from house import a"},
+        {"room/a.py": "from .b import c", "room/b.py": "from ..room.a import d"},
+        {"a.py": "from house.b import x", "b.py": "import house.c", "c.py": "import house.a"},
+        {"room/__init__.py": "from house.room.a import x", "room/a.py": "from house.room import x"},
+    ],
+)
+def test_a_cycle_is_found(tmp_path: Path, files: dict[str, str]) -> None:
+    for file, source in files.items():
+        path = tmp_path / "house" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    cycle = cycle_in(tmp_path / "house")
+    assert len(cycle) == len(files) + 1
+    assert cycle[0] == cycle[-1]
+
+
+def test_an_import_for_type_checkers_makes_no_cycle(tmp_path: Path) -> None:
+    for file, source in {
+        "a.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import house.b",
+        "b.py": "import house.a",
+        "c.py": "import typing as t\nif t.TYPE_CHECKING:\n    from house import d\nimport house.b",
+        "d.py": "from house import c",
+    }.items():
+        (tmp_path / "house").mkdir(exist_ok=True)
+        (tmp_path / "house" / file).write_text(source)
+    assert cycle_in(tmp_path / "house") == []
 
 
 def test_the_walk_sees_the_rooms() -> None:

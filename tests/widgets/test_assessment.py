@@ -10,7 +10,7 @@ import pytest
 
 import neuronwidgets as nw
 from neuronwidgets.concepts.scores import SCORES, score
-from neuronwidgets.widgets.base.jobs import Progress, later, take
+from neuronwidgets.widgets.base.jobs import JobProgress, later, take
 from neuronwidgets.widgets.base.pace import Pace
 from neuronwidgets.widgets.split_explorer.assessment import Assessment
 from neuronwidgets.widgets.split_explorer.limits import Limits
@@ -27,9 +27,9 @@ def made(labels: bool = True) -> nw.Split:
 
 def assessed(
     split: nw.Split, pace: Pace | None = None, limits: Limits = NO_NULLS
-) -> tuple[list[dict[str, Any]], list[Progress]]:
+) -> tuple[list[dict[str, Any]], list[JobProgress]]:
     one = Assessment(split, pace or Pace(), limits)
-    said: list[Progress] = []
+    said: list[JobProgress] = []
     for step in one.steps(lambda: None):
         take(step, said.append)
     assert one.done

@@ -12,7 +12,7 @@ import traitlets as t
 
 import neuronwidgets as nw
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.widgets.base.jobs import Progress
+from neuronwidgets.widgets.base.jobs import JobProgress
 from neuronwidgets.widgets.protocol.buffers import unpack
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
 
@@ -411,10 +411,10 @@ def test_an_error_stays_while_a_job_that_ran_already_goes_on(explorer: Any) -> N
     started, further = threading.Event(), threading.Event()
 
     def work(text: str) -> Any:
-        yield Progress(0.1, text)
+        yield JobProgress(0.1, text)
         started.set()
         assert further.wait(30)
-        yield Progress(0.9, text)
+        yield JobProgress(0.9, text)
 
     explorer._start(work("measuring"))
     assert started.wait(30)

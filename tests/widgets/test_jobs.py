@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from neuronwidgets.widgets.base.jobs import Jobs, Progress, Steps
+from neuronwidgets.widgets.base.jobs import JobProgress, Jobs, Steps
 
 
 class Log:
@@ -21,13 +21,13 @@ def test_runs_to_the_end_and_says_so() -> None:
     done: list[int] = []
 
     def steps() -> Steps:
-        yield Progress(0.5, "half")
+        yield JobProgress(0.5, "half")
         done.append(1)
 
     jobs.start(steps())
     assert jobs.wait(10)
     assert done == [1]
-    assert log.said == [Progress(0.5, "half"), None]
+    assert log.said == [JobProgress(0.5, "half"), None]
 
 
 def test_the_latest_wins() -> None:
@@ -39,11 +39,11 @@ def test_the_latest_wins() -> None:
     def slow() -> Steps:
         begun.set()
         go.wait(10)
-        yield Progress(0.5, "old")
+        yield JobProgress(0.5, "old")
         done.append("old")
 
     def quick() -> Steps:
-        yield Progress(0.5, "new")
+        yield JobProgress(0.5, "new")
         done.append("new")
 
     jobs.start(slow())
@@ -55,7 +55,7 @@ def test_the_latest_wins() -> None:
     go.set()
     old.join(10)
     assert done == ["new"]
-    assert log.said == [Progress(0.5, "new"), None]
+    assert log.said == [JobProgress(0.5, "new"), None]
 
 
 def test_a_delayed_job_gives_way_without_starting() -> None:
@@ -64,7 +64,7 @@ def test_a_delayed_job_gives_way_without_starting() -> None:
 
     def steps() -> Steps:
         begun.append(1)
-        yield Progress(1, "")
+        yield JobProgress(1, "")
 
     jobs.start(steps(), delay=60)
     thread = jobs._thread
@@ -86,7 +86,7 @@ def test_cancel_and_close_end_it_at_the_next_step() -> None:
             try:
                 begun.set()
                 go.wait(10)
-                yield Progress(0.1, "")
+                yield JobProgress(0.1, "")
                 done.append(1)
             finally:
                 closed.set()
@@ -109,7 +109,7 @@ def test_an_error_is_reported_and_the_next_job_runs() -> None:
     jobs = Jobs(log)
 
     def bad() -> Steps:
-        yield Progress(0, "")
+        yield JobProgress(0, "")
         raise ValueError("in words")
 
     jobs.start(bad())
@@ -117,8 +117,8 @@ def test_an_error_is_reported_and_the_next_job_runs() -> None:
     assert isinstance(log.said[-1], ValueError)
 
     def good() -> Steps:
-        yield Progress(1, "good")
+        yield JobProgress(1, "good")
 
     jobs.start(good())
     assert jobs.wait(10)
-    assert log.said[-2:] == [Progress(1, "good"), None]
+    assert log.said[-2:] == [JobProgress(1, "good"), None]

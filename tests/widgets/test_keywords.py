@@ -9,7 +9,7 @@ import pytest
 
 import neuronwidgets as nw
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.widgets.base.jobs import Progress, later, take
+from neuronwidgets.widgets.base.jobs import JobProgress, later, take
 from neuronwidgets.widgets.base.pace import Pace
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
 from neuronwidgets.widgets.split_explorer.keywords import Keywords
@@ -39,8 +39,8 @@ def made(samples: Any, kind: np.ndarray) -> nw.Split:
     return nw.split(nw.Activations.from_arrays(values, samples=samples), 0, top=90)
 
 
-def found(words: Keywords, nodes: list[int]) -> list[Progress]:
-    said: list[Progress] = []
+def found(words: Keywords, nodes: list[int]) -> list[JobProgress]:
+    said: list[JobProgress] = []
     for step in words.steps(nodes, lambda: None):
         take(step, said.append)
     return said

@@ -16,7 +16,7 @@ from neuronwidgets.widgets.base.jobs import Steps, take
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.protocol.buffers import unpack
 from neuronwidgets.widgets.toy_lab.session import LabSession
-from neuronwidgets.widgets.toy_lab.tuning import Tuning
+from neuronwidgets.widgets.toy_lab.tuning import TrainerTuning
 
 SMALL = {"features": 20, "dims": 8, "neurons": 24, "batch": 32, "steps": 60, "cycle": 30}
 
@@ -37,7 +37,7 @@ class Recorded:
 def opened(**tuning: Any) -> tuple[LabSession, Recorded]:
     recorded = Recorded()
     configs = [Config.zero_bias(**SMALL), Config.negative_bias(**SMALL)]
-    session = LabSession(configs, "cpu", recorded.screen, Tuning(**tuning))
+    session = LabSession(configs, "cpu", recorded.screen, TrainerTuning(**tuning))
     recorded.put(session.show(session.trainer))
     return session, recorded
 

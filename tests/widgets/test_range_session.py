@@ -14,7 +14,7 @@ from torch import nn
 
 import neuronwidgets as nw
 from neuronwidgets.widgets.base.feed import Feed
-from neuronwidgets.widgets.base.jobs import Progress, Steps, take
+from neuronwidgets.widgets.base.jobs import JobProgress, Steps, take
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.protocol.buffers import unpack
 from neuronwidgets.widgets.range_explorer.classes import Classes, enough
@@ -58,7 +58,7 @@ def opened(
 
 def run(steps: Steps) -> list[str]:
     """Run a job here; what it reports."""
-    said: list[Progress] = []
+    said: list[JobProgress] = []
     for step in steps:
         take(step, said.append)
     return [progress.text for progress in said]

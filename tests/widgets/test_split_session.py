@@ -12,7 +12,7 @@ import pytest
 
 import neuronwidgets as nw
 from neuronwidgets.widgets.base.feed import Feed
-from neuronwidgets.widgets.base.jobs import Progress, Steps, take
+from neuronwidgets.widgets.base.jobs import JobProgress, Steps, take
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.protocol.buffers import unpack
 from neuronwidgets.widgets.split_explorer.limits import Limits
@@ -58,7 +58,7 @@ def opened(top: int = 60, recipe: Recipe | None = None) -> tuple[SplitSession, R
 
 def run(steps: Steps) -> list[str]:
     """Run a job here; what it reports."""
-    said: list[Progress] = []
+    said: list[JobProgress] = []
     for step in steps:
         take(step, said.append)
     return [progress.text for progress in said]

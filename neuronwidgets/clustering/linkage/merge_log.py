@@ -41,8 +41,8 @@ class MergeLog:
         repeats = order[first[order] != order]
         rank = np.arange(len(repeats)) - np.searchsorted(first[repeats], first[repeats])
         for turn in range(int(rank.max(initial=-1)) + 1):
-            some = repeats[rank == turn]
-            self.merge(first[some], some, np.zeros(len(some)))
+            duplicates = repeats[rank == turn]
+            self.merge(first[duplicates], duplicates, np.zeros(len(duplicates)))
 
     def merge_chain(
         self, first: np.ndarray, kept: list[int], absorbed: list[int], heights: list[float]

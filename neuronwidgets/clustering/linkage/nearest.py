@@ -41,9 +41,9 @@ class Nearest:
             reach = self.value[rows]
             unknown = (~(reach < torch.inf)).nonzero()[:, 0]
             if len(unknown):
-                some = rows[unknown]
+                searching = rows[unknown]
                 bound = torch.minimum(
-                    self.bounds.rest_bound[some], self.bounds.candidate_bound[some]
+                    self.bounds.rest_bound[searching], self.bounds.candidate_bound[searching]
                 )
                 reach[unknown] = bound.amin(1).double()
                 rank = 1 + int(self.tuning.search_share * (len(reach) - 1))
@@ -101,9 +101,9 @@ class Nearest:
             visit &= ~measure.any(1, keepdim=True)
             open_rows = (measure | visit).any(1)
             if not open_rows.all():
-                some = open_rows.nonzero()[:, 0]
+                still_open = open_rows.nonzero()[:, 0]
                 rows, rest, candidate, measure, visit = (
-                    x[some] for x in (rows, rest, candidate, measure, visit)
+                    x[still_open] for x in (rows, rest, candidate, measure, visit)
                 )
             if measure.any():
                 self._measure_candidates(rows, measure, limit)
@@ -149,24 +149,24 @@ class Nearest:
 
         def candidates(tile: int) -> tuple[torch.Tensor, ...]:
             low, high = edges[tile : tile + 2]
-            some = rows[which[:, tile]]
-            block = centroids.lower_bounds(some, slice(low, high))
-            own = ((some >= low) & (some < high)).nonzero()[:, 0]
-            block[own, some[own] - low] = torch.inf
+            tile_rows = rows[which[:, tile]]
+            block = centroids.lower_bounds(tile_rows, slice(low, high))
+            inside = ((tile_rows >= low) & (tile_rows < high)).nonzero()[:, 0]
+            block[inside, tile_rows[inside] - low] = torch.inf
             least, column = block.min(1)
             # Beyond this nothing can be nearest.
-            most = least + centroids.rounding_margin(some, column + low)
-            most = torch.minimum(upper[some], most)
-            beyond = (least > limit) & (self.value[some] == torch.inf)
+            most = least + centroids.rounding_margin(tile_rows, column + low)
+            most = torch.minimum(upper[tile_rows], most)
+            beyond = (least > limit) & (self.value[tile_rows] == torch.inf)
             most[beyond | (least == torch.inf)] = -torch.inf
             line, column = (block <= most[:, None]).nonzero(as_tuple=True)
             value = block[line, column]
-            if len(line) > self.tuning.crowd * len(some):
+            if len(line) > self.tuning.crowd * len(tile_rows):
                 line = torch.unique(line)
-                column = centroids.nearest_measured(some[line], low, high)
+                column = centroids.nearest_measured(tile_rows[line], low, high)
                 value = block[line, column]
-            self.bounds.record(some, tile, block)
-            return some[line], column + low, value, most[line]
+            self.bounds.record(tile_rows, tile, block)
+            return tile_rows[line], column + low, value, most[line]
 
         parts = zip(*self.parallel(candidates, tiles), strict=True)
         row, candidate, value, most = (torch.cat(part) for part in parts)

@@ -41,8 +41,8 @@ def first_equal(points: torch.Tensor, block_numbers: int = DEFAULT.block_numbers
     projection = torch.cat([(x * weights.to(x.dtype)).sum(1) for x in torch.split(points, step)])
     projection, order = projection.sort(stable=True)
     same = projection[1:] == projection[:-1]
-    for some in torch.split(same.nonzero()[:, 0], step):
-        same[some] = (points[order[some]] == points[order[some + 1]]).all(1)
+    for pairs in torch.split(same.nonzero()[:, 0], step):
+        same[pairs] = (points[order[pairs]] == points[order[pairs + 1]]).all(1)
     group = torch.cat([same.new_zeros(1), ~same]).cumsum(0)
     first = torch.full((count,), count, device=points.device)
     first.scatter_reduce_(0, group, order, "amin")

@@ -246,8 +246,8 @@ class TileBounds:
 
         def lower(rows: torch.Tensor) -> None:
             bound = self.rest_bound[rows]
-            for some in torch.split(crossing, max(1, self.tuning.block_numbers // len(rows))):
-                kept, absorbed, n, m, value = merges.part(some)
+            for chunk in torch.split(crossing, max(1, self.tuning.block_numbers // len(rows))):
+                kept, absorbed, n, m, value = merges.part(chunk)
                 tile, other = tile_of[kept], tile_of[absorbed]
                 left, right = bound[:, tile], bound[:, other]
                 new = self._updated(left, right, n, m, value, weight[rows, None])

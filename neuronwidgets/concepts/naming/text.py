@@ -91,20 +91,20 @@ def by_text(
     names: list[str | None] = []
     notes = []
     for k in range(len(concepts)):
-        own = counts.group(concepts.assignment == k)
+        inside = counts.group(concepts.assignment == k)
         others = counts.group(concepts.assignment != k)
-        strongest = counts.apart(own, others if len(concepts) > 1 else None, SHOWN)
+        strongest = counts.apart(inside, others if len(concepts) > 1 else None, SHOWN)
         chosen = {term for term, *_ in strongest[:terms]}
         for term, z, z_others, z_dataset, delta in strongest:
             row = (
-                k, counts.written[term], z, z_others, z_dataset, delta, own.count[term], len(own),
-                others.count[term], len(others), counts.dataset.count[term], len(counts.dataset),
-                term in chosen,
+                k, counts.written[term], z, z_others, z_dataset, delta,
+                inside.count[term], len(inside), others.count[term], len(others),
+                counts.dataset.count[term], len(counts.dataset), term in chosen,
             )  # fmt: skip
             for column, value in zip(_COLUMNS, row, strict=True):
                 evidence[column].append(value)
         names.append(", ".join(counts.written[term] for term, *_ in strongest[:terms]) or None)
-        if not own.words:
+        if not inside.words:
             notes.append(f"concept {k + 1}: its texts hold no words")
     if counts.others > most:
         notes.append(

@@ -126,8 +126,8 @@ def layout_of(
     batched = _with_batch(kinds, shape, samples)
     if batched is None:
         return None
-    own = own_axis(module, len(kinds)) if neuron_axis is None else neuron_axis % len(kinds)
-    full = _with_neurons(batched, own, neuron_axis is not None)
+    axis = own_axis(module, len(kinds)) if neuron_axis is None else neuron_axis % len(kinds)
+    full = _with_neurons(batched, axis, neuron_axis is not None)
     return None if full is None else Layout(tuple(full))
 
 

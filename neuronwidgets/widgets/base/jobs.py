@@ -17,7 +17,7 @@ EXIT = 2.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class JobProgress:
     """How far a job is: the share done, 0 to 1, and what it does."""
 
     share: float
@@ -25,8 +25,8 @@ class Progress:
 
 
 Publish = Callable[[], None]
-Steps = Generator[Progress | Publish, None, None]
-Prepared = Generator[Progress | Publish, None, Publish]
+Steps = Generator[JobProgress | Publish, None, None]
+Prepared = Generator[JobProgress | Publish, None, Publish]
 """Steps that prepare something, and return what publishes it."""
 
 
@@ -38,15 +38,17 @@ def later() -> None:
     """A step that publishes nothing: what follows can wait until the first picture is shown."""
 
 
-def take(step: Progress | Publish, report: Callable[[Progress], None] = lambda _: None) -> None:
+def take(
+    step: JobProgress | Publish, report: Callable[[JobProgress], None] = lambda _: None
+) -> None:
     """Take one step of a job: report its progress, or call what it publishes."""
-    if isinstance(step, Progress):
+    if isinstance(step, JobProgress):
         report(step)
     else:
         step()
 
 
-def silently(steps: Generator[Progress | Publish, None, T]) -> Generator[Publish, None, T]:
+def silently(steps: Generator[JobProgress | Publish, None, T]) -> Generator[Publish, None, T]:
     """`steps` without their progress; returns what they return."""
     while True:
         try:
@@ -54,7 +56,7 @@ def silently(steps: Generator[Progress | Publish, None, T]) -> Generator[Publish
         except StopIteration as end:
             result: T = end.value
             return result
-        yield pause if isinstance(step, Progress) else step
+        yield pause if isinstance(step, JobProgress) else step
 
 
 class Jobs:
@@ -64,7 +66,7 @@ class Jobs:
     `lock`, and not at all once a newer job has replaced the job.
     """
 
-    def __init__(self, report: Callable[[Progress | BaseException | None], None]) -> None:
+    def __init__(self, report: Callable[[JobProgress | BaseException | None], None]) -> None:
         self.lock = threading.RLock()
         self._report = report
         self._current: threading.Event | None = None

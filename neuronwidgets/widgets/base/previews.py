@@ -79,16 +79,16 @@ def cut_text(
         peak = _peak(spans, values)
     segments: list[str] = []
     numbers: list[float] = []
-    at, peak_segment = 0, -1
+    written_to, peak_segment = 0, -1
     for i, (start, end) in enumerate(spans[: len(values)] if values is not None else spans):
         if end <= start:
             continue
         value = 0.0 if values is None else float(values[i])
-        if end > at:
-            gap = max(at, int(start) - CHARACTERS)
+        if end > written_to:
+            gap = max(written_to, int(start) - CHARACTERS)
             segments.append(text[gap:end])
             numbers.append(value)
-            at = int(end)
+            written_to = int(end)
         elif numbers:
             numbers[-1] = max(numbers[-1], value)
         if i == peak:
@@ -99,7 +99,7 @@ def cut_text(
     if peak_segment >= 0:
         first = max(0, min(peak_segment - SEGMENTS // 2, len(segments) - SEGMENTS))
     last = first + SEGMENTS
-    tail = text[at:] if last >= len(segments) else "…"
+    tail = text[written_to:] if last >= len(segments) else "…"
     shown = segments[first:last]
     numbers = numbers[first:last]
     peak_segment -= first

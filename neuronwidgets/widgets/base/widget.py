@@ -15,7 +15,7 @@ import numpy as np
 import traitlets as t
 
 from neuronwidgets.widgets.base.errors import in_words
-from neuronwidgets.widgets.base.jobs import Jobs, Progress, Steps
+from neuronwidgets.widgets.base.jobs import JobProgress, Jobs, Steps
 from neuronwidgets.widgets.base.origin import Origin
 from neuronwidgets.widgets.base.page import page, write
 from neuronwidgets.widgets.base.presence import Presence
@@ -162,7 +162,7 @@ class Widget(anywidget.AnyWidget):
         self._failed_during = self._jobs.current
         self.status = {"state": "error", "text": in_words(error), "progress": 1.0}
 
-    def _report(self, progress: Progress | BaseException | None) -> None:
+    def _report(self, progress: JobProgress | BaseException | None) -> None:
         """Show how far a job is, its error, or (`None`) that it has ended."""
         if isinstance(progress, BaseException):
             self._fail(progress)
@@ -229,8 +229,8 @@ class Widget(anywidget.AnyWidget):
         return {k: None if isinstance(v, Widget) else v for k, v in state.items()}
 
     def _own_state(self) -> dict[str, Any]:
-        own = [name for name in self.keys if name in type(self)._own_traits()]
-        return {name: getattr(self, name) for name in own}
+        names = [name for name in self.keys if name in type(self)._own_traits()]
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def _own_traits(cls) -> set[str]:

@@ -10,14 +10,14 @@ from neuronwidgets.widgets.protocol.typescript import typescript
 
 ROOT = Path(__file__).parents[3]
 """The clone of the repository."""
+SOURCES = Path("js/src/protocol")
+"""Where the types in TypeScript are, in the repository."""
 
 
 def generated() -> dict[Path, str]:
     """The text of each generated file, by its path in the repository."""
-    return {
-        Path("js/src/protocol/schema.ts"): typescript(),
-        Path("docs/reference/protocol.md"): page(),
-    }
+    front_end = {SOURCES / path: text for path, text in typescript().items()}
+    return {**front_end, Path("docs/reference/protocol.md"): page()}
 
 
 def main() -> None:

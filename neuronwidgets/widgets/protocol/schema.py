@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from neuronwidgets.widgets.protocol import base, previews, ranges, reading, split, toy
-from neuronwidgets.widgets.protocol.binary import Elements
+from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
 MODULES = (base, reading, previews, split, ranges, toy)
 WIDGETS = (split.SPLIT_EXPLORER, ranges.RANGE_EXPLORER, toy.TOY_LAB)
@@ -14,16 +14,36 @@ EVENTS = (base.JobAck,)
 """What the kernel sends beside traits."""
 
 
-def named_types() -> dict[str, Any]:
-    """The public types of the schema's modules, by name, each after those that it uses."""
-    found: dict[str, Any] = {}
+def types_by_module() -> dict[str, dict[str, Any]]:
+    """The public types of each of the schema's modules, by name, each after those that it uses."""
+    known: set[str] = set()
+    modules: dict[str, dict[str, Any]] = {}
     for module in MODULES:
+        types_here: dict[str, Any] = {}
         for name, value in vars(module).items():
             alias = get_origin(value) in (Literal, Annotated)
             own = typing.is_typeddict(value) and value.__module__ == module.__name__
-            if (own or alias) and not name.startswith("_"):
-                found.setdefault(name, value)
-    return found
+            if (own or alias) and not name.startswith("_") and name not in known:
+                types_here[name] = value
+        known |= set(types_here)
+        modules[_short(module.__name__)] = types_here
+    return modules
+
+
+def named_types() -> dict[str, Any]:
+    """The public types of all of the schema's modules, by name."""
+    return {
+        name: hint for types_here in types_by_module().values() for name, hint in types_here.items()
+    }
+
+
+def module_of(widget: WidgetSchema) -> str:
+    """The name of the module that describes a widget, as in `types_by_module`."""
+    return _short(widget.traits.__module__)
+
+
+def _short(module: str) -> str:
+    return module.rpartition(".")[2]
 
 
 def name_of(hint: Any) -> str | None:

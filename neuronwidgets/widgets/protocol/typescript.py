@@ -1,5 +1,6 @@
-"""The schema as TypeScript: `js/src/protocol/schema.ts`."""
+"""The schema as TypeScript: `js/src/protocol/schema.ts` and the files that it re-exports."""
 
+import re
 import textwrap
 import typing
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from neuronwidgets.widgets.protocol.schema import (
     about,
     alternatives,
     fields,
+    module_of,
     name_of,
-    named_types,
+    types_by_module,
 )
 
 WIDTH = 100
@@ -36,7 +38,7 @@ DTYPES = {
 }
 """NumPy's type: the name in the safetensors format, and the typed array."""
 HEAD = """/**
- * What the kernel and the views send each other.
+ * What the kernel and the views send each other{part}.
  *
  * Generated from `neuronwidgets/widgets/protocol` by
  * `python -m neuronwidgets.widgets.protocol.generate`. Do not edit.
@@ -44,18 +46,59 @@ HEAD = """/**
 """
 
 
-def typescript() -> str:
-    """The text of `schema.ts`."""
-    parts = [HEAD.strip(), *_dtypes()]
-    for name, hint in named_types().items():
-        parts.append(_interface(name, hint) if typing.is_typeddict(hint) else _alias(name, hint))
+def typescript() -> dict[str, str]:
+    """The text of each file, by its path below `js/src/protocol/`.
+
+    `schema/NAME.ts` has the types of the Python module NAME, `schema/dtypes.ts` the dtypes, and
+    `schema.ts` re-exports all of them.
+    """
+    parts = {"dtypes": list(_dtypes())}
+    homes = {"Dtype": "dtypes"}
+    for module, types_here in types_by_module().items():
+        parts[module] = [
+            _interface(name, hint) if typing.is_typeddict(hint) else _alias(name, hint)
+            for name, hint in types_here.items()
+        ]
+        homes |= dict.fromkeys(types_here, module)
     for widget in WIDGETS:
         requests = [name_of(request) or "" for request in widget.requests]
         doc = f"What a view of {widget.name} may ask of the kernel."
-        parts.append(_union(f"{widget.name}Request", requests, doc))
+        module_parts = parts[module_of(widget)]
+        module_parts.append(_union(f"{widget.name}Request", requests, doc))
         for message, binary in widget.messages.items():
-            parts += _arrays(message, binary, widget.name)
-    return "\n\n".join(parts) + "\n"
+            module_parts += _arrays(message, binary, widget.name)
+    texts = {
+        f"schema/{module}.ts": "\n\n".join(
+            [_head(f": `{module}`"), *_imports(module, module_parts, homes), *module_parts]
+        )
+        for module, module_parts in parts.items()
+    }
+    exports = [f'export * from "./schema/{module}";' for module in sorted(parts)]
+    texts["schema.ts"] = "\n\n".join([_head(), "\n".join(exports)])
+    return {path: text + "\n" for path, text in texts.items()}
+
+
+def _head(part: str = "") -> str:
+    return HEAD.format(part=part).strip()
+
+
+def _imports(module: str, parts: list[str], homes: dict[str, str]) -> Iterator[str]:
+    """The import statements of a file; `homes` has the file of each type."""
+    code = re.sub(r"/\*.*?\*/", "", "\n".join(parts), flags=re.DOTALL)
+    words = set(re.findall(r"\w+", code))
+    names_of: dict[str, list[str]] = {}
+    for name in sorted(words & set(homes)):
+        if homes[name] != module:
+            names_of.setdefault(homes[name], []).append(name)
+    lines = []
+    for home in sorted(names_of):
+        line = f'import type {{ {", ".join(names_of[home])} }} from "./{home}";'
+        if len(line) > WIDTH:
+            items = [f"  {name}," for name in names_of[home]]
+            line = "\n".join(["import type {", *items, f'}} from "./{home}";'])
+        lines.append(line)
+    if lines:
+        yield "\n".join(lines)
 
 
 def _dtypes() -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from neuronwidgets.interventions.completions import completing
 from neuronwidgets.interventions.masks import NeuronEdit
 from neuronwidgets.interventions.perplexity import check_causal
-from neuronwidgets.widgets.base.jobs import Progress, Steps
+from neuronwidgets.widgets.base.jobs import JobProgress, Steps
 from neuronwidgets.widgets.range_explorer.classes import Classes
 from neuronwidgets.widgets.range_explorer.mask_cost import MaskCost
 from neuronwidgets.widgets.range_explorer.range_mask import key_of
@@ -81,7 +81,7 @@ class MaskEffects:
 
         bars: dict[str, Any] = {}
         for share, bars in cost.steps(asked["label"], edits, keys):
-            yield Progress(share, f"measuring the masks on {bars['samples']:,}{total} samples")
+            yield JobProgress(share, f"measuring the masks on {bars['samples']:,}{total} samples")
             yield partial(publish, {"for": asked, **bars})
         yield partial(publish, {"for": asked, "done": asked, **bars})
 
@@ -90,7 +90,7 @@ class MaskEffects:
         if not prompt:
             return
         about = {"prompt": prompt, "label": label}
-        yield Progress(0.0, "writing")
+        yield JobProgress(0.0, "writing")
         texts: dict[str, str] = {"base": "", "range": "", "neuron": ""}
         every = {"base": None, **edits}
         try:

@@ -18,7 +18,7 @@ MOST_VALUES = 40_000
 """The most activations that are sent; of more, the same number of each class, evenly spaced."""
 THIN = 20_000
 """`MOST_VALUES` for many classes."""
-SINGLE = "It has a single sample, so it has no range: two are needed."
+SINGLE = "It has a single sample, so it has no range. A range takes at least two."
 PREVIEWS = 240
 """The most examples of all classes together."""
 PREVIEWS_EACH = 24

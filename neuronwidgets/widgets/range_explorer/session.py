@@ -11,7 +11,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.intervals.rules import EXTREME, RULES
 from neuronwidgets.interventions.masks import NeuronEdit, Replacement
 from neuronwidgets.widgets.base.feed import Feed
-from neuronwidgets.widgets.base.jobs import Prepared, Progress, Steps, pause
+from neuronwidgets.widgets.base.jobs import JobProgress, Prepared, Steps, pause
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.range_explorer.classes import Classes
 from neuronwidgets.widgets.range_explorer.effects import MaskEffects
@@ -214,7 +214,7 @@ class RangeSession:
         """Measure the masks and complete the prompt; `ask`: complete it first, in any case."""
         if not self.due() or (not ask and self.classes.ranges.count[self.label] < 2):
             return
-        yield Progress(0.0, "making the masks")
+        yield JobProgress(0.0, "making the masks")
         chosen: dict[str, Any] = {}
         edits: dict[str, NeuronEdit] = {}
         prompt = ""

@@ -13,7 +13,7 @@ from neuronwidgets.concepts.scores.registry import Score
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.suggest import QUICK, suggesting
 from neuronwidgets.core.steps import mapped
-from neuronwidgets.widgets.base.jobs import Progress, Publish, Steps, later
+from neuronwidgets.widgets.base.jobs import JobProgress, Publish, Steps, later
 from neuronwidgets.widgets.base.pace import PACE, Pace
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
 
@@ -55,9 +55,9 @@ class Assessment:
         yield later
         began = time.perf_counter()
 
-        def progress(share: float, text: str) -> Progress | Publish:
+        def progress(share: float, text: str) -> JobProgress | Publish:
             slow = time.perf_counter() - began > self._pace.silent
-            return Progress(share, text) if slow else later
+            return JobProgress(share, text) if slow else later
 
         compared = yield from mapped(
             suggesting(self.split, self._kinds),

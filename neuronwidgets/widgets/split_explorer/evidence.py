@@ -15,7 +15,7 @@ from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.suggest import resamples_of
 from neuronwidgets.core.steps import mapped
 from neuronwidgets.display.palette import COLORS
-from neuronwidgets.widgets.base.jobs import Progress, Steps, later
+from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later
 from neuronwidgets.widgets.base.pace import PACE, Pace
 from neuronwidgets.widgets.base.previews import Text, cut_text, pack_previews
 from neuronwidgets.widgets.protocol.buffers import pack
@@ -209,7 +209,7 @@ class Evidence:
 
     def regroup(self, threshold: float) -> Any:
         """Steps that return the `refinement` message and the membership."""
-        yield Progress(0.1, "k-means")
+        yield JobProgress(0.1, "k-means")
         refinement = refine(self.split, threshold)
         refined = Concepts.at(self.split, threshold).regrouped(refinement)
         retrieved = yield from self.retrieval.of(refined.groups)
@@ -268,7 +268,7 @@ class Evidence:
     def _read(self, rows: list[int], publish: Callable[[], None]) -> Steps:
         """Read texts token by token, with the activation of each token."""
         for start in range(0, len(rows), CHUNK):
-            yield Progress(start / len(rows), f"reading {len(rows):,} texts token by token")
+            yield JobProgress(start / len(rows), f"reading {len(rows):,} texts token by token")
             chunk = rows[start : start + CHUNK]
             for row, values in zip(chunk, self._token_values(chunk), strict=True):
                 self._texts[row] = self._text(row, values)

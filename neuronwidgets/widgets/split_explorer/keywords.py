@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from neuronwidgets.concepts.split import Split
-from neuronwidgets.widgets.base.jobs import Progress, Steps, later
+from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later
 from neuronwidgets.widgets.base.pace import PACE, Pace
 
 TERMS = 3
@@ -72,7 +72,7 @@ class Keywords:
         for i, share in enumerate(self._reader.reading()):
             if i % CHUNK == 0:
                 quick = time.perf_counter() - began < self._pace.silent
-                yield later if quick else Progress(share, "reading texts for their keywords")
+                yield later if quick else JobProgress(share, "reading texts for their keywords")
         self._read = True
 
     def _apart(self, node: int) -> list[str]:

@@ -14,7 +14,7 @@ from neuronwidgets.activations.retrieval import directions, normalized, retrievi
 from neuronwidgets.concepts.control import draws_of
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.steps import mapped
-from neuronwidgets.widgets.base.jobs import Progress, Steps, later, pause
+from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later, pause
 from neuronwidgets.widgets.base.pace import PACE, Pace
 
 READINGS = ("cosine", "dot")
@@ -94,7 +94,7 @@ class Retrieval:
 
         def said(share: float) -> Any:
             long = time.perf_counter() - began > self._pace.silent
-            return Progress(share, f"comparing {len(acts):,} samples") if long else pause
+            return JobProgress(share, f"comparing {len(acts):,} samples") if long else pause
 
         retrieved = yield from mapped(steps, said)
         return [rows for rows, _ in retrieved]

@@ -15,7 +15,7 @@ from neuronwidgets.concepts.refine import Refinement
 from neuronwidgets.concepts.split import Split, split
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.widgets.base.feed import Feed
-from neuronwidgets.widgets.base.jobs import Prepared, Progress, Steps, silently
+from neuronwidgets.widgets.base.jobs import JobProgress, Prepared, Steps, silently
 from neuronwidgets.widgets.base.pace import PACE, Pace
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
@@ -305,7 +305,7 @@ class SplitSession:
 
         If that fails, show the error. The picture stays, and so does the work for it.
         """
-        yield Progress(0.0, f"clustering {top} samples")
+        yield JobProgress(0.0, f"clustering {top} samples")
         neuron = self.split.direction if neuron is None else neuron
         try:
             split = self.make(neuron, self.acts.check_top(top), method, metric)
@@ -314,7 +314,7 @@ class SplitSession:
             yield lambda: self._screen.fail(failure)
             yield from silently(self.work())
             return
-        yield Progress(0.9, f"clustering {top} samples")
+        yield JobProgress(0.9, f"clustering {top} samples")
         picture = self.picture(split)
 
         def show() -> None:

@@ -30,7 +30,7 @@ def activations(run: Run, count: int = SAMPLES) -> Activations:
     order = np.argsort(-np.abs(v), axis=1, kind="stable")[:, :MOST_NAMED]
     texts, labels = [], []
     for row, best in zip(v, order, strict=True):
-        there = [i for i in best.tolist() if row[i] != 0]
-        texts.append(" · ".join(f"feature {i}: {row[i]:.2f}" for i in there) or "no feature")
-        labels.append(f"feature {there[0]}" if there else "no feature")
+        strongest = [i for i in best.tolist() if row[i] != 0]
+        texts.append(" · ".join(f"feature {i}: {row[i]:.2f}" for i in strongest) or "no feature")
+        labels.append(f"feature {strongest[0]}" if strongest else "no feature")
     return Activations.from_arrays(values.numpy(), samples=texts, labels=labels, layer="act")

@@ -143,9 +143,9 @@ def stills_of(run: Run, most: int) -> list[Still]:
     stills = []
     count = len(run.checkpoints)
     for i in range(max(0, count - most), count):
-        at, step = run.at(i), int(run.checkpoints[i])
+        still_run, step = run.at(i), int(run.checkpoints[i])
         known = np.array(loss.get(step, np.nan))
-        stills.append(Still(step, at.A, at.biases, float(run.relative(known))))
+        stills.append(Still(step, still_run.A, still_run.biases, float(run.relative(known))))
     return stills
 
 

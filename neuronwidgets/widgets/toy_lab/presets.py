@@ -27,8 +27,8 @@ def at_preset(name: str, config: Config) -> Config:
     if name not in PRESETS:
         raise ValueError(f"{name!r} is no preset; there are {', '.join(map(repr, PRESETS))}.")
     knobs = asdict(config)
-    for own in ("bias", "decay", *(["neurons"] if name == "more neurons" else [])):
-        del knobs[own]
+    for knob in ("bias", "decay", *(["neurons"] if name == "more neurons" else [])):
+        del knobs[knob]
     return PRESETS[name](**knobs)
 
 

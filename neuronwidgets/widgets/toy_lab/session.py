@@ -17,7 +17,7 @@ from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.toy_lab.picture import NAMES
 from neuronwidgets.widgets.toy_lab.presets import at_preset, checked, preset_of
 from neuronwidgets.widgets.toy_lab.trainer import Trainer
-from neuronwidgets.widgets.toy_lab.tuning import TUNING, Tuning
+from neuronwidgets.widgets.toy_lab.tuning import TUNING, TrainerTuning
 
 CHOICES = ("checkpoint", "run_index", "neuron", "feature")
 
@@ -32,7 +32,9 @@ class LabSession:
         version: counts the runs on the screen.
     """
 
-    def __init__(self, configs: Any, device: str, screen: Screen, tuning: Tuning = TUNING) -> None:
+    def __init__(
+        self, configs: Any, device: str, screen: Screen, tuning: TrainerTuning = TUNING
+    ) -> None:
         self.checkpoint: int | None = None
         self.run_index = 0
         self.neuron: int | None = None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from neuronwidgets.toy import Config, Progress, Run, Training
 from neuronwidgets.widgets.toy_lab.picture import Now, Still, pack_checkpoints, pack_picture
 from neuronwidgets.widgets.toy_lab.presets import checked, preset_of
-from neuronwidgets.widgets.toy_lab.tuning import TUNING, Tuning
+from neuronwidgets.widgets.toy_lab.tuning import TUNING, TrainerTuning
 
 Slot = tuple[Training, int]
 """The training of a run, and its index there."""
@@ -23,7 +23,7 @@ class Trainer:
     """
 
     def __init__(
-        self, configs: tuple[Config, ...], slots: Sequence[Slot], tuning: Tuning = TUNING
+        self, configs: tuple[Config, ...], slots: Sequence[Slot], tuning: TrainerTuning = TUNING
     ) -> None:
         self.configs, self._slots, self._tuning = configs, list(slots), tuning
         self._turn, self._era = threading.Lock(), 0
@@ -31,7 +31,9 @@ class Trainer:
         self._relative = [run.relative for run in self.runs()]
 
     @classmethod
-    def fresh(cls, configs: tuple[Config, ...], device: str, tuning: Tuning = TUNING) -> Trainer:
+    def fresh(
+        cls, configs: tuple[Config, ...], device: str, tuning: TrainerTuning = TUNING
+    ) -> Trainer:
         """All runs at step 0; runs of one shape are one batch."""
         training = Training(configs, device=device)
         return cls(configs, [(training, i) for i in range(len(configs))], tuning)
@@ -42,9 +44,9 @@ class Trainer:
 
         This trainer does no step more. A configuration that is refused leaves it as it is.
         """
-        wanted = list(self.configs)
-        wanted[run_index : run_index + 1] = [] if config is None else [config]
-        configs = checked(wanted)
+        new_configs = list(self.configs)
+        new_configs[run_index : run_index + 1] = [] if config is None else [config]
+        configs = checked(new_configs)
         fresh = [] if config is None else [(Training(config, device=device), 0)]
         self.next_era()
         slots = self._slots[:]

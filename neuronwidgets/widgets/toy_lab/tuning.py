@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Tuning:
+class TrainerTuning:
     """Rates of ToyLab's pictures, and how it trains.
 
     Attributes:
@@ -28,4 +28,4 @@ class Tuning:
     one_thread: int = 1 << 26
 
 
-TUNING = Tuning()
+TUNING = TrainerTuning()

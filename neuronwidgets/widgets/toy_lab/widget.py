@@ -11,7 +11,7 @@ from ipywidgets import widget_serialization
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.toy import Config, Run
-from neuronwidgets.widgets.base.jobs import Progress, Steps
+from neuronwidgets.widgets.base.jobs import JobProgress, Steps
 from neuronwidgets.widgets.base.widget import IDLE, Whole, Widget, as_trait_error, front_end
 from neuronwidgets.widgets.split_explorer.widget import SplitExplorer
 from neuronwidgets.widgets.toy_lab.neuron import activations
@@ -258,7 +258,7 @@ class ToyLab(Widget):
 
         def steps() -> Steps:
             yield from session.settled()
-            yield Progress(0.3, f"splitting neuron {chosen} of {NAMES[run_index]}")
+            yield JobProgress(0.3, f"splitting neuron {chosen} of {NAMES[run_index]}")
             explorer, title = _opened(self.shown[run_index], run_index, chosen)
             try:
                 yield lambda: self._embed(explorer, title)
@@ -315,7 +315,7 @@ class ToyLab(Widget):
 
     def _report(self, progress: Any) -> None:
         super()._report(progress)
-        if not isinstance(progress, Progress):
+        if not isinstance(progress, JobProgress):
             self._put({"running": False})  # no job, so nothing trains
 
 

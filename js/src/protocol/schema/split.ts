@@ -1,0 +1,319 @@
+/**
+ * What the kernel and the views send each other: `split`.
+ *
+ * Generated from `neuronwidgets/widgets/protocol` by
+ * `python -m neuronwidgets.widgets.protocol.generate`. Do not edit.
+ */
+
+import type { JobCancel, Status, ViewsCount } from "./base";
+import type { Dtype } from "./dtypes";
+import type { SampleKind, Tile } from "./previews";
+import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
+
+export type By = "cosine" | "dot";
+
+export type Span = [low: number, high: number];
+
+/** A suggested cut. */
+export interface SuggestedCut {
+  /** The height of the cut. */
+  threshold: number;
+  /** How many concepts it gives. */
+  concepts: number;
+  /**
+   * The kinds of reason ("gap", "compact", "stable", "chance") by which no other cut is better;
+   * often none.
+   */
+  best: string[];
+  /** The reasons in words. */
+  reasons: string[];
+}
+
+/** A score of the neuron as a whole, at the suggested cut. */
+export interface NeuronScore {
+  /** The column of the registry. */
+  name: string;
+  /** The name for people. */
+  title: string;
+  /** `None` where the score failed; `about` has the error. */
+  value: number | null;
+  /** The range, what a higher value means, and the source. */
+  about: string;
+  /** Whether it is a score itself and not a part of one. */
+  main: boolean;
+}
+
+/** The synced traits of SplitExplorer. */
+export interface SplitExplorerTraits {
+  /** What the kernel is doing. */
+  status: Status;
+  /** The version of the picture: counts what was put on the screen. */
+  _version: number;
+  /** The version that the view saw when it last set a trait. */
+  _view_version: number;
+  /** The widget's identity, by which a page counts its views. */
+  _key: string;
+  /** The capture's progress; empty without one. */
+  reading: CaptureProgress | Nothing;
+  /** Whether the user holds something in a view. */
+  _held: boolean;
+  /** The neuron that is split; `None` for a direction. */
+  neuron: number | null;
+  /** How many top-activating samples are split. */
+  top: number;
+  /** The clustering method. */
+  method: string;
+  /** How distances are measured. */
+  metric: string;
+  /** How concepts retrieve samples. */
+  by: By;
+  /** The height of the cut; lower is finer. */
+  threshold: number;
+  /** Whether membership is that of k-means instead of the tree's. */
+  refined: boolean;
+  /** Dataset indices of the selected samples. */
+  selection: number[];
+  /** Names given by the user: tree node to name. */
+  names: Record<string, string>;
+  /** The methods that can be chosen. */
+  _methods: string[];
+  /** Suggested cuts, those with fewest concepts first. */
+  _suggestions: SuggestedCut[];
+  /** Scores of the neuron; empty before they are computed. */
+  _scores: NeuronScore[];
+  /** The message `tree`. */
+  _tree: DataView;
+  /** The message `evidence`. */
+  _evidence: DataView;
+  /** The message `refinement`; empty without k-means. */
+  _refinement: DataView;
+}
+
+/** Split a neuron, and show the result. */
+export interface SplitRequest {
+  type: "split.request";
+  /** `None`: the neuron or direction on the screen. */
+  neuron: number | null;
+  /** How many top-activating samples. */
+  top: number;
+  /** The clustering method. */
+  method: string;
+  /** How distances are measured. Absent: as the method does by default. */
+  metric?: string;
+  /** How concepts retrieve samples. Absent: unchanged. */
+  by?: By;
+}
+
+/** The true features that drive the neuron. */
+export interface TruthMeta {
+  /** Their names. */
+  names: string[];
+  /** The least cosine of a concept vector that recovers a feature. */
+  recovered: number;
+}
+
+/** The metadata of `tree`. */
+export interface TreeMeta {
+  /** What the samples are. */
+  kind: SampleKind;
+  /** The layout of `atlas`. */
+  tile?: Tile;
+  /** The segments of each text; joined, they are the text. */
+  segments?: string[][];
+  /** How many elements of `value` each text has; 0: not read. */
+  values?: number[];
+  /** The segment of each text's peak token; -1: none. */
+  peaks?: number[];
+  /** The name of the layer. */
+  layer: string;
+  /** The neuron or direction, in words. */
+  name: string;
+  /** The width of the layer. */
+  neurons: number;
+  /** Samples in the data set. */
+  samples: number;
+  /** The clustering method. */
+  method: string;
+  /** How distances are measured. */
+  metric: string;
+  /** The least number of samples of a concept. */
+  minSize: number;
+  /** Titles of the class labels; empty without labels. */
+  labels: string[];
+  /** The least and the largest activation in the data set. */
+  range: Span;
+  /** The default threshold. */
+  suggested: number;
+  /** The CSS colours that `color` refers to. */
+  palette: string[];
+  /** Whether the samples are texts, which keywords can describe. */
+  words: boolean;
+  /** True where tree and map are not of the layer's own vectors. */
+  elsewhere?: boolean;
+  /** Why the concepts should not be trusted. Absent: they may be. */
+  doubt?: string;
+  /** The tokens that `token` refers to. Absent without `token`. */
+  tokens?: string[];
+  /** Absent where no true features are known. */
+  truth?: TruthMeta;
+}
+
+/** The metadata of `evidence`. */
+export interface EvidenceMeta {
+  /** What the samples are. */
+  kind: SampleKind;
+  /** The layout of `atlas`. */
+  tile?: Tile;
+  /** The segments of each text; joined, they are the text. */
+  segments?: string[][];
+  /** How many elements of `value` each text has; 0: not read. */
+  values?: number[];
+  /** The segment of each text's peak token; -1: none. */
+  peaks?: number[];
+  /** Keywords of each node's texts; `None`: not computed yet. */
+  words: (string[] | null)[];
+}
+
+/** The metadata of `refinement`. */
+export interface RefinementMeta {
+  /** The height of the cut that it refines. */
+  threshold: number;
+}
+
+/** What a view of SplitExplorer may ask of the kernel. */
+export type SplitExplorerRequest = SplitRequest | JobCancel | CaptureCancel | ViewsCount;
+
+/** The arrays of the message `tree`, the trait `_tree` of SplitExplorer. */
+export interface TreeArrays {
+  /** `(n - 1, 2)`. The children of each merge, the larger first. */
+  merge: Int32Array;
+  /** `(n - 1,)`. The height of each merge. */
+  height: Float64Array;
+  /** `(n,)`. The dataset index of each sample. */
+  row: Int32Array;
+  /** `(n,)`. The neuron's activation on each sample. */
+  activation: Float32Array;
+  /** `(n,)`. The class label of each sample in `meta.labels`; -1: none. */
+  label?: Int32Array;
+  /** `(n,)`. The token of each sample in `meta.tokens`; -1: none. */
+  token?: Int32Array;
+  /** `(n, 2)`. The samples in the plane. */
+  map: Float32Array;
+  /** `(2 * n - 1,)`. Palette slot of each node; -1: too small to be a concept. */
+  color: Int16Array;
+  /** `(p,)`. The nodes of `truth`. */
+  truth_node?: Int32Array;
+  /** `(p, d)`. Cosines of the nodes' vectors with `meta.truth.names`. */
+  truth?: Float64Array;
+  /** `(F,)`. Dataset index of each sample that has a preview. */
+  face: Int32Array;
+  /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
+  atlas?: Uint8Array;
+  /** `(V,)`. Activation of each segment, text after text. */
+  value?: Float32Array;
+}
+
+/** The dtypes of the arrays of `tree`. */
+export const TREE: Record<keyof TreeArrays, Dtype> = {
+  merge: "I32",
+  height: "F64",
+  row: "I32",
+  activation: "F32",
+  label: "I32",
+  token: "I32",
+  map: "F32",
+  color: "I16",
+  truth_node: "I32",
+  truth: "F64",
+  face: "I32",
+  atlas: "U8",
+  value: "F32",
+};
+
+/** The arrays of the message `evidence`, the trait `_evidence` of SplitExplorer. */
+export interface EvidenceArrays {
+  /** `(m,)`. The tree nodes that were looked up. */
+  node: Int32Array;
+  /** `(R, m, f)`. Dataset indices that each retrieves, best first, by each reading. */
+  retrieved: Int32Array;
+  /** `(R, m, f)`. Their class labels; -1: none. */
+  retrieved_label: Int32Array;
+  /**
+   * `(R, m)`. Where the retrieved samples stand among all activations of the neuron: the median, 0
+   * to 100.
+   */
+  percentile: Float32Array;
+  /** `(m,)`. Cosine of each concept vector with the neuron's axis. */
+  cosine: Float32Array;
+  /**
+   * `(m,)`. The share of random halves of the samples in which the node is a cluster again; NaN:
+   * not known.
+   */
+  recurs: Float32Array;
+  /** `(g,)`. Samples in a random group. */
+  chance_size?: Int32Array;
+  /** `(l,)`. The class labels. */
+  chance_label?: Int32Array;
+  /** `(R, g, l)`. The mean share of the label in what such groups retrieve. */
+  chance?: Float32Array;
+  /** `(R, g, l)`. The share that 95% of such groups do not exceed. */
+  chance_high?: Float32Array;
+  /** `(F,)`. Dataset index of each sample that has a preview. */
+  face: Int32Array;
+  /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
+  atlas?: Uint8Array;
+  /** `(V,)`. Activation of each segment, text after text. */
+  value?: Float32Array;
+}
+
+/** The dtypes of the arrays of `evidence`. */
+export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
+  node: "I32",
+  retrieved: "I32",
+  retrieved_label: "I32",
+  percentile: "F32",
+  cosine: "F32",
+  recurs: "F32",
+  chance_size: "I32",
+  chance_label: "I32",
+  chance: "F32",
+  chance_high: "F32",
+  face: "I32",
+  atlas: "U8",
+  value: "F32",
+};
+
+/** The arrays of the message `refinement`, the trait `_refinement` of SplitExplorer. */
+export interface RefinementArrays {
+  /** `(n,)`. The concept of each sample; -1: none. */
+  concept: Int32Array;
+  /** `(n,)`. 0 as in the tree, 1 reassigned, 2 outlier. */
+  mark: Int8Array;
+  /** `(m,)`. The tree node that each concept matches; -1: none. */
+  node: Int32Array;
+  /** `(m, d)`. Cosines of the concept vectors with the true features. */
+  truth?: Float64Array;
+  /** `(R, m, f)`. Dataset indices that each retrieves, best first, by each reading. */
+  retrieved: Int32Array;
+  /** `(R, m, f)`. Their class labels; -1: none. */
+  retrieved_label: Int32Array;
+  /**
+   * `(R, m)`. Where the retrieved samples stand among all activations of the neuron: the median, 0
+   * to 100.
+   */
+  percentile: Float32Array;
+  /** `(m,)`. Cosine of each concept vector with the neuron's axis. */
+  cosine: Float32Array;
+}
+
+/** The dtypes of the arrays of `refinement`. */
+export const REFINEMENT: Record<keyof RefinementArrays, Dtype> = {
+  concept: "I32",
+  mark: "I8",
+  node: "I32",
+  truth: "F64",
+  retrieved: "I32",
+  retrieved_label: "I32",
+  percentile: "F32",
+  cosine: "F32",
+};
