@@ -127,9 +127,12 @@ def test_a_range_drawn_by_hand(explorer: Any, case: dict[str, Any]) -> None:
     edit = explorer.edit
     place = edit.neurons.tolist().index(3)
     assert edit.low[place].tolist() == [-np.inf, 1.0]
-    other = [i for i in range(len(edit.neurons)) if i != place]
-    expected = explorer.ranges.intervals("boot", 2.0)[edit.neurons[other], 0]
-    np.testing.assert_allclose(edit.low[other, 0], expected[:, 0])
+    # Every other neuron has the band at the same z-scores of the label.
+    own = case["acts"].values[case["acts"].labels == explorer.label].astype("f8")
+    mean, std = own.mean(axis=0), own.std(axis=0)
+    z = (np.array([[-np.inf, 0.5], [1.0, 2.0]]) - mean[3]) / std[3]
+    for j, low, high in zip(edit.neurons, edit.low, edit.high, strict=True):
+        np.testing.assert_allclose([low, high], (mean[j] + z * std[j]).T, rtol=1e-5)
     assert explorer.wait(30)
     explorer.this_neuron_only = True
     assert explorer.edit.neurons.tolist() == [3]

@@ -128,6 +128,38 @@ def test_a_drawn_range_ends_with_its_label_and_its_width() -> None:
     assert session.late(2, {"edges": [0.0, 1.0], "selection": [1]}) == {"edges": [0.0, 1.0]}
 
 
+def test_a_drawn_band_is_the_mask_of_every_masked_neuron() -> None:
+    session, _ = opened()
+    acts, ranges = session.acts, session.classes.ranges
+    session.choose("top", 0.5, by_view=True)
+    session.choose("edges", [3.0, None], by_view=True)
+    edit = session.edits()["range"]
+    assert len(edit.neurons) == 3
+    assert 1 in edit.neurons
+    own = acts.values[acts.labels == 1].astype("f8")
+    z = (3.0 - own[:, 1].mean()) / own[:, 1].std()
+    expected = own.mean(axis=0) + z * own.std(axis=0)
+    np.testing.assert_allclose(edit.low[:, 0], expected[edit.neurons], rtol=1e-6)
+    assert np.isposinf(edit.high).all()
+    # As the rule is: its own range, dragged nowhere, is its own mask.
+    for rule in ("gaussian", "quantile"):
+        session.choose("rule", rule, by_view=True)
+        session.choose("tau", 1.5, by_view=True)
+        plain = session.edits()["range"]
+        session.choose("edges", ranges.pieces(1, "boot", 1.5, rule).ravel().tolist(), by_view=True)
+        drawn = session.edits()["range"]
+        for name in ("neurons", "low", "high"):
+            np.testing.assert_allclose(getattr(drawn, name), getattr(plain, name), rtol=1e-9)
+    session.choose("this_neuron_only", True, by_view=True)
+    assert session.edits()["range"].neurons.tolist() == [1]
+    # A neuron that is not among the salient ones is masked with them while one draws on it.
+    session.choose("this_neuron_only", False, by_view=True)
+    session.choose("top", 0.2, by_view=True)
+    session.show(5)
+    session.choose("edges", [0.0, 1.0], by_view=True)
+    assert set(session.edits()["range"].neurons) == {1, 5}
+
+
 def test_of_many_labels_the_chosen_one_has_examples() -> None:
     kind = np.arange(400) % 80
     names = ["boot", *(f"label {i:03}" for i in range(79))]

@@ -394,7 +394,8 @@ export interface RangeExplorerTraits {
   /** How the range follows from the class. */
   rule: Rule;
   /**
-   * The user's own range, `[low, high, low, high, ...]`; `None`: an open end. Empty: the rule's.
+   * The user's own band on this neuron, `[low, high, low, high, ...]`; `None`: an open end. Every
+   * masked neuron has it at the same z-scores of the class. Empty: the rule's range.
    */
   edges: (number | null)[];
   /** The share of the class's salient neurons that a mask edits. */

@@ -81,8 +81,8 @@ class RangeExplorerTraits(LiveTraits):
     rule: Annotated[Rule, "How the range follows from the class."]
     edges: Annotated[
         list[float | None],
-        "The user's own range, `[low, high, low, high, ...]`; `None`: an open end. Empty: the "
-        "rule's.",
+        "The user's own band on this neuron, `[low, high, low, high, ...]`; `None`: an open end. "
+        "Every masked neuron has it at the same z-scores of the class. Empty: the rule's range.",
     ]
     top: Annotated[float, "The share of the class's salient neurons that a mask edits."]
     this_neuron_only: Annotated[bool, "Whether a mask edits this neuron only."]

@@ -1,5 +1,6 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
+import { bandWords, maskedCount } from "../../core/band";
 import { isolated } from "../../core/direction";
 import { edgesOf, moved, piecesOf } from "../../core/edges";
 import { type Examples, pick, spread } from "../../core/examples";
@@ -91,6 +92,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return message ? countInside(message, pieces.value) : new Int32Array();
   });
 
+  /** How many neurons the range mask edits. */
+  const masked = computed(() => {
+    const message = data.value;
+    if (!message) return 0;
+    const mask = { top: top.value, only: thisNeuronOnly.value, drawn: custom.value };
+    return maskedCount(message, chosen.value, mask);
+  });
+
   const overlaps = computed<Overlaps>(() => {
     const message = data.value;
     if (!message) return { rows: [], overlap: new Float32Array() };
@@ -150,13 +159,18 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const name = isolated(message.labels[chosen.value]);
     const dense = rule.value === "discriminative" && !custom.value;
     const least = dense ? denser(barAt(message, chosen.value, tau.value)) : "";
-    const what = custom.value ? "Your range" : `τ ${tau.value.toFixed(2)}${least}`;
+    const what = custom.value ? yours(message) : `τ ${tau.value.toFixed(2)}${least}`;
     if (dense && !pieces.value.length) return `${what}: ${name} is so nowhere on this neuron`;
     const rest = message.labels.length > 1 ? `, and ${percent(others)} of all others` : "";
-    const many = custom.value && !thisNeuronOnly.value && message.neurons > 1;
-    const loose = many ? ` (the mask's other neurons: τ ${tau.value.toFixed(2)})` : "";
-    return `${what}: ${percent(own)} of ${name} inside${rest}${loose}`;
+    return `${what}: ${percent(own)} of ${name} inside${rest}`;
   });
+  /** The band that the user drew, and what it applies to. */
+  const yours = (message: RangesMessage) => {
+    const band = bandWords(message, chosen.value, rule.value, pieces.value);
+    const count = masked.value;
+    const on = count > 1 ? `on ${count.toLocaleString("en")} neurons` : "on this neuron only";
+    return `Your band, ${band}, ${on}`;
+  };
   const salience = computed(() => {
     const message = data.value;
     if (!message) return "";
@@ -189,6 +203,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     custom,
     pieces,
     counts,
+    masked,
     overlaps,
     measure,
     stale,
