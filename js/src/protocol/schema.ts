@@ -336,6 +336,17 @@ export interface Bars {
   neuron: Bar;
 }
 
+/**
+ * What a mask changes: a quantity's difference to no mask, with its 95% bootstrap interval over
+ * the same samples; `None`: not known.
+ */
+export interface Changes {
+  /** The range mask. */
+  range: Bar;
+  /** The neuron mask. */
+  neuron: Bar;
+}
+
 /** What the masks cost the model, as far as it was measured. */
 export interface Measure {
   /** The traits that are being measured. */
@@ -344,6 +355,16 @@ export interface Measure {
   target: Bars;
   /** Accuracy on all other samples. */
   other: Bars;
+  /** Change of that accuracy on samples of the class. */
+  target_change: Changes;
+  /** Change of that accuracy on all other samples. */
+  other_change: Changes;
+  /** Change of the mean log-probability of the right class, on samples of the class. */
+  target_nats: Changes;
+  /** The same on all other samples. */
+  other_nats: Changes;
+  /** What the bars hide, in sentences; empty before the end. */
+  findings: string[];
   /** Held-out samples measured so far. */
   samples: number;
   /** Held-out samples in all; at least `samples`. */

@@ -40,6 +40,14 @@ class Bars(TypedDict):
     neuron: Annotated[Bar, "The neuron mask."]
 
 
+class Changes(TypedDict):
+    """What a mask changes: a quantity's difference to no mask, with its 95% bootstrap interval over
+    the same samples; `None`: not known."""
+
+    range: Annotated[Bar, "The range mask."]
+    neuron: Annotated[Bar, "The neuron mask."]
+
+
 # `for` is a keyword, which the class syntax cannot hold.
 _MeasureFor = TypedDict(
     "_MeasureFor", {"for": Annotated[MaskSetting, "The traits that are being measured."]}
@@ -49,6 +57,13 @@ _MeasureFor = TypedDict(
 class _Measure(_MeasureFor):
     target: Annotated[Bars, "Accuracy on samples of the class."]
     other: Annotated[Bars, "Accuracy on all other samples."]
+    target_change: Annotated[Changes, "Change of that accuracy on samples of the class."]
+    other_change: Annotated[Changes, "Change of that accuracy on all other samples."]
+    target_nats: Annotated[
+        Changes, "Change of the mean log-probability of the right class, on samples of the class."
+    ]
+    other_nats: Annotated[Changes, "The same on all other samples."]
+    findings: Annotated[list[str], "What the bars hide, in sentences; empty before the end."]
     samples: Annotated[int, "Held-out samples measured so far."]
     of: Annotated[int, "Held-out samples in all; at least `samples`."]
     note: Annotated[str, "Why whole forward passes are made; empty where they are not."]

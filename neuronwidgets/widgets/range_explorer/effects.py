@@ -83,7 +83,10 @@ class MaskEffects:
         for share, bars in cost.steps(asked["label"], edits, keys):
             yield Progress(share, f"measuring the masks on {bars['samples']:,}{total} samples")
             yield partial(publish, {"for": asked, **bars})
-        yield partial(publish, {"for": asked, "done": asked, **bars})
+        alone = len(edits["range"].neurons) == 1
+        findings = cost.findings(asked["label"], alone, bars) if bars else []
+        done = {"for": asked, "done": asked, **bars, "findings": findings}
+        yield partial(publish, done)
 
     def completing(self, prompt: str, label: int, edits: Edits, put: Put) -> Steps:
         """Complete `prompt` without a mask and under both, and publish `completions`."""

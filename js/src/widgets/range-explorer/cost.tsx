@@ -1,8 +1,8 @@
 /** What the mask costs the model: bars without a mask, with the ranges masked, with the neurons. */
 import { isolated } from "../../core/direction";
-import { short } from "../../core/scale";
+import { fixed, short } from "../../core/scale";
 import type { RangesMessage } from "../../protocol/ranges";
-import type { Bar, Bars, Measure } from "../../protocol/schema";
+import type { Bar, Bars, Changes, Measure } from "../../protocol/schema";
 import type { State } from "./state";
 import "./cost.css";
 
@@ -83,6 +83,12 @@ function Measured({ state, data }: Props) {
           only={data.labels.length === 1}
         />
       </table>
+      {!stale &&
+        (done?.findings ?? []).map((sentence) => (
+          <p key={sentence} class="nw-finding" dir="auto">
+            {sentence}
+          </p>
+        ))}
       <p class="nw-caption">
         <span>{progress(state, data, done)}</span>
         {done?.note && <span>{done.note}</span>}
@@ -113,19 +119,43 @@ interface ColumnsProps {
   only: boolean;
 }
 
+interface Column {
+  title: string;
+  what: string;
+  bars: Bars;
+  most: number;
+  say: (value: number) => string;
+  /** Change of the log-probability of the right class. */
+  nats?: Changes | undefined;
+}
+
 function Columns({ name, done, perplexity, only }: ColumnsProps) {
-  const columns: [string, string, Bars, number, (value: number) => string][] = [
-    [name, "accuracy", done?.target ?? NOTHING, 1, share],
+  const accuracy = { what: "accuracy", most: 1, say: share };
+  const columns: Column[] = [
+    { title: name, bars: done?.target ?? NOTHING, nats: done?.target_nats, ...accuracy },
   ];
-  if (!only) columns.push(["all others", "accuracy", done?.other ?? NOTHING, 1, share]);
+  if (!only)
+    columns.push({
+      title: "all others",
+      bars: done?.other ?? NOTHING,
+      nats: done?.other_nats,
+      ...accuracy,
+    });
   const text = done?.perplexity ?? (perplexity ? NOTHING : null);
-  if (text) columns.push(["perplexity", "lower is better", text, mostOf(text), plain]);
+  if (text)
+    columns.push({
+      title: "perplexity",
+      what: "lower is better",
+      bars: text,
+      most: mostOf(text),
+      say: plain,
+    });
   return (
     <>
       <thead>
         <tr>
           <td />
-          {columns.map(([title, what], i) => (
+          {columns.map(({ title, what }, i) => (
             <th key={i} scope="col" title={`${title}: ${what}`}>
               <span>{title}</span>
               <span class="nw-quiet">{what}</span>
@@ -137,9 +167,10 @@ function Columns({ name, done, perplexity, only }: ColumnsProps) {
         {MASKS.map(([mask, said]) => (
           <tr key={mask}>
             <th scope="row">{said}</th>
-            {columns.map(([, , bars, most, say], i) => (
+            {columns.map(({ bars, most, say, nats }, i) => (
               <td key={i}>
                 <BarOf bar={bars[mask]} mask={mask} most={most} say={say} />
+                {nats && mask !== "base" && <Nats change={nats[mask]} />}
               </td>
             ))}
           </tr>
@@ -149,6 +180,22 @@ function Columns({ name, done, perplexity, only }: ColumnsProps) {
   );
 }
 
+/** How much the mask changes the log-probability of the right class. */
+function Nats({ change: [value, low, high] }: { change: Bar }) {
+  if (value === null) return null;
+  const interval = `95% interval: ${fixed(low, 3)} to ${fixed(high, 3)}`;
+  return (
+    <small
+      class="nw-nats nw-quiet"
+      title={`Change of the mean log-probability of the right class: ${fixed(value, 3)} nats (${interval})`}
+    >
+      {signed(value)} nats
+    </small>
+  );
+}
+
+const signed = (value: number) =>
+  `${value > 0 ? "+" : ""}${fixed(value, Math.abs(value) < 1 ? 3 : 2)}`;
 const share = (value: number) => `${(value * 100).toFixed(1)}%`;
 const plain = (value: number) => (value < 1000 ? value.toPrecision(3) : short(Math.round(value)));
 

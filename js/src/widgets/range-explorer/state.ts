@@ -68,7 +68,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const capabilities = trait("capabilities");
   const status = trait("status", "always");
   const reading = trait("reading", "always");
-  const measured = trait("measure");
+  const measured = trait("measure", "always");
   const completed = trait("completions");
   const prompt = trait("prompt");
   const bytes = trait("_picture");
