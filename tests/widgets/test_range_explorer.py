@@ -315,12 +315,14 @@ def test_new_weights_are_measured_anew(case: dict[str, Any]) -> None:
     explorer = nw.RangeExplorer(case["acts"], 3, "boot", model=model, data=case["data"],
                                 labels=case["labels"], classes=CLASSES)  # fmt: skip
     assert explorer.wait(30)
-    before = explorer.measure["target"]["base"]
+    before, curve = explorer.measure["target"]["base"], explorer.curve
     with torch.no_grad():
         model.above.weight.zero_()
     explorer.tau = 1.5
     assert explorer.wait(30)
     assert explorer.measure["target"]["base"] != before
+    assert explorer.curve["tau"] == curve["tau"]
+    assert explorer.curve["other"] != curve["other"]
 
 
 def test_a_drag_while_the_data_are_slow(case: dict[str, Any]) -> None:

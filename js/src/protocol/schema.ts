@@ -377,6 +377,34 @@ export interface Measure {
   done?: MaskSetting;
 }
 
+/** The traits that a curve is for, each by its name. */
+export interface CurveSetting {
+  /** The neuron, if a mask edits this neuron only. */
+  neuron: number | null;
+  label: number;
+  rule: Rule;
+  top: number;
+  this_neuron_only: boolean;
+}
+
+/** What the rule's range mask costs at each width, `None` where there are no samples. */
+export interface Curve {
+  /** The traits that the widths are measured for. */
+  for: CurveSetting;
+  /** The widths that have been measured, ascending. */
+  tau: number[];
+  /** How many widths are measured in all. */
+  of: number;
+  /** Accuracy on samples of the class at each width. */
+  target: (number | null)[];
+  /** Accuracy on all other samples. */
+  other: (number | null)[];
+  /** Change of the mean log-probability of the right class, on samples of the class. */
+  target_nats: (number | null)[];
+  /** The same on all other samples. */
+  other_nats: (number | null)[];
+}
+
 /** What the language model writes after a prompt. */
 export interface Completions {
   prompt: string;
@@ -429,6 +457,8 @@ export interface RangeExplorerTraits {
   capabilities: Capabilities;
   /** What the masks cost; empty before it is measured. */
   measure: Measure | Nothing;
+  /** The cost at every width; empty before it is measured. */
+  curve: Curve | Nothing;
   /** The prompt to complete; empty without one. */
   prompt: string;
   /** The completions; empty without a prompt. */

@@ -76,6 +76,35 @@ class Measure(_Measure, total=False):
     done: Annotated[MaskSetting, "The same as `for` when the measurement is complete."]
 
 
+class CurveSetting(TypedDict):
+    """The traits that a curve is for, each by its name."""
+
+    neuron: Annotated[int | None, "The neuron, if a mask edits this neuron only."]
+    label: int
+    rule: Rule
+    top: float
+    this_neuron_only: bool
+
+
+_CurveFor = TypedDict(
+    "_CurveFor", {"for": Annotated[CurveSetting, "The traits that the widths are measured for."]}
+)
+
+
+class Curve(_CurveFor):
+    """What the rule's range mask costs at each width, `None` where there are no samples."""
+
+    tau: Annotated[list[float], "The widths that have been measured, ascending."]
+    of: Annotated[int, "How many widths are measured in all."]
+    target: Annotated[list[float | None], "Accuracy on samples of the class at each width."]
+    other: Annotated[list[float | None], "Accuracy on all other samples."]
+    target_nats: Annotated[
+        list[float | None],
+        "Change of the mean log-probability of the right class, on samples of the class.",
+    ]
+    other_nats: Annotated[list[float | None], "The same on all other samples."]
+
+
 class Completions(TypedDict):
     """What the language model writes after a prompt."""
 
@@ -104,6 +133,7 @@ class RangeExplorerTraits(LiveTraits):
     selection: Annotated[list[int], "Dataset indices of the selected samples."]
     capabilities: Annotated[Capabilities, "What the kernel can do."]
     measure: Annotated[Measure | Nothing, "What the masks cost; empty before it is measured."]
+    curve: Annotated[Curve | Nothing, "The cost at every width; empty before it is measured."]
     prompt: Annotated[str, "The prompt to complete; empty without one."]
     completions: Annotated[Completions | Nothing, "The completions; empty without a prompt."]
     _picture: Annotated[bytes, "The message `ranges`."]

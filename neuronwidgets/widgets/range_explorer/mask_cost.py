@@ -109,6 +109,24 @@ class MaskCost:
             about = {"perplexity": _perplexity(nats, scores["base"][1]), "note": self._notes()}
             yield 0.85, {**bars, **about}
 
+    def point(self, label: int, edit: Any, key: Any) -> Iterator[dict[str, float | None]]:
+        """Accuracy under one edit, and the change of the mean log-probability of the right label,
+        after each batch: "target", "other", "target_nats" and "other_nats"; `None` without samples.
+
+        Args:
+            label: the index of the target class among the labels.
+            edit, key: equal keys stand for equal edits.
+        """
+        for scores in self._meter.measuring({key: edit}):
+            predicted, truth, nats = scores[key]
+            right, change = predicted == truth, nats.astype(np.float64) - scores["base"][2]
+            target = truth == self.classes[label]
+            yield {
+                f"{name}{ending}": _finite(values[chosen].mean()) if chosen.any() else None
+                for name, chosen in (("target", target), ("other", ~target))
+                for ending, values in (("", right), ("_nats", change))
+            }
+
     def findings(self, label: int, alone: bool, bars: Mapping[str, Any]) -> list[str]:
         """What the bars of the last `steps` hide, in sentences.
 

@@ -60,6 +60,8 @@ class RangeExplorer(Widget):
     can = former_attribute("RangeExplorer", "can", "capabilities")
     measure = t.Dict().tag(sync=True)
     """What the mask costs, as far as it was measured."""
+    curve = t.Dict().tag(sync=True)
+    """What the rule's range mask costs at each width, as far as it was measured."""
     prompt = t.Unicode("").tag(sync=True)
     """The text that the language model continues."""
     completions = t.Dict().tag(sync=True)

@@ -3,6 +3,7 @@ import { isolated } from "../../core/direction";
 import { fixed, short } from "../../core/scale";
 import type { RangesMessage } from "../../protocol/ranges";
 import type { Bar, Bars, Changes, Measure } from "../../protocol/schema";
+import { CostCurve } from "./curve";
 import type { State } from "./state";
 import "./cost.css";
 
@@ -69,18 +70,20 @@ function Masked({ state }: { state: State }) {
 }
 
 function Measured({ state, data }: Props) {
-  const done = state.measure.value;
+  const about = state.estimate.value;
+  const done = about ?? state.measure.value;
   const stale = state.stale.value;
   // Stale bars keep the name of what they measured.
   const name = isolated(data.labels[done?.for.label ?? state.label.value] ?? "");
   return (
     <>
-      <table class={`nw-bars ${stale ? "nw-stale" : ""}`} aria-busy={stale}>
+      <table class={`nw-bars ${about ? "nw-about" : stale ? "nw-stale" : ""}`} aria-busy={stale}>
         <Columns
           name={name}
           done={done}
           perplexity={state.capabilities.value.perplexity}
           only={data.labels.length === 1}
+          about={about !== null}
         />
       </table>
       {!stale &&
@@ -93,6 +96,7 @@ function Measured({ state, data }: Props) {
         <span>{progress(state, data, done)}</span>
         {done?.note && <span>{done.note}</span>}
       </p>
+      <CostCurve state={state} data={data} />
     </>
   );
 }
@@ -101,6 +105,10 @@ function progress(state: State, data: RangesMessage, done: Measure | null): stri
   if (data.why[state.label.value]) return "no range, nothing to mask";
   const busy = state.status.value.state === "running";
   if (!done) return busy ? "measuring…" : "measured when the range rests";
+  if (state.estimate.value)
+    return state.gone.value
+      ? "≈ read off the curve: measuring this range needs the kernel"
+      : "≈ read off the curve; measured when the range rests";
   if (state.stale.value) {
     if (state.gone.value) return "measured for another range: a new one needs the kernel";
     return busy ? "measuring… (these are for the range before)" : "measured for the range before";
@@ -117,6 +125,8 @@ interface ColumnsProps {
   perplexity: boolean;
   /** Whether there are no other classes. */
   only: boolean;
+  /** Whether the range mask's values are read off the curve. */
+  about: boolean;
 }
 
 interface Column {
@@ -129,7 +139,7 @@ interface Column {
   nats?: Changes | undefined;
 }
 
-function Columns({ name, done, perplexity, only }: ColumnsProps) {
+function Columns({ name, done, perplexity, only, about }: ColumnsProps) {
   const accuracy = { what: "accuracy", most: 1, say: share };
   const columns: Column[] = [
     { title: name, bars: done?.target ?? NOTHING, nats: done?.target_nats, ...accuracy },
@@ -169,7 +179,14 @@ function Columns({ name, done, perplexity, only }: ColumnsProps) {
             <th scope="row">{said}</th>
             {columns.map(({ bars, most, say, nats }, i) => (
               <td key={i}>
-                <BarOf bar={bars[mask]} mask={mask} most={most} say={say} />
+                <BarOf
+                  bar={bars[mask]}
+                  mask={mask}
+                  most={most}
+                  say={say}
+                  // Perplexity is not on the curve.
+                  about={about && mask === "range" ? (nats ? "≈" : "old") : ""}
+                />
                 {nats && mask !== "base" && <Nats change={nats[mask]} />}
               </td>
             ))}
@@ -212,9 +229,11 @@ interface BarProps {
   mask: string;
   most: number;
   say: (value: number) => string;
+  /** Read off the curve; or of another width; or empty. */
+  about: "≈" | "old" | "";
 }
 
-function BarOf({ bar, mask, most, say }: BarProps) {
+function BarOf({ bar, mask, most, say, about }: BarProps) {
   const [value, low, high] = bar;
   if (value === null)
     return (
@@ -227,7 +246,7 @@ function BarOf({ bar, mask, most, say }: BarProps) {
   const known = low !== null && high !== null;
   return (
     <span
-      class="nw-bar"
+      class={`nw-bar ${about === "≈" ? "nw-estimate" : about ? "nw-old" : ""}`}
       title={known ? `${say(value)} (95% interval: ${say(low)} to ${say(high)})` : say(value)}
     >
       <i class="nw-length">
@@ -243,7 +262,10 @@ function BarOf({ bar, mask, most, say }: BarProps) {
           />
         )}
       </i>
-      <b>{say(value)}</b>
+      <b>
+        {about === "≈" && "≈ "}
+        {say(value)}
+      </b>
     </span>
   );
 }
