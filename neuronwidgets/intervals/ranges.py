@@ -99,6 +99,16 @@ class Ranges:
     def _numeric(self) -> bool:
         return all(name.isdecimal() for name in self.label_names)
 
+    def several(self, label: Any) -> int:
+        """The index of a label that has a range; raises `ValueError` if it has a single sample."""
+        c = self.label(label)
+        if self.count[c] < 2:
+            raise ValueError(
+                f"label {self.label_names[c]!r} has a single sample, and a range needs at least "
+                "two. Capture more samples of it, or leave it out (None among the labels)."
+            )
+        return c
+
     @own_modes()
     def intervals(self, label: Any, tau: float = 2.0, rule: str = "gaussian") -> np.ndarray:
         """One label's range on every neuron: float64 `D x P x 2`, `P` pieces `[low, high]`.
@@ -119,12 +129,7 @@ class Ranges:
         """
         number("tau", tau, least=0, infinite=True)
         one_of("rule", rule, RULES)
-        c = self.label(label)
-        if self.count[c] < 2:
-            raise ValueError(
-                f"label {self.label_names[c]!r} has a single sample, and a range needs at least "
-                "two. Capture more samples of it, or leave it out (None among the labels)."
-            )
+        c = self.several(label)
         if not np.isfinite(tau):
             return np.tile([-np.inf, np.inf], (self.neurons, 1, 1))
         if rule == "gaussian":

@@ -40,16 +40,17 @@ def quantile(quantiles: np.ndarray, tau: float) -> np.ndarray:
     Equal to the Gaussian range where the class is normal, and never beyond its samples. Linear
     between the scores that are kept.
     """
-
-    def at(score: float) -> np.ndarray:
-        index = np.clip(np.searchsorted(SCORES, score, "right") - 1, 0, len(SCORES) - 2)
-        share = (np.clip(score, -EXTREME, EXTREME) - SCORES[index]) / np.diff(SCORES)[index]
-        left, right = quantiles[:, index], quantiles[:, index + 1]
-        return np.asarray(left + share * (right - left))
-
-    low = at(-tau)
+    low = quantile_at(quantiles, -tau)
     # Rounding may put the upper end below the lower one.
-    return np.stack([low, np.maximum(low, at(tau))], axis=-1)[:, None]
+    return np.stack([low, np.maximum(low, quantile_at(quantiles, tau))], axis=-1)[:, None]
+
+
+def quantile_at(quantiles: np.ndarray, score: float) -> np.ndarray:
+    """The quantile at a normal score: float64 `D` from `D x Q`."""
+    index = np.clip(np.searchsorted(SCORES, score, "right") - 1, 0, len(SCORES) - 2)
+    share = (np.clip(score, -EXTREME, EXTREME) - SCORES[index]) / np.diff(SCORES)[index]
+    left, right = quantiles[:, index], quantiles[:, index + 1]
+    return np.asarray(left + share * (right - left))
 
 
 STEPS = 100

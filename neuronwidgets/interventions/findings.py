@@ -39,14 +39,10 @@ def findings(report: MaskReport) -> tuple[str, ...]:
         if len({each.saliency for each in report.settings}) > 1:
             mask += f" (neurons by {setting.saliency})"
         most = int(shares[v].argmax())
-        rise = shares[v, most] - shares[0, most]
-        if shares[v, most] >= CONSTANT and rise >= RISE:
-            title = names[most] if most < len(names) else str(most)
-            weighted.append((1 + rise, (
-                f"Under the {mask} the model predicts {title!r} for {shares[v, most]:.0%} of all "
-                f"samples ({shares[0, most]:.0%} without the mask). Accuracies under this mask "
-                "measure this shift, not the label."
-            )))  # fmt: skip
+        title = names[most] if most < len(names) else str(most)
+        sentence = constant_answer(f"the {mask}", title, shares[v, most], shares[0, most])
+        if sentence:
+            weighted.append((1 + shares[v, most] - shares[0, most], sentence))
         mine = report.truth == report.classes[(v - 1) % count]
         if not mine.any():
             continue
@@ -66,6 +62,45 @@ def findings(report: MaskReport) -> tuple[str, ...]:
                 )))  # fmt: skip
     order = sorted(range(len(weighted)), key=lambda i: -weighted[i][0])
     return tuple(weighted[i][1] for i in order)
+
+
+def constant_answer(mask: str, title: str, share: float, before: float) -> str:
+    """What a mask does under which the model predicts `title` for `share` of the samples, and for
+    `before` without it; empty unless its answer is constant."""
+    if share < CONSTANT or share - before < RISE:
+        return ""
+    return (
+        f"Under {mask} the model predicts {title!r} for {share:.0%} of all samples ({before:.0%} "
+        "without the mask). Accuracies under this mask measure this shift, not the label."
+    )
+
+
+def one_neuron(name: str, accuracy: list[float | None], nats: list[float | None]) -> str:
+    """What a mask of one neuron does where accuracy does not show it; empty where it does.
+
+    Args:
+        name: the label.
+        accuracy, nats: the change of its accuracy, and of the mean log-probability of the right
+            label: value, low and high end of its 95% interval.
+    """
+    if None in accuracy or None in nats:
+        return ""
+    change, low, high = (round(100 * float(v or 0), 1) + 0.0 for v in accuracy)
+    if not low <= 0 <= high:
+        return ""
+    seen = float(nats[1] or 0) > 0 or float(nats[2] or 0) < 0
+    value, least, most = (_signed(v or 0, ".2g") for v in nats)
+    shown = "shows it" if seen else "does not show it either"
+    return (
+        f"One neuron alone does not show in the accuracy of {name!r}: it changes by "
+        f"{_signed(change, '.1f')} points ({_signed(low, '.1f')} to {_signed(high, '.1f')}). The "
+        f"log-probability of the right label {shown}: {value} nats a sample ({least} to {most})."
+    )
+
+
+def _signed(value: float, how: str) -> str:
+    """A number with a true minus sign, and no sign of zero."""
+    return format(value, "+" + how).replace("-", "\u2212") if value else format(0.0, how)
 
 
 def _drop(right: np.ndarray, v: int, mine: np.ndarray) -> tuple[float, bool]:

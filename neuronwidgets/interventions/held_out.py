@@ -129,15 +129,36 @@ class PredictionReader:
     def __call__(self, output: Any, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """The predicted class of each sample, int64 `B`, and the probability of its true class,
         float32 `B`; `codes` are the true classes, int64 `B`."""
+        return self._read(self._logits(output, codes), codes)
+
+    @own_modes()
+    def with_nats(self, output: Any, codes: torch.Tensor) -> tuple[np.ndarray, ...]:
+        """As by a call, and the log-probability of the true class in nats, float32 `B`."""
+        logits = self._logits(output, codes)
+        if self._probabilities:
+            # A probability of 0 has no logarithm.
+            nats = logits.clamp(min=torch.finfo(torch.float32).tiny).log()
+        else:
+            nats = logits.log_softmax(dim=-1)
+        return *self._read(logits, codes), _of_class(nats.cpu(), codes).numpy()
+
+    def _logits(self, output: Any, codes: torch.Tensor) -> torch.Tensor:
         raw = logits_of(output, self._predict)
         logits = class_logits(raw, len(codes), self._classes).float()
         if self._probabilities is None:
             self._probabilities = _are_probabilities(logits)
             if is_binary(raw, len(codes), self._classes):
                 _require_odds(raw)
+        return logits
+
+    def _read(self, logits: torch.Tensor, codes: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         probability = (logits if self._probabilities else logits.softmax(dim=-1)).cpu()
-        confidence = probability[torch.arange(len(codes), device="cpu"), codes]
-        return probability.argmax(dim=-1).numpy(), confidence.numpy()
+        return probability.argmax(dim=-1).numpy(), _of_class(probability, codes).numpy()
+
+
+def _of_class(values: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """Each sample's value of its class."""
+    return values[torch.arange(len(codes), device="cpu"), codes]
 
 
 def _are_probabilities(logits: torch.Tensor) -> bool:

@@ -123,7 +123,9 @@ def test_drag_an_edge_and_give_it_back(notebook: Any, shots: Path) -> None:
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 8)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2 + 40, box["y"] + 8, steps=5)
-    expect(frame.locator(".nw-said-line")).to_have_text(re.compile("^Your range: "))
+    expect(frame.locator(".nw-said-line")).to_have_text(
+        re.compile("^Your band, z from .* on 3 neurons: ")
+    )
     page.mouse.up()
     held = str(grip.get_attribute("aria-valuenow"))
     now = float(held)
@@ -143,6 +145,32 @@ def test_drag_an_edge_and_give_it_back(notebook: Any, shots: Path) -> None:
     expect(grip).to_have_attribute("aria-valuenow", re.compile(re.escape(str(start)[:5])))
 
 
+def test_while_one_drags_the_bars_are_read_off_the_curve(notebook: Any, shots: Path) -> None:
+    frame, page = notebook.frame(), notebook.page
+    rest(notebook)
+    notebook.follows("len(explorer.curve['tau'])", "17")
+    line = frame.locator(".nw-present")
+    bars = frame.locator(".nw-bars")
+    expect(line).to_have_attribute("style", re.compile("left: 50%"))
+    expect(bars).not_to_contain_text("≈")
+    grip = frame.get_by_role("slider", name="high edge of the range")
+    box = grip.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 8)
+    page.mouse.down()
+    seen = set()
+    for step in range(1, 9):
+        page.mouse.move(box["x"] + box["width"] / 2 - 6 * step, box["y"] + 8)
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        seen.add((line.get_attribute("style"), bars.inner_text()))
+    frame.screenshot(path=shots / "ranges-on-the-curve.png")
+    page.mouse.up()
+    assert len({style for style, _ in seen}) > 4
+    assert sum("≈" in text for _, text in seen) > 4
+    rest(notebook)
+    expect(bars).not_to_contain_text("≈")
+
+
 def test_another_label_rule_and_mask(notebook: Any, shots: Path) -> None:
     frame = notebook.frame()
     frame.locator(".nw-names").get_by_role("button", name="trouser").click()
@@ -152,7 +180,7 @@ def test_another_label_rule_and_mask(notebook: Any, shots: Path) -> None:
     frame.get_by_text("discriminative", exact=True).click()
     notebook.follows("explorer.rule", "discriminative")
     expect(frame.locator(".nw-said-line")).to_contain_text("× as dense as the others")
-    frame.get_by_label("mask: the neurons that it edits").select_option("this_neuron_only")
+    frame.get_by_label("mask: the neurons that it edits").select_option("this neuron only")
     notebook.follows("explorer.this_neuron_only", "True")
     rest(notebook)
     notebook.follows("explorer.edit.neurons.tolist()", "[2]")

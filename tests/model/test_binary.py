@@ -253,3 +253,18 @@ def test_held_out_labels_of_every_library(case: dict[str, Any], made: Any) -> No
     model = Net(case["body"], case["one"], 1)
     found = evaluated(case, model, labels=made(case["names"].tolist()))
     np.testing.assert_array_equal(found.right, evaluated(case, model).right)
+
+
+def test_log_probabilities_are_of_the_same_logits() -> None:
+    codes = torch.tensor([0, 1, 1, 0])
+    logits = torch.tensor([[300.0, 0], [300, 0], [0.2, 0.1], [-1, 2]])
+    read = PredictionReader(2, None)
+    found, sure, nats = read.with_nats(logits, codes)
+    assert found.tolist() == [0, 0, 0, 1]
+    # Where the probability is 0 in float32, the logarithm still is what it is.
+    assert sure[1] == 0
+    assert nats[1] == -300
+    np.testing.assert_allclose(nats, logits.log_softmax(-1)[range(4), codes])
+    shares = torch.tensor([[0.9, 0.1], [0.2, 0.8], [1.0, 0.0], [0.4, 0.6]])
+    nats = PredictionReader(2, None).with_nats(shares, codes)[2]
+    np.testing.assert_allclose(nats, np.log([0.9, 0.8, 2.0**-126, 0.4]), rtol=1e-6)

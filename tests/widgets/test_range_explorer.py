@@ -110,6 +110,57 @@ def test_what_is_measured_is_what_evaluate_masks_says(explorer: Any, case: dict[
         assert explorer.measure["for"]["tau"] == tau
 
 
+def test_changes_are_paired_and_in_nats(explorer: Any, case: dict[str, Any]) -> None:
+    model, x = case["model"], torch.from_numpy(case["data"])
+    kind = np.array([CLASSES.index(name) for name in case["labels"]])
+
+    def scored() -> tuple[np.ndarray, np.ndarray]:
+        with torch.no_grad():
+            log_p = model(x).double().log_softmax(-1).numpy()
+        return (log_p.argmax(1) == kind).astype("f8"), log_p[np.arange(400), kind]
+
+    before = scored()
+    with explorer.mask():
+        masked = scored()
+    with nw.mask_neurons(model, explorer.ranges, "boot", replacement="mean"):
+        whole = scored()
+    boot = kind == CLASSES.index("boot")
+    for part, chosen in (("target", boot), ("other", ~boot)):
+        for mask, after in (("range", masked), ("neuron", whole)):
+            for i, name in enumerate(("change", "nats")):
+                value, low, high = explorer.measure[f"{part}_{name}"][mask]
+                difference = (after[i] - before[i])[chosen]
+                assert value == pytest.approx(difference.mean(), abs=1e-6)
+                # The normal approximation of the interval of paired differences.
+                width = 2 * 1.96 * difference.std() / np.sqrt(chosen.sum())
+                assert low <= value <= high
+                assert high - low == pytest.approx(width, rel=0.2)
+
+
+def test_a_neuron_that_accuracy_does_not_show(case: dict[str, Any]) -> None:
+    made = nw.RangeExplorer(case["acts"], 3, "boot", 0.1, model=case["model"], data=case["data"],
+                            labels=case["labels"], classes=CLASSES)  # fmt: skip
+    made.this_neuron_only = True
+    assert made.wait(30)
+    _, low, high = made.measure["target_change"]["range"]
+    assert low <= 0 <= high
+    (said, *_) = made.measure["findings"]
+    assert said.startswith("One neuron alone does not show in the accuracy of 'boot': it changes")
+    assert "nats a sample" in said
+
+
+def test_a_mask_that_always_makes_the_same_answer_says_so(case: dict[str, Any]) -> None:
+    made = nw.RangeExplorer(case["acts"], 3, "boot", top=1.0, model=case["model"],
+                            data=case["data"], labels=case["labels"], classes=CLASSES)  # fmt: skip
+    assert made.wait(30)
+    assert any(
+        re.match(
+            r"Under the neuron mask the model predicts '\w+' for 100% of all samples", sentence
+        )
+        for sentence in made.measure["findings"]
+    )
+
+
 def test_partial_results_come_as_batches_do(case: dict[str, Any]) -> None:
     seen: list[int] = []
     other = nw.RangeExplorer(case["acts"], 0, 0, model=case["model"], data=case["data"],
@@ -127,9 +178,12 @@ def test_a_range_drawn_by_hand(explorer: Any, case: dict[str, Any]) -> None:
     edit = explorer.edit
     place = edit.neurons.tolist().index(3)
     assert edit.low[place].tolist() == [-np.inf, 1.0]
-    other = [i for i in range(len(edit.neurons)) if i != place]
-    expected = explorer.ranges.intervals("boot", 2.0)[edit.neurons[other], 0]
-    np.testing.assert_allclose(edit.low[other, 0], expected[:, 0])
+    # Every other neuron has the band at the same z-scores of the label.
+    own = case["acts"].values[case["acts"].labels == explorer.label].astype("f8")
+    mean, std = own.mean(axis=0), own.std(axis=0)
+    z = (np.array([[-np.inf, 0.5], [1.0, 2.0]]) - mean[3]) / std[3]
+    for j, low, high in zip(edit.neurons, edit.low, edit.high, strict=True):
+        np.testing.assert_allclose([low, high], (mean[j] + z * std[j]).T, rtol=1e-5)
     assert explorer.wait(30)
     explorer.this_neuron_only = True
     assert explorer.edit.neurons.tolist() == [3]
@@ -261,12 +315,14 @@ def test_new_weights_are_measured_anew(case: dict[str, Any]) -> None:
     explorer = nw.RangeExplorer(case["acts"], 3, "boot", model=model, data=case["data"],
                                 labels=case["labels"], classes=CLASSES)  # fmt: skip
     assert explorer.wait(30)
-    before = explorer.measure["target"]["base"]
+    before, curve = explorer.measure["target"]["base"], explorer.curve
     with torch.no_grad():
         model.above.weight.zero_()
     explorer.tau = 1.5
     assert explorer.wait(30)
     assert explorer.measure["target"]["base"] != before
+    assert explorer.curve["tau"] == curve["tau"]
+    assert explorer.curve["other"] != curve["other"]
 
 
 def test_a_drag_while_the_data_are_slow(case: dict[str, Any]) -> None:

@@ -39,10 +39,13 @@ class Recorded:
     def __init__(self) -> None:
         self.traits: dict[str, Any] = {}
         self.measured: list[int] = []
+        self.widths: list[int] = []
         self.screen = Screen(self.put, lambda error: None, lambda: None)
 
     def put(self, traits: Mapping[str, Any]) -> None:
         self.traits |= traits
+        if "curve" in traits:
+            self.widths.append(len(traits["curve"]["tau"]))
         if "measure" in traits:
             self.measured.append(traits["measure"]["samples"])
 
@@ -128,6 +131,38 @@ def test_a_drawn_range_ends_with_its_label_and_its_width() -> None:
     assert session.late(2, {"edges": [0.0, 1.0], "selection": [1]}) == {"edges": [0.0, 1.0]}
 
 
+def test_a_drawn_band_is_the_mask_of_every_masked_neuron() -> None:
+    session, _ = opened()
+    acts, ranges = session.acts, session.classes.ranges
+    session.choose("top", 0.5, by_view=True)
+    session.choose("edges", [3.0, None], by_view=True)
+    edit = session.edits()["range"]
+    assert len(edit.neurons) == 3
+    assert 1 in edit.neurons
+    own = acts.values[acts.labels == 1].astype("f8")
+    z = (3.0 - own[:, 1].mean()) / own[:, 1].std()
+    expected = own.mean(axis=0) + z * own.std(axis=0)
+    np.testing.assert_allclose(edit.low[:, 0], expected[edit.neurons], rtol=1e-6)
+    assert np.isposinf(edit.high).all()
+    # As the rule is: its own range, dragged nowhere, is its own mask.
+    for rule in ("gaussian", "quantile"):
+        session.choose("rule", rule, by_view=True)
+        session.choose("tau", 1.5, by_view=True)
+        plain = session.edits()["range"]
+        session.choose("edges", ranges.pieces(1, "boot", 1.5, rule).ravel().tolist(), by_view=True)
+        drawn = session.edits()["range"]
+        for name in ("neurons", "low", "high"):
+            np.testing.assert_allclose(getattr(drawn, name), getattr(plain, name), rtol=1e-9)
+    session.choose("this_neuron_only", True, by_view=True)
+    assert session.edits()["range"].neurons.tolist() == [1]
+    # A neuron that is not among the salient ones is masked with them while one draws on it.
+    session.choose("this_neuron_only", False, by_view=True)
+    session.choose("top", 0.2, by_view=True)
+    session.show(5)
+    session.choose("edges", [0.0, 1.0], by_view=True)
+    assert set(session.edits()["range"].neurons) == {1, 5}
+
+
 def test_of_many_labels_the_chosen_one_has_examples() -> None:
     kind = np.arange(400) % 80
     names = ["boot", *(f"label {i:03}" for i in range(79))]
@@ -181,6 +216,52 @@ def test_masks_are_measured_once_for_each_choice() -> None:
     assert recorded.traits["measure"]["for"]["tau"] == 1.0
     session.effects.close()
     assert not session.due()
+
+
+def test_every_width_is_measured_ahead() -> None:
+    session, recorded = opened(effects=measured())
+    said = run(session.work())
+    assert "cost curve: 16 of 17 widths" in said
+    assert recorded.widths == list(range(1, 18))
+    curve = recorded.traits["curve"]
+    assert curve["tau"] == [i / 4 for i in range(17)]
+    assert curve["for"] == {
+        "neuron": None, "label": 1, "rule": "gaussian", "top": 0.3, "this_neuron_only": False,
+    }  # fmt: skip
+    # A width of the curve is what the bars say there.
+    for tau in (1.0, 2.75):
+        session.choose("tau", tau, by_view=True)
+        run(session.work())
+        at, bars = curve["tau"].index(tau), recorded.traits["measure"]
+        for part in ("target", "other"):
+            assert curve[part][at] == pytest.approx(bars[part]["range"][0])
+            assert curve[f"{part}_nats"][at] == pytest.approx(bars[f"{part}_nats"]["range"][0])
+    # Another width, or a band, has the same curve; another rule has its own.
+    session.choose("edges", [3.0, 4.0], by_view=True)
+    run(session.work())
+    assert len(recorded.widths) == 17
+    session.choose("rule", "quantile", by_view=True)
+    run(session.work())
+    assert recorded.widths[17:] == list(range(1, 18))
+    assert recorded.traits["curve"]["for"]["rule"] == "quantile"
+
+
+def test_a_curve_goes_on_where_it_was_interrupted() -> None:
+    session, recorded = opened(effects=measured())
+    steps = session.work()
+    while len(recorded.widths) < 5:
+        take(next(steps))
+    steps.close()
+    # The first measurement came before any width, and coarse widths before fine ones.
+    assert recorded.measured == [20, 40, 60, 60]
+    assert recorded.traits["curve"]["tau"] == [0, 1, 2, 3, 4]
+    session.choose("tau", 1.1, by_view=True)
+    run(session.work())
+    assert recorded.widths == list(range(1, 18))
+    session.choose("this_neuron_only", True, by_view=True)
+    run(session.work())
+    assert recorded.traits["curve"]["for"]["neuron"] == 1
+    assert len(recorded.widths) == 34
 
 
 def test_without_models_nothing_is_due() -> None:

@@ -40,6 +40,14 @@ class Bars(TypedDict):
     neuron: Annotated[Bar, "The neuron mask."]
 
 
+class Changes(TypedDict):
+    """What a mask changes: a quantity's difference to no mask, with its 95% bootstrap interval over
+    the same samples; `None`: not known."""
+
+    range: Annotated[Bar, "The range mask."]
+    neuron: Annotated[Bar, "The neuron mask."]
+
+
 # `for` is a keyword, which the class syntax cannot hold.
 _MeasureFor = TypedDict(
     "_MeasureFor", {"for": Annotated[MaskSetting, "The traits that are being measured."]}
@@ -49,6 +57,13 @@ _MeasureFor = TypedDict(
 class _Measure(_MeasureFor):
     target: Annotated[Bars, "Accuracy on samples of the class."]
     other: Annotated[Bars, "Accuracy on all other samples."]
+    target_change: Annotated[Changes, "Change of that accuracy on samples of the class."]
+    other_change: Annotated[Changes, "Change of that accuracy on all other samples."]
+    target_nats: Annotated[
+        Changes, "Change of the mean log-probability of the right class, on samples of the class."
+    ]
+    other_nats: Annotated[Changes, "The same on all other samples."]
+    findings: Annotated[list[str], "What the bars hide, in sentences; empty before the end."]
     samples: Annotated[int, "Held-out samples measured so far."]
     of: Annotated[int, "Held-out samples in all; at least `samples`."]
     note: Annotated[str, "Why whole forward passes are made; empty where they are not."]
@@ -59,6 +74,35 @@ class Measure(_Measure, total=False):
 
     perplexity: Annotated[Bars, "Perplexity on texts. Absent without texts, or before the end."]
     done: Annotated[MaskSetting, "The same as `for` when the measurement is complete."]
+
+
+class CurveSetting(TypedDict):
+    """The traits that a curve is for, each by its name."""
+
+    neuron: Annotated[int | None, "The neuron, if a mask edits this neuron only."]
+    label: int
+    rule: Rule
+    top: float
+    this_neuron_only: bool
+
+
+_CurveFor = TypedDict(
+    "_CurveFor", {"for": Annotated[CurveSetting, "The traits that the widths are measured for."]}
+)
+
+
+class Curve(_CurveFor):
+    """What the rule's range mask costs at each width, `None` where there are no samples."""
+
+    tau: Annotated[list[float], "The widths that have been measured, ascending."]
+    of: Annotated[int, "How many widths are measured in all."]
+    target: Annotated[list[float | None], "Accuracy on samples of the class at each width."]
+    other: Annotated[list[float | None], "Accuracy on all other samples."]
+    target_nats: Annotated[
+        list[float | None],
+        "Change of the mean log-probability of the right class, on samples of the class.",
+    ]
+    other_nats: Annotated[list[float | None], "The same on all other samples."]
 
 
 class Completions(TypedDict):
@@ -81,14 +125,15 @@ class RangeExplorerTraits(LiveTraits):
     rule: Annotated[Rule, "How the range follows from the class."]
     edges: Annotated[
         list[float | None],
-        "The user's own range, `[low, high, low, high, ...]`; `None`: an open end. Empty: the "
-        "rule's.",
+        "The user's own band on this neuron, `[low, high, low, high, ...]`; `None`: an open end. "
+        "Every masked neuron has it at the same z-scores of the class. Empty: the rule's range.",
     ]
     top: Annotated[float, "The share of the class's salient neurons that a mask edits."]
     this_neuron_only: Annotated[bool, "Whether a mask edits this neuron only."]
     selection: Annotated[list[int], "Dataset indices of the selected samples."]
     capabilities: Annotated[Capabilities, "What the kernel can do."]
     measure: Annotated[Measure | Nothing, "What the masks cost; empty before it is measured."]
+    curve: Annotated[Curve | Nothing, "The cost at every width; empty before it is measured."]
     prompt: Annotated[str, "The prompt to complete; empty without one."]
     completions: Annotated[Completions | Nothing, "The completions; empty without a prompt."]
     _picture: Annotated[bytes, "The message `ranges`."]

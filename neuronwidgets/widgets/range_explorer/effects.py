@@ -11,6 +11,7 @@ from neuronwidgets.interventions.masks import NeuronEdit
 from neuronwidgets.interventions.perplexity import check_causal
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps
 from neuronwidgets.widgets.range_explorer.classes import Classes
+from neuronwidgets.widgets.range_explorer.cost_curve import CostCurve
 from neuronwidgets.widgets.range_explorer.mask_cost import MaskCost
 from neuronwidgets.widgets.range_explorer.range_mask import key_of
 
@@ -39,6 +40,7 @@ class MaskEffects:
         self._cost: MaskCost | None = None
         self._speaker, self._tokenizer, self._axis = speaker, tokenizer, neuron_axis
         self._measure: dict[str, Any] = {}
+        self._curve = CostCurve()
 
     @property
     def measures(self) -> bool:
@@ -70,7 +72,10 @@ class MaskEffects:
         if not self.measures:
             return
         cost = self.open(classes)
-        if self._measure.get("done") == asked and not cost.changed():
+        changed = cost.changed()
+        if changed:
+            self._curve.forget()
+        if self._measure.get("done") == asked and not changed:
             return
         keys = {name: key_of(edit) for name, edit in edits.items()}
         total = f" of {cost.total:,}" if cost.total else ""
@@ -83,7 +88,18 @@ class MaskEffects:
         for share, bars in cost.steps(asked["label"], edits, keys):
             yield JobProgress(share, f"measuring the masks on {bars['samples']:,}{total} samples")
             yield partial(publish, {"for": asked, **bars})
-        yield partial(publish, {"for": asked, "done": asked, **bars})
+        alone = len(edits["range"].neurons) == 1
+        findings = cost.findings(asked["label"], alone, bars) if bars else []
+        done = {"for": asked, "done": asked, **bars, "findings": findings}
+        yield partial(publish, done)
+
+    def curving(
+        self, asked: Mapping[str, Any], edit_at: Callable[[float], NeuronEdit], classes: Classes,
+        put: Put,
+    ) -> Steps:  # fmt: skip
+        """Measure the range mask at every width, `edit_at(tau)`, and publish `curve`."""
+        if self.measures:
+            yield from self._curve.steps(self.open(classes), asked, edit_at, put)
 
     def completing(self, prompt: str, label: int, edits: Edits, put: Put) -> Steps:
         """Complete `prompt` without a mask and under both, and publish `completions`."""

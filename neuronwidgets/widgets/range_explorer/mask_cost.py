@@ -11,6 +11,7 @@ from neuronwidgets.data.batches import batches
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
 from neuronwidgets.interventions.cached_scores import CachedScores
 from neuronwidgets.interventions.edited_forward import EditedForward
+from neuronwidgets.interventions.findings import constant_answer, one_neuron
 from neuronwidgets.interventions.held_out import HeldOut, PredictionReader
 from neuronwidgets.interventions.perplexity import check_causal, losses
 from neuronwidgets.models.classes import class_names
@@ -37,13 +38,14 @@ class MaskCost:
         held_out = HeldOut(
             model, data, names, seen, labels, tokenizer, transform, batch_size, max_length
         )
-        self._held_out = held_out
+        self._held_out, self._names, self._label_names = held_out, names, label_names
+        self._predicted = np.zeros((len(MASKS), 0), np.int64)
         self._passes = EditedForward(model, find_layer(model, layer), neuron_axis)
         answers = PredictionReader(len(names), predict)
 
         def score(output: Any, _inputs: Any, codes: Any) -> tuple[np.ndarray, ...]:
-            predicted, _ = answers(output, codes)
-            return predicted == codes.numpy(), codes.numpy()
+            predicted, _, nats = answers.with_nats(output, codes)
+            return predicted, codes.numpy(), nats
 
         source = ((batch.inputs, batch.codes) for batch in held_out)
         self._meter = CachedScores(model, self._passes, source, score)
@@ -74,7 +76,9 @@ class MaskCost:
         """The share done and the bars so far, after each batch.
 
         The bars "target", "other" and "perplexity" have `[value, low, high]` for each mask, `None`
-        where not known.
+        where not known. "target_change" and "other_change" are accuracies less those without a
+        mask; "target_nats" and "other_nats" are the same of the mean log-probability of the right
+        label. Both are paired: their intervals are of the differences on the same samples.
 
         Args:
             label: the index of the target class among the labels.
@@ -87,11 +91,16 @@ class MaskCost:
         done = 0
         for scores in self._meter.measuring(by_key):
             truth = scores["base"][1]
-            right = np.stack([scores[key_by_mask[name]][0] for name in MASKS])
+            predicted, nats = (
+                np.stack([scores[key_by_mask[name]][part] for name in MASKS]) for part in (0, 2)
+            )
+            self._predicted = predicted
             target = truth == self.classes[label]
             done = len(truth)
-            bars = {"target": _bars(right, target), "other": _bars(right, ~target)}
-            bars |= {"samples": done, "of": self.total or done, "note": self._notes()}
+            bars = {"samples": done, "of": self.total or done, "note": self._notes()}
+            bars |= {"findings": []}
+            for name, chosen in (("target", target), ("other", ~target)):
+                bars |= _bars(name, predicted == truth, nats, chosen)
             yield share * done / max(done, self.total or done), bars
         if self._speech is None:
             return
@@ -99,6 +108,44 @@ class MaskCost:
             nats = np.stack([scores[key_by_mask[name]][0] for name in MASKS])
             about = {"perplexity": _perplexity(nats, scores["base"][1]), "note": self._notes()}
             yield 0.85, {**bars, **about}
+
+    def point(self, label: int, edit: Any, key: Any) -> Iterator[dict[str, float | None]]:
+        """Accuracy under one edit, and the change of the mean log-probability of the right label,
+        after each batch: "target", "other", "target_nats" and "other_nats"; `None` without samples.
+
+        Args:
+            label: the index of the target class among the labels.
+            edit, key: equal keys stand for equal edits.
+        """
+        for scores in self._meter.measuring({key: edit}):
+            predicted, truth, nats = scores[key]
+            right, change = predicted == truth, nats.astype(np.float64) - scores["base"][2]
+            target = truth == self.classes[label]
+            yield {
+                f"{name}{ending}": _finite(values[chosen].mean()) if chosen.any() else None
+                for name, chosen in (("target", target), ("other", ~target))
+                for ending, values in (("", right), ("_nats", change))
+            }
+
+    def findings(self, label: int, alone: bool, bars: Mapping[str, Any]) -> list[str]:
+        """What the bars of the last `steps` hide, in sentences.
+
+        Args:
+            label: the index of the target class among the labels.
+            alone: whether the masks edit a single neuron.
+            bars: the last bars of `steps`.
+        """
+        found = []
+        if alone:
+            changes = (bars["target_change"]["range"], bars["target_nats"]["range"])
+            found.append(one_neuron(self._label_names[label], *changes))
+        samples = max(1, self._predicted.shape[1])
+        for row, mask in zip(self._predicted[1:], MASKS[1:], strict=True):
+            most = int(np.bincount(row, minlength=1).argmax())
+            share, before = ((of == most).sum() / samples for of in (row, self._predicted[0]))
+            title = self._names[most] if most < len(self._names) else str(most)
+            found.append(constant_answer(f"the {mask} mask", title, share, before))
+        return [sentence for sentence in found if sentence]
 
     def _notes(self) -> str:
         """Why passes run the whole model, where they do."""
@@ -111,14 +158,28 @@ def _nats(output: Any, inputs: Any, mask: Any) -> tuple[np.ndarray, ...]:
     return nats.numpy(), tokens.numpy()
 
 
-def _bars(right: np.ndarray, chosen: np.ndarray) -> dict[str, list[float | None]]:
-    """Accuracy under each mask over the chosen samples, with a 95% bootstrap interval."""
-    if not chosen.any():
-        return {name: [None, None, None] for name in MASKS}
-    kept = right[:, chosen]
-    low, high = ends(averaged(kept, np.ones(kept.shape[1], bool), _draws(kept.shape[1])))
+def _bars(
+    name: str, right: np.ndarray, nats: np.ndarray, chosen: np.ndarray
+) -> dict[str, dict[str, list[float | None]]]:
+    """Accuracy and changes under each mask over the chosen samples, with 95% bootstrap intervals.
+
+    Args:
+        name: what the chosen samples are.
+        right, nats: bool and float32 `masks x S`; the first row is without a mask.
+        chosen: bool `S`.
+    """
+    right, nats = right[:, chosen].astype(np.float64), nats[:, chosen].astype(np.float64)
+    rows = np.concatenate([right, right[1:] - right[0], nats[1:] - nats[0]])
+    bars: list[list[float | None]] = [[None, None, None] for _ in rows]
+    if chosen.any():
+        low, high = ends(averaged(rows, np.ones(rows.shape[1], bool), _draws(rows.shape[1])))
+        values = zip(rows.mean(axis=1), low, high, strict=True)
+        bars = [[_finite(v) for v in each] for each in values]
+    edits, count = MASKS[1:], len(MASKS)
     return {
-        name: [float(kept[i].mean()), float(low[i]), float(high[i])] for i, name in enumerate(MASKS)
+        name: dict(zip(MASKS, bars, strict=False)),
+        f"{name}_change": dict(zip(edits, bars[count:], strict=False)),
+        f"{name}_nats": dict(zip(edits, bars[count + len(edits) :], strict=True)),
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from neuronwidgets.activations.how_many import how_many
+from neuronwidgets.intervals.bands import carried
 from neuronwidgets.intervals.ranges import Ranges
 from neuronwidgets.interventions.masks import NeuronEdit, Replacement, range_edit
 
@@ -22,7 +23,8 @@ def masks(
         found: the ranges of all neurons.
         label, neuron, tau, rule, to: what is chosen on the screen.
         top: the share of the label's salient neurons to edit; `None`: only `neuron`.
-        drawn: float64 `P x 2`, the range that the user drew on `neuron`; `P` is 0 without one.
+        drawn: float64 `P x 2`, the band that the user drew on `neuron`, which every masked neuron
+            gets by `carried`; `P` is 0 without one.
     """
     index = np.array([neuron])
     if top is not None:
@@ -32,12 +34,11 @@ def masks(
             index = np.append(index, neuron)
     whole = range_edit(found, label, float("inf"), neurons=index,
                        replacement="zero" if to == "soft" else to)  # fmt: skip
-    if len(drawn) and top is None:
-        edit = replace(whole, low=drawn[None, :, 0], high=drawn[None, :, 1], replacement=to)
+    if len(drawn):
+        low, high = np.moveaxis(carried(found, label, neuron, drawn, rule)[index], -1, 0)
+        edit = replace(whole, low=low, high=high, replacement=to)
     else:
         edit = range_edit(found, label, tau, rule=rule, neurons=index, replacement=to)
-        if len(drawn):
-            edit = _with(edit, int(np.flatnonzero(index == neuron)[0]), drawn)
     return {"range": edit, "neuron": whole}
 
 
@@ -53,15 +54,3 @@ def pieces(edges: Sequence[float | None]) -> np.ndarray:
 def key_of(edit: NeuronEdit) -> bytes:
     """A key that is equal for equal masks."""
     return b"".join(part.tobytes() for part in (edit.neurons, edit.low, edit.high))
-
-
-def _with(edit: NeuronEdit, row: int, drawn: np.ndarray) -> NeuronEdit:
-    """An edit with other pieces for the neuron in `row`."""
-    wide = max(edit.low.shape[1], len(drawn))
-    low, high = (
-        np.pad(ends, ((0, 0), (0, wide - ends.shape[1])), constant_values=np.nan)
-        for ends in (edit.low, edit.high)
-    )
-    low[row], high[row] = np.nan, np.nan
-    low[row, : len(drawn)], high[row, : len(drawn)] = drawn.T
-    return replace(edit, low=low, high=high)

@@ -107,9 +107,13 @@ class RangeSession:
 
     def edits(self) -> dict[str, NeuronEdit]:
         """The range mask ("range") and the neuron mask ("neuron") on the screen."""
+        return self._masks({name: getattr(self, name) for name in CHOICES})
+
+    def _masks(self, chosen: Mapping[str, Any]) -> dict[str, NeuronEdit]:
+        top = None if chosen["this_neuron_only"] else float(chosen["top"])
         return masks(
-            self.classes.ranges, self.label_name, self.neuron, self.tau, self.rule,
-            None if self.this_neuron_only else float(self.top), pieces(self.edges), self._to,
+            self.classes.ranges, self.classes.label_names[chosen["label"]], chosen["neuron"],
+            chosen["tau"], chosen["rule"], top, pieces(chosen["edges"]), self._to,
         )  # fmt: skip
 
     # What the user chooses
@@ -211,7 +215,10 @@ class RangeSession:
         return wanted and self.feed.complete
 
     def work(self, ask: bool = False) -> Steps:
-        """Measure the masks and complete the prompt; `ask`: complete it first, in any case."""
+        """Measure the masks and complete the prompt, then measure every width of the rule ahead.
+
+        `ask`: complete the prompt first, in any case.
+        """
         if not self.due() or (not ask and self.classes.ranges.count[self.label] < 2):
             return
         yield JobProgress(0.0, "making the masks")
@@ -234,6 +241,11 @@ class RangeSession:
         yield from effects.measuring(chosen, edits, self.classes, put)
         if not ask and effects.completes:
             yield from writing
+
+        def edit_at(tau: float) -> NeuronEdit:
+            return self._masks({**chosen, "tau": tau, "edges": []})["range"]
+
+        yield from effects.curving(chosen, edit_at, self.classes, put)
 
     def refreshed(self, acts: Activations) -> Prepared:
         """The ranges of newer activations. Returns what shows them.

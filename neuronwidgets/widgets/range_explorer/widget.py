@@ -45,8 +45,9 @@ class RangeExplorer(Widget):
     rule = t.Unicode("gaussian").tag(sync=True, echo_update=False)
     """"gaussian", "quantile" or "discriminative", see `Ranges.intervals`."""
     edges = t.List(t.CFloat(allow_none=True)).tag(sync=True, echo_update=False)
-    """The range that the user drew on this neuron, `[low, high, low, high, ...]`, `None` for an
-    open end; empty: the range of the rule."""
+    """The band that the user drew on this neuron, `[low, high, low, high, ...]`, `None` for an open
+    end; empty: the range of the rule. Every masked neuron has it at the same z-scores of the label
+    (quantiles by the rule "quantile"), see `neuronwidgets.intervals.bands.carried`."""
     top = t.CFloat(0.3).tag(sync=True, echo_update=False)
     """The share of the label's salient neurons that a mask edits."""
     this_neuron_only = t.Bool(False).tag(sync=True, echo_update=False)
@@ -59,6 +60,8 @@ class RangeExplorer(Widget):
     can = former_attribute("RangeExplorer", "can", "capabilities")
     measure = t.Dict().tag(sync=True)
     """What the mask costs, as far as it was measured."""
+    curve = t.Dict().tag(sync=True)
+    """What the rule's range mask costs at each width, as far as it was measured."""
     prompt = t.Unicode("").tag(sync=True)
     """The text that the language model continues."""
     completions = t.Dict().tag(sync=True)

@@ -47,6 +47,17 @@ export interface Bars {
   neuron: Bar;
 }
 
+/**
+ * What a mask changes: a quantity's difference to no mask, with its 95% bootstrap interval over
+ * the same samples; `None`: not known.
+ */
+export interface Changes {
+  /** The range mask. */
+  range: Bar;
+  /** The neuron mask. */
+  neuron: Bar;
+}
+
 /** What the masks cost the model, as far as it was measured. */
 export interface Measure {
   /** The traits that are being measured. */
@@ -55,6 +66,16 @@ export interface Measure {
   target: Bars;
   /** Accuracy on all other samples. */
   other: Bars;
+  /** Change of that accuracy on samples of the class. */
+  target_change: Changes;
+  /** Change of that accuracy on all other samples. */
+  other_change: Changes;
+  /** Change of the mean log-probability of the right class, on samples of the class. */
+  target_nats: Changes;
+  /** The same on all other samples. */
+  other_nats: Changes;
+  /** What the bars hide, in sentences; empty before the end. */
+  findings: string[];
   /** Held-out samples measured so far. */
   samples: number;
   /** Held-out samples in all; at least `samples`. */
@@ -65,6 +86,34 @@ export interface Measure {
   perplexity?: Bars;
   /** The same as `for` when the measurement is complete. */
   done?: MaskSetting;
+}
+
+/** The traits that a curve is for, each by its name. */
+export interface CurveSetting {
+  /** The neuron, if a mask edits this neuron only. */
+  neuron: number | null;
+  label: number;
+  rule: Rule;
+  top: number;
+  this_neuron_only: boolean;
+}
+
+/** What the rule's range mask costs at each width, `None` where there are no samples. */
+export interface Curve {
+  /** The traits that the widths are measured for. */
+  for: CurveSetting;
+  /** The widths that have been measured, ascending. */
+  tau: number[];
+  /** How many widths are measured in all. */
+  of: number;
+  /** Accuracy on samples of the class at each width. */
+  target: (number | null)[];
+  /** Accuracy on all other samples. */
+  other: (number | null)[];
+  /** Change of the mean log-probability of the right class, on samples of the class. */
+  target_nats: (number | null)[];
+  /** The same on all other samples. */
+  other_nats: (number | null)[];
 }
 
 /** What the language model writes after a prompt. */
@@ -105,7 +154,8 @@ export interface RangeExplorerTraits {
   /** How the range follows from the class. */
   rule: Rule;
   /**
-   * The user's own range, `[low, high, low, high, ...]`; `None`: an open end. Empty: the rule's.
+   * The user's own band on this neuron, `[low, high, low, high, ...]`; `None`: an open end. Every
+   * masked neuron has it at the same z-scores of the class. Empty: the rule's range.
    */
   edges: (number | null)[];
   /** The share of the class's salient neurons that a mask edits. */
@@ -118,6 +168,8 @@ export interface RangeExplorerTraits {
   capabilities: Capabilities;
   /** What the masks cost; empty before it is measured. */
   measure: Measure | Nothing;
+  /** The cost at every width; empty before it is measured. */
+  curve: Curve | Nothing;
   /** The prompt to complete; empty without one. */
   prompt: string;
   /** The completions; empty without a prompt. */

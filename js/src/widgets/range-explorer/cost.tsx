@@ -1,8 +1,9 @@
 /** What the mask costs the model: bars without a mask, with the ranges masked, with the neurons. */
 import { isolated } from "../../core/direction";
-import { short } from "../../core/scale";
+import { fixed, short } from "../../core/scale";
 import type { RangesMessage } from "../../protocol/ranges";
-import type { Bar, Bars, Measure } from "../../protocol/schema";
+import type { Bar, Bars, Changes, Measure } from "../../protocol/schema";
+import { CostCurve } from "./curve";
 import type { State } from "./state";
 import "./cost.css";
 
@@ -69,24 +70,33 @@ function Masked({ state }: { state: State }) {
 }
 
 function Measured({ state, data }: Props) {
-  const done = state.measure.value;
+  const about = state.estimate.value;
+  const done = about ?? state.measure.value;
   const stale = state.stale.value;
   // Stale bars keep the name of what they measured.
   const name = isolated(data.labels[done?.for.label ?? state.label.value] ?? "");
   return (
     <>
-      <table class={`nw-bars ${stale ? "nw-stale" : ""}`} aria-busy={stale}>
+      <table class={`nw-bars ${about ? "nw-about" : stale ? "nw-stale" : ""}`} aria-busy={stale}>
         <Columns
           name={name}
           done={done}
           perplexity={state.capabilities.value.perplexity}
           only={data.labels.length === 1}
+          about={about !== null}
         />
       </table>
+      {!stale &&
+        (done?.findings ?? []).map((sentence) => (
+          <p key={sentence} class="nw-finding" dir="auto">
+            {sentence}
+          </p>
+        ))}
       <p class="nw-caption">
         <span>{progress(state, data, done)}</span>
         {done?.note && <span>{done.note}</span>}
       </p>
+      <CostCurve state={state} data={data} />
     </>
   );
 }
@@ -95,6 +105,10 @@ function progress(state: State, data: RangesMessage, done: Measure | null): stri
   if (data.why[state.label.value]) return "no range, nothing to mask";
   const busy = state.status.value.state === "running";
   if (!done) return busy ? "measuring…" : "measured when the range rests";
+  if (state.estimate.value)
+    return state.gone.value
+      ? "≈ read off the curve: measuring this range needs the kernel"
+      : "≈ read off the curve; measured when the range rests";
   if (state.stale.value) {
     if (state.gone.value) return "measured for another range: a new one needs the kernel";
     return busy ? "measuring… (these are for the range before)" : "measured for the range before";
@@ -111,21 +125,47 @@ interface ColumnsProps {
   perplexity: boolean;
   /** Whether there are no other classes. */
   only: boolean;
+  /** Whether the range mask's values are read off the curve. */
+  about: boolean;
 }
 
-function Columns({ name, done, perplexity, only }: ColumnsProps) {
-  const columns: [string, string, Bars, number, (value: number) => string][] = [
-    [name, "accuracy", done?.target ?? NOTHING, 1, share],
+interface Column {
+  title: string;
+  what: string;
+  bars: Bars;
+  most: number;
+  say: (value: number) => string;
+  /** Change of the log-probability of the right class. */
+  nats?: Changes | undefined;
+}
+
+function Columns({ name, done, perplexity, only, about }: ColumnsProps) {
+  const accuracy = { what: "accuracy", most: 1, say: share };
+  const columns: Column[] = [
+    { title: name, bars: done?.target ?? NOTHING, nats: done?.target_nats, ...accuracy },
   ];
-  if (!only) columns.push(["all others", "accuracy", done?.other ?? NOTHING, 1, share]);
+  if (!only)
+    columns.push({
+      title: "all others",
+      bars: done?.other ?? NOTHING,
+      nats: done?.other_nats,
+      ...accuracy,
+    });
   const text = done?.perplexity ?? (perplexity ? NOTHING : null);
-  if (text) columns.push(["perplexity", "lower is better", text, mostOf(text), plain]);
+  if (text)
+    columns.push({
+      title: "perplexity",
+      what: "lower is better",
+      bars: text,
+      most: mostOf(text),
+      say: plain,
+    });
   return (
     <>
       <thead>
         <tr>
           <td />
-          {columns.map(([title, what], i) => (
+          {columns.map(({ title, what }, i) => (
             <th key={i} scope="col" title={`${title}: ${what}`}>
               <span>{title}</span>
               <span class="nw-quiet">{what}</span>
@@ -137,9 +177,17 @@ function Columns({ name, done, perplexity, only }: ColumnsProps) {
         {MASKS.map(([mask, said]) => (
           <tr key={mask}>
             <th scope="row">{said}</th>
-            {columns.map(([, , bars, most, say], i) => (
+            {columns.map(({ bars, most, say, nats }, i) => (
               <td key={i}>
-                <BarOf bar={bars[mask]} mask={mask} most={most} say={say} />
+                <BarOf
+                  bar={bars[mask]}
+                  mask={mask}
+                  most={most}
+                  say={say}
+                  // Perplexity is not on the curve.
+                  about={about && mask === "range" ? (nats ? "≈" : "old") : ""}
+                />
+                {nats && mask !== "base" && <Nats change={nats[mask]} />}
               </td>
             ))}
           </tr>
@@ -149,6 +197,22 @@ function Columns({ name, done, perplexity, only }: ColumnsProps) {
   );
 }
 
+/** How much the mask changes the log-probability of the right class. */
+function Nats({ change: [value, low, high] }: { change: Bar }) {
+  if (value === null) return null;
+  const interval = `95% interval: ${fixed(low, 3)} to ${fixed(high, 3)}`;
+  return (
+    <small
+      class="nw-nats nw-quiet"
+      title={`Change of the mean log-probability of the right class: ${fixed(value, 3)} nats (${interval})`}
+    >
+      {signed(value)} nats
+    </small>
+  );
+}
+
+const signed = (value: number) =>
+  `${value > 0 ? "+" : ""}${fixed(value, Math.abs(value) < 1 ? 3 : 2)}`;
 const share = (value: number) => `${(value * 100).toFixed(1)}%`;
 const plain = (value: number) => (value < 1000 ? value.toPrecision(3) : short(Math.round(value)));
 
@@ -165,9 +229,11 @@ interface BarProps {
   mask: string;
   most: number;
   say: (value: number) => string;
+  /** Read off the curve; or of another width; or empty. */
+  about: "≈" | "old" | "";
 }
 
-function BarOf({ bar, mask, most, say }: BarProps) {
+function BarOf({ bar, mask, most, say, about }: BarProps) {
   const [value, low, high] = bar;
   if (value === null)
     return (
@@ -180,7 +246,7 @@ function BarOf({ bar, mask, most, say }: BarProps) {
   const known = low !== null && high !== null;
   return (
     <span
-      class="nw-bar"
+      class={`nw-bar ${about === "≈" ? "nw-estimate" : about ? "nw-old" : ""}`}
       title={known ? `${say(value)} (95% interval: ${say(low)} to ${say(high)})` : say(value)}
     >
       <i class="nw-length">
@@ -196,7 +262,10 @@ function BarOf({ bar, mask, most, say }: BarProps) {
           />
         )}
       </i>
-      <b>{say(value)}</b>
+      <b>
+        {about === "≈" && "≈ "}
+        {say(value)}
+      </b>
     </span>
   );
 }

@@ -1,5 +1,7 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
+import { bandWords, maskedCount } from "../../core/band";
+import { isOf, sharesByWidth, valueAt, widthHolding } from "../../core/cost-curve";
 import { isolated } from "../../core/direction";
 import { edgesOf, moved, piecesOf } from "../../core/edges";
 import { type Examples, pick, spread } from "../../core/examples";
@@ -17,8 +19,10 @@ import {
   readRanges,
 } from "../../protocol/ranges";
 import type {
+  Bar,
   CaptureProgress,
   Completions,
+  Curve,
   MaskSetting,
   Measure,
   RangeExplorerRequest,
@@ -67,7 +71,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const capabilities = trait("capabilities");
   const status = trait("status", "always");
   const reading = trait("reading", "always");
-  const measured = trait("measure");
+  const measured = trait("measure", "always");
+  const curves = trait("curve", "always");
   const completed = trait("completions");
   const prompt = trait("prompt");
   const bytes = trait("_picture");
@@ -91,6 +96,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return message ? countInside(message, pieces.value) : new Int32Array();
   });
 
+  /** How many neurons the range mask edits. */
+  const masked = computed(() => {
+    const message = data.value;
+    if (!message) return 0;
+    const mask = { top: top.value, only: thisNeuronOnly.value, drawn: custom.value };
+    return maskedCount(message, chosen.value, mask);
+  });
+
   const overlaps = computed<Overlaps>(() => {
     const message = data.value;
     if (!message) return { rows: [], overlap: new Float32Array() };
@@ -105,18 +118,61 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const completions = computed<Completions | null>(() =>
     "base" in completed.value ? (completed.value as Completions) : null,
   );
+  const setting = computed<MaskSetting>(() => ({
+    neuron: neuron.value,
+    label: label.value,
+    tau: tau.value,
+    rule: rule.value,
+    edges: edges.value,
+    top: top.value,
+    this_neuron_only: thisNeuronOnly.value,
+  }));
   const stale = computed(() => {
     const done = measure.value;
-    const setting = {
-      neuron: neuron.value,
-      label: label.value,
-      tau: tau.value,
-      rule: rule.value,
-      edges: edges.value,
-      top: top.value,
-      this_neuron_only: thisNeuronOnly.value,
+    return done !== null && !same(done.for, setting.value);
+  });
+
+  /** The cost at every width, if it is that of the present mask. */
+  const curve = computed<Curve | null>(() => {
+    const cost = curves.value && "for" in curves.value ? (curves.value as Curve) : null;
+    if (!cost || cost.for.rule !== rule.value) return null;
+    return isOf(cost.for, setting.value) ? cost : null;
+  });
+  const shares = computed(() =>
+    data.value ? sharesByWidth(data.value, chosen.value, rule.value) : [],
+  );
+  /** The present width: of a band, that of the rule's range that holds as much of the class. */
+  const width = computed(() => {
+    const message = data.value;
+    if (!custom.value || !message) return tau.value;
+    const sent = Math.max(1, message.start[chosen.value + 1] - message.start[chosen.value]);
+    return widthHolding(shares.value, counts.value[chosen.value] / sent);
+  });
+  /** What the curve says at the present width. */
+  const onCurve = computed(() => {
+    const cost = curve.value;
+    const read = (values: readonly (number | null)[] | undefined) =>
+      cost && values ? valueAt(cost.tau, values, width.value) : null;
+    return {
+      target: read(cost?.target),
+      other: read(cost?.other),
+      target_nats: read(cost?.target_nats),
+      other_nats: read(cost?.other_nats),
     };
-    return done !== null && !same(done.for, setting);
+  });
+  /** The measurement of another width, with what the curve says of this one. */
+  const estimate = computed<Measure | null>(() => {
+    const done = measure.value;
+    const { target, other, target_nats, other_nats } = onCurve.value;
+    if (!done || !stale.value || target === null || !isOf(done.for, setting.value)) return null;
+    const about = (value: number | null): Bar => [value, null, null];
+    return {
+      ...done,
+      target: { ...done.target, range: about(target) },
+      other: { ...done.other, range: about(other) },
+      target_nats: { ...done.target_nats, range: about(target_nats) },
+      other_nats: { ...done.other_nats, range: about(other_nats) },
+    };
   });
 
   /** Whether the examples are the chosen class's only. */
@@ -150,13 +206,18 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const name = isolated(message.labels[chosen.value]);
     const dense = rule.value === "discriminative" && !custom.value;
     const least = dense ? denser(barAt(message, chosen.value, tau.value)) : "";
-    const what = custom.value ? "Your range" : `τ ${tau.value.toFixed(2)}${least}`;
+    const what = custom.value ? yours(message) : `τ ${tau.value.toFixed(2)}${least}`;
     if (dense && !pieces.value.length) return `${what}: ${name} is so nowhere on this neuron`;
     const rest = message.labels.length > 1 ? `, and ${percent(others)} of all others` : "";
-    const many = custom.value && !thisNeuronOnly.value && message.neurons > 1;
-    const loose = many ? ` (the mask's other neurons: τ ${tau.value.toFixed(2)})` : "";
-    return `${what}: ${percent(own)} of ${name} inside${rest}${loose}`;
+    return `${what}: ${percent(own)} of ${name} inside${rest}`;
   });
+  /** The band that the user drew, and what it applies to. */
+  const yours = (message: RangesMessage) => {
+    const band = bandWords(message, chosen.value, rule.value, pieces.value);
+    const count = masked.value;
+    const on = count > 1 ? `on ${count.toLocaleString("en")} neurons` : "on this neuron only";
+    return `Your band, ${band}, ${on}`;
+  };
   const salience = computed(() => {
     const message = data.value;
     if (!message) return "";
@@ -189,9 +250,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
     custom,
     pieces,
     counts,
+    masked,
     overlaps,
     measure,
     stale,
+    curve,
+    width,
+    onCurve,
+    estimate,
     completions,
     own,
     hovered,
