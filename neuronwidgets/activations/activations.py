@@ -17,6 +17,7 @@ from neuronwidgets.activations.topk import largest
 from neuronwidgets.core.arrays import number_array
 from neuronwidgets.core.checks import integer, is_integer
 from neuronwidgets.core.labels import encode_labels
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_names
 
@@ -44,6 +45,7 @@ class Activations:
         call: which of the layer's calls in a pass was read, from 0; `None` if not captured here.
         first: whether the texts' first tokens count. False where they are attention sinks, which
             are left out of means, maxima and tokens.
+        at: whether the values are the layer's "output" or its "input".
     """
 
     layer: str
@@ -56,6 +58,7 @@ class Activations:
     excluded: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     call: int | None = None
     first: bool = True
+    at: At = "output"
 
     @classmethod
     @own_modes()
@@ -263,8 +266,9 @@ class Activations:
         kind = str(self.values.dtype)
         if isinstance(self.values, Stored):
             kind = f"{self.values.stored_dtype} on disk"
+        at = "" if self.at == "output" else ", at='input'"
         return (
-            f"Activations(layer={self.layer!r}, {self.shape[0]:,} samples x {self.shape[1]:,} "
+            f"Activations(layer={self.layer!r}{at}, {self.shape[0]:,} samples x {self.shape[1]:,} "
             f"neurons, {kind}{labels}, {self.samples!r})"
         )
 
@@ -276,7 +280,8 @@ class Activations:
 
     def _repr_html_(self) -> str:
         rows = {
-            "layer": f"<code>{html.escape(self.layer)}</code>",
+            "layer": f"<code>{html.escape(self.layer)}</code>"
+            + (" (its input)" if self.at == "input" else ""),
             "samples": f"{self.shape[0]:,}"
             + (f" ({self.pooling} of each)" if self.pooling else ""),
             "neurons": f"{self.shape[1]:,}",

@@ -58,6 +58,7 @@ def load(path: str | Path, layer: str | None) -> dict[str, Any]:
         "pooling": store.manifest["about"].get("unit", ""),
         "excluded": excluded,
         "call": store.manifest["about"].get("call"),
+        "at": store.manifest["about"].get("at", "output"),
         "first": layer not in store.manifest["about"].get(WITHOUT_FIRST, ()),
     }
 
@@ -103,6 +104,7 @@ def save(
             "unit": acts.pooling,
             "call": acts.call,
             "saved": True,
+            **({} if acts.at == "output" else {"at": acts.at}),
         },
     )
     writer.without_first = [] if acts.first else [acts.layer]

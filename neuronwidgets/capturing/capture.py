@@ -21,6 +21,7 @@ from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.word_codes import labels_of_samples, nested
 from neuronwidgets.core.checks import integer, one_of
 from neuronwidgets.core.labels import plain_names
+from neuronwidgets.core.layer_place import At, checked_at
 from neuronwidgets.core.renamed import renamed_keyword
 from neuronwidgets.data.batches import batches
 from neuronwidgets.models.layers import find_layer, layer_name
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         overlap: int
         neuron_axis: int | None
         batch_axis: int | None
+        at: At
         call: int | None
         first: bool | None
         nonfinite: str | None
@@ -99,6 +101,7 @@ def capture(
     overlap: int = 0,
     neuron_axis: int | None = None,
     batch_axis: int | None = None,
+    at: At = "output",
     call: int | None = None,
     first: bool | None = None,
     nonfinite: str | None = None,
@@ -149,9 +152,11 @@ def capture(
         long: "cut" longer texts, or split them into "windows", each a sample with its text's
             label. `samples.origin` has the text of each window.
         overlap: tokens that a window shares with the one before.
-        neuron_axis, batch_axis: the axes of neurons and batch in the layer's output. Default: they
-            are found by following the inputs' axes through the first pass. A layer for which that
-            fails is refused.
+        neuron_axis, batch_axis: the axes of neurons and batch in the layer's output (or input).
+            Default: they are found by following the inputs' axes through the first pass. A layer
+            for which that fails is refused.
+        at: what to read of each layer, its "output" or its "input": the first tensor that it is
+            called with. The neurons of a gated MLP are the input of its down projection.
         call: the call to read, from 0, of a layer that a pass calls more than once. Default: the
             first, with a warning if there are more.
         first: whether the first token of each text counts for "mean", "max" and "token". Default:
@@ -188,6 +193,7 @@ def capture(
             "by name: labels=..."
         )
     one_of("pooling", pooling, POOLINGS)
+    checked_at(at)
     one_of("long", long, ("cut", "windows"))
     if nonfinite is not None:
         one_of("nonfinite", nonfinite, ("refuse", "exclude"))
@@ -249,6 +255,7 @@ def capture(
             "batch_axis": batch_axis,
             "call": call or 0,
             **({} if first is None else {"first": first}),
+            **({} if at == "output" else {"at": at}),
         },
     )
     rows = request.collect is None or any(type(c) is Rows for c in request.collect)
@@ -257,7 +264,7 @@ def capture(
             "engine='ray' must write rows to a folder that all machines see: pass out=..., or "
             "collect= without Rows."
         )
-    reader = LayerReader(model, modules, neuron_axis, batch_axis, call)
+    reader = LayerReader(model, modules, neuron_axis, batch_axis, call, at)
     capture_engine = Engine(reader, source, request)
     single = layers[0] if isinstance(layer, str | nn.Module) else None
     if background:

@@ -21,6 +21,7 @@ from neuronwidgets.core.labels import (
     plain_label,
     plain_names,
 )
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.data.batch import Batch, Raw
 
 
@@ -35,12 +36,14 @@ class Collected(Sequence[Any]):
         results: one per collector.
         label_names: the names of the label codes.
         samples: the number of samples read.
+        at: whether the layer's "output" or its "input" was read.
     """
 
     layer: str
     results: tuple[Any, ...]
     label_names: tuple[str, ...]
     samples: int
+    at: At = "output"
 
     def __getitem__(self, index: Any) -> Any:
         return self.results[index]
@@ -53,7 +56,8 @@ class Collected(Sequence[Any]):
 
     def __repr__(self) -> str:
         kinds = ", ".join(type(result).__name__ for result in self.results)
-        return f"Collected(layer={self.layer!r}, {self.samples:,} samples: {kinds})"
+        at = "" if self.at == "output" else ", at='input'"
+        return f"Collected(layer={self.layer!r}{at}, {self.samples:,} samples: {kinds})"
 
 
 class LayerCollectors:

@@ -359,9 +359,9 @@ class Engine:
             rows: dict[str, Any] = {}
             if self._memory is not None:
                 in_memory = self._memory.result(last)
-                call, without = self.reader.call, self.first.without
+                call, at, without = self.reader.call, self.reader.at, self.first.without
                 rows = {
-                    name: replace(a, call=call, first=name not in without)
+                    name: replace(a, call=call, at=at, first=name not in without)
                     for name, a in in_memory.items()
                 }
             elif self.keeps_rows:
@@ -380,7 +380,7 @@ class Engine:
     def _collected(self, layer: str, rows: Activations | None) -> Collected:
         streamed = iter(self.collectors.results(layer))
         results = [rows if type(c) is Rows else next(streamed) for c in self.request.collect or []]
-        return Collected(layer, tuple(results), self._codes.names, self.count)
+        return Collected(layer, tuple(results), self._codes.names, self.count, self.reader.at)
 
     def _token_reader(
         self, layer: str, ids: Sequence[np.ndarray], padding: Sequence[int], samples: Samples

@@ -31,6 +31,7 @@ from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.rows import ToHost
 from neuronwidgets.capturing.to_disk import ShardLimits, ShardWriter, fingerprint
 from neuronwidgets.capturing.word_codes import Coded
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.data.batch import Batch, Raw
 from neuronwidgets.models.hooks import evaluating
 from neuronwidgets.models.layers import find_layer
@@ -72,6 +73,7 @@ class WorkerSettings:
     pooling: str
     axes: tuple[int | None, int | None]
     call: int
+    at: At
     first: dict[str, bool]
     make: Callable[[Raw], Batch]
     nonfinite: str | None
@@ -113,7 +115,7 @@ class Worker:
         model = model.to(self.device)
         modules = {name: find_layer(model, name) for name in settings.layers}
         self._model, self._settings = model, settings
-        reader = LayerReader(model, modules, *settings.axes, settings.call)
+        reader = LayerReader(model, modules, *settings.axes, settings.call, settings.at)
         first = FirstTokens(settings.layers, settings.pooling, None)
         first.known = dict(settings.first)
         self._passes = ForwardPasses(reader, settings.pooling, len(settings.layers), first)
@@ -256,6 +258,7 @@ def _settings(engine: Engine) -> WorkerSettings:
         request.pooling,
         engine.reader.axes,
         engine.reader.call,
+        engine.reader.at,
         engine.find_sinks(),
         engine.make,
         request.nonfinite,

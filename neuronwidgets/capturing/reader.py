@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.forward import move
@@ -29,6 +30,7 @@ class LayerReader:
             the axes of the first batch through the model.
         call: the call to read, from 0, of a layer that a pass calls more than once; `None` reads
             the first, with a warning if there are more.
+        at: whether to read the layers' outputs or their inputs.
     """
 
     def __init__(
@@ -38,9 +40,10 @@ class LayerReader:
         neuron_axis: int | None = None,
         batch_axis: int | None = None,
         call: int | None = None,
+        at: At = "output",
     ) -> None:
-        self.call = call or 0
-        self._read = TruncatedForward(model, modules, self.call)
+        self.call, self.at = call or 0, at
+        self._read = TruncatedForward(model, modules, self.call, at)
         self.model, self._modules = model, modules
         self.axes = neuron_axis, batch_axis
         self._warns = call is None
@@ -48,7 +51,7 @@ class LayerReader:
         self._padding = LeftPadding(model, self._all_layers)
 
     def __call__(self, batch: Batch, take: Callable[[str, torch.Tensor], None]) -> None:
-        """Call `take(name, values)` at each layer's output.
+        """Call `take(name, values)` at each layer's output, or at its input.
 
         With several layers, `values` may be a view of the model's own tensor, which later layers
         may change in place: copy it to keep it.
@@ -58,7 +61,7 @@ class LayerReader:
         if self._calls is not None:
             self._pass(inputs, batch, take, self._calls)
             return
-        with surveyed(self._modules, inputs, batch.size, *self.axes) as calls:
+        with surveyed(self._modules, inputs, batch.size, *self.axes, self.at) as calls:
             self._pass(inputs, batch, take, calls, go_on=self._warns)
         self._warn_of_calls(calls)
         # With one sample or one token, merged axes cannot be told apart: follow the next batch.
@@ -75,7 +78,7 @@ class LayerReader:
 
         with (
             evaluating(self.model),
-            surveyed(self._modules, inputs, batch.size, *self.axes) as calls,
+            surveyed(self._modules, inputs, batch.size, *self.axes, self.at) as calls,
         ):
             self._pass(inputs, batch, take, calls)
         return activations
@@ -90,9 +93,9 @@ class LayerReader:
     ) -> None:
         @own_modes()
         def read(name: str, output: Any) -> None:
-            tensor = checked(tensor_of(output, name), name)
-            check_axes(tensor.shape, name, *self.axes)
-            rows = rows_of(tensor, name, calls[name].layout(self.call), batch)
+            tensor = checked(tensor_of(output, name, self.at), name, self.at)
+            check_axes(tensor.shape, name, *self.axes, self.at)
+            rows = rows_of(tensor, name, calls[name].layout(self.call), batch, self.at)
             # Later layers may change the output in place.
             take(name, rows.clone() if go_on else rows)
 
@@ -113,7 +116,9 @@ class LayerReader:
 
     def one(self, name: str) -> LayerReader:
         """A reader of one of the layers."""
-        reader = LayerReader(self.model, {name: self._modules[name]}, *self.axes, self.call)
+        reader = LayerReader(
+            self.model, {name: self._modules[name]}, *self.axes, self.call, self.at
+        )
         reader._calls = self._calls
         return reader
 

@@ -219,9 +219,10 @@ class Concepts:
         """The top samples as `Activations` whose labels are these concepts, for `nw.ranges`."""
         samples = self.split.acts.samples.take(self.index) if self.split is not None else None
         names = [f"{k + 1}. {name}" for k, name in enumerate(self.names)]
-        return Activations.from_arrays(
+        acts = Activations.from_arrays(
             self.top_vectors, samples, self.assignment, self.layer, names or None
         )
+        return replace(acts, at=self.origin.at)
 
     def __len__(self) -> int:
         return len(self.vectors)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.tensorfile import read_json, read_tensors, write_json, write_tensors
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class SavedSplit:
     first: bool = True
     linkage: str | None = None
     """`None` in files of earlier versions, as `mean` may be."""
+    at: At = "output"
 
 
 def save(concepts: Concepts, path: str | Path) -> Path:
@@ -68,6 +70,7 @@ def save(concepts: Concepts, path: str | Path) -> Path:
         "linkage": concepts.origin.linkage,
         "names": list(concepts.names),
         "sizes": concepts.sizes.tolist(),
+        **({} if concepts.origin.at == "output" else {"at": concepts.origin.at}),
     }
     write_tensors(f"{stem}.safetensors", arrays, {"format": FORMAT})
     write_json(f"{stem}.json", about)
@@ -97,6 +100,7 @@ def load(path: str | Path) -> dict[str, Any]:
             arrays.get("mean"),
             about.get("first", True),
             about.get("linkage"),
+            about.get("at", "output"),
         ),
         "threshold": math.inf if about["threshold"] is None else about["threshold"],
         "assignment": arrays["labels"],

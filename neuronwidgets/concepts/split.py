@@ -26,6 +26,7 @@ from neuronwidgets.concepts.doubts import doubt
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.concepts.methods.registry import check_settings, clustered
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.display.html import table
 
@@ -123,6 +124,11 @@ class Split:
     def first(self) -> bool:
         """Whether the first tokens of texts are kept, see `Activations`."""
         return self.acts.first
+
+    @property
+    def at(self) -> At:
+        """Whether the vectors are the layer's "output" or its "input"."""
+        return self.acts.at
 
     @property
     def name(self) -> str:

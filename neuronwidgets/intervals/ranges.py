@@ -11,6 +11,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.checks import integer, is_integer, number, one_of
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.display.html import table
 from neuronwidgets.intervals.rules import (
@@ -57,6 +58,7 @@ class Ranges:
         seen: fingerprints of the samples that the ranges are from, so that the cost of a mask is
             not measured on them.
         call: which of the layer's calls in a pass they are from; `None` where that is unknown.
+        at: whether they are of the layer's "output" or its "input".
     """
 
     layer: str
@@ -74,6 +76,7 @@ class Ranges:
     histogram: np.ndarray
     seen: frozenset[int] = frozenset()
     call: int | None = None
+    at: At = "output"
 
     @property
     def neurons(self) -> int:
@@ -245,8 +248,9 @@ class Ranges:
         return int(neuron)
 
     def __repr__(self) -> str:
+        at = "" if self.at == "output" else ", at='input'"
         return (
-            f"Ranges(layer={self.layer!r}, {len(self.label_names)} labels x {self.neurons:,} "
+            f"Ranges(layer={self.layer!r}{at}, {len(self.label_names)} labels x {self.neurons:,} "
             f"neurons, from {int(self.count.sum()):,} samples)"
         )
 
@@ -321,6 +325,7 @@ def ranges(acts: Activations, bins: int = BINS, *, chunk: int = CHUNK) -> Ranges
         histogram=counts,
         seen=frozenset(acts.samples.fingerprints()),
         call=acts.call,
+        at=acts.at,
     )
 
 

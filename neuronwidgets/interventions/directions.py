@@ -13,6 +13,7 @@ from torch import nn
 
 from neuronwidgets.core.arrays import number_array
 from neuronwidgets.core.checks import is_integer, number
+from neuronwidgets.core.layer_place import At, checked_at, chosen_at, titled
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import renamed_keyword
 from neuronwidgets.interventions.intervention import applied
@@ -33,6 +34,8 @@ class HasConcepts(Protocol):
     def layer_mean(self) -> np.ndarray: ...
     @property
     def first(self) -> bool: ...
+    @property
+    def origin(self) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,6 +52,7 @@ class DirectionEdit:
         level: the component along `v` that ablation leaves: 0 for zero ablation, or the layer
             mean's component for mean ablation.
         first: whether the first token of each text is edited too.
+        at: whether the layer's "output" is edited or its "input".
     """
 
     layer: str
@@ -59,6 +63,7 @@ class DirectionEdit:
     call: int | None = None
     level: float = 0.0
     first: bool = True
+    at: At = "output"
 
     @own_modes()
     def __post_init__(self) -> None:
@@ -74,6 +79,7 @@ class DirectionEdit:
         for name in ("remove", "strength", "level"):
             object.__setattr__(self, name, number(name, getattr(self, name)))
         object.__setattr__(self, "positions", token_positions(self.positions))
+        checked_at(self.at)
 
     def width(self) -> int | None:
         """`D`, the number of neurons in the layer."""
@@ -101,7 +107,7 @@ class DirectionEdit:
         where = "all tokens" if self.positions is None else f"tokens {self.positions}"
         where += "" if self.first else " but the first of each text"
         return (
-            f"DirectionEdit(layer {self.layer!r}, {len(self.direction):,} neurons: "
+            f"DirectionEdit({titled(self.layer, self.at)}, {len(self.direction):,} neurons: "
             f"{', '.join(changes) or 'nothing'}; {where})"
         )
 
@@ -112,6 +118,7 @@ def ablate(
     model: nn.Module, layer: str | nn.Module | HasConcepts, direction: Any, *,
     replacement: Literal["mean", "zero"] | None = None, positions: Any = None,
     first: bool | None = None, neuron_axis: int | None = None, call: int | None = None,
+    at: At | None = None,
 ) -> Iterator[DirectionEdit]:  # fmt: skip
     """Ablate a direction of a layer while the `with` lasts.
 
@@ -132,14 +139,17 @@ def ablate(
         neuron_axis: the axis of the layer's output that holds the neurons, where it cannot be
             inferred.
         call: which of the layer's calls in a pass is edited, from 0. Not given: every one.
+        at: whether the layer's "output" is edited or its "input". Not given: where the concepts are
+            from; of a layer and a vector, the output.
 
     Yields:
         The `DirectionEdit`, which can be saved.
     """
     name, vector, level, first = _chosen(model, layer, direction, replacement, first)
     edit = DirectionEdit(
-        name, vector, remove=1.0, positions=positions, call=call, level=level, first=first
-    )
+        name, vector, remove=1.0, positions=positions, call=call, level=level, first=first,
+        at=_chosen_at(layer, at),
+    )  # fmt: skip
     with applied(model, edit, neuron_axis):
         yield edit
 
@@ -148,7 +158,7 @@ def ablate(
 def steer(
     model: nn.Module, layer: str | nn.Module | HasConcepts, direction: Any, strength: float, *,
     positions: Any = None, first: bool | None = None, neuron_axis: int | None = None,
-    call: int | None = None,
+    call: int | None = None, at: At | None = None,
 ) -> Iterator[DirectionEdit]:  # fmt: skip
     """Add `strength` times the unit direction to a layer while the `with` lasts.
 
@@ -157,8 +167,9 @@ def steer(
     """
     name, vector, _, first = _chosen(model, layer, direction, None, first)
     edit = DirectionEdit(
-        name, vector, strength=strength, positions=positions, call=call, first=first
-    )
+        name, vector, strength=strength, positions=positions, call=call, first=first,
+        at=_chosen_at(layer, at),
+    )  # fmt: skip
     with applied(model, edit, neuron_axis):
         yield edit
 
@@ -184,6 +195,13 @@ def _chosen(
         else float(layer.layer_mean @ (vector / np.linalg.norm(vector)))
     )
     return layer.layer, vector, level, layer.first if first is None else bool(first)
+
+
+def _chosen_at(layer: Any, at: At | None) -> At:
+    """Where to edit: where the concepts are from, or `at` for a layer and a vector."""
+    if hasattr(layer, "differences"):
+        return chosen_at(at, getattr(layer, "origin", None), "concepts")
+    return "output" if at is None else checked_at(at)
 
 
 def _concept_index(concepts: HasConcepts, concept: Any) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.interventions.intervention import Editor, Intervention
+from neuronwidgets.core.layer_place import At, at_of
+from neuronwidgets.interventions.intervention import Editor, Intervention, editing
 from neuronwidgets.models.axes import Layout
 from neuronwidgets.models.classes import logits_of
 from neuronwidgets.models.forward import call
@@ -24,12 +25,25 @@ class EditedForward:
     A pass under an edit begins at the layer where the model allows it. The first batch decides: a
     resumed pass without edit must equal the base pass. The model must be in eval mode, under
     `torch.no_grad()`.
+
+    Args:
+        model: the model.
+        module: the layer.
+        axis: the axis of the neurons, where the user gives it.
+        resume: whether passes under edits may begin at the layer.
+        at: whether edits change the layer's output or its input. An edit at the other place is
+            applied in a full pass.
     """
 
     def __init__(
-        self, model: nn.Module, module: nn.Module, axis: int | None = None, resume: bool = True
+        self,
+        model: nn.Module,
+        module: nn.Module,
+        axis: int | None = None,
+        resume: bool = True,
+        at: At = "output",
     ) -> None:
-        self._model, self._module, self._axis = model, module, axis
+        self._model, self._module, self._axis, self._at = model, module, axis, at
         self.note = Resume.obstacle(model, module) if resume else "resume=False"
         """Why every pass is a full one; `None` where passes resume at the layer."""
         self._answers: LayerCalls | None = None
@@ -40,7 +54,7 @@ class EditedForward:
         """Run the base pass on one batch and keep what passes under edits need."""
         resumed = None
         if self.note is None:
-            resumed = Resume(self._model, self._module, self._copying)
+            resumed = Resume(self._model, self._module, self._copying, self._at)
 
         def run() -> Any:
             return call(self._model, inputs)
@@ -55,7 +69,10 @@ class EditedForward:
         return EditedBatch(self, base, inputs, run, resumed)
 
     def under(self, edit: Intervention, inputs: Any, run: Any, resumed: Resume | None) -> Any:
-        """The model's output on one batch, with the layer's output edited."""
+        """The model's output on one batch, with the layer edited."""
+        if at_of(edit) != self._at:
+            with editing(self._model, self._module, edit, self._axis):
+                return run()
         editor = Editor(
             self._module, edit, self._axis, self._layout(edit.call), in_place=resumed is not None
         )
@@ -64,17 +81,17 @@ class EditedForward:
         if resumed is not None:
             return resumed.replay(run, editor)
         # The hook is this thread's: passes of other threads are the user's.
-        with hooked(self._module, editor):
+        with hooked(self._module, editor, at=self._at):
             return run()
 
     @contextmanager
     def _followed(self, inputs: Any) -> Iterator[None]:
-        """Follow the first pass, which shows the axes of the layer's output."""
+        """Follow the first pass, which shows the axes of the layer's output or input."""
         if self._answers is not None:
             yield
             return
         layer = {"": self._module}
-        with surveyed(layer, inputs, neuron_axis=self._axis) as answers:
+        with surveyed(layer, inputs, neuron_axis=self._axis, at=self._at) as answers:
             yield
         self._answers = answers[""]
 
@@ -107,7 +124,7 @@ class EditedBatch:
         return 0 if self._resumed is None else self._resumed.size
 
     def under(self, edit: Intervention) -> Any:
-        """The model's output with the layer's output edited."""
+        """The model's output with the layer edited."""
         return self._forward.under(edit, self._inputs, self._run, self._resumed)
 
     def all(self, edits: list[Any]) -> Iterator[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.core.layer_place import At, at_of
 from neuronwidgets.core.renamed import renamed_keyword
 from neuronwidgets.data.batches import batches
 from neuronwidgets.interventions.edited_forward import EditedForward
@@ -84,7 +85,7 @@ def evaluate_masks(
             `.logits`, or the output itself.
         metrics: name -> `f(output, classes)`, which returns one number per sample (`B`); `classes`
             is int64 `B`.
-        head: also train a linear head on the layer's output (its mean over positions) under each
+        head: also train a linear head on the masked layer (its mean over positions) under each
             mask, and predict the class with it. The layer may still hold a label that the mask
             hides from the model. The report's metric "head" is bool: whether a ridge classifier,
             trained on the other half of the samples, predicts the class.
@@ -99,7 +100,7 @@ def evaluate_masks(
     if not hasattr(ranges, "intervals"):
         raise TypeError(f"ranges must be what nw.ranges(acts) gives, got a "
                         f"{type(ranges).__name__}.")  # fmt: skip
-    module = find_layer(model, ranges.layer)
+    module, at = find_layer(model, ranges.layer), at_of(ranges)
     names = class_names(model, ranges.label_names, classes)
     settings, edits = _edits(ranges, tau, top, rule, neurons, replacement)
     causal = model if language_model is None else language_model
@@ -110,9 +111,11 @@ def evaluate_masks(
         model, data, names, getattr(ranges, "seen", frozenset()), labels, tokenizer, transform,
         batch_size, max_length,
     )  # fmt: skip
-    forward = EditedForward(model, module, neuron_axis, resume)
+    forward = EditedForward(model, module, neuron_axis, resume, at)
     read = PredictionReader(len(names), predict)
-    layer_outputs = Representations(ranges.layer, 1 + len(edits), held_out.total) if head else None
+    layer_outputs = None
+    if head:
+        layer_outputs = Representations(ranges.layer, 1 + len(edits), held_out.total, at)
     kept: list[tuple[np.ndarray, ...]] = []
     with evaluating(model), _bar(held_out.total, "masking", progress) as bar:
         for batch in held_out:
@@ -138,14 +141,14 @@ def evaluate_masks(
     note = forward.note
     if texts is not None:
         nats, tokens, causal_note = _perplexity(
-            causal, ranges.layer, texts, edits, tokenizer, batch_size, max_length, neuron_axis,
+            causal, ranges.layer, at, texts, edits, tokenizer, batch_size, max_length, neuron_axis,
             resume, progress,
         )  # fmt: skip
         note = note or (causal_note and f"language model: {causal_note}")
     return MaskReport(
         ranges.layer, tuple(ranges.label_names), settings, truth,
         np.asarray([names.index(name) for name in ranges.label_names]), predicted, confidence,
-        metric_values, nats, tokens, note is None, note or "", tuple(names),
+        metric_values, nats, tokens, note is None, note or "", tuple(names), at,
     )  # fmt: skip
 
 
@@ -192,14 +195,14 @@ def _measured(name: str, metric: Metric, output: Any, codes: torch.Tensor) -> np
 
 
 def _perplexity(
-    model: nn.Module, layer: str, texts: Any, edits: list[NeuronEdit], tokenizer: Any,
+    model: nn.Module, layer: str, at: At, texts: Any, edits: list[NeuronEdit], tokenizer: Any,
     batch_size: int, max_length: int | None, axis: int | None, resume: bool, progress: bool,
 ) -> tuple[np.ndarray, np.ndarray, str | None]:  # fmt: skip
     """Nats of each text in each pass, `V x T`; predicted tokens, `T`; `EditedForward.note`."""
     source = batches(
         texts, model=model, processor=tokenizer, batch_size=batch_size, max_length=max_length
     )
-    forward = EditedForward(model, find_layer(model, layer), axis, resume)
+    forward = EditedForward(model, find_layer(model, layer), axis, resume, at)
     nats, tokens = [], []
     with evaluating(model), _bar(source.total, "perplexity", progress) as bar:
         for batch in map(LeftPadding.of_output(model), source.batches):

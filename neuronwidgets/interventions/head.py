@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.interventions.edited_forward import EditedBatch
 from neuronwidgets.interventions.intervention import Intervention
@@ -21,10 +22,11 @@ PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
 class Representations:
-    """Each sample's layer output, its mean over positions, in the base pass and under each edit."""
+    """Each sample's layer output (or input), its mean over positions, in the base pass and under
+    each edit."""
 
-    def __init__(self, layer: str, passes: int, expected: int | None) -> None:
-        self._layer, self._expected = layer, expected
+    def __init__(self, layer: str, passes: int, expected: int | None, at: At = "output") -> None:
+        self._layer, self._expected, self._at = layer, expected, at
         self._parts: list[list[np.ndarray]] = [[] for _ in range(passes)]
 
     def outputs(
@@ -34,7 +36,7 @@ class Representations:
         mask = inputs["attention_mask"] if _has(inputs, "attention_mask") else None
         yield batch.base
         for v, edit in enumerate([None, *edits]):
-            recording = _RecordingEdit(self._layer, edit)
+            recording = _RecordingEdit(self._layer, edit, self._at)
             output = batch.under(recording)
             self._parts[v].append(self._means(recording.outputs, mask, size))
             if edit is not None:
@@ -48,7 +50,7 @@ class Representations:
         if values.shape[:1] != (size,):
             raise ValueError(
                 f"layer {self._layer!r} does not have the {size} samples on the first axis of its "
-                f"output, whose shape is {tuple(values.shape)}: leave head out."
+                f"{self._at}, whose shape is {tuple(values.shape)}: leave head out."
             )
         values = values.float().flatten(1, -2) if values.ndim > 2 else values.float()[:, None]
         if mask is not None and mask.shape == values.shape[:2]:
@@ -106,10 +108,11 @@ def _has(inputs: Any, name: str) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _RecordingEdit:
-    """An edit, or none, that records the layer's edited output."""
+    """An edit, or none, that records the layer's edited output or input."""
 
     layer: str
     edit: Intervention | None
+    at: At
     outputs: list[torch.Tensor] = field(default_factory=list)
 
     @property

@@ -1,4 +1,4 @@
-"""How an edit of a layer's output is applied: its hook, its axes and its positions."""
+"""How an edit of a layer's output or input is applied: its hook, its axes and its positions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.compat import dropout_rate, has_batch_statistics
+from neuronwidgets.core.layer_place import at_of, titled
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.interventions.positions import Positions, first_tokens, position_indices
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
@@ -25,7 +26,9 @@ from neuronwidgets.models.visits import Visits
 
 
 class Intervention(Protocol):
-    """An edit of one layer's output: a frozen dataclass.
+    """An edit of one layer's output or input: a frozen dataclass.
+
+    Its attribute `at` says which; without it, the output is edited.
 
     Attributes:
         layer: the layer's name.
@@ -96,7 +99,7 @@ def editing(
     editor.visits = visits
     with (
         visits.counted(model, module, every_thread),
-        hooked(module, editor, every_thread),
+        hooked(module, editor, every_thread, editor.at),
     ):
         yield editor
 
@@ -109,12 +112,12 @@ def _varies_in_training(part: nn.Module) -> bool:
 def _unused(model: nn.Module, module: nn.Module, edit: Intervention, editor: Editor) -> str | None:
     """The warning about an edit that never ran or ran too often; `None` where there is none."""
     passes = editor.visits.passes
-    name = type(model).__name__
+    name, title = type(model).__name__, titled(edit.layer, editor.at)
     if passes and not editor.edited:
         ran = "a pass" if passes == 1 else f"{passes} passes"
         if editor.most_calls:
             return (
-                f"the edit of layer {edit.layer!r} never ran: it is of call {edit.call}, and the "
+                f"the edit of {title} never ran: it is of call {edit.call}, and the "
                 f"layer answered {editor.most_calls} times in {ran} of {name} (calls count from 0)."
             )
         inside = [p for p in model.modules() if module in list(p.children())]
@@ -122,7 +125,7 @@ def _unused(model: nn.Module, module: nn.Module, edit: Intervention, editor: Edi
         if any(isinstance(part, nn.MultiheadAttention) for part in inside):
             why = "torch's MultiheadAttention uses this part's weights without calling it; edit "
             why += "the attention itself"
-        return f"the edit of layer {edit.layer!r} never ran in {ran} of {name}: {why}."
+        return f"the edit of {title} never ran in {ran} of {name}: {why}."
     if edit.call is None and editor.most_calls > 1:
         return (
             f"layer {edit.layer!r} answers {editor.most_calls} times in one pass of {name}, and "
@@ -132,7 +135,7 @@ def _unused(model: nn.Module, module: nn.Module, edit: Intervention, editor: Edi
 
 
 class Editor:
-    """An edit as a function of its layer's raw output, one call after the other.
+    """An edit as a function of its layer's raw output (or input), one call after the other.
 
     Args:
         module: the layer.
@@ -142,7 +145,8 @@ class Editor:
         in_place: whether it may overwrite the output.
 
     Attributes:
-        edited: the number of outputs that it has edited.
+        at: whether the layer's "output" or its "input" is edited.
+        edited: the number of outputs (or inputs) that it has edited.
         most_calls: the largest number of calls of the layer in one pass.
     """
 
@@ -154,6 +158,7 @@ class Editor:
         layout: Layout | None = None,
         in_place: bool = False,
     ) -> None:
+        self.at = at_of(edit)
         self.edited = self.most_calls = 0
         self.visits = Visits()
         self._module, self._edit, self._axis, self._in_place = module, edit, axis, in_place
@@ -197,13 +202,13 @@ class Editor:
         edit = self._edit
         if edit.call not in (None, call):
             return None
-        tensor = checked(tensor_of(output, edit.layer), edit.layer)
+        tensor = checked(tensor_of(output, edit.layer, self.at), edit.layer, self.at)
         neurons = self._neuron_axis(tensor, self._trackers.get(thread))
         values = tensor.movedim(neurons, -1)
         width = edit.width()
         if width is not None and values.shape[-1] != width:
             raise ValueError(
-                f"the edit was made for {width:,} neurons and layer {edit.layer!r} has "
+                f"the edit was made for {width:,} neurons and {titled(edit.layer, self.at)} has "
                 f"{values.shape[-1]:,}: use the layer (and call=, if it answers several times in a "
                 "pass) that the edit was made for."
             )
@@ -221,7 +226,7 @@ class Editor:
         the edit's width where one axis has it.
         """
         layer, shape = self._edit.layer, tensor.shape
-        check_axes(shape, layer, self._axis, None)
+        check_axes(shape, layer, self._axis, None, self.at)
         if self._axis is not None:
             return self._axis % tensor.ndim
         if tracker is not None and self._layout is None:
@@ -237,7 +242,7 @@ class Editor:
         fits = [i for i, size in enumerate(shape) if size == self._edit.width()]
         if len(fits) == 1:
             return fits[0]
-        raise ValueError(unclear(layer, tuple(shape)))
+        raise ValueError(unclear(layer, tuple(shape), at=self.at))
 
     def _position_axis(self, neurons: int, dimensions: int) -> int:
         """The axis of the tokens once the axis of the neurons is the last."""
@@ -281,8 +286,8 @@ class Editor:
             return change(values, self._in_place)
         if values.ndim < 3:
             raise ValueError(
-                f"positions={positions}: the output of layer {self._edit.layer!r} has no axis of "
-                "tokens, so leave positions out."
+                f"positions={positions}: the {self.at} of layer {self._edit.layer!r} has no axis "
+                "of tokens, so leave positions out."
             )
         index = position_indices(positions, values.shape[axis], values.device)
         if not len(index):

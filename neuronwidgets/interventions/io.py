@@ -36,7 +36,7 @@ def save_intervention(edit: NeuronEdit | DirectionEdit, path: str | Path) -> Pat
         value = getattr(edit, item.name)
         if isinstance(value, np.ndarray):
             arrays[item.name] = value
-        else:
+        elif item.name != "at" or value != item.default:
             key = _KEYS.get(item.name, item.name)
             plain[key] = as_json(value) if item.name == "positions" else value
     about = {"format": FORMAT, "kind": kind, "fields": json.dumps(plain)}

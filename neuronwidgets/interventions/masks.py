@@ -13,6 +13,7 @@ from torch import nn
 
 from neuronwidgets.activations.how_many import how_many
 from neuronwidgets.core.checks import number, one_of
+from neuronwidgets.core.layer_place import At, at_of, checked_at, chosen_at
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import renamed, renamed_keyword
 from neuronwidgets.interventions.intervention import applied
@@ -63,6 +64,7 @@ class NeuronEdit:
         neurons_in_layer: `D`, so that another layer is refused; `None` if unknown.
         positions: the tokens that are edited, negative from the end; `None`: all.
         call: which of the layer's calls in a pass is edited, from 0; `None`: every one.
+        at: whether the layer's "output" is edited or its "input".
     """
 
     layer: str
@@ -75,8 +77,10 @@ class NeuronEdit:
     neurons_in_layer: int | None = None
     positions: Positions = None
     call: int | None = None
+    at: At = "output"
 
     def __post_init__(self) -> None:
+        checked_at(self.at)
         one_of("replacement", self.replacement, REPLACEMENTS)
         if self.replacement == "mean" and self.value is None:
             raise ValueError("replacement='mean' has no means: pass value, one for each neuron.")
@@ -330,7 +334,7 @@ def range_edit(
         )
     return NeuronEdit(
         ranges.layer, index, low, high, replacement, overall_mean(ranges)[index], factor, wide,
-        positions, getattr(ranges, "call", None) if call is None else call,
+        positions, getattr(ranges, "call", None) if call is None else call, at_of(ranges),
     )  # fmt: skip
 
 
@@ -348,22 +352,26 @@ def mask_neurons(
     positions: Any = None,
     neuron_axis: int | None = None,
     call: int | None = None,
+    at: At | None = None,
 ) -> Iterator[NeuronEdit]:
     """Ablate whole neurons while the `with` lasts: zero ablation unless `replacement` is given.
 
     `mask_neurons(model, ranges, label)` masks a label's salient neurons: the range mask at
     `tau = inf`, with its arguments. `mask_neurons(model, layer, [3, 5])` masks these neurons of a
-    layer; their means are unknown, so `replacement` is "zero" or "factor". Mean ablation,
-    `replacement="mean"`, leaves the model closer to the activations that it was trained on.
+    layer, with `at="input"` of its input; their means are unknown, so `replacement` is "zero" or
+    "factor". Mean ablation, `replacement="mean"`, leaves the model closer to the activations that
+    it was trained on.
     """
     if isinstance(ranges, str | nn.Module) or not hasattr(ranges, "intervals"):
         if neurons is not None:
             raise ValueError("neurons are given twice: call mask_neurons(model, layer, [3, 5]).")
         layer: Any = ranges
         edit = _whole_neurons(
-            layer_name(model, layer), neuron_numbers(label), replacement, factor, positions, call
-        )
+            layer_name(model, layer), neuron_numbers(label), replacement, factor, positions, call,
+            "output" if at is None else at,
+        )  # fmt: skip
     else:
+        chosen_at(at, ranges, "ranges")
         edit = range_edit(
             ranges, label, float("inf"), top, neurons=neurons, replacement=replacement,
             factor=factor, positions=positions, call=call,
@@ -373,13 +381,9 @@ def mask_neurons(
 
 
 def _whole_neurons(
-    layer: str,
-    neurons: np.ndarray,
-    replacement: Replacement,
-    factor: float,
-    positions: Any,
-    call: int | None,
-) -> NeuronEdit:
+    layer: str, neurons: np.ndarray, replacement: Replacement, factor: float, positions: Any,
+    call: int | None, at: At,
+) -> NeuronEdit:  # fmt: skip
     if replacement == "mean":
         raise ValueError(
             f"replacement='mean' needs the neurons' means: capture layer {layer!r} and pass "
@@ -387,5 +391,6 @@ def _whole_neurons(
         )
     ends = np.full(len(neurons), np.inf)
     return NeuronEdit(
-        layer, neurons, -ends, ends, replacement, factor=factor, positions=positions, call=call
-    )
+        layer, neurons, -ends, ends, replacement, factor=factor, positions=positions, call=call,
+        at=at,
+    )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.core.layer_place import at_of
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batches import batches
 from neuronwidgets.interventions.edited_forward import EditedForward
@@ -72,7 +73,7 @@ def price(
         data, model=model, processor=tokenizer, transform=transform, batch_size=batch_size,
         max_length=max_length,
     )  # fmt: skip
-    forward = EditedForward(model, find_layer(model, edit.layer), neuron_axis)
+    forward = EditedForward(model, find_layer(model, edit.layer), neuron_axis, at=at_of(edit))
     totals: list[np.ndarray] = []
     causal = False
     with evaluating(model), torch.no_grad():

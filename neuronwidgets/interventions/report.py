@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.core.layer_place import At, titled
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.display.html import table
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
@@ -40,6 +41,7 @@ class MaskReport:
         resumed: whether the layers below the masked one ran once for each batch.
         note: why they did not; empty where they did.
         class_names: the names of the model's classes.
+        at: whether the layer's "output" was masked or its "input".
     """
 
     layer: str
@@ -55,6 +57,7 @@ class MaskReport:
     resumed: bool = True
     note: str = ""
     class_names: tuple[str, ...] = ()
+    at: At = "output"
 
     @property
     def right(self) -> np.ndarray:
@@ -220,7 +223,7 @@ class MaskReport:
         passes = "resumed at the layer" if self.resumed else f"full passes ({self.note})"
         settings = ", ".join(dict.fromkeys(setting.name for setting in self.settings))
         return (
-            f"MaskReport({len(self.label_names)} labels of layer {self.layer!r}, "
+            f"MaskReport({len(self.label_names)} labels of {titled(self.layer, self.at)}, "
             f"{len(self.truth):,} samples, {settings}; {passes})"
         )
 

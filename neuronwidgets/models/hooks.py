@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from neuronwidgets.core.compat import forward_hooks
 from neuronwidgets.core.compiled import hooks_seen, plain
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.models.forward import call, described
 
 
@@ -106,22 +109,60 @@ def _waiting() -> list[Callable[[], None]]:
     return _local.waiting
 
 
+def register(
+    module: nn.Module, hook: Callable[..., Any], at: At, mark: Callable[[Any], Any]
+) -> RemovableHandle:
+    """Call `hook(module, args, output)` after each forward of `module`.
+
+    At the input, call `hook(module, args, tensor)` before it: the layer's first tensor argument,
+    by position or keyword, or `None` without one. The hook's result replaces the output or that
+    argument; `None` keeps it. `mark` is `bound` or `watching`.
+    """
+    if at == "output":
+        return module.register_forward_hook(mark(hook))
+
+    def before(part: nn.Module, args: Any, kwargs: Any) -> Any:
+        edited = hook(part, args, first_tensor(args, kwargs))
+        return None if edited is None else with_first_tensor(args, kwargs, edited)
+
+    return module.register_forward_pre_hook(mark(before), with_kwargs=True)
+
+
+def first_tensor(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
+    """The first argument that is a tensor: of those by position, then of those by keyword."""
+    given = (*args, *kwargs.values())
+    return next((value for value in given if isinstance(value, torch.Tensor)), None)
+
+
+def with_first_tensor(
+    args: Sequence[Any], kwargs: Mapping[str, Any], tensor: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with `tensor` in place of `first_tensor`."""
+    for i, value in enumerate(args):
+        if isinstance(value, torch.Tensor):
+            return (*args[:i], tensor, *args[i + 1 :]), dict(kwargs)
+    name = next(name for name, value in kwargs.items() if isinstance(value, torch.Tensor))
+    return tuple(args), {**kwargs, name: tensor}
+
+
 @contextmanager
 def hooked(
-    module: nn.Module, hook: Callable[[Any], Any], every_thread: bool = False
+    module: nn.Module, hook: Callable[[Any], Any], every_thread: bool = False, at: At = "output"
 ) -> Iterator[None]:
     """Call `hook(output)` after each forward of `module` on this thread.
 
-    The hook's result replaces the output; `None` keeps it. Other threads are unaffected, so that
-    a widget's job and a user's cell can share a model. With `every_thread` the hook acts on all
-    threads but those in `undisturbed`, as for a model that generates on its own thread.
+    At the input, call `hook(tensor)` before it, with the layer's first tensor argument, or `None`
+    if it has none. The hook's result replaces the output or that argument; `None` keeps it. Other
+    threads are unaffected, so that a widget's job and a user's cell can share a model. With
+    `every_thread` the hook acts on all threads but those in `undisturbed`, as for a model that
+    generates on its own thread.
     """
     owner = threading.get_ident()
 
-    def edit(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        return hook(output) if acts_here(owner, every_thread) else None
+    def edit(_module: nn.Module, _inputs: Any, value: Any) -> Any:
+        return hook(value) if acts_here(owner, every_thread) else None
 
-    handle = module.register_forward_hook(bound(edit, every_thread))
+    handle = register(module, edit, at, partial(bound, every_thread=every_thread))
     try:
         with hooks_seen():
             yield
@@ -164,13 +205,21 @@ class TruncatedForward:
         model: the model.
         modules: the layers, by name.
         call: which of its calls to read, from 0, of a layer that a pass calls more than once.
+        at: whether to read the layers' outputs or their inputs; at the input, a layer does not run.
     """
 
-    def __init__(self, model: nn.Module, modules: Mapping[str, nn.Module], call: int = 0) -> None:
-        self._model, self._modules, self._call = model, dict(modules), call
+    def __init__(
+        self,
+        model: nn.Module,
+        modules: Mapping[str, nn.Module],
+        call: int = 0,
+        at: At = "output",
+    ) -> None:
+        self._model, self._modules, self._call, self._at = model, dict(modules), call, at
 
     def __call__(self, inputs: Any, take: Callable[[str, Any], None], go_on: bool = False) -> None:
-        """Call `take(name, output)` at each layer's output, before later layers can change it.
+        """Call `take(name, output)` at each layer's output, before later layers can change it; at
+        the input, `take(name, tensor)` with its first tensor argument.
 
         Args:
             inputs: a mapping (keywords), a tuple (positional) or a single argument.
@@ -210,7 +259,7 @@ class TruncatedForward:
 
         with ExitStack() as hooks:
             for name, module in self._modules.items():
-                hooks.enter_context(hooked(module, hook(name)))
+                hooks.enter_context(hooked(module, hook(name), at=self._at))
             for part in self._holders() if go_on else ():
                 hooks.enter_context(hooked(part, after_holder))
             try:

@@ -11,10 +11,12 @@ from typing import Any, overload
 from torch import nn
 
 from neuronwidgets.core.compiled import COMPILED, plain
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.display.html import table
 from neuronwidgets.models.neurons import neuron_layers
 
 _WIDTH_ATTRIBUTES = ("out_features", "out_channels", "num_features", "embedding_dim", "nf")
+_INPUT_WIDTHS = ("in_features", "nx")
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,11 @@ class Layer:
     name: str
     type: str
     width: int | None
-    """Number of neurons; `None` where only a forward pass can tell."""
+    """Number of neurons at `at`; `None` where only a forward pass can tell."""
     neurons: bool = False
-    """Whether its output is commonly called "neurons", see `models.neurons.neuron_layers`."""
+    """Whether it holds what is commonly called "neurons", see `models.neurons.neuron_layers`."""
+    at: At = "output"
+    """Whether its output holds them, or its input, which `capture(..., at="input")` reads."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,24 +59,31 @@ class Layers(Sequence[Layer]):
         lines = [f"{self.model}: {len(self)} layers", f"{'name':<{wide}}  {'type':<{kind}}  width"]
         lines += [
             f"{r.name:<{wide}}  {r.type:<{kind}}  {r.width or '–':>5}{' *' if r.neurons else ''}"
+            f"{' (input)' if r.at == 'input' else ''}"
             for r in self.rows
         ]
         if any(row.neurons for row in self.rows):
             lines.append('* commonly called "neurons"')
+        if any(row.at == "input" for row in self.rows):
+            lines.append("(input) the neurons are the layer's input: capture(..., at='input')")
         return "\n".join(lines)
 
     @property
     def neurons(self) -> tuple[str, ...]:
-        """The names of the layers whose outputs are commonly called "neurons"."""
+        """The names of the layers that hold what is commonly called "neurons". Each row's `at` says
+        whether its output does or its input."""
         return tuple(row.name for row in self.rows if row.neurons)
 
     def _repr_html_(self) -> str:
         rows = [
             (f"<code>{html.escape(r.name)}</code>", html.escape(r.type), f"{r.width or '–'}",
-             "●" if r.neurons else "")
+             ("● input" if r.at == "input" else "●") if r.neurons else "")
             for r in self.rows
         ]  # fmt: skip
-        kinds = "activation functions, blocks and channels of convolutions"
+        kinds = (
+            "activation functions, blocks and channels of convolutions; input: that of the down "
+            "projection of a gated MLP, which at=&quot;input&quot; reads"
+        )
         head = ("layer", "type", "width", f"<span title='{kinds}'>neurons</span>")
         return (
             f"<p>{html.escape(self.model)}: {len(self)} layers</p>"
@@ -80,16 +91,16 @@ class Layers(Sequence[Layer]):
         )
 
     def to_frame(self) -> Any:
-        """A `pandas.DataFrame` with the columns `name`, `type`, `width`, `neurons`."""
+        """A `pandas.DataFrame` with the columns `name`, `type`, `width`, `neurons`, `at`."""
         import pandas as pd
 
-        columns = ["name", "type", "width", "neurons"]
-        rows = [(r.name, r.type, r.width, r.neurons) for r in self.rows]
+        columns = ["name", "type", "width", "neurons", "at"]
+        rows = [(r.name, r.type, r.width, r.neurons, r.at) for r in self.rows]
         return pd.DataFrame(rows, columns=columns)
 
 
-def _width(module: nn.Module) -> int | None:
-    for attribute in _WIDTH_ATTRIBUTES:
+def _width(module: nn.Module, at: At) -> int | None:
+    for attribute in _WIDTH_ATTRIBUTES if at == "output" else _INPUT_WIDTHS:
         value = getattr(module, attribute, None)
         if isinstance(value, int):
             return value
@@ -106,16 +117,23 @@ def _require_module(model: object) -> nn.Module:
     return model
 
 
+def _row(name: str, module: nn.Module, neurons_at: At | None) -> Layer:
+    """A layer's row; `neurons_at` says where its neurons are, `None` if it holds none."""
+    at = neurons_at or "output"
+    return Layer(name, type(module).__name__, _width(module, at), neurons_at is not None, at)
+
+
 def layers(model: nn.Module) -> Layers:
     """List the layers of `model` that `layer=` accepts.
 
     Each has its name, its type, its width if the module states it, and whether its output is
-    commonly called "neurons". `layers(model).neurons` are the names of those.
+    commonly called "neurons". Of a gated MLP, as in Llama, it is the input of the down projection:
+    capture it with `at="input"`. `layers(model).neurons` are the names of those.
     """
     model = plain(_require_module(model))
     neurons = neuron_layers(model)
     rows = tuple(
-        Layer(name, type(module).__name__, _width(module), name in neurons)
+        _row(name, module, neurons.get(name))
         for name, module in model.named_modules()
         # Lists of modules are never called.
         if name and not isinstance(module, nn.ModuleList | nn.ModuleDict)

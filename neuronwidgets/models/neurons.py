@@ -1,4 +1,4 @@
-"""Finds the layers whose outputs are commonly called "neurons", by a model's structure alone."""
+"""Finds the layers that hold what is commonly called "neurons", by a model's structure alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import inspect
 import re
 
 from torch import nn
+
+from neuronwidgets.core.layer_place import At
 
 _ACTIVATIONS = (
     nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ReLU6,
@@ -15,36 +17,88 @@ _ACTIVATIONS = (
 _NAMED = re.compile("gelu|relu|silu|swish|mish|Activation$", re.IGNORECASE)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _APPLIED = re.compile(r"(F|functional|torch)\.\w*(elu|silu|mish|swish|tanh|sigmoid)|\.relu_?\(")
+_PRODUCT = re.compile(r"[\w)\]]\s*\*\s*[\w(]|mul", re.IGNORECASE)
+_GATED = re.compile("gate|glu", re.IGNORECASE)
 _NORMS = re.compile(r"(Batch|Group|Instance)Norm|^(Frozen|Sync)BatchNorm")
 
 
-def neuron_layers(model: nn.Module) -> frozenset[str]:
-    """The names of the layers whose outputs are commonly called "neurons".
+def neuron_layers(model: nn.Module) -> dict[str, At]:
+    """The layers that hold what is commonly called "neurons": name -> their output, or their input.
 
     - Activation functions that are modules.
     - Blocks of convolutions and norms that apply their activation function inside `forward`
       (Inception), or one activation function to several convolutions (ResNet).
     - Convolutions that are followed by no norm and no activation function.
+    - The input of a gated MLP's down projection, see `down_projection`, instead of the output of
+      its activation function, which is only one of two factors.
 
     Layers inside experts are left out: their rows are not in the order of the tokens.
     """
-    names: set[str] = set()
+    places: dict[str, At] = {}
     for name, module in model.named_modules():
         if ".experts." in f".{name}.":
             continue
         children = list(module.named_children())
         block = bool(name) and _is_block(module)
         if block:
-            names.add(name)
+            places[name] = "output"
+        if (down := down_projection(module)) is not None:
+            places[f"{name}.{down}" if name else down] = "input"
         for i, (own, child) in enumerate(children):
+            if down is not None and is_activation(child):
+                continue
             follower = children[i + 1][1] if i + 1 < len(children) else None
             activation = is_activation(child)
             alone = isinstance(child, _CONVOLUTIONS) and not (
                 follower is not None and (is_norm(follower) or is_activation(follower))
             )
             if (activation or alone) and not block and ".experts." not in f".{name}.{own}.":
-                names.add(f"{name}.{own}" if name else own)
-    return frozenset(names)
+                places[f"{name}.{own}" if name else own] = "output"
+    return places
+
+
+def down_projection(module: nn.Module) -> str | None:
+    """The name of the down projection of a gated MLP (Shazeer 2020); `None` for other modules.
+
+    A gated MLP computes `down(act(gate(x)) * up(x))`. It has an activation function, as a child or
+    in `forward`, and three linear maps: two from `D` to `I` numbers and one from `I` to `D`. Or
+    two, if gate and up projection are one map from `D` to `2 I`.
+    """
+    if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+        return None
+    sizes = {name: size for name, child in module.named_children() if (size := _linear(child))}
+    down = _down_of(sizes) if len(sizes) in (2, 3) else None
+    if down is None:
+        return None
+    source = _source_of_forward(module)
+    if not (any(map(is_activation, module.children())) or _APPLIED.search(source)):
+        return None
+    in_turn = len(sizes) == 3 and list(sizes).index(down) == 1
+    if in_turn and not _PRODUCT.search(source):
+        return None  # three maps one after the other, D -> I -> D -> I
+    square = len({number for size in sizes.values() for number in size}) == 1
+    named = " ".join([type(module).__name__, *sizes])
+    return down if not square or _GATED.search(named) else None
+
+
+def _down_of(sizes: dict[str, tuple[int, int]]) -> str | None:
+    """Which of two or three linear maps projects down from the product of gate and up projection,
+    by the numbers of their inputs and outputs. The last one if several could."""
+    for name, (inner, outer) in reversed(sizes.items()):
+        others = [size for other, size in sizes.items() if other != name]
+        if others in ([(outer, 2 * inner)], [(outer, inner)] * 2):
+            return name
+    return None
+
+
+def _linear(module: nn.Module) -> tuple[int, int] | None:
+    """The numbers of inputs and outputs of a linear map; `None` for other modules."""
+    # Conv1D, the linear map of GPT-2, has nx and nf. Quantised and adapted maps keep the names.
+    for names in (("in_features", "out_features"), ("nx", "nf")):
+        inner, outer = (getattr(module, name, None) for name in names)
+        if isinstance(inner, int) and isinstance(outer, int):
+            return inner, outer
+    return None
 
 
 def is_activation(module: nn.Module) -> bool:

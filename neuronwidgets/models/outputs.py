@@ -1,4 +1,4 @@
-"""A layer's output: its tensor, its rows of neurons, and the output with a new tensor."""
+"""A layer's output or input: its tensor, its rows of neurons, and the same with a new tensor."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ from typing import Any
 
 import torch
 
+from neuronwidgets.core.layer_place import At, titled
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.axes import Layout
 
 _EXPERTS = ".experts."
 
 
-def tensor_of(output: Any, layer: str) -> torch.Tensor:
+def tensor_of(output: Any, layer: str, at: At = "output") -> torch.Tensor:
     """The tensor in a layer's output: the output itself, or the first in a tuple, list or mapping.
+
+    At the input, `output` is the layer's first tensor argument, as `hooks.hooked` gives it.
 
     Raises:
         ValueError: there is none.
     """
     if isinstance(output, torch.Tensor):
         return output
+    if at == "input":
+        raise ValueError(
+            f"{titled(layer, at)} is no tensor, since none of its arguments is one: read its "
+            "output, at='output', or another layer."
+        )
     items = output.values() if isinstance(output, Mapping) else output
     if isinstance(items, str) or not hasattr(items, "__iter__"):
         items = ()
@@ -33,38 +41,44 @@ def tensor_of(output: Any, layer: str) -> torch.Tensor:
     )
 
 
-def checked(tensor: torch.Tensor, layer: str) -> torch.Tensor:
+def checked(tensor: torch.Tensor, layer: str, at: At = "output") -> torch.Tensor:
     """The output of a layer, refused unless it has two axes or more and holds floats."""
+    must = f"{titled(layer, at)} must {'return' if at == 'output' else 'have'}"
     if tensor.ndim < 2:
         raise ValueError(
-            f"layer {layer!r} must return at least a batch axis and a neuron axis, got shape "
-            f"{tuple(tensor.shape)}."
+            f"{must} at least a batch axis and a neuron axis, got shape {tuple(tensor.shape)}."
         )
     if not tensor.is_floating_point():
-        raise ValueError(f"layer {layer!r} must return floating point numbers, got {tensor.dtype}.")
+        raise ValueError(f"{must} floating point numbers, got {tensor.dtype}.")
     return tensor
 
 
 def check_axes(
-    shape: Sequence[int], layer: str, neuron_axis: int | None, batch_axis: int | None
+    shape: Sequence[int],
+    layer: str,
+    neuron_axis: int | None,
+    batch_axis: int | None,
+    at: At = "output",
 ) -> None:
     """Refuse axes that an output of `shape` does not have, and equal axes."""
     dimensions = len(shape)
     for name, axis in (("neuron_axis", neuron_axis), ("batch_axis", batch_axis)):
         if axis is not None and not -dimensions <= axis < dimensions:
             raise ValueError(
-                f"{name} must be from {-dimensions} to {dimensions - 1}, got {axis}: the output of "
+                f"{name} must be from {-dimensions} to {dimensions - 1}, got {axis}: the {at} of "
                 f"layer {layer!r} has shape {tuple(shape)}."
             )
     batch = 0 if batch_axis is None else batch_axis % dimensions
     if neuron_axis is not None and neuron_axis % dimensions == batch:
         raise ValueError(
-            f"neuron_axis={neuron_axis} is the batch axis of layer {layer!r}, whose output has "
+            f"neuron_axis={neuron_axis} is the batch axis of layer {layer!r}, whose {at} has "
             f"shape {tuple(shape)}: pass batch_axis= as well if the batch is another axis."
         )
 
 
-def rows_of(tensor: torch.Tensor, layer: str, layout: Layout | None, batch: Batch) -> torch.Tensor:
+def rows_of(
+    tensor: torch.Tensor, layer: str, layout: Layout | None, batch: Batch, at: At = "output"
+) -> torch.Tensor:
     """The output of a layer for a batch as float32 `B x D` or `B x P x D` (`P` positions).
 
     Raises:
@@ -72,17 +86,19 @@ def rows_of(tensor: torch.Tensor, layer: str, layout: Layout | None, batch: Batc
     """
     shape = tuple(tensor.shape)
     if layout is None or len(layout.kinds) != tensor.ndim:
-        raise ValueError(unclear(layer, shape, batch.size))
+        raise ValueError(unclear(layer, shape, batch.size, at))
     rows = layout.rows(tensor, batch.size)
     if rows.shape[0] != batch.size:
-        raise ValueError(unclear(layer, shape, batch.size))
+        raise ValueError(unclear(layer, shape, batch.size, at))
     if rows.ndim == 2 and batch.mask is not None and batch.mask.shape[1] == 1:
         # Texts of one token: the layer may have dropped the axis of tokens.
         rows = rows[:, None]
     return rows.float()
 
 
-def unclear(layer: str, shape: tuple[int, ...], samples: int | None = None) -> str:
+def unclear(
+    layer: str, shape: tuple[int, ...], samples: int | None = None, at: At = "output"
+) -> str:
     """The message for a layer whose batch axis or neuron axis is unknown."""
     if f"{_EXPERTS}" in f".{layer}.":
         return (
@@ -90,8 +106,9 @@ def unclear(layer: str, shape: tuple[int, ...], samples: int | None = None) -> s
             "choose the layer around them."
         )
     of = "" if samples is None else f" for a batch of {samples}"
+    has = "returns" if at == "output" else "has"
     return (
-        f"layer {layer!r} returns shape {shape}{of}, and its batch axis and neuron axis are "
+        f"{titled(layer, at)} {has} shape {shape}{of}, and its batch axis and neuron axis are "
         "unknown: pass neuron_axis= (and batch_axis=, if the batch is not the first axis)."
     )
 

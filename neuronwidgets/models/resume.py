@@ -1,9 +1,10 @@
 """Runs a model once, then again from one layer on, with everything below the layer reused.
 
 The first pass keeps the outputs of the outermost modules that finish before the layer. In later
-passes those modules return what was kept, the layer returns an edited output, and all other
-modules compute as usual. What a model computes between its modules (embedding sums, attention
-masks) is computed again, which is cheap. Passes of other threads are unaffected.
+passes those modules return what was kept, the layer returns an edited output (or gets an edited
+input), and all other modules compute as usual. What a model computes between its modules
+(embedding sums, attention masks) is computed again, which is cheap. Passes of other threads are
+unaffected.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.compat import in_place_changes
-from neuronwidgets.models.hooks import bound, foreign_hooks
+from neuronwidgets.core.layer_place import At
+from neuronwidgets.models.hooks import bound, first_tensor, foreign_hooks, with_first_tensor
 
 # Concurrent replays would undo each other's stubs.
 _REPLAYING = threading.RLock()
@@ -27,12 +29,15 @@ class Resume:
     """One input's forward pass, which can be resumed at a layer any number of times.
 
     `resume = Resume(model, module)`, then `base = resume.record(run)`, where `run()` calls the
-    model, then `resume.replay(run, edit)`, where `edit(output)` returns the layer's new output.
-    Both under `torch.no_grad()`, in eval mode.
+    model, then `resume.replay(run, edit)`, where `edit(output)` returns the layer's new output; at
+    the input, `edit(tensor)` its new first tensor argument. Both under `torch.no_grad()`, in eval
+    mode.
     """
 
-    def __init__(self, model: nn.Module, module: nn.Module, copying: bool = False) -> None:
-        self._model, self._module = model, module
+    def __init__(
+        self, model: nn.Module, module: nn.Module, copying: bool = False, at: At = "output"
+    ) -> None:
+        self._model, self._module, self._at = model, module, at
         self._kept: dict[nn.Module, list[Any]] = {}
         self._ancestors = {
             m for m in model.modules() if any(part is module for part in m.modules())
@@ -64,8 +69,10 @@ class Resume:
         above = self._ancestors - {self._module}
 
         def enter(module: nn.Module, _inputs: Any) -> None:
+            nonlocal reached
             if not reached and threading.get_ident() == owner:
                 running.append(module)
+                reached = module is self._module and self._at == "input"
 
         def leave(module: nn.Module, _inputs: Any, output: Any) -> None:
             nonlocal reached
@@ -96,7 +103,8 @@ class Resume:
     def replay(self, run: Callable[[], Any], edit: Callable[[Any], Any]) -> Any:
         """Run the model again with `edit(output)` as the layer's output, at each of its calls.
 
-        `None` keeps the output. `edit` gets a copy, which it may change in place.
+        `None` keeps the output. `edit` gets a copy, which it may change in place. At the input,
+        `edit(tensor)` replaces the first tensor argument.
         """
         before = self._versions()
         with _REPLAYING, self._stubbed(edit):
@@ -127,6 +135,12 @@ class Resume:
             replacement = edit(output)
             return output if replacement is None else replacement
 
+        def at_input(args: Any, kwargs: Any) -> tuple[Any, Any]:
+            replacement = edit(_copied(first_tensor(args, kwargs)))
+            if replacement is None:
+                return args, kwargs
+            return with_first_tensor(args, kwargs, replacement)
+
         def stub(module: nn.Module, outputs: list[Any]) -> None:
             forward = module.forward
             remaining = iter(outputs)
@@ -134,6 +148,10 @@ class Resume:
             def replayed(*args: Any, **kwargs: Any) -> Any:
                 nonlocal reached
                 if threading.get_ident() != owner:
+                    return forward(*args, **kwargs)
+                if module is self._module and self._at == "input":
+                    reached = True
+                    args, kwargs = at_input(args, kwargs)
                     return forward(*args, **kwargs)
                 if not reached:
                     with suppress(StopIteration):
@@ -147,13 +165,14 @@ class Resume:
 
             object.__setattr__(module, "forward", replayed)
 
-        own_forwards = {m: m.__dict__["forward"] for m in self._kept if "forward" in m.__dict__}
+        stubs = {**self._kept, self._module: self._kept.get(self._module, [])}
+        own_forwards = {m: m.__dict__["forward"] for m in stubs if "forward" in m.__dict__}
         try:
-            for module, outputs in self._kept.items():
+            for module, outputs in stubs.items():
                 stub(module, outputs)
             yield
         finally:
-            for module in self._kept:
+            for module in stubs:
                 if module in own_forwards:
                     object.__setattr__(module, "forward", own_forwards[module])
                 else:

@@ -1,4 +1,4 @@
-"""Counts the calls of layers in a pass and finds the axes of their outputs."""
+"""Counts the calls of layers in a pass and finds the axes of their outputs or inputs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any
 
 from torch import nn
 
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
 from neuronwidgets.models.axes.tracker import tensors_of
-from neuronwidgets.models.hooks import acts_here, watching
+from neuronwidgets.models.hooks import acts_here, register, watching
 from neuronwidgets.models.outputs import tensor_of
 
 
 @dataclass
 class LayerCalls:
-    """The calls of one layer in one pass: the layout of each output, `None` where unclear."""
+    """The calls of one layer in one pass: the layout of each output (or input), `None` where
+    unclear."""
 
     layouts: list[Layout | None] = field(default_factory=list)
 
@@ -27,7 +29,7 @@ class LayerCalls:
         return len(self.layouts)
 
     def layout(self, call: int) -> Layout | None:
-        """The layout of one call's output."""
+        """The layout of one call's output, or of its input."""
         return self.layouts[call] if call < self.calls else None
 
 
@@ -38,16 +40,18 @@ def surveyed(
     samples: int | None = None,
     neuron_axis: int | None = None,
     batch_axis: int | None = None,
+    at: At = "output",
 ) -> Iterator[dict[str, LayerCalls]]:
     """Follow the axes of `inputs` through this thread's pass inside the `with`.
 
-    An output is recorded before hooks that are added inside the `with` can change it.
+    An output (or input) is recorded before hooks that are added inside the `with` can change it.
 
     Args:
         modules: the layers, by name.
         inputs: the model's inputs, as for `forward.call`.
         samples: the batch size; `None` takes the number of rows of the first tensor.
         neuron_axis, batch_axis: the axes of the layers' outputs, if the user gave them.
+        at: whether the layers are read at their outputs or at their inputs.
 
     Yields:
         the calls of each layer, by name.
@@ -61,12 +65,12 @@ def surveyed(
     owner = threading.get_ident()
 
     def recorder(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
+        def hook(module: nn.Module, args: Any, value: Any) -> None:
             if not acts_here(owner, False):
                 return
             layout = None
             with suppress(ValueError):
-                tensor = tensor_of(output, name)
+                tensor = tensor_of(value, name, at)
                 given = next((t for t in tensors_of(args) if t.shape == tensor.shape), None)
                 layout = layout_of(
                     module, tracker.labels(tensor), tensor.shape, size, tracker.labels(given),
@@ -74,10 +78,10 @@ def surveyed(
                 )  # fmt: skip
             calls[name].layouts.append(layout)
 
-        return watching(hook)
+        return hook
 
     with ExitStack() as stack:
         for name, module in modules.items():
-            stack.callback(module.register_forward_hook(recorder(name)).remove)
+            stack.callback(register(module, recorder(name), at, watching).remove)
         stack.enter_context(tracker)
         yield calls

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,27 @@ def hooked_output(model: nn.Module, layer: str, *args: Any, **kwargs: Any) -> to
 @pytest.fixture
 def hooked() -> Callable[..., torch.Tensor]:
     return hooked_output
+
+
+@contextmanager
+def input_by_hand(
+    model: nn.Module, layer: str, edit: Callable[[torch.Tensor], torch.Tensor] | None = None
+) -> Iterator[list[torch.Tensor]]:
+    """The reference: a plain forward pre-hook, which keeps the argument and may replace it."""
+    kept: list[torch.Tensor] = []
+
+    def hook(_module: nn.Module, args: Any) -> Any:
+        kept.append(args[0].detach().clone())
+        return None if edit is None else (edit(args[0]), *args[1:])
+
+    handle = model.get_submodule(layer).register_forward_pre_hook(hook)
+    try:
+        with torch.no_grad():
+            yield kept
+    finally:
+        handle.remove()
+
+
+@pytest.fixture
+def by_hand() -> Callable[..., Any]:
+    return input_by_hand

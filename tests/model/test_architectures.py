@@ -57,12 +57,15 @@ def read(model: Any, data: Any, layer: str, unit: str = "mean", **options: Any) 
 @pytest.mark.parametrize("kind", READERS)
 def test_neurons_of_language_models(kind: str, gpt2_tokenizer: PreTrainedTokenizerBase) -> None:
     model = build(kind, {**READERS[kind], "vocab_size": len(gpt2_tokenizer) + 4})
-    marked = [name for name in nw.layers(model).neurons if "pooler" not in name]
+    rows = [row for row in nw.layers(model) if row.neurons and "pooler" not in row.name]
+    marked = [row.name for row in rows]
     assert len(marked) >= 2
-    for layer in marked:
-        acts = read(model, TEXTS, layer, "token", tokenizer=gpt2_tokenizer)
+    for row in rows:
+        options: Any = {"at": row.at, "tokenizer": gpt2_tokenizer}
+        acts = read(model, TEXTS, row.name, "token", **options)
+        assert row.width in (None, acts.shape[1])
         for i, text in enumerate(TEXTS):
-            alone = read(model, [text], layer, "token", tokenizer=gpt2_tokenizer)
+            alone = read(model, [text], row.name, "token", **options)
             mine = acts.values[acts.samples.item == i]
             np.testing.assert_allclose(mine, alone.values, atol=1e-5)
     together = read(model, TEXTS, marked, tokenizer=gpt2_tokenizer)
@@ -72,11 +75,11 @@ def test_neurons_of_language_models(kind: str, gpt2_tokenizer: PreTrainedTokeniz
 @pytest.mark.parametrize("kind", SEERS)
 def test_neurons_of_vision_models(kind: str) -> None:
     model = build(kind, SEERS[kind])
-    marked = nw.layers(model).neurons
+    marked = [row for row in nw.layers(model) if row.neurons]
     assert len(marked) >= 2
-    for layer in marked:
-        acts = read(model, IMAGES, layer, batch_size=2)
-        alone = read(model, IMAGES[3:4], layer)
+    for row in marked:
+        acts = read(model, IMAGES, row.name, batch_size=2, at=row.at)
+        alone = read(model, IMAGES[3:4], row.name, at=row.at)
         np.testing.assert_allclose(acts.values[3], alone.values[0], atol=1e-5)
 
 

@@ -30,7 +30,7 @@ def test_layers_are_those_of_named_modules_with_their_widths() -> None:
     assert found[1].type == "Conv2d"
     assert found[-2:] == found.rows[-2:]
     assert len(found) == 7
-    assert list(found.to_frame()) == ["name", "type", "width", "neurons"]
+    assert list(found.to_frame()) == ["name", "type", "width", "neurons", "at"]
 
 
 def test_repr_and_html_list_all_and_escape() -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.methods.method import TopSamples
+from neuronwidgets.core.layer_place import titled
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.data.batches import batches
@@ -75,21 +76,22 @@ def contributions(
     indices: list[np.ndarray] = []
     call = (acts.call or 0) if call is None else call
     with evaluating(model), torch.enable_grad():
-        padding = LeftPadding(model, partial(_read, model, module, acts.layer, axis, call))
+        padding = LeftPadding(model, partial(_read, model, module, acts, axis, call))
         for batch, index in selected(source, places[:, 0], batch_size):
             batch = padding(batch)
             inputs = move(model, batch.inputs)
             with (
                 surveyed({below: lower}, inputs, batch.size) as below_survey,
-                surveyed({acts.layer: module}, inputs, batch.size, axis) as survey,
+                surveyed({acts.layer: module}, inputs, batch.size, axis, at=acts.at) as survey,
             ):
-                leaf, output = _outputs(model, inputs, below, lower, acts.layer, module, call)
+                leaf, output = _outputs(model, inputs, below, lower, acts, module, call)
             with own_modes():
                 values = rows_of(
-                    tensor_of(output, acts.layer),
+                    tensor_of(output, acts.layer, acts.at),
                     acts.layer,
                     survey[acts.layer].layout(call),
                     batch,
+                    acts.at,
                 )
                 rows = _sample_rows(model, acts, values, batch, places[index, 1])
                 direction = torch.as_tensor(given.direction, dtype=rows.dtype, device=rows.device)
@@ -98,7 +100,7 @@ def contributions(
                         f"layer {acts.layer!r} of this model has {rows.shape[1]:,} neurons, and "
                         f"the activations have {len(direction):,}: they are from another model."
                     )
-                gradient = _gradient((rows @ direction).sum(), leaf, acts.layer, below)
+                gradient = _gradient((rows @ direction).sum(), leaf, acts, below)
                 # Padding may hold NaN, and NaN times zero is NaN.
                 product = torch.where(gradient == 0, 0, gradient * leaf.detach())
                 part = rows_of(product, below, below_survey[below].layout(0), batch).double()
@@ -139,27 +141,34 @@ def _data_of(given: TopSamples, data: Any) -> tuple[Any, np.ndarray]:
 
 
 def _read(
-    model: nn.Module, module: nn.Module, layer: str, axis: int | None, call: int, batch: Batch
+    model: nn.Module,
+    module: nn.Module,
+    acts: Activations,
+    axis: int | None,
+    call: int,
+    batch: Batch,
 ) -> list[torch.Tensor]:
-    """The outputs of the neuron's layer on a batch."""
+    """The neurons of the layer on a batch."""
+    layer, at = acts.layer, acts.at
     outputs: list[torch.Tensor] = []
     inputs = move(model, batch.inputs)
-    with surveyed({layer: module}, inputs, batch.size, axis) as survey:
+    with surveyed({layer: module}, inputs, batch.size, axis, at=at) as survey:
 
         def keep(_name: str, output: Any) -> None:
             layout = survey[layer].layout(call)
-            rows = rows_of(tensor_of(output, layer), layer, layout, batch)
+            rows = rows_of(tensor_of(output, layer, at), layer, layout, batch, at)
             outputs.append(rows.detach().clone())
 
-        TruncatedForward(model, {layer: module}, call)(inputs, keep)
+        TruncatedForward(model, {layer: module}, call, at)(inputs, keep)
     return outputs
 
 
 def _outputs(
-    model: nn.Module, inputs: Any, below: str, lower: nn.Module, layer: str, module: nn.Module,
-    call: int,
+    model: nn.Module, inputs: Any, below: str, lower: nn.Module, acts: Activations,
+    module: nn.Module, call: int,
 ) -> tuple[torch.Tensor, Any]:  # fmt: skip
-    """The output of the layer below, as a leaf of the graph, and that of the neuron's layer."""
+    """The output of the layer below, as a leaf of the graph, and the output (or input) of the
+    neuron's layer."""
     leaves: list[torch.Tensor] = []
     outputs: list[Any] = []
 
@@ -174,11 +183,12 @@ def _outputs(
         return replaced(output, leaves[0].clone())
 
     with hooked(lower, replace_by_leaf):
-        read = TruncatedForward(model, {layer: module}, call)
+        read = TruncatedForward(model, {acts.layer: module}, call, acts.at)
         read(inputs, lambda _name, output: outputs.append(output))
     if not leaves:
         raise ValueError(
-            f"below={below!r} gave no output before layer {layer!r} did: choose a layer below it."
+            f"below={below!r} gave no output before {titled(acts.layer, acts.at)} did: choose a "
+            "layer below it."
         )
     return leaves[0], outputs[0]
 
@@ -204,15 +214,17 @@ def _sample_rows(
     return rows[torch.as_tensor(index, device=rows.device)]
 
 
-def _gradient(total: torch.Tensor, leaf: torch.Tensor, layer: str, below: str) -> torch.Tensor:
+def _gradient(
+    total: torch.Tensor, leaf: torch.Tensor, acts: Activations, below: str
+) -> torch.Tensor:
     gradient = None
     if total.requires_grad:
         (gradient,) = torch.autograd.grad(total, [leaf], allow_unused=True)
     if gradient is None:
         raise ValueError(
-            f"no gradient comes from layer {layer!r} to below={below!r}: either the first does not "
-            "depend on the second, or the model computes in between without gradients "
-            "(torch.no_grad, detach, a compiled or quantized part)."
+            f"no gradient comes from {titled(acts.layer, acts.at)} to below={below!r}: either the "
+            "first does not depend on the second, or the model computes in between without "
+            "gradients (torch.no_grad, detach, a compiled or quantized part)."
         )
     return gradient
 
@@ -236,7 +248,7 @@ def _compare(rows: np.ndarray, given: TopSamples, model: nn.Module) -> None:
         row, neuron = np.unravel_index(np.argmax(difference), difference.shape)
         raise ValueError(
             "the model gives other activations than those that were captured: sample "
-            f"{given.index[row]}, neuron {neuron} of layer {given.acts.layer!r} is "
+            f"{given.index[row]}, neuron {neuron} of {titled(given.acts.layer, given.acts.at)} is "
             f"{rows[row, neuron]:.4g} now and was {given.vectors[row, neuron]:.4g}, the largest "
             "difference. Pass the model and the data that were captured, in the same order, with "
             "the same tokenizer, transform, max_length, neuron_axis and call."

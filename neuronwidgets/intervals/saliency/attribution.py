@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.core.layer_place import titled
 from neuronwidgets.data.batches import batches
 from neuronwidgets.data.select import selected  # fmt: skip
 from neuronwidgets.models.classes import class_names, is_binary, logits_of, two_logits
@@ -55,9 +56,9 @@ def attributed(
 ) -> np.ndarray:
     """`mean_{x in c} sum_i w_i h_j dF_c(a_i h) / dh_j` for every neuron `j`: float64 `D`.
 
-    `F_c` is the label's logit, `(a_i, w_i)` are the `scales`, and `h` is the layer's output at the
-    positions that the activations were pooled from: the last or first token, or all that count,
-    over which the result is a sum.
+    `F_c` is the label's logit, `(a_i, w_i)` are the `scales`, and `h` is the layer's output (or
+    its input, for activations of it) at the positions that the activations were pooled from: the
+    last or first token, or all that count, over which the result is a sum.
     """
     if source is None:
         raise ValueError("this method needs the model's gradients: pass model=, and data=, the "
@@ -85,7 +86,7 @@ def attributed(
             inputs = move(source.model, batch.inputs)
             layer = {acts.layer: module}
             for scale, weight in scales:
-                with surveyed(layer, inputs, batch.size, source.neuron_axis) as answers:
+                with surveyed(layer, inputs, batch.size, source.neuron_axis, at=acts.at) as answers:
                     part = _at_scale(source, acts, module, answers, batch, inputs, class_index,
                                      class_count, scale)  # fmt: skip
                 total += weight * part
@@ -105,10 +106,10 @@ def _at_scale(
     def edit(output: Any) -> Any:
         if next(calls) != (acts.call or 0):
             return None
-        tensor = tensor_of(output, acts.layer)
+        tensor = tensor_of(output, acts.layer, acts.at)
         layout = answers[acts.layer].layout(acts.call or 0)
         if layout is None:
-            raise ValueError(unclear(acts.layer, tuple(tensor.shape), batch.size))
+            raise ValueError(unclear(acts.layer, tuple(tensor.shape), batch.size, acts.at))
         values = layout.rows(tensor.detach(), batch.size)
         flat = values if values.ndim == 3 else values[:, None]
         content = content_of(source.model, batch, flat, acts.first)
@@ -119,7 +120,7 @@ def _at_scale(
         # A copy, since the next layer may work in place.
         return replaced(output, layout.output(leaf.clone(), tensor.shape, batch.size))
 
-    with hooked(module, edit):
+    with hooked(module, edit, at=acts.at):
         logits = logits_of(call(source.model, inputs), source.predict)
     if is_binary(logits, batch.size, class_count):
         logits = two_logits(logits)
@@ -130,8 +131,8 @@ def _at_scale(
         raise ValueError(f"layer {acts.layer!r} was never called while the model ran.")
     if not logits.requires_grad:
         raise ValueError(
-            f"the logits do not require grad, so they have no gradient at layer {acts.layer!r}: "
-            "predict= and the model must keep torch's gradients."
+            "the logits do not require grad, so they have no gradient at "
+            f"{titled(acts.layer, acts.at)}: predict= and the model must keep torch's gradients."
         )
     leaves = [leaf for leaf, _ in kept]
     gradients = torch.autograd.grad(logits[:, class_index].sum(), leaves, allow_unused=True)
@@ -141,7 +142,7 @@ def _at_scale(
         if gradient is not None
     ]
     if not parts:
-        raise ValueError(f"the logits do not depend on layer {acts.layer!r}.")
+        raise ValueError(f"the logits do not depend on {titled(acts.layer, acts.at)}.")
     return np.asarray(torch.stack(parts).sum(0).cpu().numpy())
 
 
