@@ -243,6 +243,6 @@ def test_several_layers_where_one_is_needed() -> None:
 
 def test_labels_are_passed_by_name() -> None:
     with pytest.raises(
-        TypeError, match=r"unit must be one of 'mean'.*, got a ndarray\. Pass labels"
+        TypeError, match=r"pooling must be one of 'mean'.*, got a ndarray\. Pass labels"
     ):
         nw.capture(net(), X[:20], "block.relu", LABELS[:20], progress=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.core.layer_place import At
 from neuronwidgets.data.batches import batches
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
 from neuronwidgets.interventions.cached_scores import CachedScores
@@ -31,7 +32,7 @@ class MaskCost:
         self, model: Any, data: Any, layer: str, label_names: tuple[str, ...],
         seen: frozenset[int], *, labels: Any, texts: Any, language_model: Any, tokenizer: Any,
         classes: Any, predict: Any, transform: Any, batch_size: int, max_length: int | None,
-        neuron_axis: int | None,
+        neuron_axis: int | None, at: At,
     ) -> None:  # fmt: skip
         names = class_names(model, label_names, classes)
         self.classes = [names.index(name) for name in label_names]
@@ -40,7 +41,7 @@ class MaskCost:
         )
         self._held_out, self._names, self._label_names = held_out, names, label_names
         self._predicted = np.zeros((len(MASKS), 0), np.int64)
-        self._passes = EditedForward(model, find_layer(model, layer), neuron_axis)
+        self._passes = EditedForward(model, find_layer(model, layer), neuron_axis, at=at)
         answers = PredictionReader(len(names), predict)
 
         def score(output: Any, _inputs: Any, codes: Any) -> tuple[np.ndarray, ...]:
@@ -58,7 +59,7 @@ class MaskCost:
                            max_length=max_length)  # fmt: skip
             made = map(LeftPadding.of_output(speaker), read.batches)
             spoken = ((move(speaker, b.inputs), b.mask) for b in made)
-            self._speaks = EditedForward(speaker, find_layer(speaker, layer), neuron_axis)
+            self._speaks = EditedForward(speaker, find_layer(speaker, layer), neuron_axis, at=at)
             self._speech = CachedScores(speaker, self._speaks, spoken, _nats)
 
     @property

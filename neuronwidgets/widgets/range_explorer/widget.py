@@ -143,7 +143,7 @@ class RangeExplorer(Widget):
                 model, data, found.acts.layer, found.label_names, found.ranges.seen, labels=labels,
                 texts=texts, language_model=language_model, tokenizer=tokenizer, classes=classes,
                 predict=predict, transform=transform, batch_size=batch_size,
-                max_length=max_length, neuron_axis=neuron_axis,
+                max_length=max_length, neuron_axis=neuron_axis, at=found.ranges.at,
             )  # fmt: skip
 
         measured = model is not None and data is not None
