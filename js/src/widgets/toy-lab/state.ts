@@ -64,9 +64,9 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const shown = computed<Still[]>(() =>
     runs.value.map(({ now }, r) => {
       if (checkpoint.value === null) return now;
-      // Of large models the kernel keeps the earliest stills to itself.
-      const own = stills.value[r];
-      return stillAt(own, checkpoint.value) ?? own[0] ?? now;
+      // The kernel does not send the earliest stills of large models.
+      const runStills = stills.value[r];
+      return stillAt(runStills, checkpoint.value) ?? runStills[0] ?? now;
     }),
   );
   const biases = computed(() => histogram(shown.value));
