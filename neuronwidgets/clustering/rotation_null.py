@@ -54,18 +54,18 @@ def rotated(gram: np.ndarray, turns: np.ndarray, metric: str = "euclidean") -> n
     products = (turns.reshape(-1, len(gram)) @ gram).reshape(turns.shape) @ turns.swapaxes(1, 2)
     squares = np.diagonal(gram)
     if heavy_tailed(gram):
-        wanted = np.sqrt(np.sort(np.maximum(squares, 0)))
+        lengths = np.sqrt(np.sort(np.maximum(squares, 0)))
     elif metric == "cosine":
         # Back from the mean `m` to the origin. A sample is `c + m`, where the `c` have mean 0, and
         # its length is 1: from that follow `|m|^2` and `c . m`.
         along_mean = turns @ ((squares.mean() - squares) / 2)
         products += along_mean[:, :, None] + along_mean[:, None, :] + max(0.0, 1 - squares.mean())
-        wanted = np.ones(len(gram))
+        lengths = np.ones(len(gram))
     else:
         return products
     norms = np.sqrt(np.maximum(np.diagonal(products, axis1=1, axis2=2), 0))
     rank = norms.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    scale = np.divide(wanted[rank], norms, out=np.zeros_like(norms), where=norms > 0)
+    scale = np.divide(lengths[rank], norms, out=np.zeros_like(norms), where=norms > 0)
     products *= scale[:, :, None]
     products *= scale[:, None, :]
     return products

@@ -110,7 +110,7 @@ def layers(model: nn.Module) -> Layers:
     """List the layers of `model` that `layer=` accepts.
 
     Each has its name, its type, its width if the module states it, and whether its output is
-    commonly called "neurons". `layers(model).neurons` are the names of those.
+    commonly called "neurons". `layers(model).neurons` lists the names of those with such an output.
     """
     model = plain(_require_module(model))
     neurons = neuron_layers(model)
