@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 MAX_CANDIDATES = 8
-"""Candidates per `k` of a row that is sorted together with others. A row with more would widen
-the table of all rows."""
+"""Candidates per `k`. A row with more is sorted alone, since it would widen the table in which rows
+are sorted together."""
 
 
 def largest(values: np.ndarray, k: int) -> np.ndarray:
@@ -48,7 +48,7 @@ def largest(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def _largest_of_row(values: np.ndarray, k: int, guess: float) -> np.ndarray:
-    """The same for one row, by partition where the guess leaves too few or too many values."""
+    """`largest` for one row, by a partition if the guess leaves too few or too many values."""
     index = np.flatnonzero(values > guess)
     if len(index) >= k:
         return index[_by_partition(values[index], k)]

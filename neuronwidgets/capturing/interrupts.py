@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Raise a keyboard interrupt that comes inside the `with` at its end."""
+    """A keyboard interrupt inside the `with` is raised at the end of the `with`."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

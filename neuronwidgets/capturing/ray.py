@@ -3,9 +3,9 @@
 The driver hands out the data's rows in windows and keeps the manifest and the label codes. A window
 has `ShardLimits.batches` batches, or as many as an actor reads in `ShardLimits.seconds`. An actor
 makes the batches, reads them, and writes their shards to a folder that all machines see. It returns
-the shards' entries and the collectors, which the driver adds in the data's order. Batches that it
-had no time for are handed out again. Windows are independent: if an actor dies, Ray restarts it,
-and it reads its window again into the same files.
+the shards' entries and the collectors, which the driver adds in the data's order. Batches that an
+actor had no time for are handed out again. Windows are independent: if an actor dies, Ray restarts
+it, and it reads its window again into the same files.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class BatchTask:
     """One batch of a window.
 
     Attributes:
-        fingerprint: of its rows and labels; "" without a store.
+        fingerprint: the fingerprint of its rows and labels; "" without a store.
         rows: its rows, or the batch itself if made.
         first: the index of its first sample into the data set.
         code: the codes of its labels.
@@ -86,7 +86,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True)
 class WindowResult:
-    """The result of reading a window, or of as many of its batches as there was time for.
+    """The result of reading a window, or the part of it that there was time for.
 
     Attributes:
         entries: its shards' entries in the manifest.
@@ -212,7 +212,7 @@ def _read(ray: Any, engine: Engine, actors: list[Any]) -> Iterator[Reading]:
     """Hand out windows, and add their results to the capture in the data's order."""
     windows = Windows(engine)
     number = windows.number
-    # Windows at each actor; windows that are being read; results by the number of the first batch.
+    # Windows per actor, the windows being read, and results by the number of their first batch.
     load, pending = [0] * len(actors), dict[Any, tuple[int, int, list[BatchTask]]]()
     results: dict[int, WindowResult] = {}
     while True:

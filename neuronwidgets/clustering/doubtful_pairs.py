@@ -1,4 +1,4 @@
-"""Squared distances that a product has wrong, and how they are measured again."""
+"""Finds squared distances that a matrix product rounds too far, and measures them again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ DIFFERENCE_NUMBERS = 2**21
 
 
 def doubtful_share(width: int, accuracy: float) -> float:
-    """Share of `|x|^2 + |y|^2` at or below which `|x - y|^2`, by a product, is in doubt.
+    """Share of `|x|^2 + |y|^2`. At or below it, a product gives `|x - y|^2` with too large an
+    error.
 
     A float64 product of `width` terms is wrong by at most `width * u * |x||y|` (Higham, Accuracy
     and Stability of Numerical Algorithms, (3.5)); 8 more terms for the roundings around it.

@@ -3,14 +3,14 @@
 Wedderburn 1975, *Random rotations and multivariate normal simulation*; Langsrud 2005, *Rotation
 tests*, Statistics and Computing 15: for centred samples `X` (`n x D`) and a Haar-random rotation
 `Q` about the mean, `Q X` has the mean and covariance of `X`, and if the rows are Gaussian with any
-covariance, its distribution. Only dot products are needed: `Q G Q'`.
+covariance, its distribution. The test takes only dot products: `Q G Q'`.
 
 Activations are not Gaussian, so there are two amendments (docs/explanation/scores.md says what they
 do).
 
 - Heavy tails: samples further out than Gaussian ones make clusters of their own. So the rotated
   samples get the distances from the mean that the samples have, by rank, in their own directions.
-- Otherwise, where the samples are of unit length (cosine), so are the rotated ones.
+- Unit length: without heavy tails, samples of unit length (cosine) stay so when they are rotated.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ def rotated(gram: np.ndarray, turns: np.ndarray, metric: str = "euclidean") -> n
     products = (turns.reshape(-1, len(gram)) @ gram).reshape(turns.shape) @ turns.swapaxes(1, 2)
     squares = np.diagonal(gram)
     if heavy_tailed(gram):
-        wanted = np.sqrt(np.sort(np.maximum(squares, 0)))
+        lengths = np.sqrt(np.sort(np.maximum(squares, 0)))
     elif metric == "cosine":
         # Back from the mean `m` to the origin. A sample is `c + m`, where the `c` have mean 0, and
         # its length is 1: from that follow `|m|^2` and `c . m`.
         along_mean = turns @ ((squares.mean() - squares) / 2)
         products += along_mean[:, :, None] + along_mean[:, None, :] + max(0.0, 1 - squares.mean())
-        wanted = np.ones(len(gram))
+        lengths = np.ones(len(gram))
     else:
         return products
     norms = np.sqrt(np.maximum(np.diagonal(products, axis1=1, axis2=2), 0))
     rank = norms.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    scale = np.divide(wanted[rank], norms, out=np.zeros_like(norms), where=norms > 0)
+    scale = np.divide(lengths[rank], norms, out=np.zeros_like(norms), where=norms > 0)
     products *= scale[:, :, None]
     products *= scale[:, None, :]
     return products
@@ -88,8 +88,8 @@ def heavy_tailed(gram: np.ndarray) -> bool:
 def distances(gram: np.ndarray, method: str, metric: str) -> np.ndarray:
     """Distances as a linkage has them, from Gram matrices: float64 `... x n x n`, both.
 
-    With the metric "cosine" the samples are of unit length. Only products are at hand, so nearly
-    equal samples are not measured again; silhouettes are means, and need no last digits.
+    With the metric "cosine" the samples are of unit length. Distances of nearly equal samples are
+    inexact, since only products are given. Silhouettes are means and tolerate that.
     """
     norms = np.diagonal(gram, axis1=-2, axis2=-1)
     squares = norms[..., :, None] + norms[..., None, :] - 2 * gram
@@ -107,7 +107,7 @@ def separation(distances: np.ndarray, Z: np.ndarray, min_size: int) -> np.ndarra
 def separations(
     gram: np.ndarray, method: str, metric: str, min_size: int, turns: np.ndarray
 ) -> np.ndarray:
-    """`separation` of samples after each of `B` rotations, by a tree of their own: float64 `B`."""
+    """`separation` of samples after each of `B` rotations, each with its own tree: float64 `B`."""
     from scipy.cluster.hierarchy import linkage
 
     apart = distances(rotated(gram, turns, metric), method, metric)

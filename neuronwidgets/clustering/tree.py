@@ -238,10 +238,10 @@ def identities(
         if a < 0:
             continue
         node_names[i] = names[anchors[a]]
-        wanted = int(colors[anchors[a]])
-        if wanted < 0:
+        former_color = int(colors[anchors[a]])
+        if former_color < 0:
             continue
-        if wanted in slots:
-            slots[slots.index(wanted)] = slots[i]
-        slots[i] = wanted
+        if former_color in slots:
+            slots[slots.index(former_color)] = slots[i]
+        slots[i] = former_color
     return slots, node_names

@@ -17,11 +17,12 @@ from neuronwidgets.concepts.naming.majority import agreed_label
 from neuronwidgets.concepts.scores import majority
 
 RETRIEVED = 20
-"""Samples that each group retrieves."""
+"""The number of samples that each group retrieves."""
 HELD = 0.1
-"""A label is one of a neuron's if at least this share of its top samples carry it."""
+"""The least share of a neuron's top samples that carry a label, for the label to count as the
+neuron's."""
 DRAWS = 20
-"""Random groups of each size."""
+"""The number of random groups of each size."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Private parts of other libraries: all that this package touches, here and nowhere else.
+"""The private parts of other libraries that this package uses. No other module uses any.
 
 Each docstring says which public interface is missing. `tests/unit/test_compat.py` fails when one of
 them moves.
@@ -69,7 +69,7 @@ def fused_adam(
     in public it is bound to parameters and their `.grad`.
 
     Args:
-        steps: how many steps there will have been, this one included.
+        steps: the number of steps, this one included.
         settings: `lr`, `beta1`, `beta2`, `weight_decay`, `eps`, `amsgrad`, `maximize`.
     """
     import torch

@@ -17,8 +17,7 @@ Label: TypeAlias = str | int | float | None
 _PLAIN = frozenset((str, bool, int, float, type(None)))
 
 MEASURED = 50
-"""Distinct labels: more than 50 numbers that are not all whole are taken for measurements, not for
-classes."""
+"""Distinct labels. More than 50 numbers, not all whole, are measurements and no classes."""
 
 
 def plain_label(value: Any) -> Label:
@@ -224,13 +223,14 @@ class LabelEncoder:
 
     @property
     def order(self) -> str:
-        """How the names are sorted in the end: "given" (they are), "number" or "text"."""
+        """How the names are sorted in the end: "given" (as the user gave them), "number" or
+        "text"."""
         if self._given is not None:
             return "given"
         return "number" if self._numeric else "text"
 
     def resume(self, names: Sequence[str], order: str) -> None:
-        """Go on from what `names` and `order` were."""
+        """Continue with the `names` and `order` of an earlier encoder."""
         if self._given is None:
             self._codes = {name: i for i, name in enumerate(names)}
             self._numeric = order == "number"

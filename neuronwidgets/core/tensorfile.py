@@ -1,4 +1,4 @@
-"""Arrays in safetensors files and what they are in JSON: the one reader and writer of both."""
+"""Reads and writes safetensors files of arrays, and the JSON files that describe them."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def map_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all.
+    """Write a file that appears whole or not at all.
 
     Raises:
         OSError: it cannot be written; what was there before is kept.

@@ -18,10 +18,11 @@ _owners: weakref.WeakKeyDictionary[Any, tuple[Act, Act]] = weakref.WeakKeyDictio
 def end_at_exit(
     owner: Owner, stop: Callable[[Owner], object], wait: Callable[[Owner], object]
 ) -> None:
-    """Stop what an object's threads do when Python ends, and wait for them.
+    """When Python ends, stop an object's threads and wait for them.
 
     A thread that is inside torch at that moment would crash the process. All are stopped before
-    the first is waited for. The object may go before; nothing here keeps it.
+    the first is waited for. The object may be garbage-collected earlier: no reference to it is kept
+    here.
 
     Args:
         owner: an object that is compared by identity.
@@ -30,7 +31,7 @@ def end_at_exit(
     """
     with _lock:
         if not _owners:
-            # Now and not on import: what is registered last is called first, before torch's own.
+            # Now, not on import: the function registered last is called first, before torch's.
             atexit.unregister(_end_all)
             atexit.register(_end_all)
         _owners[owner] = stop, wait

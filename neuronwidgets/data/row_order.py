@@ -10,9 +10,8 @@ from neuronwidgets.core.compat import shuffles
 
 
 def shuffle_reason(data: Any) -> str | None:
-    """Why samples come in another order than the data set's, for messages.
-
-    `None` where no sign of another order is found.
+    """The reason, for messages, why samples come in another order than the data set's. `None`
+    without any sign of another order.
     """
     data = getattr(data, "iterable", data)  # tqdm's
     if isinstance(data, set | frozenset):

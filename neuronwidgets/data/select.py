@@ -31,23 +31,23 @@ def selected(
     source.keep_order("samples are looked up")
     dataset_index = np.asarray(dataset_index, np.int64)
     order = np.argsort(dataset_index, kind="stable")
-    wanted = dataset_index[order]
+    ordered = dataset_index[order]
     rows: list[Any] = []
     positions: list[int] = []
     first = 0
     for raw in source.raw:
-        if len(wanted) == 0 or first > wanted[-1]:
+        if len(ordered) == 0 or first > ordered[-1]:
             break
         batch = None if source.rows_are_samples else source.make(raw)
         count = len(raw.rows) if batch is None else batch.size
         present = raw.dataset_index
         if present is None:
             present = np.arange(first, first + count)
-        low, high = np.searchsorted(wanted, [first, int(present[-1]) + 1]).tolist()
+        low, high = np.searchsorted(ordered, [first, int(present[-1]) + 1]).tolist()
         first = int(present[-1]) + 1
-        local = np.searchsorted(present, wanted[low:high]).tolist()
-        if (present[local] != wanted[low:high]).any():
-            missing = wanted[low:high][present[local] != wanted[low:high]]
+        local = np.searchsorted(present, ordered[low:high]).tolist()
+        if (present[local] != ordered[low:high]).any():
+            missing = ordered[low:high][present[local] != ordered[low:high]]
             raise ValueError(
                 f"sample {int(missing[0]):,} of data is empty: pass the data that the activations "
                 "were captured from."
@@ -61,9 +61,9 @@ def selected(
         while len(rows) >= size:
             yield _batch_of(source, raw, rows[:size]), np.array(positions[:size])
             rows, positions = rows[size:], positions[size:]
-    if len(wanted) and first <= wanted[-1]:
+    if len(ordered) and first <= ordered[-1]:
         raise ValueError(
-            f"data must have sample {int(wanted[-1]):,} (counted from 0), got {first:,} samples: "
+            f"data must have sample {int(ordered[-1]):,} (counted from 0), got {first:,} samples: "
             "pass the data that the activations were captured from."
         )
     if rows:

@@ -176,7 +176,8 @@ class Stream:
 
     @staticmethod
     def _one_each(labels: Any, parts: Any, index: int, what: str) -> list[Any]:
-        """One label for each part of a sample. Numbers below zero, such as -100, become `None`."""
+        """One label for each word or token of a sample. Numbers below zero, such as -100, become
+        `None`."""
         if len(labels) != len(parts):
             raise ValueError(
                 f"sample {index:,} must have one label for each of its {len(parts):,} {what}, got "
@@ -232,7 +233,7 @@ def _length(content: Any) -> int:
 
 
 def _warn(tally: Tally) -> None:
-    """Warn of samples that were left out; raise if that is all of them."""
+    """Warn of samples that were left out; raise an error if all were."""
     left_out = tally.left_out
     if len(left_out) == tally.seen:
         raise ValueError(f"data holds {tally.seen:,} samples, and all are empty.")

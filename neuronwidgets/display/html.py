@@ -13,7 +13,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], text: Container[in
     Args:
         head: the columns' titles, as HTML.
         rows: the cells of each row, as HTML.
-        text: the columns that hold text: they begin at the left, or where their script does.
+        text: the indices of the columns that hold text. Text begins at the left, or at the right in
+            scripts that do.
     """
 
     def row(tag: str, cells: Sequence[str]) -> str:

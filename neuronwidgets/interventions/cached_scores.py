@@ -1,4 +1,4 @@
-"""Scores of a model under edits, batch by batch, kept for the next edit."""
+"""Scores of a model under edits, batch by batch. Scores are kept for the next edit."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class CachedScores:
         try:
             self._batches.append(_Scored(*next(self._source)))
         except Exception as error:
-            # A source that failed gives no more batches; later calls raise the same error.
+            # A source that failed gives no more batches, so later calls raise the same error.
             self._end = error
             return self._batch(index)
         return self._batches[-1]

@@ -21,11 +21,11 @@ from neuronwidgets.models.hooks import evaluating
 from neuronwidgets.models.layers import find_layer
 
 TOKENS = 40
-"""Tokens that a completion has at most, unless told otherwise."""
+"""Default of the most tokens of a completion."""
 TEMPERATURE = 0.7
-"""Sampling temperature, unless told otherwise: below 1, so that unlikely tokens are rare."""
+"""Default sampling temperature: below 1, so that unlikely tokens are rare."""
 CHOICES = 40
-"""Tokens: one of the 40 most likely is drawn, so that a completion stays on topic."""
+"""Tokens. A token is drawn from the 40 most likely, so that a completion stays on topic."""
 
 
 @dataclass

@@ -18,7 +18,7 @@ from neuronwidgets.models.forward import move
 from neuronwidgets.models.left_padding import LeftPadding
 
 ENOUGH_OUTPUTS = 4
-"""Samples: this many values between 0 and 1 are unlikely to be log-odds, so they are refused."""
+"""Samples. So many values between 0 and 1 are unlikely to be log-odds and are refused."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ class HeldOut:
 class PredictionReader:
     """Reads predictions from a classifier's outputs.
 
-    Outputs are logits or probabilities `B x classes`; of two classes also the log-odds of the
-    second, `B` or `B x 1`. The first outputs decide whether they are probabilities, so they must
-    be the model's own, without an edit.
+    Outputs are logits or probabilities, `B x classes`. With two classes, they may also be the
+    log-odds of the second, `B` or `B x 1`. The first outputs decide whether they are probabilities,
+    so they must be the model's own, without an edit.
 
     Args:
         classes: the number of classes.

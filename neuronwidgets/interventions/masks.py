@@ -223,7 +223,8 @@ def _chosen(ranges: HasRanges, c: int, neurons: Any, top: float) -> np.ndarray:
 
 
 def neuron_numbers(neurons: Any, width: int | None = None) -> np.ndarray:
-    """Checked neurons: one, several, what `salient` gives, or a mask of `width` booleans.
+    """The numbers of `neurons`, checked. They are one number, several, a result of `salient`, or a
+    mask of `width` booleans.
 
     Returns:
         int64 `k`.

@@ -17,8 +17,8 @@ class Block:
 
     Attributes:
         neurons: int64 `N`, the numbers of the neurons (or directions).
-        index: int64 `N x n`, the top samples of each, strongest first; -1 after the last one of a
-            neuron with fewer.
+        index: int64 `N x n`, the top samples of each, strongest first. A neuron with fewer than `n`
+            has -1 after its last one.
         activations: `N x n`, the neuron's activations on them; NaN after the last one.
         tops: int64 `N`, the number of top samples of each (see `activations.top_samples`).
         Z: float64 `N x (n - 1) x 4`, the linkages in SciPy's format; `partial.padded` describes

@@ -17,9 +17,9 @@ from neuronwidgets.layer_splits.settings import Settings
 
 FORMAT = "neuronwidgets.layer/1"
 DEFAULTS = {"own_size": True}
-"""Settings that files of earlier versions lack."""
+"""Defaults of settings that files of earlier versions lack."""
 ABOUT, UNITS = "layer.json", "units.safetensors"
-"""The description, and the targets (by the name that the format has for them)."""
+"""The files of the description and of the targets."""
 LOOKED_AT = 64
 """Rows of the activations, evenly spaced, that identify them; part of the format on disk, so they
 are not chosen by `core.subsample`."""
@@ -73,7 +73,7 @@ class Folder:
         return self._read(UNITS)["units"]
 
     def blocks(self) -> Iterator[Block]:
-        """The blocks in the folder, from the first on."""
+        """The blocks in the folder, in order."""
         for number in range(1 << 31):
             if not (self.path / _name(number)).exists():
                 return

@@ -30,7 +30,7 @@ SHOWN = 10
 RANK = "polysemanticity"
 """The score that ranks neurons."""
 FEW = 10
-"""Top samples that rank a neuron, at least: fewer separate by chance."""
+"""The fewest top samples with which a neuron is ranked. Fewer than these separate by chance."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -104,8 +104,8 @@ class LayerSplit:
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:
-        """For each neuron why its concepts should not be trusted: its top samples stand at one
-        position of their texts, or are nearly equal; "" if neither."""
+        """For each neuron, the reason not to trust its concepts: its top samples stand at one
+        position of their texts, or are nearly equal. "" without a reason."""
         if self.acts is None:
             return ("",) * len(self)
         samples, metric = self.acts.samples, self.settings.metric

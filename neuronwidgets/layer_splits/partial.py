@@ -57,7 +57,8 @@ def padded(Z: np.ndarray, n: int) -> np.ndarray:
     """A linkage of `m` samples, padded to one of `n`, so that all linkages of a block have one
     shape.
 
-    The merges are the same. Then the `n - m` missing samples join, one by one, at the last height.
+    The first merges are those of the linkage. Then the `n - m` missing samples join, one by one, at
+    the last height.
     """
     m = len(Z) + 1
     if m == n:

@@ -35,11 +35,12 @@ from neuronwidgets.layer_splits.partial import padded, partial
 from neuronwidgets.layer_splits.settings import Settings
 
 BLOCK = 64
-"""Neurons in a block, at most."""
+"""The most neurons in a block."""
 PAIRS = 1 << 25
-"""Pairs of top samples in a block, about: 256 MB in float64."""
+"""About how many pairs of top samples a block has: 256 MB in float64."""
 GATHERED, NEAR = 1 << 23, 1 << 19
-"""Numbers gathered at once, about: 64 MB in float64 on a GPU, 4 MB (a core's cache) on a CPU."""
+"""About how many numbers are gathered at once: 64 MB in float64 on a GPU, 4 MB (a core's cache) on
+a CPU."""
 READ = 1 << 26
 """Activations read from disk at once: 256 MB in float32."""
 
@@ -186,7 +187,8 @@ class Pipeline:
         self, part: slice, neurons: np.ndarray, along: np.ndarray, index: np.ndarray,
         activations: np.ndarray,
     ) -> Block:  # fmt: skip
-        """The block of neurons some of which have fewer top samples: these are split one by one."""
+        """A block in which some neurons have fewer top samples than others. These neurons are split
+        one by one."""
         tops = (index >= 0).sum(axis=1)
         n = index.shape[1]
         fewer, full = np.flatnonzero(tops < n), np.flatnonzero(tops == n)
@@ -223,7 +225,8 @@ class Pipeline:
         )  # fmt: skip
 
     def _values(self, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """The layer, or those samples of it that `index` needs; and the rows of `index` in that."""
+        """The layer, or the samples of it that `index` names, and `index` as rows of these
+        values."""
         if self.values is not None:
             return self.values, torch.from_numpy(index).to(self.device)
         # Neurons share samples. Each sample is read once.

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 _PICKED = 64
-"""Values of each tensor that are hashed as they are, beside its sums."""
+"""The number of values of each tensor that are hashed themselves, beside its sums."""
 _COLUMNS = 509
-"""Sums for each tensor. A prime shares no factor with the tensor's width, so that rows that
-change places change the sums."""
+"""The number of sums for each tensor. It is prime and shares no factor with the tensor's width, so
+swapped rows change the sums."""
 
 
 class Fingerprint:

@@ -22,7 +22,7 @@ from neuronwidgets.models.forward import call, described
 class _Reached(BaseException):
     """Ends a forward pass when the last layer to read has been called.
 
-    It is no `Exception`: a model that catches those would go on.
+    It is no `Exception`, since a model that catches exceptions would go on.
     """
 
 
@@ -39,7 +39,7 @@ _lock = threading.Lock()
 def undisturbed() -> Iterator[None]:
     """Protect this thread's passes from edits that other threads made for all threads.
 
-    A widget can so measure the unedited model while a cell holds a mask on it.
+    So a widget can measure the unedited model while a cell holds a mask on it.
     """
     before, _local.undisturbed = getattr(_local, "undisturbed", False), True
     try:
@@ -204,7 +204,7 @@ class TruncatedForward:
     Args:
         model: the model.
         modules: the layers, by name.
-        call: which of its calls to read, from 0, of a layer that a pass calls more than once.
+        call: for a layer that a pass calls more than once: the number of the call to read, from 0.
         at: whether to read the layers' outputs or their inputs; at the input, a layer does not run.
     """
 
@@ -295,9 +295,9 @@ class TruncatedForward:
 
     def _holders(self) -> list[nn.Module]:
         """The model's children that contain a layer."""
-        wanted = set(self._modules.values())
+        read_modules = set(self._modules.values())
         return [
             part
             for part in plain(self._model).children()
-            if part not in wanted and not wanted.isdisjoint(part.modules())
+            if part not in read_modules and not read_modules.isdisjoint(part.modules())
         ]

@@ -13,7 +13,7 @@ from neuronwidgets.core.checks import number
 from neuronwidgets.core.modes import own_modes
 
 COSINE = 0.9
-"""Cosine from which a true direction counts as recovered, unless told otherwise."""
+"""Default of the least cosine of a recovered true direction."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)

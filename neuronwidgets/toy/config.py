@@ -137,7 +137,7 @@ PRESETS: dict[str, Callable[..., Config]] = {
 
 
 def make_plain(config: object, whole: Sequence[str], numbers: Sequence[str]) -> None:
-    """Check the fields of a frozen dataclass and convert NumPy's numbers to Python's."""
+    """Check the fields of a frozen dataclass and convert NumPy numbers to Python numbers."""
     for name in whole:
         value = integer(
             name, getattr(config, name), 0 if name == "seed" else 1, wrong_type=TypeError

@@ -47,7 +47,8 @@ class Optimizer:
         self._step = flat.new_zeros(())
 
     def moments(self, other: Optimizer) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Copy the step count to `other`; return pairs of its arrays and ours to copy from."""
+        """Copy the step count to `other`. Returns pairs of arrays: one of `other`, and ours to
+        copy."""
         other._step.copy_(self._step)
         return [(other._mean, self._mean), (other._square, self._square)]
 

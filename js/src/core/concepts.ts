@@ -1,4 +1,4 @@
-/** The concepts at a cut: what the cards say, from the tree alone. */
+/** The concepts at a cut, with what their cards say, from the tree alone. */
 import type { RefinementMessage, Retrieved, TreeMessage } from "../protocol/split";
 import { cut, inherit, members } from "./tree";
 
@@ -84,9 +84,9 @@ export function strongest(samples: Int32Array, k: number): number[] {
   const best: number[] = [];
   for (const sample of samples) {
     if (best.length === k && sample >= best[k - 1]) continue;
-    let at = best.length;
-    while (at > 0 && best[at - 1] > sample) at--;
-    best.splice(at, 0, sample);
+    let slot = best.length;
+    while (slot > 0 && best[slot - 1] > sample) slot--;
+    best.splice(slot, 0, sample);
     if (best.length > k) best.pop();
   }
   return best;
@@ -118,7 +118,7 @@ function describe(data: TreeMessage, samples: Int32Array) {
   };
 }
 
-/** Concepts by node: one that looks the same stays the same object, and its card is not redrawn. */
+/** Concepts by node. A concept that looks the same stays the same object: its card is not redrawn. */
 export type Seen = Map<number, Concept>;
 
 /** The tokens, at most three, that more than half of the samples are. */

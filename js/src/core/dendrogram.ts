@@ -60,14 +60,14 @@ export function trace(
   const pathOf = (inner: number) => paths[of[order[start[inner]]] + 1];
   const grey = paths[0];
   for (let i = 0; i < node.length; i++) {
-    const at = 5 * i;
-    const [xa, xb, y] = [place[at], place[at + 1], place[at + 2]];
+    const offset = 5 * i;
+    const [xa, xb, y] = [place[offset], place[offset + 1], place[offset + 2]];
     const m = 2 * (node[i] - n);
     const below = height[node[i]] <= threshold;
     const bar = below ? pathOf(node[i]) : grey;
     for (let side = 0; side < 2; side++) {
       const x = side ? xb : xa;
-      const foot = place[at + 3 + side];
+      const foot = place[offset + 3 + side];
       const child = merge[m + side];
       if (below || height[child] > threshold) {
         bar.moveTo(x, foot);

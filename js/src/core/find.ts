@@ -14,8 +14,8 @@ export function nextMatch(names: readonly string[], text: string, from: number):
   const lower = names.map((name) => name.toLowerCase());
   for (const match of matches)
     for (let i = 1; i <= names.length; i++) {
-      const at = (from + i) % names.length;
-      if (match(lower[at])) return at;
+      const index = (from + i) % names.length;
+      if (match(lower[index])) return index;
     }
   return null;
 }

@@ -20,8 +20,8 @@ export function pooled(matrix: Matrix, rows: number, columns: number): Matrix {
     const to = Math.floor((r * tall) / matrix.rows) * wide;
     for (let c = 0; c < matrix.columns; c++, from++) {
       const value = matrix.A[from];
-      const at = to + place[c];
-      if (Math.abs(value) > Math.abs(A[at])) A[at] = value;
+      const cell = to + place[c];
+      if (Math.abs(value) > Math.abs(A[cell])) A[cell] = value;
     }
   }
   return { A, rows: tall, columns: wide };

@@ -1,18 +1,19 @@
-/** How the biases of some runs are spread, in bins that they share. */
+/** A histogram of the biases of each run, in bins that the runs share. */
 import type { Still } from "../protocol/toy";
 import { ticks } from "./axis";
 import { type Kind, kindOf } from "./responses";
 
+/** The least width of a bin. */
 const LEAST = 0.1;
-/** At most about so many bins, and at least so many. */
+/** About the most bins, and the fewest. */
 const [MOST, FEWEST] = [30, 12];
 
 export interface Histogram {
   low: number;
-  /** Of a bin. */
+  /** The width of a bin. */
   width: number;
   bins: number;
-  /** Run by run and kind by kind, neurons in each bin. */
+  /** The number of neurons in each bin, for each run and kind. */
   counts: Record<Kind, Int32Array>[];
 }
 

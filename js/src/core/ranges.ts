@@ -26,13 +26,13 @@ export function barAt(data: RangesMessage, c: number, tau: number): number {
 export function quantileAt(data: RangesMessage, c: number, score: number): number {
   const { scores, quantile } = data;
   const last = scores.length - 1;
-  const at = c * scores.length;
-  if (score <= scores[0]) return quantile[at];
-  if (score >= scores[last]) return quantile[at + last];
+  const offset = c * scores.length;
+  if (score <= scores[0]) return quantile[offset];
+  if (score >= scores[last]) return quantile[offset + last];
   let i = 1;
   while (scores[i] < score) i++;
   const share = (score - scores[i - 1]) / (scores[i] - scores[i - 1]);
-  return quantile[at + i - 1] + share * (quantile[at + i] - quantile[at + i - 1]);
+  return quantile[offset + i - 1] + share * (quantile[offset + i] - quantile[offset + i - 1]);
 }
 
 /** Where the class has enough of the density, against the others' mean. */
@@ -91,11 +91,11 @@ export function countInside({ activation, start }: RangesMessage, pieces: Pieces
   for (let c = 0; c < counts.length; c++) {
     const [from, to] = [start[c], start[c + 1]];
     // Pieces that touch share their common end, which counts once.
-    let at = from;
+    let counted = from;
     for (let i = 0; i < pieces.length; i += 2) {
-      const first = Math.max(at, search(activation, from, to, pieces[i], false));
-      at = Math.max(at, search(activation, from, to, pieces[i + 1], true));
-      counts[c] += Math.max(0, at - first);
+      const first = Math.max(counted, search(activation, from, to, pieces[i], false));
+      counted = Math.max(counted, search(activation, from, to, pieces[i + 1], true));
+      counts[c] += Math.max(0, counted - first);
     }
   }
   return counts;

@@ -1,8 +1,8 @@
-/** What the response matrix of a toy model says of one neuron, and of one feature. */
+/** The responses of one neuron, and to one feature, from the response matrix of a toy model. */
 import type { Still } from "../protocol/toy";
 import { percent } from "./scale";
 
-/** The paper's rule: a neuron whose largest response is more than this share of all. */
+/** The paper's rule: the largest response of a monosemantic neuron exceeds this share of all. */
 export const MONOSEMANTIC = 0.999;
 const MOST = 0.9;
 
@@ -22,7 +22,7 @@ export interface Response {
 
 export interface Ranked {
   first: Response[];
-  /** How many responses, other than 0, are not among the first, and their share of all. */
+  /** The number of responses other than 0 beyond the first ones, and their share of all. */
   more: number;
   rest: number;
 }
@@ -70,7 +70,7 @@ export function respondersOf(still: Still, column: number, most: number): Ranked
 export const responseAt = (still: Still, row: number, column: number): number =>
   activation(still, row * still.features + column);
 
-/** How many of the strongest have `MOST` of all. */
+/** The number of strongest responses that make up the share `MOST` of all. */
 function needed(values: number[]): number {
   const sizes = values.map(Math.abs).sort((a, b) => b - a);
   const enough = MOST * sizes.reduce((sum, v) => sum + v, 0);
@@ -88,23 +88,23 @@ function shareText(share: number): string {
 export function sentence(still: Still, row: number): string {
   const { features, neuronOf, share } = still;
   const neuron = neuronOf[row];
-  const own = share[neuron];
-  if (Number.isNaN(own)) return "Its responses are not numbers: training diverged.";
+  const largest = share[neuron];
+  if (Number.isNaN(largest)) return "Its responses are not numbers: training diverged.";
   const values = Array.from(still.A.subarray(row * features, (row + 1) * features));
   const silent = values.every((value) => value === 0);
-  if (own > MONOSEMANTIC) {
+  if (largest > MONOSEMANTIC) {
     if (features === 1) return "There is one feature only: monosemantic.";
-    const others = own > 1.0001 ? " and others push it below 0" : "";
-    return `One feature has ${shareText(Math.min(1, own))} of it${others}: monosemantic.`;
+    const others = largest > 1.0001 ? " and others push it below 0" : "";
+    return `One feature has ${shareText(Math.min(1, largest))} of it${others}: monosemantic.`;
   }
   if (silent)
-    return own === 0
+    return largest === 0
       ? "Dead: no feature moves it."
       : "Too weak to be seen beside the strongest: polysemantic.";
   const count = needed(values);
   const sizes = values.map(Math.abs);
   const most = Math.max(...sizes) / sizes.reduce((sum, size) => sum + size, 0);
   return count === 1
-    ? `One feature has ${shareText(own > MOST ? own : most)} of it; monosemantic is over 99.9%.`
+    ? `One feature has ${shareText(largest > MOST ? largest : most)} of it; monosemantic is over 99.9%.`
     : `${count} features have 90% of it: polysemantic.`;
 }

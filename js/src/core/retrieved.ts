@@ -46,24 +46,24 @@ function atSize(
   const column = labels.indexOf(label);
   if (column < 0 || !sizes.length) return null;
   const start = by === "cosine" ? 0 : shares.length / 2;
-  const at = (i: number) => shares[start + i * labels.length + column];
-  const above = sizes.findIndex((some) => some >= size);
-  if (above < 0) return at(sizes.length - 1);
-  if (above === 0) return at(0);
+  const shareAt = (i: number) => shares[start + i * labels.length + column];
+  const above = sizes.findIndex((known) => known >= size);
+  if (above < 0) return shareAt(sizes.length - 1);
+  if (above === 0) return shareAt(0);
   const [low, high] = [sizes[above - 1], sizes[above]];
   const share = Math.log(size / low) / Math.log(high / low);
-  return (1 - share) * at(above - 1) + share * at(above);
+  return (1 - share) * shareAt(above - 1) + share * shareAt(above);
 }
 
-/** Of what each of several concepts retrieves, the share that another of them retrieves too. */
+/** For each concept, the share of its retrieved samples that another concept retrieves too. */
 export function sharedOf(all: (Retrieved | null)[], by: By): (number | null)[] {
   const count = new Map<number, number>();
-  for (const one of all) {
-    for (const row of one?.rows[by] ?? []) count.set(row, (count.get(row) ?? 0) + 1);
+  for (const retrieved of all) {
+    for (const row of retrieved?.rows[by] ?? []) count.set(row, (count.get(row) ?? 0) + 1);
   }
-  return all.map((one) => {
-    if (!one) return null;
-    const rows = one.rows[by];
+  return all.map((retrieved) => {
+    if (!retrieved) return null;
+    const rows = retrieved.rows[by];
     let shared = 0;
     for (const row of rows) if ((count.get(row) as number) > 1) shared++;
     return rows.length ? shared / rows.length : 0;

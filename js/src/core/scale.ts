@@ -49,7 +49,7 @@ export function keyed(unit: number, key: string, shift: boolean): number | null 
   }
 }
 
-/** A number as a field holds it: nothing that could not be typed back. */
+/** A number as a field shows it, in a form that can be typed in again. */
 export function typed(value: number): string {
   return String(Number(value.toPrecision(4)));
 }

@@ -27,17 +27,17 @@ export function ticksOf(suggestions: SuggestedCut[], top: number, tall: number):
     words: one.best.length ? one.best : ["gap"],
     at: (1 - toUnit(one.threshold, top)) * tall,
   }));
-  for (const one of wanted.sort((a, b) => b.best.length - a.best.length)) {
-    const half = high(one.words) / 2;
+  for (const cut of wanted.sort((a, b) => b.best.length - a.best.length)) {
+    const half = high(cut.words) / 2;
     const within = (y: number) => Math.min(Math.max(y, half - LINE / 2), tall - half + LINE / 2);
     const reach = (other: Tick) => half + high(other.words) / 2 + SPACE;
     const free = (y: number) =>
       y === within(y) && placed.every((other) => Math.abs(other.y - y) >= reach(other));
-    const places = [within(one.at)];
-    if (one.best.length)
+    const places = [within(cut.at)];
+    if (cut.best.length)
       for (const other of placed) places.push(other.y - reach(other), other.y + reach(other));
-    const y = places.filter(free).sort((a, b) => Math.abs(a - one.at) - Math.abs(b - one.at))[0];
-    if (y !== undefined) placed.push({ ...one, y });
+    const y = places.filter(free).sort((a, b) => Math.abs(a - cut.at) - Math.abs(b - cut.at))[0];
+    if (y !== undefined) placed.push({ ...cut, y });
   }
   return placed.sort((a, b) => a.at - b.at);
 }

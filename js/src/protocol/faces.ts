@@ -38,10 +38,10 @@ export function facesOf<Arrays extends PreviewArrays>(packed: Packed<Arrays, Pre
   }
   if (kind === "text" && segments && counts && peaks) {
     const all = packed.has("value") ? packed.tensor("value") : new Float32Array();
-    let at = 0;
+    let offset = 0;
     const texts = segments.map((parts, i) => {
-      const values = all.subarray(at, at + counts[i]);
-      at += counts[i];
+      const values = all.subarray(offset, offset + counts[i]);
+      offset += counts[i];
       return { segments: parts, values, peak: peaks[i] };
     });
     return { kind, place, atlas: null, texts };

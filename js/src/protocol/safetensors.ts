@@ -29,9 +29,9 @@ export function unpack<Arrays, Meta>(
   );
   const base = byteOffset + 8 + length;
   const entry = (name: string, run?: number): Entry => {
-    const found = header[`${name}${run ?? ""}`] as Entry | undefined;
-    if (!found) throw new Error(`the message has no array ${name}`);
-    return found;
+    const known = header[`${name}${run ?? ""}`] as Entry | undefined;
+    if (!known) throw new Error(`the message has no array ${name}`);
+    return known;
   };
   return {
     meta: JSON.parse(header.__metadata__?.meta ?? "{}"),

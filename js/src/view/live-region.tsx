@@ -8,10 +8,10 @@ const REST = 600;
 export function LiveRegion({ text }: { text: () => string | null }) {
   const spoken = useSignal("");
   useSignalEffect(() => {
-    const said = text();
-    if (said === null) return;
+    const latest = text();
+    if (latest === null) return;
     const timer = setTimeout(() => {
-      spoken.value = said;
+      spoken.value = latest;
     }, REST);
     return () => clearTimeout(timer);
   });

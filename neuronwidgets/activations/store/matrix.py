@@ -58,19 +58,21 @@ class Stored(NDArrayOperatorsMixin):
         if len(key) > 2 or any(part is None or np.ndim(part) > 1 for part in key):
             raise IndexError("values on disk are indexed by rows and neurons, each along one axis.")
         index = _positions(rows, self.shape[0])
-        wanted = None if columns is ... else _positions(columns, self.shape[1])
-        if wanted is not None and np.ndim(rows) and np.ndim(columns):
+        neurons = None if columns is ... else _positions(columns, self.shape[1])
+        if neurons is not None and np.ndim(rows) and np.ndim(columns):
             # As with NumPy, two lists are pairs and give one value each.
-            if len(index) != len(wanted) and 1 not in (len(index), len(wanted)):
+            if len(index) != len(neurons) and 1 not in (len(index), len(neurons)):
                 raise IndexError(
-                    f"rows and neurons must be pairs, got {len(index):,} rows and {len(wanted):,} "
+                    f"rows and neurons must be pairs, got {len(index):,} rows and {len(neurons):,} "
                     "neurons: values[rows][:, neurons] gives all of these neurons on all rows."
                 )
-            index, wanted = np.broadcast_arrays(index, wanted)
-            distinct, column = np.unique(wanted, return_inverse=True)
+            index, neurons = np.broadcast_arrays(index, neurons)
+            distinct, column = np.unique(neurons, return_inverse=True)
             return self._take(index, distinct)[np.arange(len(index)), column]
-        taken = self._take(np.atleast_1d(index), None if wanted is None else np.atleast_1d(wanted))
-        if wanted is not None and wanted.ndim == 0:
+        taken = self._take(
+            np.atleast_1d(index), None if neurons is None else np.atleast_1d(neurons)
+        )
+        if neurons is not None and neurons.ndim == 0:
             taken = taken[:, 0]
         return taken[0] if np.ndim(index) == 0 else taken
 

@@ -18,9 +18,9 @@ class Reservoir(Collector):
     """A uniform sample of `size` rows without replacement; all rows while there are fewer.
 
     A row's priority is a hash of seed, sample and position, and the rows with the smallest
-    priorities are kept (bottom-k sampling; Cohen and Kaplan, PODC 2007). The same data so give the
-    same rows for any batches, order and number of workers, and for all layers. Memory:
-    `4 size D` bytes, allocated at the first chunk.
+    priorities are kept (bottom-k sampling; Cohen and Kaplan, PODC 2007). So the same data give the
+    same rows, for any batches, order, number of workers and layer. Memory: `4 size D` bytes,
+    allocated at the first chunk.
     """
 
     _settings = ("size", "seed")

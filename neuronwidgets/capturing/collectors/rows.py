@@ -23,7 +23,7 @@ class KeptRows:
         sample: int64 `N`, the text or image of each.
         position: int64 `N`, the token or map position of each; `None` for whole samples.
         label: int64 `N`, label codes, -1 for unlabelled.
-        seen: the number of rows that they were chosen from.
+        seen: the number of rows of which these are a sample.
     """
 
     values: np.ndarray

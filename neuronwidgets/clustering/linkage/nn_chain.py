@@ -20,8 +20,8 @@ def nearest_neighbour_chain(
         criterion: "ward" or "average".
 
     Returns:
-        Two lists of `n - 1` rows, the first of which stands for both from then on, and the
-        criterion at which they merge. The merges are not in order of height.
+        Two lists of `n - 1` rows, which merge in pairs, and their criterion. The first row of a
+        pair stands for both from then on. The merges are not in order of height.
     """
     np.fill_diagonal(D, np.inf)
     weight, row_of = weight.copy(), np.arange(len(D))

@@ -53,7 +53,7 @@ def first_equal(points: torch.Tensor, block_numbers: int = DEFAULT.block_numbers
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Multiply float32 in float32, whatever fewer bits the user allows (TF32, bfloat16)."""
+    """Multiply float32 in full float32, also where the user allows fewer bits (TF32, bfloat16)."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -64,10 +64,10 @@ def full_float32() -> Iterator[None]:
 
 @contextmanager
 def block_threads(device: torch.device) -> Iterator[ParallelMap]:
-    """As many threads as torch has, each of which takes whole blocks.
+    """A pool of as many threads as torch has. Each thread takes whole blocks.
 
-    Torch's own threads share each step and meet after it. Where other work wants the processor
-    too, one waits there for the other, and two took ten times as long as one.
+    Torch's own threads share each step and meet after it. If other work also uses the processor,
+    threads wait there for each other: two took ten times as long as one.
     """
     count = torch.get_num_threads()
     if device.type != "cpu" or count == 1:

@@ -29,7 +29,7 @@ METHODS: dict[str, Method] = {
 
 
 def check_settings(method: str, settings: Mapping[str, Any]) -> None:
-    """Check the name and the settings of a method.
+    """Check a method's name and settings.
 
     Raises:
         ValueError: an unknown method.

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 def agreed_label(labels: np.ndarray) -> int:
-    """The label that more than half of some samples carry, the unlabelled ones included; -1 if
-    none does."""
+    """The label of more than half of the samples, unlabelled ones counted; -1 without one."""
     label, _ = majority(labels)
     return label if label >= 0 and (labels == label).mean() > 0.5 else -1
 

@@ -24,7 +24,8 @@ from neuronwidgets.models.axes.rules import RULES
 
 
 class Tracker(TorchFunctionMode):
-    """Passes the labels of axes from arguments to results of every torch function in its `with`.
+    """Inside its `with`, passes the labels of axes from the arguments of each torch function to its
+    results.
 
     Results of custom autograd functions and scripted modules are labelled unknown. No result is
     changed and nothing is raised.
@@ -86,7 +87,8 @@ class Tracker(TorchFunctionMode):
     def _after(
         self, name: str, args: Any, kwargs: Any, tensor: torch.Tensor, before: list[Labels]
     ) -> Labels:
-        """The labels of one result: by the function's rule, else as of an elementwise function."""
+        """The labels of one result, by the function's rule. A function without a rule counts as
+        elementwise."""
         rule = RULES.get(name)
         if rule is not None:
             return rule(args, kwargs, tuple(tensor.shape), self.labels)

@@ -1,4 +1,4 @@
-"""Errors as a widget shows them."""
+"""Errors in the words in which a widget shows them."""
 
 from __future__ import annotations
 

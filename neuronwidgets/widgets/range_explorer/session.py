@@ -19,7 +19,7 @@ from neuronwidgets.widgets.range_explorer.picture import telling
 from neuronwidgets.widgets.range_explorer.range_mask import masks, pieces
 
 CHOICES = ("neuron", "label", "tau", "rule", "edges", "top", "this_neuron_only")
-"""What makes the masks."""
+"""The choices that determine the masks."""
 OWN_RANGE = ("label", "tau", "rule")
 """Choices that end a range drawn by hand: it belongs to one label, at one width."""
 
@@ -76,7 +76,7 @@ class RangeSession:
         return {**self.show(neuron), "label": self.label}
 
     def show(self, neuron: int) -> dict[str, Any]:
-        """Take a neuron as the one on the screen. Returns the traits that show it."""
+        """Show a neuron. Returns the traits that do so."""
         self.neuron, self.edges, self.selection = neuron, [], []
         self.version += 1
         self._edges_version = self.version
@@ -119,7 +119,7 @@ class RangeSession:
     # What the user chooses
 
     def choose(self, name: str, value: Any, by_view: bool) -> dict[str, Any]:
-        """A choice has a new value. Returns the traits that follow from it."""
+        """Set a choice to a new value. Returns the traits that follow from it."""
         setattr(self, name, value)
         traits: dict[str, Any] = {}
         if name == "label" and self.classes.pictures.many:

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 SHOWN = 8
 """Samples on a strip of a card."""
 ALL_PREVIEWS = 1000
-"""Up to so many top samples are sent with their previews; of more, each concept's exemplars."""
+"""Top samples. Up to this number, all are sent with previews; above it, only each concept's
+exemplars."""
 PREFETCH = 256
-"""Up to so many possible concepts of a tree are all looked up ahead."""
+"""Possible concepts of a tree. Up to this number, the evidence for all is gathered ahead."""
 CHUNK = 16
-"""Texts read token by token between two steps."""
+"""Texts that are read token by token in one step."""
 
 
 class Evidence:

@@ -52,9 +52,9 @@ class LabSession:
         return self.trainer.configs
 
     def show(self, trainer: Trainer) -> dict[str, Any]:
-        """Take `trainer` as the one on the screen. Returns the traits that show it.
+        """Show the runs of `trainer`. Returns the traits that do so.
 
-        What fails leaves the runs that are there.
+        After an error, the earlier runs stay on the screen.
         """
         traits = trainer.stills()
         configs = trainer.configs
@@ -74,12 +74,13 @@ class LabSession:
     # Other runs
 
     def fresh(self, configs: Any = None) -> Trainer:
-        """Runs from the start; `configs` not given: the same ones."""
+        """A trainer with runs at step 0; `configs` not given: the present ones."""
         configs = self.configs if configs is None else checked(configs)
         return Trainer.fresh(configs, self._device, self._tuning)
 
     def with_knobs(self, run_index: int, knobs: Mapping[str, Any]) -> Trainer:
-        """One run from the start with other knobs. It keeps its preset if they allow that."""
+        """A trainer whose run `run_index` starts over with other knobs. The run keeps its preset if
+        the knobs allow it."""
         config = self.configs[run_index]
         preset, known = preset_of(config), asdict(config)
         if unknown := [name for name in knobs if name not in known]:
@@ -90,7 +91,7 @@ class LabSession:
         return self._changed(run_index, changed)
 
     def with_preset(self, run_index: int, name: str) -> Trainer:
-        """One run from the start at a preset."""
+        """A trainer whose run `run_index` starts over with a preset."""
         config = self.configs[run_index]
         wide = preset_of(config) == "more neurons"
         if wide and name != "more neurons":
@@ -101,7 +102,8 @@ class LabSession:
         return trainer
 
     def compared(self, on: bool) -> Trainer | None:
-        """The first run with another to compare, or alone; `None` if nothing changes."""
+        """A trainer with the first run, and with a second to compare if `on`. `None` if nothing
+        changes."""
         if not on:
             return self._changed(1, None)
         if len(self.configs) > 1:
@@ -116,7 +118,7 @@ class LabSession:
     # What the user chooses
 
     def choose(self, **choices: Any) -> dict[str, Any]:
-        """What the user has chosen by now. Returns the traits that follow from it."""
+        """Set what the user chose. Returns the traits that follow from it."""
         for name, value in choices.items():
             setattr(self, name, value)
         if self.neuron is not None and self.neuron >= self.configs[self.run_index].neurons:
@@ -189,11 +191,11 @@ class LabSession:
     # Training
 
     def want_stills(self) -> None:
-        """A view asks for the checkpoints while training goes on."""
+        """Note that a view asked for the checkpoints during training."""
         self._stills_wanted = True
 
     def train(self, trainer: Trainer, until: int | None, era: int) -> Steps:
-        """Train up to step `until`, or to the end, with a picture as often as that costs little."""
+        """Train up to step `until`, or to the end. Send pictures as often as that costs little."""
         tuning, due = self._tuning, 0.0
         threads = torch.get_num_threads()
         if trainer.work < tuning.one_thread:

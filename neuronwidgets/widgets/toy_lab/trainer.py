@@ -1,4 +1,4 @@
-"""The runs that ToyLab trains: who may train them, how far they are, how they look."""
+"""The runs that ToyLab trains, their progress and their pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Slot = tuple[Training, int]
 
 
 class Trainer:
-    """One run or two, trained in turns by one job at a time: that of the newest era.
+    """One run or two, trained in turns. Only the job of the newest era may train them.
 
     Attributes:
         configs: what is trained.
@@ -39,10 +39,10 @@ class Trainer:
         return cls(configs, [(training, i) for i in range(len(configs))], tuning)
 
     def changed(self, run_index: int, config: Config | None, device: str) -> Trainer:
-        """A trainer with run `run_index` from the start by `config`, or without it; the other goes
-        on.
+        """A trainer whose run `run_index` starts over with `config`, or is removed without one. The
+        other run continues.
 
-        This trainer does no step more. A configuration that is refused leaves it as it is.
+        This trainer trains no further. If the configuration is refused, it stays as it is.
         """
         new_configs = list(self.configs)
         new_configs[run_index : run_index + 1] = [] if config is None else [config]
@@ -95,7 +95,7 @@ class Trainer:
         return min(self.behind(), default=(max(self.steps), 0))[0]
 
     def behind(self, until: int | None = None) -> list[tuple[int, int]]:
-        """The steps and indices of the runs that are not at their end, or at `until`."""
+        """The steps and indices of the runs that have not reached their end, or `until`."""
         ends = [c.steps if until is None else min(c.steps, until) for c in self.configs]
         pairs = enumerate(zip(self.steps, ends, strict=True))
         return [(step, r) for r, (step, end) in pairs if step < end]

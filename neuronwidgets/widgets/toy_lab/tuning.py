@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainerTuning:
-    """Rates of ToyLab's pictures, and how it trains.
+    """How often ToyLab sends pictures, and how long it trains between them.
 
     Attributes:
-        slice: seconds of training between two looks at whether to stop.
+        slice: seconds of training between two checks of whether to stop.
         every: seconds between two pictures, at least.
-        share: the most of the time that goes into making pictures.
+        share: the largest share of the time that pictures may take.
         bytes: the most bytes of pictures sent in a second.
-        stills: the most cells of all checkpoints that are sent; of more, the earliest stay in the
-            kernel.
-        one_thread: below so many products in a step, one CPU thread trains. The browser needs the
-            other core, and two threads that wait for a core are slower than one.
+        stills: the most matrix entries of all checkpoints that are sent. If there are more, the
+            earliest checkpoints stay in the kernel.
+        one_thread: multiplications in a step. Below this number, one CPU thread trains. The browser
+            needs the other core, and two threads that wait for a core are slower than one.
     """
 
     slice: float = 0.02

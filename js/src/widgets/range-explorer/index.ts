@@ -1,4 +1,4 @@
-/** RangeExplorer: the front end of `neuronwidgets/widgets/range_explorer.py`. */
+/** RangeExplorer: the front end of `neuronwidgets/widgets/range_explorer/`. */
 import { widget } from "../../view/mount";
 import { createState } from "./state";
 import { RangeExplorer } from "./view";

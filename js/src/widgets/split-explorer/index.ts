@@ -1,4 +1,4 @@
-/** SplitExplorer: the front end of `neuronwidgets/widgets/split_explorer.py`. */
+/** SplitExplorer: the front end of `neuronwidgets/widgets/split_explorer/`. */
 import { widget } from "../../view/mount";
 import { createState } from "./state";
 import { SplitExplorer } from "./view";

@@ -1,4 +1,4 @@
-/** How a run's biases are spread: monosemantic neurons, the others, dead ones. */
+/** A histogram of a run's biases: monosemantic neurons, others, dead ones. */
 import type { Signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { ticks } from "../../core/axis";
@@ -16,7 +16,7 @@ interface Props {
   run: number;
 }
 
-/** From the ground up. */
+/** The parts of a bar, from the bottom up. */
 const KINDS: Kind[] = ["dead", "polysemantic", "monosemantic"];
 
 export function Biases({ state, theme, run }: Props) {
@@ -62,7 +62,7 @@ export function Biases({ state, theme, run }: Props) {
   );
 }
 
-/** Above the tallest bar: how many neurons it is. */
+/** The number of neurons of the tallest bar, written above it. */
 const HEAD = 14;
 
 function drawBiases(

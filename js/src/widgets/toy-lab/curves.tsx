@@ -104,7 +104,9 @@ function Curve({ state, theme, kind }: Props & { kind: Kind }) {
     [kind],
   );
   const runs = state.runs.value;
-  const said = state.shown.value.map((still, r) => `${runs[r].name} ${kind.text(kind.of(still))}`);
+  const values = state.shown.value.map(
+    (still, r) => `${runs[r].name} ${kind.text(kind.of(still))}`,
+  );
   return (
     <figure class="nw-curve">
       <figcaption title={kind.hint}>
@@ -119,7 +121,7 @@ function Curve({ state, theme, kind }: Props & { kind: Kind }) {
         </span>
       </figcaption>
       <Canvas
-        label={`${kind.title} over the steps of training: now ${said.join(", ")}`}
+        label={`${kind.title} over the steps of training: now ${values.join(", ")}`}
         draw={draw}
       />
     </figure>

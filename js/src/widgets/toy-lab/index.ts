@@ -1,4 +1,4 @@
-/** ToyLab: the front end of `neuronwidgets/widgets/toy_lab.py`. */
+/** ToyLab: the front end of `neuronwidgets/widgets/toy_lab/`. */
 import { widget } from "../../view/mount";
 import { createState } from "./state";
 import { ToyLab } from "./view";

@@ -109,9 +109,9 @@ export const REST: [group: string, knobs: Described[]][] = [
 
 /** A knob's value as its field holds it. */
 export function written(knob: Knob, value: number): string {
-  const one = 1 / value;
-  if (knob === "eps" && value < 1 && Math.abs(one - Math.round(one)) < 1e-6 * one)
-    return `1/${Math.round(one)}`;
+  const inverse = 1 / value;
+  if (knob === "eps" && value < 1 && Math.abs(inverse - Math.round(inverse)) < 1e-6 * inverse)
+    return `1/${Math.round(inverse)}`;
   return Math.abs(value) >= 1000 ? String(value) : typed(value).replace("-", "−");
 }
 

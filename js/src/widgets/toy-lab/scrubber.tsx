@@ -11,10 +11,10 @@ const THUMB = 8;
 export function Scrubber({ state }: { state: State }) {
   const { shownStep } = state;
   const steps = state.steps.value;
-  const at = unitOfStep(shownStep.value, steps);
+  const shownAt = unitOfStep(shownStep.value, steps);
   const stops = [...state.places.value, state.step.value];
   const live = state.checkpoint.value === null;
-  const said = `step ${shownStep.value.toLocaleString("en")}`;
+  const shownText = `step ${shownStep.value.toLocaleString("en")}`;
 
   const go = (i: number) => {
     const stop = Math.min(stops.length - 1, Math.max(0, i));
@@ -25,7 +25,7 @@ export function Scrubber({ state }: { state: State }) {
     if (by === undefined) return;
     event.preventDefault();
     state.touchCheckpoints();
-    go((live ? stops.length - 1 : nearestStep(stops, at, steps)) + by);
+    go((live ? stops.length - 1 : nearestStep(stops, shownAt, steps)) + by);
   };
   return (
     <div class="nw-scrub">
@@ -36,15 +36,15 @@ export function Scrubber({ state }: { state: State }) {
           ))}
         </div>
         <Slider
-          value={at}
+          value={shownAt}
           max={1}
           step="any"
           label="step that is shown"
-          text={live ? `live, ${said}` : said}
+          text={live ? `live, ${shownText}` : shownText}
           onPointerDown={() => state.touchCheckpoints()}
           onValue={(unit, slider) => {
             // The thumb stands on a still, wherever between two the pointer is.
-            slider.value = String(at);
+            slider.value = String(shownAt);
             go(nearestStep(stops, unit, steps));
           }}
           onKeyDown={onKeyDown}
@@ -52,7 +52,7 @@ export function Scrubber({ state }: { state: State }) {
       </div>
       <p class="nw-scrub-said">
         <span>
-          {said}
+          {shownText}
           {live ? "" : ", a checkpoint"}
         </span>
         <button

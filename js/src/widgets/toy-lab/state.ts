@@ -66,10 +66,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const held = signal<Order[] | null>(null);
   const shown = computed<Still[]>(() =>
     runs.value.map(({ now }, r) => {
-      // Of large models the kernel keeps the earliest stills to itself.
-      const own = stills.value[r];
+      // The kernel does not send the earliest stills of large models.
+      const runStills = stills.value[r];
       const still =
-        checkpoint.value === null ? now : (stillAt(own, checkpoint.value) ?? own[0] ?? now);
+        checkpoint.value === null
+          ? now
+          : (stillAt(runStills, checkpoint.value) ?? runStills[0] ?? now);
       const order = held.value?.[r];
       return order ? inOrder(still, order) : still;
     }),
