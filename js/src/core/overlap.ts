@@ -49,7 +49,7 @@ export interface Grid {
 /** The least height of a row in which a name is read; of more rows than fit, the table scrolls. */
 const ROW = 14;
 /** A letter of a column's name, about, and the longest name's room. */
-const [LETTER, LONGEST] = [6.2, 130];
+const [LETTER, LONGEST] = [6.2, 160];
 /** Names stand upright where the narrowest table has room for them. */
 const NARROW = 560;
 

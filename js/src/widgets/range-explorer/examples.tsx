@@ -18,7 +18,7 @@ export function Examples({ state, data }: Props) {
   const name = isolated(data.labels[state.label.value]);
   const samples = state.samples.value;
   // Where other neurons are masked as well, a sample outside is not spared.
-  const alone = state.masked.value === 1;
+  const alone = state.capabilities.value.measure && state.masked.value === 1;
   if (!samples?.faceRow.length) return null;
   return (
     <section class="nw-examples" aria-label="Examples">

@@ -216,7 +216,7 @@ function drawOverlap(
   pen.strokeRect(names + chosen * wide, head, wide - 0.75, height);
   pen.restore();
   for (let i = 0; i < n; i++) {
-    if (wide < 13 && i !== chosen) continue;
+    if (wide < 12 && i !== chosen) continue;
     pen.font = font(i === chosen, 11);
     pen.fillStyle = i === chosen ? theme.ink : theme.quiet;
     pen.textBaseline = "middle";
