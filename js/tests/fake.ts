@@ -135,6 +135,7 @@ export function pictureOf(classes: number[][], bins = 40, axis?: [number, number
     colors: classes.map(() => "#4477aa"),
     scores,
     why: classes.map(() => ""),
+    salient: classes.map(() => 3),
     what: "label",
     pooling: "",
   };

@@ -6,6 +6,7 @@ import {
   ALL,
   cellAt,
   gridOf,
+  headOf,
   matrixOf,
   NEAREST,
   overlapOf,
@@ -182,6 +183,16 @@ describe("overlap", () => {
     for (let i = 0; i < NEAREST; i++)
       for (let j = 0; j < NEAREST; j++)
         expect(matrix[i * NEAREST + j]).toBe(matrix[j * NEAREST + i]);
+  });
+  it("has heads that hold the names, slanted where they are too long to stand", () => {
+    expect(headOf(["cat", "dog"])).toBe(18);
+    expect(headOf(["EducationalInstitution", ...Array(13).fill("Film")])).toBeGreaterThan(90);
+    expect(headOf(Array(40).fill("a name of more letters than anybody reads"))).toBeLessThan(135);
+    // Rows of many labels are still read: the table scrolls.
+    expect(gridOf(40, 800).tall).toBe(14);
+    const grid = gridOf(40, 800, 110);
+    expect(cellAt(grid, 40, grid.names + 2.5 * grid.wide, 110 + 3.5 * grid.tall)).toEqual([3, 2]);
+    expect(grid.names + 40 * grid.wide).toBeLessThan(800);
   });
   it("leaves the diagonal clear", () => {
     const image = pixels(Float32Array.from([1, 0.5, 0.5, 1]), 2, [1, 2, 3]);

@@ -184,9 +184,51 @@ def test_another_label_rule_and_mask(notebook: Any, shots: Path) -> None:
     notebook.follows("explorer.this_neuron_only", "True")
     rest(notebook)
     notebook.follows("explorer.edit.neurons.tolist()", "[2]")
+    # One neuron is masked: what is outside is spared.
+    expect(frame.locator(".nw-examples")).to_contain_text("outside: spared")
     frame.screenshot(path=shots / "ranges-discriminative.png")
     python = notebook.python("print(len(explorer.interval))")
     assert frame.get_by_role("slider", name="low edge").count() <= int(python)
+
+
+def test_the_result_is_large_and_the_overlap_folds_away(notebook: Any, shots: Path) -> None:
+    frame, page = notebook.frame(), notebook.page
+    rest(notebook)
+    expect(frame.locator(".nw-examples")).to_contain_text("inside this neuron’s band")
+    expect(frame.locator(".nw-examples")).not_to_contain_text("masked")
+    for width in (900, 1600):
+        page.set_viewport_size({"width": width, "height": 1150})
+        cut = frame.locator(".nw-bars thead th span, .nw-bars b").evaluate_all(
+            "all => all.filter(one => one.scrollWidth > one.offsetWidth + 1).map(o => o.innerText)"
+        )
+        assert cut == []
+    size = frame.locator(".nw-bars b").first.evaluate("b => getComputedStyle(b).fontSize")
+    assert float(size.removesuffix("px")) > 17
+    matrix = frame.locator(".nw-matrix canvas")
+    expect(matrix).to_have_count(0)
+    summary = frame.locator(".nw-overlap > summary")
+    summary.click()
+    expect(matrix).to_be_visible()
+    # It stays as it is when another neuron comes.
+    notebook.python("explorer.neuron = 6")
+    expect(frame.locator("input.nw-neuron")).to_have_value("6")
+    expect(matrix).to_be_visible()
+    summary.press("Enter")
+    expect(matrix).to_have_count(0)
+    page.set_viewport_size({"width": 1500, "height": 1150})
+
+
+def test_the_most_salient_neuron_is_offered(notebook: Any) -> None:
+    frame = notebook.frame()
+    best = notebook.python(
+        "magnitude = explorer.ranges.magnitude[acts.label_names.index('trouser')];"
+        "explorer.neuron = int(magnitude.argmin()); print(int(magnitude.argmax()))"
+    ).strip()
+    frame.locator(".nw-names").get_by_role("button", name="trouser").click()
+    frame.get_by_role("button", name=f"neuron {best} is most salient").click()
+    notebook.follows("explorer.neuron", best)
+    expect(frame.get_by_text("is most salient")).to_have_count(0)
+    expect(frame).to_contain_text(f"neuron {best} is the most salient of 10 for")
 
 
 def test_python_moves_the_screen(notebook: Any) -> None:
@@ -350,7 +392,9 @@ def test_a_thousand_labels(apart: Any, shots: Path) -> None:
     # A row of the overlap is a label.
     matrix = frame.locator(".nw-matrix canvas")
     box = matrix.bounding_box()
-    matrix.click(position={"x": 4, "y": 18 + 3.5 * (box["height"] - 20) / 32})
+    # Rows of 14 pixels below slanted heads; the table scrolls.
+    assert box["height"] <= 400
+    matrix.click(position={"x": 4, "y": 126 + 3.5 * 14})
     expect(chosen).not_to_have_text("species 777 of a thousand")
     near = int(notebook.python("print(explorer.label)"))
     assert 0 < abs(near - 777) < 200

@@ -46,11 +46,27 @@ export interface Grid {
   tall: number;
 }
 
+/** The least height of a row in which a name is read; of more rows than fit, the table scrolls. */
+const ROW = 14;
+/** A letter of a column's name, about, and the longest name's room. */
+const [LETTER, LONGEST] = [6.2, 160];
+/** Names stand upright where the narrowest table has room for them. */
+const NARROW = 560;
+
+/** How high the heads of columns are: 18, or what slanted names need. */
+export function headOf(names: readonly string[]): number {
+  const longest = LETTER * Math.max(0, ...names.map((name) => name.length));
+  if (longest + 5 <= NARROW / names.length) return 18;
+  return Math.ceil(Math.min(LONGEST, longest) * Math.SQRT1_2 + 16);
+}
+
 /** Where the cells of `classes` rows stand in a box of `wide` pixels. */
-export function gridOf(classes: number, wide: number): Grid {
+export function gridOf(classes: number, wide: number, head = 18): Grid {
   const names = Math.min(150, Math.round(wide * 0.24));
-  const tall = classes > 20 ? 400 / classes : 20;
-  return { names, head: 18, wide: (wide - names) / classes, tall };
+  const tall = classes > 20 ? Math.max(ROW, 400 / classes) : 20;
+  // Slanted, the last name needs room at its right.
+  const right = head > 18 ? Math.min(70, wide * 0.09) : 0;
+  return { names, head, wide: (wide - names - right) / classes, tall };
 }
 
 /** The row and column under a position, or null. */

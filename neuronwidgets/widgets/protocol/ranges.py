@@ -166,6 +166,7 @@ class RangesMeta(TypedDict):
     colors: Annotated[list[str], "The CSS colour of each class, or one for all."]
     scores: Annotated[list[float], "The normal scores of `quantile`, ascending."]
     why: Annotated[list[str], "Why each class has no range; empty where it has one."]
+    salient: Annotated[list[int], "The neuron that is most salient for each class."]
     what: Annotated[ClassKind, "What the classes are."]
     pooling: Annotated[str, "The pooling of a sample; empty if it is not known."]
 

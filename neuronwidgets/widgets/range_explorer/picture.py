@@ -97,6 +97,7 @@ class Pictures:
                 "colors": list(self._colors if len(set(self._colors)) > 1 else self._colors[:1]),
                 "scores": SCORES.tolist(),
                 "why": why,
+                "salient": magnitude.argmax(axis=1).tolist(),
                 "what": self._what,
                 "pooling": acts.pooling,
             },

@@ -212,6 +212,8 @@ export interface RangesMeta {
   scores: number[];
   /** Why each class has no range; empty where it has one. */
   why: string[];
+  /** The neuron that is most salient for each class. */
+  salient: number[];
   /** What the classes are. */
   what: ClassKind;
   /** The pooling of a sample; empty if it is not known. */

@@ -70,8 +70,27 @@ export function Controls({ state }: { state: State }) {
         </button>
       </div>
       <p class="nw-said-line">{state.said.value}</p>
-      <p class="nw-quiet">{state.salience.value}</p>
+      <p class="nw-quiet">
+        {state.salience.value}
+        <MostSalient state={state} />
+      </p>
       <LiveRegion text={() => state.said.value} />
     </div>
+  );
+}
+
+/** Offers the neuron that matters most for the label. */
+function MostSalient({ state }: { state: State }) {
+  const neuron = state.mostSalient.value;
+  if (neuron === null) return null;
+  return (
+    <button
+      type="button"
+      class="nw-plain-button"
+      title="Show the neuron with the largest mean absolute activation for this label?"
+      onClick={() => state.request({ type: "neuron.request", neuron })}
+    >
+      neuron {neuron} is most salient
+    </button>
   );
 }

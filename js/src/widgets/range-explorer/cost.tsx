@@ -135,6 +135,8 @@ interface Column {
   bars: Bars;
   most: number;
   say: (value: number) => string;
+  /** Of perplexity, from 1: no text has less. */
+  logarithmic?: boolean;
   /** Change of the log-probability of the right class. */
   nats?: Changes | undefined;
 }
@@ -155,10 +157,11 @@ function Columns({ name, done, perplexity, only, about }: ColumnsProps) {
   if (text)
     columns.push({
       title: "perplexity",
-      what: "lower is better",
+      what: "lower is better; log scale",
       bars: text,
       most: mostOf(text),
       say: plain,
+      logarithmic: true,
     });
   return (
     <>
@@ -177,17 +180,17 @@ function Columns({ name, done, perplexity, only, about }: ColumnsProps) {
         {MASKS.map(([mask, said]) => (
           <tr key={mask}>
             <th scope="row">{said}</th>
-            {columns.map(({ bars, most, say, nats }, i) => (
+            {columns.map(({ bars, most, say, logarithmic, nats }, i) => (
               <td key={i}>
                 <BarOf
                   bar={bars[mask]}
                   mask={mask}
-                  most={most}
+                  unitOf={logarithmic ? logUnit(most) : (value) => value / most}
                   say={say}
                   // Perplexity is not on the curve.
                   about={about && mask === "range" ? (nats ? "≈" : "old") : ""}
+                  change={nats && mask !== "base" ? nats[mask] : null}
                 />
-                {nats && mask !== "base" && <Nats change={nats[mask]} />}
               </td>
             ))}
           </tr>
@@ -214,7 +217,12 @@ function Nats({ change: [value, low, high] }: { change: Bar }) {
 const signed = (value: number) =>
   `${value > 0 ? "+" : ""}${fixed(value, Math.abs(value) < 1 ? 3 : 2)}`;
 const share = (value: number) => `${(value * 100).toFixed(1)}%`;
-const plain = (value: number) => (value < 1000 ? value.toPrecision(3) : short(Math.round(value)));
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+const plain = (value: number) => {
+  if (value < 1000) return value.toPrecision(3);
+  if (value < 100_000) return short(Math.round(value));
+  return value < 1e15 ? compact.format(value) : short(value);
+};
 
 function mostOf(bars: Bars): number {
   let most = 0;
@@ -224,33 +232,40 @@ function mostOf(bars: Bars): number {
   return most || 1;
 }
 
+const logUnit = (most: number) => (value: number) =>
+  most > 1 ? Math.log(Math.max(1, value)) / Math.log(most) : 0;
+
 interface BarProps {
   bar: Bar;
   mask: string;
-  most: number;
+  /** Where a value stands on the bar, 0 to 1. */
+  unitOf: (value: number) => number;
   say: (value: number) => string;
   /** Read off the curve; or of another width; or empty. */
   about: "≈" | "old" | "";
+  /** The change in nats, where there is one. */
+  change: Bar | null;
 }
 
-function BarOf({ bar, mask, most, say, about }: BarProps) {
+function BarOf({ bar, mask, unitOf, say, about, change }: BarProps) {
   const [value, low, high] = bar;
-  if (value === null)
-    return (
-      <span class="nw-bar">
-        <i class="nw-length" />
-        <b>–</b>
-      </span>
-    );
-  const at = (v: number) => `${Math.min(1, Math.max(0, v / most)) * 100}%`;
-  const known = low !== null && high !== null;
+  const at = (v: number) => `${Math.min(1, Math.max(0, unitOf(v))) * 100}%`;
+  const known = value !== null && low !== null && high !== null;
+  const said = value === null ? "–" : say(value);
   return (
     <span
       class={`nw-bar ${about === "≈" ? "nw-estimate" : about ? "nw-old" : ""}`}
-      title={known ? `${say(value)} (95% interval: ${say(low)} to ${say(high)})` : say(value)}
+      title={known ? `${said} (95% interval: ${say(low)} to ${say(high)})` : said}
     >
+      <span class="nw-figure">
+        <b>
+          {about === "≈" && "≈ "}
+          {said}
+        </b>
+        {change && <Nats change={change} />}
+      </span>
       <i class="nw-length">
-        <i class={`nw-${mask}`} style={{ width: at(value) }} />
+        {value !== null && <i class={`nw-${mask}`} style={{ width: at(value) }} />}
         {known && (
           <i
             class="nw-whisker"
@@ -262,10 +277,6 @@ function BarOf({ bar, mask, most, say, about }: BarProps) {
           />
         )}
       </i>
-      <b>
-        {about === "≈" && "≈ "}
-        {say(value)}
-      </b>
     </span>
   );
 }

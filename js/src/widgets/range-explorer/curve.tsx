@@ -32,17 +32,26 @@ const ACCURACY: Scale = {
 };
 
 export function CostCurve({ state, data }: { state: State; data: RangesMessage }) {
-  const inNats = useSignal(false);
+  const wished = useSignal<boolean | null>(null);
+  // Accuracy seldom shows one neuron.
+  const inNats = wished.value ?? state.thisNeuronOnly.value;
   const curve = state.curve.value;
   if (!curve || curve.tau.length < 2) return null;
-  const lines: Lines = inNats.value
-    ? { target: curve.target_nats, other: curve.other_nats }
-    : curve;
-  const scale = inNats.value ? natsScale(lines) : ACCURACY;
+  const lines: Lines = inNats ? { target: curve.target_nats, other: curve.other_nats } : curve;
+  const scale = inNats ? natsScale(lines) : ACCURACY;
   return (
     <figure class="nw-cost-curve">
       <figcaption>
         <span title="What does the mask cost at every width of the range?">Cost by width τ</span>
+        <span class="nw-keys">
+          <i class="nw-line nw-target" />
+          <span dir="auto">{data.labels[curve.for.label]}</span>
+          {data.labels.length > 1 && (
+            <>
+              <i class="nw-line nw-others" /> all others
+            </>
+          )}
+        </span>
         <Segmented
           label="what the curve shows"
           segments={[
@@ -53,20 +62,20 @@ export function CostCurve({ state, data }: { state: State; data: RangesMessage }
               title: "How much does the mean log-probability of the right class change?",
             },
           ]}
-          chosen={inNats.value}
+          chosen={inNats}
           onChoose={(next) => {
-            inNats.value = next;
+            wished.value = next;
           }}
         />
       </figcaption>
       <div class="nw-chart">
         <Drawn
           curve={curve}
-          inNats={inNats.value}
+          inNats={inNats}
           name={isolated(data.labels[curve.for.label] ?? "")}
           alone={data.labels.length === 1}
         />
-        <Present state={state} scale={scale} inNats={inNats.value} />
+        <Present state={state} scale={scale} inNats={inNats} />
       </div>
     </figure>
   );

@@ -1,4 +1,4 @@
-/** Samples inside the range, which the mask would hit, and outside, which it would spare. */
+/** Samples inside the range on this neuron, and outside: masked and spared where it alone is. */
 
 import { isolated } from "../../core/direction";
 import { colorOf, standsFor } from "../../core/ranges";
@@ -17,11 +17,15 @@ export function Examples({ state, data }: Props) {
   const { inside, outside } = state.examples.value;
   const name = isolated(data.labels[state.label.value]);
   const samples = state.samples.value;
+  // Where other neurons are masked as well, a sample outside is not spared.
+  const alone = state.capabilities.value.measure && state.masked.value === 1;
   if (!samples?.faceRow.length) return null;
   return (
     <section class="nw-examples" aria-label="Examples">
       <div class="nw-heading">
-        <h3 title="Which samples would the mask change, and which not?">Examples</h3>
+        <h3 title={`Which samples are inside the band of ${data.name}, and which outside?`}>
+          Examples
+        </h3>
         <Segmented
           label="whose examples"
           segments={[
@@ -34,20 +38,27 @@ export function Examples({ state, data }: Props) {
           }}
         />
       </div>
-      <p class="nw-caption">
-        <span>
-          <i class="nw-key nw-key-in" /> inside the range: masked
-        </span>
-        <Tally state={state} data={data} inside />
-      </p>
-      <Strip state={state} data={data} samples={samples} shown={inside} />
-      <p class="nw-caption">
-        <span>
-          <i class="nw-key" /> outside: spared
-        </span>
-        <Tally state={state} data={data} inside={false} />
-      </p>
-      <Strip state={state} data={data} samples={samples} shown={outside} />
+      <div class="nw-sides">
+        <div>
+          <p class="nw-caption">
+            <span>
+              <i class="nw-key nw-key-in" />{" "}
+              {alone ? "inside the band: masked" : "inside this neuron’s band"}
+            </span>
+            <Tally state={state} data={data} inside />
+          </p>
+          <Strip state={state} data={data} samples={samples} shown={inside} />
+        </div>
+        <div>
+          <p class="nw-caption">
+            <span>
+              <i class="nw-key" /> {alone ? "outside: spared" : "outside this neuron’s band"}
+            </span>
+            <Tally state={state} data={data} inside={false} />
+          </p>
+          <Strip state={state} data={data} samples={samples} shown={outside} />
+        </div>
+      </div>
     </section>
   );
 }

@@ -2,7 +2,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { directionOf, isolated } from "../../core/direction";
-import { ALL, cellAt, type Grid, gridOf, type Overlaps, pixels } from "../../core/overlap";
+import { ALL, cellAt, type Grid, gridOf, headOf, type Overlaps, pixels } from "../../core/overlap";
 import type { Theme } from "../../model/theme";
 import type { RangesMessage } from "../../protocol/ranges";
 import { Canvas, type Size } from "../../view/canvas";
@@ -10,6 +10,9 @@ import { luminance, rgb } from "../../view/color";
 import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
 import "./overlap.css";
+
+/** A table that is higher scrolls below its heads. */
+const WINDOW = 400;
 
 interface Props {
   state: State;
@@ -25,33 +28,21 @@ interface Under {
 }
 
 export function Overlap({ state, data, theme }: Props) {
-  const under = useSignal<Under | null>(null);
   const many = data.labels.length > ALL;
-  const heat = useMemo(heatMaker, []);
   const shown = state.overlaps.value;
   const classes = shown.rows.length;
   if (classes < 2) return null;
-  const tall = gridOf(classes, 1000).tall * classes + gridOf(classes, 1000).head + 2;
-
-  const draw = (pen: CanvasRenderingContext2D, { wide }: Size) => {
-    const message = state.data.value;
-    if (!message) return;
-    const overlaps = state.overlaps.value;
-    const grid = gridOf(overlaps.rows.length, wide);
-    const picture = heat(overlaps, rgb(pen, state.accent.value));
-    const at = overlaps.rows.indexOf(state.label.value);
-    drawOverlap(pen, message, overlaps, grid, picture, at, state.accent.value, theme.value);
-  };
-  const cellUnder = (event: MouseEvent) => {
-    const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    const [x, y] = [event.clientX - area.left, event.clientY - area.top];
-    const cell = cellAt(gridOf(classes, area.width), classes, x, y);
-    return cell && { row: cell[0], column: cell[1], x, y };
-  };
-  const seen = under.value;
+  const open = state.overlapOpen.value;
   return (
-    <section class="nw-overlap" style={{ "--nw-accent": state.accent.value }}>
-      <div class="nw-heading">
+    <details
+      class="nw-overlap"
+      style={{ "--nw-accent": state.accent.value }}
+      open={open}
+      onToggle={(event) => {
+        state.overlapOpen.value = event.currentTarget.open;
+      }}
+    >
+      <summary class="nw-heading">
         <h3 title={`How much of the distributions of two ${data.what}s coincides?`}>
           {many
             ? `Overlap with ${isolated(data.labels[state.label.value])}`
@@ -66,25 +57,68 @@ export function Overlap({ state, data, theme }: Props) {
         <span class="nw-legend nw-quiet" aria-hidden="true">
           0 <i /> 1
         </span>
+      </summary>
+      {open && <Matrix state={state} data={data} theme={theme} shown={shown} />}
+    </details>
+  );
+}
+
+function Matrix({ state, data, theme, shown }: Props & { shown: Overlaps }) {
+  const under = useSignal<Under | null>(null);
+  const scroll = useSignal(0);
+  const heat = useMemo(heatMaker, []);
+  const classes = shown.rows.length;
+  const head = headOf(shown.rows.map((c) => data.labels[c]));
+  const full = Math.ceil(gridOf(classes, 1000).tall * classes + head + 2);
+  const seen = Math.min(full, WINDOW);
+
+  const draw = (pen: CanvasRenderingContext2D, { wide }: Size) => {
+    const message = state.data.value;
+    if (!message) return;
+    const overlaps = state.overlaps.value;
+    const heads = headOf(overlaps.rows.map((c) => message.labels[c]));
+    const grid = gridOf(overlaps.rows.length, wide, heads);
+    const picture = heat(overlaps, rgb(pen, state.accent.value));
+    const at = overlaps.rows.indexOf(state.label.value);
+    const look = { accent: state.accent.value, theme: theme.value, scroll: scroll.value };
+    drawOverlap(pen, message, overlaps, grid, picture, at, look);
+  };
+  const cellUnder = (event: MouseEvent) => {
+    const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const [x, y] = [event.clientX - area.left, event.clientY - area.top];
+    if (y < head) return null;
+    const cell = cellAt(gridOf(classes, area.width, head), classes, x, y + scroll.value);
+    return cell && { row: cell[0], column: cell[1], x, y: y + scroll.value };
+  };
+  const tip = under.value;
+  return (
+    <div
+      class="nw-matrix"
+      style={{ maxHeight: `${WINDOW}px` }}
+      onScroll={(event) => {
+        scroll.value = Math.min(event.currentTarget.scrollTop, full - seen);
+      }}
+    >
+      <div style={{ height: `${full}px` }}>
+        <div class="nw-window" style={{ height: `${seen}px` }}>
+          <Canvas
+            label={`Overlap of the distributions of ${classes} ${data.what}s on this neuron`}
+            draw={draw}
+            onPointerMove={(event) => {
+              under.value = cellUnder(event);
+            }}
+            onPointerLeave={() => {
+              under.value = null;
+            }}
+            onClick={(event) => {
+              const cell = cellUnder(event);
+              if (cell) state.select(shown.rows[cell.row]);
+            }}
+          />
+        </div>
+        {tip && <CellTip data={data} shown={shown} {...tip} />}
       </div>
-      <div class="nw-matrix" style={{ height: `${tall}px` }}>
-        <Canvas
-          label={`Overlap of the distributions of ${classes} ${data.what}s on this neuron`}
-          draw={draw}
-          onPointerMove={(event) => {
-            under.value = cellUnder(event);
-          }}
-          onPointerLeave={() => {
-            under.value = null;
-          }}
-          onClick={(event) => {
-            const cell = cellUnder(event);
-            if (cell) state.select(shown.rows[cell.row]);
-          }}
-        />
-        {seen && <CellTip data={data} shown={shown} {...seen} />}
-      </div>
-    </section>
+    </div>
   );
 }
 
@@ -127,12 +161,17 @@ function drawOverlap(
   { names, head, wide, tall }: Grid,
   heat: HTMLCanvasElement,
   chosen: number,
-  accent: string,
-  theme: Theme,
+  { accent, theme, scroll }: { accent: string; theme: Theme; scroll: number },
 ) {
   const labels = rows.map((c) => data.labels[c]);
   const n = labels.length;
   const [width, height] = [n * wide, n * tall];
+  // Rows scroll below the heads.
+  pen.save();
+  pen.beginPath();
+  pen.rect(0, head - 1, names + width + 2, height + 3);
+  pen.clip();
+  pen.translate(0, -scroll);
   // Cells of less than a pixel are averaged, larger ones stay sharp.
   pen.imageSmoothingEnabled = wide < 1 || tall < 1;
   pen.drawImage(heat, names, head, width, height);
@@ -160,17 +199,6 @@ function drawOverlap(
     }
   }
   pen.textAlign = "center";
-  for (let i = 0; i < n; i++) {
-    if (wide < 22 && i !== chosen) continue;
-    pen.font = font(i === chosen, 11);
-    pen.fillStyle = i === chosen ? theme.ink : theme.quiet;
-    const room = wide < 22 ? 120 : wide - 5;
-    pen.fillText(
-      fitted(pen, labels[i], room, wide < 44 ? "" : "…"),
-      names + (i + 0.5) * wide,
-      head / 2 - 1,
-    );
-  }
   if (wide >= 30 && tall >= 15) {
     const inks = Array.from({ length: 21 }, (_, i) => readable(pen, accent, theme, i / 20));
     for (let i = 0; i < n * n; i++) {
@@ -186,10 +214,30 @@ function drawOverlap(
   pen.lineWidth = 1.5;
   pen.strokeRect(names, head + chosen * tall, width - 0.75, tall);
   pen.strokeRect(names + chosen * wide, head, wide - 0.75, height);
+  pen.restore();
+  for (let i = 0; i < n; i++) {
+    if (wide < 12 && i !== chosen) continue;
+    pen.font = font(i === chosen, 11);
+    pen.fillStyle = i === chosen ? theme.ink : theme.quiet;
+    pen.textBaseline = "middle";
+    const x = names + (i + 0.5) * wide;
+    if (head <= 18) {
+      pen.textAlign = "center";
+      pen.fillText(labels[i], x, head / 2 - 1);
+      continue;
+    }
+    pen.save();
+    pen.translate(x, head - 6);
+    pen.rotate(-Math.PI / 4);
+    pen.textAlign = "left";
+    pen.fillText(fitted(pen, labels[i], (head - 12) * Math.SQRT2), 0, 0);
+    pen.restore();
+  }
 }
 
 /** A name cut to its room. */
-function fitted(pen: CanvasRenderingContext2D, text: string, room: number, end = "…"): string {
+function fitted(pen: CanvasRenderingContext2D, text: string, room: number): string {
+  const end = "…";
   if (pen.measureText(text).width <= room) return text;
   pen.direction = directionOf(text);
   let cut = text;

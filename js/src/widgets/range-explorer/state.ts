@@ -227,6 +227,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return `${message.name} is ${place} salient of ${of} for ${isolated(message.labels[chosen.value])}`;
   });
 
+  /** The neuron that is most salient for the class; null where it is on the screen. */
+  const mostSalient = computed(() => {
+    const message = data.value;
+    if (!message || message.rank[chosen.value] === 1) return null;
+    const best = message.salient?.[chosen.value];
+    return best === undefined || best === neuron.value ? null : best;
+  });
+
   /** Another rule, width or class discards the edges that the user dragged. */
   const follow = (values: Record<string, unknown>) =>
     change(model, edges.value.length ? { ...values, edges: [] } : values);
@@ -265,6 +273,9 @@ export function createState(model: Model, lifetime: AbortSignal) {
     examples,
     said,
     salience,
+    mostSalient,
+    /** Whether the overlaps are unfolded; where there is room they are at first. */
+    overlapOpen: signal(!capabilities.value.measure),
 
     /** The progress of the capture; null where there is none. */
     reading: computed(() => ("state" in reading.value ? (reading.value as CaptureProgress) : null)),

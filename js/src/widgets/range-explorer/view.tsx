@@ -29,9 +29,12 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
   const theme = useMemo(() => themeOf(root, lifetime), []);
   const data = state.data.value;
   const reading = state.reading.value;
+  const { measure, complete } = state.capabilities.value;
   // Without bars there is room beside the ridges.
-  const narrow = !state.capabilities.value.measure;
   const overlap = data && <Overlap state={state} data={data} theme={theme} />;
+  const examples = data && <Examples state={state} data={data} />;
+  const completions = data && complete && <Completions state={state} data={data} />;
+  const full = measure && complete;
   const cancel = () => state.request({ type: "job.cancel" });
   return (
     <Frame label="Range explorer" accent={state.accent.value}>
@@ -56,12 +59,13 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
             </div>
             <div class="nw-half">
               <Cost state={state} data={data} />
-              <Examples state={state} data={data} />
-              {narrow && overlap}
+              {full ? completions : examples}
+              {!measure && overlap}
             </div>
           </div>
-          {!narrow && overlap}
-          {state.capabilities.value.complete && <Completions state={state} data={data} />}
+          {full && <div class="nw-below">{examples}</div>}
+          {!full && completions}
+          {measure && overlap}
         </>
       ) : (
         <Empty />
