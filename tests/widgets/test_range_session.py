@@ -78,7 +78,7 @@ def measured() -> MaskEffects:
         return MaskCost(
             model, data, "body", classes.label_names, classes.ranges.seen, labels=NAMES * 20,
             texts=None, language_model=None, tokenizer=None, classes=NAMES, predict=None,
-            transform=None, batch_size=20, max_length=None, neuron_axis=None,
+            transform=None, batch_size=20, max_length=None, neuron_axis=None, at="output",
         )  # fmt: skip
 
     return MaskEffects(cost)
