@@ -5,6 +5,7 @@ import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/con
 import { isolated } from "../../core/direction";
 import { UNSTABLE } from "../../core/retrieved";
 import { short } from "../../core/scale";
+import { verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
@@ -30,6 +31,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
           state={state}
           data={data}
           concept={concept}
+          title={state.titles.value[i]}
           index={i}
           lit={source === "concept" && key === concept.key}
           shared={shared[i]}
@@ -75,13 +77,17 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
             : ""}
         </span>
       </header>
-      <Shares cut={cut} total={data.tree.n} />
+      <Shares titles={state.titles.value} cut={cut} total={data.tree.n} />
       {data.doubt && (
         <p class="nw-caption" role="note">
           <b>Do not trust these concepts: {data.doubt}.</b>
         </p>
       )}
-      <Scores scores={state.scores.value} elsewhere={state.threshold.value !== data.suggested} />
+      <Scores
+        scores={state.scores.value}
+        verdict={verdictOf(state.scores.value, state.suggestions.value)}
+        elsewhere={state.threshold.value !== data.suggested}
+      />
       <p class="nw-caption">
         <span title="Which samples activate the neuron most?">
           top samples of {data.samples.toLocaleString("en")}
@@ -99,8 +105,8 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
 }
 
 /** How the concepts share the neuron's top samples. */
-function Shares({ cut, total }: { cut: Cut; total: number }) {
-  const said = cut.concepts.map(({ name, size }) => `${isolated(name)} ${size}`).join(", ");
+function Shares({ cut, titles, total }: { cut: Cut; titles: string[]; total: number }) {
+  const said = cut.concepts.map(({ size }, i) => `${isolated(titles[i])}: ${size}`).join(", ");
   return (
     <div
       class="nw-shares"
@@ -120,77 +126,81 @@ interface CardProps extends Partial<Nearest> {
   state: State;
   data: TreeMessage;
   concept: Concept;
+  /** Its name, with a number where several have it. */
+  title: string;
   index: number;
   lit: boolean;
   /** Of what it retrieves, the share that another concept retrieves too. */
   shared: number | null;
 }
 
-const Card = memo(({ state, data, concept, index, lit, shared, feature, matched }: CardProps) => {
-  const { name, color, size, number, purity, labelled, label, range } = concept;
-  const retrieved = state.retrievedOf(concept);
-  const recurs = retrieved?.recurs ?? null;
-  const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
-  if (label >= 0) {
-    const among = labelled < size ? ` of ${labelled} labelled` : "";
-    facts.push(`${percent(purity)} ${isolated(data.labels[label])}${among}`);
-  }
-  if (concept.reassigned) facts.push(`${concept.reassigned} reassigned`);
-  if (concept.outliers)
-    facts.push(`${concept.outliers} ${concept.outliers === 1 ? "outlier" : "outliers"}`);
-  return (
-    <li
-      class={`nw-card ${lit ? "nw-lit" : ""} ${state.unstable(concept) ? "nw-pale" : ""}`}
-      aria-label={`concept ${number}: ${isolated(name)}, ${facts.join(", ")}`}
-      style={{ "--nw-color": color }}
-      onPointerEnter={() => state.hoverConcept(index)}
-      onPointerLeave={() => state.hoverConcept(null)}
-    >
-      <header>
-        <button
-          type="button"
-          class="nw-dot"
-          title="Which samples are its own? Click to select them."
-          aria-label={`select the samples of concept ${number}`}
-          onClick={() => state.selectConcept(index)}
-        >
-          {number}
-        </button>
-        <NameField
-          name={name}
-          number={number}
-          fixed={concept.node < 0}
-          onName={(text) => state.rename(concept.node, text)}
+const Card = memo(
+  ({ state, data, concept, title, index, lit, shared, feature, matched }: CardProps) => {
+    const { color, size, number, purity, labelled, label, range } = concept;
+    const retrieved = state.retrievedOf(concept);
+    const recurs = retrieved?.recurs ?? null;
+    const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
+    if (label >= 0) {
+      const among = labelled < size ? ` of ${labelled} labelled` : "";
+      facts.push(`${percent(purity)} ${isolated(data.labels[label])}${among}`);
+    }
+    if (concept.reassigned) facts.push(`${concept.reassigned} reassigned`);
+    if (concept.outliers)
+      facts.push(`${concept.outliers} ${concept.outliers === 1 ? "outlier" : "outliers"}`);
+    return (
+      <li
+        class={`nw-card ${lit ? "nw-lit" : ""} ${state.unstable(concept) ? "nw-pale" : ""}`}
+        aria-label={`concept ${number}: ${isolated(title)}, ${facts.join(", ")}`}
+        style={{ "--nw-color": color }}
+        onPointerEnter={() => state.hoverConcept(index)}
+        onPointerLeave={() => state.hoverConcept(null)}
+      >
+        <header>
+          <button
+            type="button"
+            class="nw-dot"
+            title="Which samples are its own? Click to select them."
+            aria-label={`select the samples of concept ${number}`}
+            onClick={() => state.selectConcept(index)}
+          >
+            {number}
+          </button>
+          <NameField
+            name={title}
+            number={number}
+            fixed={concept.node < 0}
+            onName={(text) => state.rename(concept.node, text)}
+          />
+          <span class="nw-quiet">{facts.join(" · ")}</span>
+        </header>
+        {data.words && !concept.refined && <Keywords words={state.wordsOf(concept.node)} />}
+        <Strip
+          mine={concept.key}
+          previews={concept.exemplars.map((sample) => state.preview(data.row[sample]))}
+          color={color}
+          state={state}
+          data={data}
         />
-        <span class="nw-quiet">{facts.join(" · ")}</span>
-      </header>
-      {data.words && !concept.refined && <Keywords words={state.wordsOf(concept.node)} />}
-      <Strip
-        mine={concept.key}
-        previews={concept.exemplars.map((sample) => state.preview(data.row[sample]))}
-        color={color}
-        state={state}
-        data={data}
-      />
-      <RetrievedPart
-        state={state}
-        data={data}
-        concept={concept}
-        retrieved={retrieved}
-        shared={shared}
-      />
-      <footer>
-        <RangeStrip data={data} range={range} color={color} />
-        {recurs !== null && <Stability recurs={recurs} />}
-        {feature && (
-          <span class="nw-feature" title={matched}>
-            {feature}
-          </span>
-        )}
-      </footer>
-    </li>
-  );
-});
+        <RetrievedPart
+          state={state}
+          data={data}
+          concept={concept}
+          retrieved={retrieved}
+          shared={shared}
+        />
+        <footer>
+          <RangeStrip data={data} range={range} color={color} />
+          {recurs !== null && <Stability recurs={recurs} />}
+          {feature && (
+            <span class="nw-feature" title={matched}>
+              {feature}
+            </span>
+          )}
+        </footer>
+      </li>
+    );
+  },
+);
 
 /** How often it comes back when half of the samples are clustered again. */
 function Stability({ recurs }: { recurs: number }) {

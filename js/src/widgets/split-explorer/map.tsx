@@ -48,11 +48,14 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
   const count = state.current.value?.concepts.length ?? 0;
   return (
     <div class="nw-map">
-      <h3
-        title={`How near are the ${data.tree.n.toLocaleString("en")} samples to each other, ${data.elsewhere ? `to ${data.method}` : "as the layer sees them"}?`}
-      >
-        Sample map{data.elsewhere ? ` by ${data.method}` : ""}
-      </h3>
+      <div class="nw-heading nw-map-heading">
+        <h3
+          title={`How near are the ${data.tree.n.toLocaleString("en")} samples to each other, ${data.elsewhere ? `to ${data.method}` : "as the layer sees them"}?`}
+        >
+          Sample map{data.elsewhere ? ` by ${data.method}` : ""}
+        </h3>
+        <span class="nw-quiet nw-small">first two principal components of the top samples</span>
+      </div>
       <div class="nw-plane">
         <Canvas
           label={`Map of the ${data.tree.n} samples in their two largest principal components, coloured by ${count} concepts`}
@@ -89,7 +92,8 @@ interface TipProps {
 function SampleTip({ state, data, sample, x, y }: TipProps) {
   if (sample >= data.row.length) return null;
   const preview = state.preview(data.row[sample]);
-  const concept = state.current.value?.concepts[state.current.value.of[sample]];
+  const place = state.current.value?.of[sample] ?? -1;
+  const concept = state.current.value?.concepts[place];
   return (
     <Tooltip at={{ x, y }} wide={preview.text !== null}>
       {(preview.picture || preview.text) && (
@@ -103,7 +107,7 @@ function SampleTip({ state, data, sample, x, y }: TipProps) {
       )}
       <div>
         <bdi>
-          <b>{concept ? concept.name : "no concept"}</b>
+          <b>{place >= 0 ? state.titles.value[place] : "no concept"}</b>
         </bdi>
         <br />
         {preview.caption}

@@ -1,10 +1,18 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
-import { type Concept, type Cut, cutAt, refinedAt, renamed, type Seen } from "../../core/concepts";
+import {
+  type Concept,
+  type Cut,
+  cutAt,
+  refinedAt,
+  renamed,
+  type Seen,
+  titlesOf,
+} from "../../core/concepts";
 import { type Recovery, recoveryOf } from "../../core/recovery";
 import { sharedOf, UNSTABLE } from "../../core/retrieved";
 import { between, fromUnit, toUnit } from "../../core/scale";
-import { members, nodeAt, rootOf, topOf } from "../../core/tree";
+import { combOf, members, nodeAt, rootOf, topOf } from "../../core/tree";
 import { gripsOf } from "../../model/grips";
 import { type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
@@ -83,6 +91,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return cutAt(message, threshold.value, names.value, seen.value);
   });
 
+  /** What the concepts are called on the screen. */
+  const titles = computed(() => titlesOf(current.value?.concepts ?? [], names.value));
+  /** Below this height no cut has a concept. */
+  const comb = computed(() => (data.value ? combOf(data.value.tree, data.value.minSize) : 0));
+
   const recovery = computed<Recovery | null>(() => {
     const [truth, cut] = [data.value?.truth, current.value];
     if (!truth || !cut) return null;
@@ -154,6 +167,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
     evidence,
     refining,
     current,
+    titles,
+    comb,
     recovery,
     hover,
     lit,
@@ -171,12 +186,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
     /** Move the line on the slider's scale, 0 to 1. */
     setUnit(unit: number) {
       const tree = treeNow();
-      if (tree) setThreshold(fromUnit(unit, topOf(tree)));
+      if (tree) setThreshold(fromUnit(unit, topOf(tree), comb.value));
     },
 
     unit(): number {
       const tree = treeNow();
-      return tree ? toUnit(threshold.value, topOf(tree)) : 0;
+      return tree ? toUnit(threshold.value, topOf(tree), comb.value) : 0;
     },
 
     /** Cut so that `node` is one concept (or the least node around it that can be), select it. */
