@@ -188,6 +188,33 @@ def test_pale_is_what_does_not_come_back(notebook: Any, shots: Path) -> None:
     frame.screenshot(path=shots / "pale.png")
 
 
+def test_what_chance_separates_as_well_is_pale_and_said(
+    lab: Any, notebook: Any, tmp_path: Path, shots: Path
+) -> None:
+    path = notebook.python(
+        "noise = np.random.default_rng(0).normal(size=(2000, 64)).astype('f4')\n"
+        "chance = nw.SplitExplorer(noise, 3)\n"
+        "chance.wait(60)\n"
+        f"print(chance.to_html({str(tmp_path / 'noise.html')!r}))"
+    )
+    made = lab.browser.new_page(viewport={"width": 1200, "height": 900})
+    made.goto(Path(path).as_uri())
+    cards = made.locator(".nw-card:not(.nw-own)")
+    expect(cards).to_have_count(10)
+    expect(made.locator(".nw-card.nw-pale")).to_have_count(10)
+    expect(made.locator(".nw-pale-share")).to_have_count(10)
+    expect(cards.locator(".nw-by-chance")).to_have_count(10)
+    expect(made.locator(".nw-own")).to_contain_text("it may be one concept")
+    expect(made.locator(".nw-own summary")).to_contain_text("no clear groups (as chance)")
+    made.screenshot(path=shots / "chance.png")
+    # One concept claims no groups.
+    made.get_by_role("button", name="1 concept").click()
+    expect(cards).to_have_count(1)
+    expect(made.locator(".nw-by-chance")).to_have_count(0)
+    expect(made.locator(".nw-pale-share")).to_have_count(0)
+    made.close()
+
+
 def test_the_controls_by_keyboard(notebook: Any) -> None:
     frame, page = notebook.frame(), notebook.page
     content = "window.jupyterapp.shell.currentWidget.content"

@@ -77,7 +77,12 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
             : ""}
         </span>
       </header>
-      <Shares titles={state.titles.value} cut={cut} total={data.tree.n} />
+      {state.byChance.value && (
+        <p class="nw-caption" role="note">
+          <b>Samples without any groups would separate as clearly: it may be one concept.</b>
+        </p>
+      )}
+      <Shares state={state} cut={cut} total={data.tree.n} />
       {data.doubt && (
         <p class="nw-caption" role="note">
           <b>Do not trust these concepts: {data.doubt}.</b>
@@ -105,7 +110,8 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
 }
 
 /** How the concepts share the neuron's top samples. */
-function Shares({ cut, titles, total }: { cut: Cut; titles: string[]; total: number }) {
+function Shares({ state, cut, total }: { state: State; cut: Cut; total: number }) {
+  const titles = state.titles.value;
   const said = cut.concepts.map(({ size }, i) => `${isolated(titles[i])}: ${size}`).join(", ");
   return (
     <div
@@ -114,8 +120,12 @@ function Shares({ cut, titles, total }: { cut: Cut; titles: string[]; total: num
       aria-label={`concept sizes: ${said}`}
       title={`How are the top samples shared? ${said}`}
     >
-      {cut.concepts.map(({ key, color, size }) => (
-        <i key={key} style={{ background: color, flexGrow: size }} />
+      {cut.concepts.map((concept) => (
+        <i
+          key={concept.key}
+          class={state.pale(concept) ? "nw-pale-share" : undefined}
+          style={{ background: concept.color, flexGrow: concept.size }}
+        />
       ))}
       {cut.unassigned > 0 && <i style={{ flexGrow: Math.min(cut.unassigned, total) }} />}
     </div>
@@ -149,7 +159,7 @@ const Card = memo(
       facts.push(`${concept.outliers} ${concept.outliers === 1 ? "outlier" : "outliers"}`);
     return (
       <li
-        class={`nw-card ${lit ? "nw-lit" : ""} ${state.unstable(concept) ? "nw-pale" : ""}`}
+        class={`nw-card ${lit ? "nw-lit" : ""} ${state.pale(concept) ? "nw-pale" : ""}`}
         aria-label={`concept ${number}: ${isolated(title)}, ${facts.join(", ")}`}
         style={{ "--nw-color": color }}
         onPointerEnter={() => state.hoverConcept(index)}
@@ -172,6 +182,14 @@ const Card = memo(
             onName={(text) => state.rename(concept.node, text)}
           />
           <span class="nw-quiet">{facts.join(" · ")}</span>
+          {state.byChance.value && (
+            <span
+              class="nw-by-chance"
+              title="Is it more than chance? Samples without any groups separate as clearly."
+            >
+              as chance would
+            </span>
+          )}
         </header>
         {data.words && !concept.refined && <Keywords words={state.wordsOf(concept.node)} />}
         <Strip

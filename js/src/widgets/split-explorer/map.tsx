@@ -6,7 +6,7 @@ import { nearest, placed } from "../../core/map";
 import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
 import { Canvas, type Size } from "../../view/canvas";
-import { rgb } from "../../view/color";
+import { paler, rgb } from "../../view/color";
 import { PreviewOf } from "../../view/previews";
 import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
@@ -33,7 +33,12 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
   const draw = (pen: CanvasRenderingContext2D, size: Size) => {
     const message = state.data.value;
     const cut = state.current.value;
-    if (message && cut) drawMap(pen, layout(message.map, size), cut, state.lit.value, theme.value);
+    if (!message || !cut) return;
+    const { paper } = theme.value;
+    const inks = cut.concepts.map((concept) =>
+      state.pale(concept) ? paler(pen, concept.color, paper) : concept.color,
+    );
+    drawMap(pen, layout(message.map, size), cut, inks, state.lit.value, theme.value);
   };
 
   const pointUnder = (event: PointerEvent | MouseEvent) => {
@@ -120,18 +125,19 @@ function drawMap(
   pen: CanvasRenderingContext2D,
   points: Float32Array,
   cut: Cut,
+  inks: string[],
   lit: Uint8Array | null,
   theme: Theme,
 ) {
   const n = points.length / 2;
-  if (n > MANY) return drawDots(pen, points, cut, lit, theme);
+  if (n > MANY) return drawDots(pen, points, cut, inks, lit, theme);
   const radius = n > 400 ? 3 : 4.5;
   const groups: number[][] = Array.from({ length: cut.concepts.length + 1 }, () => []);
   for (let s = 0; s < n; s++) groups[cut.of[s] + 1].push(s);
   for (const front of lit ? [0, 1] : [1]) {
     pen.globalAlpha = front ? 1 : 0.18;
     groups.forEach((group, i) => {
-      pen.fillStyle = i ? cut.concepts[i - 1].color : theme.faint;
+      pen.fillStyle = i ? inks[i - 1] : theme.faint;
       for (const s of group) {
         if (lit && lit[s] !== front) continue;
         const outlier = cut.mark?.[s] === 2;
@@ -160,6 +166,7 @@ function drawDots(
   pen: CanvasRenderingContext2D,
   points: Float32Array,
   cut: Cut,
+  inks: string[],
   lit: Uint8Array | null,
   theme: Theme,
 ) {
@@ -168,12 +175,12 @@ function drawDots(
   const side = Math.max(2, Math.round(2.5 * ratio));
   const image = new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  const inks = [theme.faint, ...cut.concepts.map((concept) => concept.color)].map(packed(pen));
+  const packs = [theme.faint, ...inks].map(packed(pen));
   for (const front of lit ? [0, 1] : [1]) {
     const alpha = (front ? 255 : 46) << 24;
     for (let s = 0; s < cut.of.length; s++) {
       if (lit && lit[s] !== front) continue;
-      const ink = inks[cut.of[s] + 1] | alpha;
+      const ink = packs[cut.of[s] + 1] | alpha;
       const x = Math.round(points[2 * s] * ratio - side / 2);
       const y = Math.round(points[2 * s + 1] * ratio - side / 2);
       for (let dy = 0; dy < side; dy++) {

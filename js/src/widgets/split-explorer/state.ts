@@ -13,6 +13,7 @@ import { type Recovery, recoveryOf } from "../../core/recovery";
 import { sharedOf, UNSTABLE } from "../../core/retrieved";
 import { between, fromUnit, toUnit } from "../../core/scale";
 import { combOf, members, nodeAt, rootOf, topOf } from "../../core/tree";
+import { asChance } from "../../core/verdict";
 import { gripsOf } from "../../model/grips";
 import { type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
@@ -95,6 +96,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const titles = computed(() => titlesOf(current.value?.concepts ?? [], names.value));
   /** Below this height no cut has a concept. */
   const comb = computed(() => (data.value ? combOf(data.value.tree, data.value.minSize) : 0));
+
+  /** Whether the samples are cut into concepts where chance would separate them as clearly. */
+  const byChance = computed(
+    () => (current.value?.concepts.length ?? 0) > 1 && asChance(suggestions.value),
+  );
 
   const recovery = computed<Recovery | null>(() => {
     const [truth, cut] = [data.value?.truth, current.value];
@@ -271,10 +277,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
     /** What a concept of the cut retrieves; null where it was not looked up. */
     retrievedOf,
-    /** Whether so few halves of the samples give the concept again that it is drawn pale. */
-    unstable(concept: Concept): boolean {
+    byChance,
+    /**
+     * Whether a concept is drawn pale: samples without groups would separate as clearly, or few
+     * halves of the samples have the concept again.
+     */
+    pale(concept: Concept): boolean {
       const recurs = retrievedOf(concept)?.recurs ?? null;
-      return recurs !== null && recurs < UNSTABLE;
+      return byChance.value || (recurs !== null && recurs < UNSTABLE);
     },
     /** Of what each concept of the cut retrieves, the share that another one retrieves too. */
     shared,

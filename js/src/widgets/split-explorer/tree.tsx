@@ -202,7 +202,7 @@ function drawTree(
   paths.forEach((path, i) => {
     pen.lineWidth = i ? (dense ? 1 : 1.6) : 1.2;
     pen.strokeStyle = i ? cut.concepts[i - 1].color : theme.faint;
-    pen.globalAlpha = i && state.unstable(cut.concepts[i - 1]) ? 0.4 : 1;
+    pen.globalAlpha = i && state.pale(cut.concepts[i - 1]) ? 0.4 : 1;
     pen.stroke(path);
   });
   pen.globalAlpha = 1;
