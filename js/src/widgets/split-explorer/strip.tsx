@@ -2,6 +2,7 @@
 import type { TreeMessage } from "../../protocol/split";
 import { type Preview, RestingPreview } from "../../view/previews";
 import type { State } from "./state";
+import { TextLine } from "./text-line";
 
 export const percent = (share: number) => `${Math.round(share * 100)}%`;
 
@@ -21,16 +22,19 @@ export function Strip({ previews, color, state, data, mine }: StripProps) {
   const kind = previews.some(({ text }) => text) ? "nw-lines" : "nw-tiles";
   return (
     <div class={kind}>
-      {previews.map((preview) => (
-        <RestingPreview
-          key={preview.row}
-          preview={preview}
-          color={color}
-          most={data.range[1]}
-          lit={!own && rows.has(preview.row)}
-          onHover={state.hoverRow}
-        />
-      ))}
+      {previews.map((preview) => {
+        const Sample = preview.text ? TextLine : RestingPreview;
+        return (
+          <Sample
+            key={preview.row}
+            preview={preview}
+            color={color}
+            most={data.range[1]}
+            lit={!own && rows.has(preview.row)}
+            onHover={state.hoverRow}
+          />
+        );
+      })}
     </div>
   );
 }
