@@ -17,7 +17,7 @@ interface Props {
 export function HeightAxis({ top, comb, x, tall }: Props) {
   const heights = useMemo(() => heightTicks(comb, top), [comb, top]);
   return (
-    <div class="nw-axis" aria-hidden="true" style={{ width: `${x}px`, height: `${tall}px` }}>
+    <div class="nw-heights" aria-hidden="true" style={{ width: `${x}px`, height: `${tall}px` }}>
       {heights.map((height) => (
         <span key={height} style={{ top: `${yOf(height, top, tall, comb)}px` }}>
           {short(height)}
