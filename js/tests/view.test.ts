@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { entropy, majority, strongest } from "../src/core/concepts";
 import { branches, trace, yOf } from "../src/core/dendrogram";
 import { mixed } from "../src/core/direction";
-import { nearest, placed } from "../src/core/map";
+import { nearest, placed, towards } from "../src/core/map";
 import { apart, contextOf, shadesOf, snippet } from "../src/core/text";
 import { treeOf } from "../src/protocol/tree";
 
@@ -157,4 +157,18 @@ describe("cards", () => {
     const pieces = snippet({ segments: ["plain"], values: new Float32Array(), peak: -1 }, 100, 1);
     expect(pieces).toEqual([{ text: "plain", shade: 0, peak: false }]);
   });
+});
+
+describe("the keys of the map", () => {
+  // A cross: middle, right, left, above, below.
+  const points = Float32Array.from([50, 50, 90, 52, 10, 50, 50, 10, 48, 90]);
+  it.each([
+    [1, 0, 1],
+    [-1, 0, 2],
+    [0, -1, 3],
+    [0, 1, 4],
+  ])("lead (%d, %d) from the middle to point %d", (dx, dy, to) => {
+    expect(towards(points, 0, dx, dy)).toBe(to);
+  });
+  it("stay where nothing is further on", () => expect(towards(points, 1, 1, 0)).toBe(1));
 });

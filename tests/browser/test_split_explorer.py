@@ -28,7 +28,12 @@ def test_first_sight(notebook: Any, shots: Path) -> None:
     expect(card).to_contain_text("retrieved from all 300")
     expect(card).to_contain_text("stable 100%")
     expect(card).to_contain_text(re.compile("on the neuron: [0-9]+(st|nd|rd|th) percentile"))
-    expect(card.locator(".nw-tile")).to_have_count(16)
+    # Two rows of as many samples as there is room for.
+    assert card.locator(".nw-tile").count() >= 12
+    strip = card.locator(".nw-tiles").last
+    assert strip.evaluate("""strip => { const last = strip.lastChild.getBoundingClientRect();
+      const room = strip.getBoundingClientRect().right - last.right;
+      return 0 <= room && (room < 60 || strip.children.length === 16) }""")
     frame.screenshot(path=shots / "first.png")
     assert notebook.errors == []
 

@@ -2,7 +2,8 @@
 import type { RefinementMessage, Retrieved, TreeMessage } from "../protocol/split";
 import { cut, inherit, members } from "./tree";
 
-export const SHOWN = 8;
+/** Samples on a strip of a card, at most. */
+export const SHOWN = 16;
 /** Tokens in a name. */
 const TOKENS = 3;
 

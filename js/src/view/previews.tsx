@@ -104,7 +104,7 @@ function Plain({ preview, lit, mark, onHover }: Props) {
       onPointerEnter={() => onHover(preview.row)}
       onPointerLeave={() => onHover(null)}
     >
-      {preview.row}
+      {preview.row.toLocaleString("en")}
     </span>
   );
 }

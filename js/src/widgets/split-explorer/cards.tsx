@@ -1,6 +1,6 @@
 /** One card per concept, below the neuron's own. */
 
-import { useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { UNSTABLE } from "../../core/retrieved";
@@ -21,9 +21,25 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   const { key, source } = state.hover.value ?? {};
   const shared = state.shared.value;
   const nearest = nearestOf(data, state.recovery.value);
+  const list = useRef<HTMLUListElement>(null);
+  const any = cut !== null;
+  useLayoutEffect(() => {
+    const node = list.current;
+    if (!node) return;
+    const measure = () => {
+      const { paddingLeft, paddingRight } = getComputedStyle(node);
+      const wide =
+        node.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight);
+      if (wide > 0) state.room.value = wide;
+    };
+    const watch = new ResizeObserver(measure);
+    watch.observe(node);
+    measure();
+    return () => watch.disconnect();
+  }, [any]);
   if (!cut) return null;
   return (
-    <ul class="nw-cards" aria-label={`${cut.concepts.length} concepts`}>
+    <ul ref={list} class="nw-cards" aria-label={`${cut.concepts.length} concepts`}>
       <NeuronCard state={state} data={data} cut={cut} />
       {cut.concepts.map((concept, i) => (
         <Card

@@ -2,7 +2,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Cut } from "../../core/concepts";
-import { nearest, placed } from "../../core/map";
+import { nearest, placed, towards } from "../../core/map";
 import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
 import { Canvas, type Size } from "../../view/canvas";
@@ -12,12 +12,20 @@ import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
 import "./map.css";
 
+/** Where the arrow keys lead, on the screen. */
+const WAYS: Record<string, [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
 const MANY = 3000;
 const REACH = 14;
 
 export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme> }) {
   const data = state.data.value as TreeMessage;
   const under = useSignal<{ sample: number; x: number; y: number } | null>(null);
+  const spoken = useSignal("");
 
   const layout = useMemo(() => {
     let cache: { map: Float32Array; wide: number; tall: number; points: Float32Array } | null =
@@ -49,6 +57,24 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
     return sample < 0 ? null : { sample, x: points[2 * sample], y: points[2 * sample + 1] };
   };
 
+  const show = (point: { sample: number; x: number; y: number } | null) => {
+    under.value = point;
+    state.hoverRow(point ? data.row[point.sample] : null, "point");
+  };
+  const onKey = (event: KeyboardEvent) => {
+    const { clientWidth: wide, clientHeight: tall } = event.currentTarget as HTMLElement;
+    const points = layout(data.map, { wide, tall });
+    const at = under.value?.sample ?? -1;
+    const way = WAYS[event.key];
+    let next = at;
+    if (event.key === "Home" || (way && at < 0)) next = 0;
+    else if (way) next = towards(points, at, ...way);
+    else if ((event.key === "Enter" || event.key === " ") && at >= 0) state.toggleRow(data.row[at]);
+    else return;
+    event.preventDefault();
+    show({ sample: next, x: points[2 * next], y: points[2 * next + 1] });
+    spoken.value = spokenOf(state, data, next);
+  };
   const point = under.value;
   const count = state.current.value?.concepts.length ?? 0;
   return (
@@ -61,19 +87,28 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
         </h3>
         <span class="nw-quiet nw-small">first two principal components of the top samples</span>
       </div>
-      <div class="nw-plane">
+      <div
+        class="nw-plane"
+        role="application"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: an application has the keyboard
+        tabIndex={0}
+        aria-label="Sample map: arrow keys move from sample to sample, Home goes to the strongest, Enter selects"
+        onKeyDown={onKey}
+        onBlur={() => {
+          show(null);
+          spoken.value = "";
+        }}
+      >
         <Canvas
           label={`Map of the ${data.tree.n} samples in their two largest principal components, coloured by ${count} concepts`}
           draw={draw}
           onPointerMove={(event) => {
             const point = pointUnder(event);
             if (point?.sample === under.value?.sample) return;
-            under.value = point;
-            state.hoverRow(point ? data.row[point.sample] : null, "point");
+            show(point);
           }}
           onPointerLeave={() => {
-            under.value = null;
-            state.hoverRow(null);
+            show(null);
           }}
           onClick={(event) => {
             const point = pointUnder(event);
@@ -81,9 +116,20 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
           }}
         />
         {point && <SampleTip state={state} data={data} {...point} />}
+        <span class="nw-hidden" aria-live="polite">
+          {spoken.value}
+        </span>
       </div>
     </div>
   );
+}
+
+/** A sample in words. */
+function spokenOf(state: State, data: TreeMessage, sample: number): string {
+  const place = state.current.value?.of[sample] ?? -1;
+  const row = data.row[sample];
+  const selected = state.selection.value.includes(row) ? ", selected" : "";
+  return `${state.titles.value[place] ?? "no concept"}: ${state.preview(row).caption}${selected}`;
 }
 
 interface TipProps {

@@ -126,6 +126,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
   );
   const requests = requestsOf<SplitExplorerRequest>(model, status, lifetime);
 
+  /** How many pixels a row of samples is wide. */
+  const room = signal(0);
   const hover = signal<Hover | null>(null);
   /** Which of the top samples are lit: by the pointer, else by the selection. */
   const lit = computed<Uint8Array | null>(() => {
@@ -179,6 +181,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     hover,
     lit,
     litRows,
+    room,
 
     /** How far the capture is; null where there is none. */
     reading: computed(() => ("state" in reading.value ? (reading.value as CaptureProgress) : null)),
