@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { tokenName } from "../src/core/concepts";
+import { type Concept, titlesOf, tokenName } from "../src/core/concepts";
 
 const names = ["a", "b", "c", "d", "e", "f", "g"];
 
@@ -15,4 +15,10 @@ test.each([
 ])("up to three tokens that more than half of the samples are: %j", (codes, name) => {
   const samples = Int32Array.from(codes, (_, i) => i);
   expect(tokenName(Int32Array.from(codes), names, samples)).toBe(name);
+});
+
+test("default names that several concepts share are numbered, given ones are not", () => {
+  const concepts = ["sandal", "bag", "sandal", "mine", "mine"].map((name) => ({ name }) as Concept);
+  const titles = ["sandal 1", "bag", "sandal 2", "mine", "mine"];
+  expect(titlesOf(concepts, { "5": "mine" })).toEqual(titles);
 });

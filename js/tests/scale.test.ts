@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { between, fromUnit, keyed, short, toUnit } from "../src/core/scale";
+import { between, fromUnit, keyed, rounded, short, toUnit } from "../src/core/scale";
 
 describe("square-root scale", () => {
   it("goes there and back", () => {
@@ -14,6 +14,21 @@ describe("square-root scale", () => {
   it("stands a tree without height", () => {
     expect(toUnit(0, 0)).toBe(0);
     expect(fromUnit(0.5, 0)).toBe(0);
+  });
+  it("gives the comb at most a seventh, and stays monotonic and invertible", () => {
+    for (const comb of [0, 0.01, 3, 9.9]) {
+      let last = -1;
+      for (const height of [0, 0.05, 1, 2.9, 3, 3.1, 6, 9.9, 10]) {
+        const unit = toUnit(height, 10, comb);
+        expect(unit).toBeGreaterThan(last);
+        expect(fromUnit(unit, 10, comb)).toBeCloseTo(height, 9);
+        last = unit;
+      }
+      expect(toUnit(0, 10, comb)).toBe(0);
+      expect(fromUnit(1, 10, comb)).toBeCloseTo(10.2, 9);
+    }
+    expect(toUnit(3, 10, 3)).toBeCloseTo(0.15);
+    expect(toUnit(0.01, 10, 0.01)).toBe(toUnit(0.01, 10));
   });
   it("finds the middle as the eye sees it", () => {
     expect(between(1, 9)).toBe(4);
@@ -33,6 +48,11 @@ describe("keys", () => {
 });
 
 describe("numbers", () => {
+  it.each([
+    [0.7192, "0.72"],
+    [124, "124"],
+    [0.00123, "0.0012"],
+  ])("%d is %s in two figures", (value, text) => expect(rounded(value)).toBe(text));
   it.each([
     [21.2837, "21.28"],
     [0, "0"],

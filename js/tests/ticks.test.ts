@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { heightTicks } from "../src/core/axis";
+import { toUnit } from "../src/core/scale";
 import { ticksOf } from "../src/core/ticks";
 import type { SuggestedCut } from "../src/protocol/schema";
 import { random } from "./fake";
@@ -11,9 +13,9 @@ const suggestion = (threshold: number, concepts: number, best: string[] = []): S
 });
 
 describe("ticks", () => {
-  it("stand at their height, from the top, with a word each", () => {
+  it("stand at their height, from the top, with their reasons", () => {
     const ticks = ticksOf([suggestion(25, 2, ["gap", "stable"]), suggestion(1, 5)], 100, 300);
-    expect(ticks.map(({ words }) => words)).toEqual([["gap", "stable"], ["gap"]]);
+    expect(ticks.map(({ words }) => words)).toEqual([["wide gap", "stable"], []]);
     for (const tick of ticks) expect(tick.y).toBe(tick.at);
     expect(ticks[0].at).toBeCloseTo(300 * (1 - 0.5 / Math.sqrt(1.02)));
   });
@@ -35,7 +37,7 @@ describe("ticks", () => {
       );
       const ticks = ticksOf(made, 100, 300);
       const spans = ticks
-        .map(({ y, words }) => [y - 6.5 * words.length, y + 6.5 * words.length])
+        .map(({ y, words }) => [y - 6.5 * (1 + words.length), y + 6.5 * (1 + words.length)])
         .sort((a, b) => a[0] - b[0]);
       for (let i = 1; i < spans.length; i++) expect(spans[i][0]).toBeGreaterThan(spans[i - 1][1]);
       for (const [from, to] of spans) {
@@ -52,4 +54,22 @@ describe("ticks", () => {
     expect(ticksOf([], 5, 300)).toEqual([]);
     expect(ticksOf([suggestion(0, 1)], 0, 300)[0].y).toBe(300);
   });
+});
+
+describe("the scale beside the tree", () => {
+  it.each([
+    [0.5, 2.2],
+    [1.3, 2.4],
+    [0.5, 5],
+    [0, 812],
+  ])("has three to six round heights from %d to %d", (comb, top) => {
+    const heights = heightTicks(comb, top);
+    expect(heights[0]).toBe(0);
+    expect(heights.length).toBeGreaterThanOrEqual(3);
+    expect(heights.length).toBeLessThanOrEqual(6);
+    expect(heights).toEqual([...heights].sort((a, b) => a - b));
+    const places = heights.map((height) => toUnit(height, top, comb) * 304);
+    for (let i = 1; i < places.length; i++) expect(places[i] - places[i - 1]).toBeGreaterThan(14);
+  });
+  it("stands a tree without height", () => expect(heightTicks(0, 0)).toEqual([0]));
 });

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { entropy, majority, strongest } from "../src/core/concepts";
 import { branches, trace, yOf } from "../src/core/dendrogram";
-import { nearest, placed } from "../src/core/map";
-import { apart, snippet } from "../src/core/text";
+import { mixed } from "../src/core/direction";
+import { nearest, placed, towards } from "../src/core/map";
+import { apart, contextOf, shadesOf, snippet } from "../src/core/text";
 import { treeOf } from "../src/protocol/tree";
 
 const tree = treeOf(Int32Array.from([0, 1, 2, 3, 4, 5]), Float64Array.from([1, 2, 9]));
@@ -104,6 +105,46 @@ describe("cards", () => {
     expect(pieces[0].text).toBe("…");
     expect(pieces.find((piece) => piece.peak)).toEqual({ text: " word80", shade: 0.5, peak: true });
   });
+  it("parts a text at its peak, and leaves out what is far away", () => {
+    const segments = Array.from({ length: 100 }, (_, i) => ` word${i}`);
+    const values = new Float32Array(100);
+    values[80] = 2;
+    const { before, peak, after, cut } = contextOf({ segments, values, peak: 80 }, 4, 20, 20);
+    expect(peak).toEqual({ text: " word80", shade: 0.5, peak: true });
+    expect(before.map(({ text }) => text)).toEqual([" word77", " word78", " word79"]);
+    expect(after.map(({ text }) => text)).toEqual([" word81", " word82", " word83"]);
+    expect(cut).toBe(true);
+    const all = contextOf({ segments, values, peak: 80 }, 4, Infinity, Infinity);
+    expect(all.before.length + all.after.length).toBe(99);
+    expect(all.cut).toBe(false);
+    const none = contextOf({ segments: ["plain"], values: new Float32Array(), peak: -1 }, 1, 9, 9);
+    expect(none).toEqual({
+      before: [],
+      peak: null,
+      after: [{ text: "plain", shade: 0, peak: false }],
+      cut: false,
+    });
+  });
+  it("shades at most a quarter of a text, where every token activates the neuron", () => {
+    const segments = Array.from({ length: 40 }, (_, i) => ` w${i}`);
+    const values = Float32Array.from(segments, (_, i) => 0.5 + 0.3 * Math.sin(i * 7));
+    values[11] = 3;
+    const shades = shadesOf({ segments, values, peak: 11 }, 3);
+    expect(shades.filter((shade) => shade > 0).length).toBeLessThanOrEqual(11);
+    expect(shades[11]).toBe(1);
+    expect(shadesOf({ segments: ["one"], values: Float32Array.of(2), peak: 0 }, 4)).toEqual([0.5]);
+    expect(
+      shadesOf({ segments: ["a", "b"], values: Float32Array.of(-1, Number.NaN), peak: 0 }, 4),
+    ).toEqual([0, 0]);
+  });
+  it("knows texts of two directions", () => {
+    expect(["the cat", "قط جلس", "GPT-4 كتب", "12 قط"].map(mixed)).toEqual([
+      false,
+      false,
+      true,
+      false,
+    ]);
+  });
   it("takes the space off a word, and cuts no character in half", () => {
     expect(apart(" cat")).toEqual([" ", "cat"]);
     expect(apart("\n ")).toEqual(["", "\n "]);
@@ -116,4 +157,18 @@ describe("cards", () => {
     const pieces = snippet({ segments: ["plain"], values: new Float32Array(), peak: -1 }, 100, 1);
     expect(pieces).toEqual([{ text: "plain", shade: 0, peak: false }]);
   });
+});
+
+describe("the keys of the map", () => {
+  // A cross: middle, right, left, above, below.
+  const points = Float32Array.from([50, 50, 90, 52, 10, 50, 50, 10, 48, 90]);
+  it.each([
+    [1, 0, 1],
+    [-1, 0, 2],
+    [0, -1, 3],
+    [0, 1, 4],
+  ])("lead (%d, %d) from the middle to point %d", (dx, dy, to) => {
+    expect(towards(points, 0, dx, dy)).toBe(to);
+  });
+  it("stay where nothing is further on", () => expect(towards(points, 1, 1, 0)).toBe(1));
 });

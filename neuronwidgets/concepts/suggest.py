@@ -275,12 +275,13 @@ def suggesting(
             text = f"its concepts recur in {share[best]:.0%} of {resamples} resamples"
             reason = Reason("stable", float(share[best]), True, text)
             reasons.setdefault(several[best], []).append(reason)
-    if several and "chance" in kinds and intervals[0].concepts == 1:
+    single = next((s for s in intervals if s.concepts == 1), None)
+    if several and "chance" in kinds and single is not None:
         yield 0.9
         p = _chance(split)
         if p > LIKELY:
             text = f"one concept: samples without clusters separate as well (p = {p:.2f})"
-            reasons.setdefault(intervals[0], []).append(Reason("chance", p, True, text))
+            reasons.setdefault(single, []).append(Reason("chance", p, True, text))
     order = sorted(reasons, key=lambda s: (s.concepts, -s.threshold))
     return [Suggestion(s.threshold, s.concepts, s.gap, tuple(reasons[s])) for s in order]
 

@@ -44,7 +44,7 @@ def said():
 """
 TEXT = """
 import numpy as np, neuronwidgets as nw, threading
-from neuronwidgets.activations import Samples
+from neuronwidgets.activations.samples import Samples
 rng = np.random.default_rng(0)
 words = [f"the {w} of number {i} 🙂 <i>x</i>" for i in range(60) for w in ("dog", "castle")]
 spans = [np.array([[0, 3], [3, 3 + 1 + len(t.split()[1])]], np.int32) for t in words]
@@ -77,7 +77,7 @@ def opened(lab: Any) -> Iterator[Any]:
 
 
 def test_known_features_are_counted_during_the_drag(opened: Any, shots: Path) -> None:
-    notebook, page, frame = opened, opened.page, opened.this_neuron_only(0)
+    notebook, page, frame = opened, opened.page, opened.alone(0)
     notebook.python(SAID)
 
     def shown() -> list[str]:
@@ -131,13 +131,26 @@ def test_known_features_are_counted_during_the_drag(opened: Any, shots: Path) ->
 
 
 def test_text_progress_and_cancel(opened: Any, shots: Path) -> None:
-    notebook, frame = opened, opened.this_neuron_only(1)
+    notebook, frame = opened, opened.alone(1)
     expect(frame.locator(".nw-peak").first).to_have_text(re.compile("^(dog|castle)$"))
     expect(frame.locator(".nw-text").first).to_contain_text("🙂 <i>x</i>")
     apart = frame.locator(".nw-terms").all_inner_texts
     expect(frame.locator(".nw-terms")).to_have_count(2)
     assert sorted(apart()) == ["castle", "dog"]
     frame.screenshot(path=shots / "text.png")
+    # The peak is in the middle of its line, which opens to the whole text.
+    line = frame.locator(".nw-card:not(.nw-own) .nw-text").first
+    off = """line => { const middle = e => { const box = e.getBoundingClientRect();
+      return (box.left + box.right) / 2 };
+      return Math.abs(middle(line.querySelector('.nw-peak')) - middle(line)) }"""
+    assert line.evaluate(off) < 8
+    expect(line).to_have_attribute("aria-expanded", "false")
+    for key, state in (("Enter", "true"), ("Space", "false")):
+        line.press(key)
+        expect(line).to_have_attribute("aria-expanded", state)
+    line.click()
+    expect(line).to_have_attribute("aria-expanded", "true")
+    line.click()
     # A reading that takes its time: the notebook stays free, and the button stops it.
     notebook.python("explorer.wait(60); go.clear(); import threading")
     neuron = frame.locator(".nw-neuron")
@@ -158,7 +171,7 @@ def test_text_progress_and_cancel(opened: Any, shots: Path) -> None:
 
 
 def test_drag_with_20000_leaves(opened: Any, shots: Path) -> None:
-    notebook, frame = opened, opened.this_neuron_only(2)
+    notebook, frame = opened, opened.alone(2)
     frame.screenshot(path=shots / "big.png")
     places = [(i + 1) / 100 for i in range(100)]
     counts = notebook.dragged(places, lambda: notebook.cards().count())

@@ -27,7 +27,7 @@ def wanted(by):
     ]
 """
 LOOK = r"""cards => cards.map(card => {
-  const rows = [...card.querySelectorAll('.nw-tiles')[1].children].map(
+  const rows = [...card.querySelectorAll('.nw-tiles')[1].children].slice(0, 8).map(
     tile => Number(tile.getAttribute('aria-label').match(/sample (\d+)$/)[1]));
   const share = card.querySelector('.nw-precision-bar')?.getAttribute('aria-label');
   const shared = [...card.querySelectorAll('.nw-caption span')].map(
@@ -188,6 +188,33 @@ def test_pale_is_what_does_not_come_back(notebook: Any, shots: Path) -> None:
     frame.screenshot(path=shots / "pale.png")
 
 
+def test_what_chance_separates_as_well_is_pale_and_said(
+    lab: Any, notebook: Any, tmp_path: Path, shots: Path
+) -> None:
+    path = notebook.python(
+        "noise = np.random.default_rng(0).normal(size=(2000, 64)).astype('f4')\n"
+        "chance = nw.SplitExplorer(noise, 3)\n"
+        "chance.wait(60)\n"
+        f"print(chance.to_html({str(tmp_path / 'noise.html')!r}))"
+    )
+    made = lab.browser.new_page(viewport={"width": 1200, "height": 900})
+    made.goto(Path(path).as_uri())
+    cards = made.locator(".nw-card:not(.nw-own)")
+    expect(cards).to_have_count(10)
+    expect(made.locator(".nw-card.nw-pale")).to_have_count(10)
+    expect(made.locator(".nw-pale-share")).to_have_count(10)
+    expect(cards.locator(".nw-by-chance")).to_have_count(10)
+    expect(made.locator(".nw-own")).to_contain_text("it may be one concept")
+    expect(made.locator(".nw-own summary")).to_contain_text("no clear groups (as chance)")
+    made.screenshot(path=shots / "chance.png")
+    # One concept claims no groups.
+    made.get_by_role("button", name="1 concept").click()
+    expect(cards).to_have_count(1)
+    expect(made.locator(".nw-by-chance")).to_have_count(0)
+    expect(made.locator(".nw-pale-share")).to_have_count(0)
+    made.close()
+
+
 def test_the_controls_by_keyboard(notebook: Any) -> None:
     frame, page = notebook.frame(), notebook.page
     content = "window.jupyterapp.shell.currentWidget.content"
@@ -207,7 +234,20 @@ def test_the_controls_by_keyboard(notebook: Any) -> None:
     page.keyboard.press("Space")
     expect(paper(frame)).not_to_be_checked()
     notebook.follows("(explorer.metric, explorer.by)", str(("cosine", "cosine")))
-    # On: past the scores, to the first card's choice.
+    # On: the map, in which the arrow keys move; past the scores, to the first card's choice.
+    page.keyboard.press("Tab")
+    expect(frame.locator(".nw-plane")).to_be_focused()
+    page.keyboard.press("Home")
+    expect(frame.locator(".nw-plane .nw-tip")).to_contain_text("activation")
+    strongest = frame.locator(".nw-plane [aria-live]").inner_text()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    expect(frame.locator(".nw-plane [aria-live]")).to_contain_text("selected")
+    notebook.follows("len(explorer.selection)", "1")
+    page.keyboard.press("Enter")
+    notebook.follows("len(explorer.selection)", "0")
+    assert "activation" in strongest
     page.keyboard.press("Tab")
     expect(frame.locator(".nw-scores summary")).to_be_focused()
     page.keyboard.press("Tab")
@@ -218,6 +258,18 @@ def test_the_controls_by_keyboard(notebook: Any) -> None:
     notebook.follows("explorer.by", "dot")
     page.keyboard.press("ArrowUp")
     expect(reading(frame)).to_have_value("cosine")
+    # Samples: one stop a row, in which the arrow keys move and Enter selects.
+    page.keyboard.press("Tab")
+    samples = frame.locator(".nw-own .nw-sample")
+    expect(samples.first).to_be_focused()
+    expect(samples.first.locator(".nw-tile")).to_have_class(re.compile("nw-lit"))
+    page.keyboard.press("ArrowRight")
+    expect(samples.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(samples.nth(1)).to_have_attribute("aria-pressed", "true")
+    notebook.follows("explorer.selection == [int(explorer.split.index[1])]", "True")
+    page.keyboard.press("Enter")
+    notebook.follows("explorer.selection", "[]")
     # Its keys are not the notebook's.
     assert page.evaluate(where)[::2] == before[::2]
 
@@ -260,3 +312,17 @@ def test_an_exported_page_does_not_half_switch(page: Any) -> None:
         expect(paper(page)).not_to_be_checked()
         expect(reading(page)).to_have_value("cosine")
         assert page.locator(".nw-card").all_inner_texts() == before
+
+
+def test_high_contrast_keeps_the_marks_the_slider_and_the_knob(page: Any) -> None:
+    page.emulate_media(forced_colors="active")
+    own = """selector => {
+      const style = getComputedStyle(document.querySelector(selector));
+      return [style.forcedColorAdjust, style.backgroundColor] }"""
+    clear = {"rgba(0, 0, 0, 0)", page.evaluate("() => getComputedStyle(document.body).color")}
+    for selector in (".nw-card:not(.nw-own) .nw-dot", ".nw-shares i", ".nw-track i"):
+        adjust, color = page.evaluate(own, selector)
+        assert adjust == "none"
+        assert color not in clear, selector
+    for selector in (".nw-knob", ".nw-slider input[type=range]", ".nw-sample .nw-tile > i"):
+        assert page.evaluate(own, selector)[0] == "none", selector

@@ -291,6 +291,12 @@ def test_clusters_are_not_one_concept() -> None:
     assert planted(3).suggest("chance") == []
 
 
+def test_chance_is_asked_of_a_method_that_chose_its_own_cut() -> None:
+    values = np.random.default_rng(0).normal(size=(2000, 64))
+    made = nw.split(values, 3, top=100, method="kmeans")
+    assert [(s.concepts, s.kinds) for s in made.suggest("chance")] == [(1, ("chance",))]
+
+
 def test_a_dead_neuron_is_not_called_one_concept_by_chance() -> None:
     values = np.random.default_rng(0).normal(size=(200, 24))
     values[:, 0] = 0

@@ -294,3 +294,14 @@ def test_a_doubt_about_the_top_samples_is_in_the_message() -> None:
     doubted = unpack(nw.SplitExplorer(acts, 0, top=30)._tree)[1]
     assert doubted["doubt"] == "100% of its top samples are at position 0 of their texts"
     assert "doubt" not in unpack(nw.SplitExplorer(acts, 1, top=30)._tree)[1]
+
+
+def test_a_page_waits_for_the_evidence_and_says_if_it_lacks_some(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(400, 16)).astype("f4")
+    explorer = nw.SplitExplorer(values, 1)
+    explorer.to_html(tmp_path / "whole.html")
+    assert explorer._session.evidence.assessment.done
+    explorer.neuron = 2
+    with pytest.warns(UserWarning, match=r"not gathered within 0 s.*pass a longer timeout="):
+        explorer.to_html(tmp_path / "early.html", timeout=0)
+    explorer.close()

@@ -12,6 +12,14 @@ export function ticks(low: number, high: number, count: number): number[] {
   return out;
 }
 
+/** Round heights for the ticks of a tree: the ground, and a few between the comb and the root. */
+export function heightTicks(comb: number, top: number): number[] {
+  if (!(top > 0)) return [0];
+  const above = (count: number) => ticks(comb, top, count).filter((height) => height > 0);
+  const few = above(4);
+  return [0, ...(few.length > 1 ? few : above(6))];
+}
+
 /** A value on an axis that spans `span`, in as many decimals as one can see there. */
 export function onAxis(value: number, span: number): string {
   const decimals = span > 0 ? Math.min(8, Math.max(0, Math.ceil(-Math.log10(span / 250)))) : 3;

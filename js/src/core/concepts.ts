@@ -2,7 +2,8 @@
 import type { RefinementMessage, Retrieved, TreeMessage } from "../protocol/split";
 import { cut, inherit, members } from "./tree";
 
-export const SHOWN = 8;
+/** Samples on a strip of a card, at most. */
+export const SHOWN = 16;
 /** Tokens in a name. */
 const TOKENS = 3;
 
@@ -156,6 +157,16 @@ function titled(
   if (data.token) return given ?? about.tokens ?? number;
   const named = about.purity * about.labelled > about.size / 2;
   return given ?? (named ? data.labels[about.label] : number);
+}
+
+/** What the cards are called: default names that several concepts share are numbered. */
+export function titlesOf(concepts: readonly Concept[], names: Names): string[] {
+  const given = new Set(Object.values(names));
+  const same = (i: number, other: Concept) => other.name === concepts[i].name;
+  return concepts.map(({ name }, i) => {
+    if (given.has(name) || concepts.filter((other) => same(i, other)).length < 2) return name;
+    return `${name} ${concepts.slice(0, i + 1).filter((other) => same(i, other)).length}`;
+  });
 }
 
 const keyOf = (slot: number): string => `color ${slot}`;

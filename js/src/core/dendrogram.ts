@@ -16,11 +16,11 @@ export interface Branches {
 }
 
 /** y of a height, 0 at the top of the scale. */
-export const yOf = (height: number, top: number, tall: number): number =>
-  tall * (1 - toUnit(height, top));
+export const yOf = (height: number, top: number, tall: number, comb = 0): number =>
+  tall * (1 - toUnit(height, top, comb));
 
 /** Lay the tree out in `wide` x `tall` pixels. */
-export function branches(tree: Tree, wide: number, tall: number): Branches {
+export function branches(tree: Tree, wide: number, tall: number, comb = 0): Branches {
   const { n, merge, size, start, height } = tree;
   const step = wide / n;
   const top = topOf(tree);
@@ -36,9 +36,10 @@ export function branches(tree: Tree, wide: number, tall: number): Branches {
     if (!wideEnough(node) && node !== rootOf(tree)) continue;
     const m = 2 * (node - n);
     const [a, b] = [merge[m], merge[m + 1]];
-    const foot = (child: number) => (wideEnough(child) ? yOf(height[child], top, tall) : tall);
+    const foot = (child: number) =>
+      wideEnough(child) ? yOf(height[child], top, tall, comb) : tall;
     nodes.push(node);
-    place.push(x[a], x[b], yOf(height[node], top, tall), foot(a), foot(b));
+    place.push(x[a], x[b], yOf(height[node], top, tall, comb), foot(a), foot(b));
     stack.push(a, b);
   }
   return { step, node: Int32Array.from(nodes), place: Float32Array.from(place) };

@@ -9,5 +9,9 @@ export function directionOf(text: string): "rtl" | "ltr" {
   return first && RIGHT.test(first[0]) ? "rtl" : "ltr";
 }
 
+/** Whether words of both directions stand in it: then its parts cannot be laid out one by one. */
+export const mixed = (text: string): boolean =>
+  RIGHT.test(text) && [...text].some((one) => /\p{L}/u.test(one) && !RIGHT.test(one));
+
 /** A name as part of a sentence: numbers and commas around it stay where they are. */
 export const isolated = (name: string): string => (RIGHT.test(name) ? `\u2068${name}\u2069` : name);

@@ -41,3 +41,16 @@ export function nearest(points: Float32Array, x: number, y: number, reach: numbe
   }
   return best;
 }
+
+/** The next point from point `from` in the direction (dx, dy) on the screen; `from` if none is. */
+export function towards(points: Float32Array, from: number, dx: number, dy: number): number {
+  let [best, least] = [from, Infinity];
+  for (let i = 0; i < points.length / 2; i++) {
+    const [x, y] = [points[2 * i] - points[2 * from], points[2 * i + 1] - points[2 * from + 1]];
+    const along = x * dx + y * dy;
+    // Points aside are further than they are: the way leads on, not across.
+    const cost = along + 2 * Math.abs(x * dy - y * dx);
+    if (along > 0.5 && cost < least) [best, least] = [i, cost];
+  }
+  return best;
+}

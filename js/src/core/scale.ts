@@ -6,17 +6,32 @@
 /** How far above the root the scale reaches. */
 const HEADROOM = 1.02;
 
-/** Height -> 0 to 1. */
-export function toUnit(height: number, top: number): number {
+/** The share of the scale for the comb: the heights below which no cut has a concept. */
+const COMB = 0.15;
+/** The comb ends here at the latest, so that the branches above it keep room. */
+const LATEST = 0.75;
+
+/** Height -> 0 to 1. Heights below `comb` get at most `COMB` of the scale. */
+export function toUnit(height: number, top: number, comb = 0): number {
   if (!(top > 0)) return height > 0 ? 1 : 0;
-  return Math.min(1, Math.sqrt(Math.max(0, height) / (top * HEADROOM)));
+  const root = Math.min(1, Math.sqrt(Math.max(0, height) / (top * HEADROOM)));
+  const bend = bendOf(top, comb);
+  if (bend <= COMB) return root;
+  return root < bend ? (root / bend) * COMB : COMB + ((root - bend) / (1 - bend)) * (1 - COMB);
 }
 
 /** 0 to 1 -> height. */
-export function fromUnit(unit: number, top: number): number {
+export function fromUnit(unit: number, top: number, comb = 0): number {
   const u = Math.min(1, Math.max(0, unit));
-  return u * u * top * HEADROOM;
+  const bend = bendOf(top, comb);
+  const root =
+    bend <= COMB ? u : u < COMB ? (u / COMB) * bend : bend + ((u - COMB) / (1 - COMB)) * (1 - bend);
+  return root * root * top * HEADROOM;
 }
+
+/** Where the comb ends on the square-root scale. */
+const bendOf = (top: number, comb: number): number =>
+  top > 0 ? Math.min(LATEST, Math.sqrt(comb / (top * HEADROOM))) : 0;
 
 /** The height half-way between two, as the eye sees it. */
 export function between(low: number, high: number): number {
@@ -52,6 +67,11 @@ export function keyed(unit: number, key: string, shift: boolean): number | null 
 /** A number as a field shows it, in a form that can be typed in again. */
 export function typed(value: number): string {
   return String(Number(value.toPrecision(4)));
+}
+
+/** A number in two figures; counts stay whole. */
+export function rounded(value: number): string {
+  return short(Number.isInteger(value) ? value : Number(value.toPrecision(2)));
 }
 
 /** A number in at most four significant digits, as people write it, with true minus signs. */

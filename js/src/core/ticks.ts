@@ -1,4 +1,4 @@
-/** Where the suggested cuts are said beside the tree. */
+/** The suggested cuts, in words beside the tree. */
 import type { SuggestedCut } from "../protocol/schema";
 import { toUnit } from "./scale";
 
@@ -7,8 +7,21 @@ const LINE = 13;
 /** Between two ticks. */
 const SPACE = 1;
 
+/** The kinds of reason, as a reader knows them, and what each means. */
+export const KINDS: Record<string, readonly [word: string, sentence: string]> = {
+  rest: ["at rest", "The neuron is at rest on all of these samples."],
+  method: ["by the method", "The clustering method itself chose these concepts."],
+  compact: ["most compact", "Samples of one concept are alike, and unlike those of the others."],
+  gap: ["wide gap", "The line can move far here before the number of concepts changes."],
+  stable: ["stable", "The same concepts come back when only half of the samples are clustered."],
+  chance: [
+    "as chance",
+    "Samples without any groups separate as clearly, so there may be one concept.",
+  ],
+};
+
 export interface Tick extends SuggestedCut {
-  /** What is said of it, a word a line. */
+  /** Why it is suggested, a reason a line; none where it is no kind's best. */
   words: string[];
   /** Its height on the screen, and the middle of its words: nearby, where they have room. */
   at: number;
@@ -19,13 +32,13 @@ export interface Tick extends SuggestedCut {
  * Ticks for a tree `tall` pixels high, from the top. The best of a kind are all there, moved where
  * they would overlap; the others only where they have room.
  */
-export function ticksOf(suggestions: SuggestedCut[], top: number, tall: number): Tick[] {
+export function ticksOf(suggestions: SuggestedCut[], top: number, tall: number, comb = 0): Tick[] {
   const placed: Tick[] = [];
-  const high = (words: string[]) => words.length * LINE;
+  const high = (words: string[]) => (1 + words.length) * LINE;
   const wanted = suggestions.map((one) => ({
     ...one,
-    words: one.best.length ? one.best : ["gap"],
-    at: (1 - toUnit(one.threshold, top)) * tall,
+    words: one.best.map((kind) => KINDS[kind]?.[0] ?? kind),
+    at: (1 - toUnit(one.threshold, top, comb)) * tall,
   }));
   for (const cut of wanted.sort((a, b) => b.best.length - a.best.length)) {
     const half = high(cut.words) / 2;

@@ -20,6 +20,13 @@ export function cut(tree: Tree, threshold: number): number[] {
   return nodes;
 }
 
+/** The lowest height at which a cut has a cluster of `least` samples or more. */
+export function combOf(tree: Tree, least: number): number {
+  for (let m = 0; m < tree.n - 1; m++)
+    if (tree.size[tree.n + m] >= least) return tree.height[tree.n + m];
+  return 0;
+}
+
 /** The samples of a node, from left to right. */
 export function members(tree: Tree, node: number): Int32Array {
   return tree.order.subarray(tree.start[node], tree.start[node] + tree.size[node]);

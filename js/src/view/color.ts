@@ -9,6 +9,12 @@ export function rgb(pen: CanvasRenderingContext2D, color: string): [number, numb
   return [all >> 16, (all >> 8) & 255, all & 255];
 }
 
+/** A colour mixed with the paper: of what is not to be relied on. */
+export function paler(pen: CanvasRenderingContext2D, color: string, paper: string): string {
+  const [ink, ground] = [rgb(pen, color), rgb(pen, paper)];
+  return `rgb(${ink.map((v, i) => Math.round(0.45 * v + 0.55 * ground[i])).join(", ")})`;
+}
+
 /** Relative luminance, 0 to 1, as WCAG has it. */
 export function luminance(color: readonly number[]): number {
   const [r, g, b] = color.map((v) => (v <= 10 ? v / 3294 : ((v / 255 + 0.055) / 1.055) ** 2.4));

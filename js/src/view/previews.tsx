@@ -3,7 +3,7 @@
 import { Fragment } from "preact";
 import { directionOf, isolated } from "../core/direction";
 import { short } from "../core/scale";
-import { apart, snippet } from "../core/text";
+import { apart, type Piece, snippet } from "../core/text";
 import type { Faces, Text } from "../protocol/faces";
 import { memo } from "./memo";
 import "./previews.css";
@@ -63,6 +63,15 @@ function Line({ preview, color, most, lit, mark, long, onHover }: Props) {
       onPointerEnter={() => onHover(preview.row)}
       onPointerLeave={() => onHover(null)}
     >
+      <Pieces pieces={pieces} color={color} />
+    </div>
+  );
+}
+
+/** Words shaded by their activation. */
+export function Pieces({ pieces, color }: { pieces: Piece[]; color: string }) {
+  return (
+    <>
       {pieces.map((piece, i) => {
         // The space before a word, which stands elsewhere if the word runs the other way.
         const [space, word] = apart(piece.text);
@@ -83,7 +92,7 @@ function Line({ preview, color, most, lit, mark, long, onHover }: Props) {
           </Fragment>
         );
       })}
-    </div>
+    </>
   );
 }
 
@@ -95,7 +104,7 @@ function Plain({ preview, lit, mark, onHover }: Props) {
       onPointerEnter={() => onHover(preview.row)}
       onPointerLeave={() => onHover(null)}
     >
-      {preview.row}
+      {preview.row.toLocaleString("en")}
     </span>
   );
 }
@@ -106,19 +115,19 @@ export function PreviewOf(props: Props) {
   return <Plain {...props} />;
 }
 
+/** Whether two previews look the same. */
+export const alike = (a: Props, b: Props): boolean =>
+  a.preview.row === b.preview.row &&
+  a.lit === b.lit &&
+  a.color === b.color &&
+  a.most === b.most &&
+  a.preview.caption === b.preview.caption &&
+  a.preview.text === b.preview.text &&
+  a.preview.picture?.at === b.preview.picture?.at &&
+  a.preview.picture?.faces === b.preview.picture?.faces;
+
 /** A preview that a drag does not draw again. */
-export const RestingPreview = memo(
-  PreviewOf,
-  (a, b) =>
-    a.preview.row === b.preview.row &&
-    a.lit === b.lit &&
-    a.color === b.color &&
-    a.most === b.most &&
-    a.preview.caption === b.preview.caption &&
-    a.preview.text === b.preview.text &&
-    a.preview.picture?.at === b.preview.picture?.at &&
-    a.preview.picture?.faces === b.preview.picture?.faces,
-);
+export const RestingPreview = memo(PreviewOf, alike);
 
 /** "Sandal, activation 12.6, sample 3,021". */
 export function captionOf(label: string | null, activation: number | null, row: number): string {

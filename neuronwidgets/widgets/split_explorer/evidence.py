@@ -27,8 +27,8 @@ from neuronwidgets.widgets.split_explorer.retrieved import Retrieval, Retrieved,
 if TYPE_CHECKING:
     from neuronwidgets.widgets.split_explorer.truth import Truth
 
-SHOWN = 8
-"""Samples on a strip of a card."""
+SHOWN, LINES = 16, 8
+"""Samples on a strip of a card, at most, and texts that are read token by token for it."""
 ALL_PREVIEWS = 1000
 """Top samples. Up to this number, all are sent with previews; above it, only each concept's
 exemplars."""
@@ -57,6 +57,7 @@ class Evidence:
     ) -> None:
         self.split, self.reads, self.truth = split, reads, truth
         self._limits = limits
+        self._shown = LINES if split.acts.samples.kind == "text" else SHOWN
         self.retrieval = Retrieval(split, pace)
         self._retrieved: dict[int, Retrieved] = {}
         self._recurs: dict[int, float] = {}
@@ -123,7 +124,7 @@ class Evidence:
         """The `evidence` message."""
         nodes = list(self._retrieved)
         retrieved = [self._retrieved[n] for n in nodes]
-        rows = shown(retrieved, SHOWN) | self._refined | self._extra | set(self._texts)
+        rows = shown(retrieved, self._shown) | self._refined | self._extra | set(self._texts)
         fresh = sorted((rows - self._sent) | self._later)
         previews, about = pack_previews(self.split.acts.samples, fresh, self._texts)
         keywords = [self.keywords.of(n) for n in nodes]
@@ -148,7 +149,7 @@ class Evidence:
         vectors: np.ndarray,
     ) -> bytes:
         """The `refinement` message; the previews that it needs are in the next `evidence`."""
-        self._refined = shown(retrieved, SHOWN)
+        self._refined = shown(retrieved, self._shown)
         tensors = self.retrieval.pack(retrieved)
         if self.truth is not None:
             tensors["truth"] = self.truth.cosines(self.split, vectors)
@@ -262,8 +263,8 @@ class Evidence:
             return []
         if acts.samples.token is None and (acts.tokens is None or not self.reads):
             return []
-        rows = self.split.index[:SHOWN].tolist() + sorted(self._exemplars(nodes))
-        rows += shown([self._retrieved[n] for n in nodes if n in self._retrieved], SHOWN)
+        rows = self.split.index[: self._shown].tolist() + sorted(self._exemplars(nodes))
+        rows += shown([self._retrieved[n] for n in nodes if n in self._retrieved], self._shown)
         return [row for row in dict.fromkeys(rows) if row not in self._texts]
 
     def _read(self, rows: list[int], publish: Callable[[], None]) -> Steps:
@@ -301,7 +302,7 @@ class Evidence:
     def _exemplars(self, nodes: Iterable[int]) -> set[int]:
         """Rows of the strongest samples of some nodes."""
         index, tree = self.split.index, self.split.tree
-        best = (np.sort(tree.samples_of(n))[:SHOWN] for n in nodes)
+        best = (np.sort(tree.samples_of(n))[: self._shown] for n in nodes)
         return {int(row) for members in best for row in index[members]}
 
     def _tree_previews(self) -> set[int]:
@@ -311,7 +312,7 @@ class Evidence:
             return set(split.index.tolist())
         big = np.flatnonzero(tree.size >= split.min_size)
         biggest = big[np.argsort(-tree.size[big], kind="stable")]
-        rows = set(split.index[:SHOWN].tolist())
+        rows = set(split.index[: self._shown].tolist())
         for node in biggest:
             rows |= self._exemplars([int(node)])
             if len(rows) >= ALL_PREVIEWS:

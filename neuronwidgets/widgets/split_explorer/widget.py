@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -313,6 +315,20 @@ class SplitExplorer(Widget):
 
     def _exported(self) -> dict[str, Any]:
         return self._live.exported(super()._exported())
+
+    def to_html(self, path: str | Path, *, timeout: float = 60.0) -> Path:
+        """Write the widget to one HTML file, with the evidence that is being gathered.
+
+        See `Widget.to_html`. Waits up to `timeout` seconds for the job that runs, and warns if
+        it did not end: the page then says what is missing.
+        """
+        if not self.wait(timeout):
+            warnings.warn(
+                f"The page lacks evidence that was not gathered within {timeout:g} s. Wait for it "
+                "with explorer.wait(), or pass a longer timeout=.",
+                stacklevel=2,
+            )
+        return super().to_html(path)
 
     def close(self) -> None:
         """End the widget and its views. A capture that still runs goes on."""

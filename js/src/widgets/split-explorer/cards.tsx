@@ -1,10 +1,11 @@
 /** One card per concept, below the neuron's own. */
 
-import { useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { UNSTABLE } from "../../core/retrieved";
 import { short } from "../../core/scale";
+import { verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
@@ -20,9 +21,25 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   const { key, source } = state.hover.value ?? {};
   const shared = state.shared.value;
   const nearest = nearestOf(data, state.recovery.value);
+  const list = useRef<HTMLUListElement>(null);
+  const any = cut !== null;
+  useLayoutEffect(() => {
+    const node = list.current;
+    if (!node) return;
+    const measure = () => {
+      const { paddingLeft, paddingRight } = getComputedStyle(node);
+      const wide =
+        node.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight);
+      if (wide > 0) state.room.value = wide;
+    };
+    const watch = new ResizeObserver(measure);
+    watch.observe(node);
+    measure();
+    return () => watch.disconnect();
+  }, [any]);
   if (!cut) return null;
   return (
-    <ul class="nw-cards" aria-label={`${cut.concepts.length} concepts`}>
+    <ul ref={list} class="nw-cards" aria-label={`${cut.concepts.length} concepts`}>
       <NeuronCard state={state} data={data} cut={cut} />
       {cut.concepts.map((concept, i) => (
         <Card
@@ -30,6 +47,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
           state={state}
           data={data}
           concept={concept}
+          title={state.titles.value[i]}
           index={i}
           lit={source === "concept" && key === concept.key}
           shared={shared[i]}
@@ -75,13 +93,22 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
             : ""}
         </span>
       </header>
-      <Shares cut={cut} total={data.tree.n} />
+      {state.byChance.value && (
+        <p class="nw-caption" role="note">
+          <b>Samples without any groups would separate as clearly: it may be one concept.</b>
+        </p>
+      )}
+      <Shares state={state} cut={cut} total={data.tree.n} />
       {data.doubt && (
         <p class="nw-caption" role="note">
           <b>Do not trust these concepts: {data.doubt}.</b>
         </p>
       )}
-      <Scores scores={state.scores.value} elsewhere={state.threshold.value !== data.suggested} />
+      <Scores
+        scores={state.scores.value}
+        verdict={verdictOf(state.scores.value, state.suggestions.value)}
+        elsewhere={state.threshold.value !== data.suggested}
+      />
       <p class="nw-caption">
         <span title="Which samples activate the neuron most?">
           top samples of {data.samples.toLocaleString("en")}
@@ -99,8 +126,9 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
 }
 
 /** How the concepts share the neuron's top samples. */
-function Shares({ cut, total }: { cut: Cut; total: number }) {
-  const said = cut.concepts.map(({ name, size }) => `${isolated(name)} ${size}`).join(", ");
+function Shares({ state, cut, total }: { state: State; cut: Cut; total: number }) {
+  const titles = state.titles.value;
+  const said = cut.concepts.map(({ size }, i) => `${isolated(titles[i])}: ${size}`).join(", ");
   return (
     <div
       class="nw-shares"
@@ -108,8 +136,12 @@ function Shares({ cut, total }: { cut: Cut; total: number }) {
       aria-label={`concept sizes: ${said}`}
       title={`How are the top samples shared? ${said}`}
     >
-      {cut.concepts.map(({ key, color, size }) => (
-        <i key={key} style={{ background: color, flexGrow: size }} />
+      {cut.concepts.map((concept) => (
+        <i
+          key={concept.key}
+          class={state.pale(concept) ? "nw-pale-share" : undefined}
+          style={{ background: concept.color, flexGrow: concept.size }}
+        />
       ))}
       {cut.unassigned > 0 && <i style={{ flexGrow: Math.min(cut.unassigned, total) }} />}
     </div>
@@ -120,77 +152,89 @@ interface CardProps extends Partial<Nearest> {
   state: State;
   data: TreeMessage;
   concept: Concept;
+  /** Its name, with a number where several have it. */
+  title: string;
   index: number;
   lit: boolean;
   /** Of what it retrieves, the share that another concept retrieves too. */
   shared: number | null;
 }
 
-const Card = memo(({ state, data, concept, index, lit, shared, feature, matched }: CardProps) => {
-  const { name, color, size, number, purity, labelled, label, range } = concept;
-  const retrieved = state.retrievedOf(concept);
-  const recurs = retrieved?.recurs ?? null;
-  const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
-  if (label >= 0) {
-    const among = labelled < size ? ` of ${labelled} labelled` : "";
-    facts.push(`${percent(purity)} ${isolated(data.labels[label])}${among}`);
-  }
-  if (concept.reassigned) facts.push(`${concept.reassigned} reassigned`);
-  if (concept.outliers)
-    facts.push(`${concept.outliers} ${concept.outliers === 1 ? "outlier" : "outliers"}`);
-  return (
-    <li
-      class={`nw-card ${lit ? "nw-lit" : ""} ${state.unstable(concept) ? "nw-pale" : ""}`}
-      aria-label={`concept ${number}: ${isolated(name)}, ${facts.join(", ")}`}
-      style={{ "--nw-color": color }}
-      onPointerEnter={() => state.hoverConcept(index)}
-      onPointerLeave={() => state.hoverConcept(null)}
-    >
-      <header>
-        <button
-          type="button"
-          class="nw-dot"
-          title="Which samples are its own? Click to select them."
-          aria-label={`select the samples of concept ${number}`}
-          onClick={() => state.selectConcept(index)}
-        >
-          {number}
-        </button>
-        <NameField
-          name={name}
-          number={number}
-          fixed={concept.node < 0}
-          onName={(text) => state.rename(concept.node, text)}
+const Card = memo(
+  ({ state, data, concept, title, index, lit, shared, feature, matched }: CardProps) => {
+    const { color, size, number, purity, labelled, label, range } = concept;
+    const retrieved = state.retrievedOf(concept);
+    const recurs = retrieved?.recurs ?? null;
+    const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
+    if (label >= 0) {
+      const among = labelled < size ? ` of ${labelled} labelled` : "";
+      facts.push(`${percent(purity)} ${isolated(data.labels[label])}${among}`);
+    }
+    if (concept.reassigned) facts.push(`${concept.reassigned} reassigned`);
+    if (concept.outliers)
+      facts.push(`${concept.outliers} ${concept.outliers === 1 ? "outlier" : "outliers"}`);
+    return (
+      <li
+        class={`nw-card ${lit ? "nw-lit" : ""} ${state.pale(concept) ? "nw-pale" : ""}`}
+        aria-label={`concept ${number}: ${isolated(title)}, ${facts.join(", ")}`}
+        style={{ "--nw-color": color }}
+        onPointerEnter={() => state.hoverConcept(index)}
+        onPointerLeave={() => state.hoverConcept(null)}
+      >
+        <header>
+          <button
+            type="button"
+            class="nw-dot"
+            title="Which samples are its own? Click to select them."
+            aria-label={`select the samples of concept ${number}`}
+            onClick={() => state.selectConcept(index)}
+          >
+            {number}
+          </button>
+          <NameField
+            name={title}
+            number={number}
+            fixed={concept.node < 0}
+            onName={(text) => state.rename(concept.node, text)}
+          />
+          <span class="nw-quiet">{facts.join(" · ")}</span>
+          {state.byChance.value && (
+            <span
+              class="nw-by-chance"
+              title="Is it more than chance? Samples without any groups separate as clearly."
+            >
+              as chance would
+            </span>
+          )}
+        </header>
+        {data.words && !concept.refined && <Keywords words={state.wordsOf(concept.node)} />}
+        <Strip
+          mine={concept.key}
+          previews={concept.exemplars.map((sample) => state.preview(data.row[sample]))}
+          color={color}
+          state={state}
+          data={data}
         />
-        <span class="nw-quiet">{facts.join(" · ")}</span>
-      </header>
-      {data.words && !concept.refined && <Keywords words={state.wordsOf(concept.node)} />}
-      <Strip
-        mine={concept.key}
-        previews={concept.exemplars.map((sample) => state.preview(data.row[sample]))}
-        color={color}
-        state={state}
-        data={data}
-      />
-      <RetrievedPart
-        state={state}
-        data={data}
-        concept={concept}
-        retrieved={retrieved}
-        shared={shared}
-      />
-      <footer>
-        <RangeStrip data={data} range={range} color={color} />
-        {recurs !== null && <Stability recurs={recurs} />}
-        {feature && (
-          <span class="nw-feature" title={matched}>
-            {feature}
-          </span>
-        )}
-      </footer>
-    </li>
-  );
-});
+        <RetrievedPart
+          state={state}
+          data={data}
+          concept={concept}
+          retrieved={retrieved}
+          shared={shared}
+        />
+        <footer>
+          <RangeStrip data={data} range={range} color={color} />
+          {recurs !== null && <Stability recurs={recurs} />}
+          {feature && (
+            <span class="nw-feature" title={matched}>
+              {feature}
+            </span>
+          )}
+        </footer>
+      </li>
+    );
+  },
+);
 
 /** How often it comes back when half of the samples are clustered again. */
 function Stability({ recurs }: { recurs: number }) {

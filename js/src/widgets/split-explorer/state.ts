@@ -1,10 +1,19 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, signal } from "@preact/signals";
-import { type Concept, type Cut, cutAt, refinedAt, renamed, type Seen } from "../../core/concepts";
+import {
+  type Concept,
+  type Cut,
+  cutAt,
+  refinedAt,
+  renamed,
+  type Seen,
+  titlesOf,
+} from "../../core/concepts";
 import { type Recovery, recoveryOf } from "../../core/recovery";
 import { sharedOf, UNSTABLE } from "../../core/retrieved";
 import { between, fromUnit, toUnit } from "../../core/scale";
-import { members, nodeAt, rootOf, topOf } from "../../core/tree";
+import { combOf, members, nodeAt, rootOf, topOf } from "../../core/tree";
+import { asChance } from "../../core/verdict";
 import { gripsOf } from "../../model/grips";
 import { type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
@@ -83,6 +92,16 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return cutAt(message, threshold.value, names.value, seen.value);
   });
 
+  /** What the concepts are called on the screen. */
+  const titles = computed(() => titlesOf(current.value?.concepts ?? [], names.value));
+  /** Below this height no cut has a concept. */
+  const comb = computed(() => (data.value ? combOf(data.value.tree, data.value.minSize) : 0));
+
+  /** Whether the samples are cut into concepts where chance would separate them as clearly. */
+  const byChance = computed(
+    () => (current.value?.concepts.length ?? 0) > 1 && asChance(suggestions.value),
+  );
+
   const recovery = computed<Recovery | null>(() => {
     const [truth, cut] = [data.value?.truth, current.value];
     if (!truth || !cut) return null;
@@ -107,6 +126,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
   );
   const requests = requestsOf<SplitExplorerRequest>(model, status, lifetime);
 
+  /** How many pixels a row of samples is wide. */
+  const room = signal(0);
   const hover = signal<Hover | null>(null);
   /** Which of the top samples are lit: by the pointer, else by the selection. */
   const lit = computed<Uint8Array | null>(() => {
@@ -154,10 +175,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
     evidence,
     refining,
     current,
+    titles,
+    comb,
     recovery,
     hover,
     lit,
     litRows,
+    room,
 
     /** How far the capture is; null where there is none. */
     reading: computed(() => ("state" in reading.value ? (reading.value as CaptureProgress) : null)),
@@ -171,12 +195,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
     /** Move the line on the slider's scale, 0 to 1. */
     setUnit(unit: number) {
       const tree = treeNow();
-      if (tree) setThreshold(fromUnit(unit, topOf(tree)));
+      if (tree) setThreshold(fromUnit(unit, topOf(tree), comb.value));
     },
 
     unit(): number {
       const tree = treeNow();
-      return tree ? toUnit(threshold.value, topOf(tree)) : 0;
+      return tree ? toUnit(threshold.value, topOf(tree), comb.value) : 0;
     },
 
     /** Cut so that `node` is one concept (or the least node around it that can be), select it. */
@@ -256,10 +280,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
     /** What a concept of the cut retrieves; null where it was not looked up. */
     retrievedOf,
-    /** Whether so few halves of the samples give the concept again that it is drawn pale. */
-    unstable(concept: Concept): boolean {
+    byChance,
+    /**
+     * Whether a concept is drawn pale: samples without groups would separate as clearly, or few
+     * halves of the samples have the concept again.
+     */
+    pale(concept: Concept): boolean {
       const recurs = retrievedOf(concept)?.recurs ?? null;
-      return recurs !== null && recurs < UNSTABLE;
+      return byChance.value || (recurs !== null && recurs < UNSTABLE);
     },
     /** Of what each concept of the cut retrieves, the share that another one retrieves too. */
     shared,

@@ -1,9 +1,26 @@
 /** A row of samples on a card. */
+import type { VNode } from "preact";
+import { useRef, useState } from "preact/hooks";
 import type { TreeMessage } from "../../protocol/split";
 import { type Preview, RestingPreview } from "../../view/previews";
 import type { State } from "./state";
+import { TextLine } from "./text-line";
+import "./strip.css";
 
 export const percent = (share: number) => `${Math.round(share * 100)}%`;
+
+/** Lines of text on a card. */
+const LINES = 3;
+/** A picture, and the space between two, in pixels. */
+const TILE = 50;
+const GAP = 5;
+
+/** How many samples fit into a row: pictures, or numbers in boxes. */
+function fitting(previews: Preview[], room: number): number {
+  const digits = Math.max(...previews.map(({ row }) => String(row).length));
+  const wide = previews.some(({ picture }) => picture) ? TILE : 15 + 8 * digits;
+  return Math.max(1, Math.floor((room + GAP) / (wide + GAP)));
+}
 
 interface StripProps {
   /** The key of the concept whose own samples these are. */
@@ -18,18 +35,62 @@ export function Strip({ previews, color, state, data, mine }: StripProps) {
   const rows = state.litRows.value;
   // The card under the pointer is lit as a whole; its own samples need no frames.
   const own = mine !== undefined && state.hover.value?.key === mine;
-  const kind = previews.some(({ text }) => text) ? "nw-lines" : "nw-tiles";
+  const common = { color, most: data.range[1], onHover: state.hoverRow };
+  const lit = (row: number) => !own && rows.has(row);
+  if (previews.some(({ text }) => text)) {
+    return (
+      <div class="nw-lines">
+        {previews.slice(0, LINES).map((preview) => {
+          const Sample = preview.text ? TextLine : RestingPreview;
+          return <Sample key={preview.row} preview={preview} lit={lit(preview.row)} {...common} />;
+        })}
+      </div>
+    );
+  }
   return (
-    <div class={kind}>
-      {previews.map((preview) => (
-        <RestingPreview
+    <Row state={state} previews={previews.slice(0, fitting(previews, state.room.value))}>
+      {(preview) => <RestingPreview preview={preview} lit={lit(preview.row)} {...common} />}
+    </Row>
+  );
+}
+
+interface RowProps {
+  state: State;
+  previews: Preview[];
+  children: (preview: Preview) => VNode;
+}
+
+/** Samples side by side: one stop of the Tab key, in which the arrow keys move. */
+function Row({ state, previews, children }: RowProps) {
+  const [stop, setStop] = useState(0);
+  const row = useRef<HTMLDivElement>(null);
+  const last = previews.length - 1;
+  const selected = state.selection.value;
+  const onKey = (event: KeyboardEvent, i: number) => {
+    const next = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: last }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    const to = Math.min(last, Math.max(0, next));
+    setStop(to);
+    (row.current?.children[to] as HTMLElement | undefined)?.focus();
+  };
+  return (
+    <div class="nw-tiles" ref={row}>
+      {previews.map((preview, i) => (
+        <button
+          type="button"
           key={preview.row}
-          preview={preview}
-          color={color}
-          most={data.range[1]}
-          lit={!own && rows.has(preview.row)}
-          onHover={state.hoverRow}
-        />
+          class="nw-sample"
+          tabIndex={i === Math.min(stop, last) ? 0 : -1}
+          aria-label={preview.caption}
+          aria-pressed={selected.includes(preview.row)}
+          onClick={() => state.toggleRow(preview.row)}
+          onFocus={() => state.hoverRow(preview.row)}
+          onBlur={() => state.hoverRow(null)}
+          onKeyDown={(event) => onKey(event, i)}
+        >
+          {children(preview)}
+        </button>
       ))}
     </div>
   );

@@ -1,7 +1,7 @@
 /** The cuts that the data suggests, beside the tree: a click moves the line there. */
 import { useMemo } from "preact/hooks";
 import { short } from "../../core/scale";
-import { ticksOf } from "../../core/ticks";
+import { KINDS, ticksOf } from "../../core/ticks";
 import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
 import "./suggestions.css";
@@ -11,38 +11,54 @@ interface Props {
   /** The root's height. */
   top: number;
   /** How many pixels the tree is high. */
-  tall: () => number;
+  tall: number;
 }
 
 export function Suggestions({ state, top, tall }: Props) {
   const suggestions = state.suggestions.value;
-  const ticks = useMemo(() => ticksOf(suggestions, top, tall()), [suggestions, top]);
+  const comb = state.comb.value;
+  const ticks = useMemo(
+    () => ticksOf(suggestions, top, tall, comb),
+    [suggestions, top, tall, comb],
+  );
   return (
     <ul class="nw-ticks" aria-label="suggested cuts">
       {ticks.map(({ threshold, concepts, best, words, reasons, at, y }) => {
-        const said = `${concepts} ${concepts === 1 ? "concept" : "concepts"} at ${short(threshold)}`;
+        const count = `${concepts} ${concepts === 1 ? "concept" : "concepts"}`;
+        const kinds = best.length ? best : ["gap"];
         return (
           <li key={threshold} style={{ top: `${y}px` }}>
             <button
               type="button"
               class={best.length ? "nw-best" : ""}
-              aria-label={`cut into ${said}: ${reasons.join("; ")}`}
               aria-pressed={state.threshold.value === threshold}
               onClick={() => state.setThreshold(threshold)}
             >
               <span class="nw-words">
+                <b>{count}</b>
                 {words.map((word) => (
                   <span key={word}>{word}</span>
                 ))}
               </span>
-              <b>{concepts}</b>
+              <span class="nw-hidden">
+                , cut at {short(threshold)}: {reasons.join("; ")}
+              </span>
               <i style={{ transform: `translateY(${at - y}px)` }} />
             </button>
             <Tooltip at={null} wide>
-              <b>{said}</b>
-              {reasons.map((reason) => (
-                <span key={reason}>{reason}</span>
-              ))}
+              <b>
+                {count} at {short(threshold)}
+              </b>
+              {kinds.map((kind) => {
+                const [word, sentence] = KINDS[kind] ?? [kind, ""];
+                return (
+                  <span key={kind}>
+                    {best.length > 0 && <b>{word}: </b>}
+                    {sentence}
+                  </span>
+                );
+              })}
+              <span class="nw-quiet">{reasons.join("; ")}</span>
             </Tooltip>
           </li>
         );

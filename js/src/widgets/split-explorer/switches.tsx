@@ -8,8 +8,8 @@ export function Switches({ state, indent }: { state: State; indent: number }) {
   return (
     <div class="nw-switches" style={{ paddingLeft: `${indent}px` }}>
       <Switch
-        text="k-means membership"
-        title="Which concept would k-means, as in the paper, give each sample? As many clusters as the tree has here; outliers and small clusters belong to none."
+        text="k-means membership, as in the paper"
+        title="Which concept would k-means give each sample? As many clusters as the tree has here; outliers and small clusters belong to none."
         on={state.refined.value}
         onChange={(on) => state.refined.set(on)}
       />

@@ -11,15 +11,20 @@ import { Canvas, type Size } from "../../view/canvas";
 import { taken } from "../../view/drag";
 import { decimal, NumberField } from "../../view/number-field";
 import { Slider } from "../../view/slider";
+import { HeightAxis } from "./height-axis";
 import type { State } from "./state";
 import { Suggestions } from "./suggestions";
 import { Switches } from "./switches";
 import { Truth } from "./truth";
 import "./tree.css";
 
-/** Room above the ground for the concepts' numbers, and left of the tree for the suggestions. */
+/** Room above the ground for the concepts' numbers, and left of the tree for suggestions and scale. */
 const FOOT = 26;
-const SIDE = 88;
+const SIDE = 126;
+/** Where the scale's line stands. */
+const AXIS = 120;
+/** The height of the whole picture, as in tree.css. */
+const TALL = 330 - FOOT;
 /** Left of what stands below the tree. */
 const INDENT = 34;
 
@@ -32,6 +37,7 @@ export function ThresholdTree({ state, theme }: Props) {
   const data = state.data.value as TreeMessage;
   const { tree } = data;
   const top = topOf(tree);
+  const comb = state.comb.value;
   const box = useRef<HTMLDivElement>(null);
 
   const layout = useMemo(() => {
@@ -39,7 +45,7 @@ export function ThresholdTree({ state, theme }: Props) {
       null;
     return (drawn: Tree, wide: number, tall: number) => {
       if (cache?.tree !== drawn || cache.wide !== wide || cache.tall !== tall) {
-        cache = { tree: drawn, wide, tall, lay: branches(drawn, wide, tall) };
+        cache = { tree: drawn, wide, tall, lay: branches(drawn, wide, tall, state.comb.peek()) };
       }
       return cache.lay;
     };
@@ -65,12 +71,12 @@ export function ThresholdTree({ state, theme }: Props) {
     const area = (box.current as HTMLElement).getBoundingClientRect();
     const x = ((event.clientX - area.left - SIDE) / (area.width - SIDE)) * tree.n;
     const y = (event.clientY - area.top) / (area.height - FOOT);
-    return [Math.min(tree.n - 1e-6, Math.max(0, x)), fromUnit(1 - y, top)];
+    return [Math.min(tree.n - 1e-6, Math.max(0, x)), fromUnit(1 - y, top, comb)];
   };
 
   const cut = state.current.value;
   const count = cut?.concepts.length ?? 0;
-  const unit = toUnit(state.threshold.value, top);
+  const unit = toUnit(state.threshold.value, top, comb);
   const said = `${count} ${count === 1 ? "concept" : "concepts"} at ${short(state.threshold.value)}`;
 
   const onKey = (event: KeyboardEvent) => {
@@ -86,7 +92,7 @@ export function ThresholdTree({ state, theme }: Props) {
     const area = (box.current as HTMLElement).getBoundingClientRect();
     const tall = area.height - FOOT;
     // The line keeps its distance to the pointer that it had when it was taken.
-    const grip = event.clientY - area.top - yOf(state.threshold.value, top, tall);
+    const grip = event.clientY - area.top - yOf(state.threshold.value, top, tall, comb);
     taken(event, (moved) => state.setUnit(1 - (moved.clientY - grip - area.top) / tall));
   };
 
@@ -108,11 +114,8 @@ export function ThresholdTree({ state, theme }: Props) {
             if (node >= tree.n) state.isolate(node);
           }}
         />
-        <Suggestions
-          state={state}
-          top={top}
-          tall={() => (box.current?.clientHeight ?? 330) - FOOT}
-        />
+        <HeightAxis top={top} comb={comb} x={AXIS} tall={TALL} />
+        <Suggestions state={state} top={top} tall={TALL} />
         <div
           class="nw-line"
           role="slider"
@@ -170,7 +173,7 @@ function drawTree(
   const { tree } = data;
   const threshold = state.threshold.value;
   const lay = layout(tree, wide, tall);
-  const line = yOf(threshold, topOf(tree), tall);
+  const line = yOf(threshold, topOf(tree), tall, state.comb.value);
   pen.translate(SIDE, 0);
 
   // What is lit stands on a band and is marked on the ground.
@@ -199,7 +202,7 @@ function drawTree(
   paths.forEach((path, i) => {
     pen.lineWidth = i ? (dense ? 1 : 1.6) : 1.2;
     pen.strokeStyle = i ? cut.concepts[i - 1].color : theme.faint;
-    pen.globalAlpha = i && state.unstable(cut.concepts[i - 1]) ? 0.4 : 1;
+    pen.globalAlpha = i && state.pale(cut.concepts[i - 1]) ? 0.4 : 1;
     pen.stroke(path);
   });
   pen.globalAlpha = 1;

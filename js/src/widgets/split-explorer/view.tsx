@@ -11,6 +11,7 @@ import { SampleMap } from "./map";
 import type { State } from "./state";
 import { ThresholdTree } from "./tree";
 import "./view.css";
+import "./forced-colors.css";
 
 interface Props {
   state: State;

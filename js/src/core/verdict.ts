@@ -1,0 +1,27 @@
+/** Whether the samples fall into groups, in words. */
+import type { NeuronScore, SuggestedCut } from "../protocol/schema";
+import { rounded } from "./scale";
+
+/** With a larger p, samples without groups separate as well. */
+const LIKELY = 0.05;
+/** Standard deviations above chance from which groups are certain. */
+const CERTAIN = 5;
+
+/** Whether samples without groups would separate as clearly, as far as is known. */
+export const asChance = (suggestions: readonly SuggestedCut[]): boolean =>
+  suggestions.some(({ best }) => best.includes("chance"));
+
+/** In words; null where it was not compared with chance. */
+export function verdictOf(
+  scores: readonly NeuronScore[],
+  suggestions: readonly SuggestedCut[],
+): string | null {
+  const [p, z] = ["geometry_p", "geometry_z"].map(
+    (wanted) => scores.find(({ name }) => name === wanted)?.value ?? null,
+  );
+  if (asChance(suggestions)) return "no clear groups (as chance)";
+  if (p === null) return null;
+  const certain = p <= LIKELY && z !== null && z >= CERTAIN;
+  const word = certain ? "clearly" : p <= LIKELY ? "probably" : "perhaps";
+  return `${word} several concepts, p ${p <= LIKELY ? "≤" : "="} ${rounded(p)}`;
+}
