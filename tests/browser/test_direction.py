@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 DATA = """
 import re
 import numpy as np, neuronwidgets as nw
-from neuronwidgets.activations import Samples
+from neuronwidgets.activations.samples import Samples
 lines = ["القط جلس على السجادة القديمة", "החתול ישב על המחצלת הישנה", "the cat sat on the old mat",
          "GPT-4 كتب هذه الجملة الطويلة"]
 names = np.array(["عربي", "עברית", "english", "مختلط"])

@@ -45,6 +45,16 @@ held_out_texts, held_out_labels = topics.texts[160:200], topics.labels[160:200]
     "explanation/store.md": TOPICS
     + 'nw.capture(model, data, layer, "token", tokenizer=tokenizer, out="acts/")',
     "guide/capture.md": TOPICS,
+    "guide/capture.md#The input of a layer": """
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+torch.manual_seed(0)
+llama = LlamaForCausalLM(LlamaConfig(
+    vocab_size=len(tokenizer), hidden_size=16, intermediate_size=24, num_hidden_layers=1,
+    num_attention_heads=2, num_key_value_heads=2,
+)).eval()
+texts = data[:8]
+""",
     "guide/concepts.md": ACTS + "split = nw.split(acts, 3)",
     "guide/layer.md": ACTS,
     "guide/methods.md": """
