@@ -15,7 +15,7 @@ import {
 } from "../src/core/overlap";
 import { ridgeHeight, rowHeight, scales, traceDensity, traceNormal } from "../src/core/ridges";
 import { ordinal, percent } from "../src/core/scale";
-import { NO_FACES } from "../src/protocol/faces";
+import { NO_FACES } from "../src/protocol/previews";
 import { readExamples, readRanges } from "../src/protocol/ranges";
 import { luminance } from "../src/view/color";
 import { pack, pictureOf, random } from "./fake";

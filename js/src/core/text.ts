@@ -1,5 +1,5 @@
 /** Which part of a text fits a card, with the peak token in view. */
-import type { Text } from "../protocol/faces";
+import type { Text } from "../protocol/previews";
 
 export interface Piece {
   text: string;

@@ -1,5 +1,5 @@
 /** The messages of RangeExplorer: one neuron's activations, class by class, and examples of them. */
-import { type Faces, facesOf } from "./faces";
+import { type Previews, previewsOf } from "./previews";
 import { unpack } from "./safetensors";
 import {
   EXAMPLES,
@@ -18,7 +18,7 @@ export interface RangesMessage extends Omit<RangesArrays, "density">, RangesMeta
 
 /** The message `examples`, decoded: samples that can be shown. */
 export interface ExamplesMessage {
-  faces: Faces;
+  faces: Previews;
   /** The dataset index of each sample, its activation and its class. */
   faceRow: Int32Array;
   faceValue: Float32Array;
@@ -59,7 +59,7 @@ export function readExamples(view: DataView | null): ExamplesMessage | null {
   const packed = unpack<ExamplesArrays, ExamplesMeta>(view, EXAMPLES);
   if (!packed) return null;
   return {
-    faces: facesOf(packed),
+    faces: previewsOf(packed),
     faceRow: packed.tensor("face"),
     faceValue: packed.tensor("face_value"),
     faceLabel: packed.tensor("face_label"),

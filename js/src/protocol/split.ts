@@ -1,5 +1,5 @@
 /** The messages of SplitExplorer: the tree, what its concepts retrieve, the k-means concepts. */
-import { type Faces, facesOf } from "./faces";
+import { type Previews, previewsOf } from "./previews";
 import { type Packed, unpack } from "./safetensors";
 import {
   type By,
@@ -28,7 +28,7 @@ export interface TreeMessage
   token?: Int32Array | null;
   /** null where no true features are known. */
   truth: TruthOfTree | null;
-  faces: Faces;
+  faces: Previews;
   words?: boolean;
 }
 
@@ -70,7 +70,7 @@ export interface EvidenceMessage {
   /** Keywords of each node's texts; null: not computed yet. */
   words: Map<number, string[] | null>;
   /** Previews that the tree lacks. */
-  faces: Faces;
+  faces: Previews;
 }
 
 /** The message `refinement`, decoded. */
@@ -156,7 +156,7 @@ export function readTree(view: DataView | null): TreeMessage | null {
     map: packed.tensor("map"),
     color: packed.tensor("color"),
     truth: truthOf(packed),
-    faces: facesOf(packed),
+    faces: previewsOf(packed),
   };
 }
 
@@ -172,7 +172,7 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
     retrieved: new Map(Array.from(nodes, (node, i) => [node, retrieved[i]] as const)),
     chance: chanceOf(packed),
     words: new Map(Array.from(nodes, (node, i) => [node, words[i] ?? null] as const)),
-    faces: facesOf(packed),
+    faces: previewsOf(packed),
   };
 }
 

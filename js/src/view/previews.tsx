@@ -4,14 +4,14 @@ import { Fragment } from "preact";
 import { directionOf, isolated } from "../core/direction";
 import { short } from "../core/scale";
 import { apart, type Piece, snippet } from "../core/text";
-import type { Faces, Text } from "../protocol/faces";
+import type { Previews, Text } from "../protocol/previews";
 import { memo } from "./memo";
 import "./previews.css";
 
 export interface Preview {
   row: number;
   caption: string;
-  picture: { faces: Faces; at: number } | null;
+  picture: { faces: Previews; at: number } | null;
   text: Text | null;
 }
 
@@ -27,7 +27,7 @@ interface Props {
 
 function Picture({ preview, lit, mark, onHover }: Props) {
   const { faces, at } = preview.picture as NonNullable<Preview["picture"]>;
-  const { url, columns, rows, side, ink } = faces.atlas as NonNullable<Faces["atlas"]>;
+  const { url, columns, rows, side, ink } = faces.atlas as NonNullable<Previews["atlas"]>;
   const place = (i: number, count: number) => (count > 1 ? (i / (count - 1)) * 100 : 0);
   return (
     <span

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { directionOf, mixed } from "../../core/direction";
 import { type Context, contextOf, type Piece } from "../../core/text";
-import type { Text } from "../../protocol/faces";
+import type { Text } from "../../protocol/previews";
 import { memo } from "../../view/memo";
 import { alike, Pieces, type Preview } from "../../view/previews";
 import "./text-line.css";

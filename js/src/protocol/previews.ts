@@ -16,19 +16,21 @@ export interface Atlas extends Tile {
 }
 
 /** What can be shown of some samples, by dataset row. */
-export interface Faces {
+export interface Previews {
   kind: SampleKind;
   place: Map<number, number>;
   atlas: Atlas | null;
   texts: Text[];
 }
 
-export const NO_FACES: Faces = { kind: "none", place: new Map(), atlas: null, texts: [] };
+export const NO_FACES: Previews = { kind: "none", place: new Map(), atlas: null, texts: [] };
 
 /** The arrays of previews, which are the same in every message that has some. */
 type PreviewArrays = Pick<TreeArrays, "face" | "atlas" | "value">;
 
-export function facesOf<Arrays extends PreviewArrays>(packed: Packed<Arrays, PreviewsMeta>): Faces {
+export function previewsOf<Arrays extends PreviewArrays>(
+  packed: Packed<Arrays, PreviewsMeta>,
+): Previews {
   const { kind, tile, segments, values: counts, peaks } = packed.meta;
   const rows = packed.tensor("face");
   const place = new Map(Array.from(rows, (row, i) => [row, i] as const));
