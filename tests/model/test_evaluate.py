@@ -109,6 +109,10 @@ def test_the_report_counts_right(case: dict[str, Any]) -> None:
     assert table["target_drop"][1] >= table["target_drop"][0]
     assert "tau 0.5" in report._repr_html_()
     bundle, _ = report.to_altair()._repr_mimebundle_()
+    spec = report.to_altair().to_dict()
+    # On one scale with the rules, the mask "base" would take a rule's colour.
+    assert spec["resolve"]["scale"]["color"] == "independent"
+    assert spec["config"]["background"] == "transparent"
     # As Jupyter sends it: no infinite width, no NaN.
     assert "v5.json" in json.dumps(bundle, allow_nan=False)
 

@@ -12,8 +12,6 @@ ENDINGS = {".css", ".html", ".js", ".md", ".py", ".pyi", ".ts", ".tsx"}
 """Of files that somebody writes. Golden messages and notebooks are data."""
 LEFT_OUT = ("neuronwidgets/datasets/data", "neuronwidgets/static", "tests/fixtures", "node_modules")
 """Folders of data, of what a build writes and of what others wrote."""
-NOT_YET = {"tests/widgets/test_explorer.py"}
-"""Files that are still to be split. Nothing is added here."""
 
 
 def lines_of_files(root: Path) -> dict[str, int]:
@@ -31,12 +29,7 @@ def lines_of_files(root: Path) -> dict[str, int]:
 
 def test_no_file_is_too_long() -> None:
     too_long = {name for name, lines in lines_of_files(ROOT).items() if lines > MOST}
-    assert too_long - NOT_YET == set()
-
-
-def test_what_is_still_to_be_split_is_too_long() -> None:
-    lines = lines_of_files(ROOT)
-    assert {name for name in NOT_YET if lines.get(name, 0) <= MOST} == set()
+    assert too_long == set()
 
 
 def test_a_long_file_is_counted(tmp_path: Path) -> None:
