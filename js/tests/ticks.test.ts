@@ -40,6 +40,9 @@ describe("ticks", () => {
         .map(({ y, words }) => [y - 6.5 * (1 + words.length), y + 6.5 * (1 + words.length)])
         .sort((a, b) => a[0] - b[0]);
       for (let i = 1; i < spans.length; i++) expect(spans[i][0]).toBeGreaterThan(spans[i - 1][1]);
+      // The words are in the order of the ticks.
+      expect(ticks.map(({ y }) => y)).toEqual(ticks.map(({ y }) => y).sort((a, b) => a - b));
+      expect(ticks.map(({ at }) => at)).toEqual(ticks.map(({ at }) => at).sort((a, b) => a - b));
       for (const [from, to] of spans) {
         expect(from).toBeGreaterThanOrEqual(-6.5);
         expect(to).toBeLessThanOrEqual(306.5);

@@ -52,5 +52,20 @@ export function ticksOf(suggestions: SuggestedCut[], top: number, tall: number, 
     const y = places.filter(free).sort((a, b) => Math.abs(a - cut.at) - Math.abs(b - cut.at))[0];
     if (y !== undefined) placed.push({ ...cut, y });
   }
-  return placed.sort((a, b) => a.at - b.at);
+  return inOrder(placed, tall, high);
+}
+
+/** The words in the order of their ticks, none over another: pushed down, and up from the end. */
+function inOrder(placed: Tick[], tall: number, high: (words: string[]) => number): Tick[] {
+  const ticks = placed.sort((a, b) => a.at - b.at || b.threshold - a.threshold);
+  const half = ({ words }: Tick) => high(words) / 2;
+  const out = ticks.map((tick) => ({ ...tick, y: Math.max(tick.at, half(tick) - LINE / 2) }));
+  for (let i = 1; i < out.length; i++)
+    out[i].y = Math.max(out[i].y, out[i - 1].y + half(out[i - 1]) + half(out[i]) + SPACE);
+  let end = tall + LINE / 2;
+  for (let i = out.length - 1; i >= 0; i--) {
+    out[i].y = Math.min(out[i].y, end - half(out[i]));
+    end = out[i].y - half(out[i]) - SPACE;
+  }
+  return out;
 }
