@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
@@ -128,8 +129,8 @@ class Worker:
         collectors = LayerCollectors(settings.layers, settings.collectors, settings.nonfinite)
         shards = None
         if settings.folder is not None:
-            # The window ends where the shard would: the shard needs no clock.
-            limits = replace(settings.limits, seconds=math.inf)
+            # The window ends where the shard would: the shard does not look at the clock.
+            limits = replace(settings.limits, seconds=math.inf, clock=time.monotonic)
             shards = ShardWriter(
                 settings.folder, settings.layer_folders, settings.dtype, number, limits
             )
