@@ -44,11 +44,11 @@ export function CostCurve({ state, data }: { state: State; data: RangesMessage }
       <figcaption>
         <span title="What does the mask cost at every width of the range?">Cost by width τ</span>
         <span class="nw-keys">
-          <i class="nw-line nw-target" />
+          <i class="nw-curve-line nw-target" />
           <span dir="auto">{data.labels[curve.for.label]}</span>
           {data.labels.length > 1 && (
             <>
-              <i class="nw-line nw-others" /> all others
+              <i class="nw-curve-line nw-others" /> all others
             </>
           )}
         </span>
@@ -170,7 +170,7 @@ function Present({ state, scale, inNats }: { state: State; scale: Scale; inNats:
         value === null ? null : (
           <i
             key={i}
-            class={i ? "nw-dot nw-target" : "nw-dot nw-others"}
+            class={i ? "nw-curve-dot nw-target" : "nw-curve-dot nw-others"}
             style={{ left: `${x(width)}%`, top: `${y(value, scale)}%` }}
           />
         ),

@@ -38,7 +38,7 @@ export function Examples({ state, data }: Props) {
           }}
         />
       </div>
-      <div class="nw-sides">
+      <div class="nw-example-sides">
         <div>
           <p class="nw-caption">
             <span>

@@ -63,7 +63,7 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
               {!measure && overlap}
             </div>
           </div>
-          {full && <div class="nw-below">{examples}</div>}
+          {full && <div class="nw-examples-below">{examples}</div>}
           {!full && completions}
           {measure && overlap}
         </>
