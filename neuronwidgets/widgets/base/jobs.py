@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from neuronwidgets.core.threads import end_at_exit
+from neuronwidgets.widgets.base.lock import Lock
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ class Jobs:
     """
 
     def __init__(self, report: Callable[[JobProgress | BaseException | None], None]) -> None:
-        self.lock = threading.RLock()
+        self.lock = Lock()
         self._report = report
         self._current: threading.Event | None = None
         self._thread: threading.Thread | None = None
