@@ -8,6 +8,7 @@
 export * from "./schema/base";
 export * from "./schema/browser";
 export * from "./schema/dtypes";
+export * from "./schema/explorer";
 export * from "./schema/previews";
 export * from "./schema/ranges";
 export * from "./schema/reading";

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from neuronwidgets.widgets.protocol import (
     base,
     browser,
+    explorer,
     previews,
     ranges,
     reading,
@@ -16,12 +17,13 @@ from neuronwidgets.widgets.protocol import (
 )
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
-MODULES = (base, reading, previews, split, ranges, toy, browser)
+MODULES = (base, reading, previews, split, ranges, toy, browser, explorer)
 WIDGETS = (
     split.SPLIT_EXPLORER,
     ranges.RANGE_EXPLORER,
     toy.TOY_LAB,
     browser.NEURON_BROWSER,
+    explorer.EXPLORER,
 )
 EVENTS = (base.JobAck,)
 """What the kernel sends beside traits."""

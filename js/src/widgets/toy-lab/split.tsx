@@ -1,8 +1,5 @@
 /** The chosen neuron in SplitExplorer: a widget of its own inside of ours. */
-
-import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
-import type { WidgetView } from "../../model/model";
+import { Embedded } from "../../view/embedded";
 import type { State } from "./state";
 import "./split.css";
 
@@ -17,37 +14,9 @@ export function Split({ state }: { state: State }) {
           close
         </button>
       </div>
-      <Embedded key={reference} state={state} reference={reference} />
+      <Embedded key={reference} reference={reference} embed={state.embed} elsewhere={ELSEWHERE} />
     </section>
   );
 }
 
 const ELSEWHERE = "It cannot be shown here: run lab.explorer in a cell to see it.";
-
-function Embedded({ state, reference }: { state: State; reference: string }) {
-  const box = useRef<HTMLDivElement>(null);
-  const problem = useSignal("");
-  useEffect(() => {
-    let view: WidgetView | null = null;
-    let gone = false;
-    const show = (embedded: WidgetView | null) => {
-      if (gone) embedded?.remove();
-      else if (!embedded) problem.value = ELSEWHERE;
-      else {
-        view = embedded;
-        box.current?.append(embedded.el);
-      }
-    };
-    state.embed(reference).then(show, () => show(null));
-    return () => {
-      gone = true;
-      view?.remove();
-    };
-  }, []);
-  return (
-    <>
-      {problem.value && <p class="nw-quiet">{problem.value}</p>}
-      <div ref={box} />
-    </>
-  );
-}

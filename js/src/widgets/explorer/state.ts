@@ -1,0 +1,54 @@
+/** Which neuron is looked at and how, the way back, and the widgets inside. */
+import { effect } from "@preact/signals";
+import { viewOf } from "../../model/embedded";
+import { lit } from "../../model/lit";
+import { type Model, traitsOf } from "../../model/model";
+import { requestsOf } from "../../model/requests";
+import type { ExplorerRequest, ExplorerTab, ExplorerTraits } from "../../protocol/schema";
+
+export type State = ReturnType<typeof createState>;
+
+export const TABS: readonly { tab: ExplorerTab; title: string; about: string }[] = [
+  { tab: "split", title: "Concepts", about: "its top samples, split into concepts" },
+  { tab: "ranges", title: "Ranges", about: "where on its activation each label lies" },
+  { tab: "probe", title: "Probe", about: "what it does on a text or image of yours" },
+];
+
+export function createState(model: Model, lifetime: AbortSignal) {
+  const trait = traitsOf<ExplorerTraits>(model, lifetime);
+  const neuron = trait("neuron");
+  const tab = trait("tab");
+  const state = trait("state");
+  const layer = trait("layer");
+  const reason = trait("_reason");
+  const given = trait("_given");
+  const missing = trait("_missing");
+  const back = trait("_back");
+  const forward = trait("_forward");
+  const status = trait("status", "always");
+  const browser = trait("_browser");
+  const inside = { split: trait("_split"), ranges: trait("_ranges"), probe: trait("_probe") };
+  const requests = requestsOf<ExplorerRequest>(model, status, lifetime);
+
+  const links = lit(model, lifetime);
+  effect(() => {
+    links.between([browser.value, inside.split.value, inside.ranges.value, inside.probe.value]);
+  });
+
+  return {
+    neuron,
+    tab,
+    layer,
+    reason,
+    missing,
+    back,
+    forward,
+    browser,
+    widgetOf: (of: ExplorerTab) => inside[of].value,
+    ...requests,
+    embed: (reference: string) => viewOf(model, reference),
+    address: () => state.value,
+    code: () => `nw.explore(${given.value}, state=${JSON.stringify(state.value)})`,
+    step: (steps: number) => requests.request({ type: "history.step", steps }),
+  };
+}

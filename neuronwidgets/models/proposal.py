@@ -1,0 +1,64 @@
+"""Which layer to look at first, where the user names none."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from torch import nn
+
+from neuronwidgets.core.layer_place import At
+from neuronwidgets.models.layers import Layer, layers
+
+DEPTH = 2 / 3
+"""How deep the proposed layer is, as a share of all layers of neurons."""
+
+
+class Proposal(NamedTuple):
+    """A proposed layer: its name, where its neurons are, and the reason in a sentence."""
+
+    layer: str
+    at: At
+    reason: str
+
+
+def proposed_layer(model: nn.Module) -> Proposal:
+    """The layer of neurons two thirds of the way through the model.
+
+    Early layers hold what is near the input, the last ones what is near the answer; concepts that
+    a person can name are found between them (METHODS: middle layers hold single neurons for
+    context).
+
+    Raises:
+        ValueError: the model has no layer.
+        TypeError: it is no model.
+    """
+    rows = list(layers(model))
+    starred = [row for row in rows if row.neurons]
+    if starred:
+        place = math.ceil(DEPTH * len(starred)) - 1
+        row = starred[place]
+        kind = "the input of a gated MLP's down projection" if row.at == "input" else row.type
+        return Proposal(
+            row.name,
+            row.at,
+            f"Proposed: layer {place + 1} of the {len(starred)} that hold neurons ({kind}), two "
+            "thirds of the way through the model.",
+        )
+    wide = [row for row in rows if row.width is not None and not _has_parts(model, row)]
+    if not wide:
+        raise ValueError(
+            f"{type(model).__name__} has no layer of known width: pass layer=, one of the names "
+            "in neuronwidgets.layers(model)."
+        )
+    row = wide[-2] if len(wide) > 1 else wide[-1]
+    return Proposal(
+        row.name,
+        "output",
+        f"Proposed: the last layer before the output ({row.type}), for the model has no layer "
+        "of activation functions.",
+    )
+
+
+def _has_parts(model: nn.Module, row: Layer) -> bool:
+    return any(True for _ in model.get_submodule(row.name).children())
