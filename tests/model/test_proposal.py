@@ -1,0 +1,54 @@
+"""The layer that is proposed where the user names none."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel
+
+from neuronwidgets.models.proposal import proposed_layer
+
+
+def test_two_thirds_of_the_way_through_a_transformer() -> None:
+    config = BertConfig(
+        hidden_size=8,
+        num_hidden_layers=6,
+        num_attention_heads=2,
+        intermediate_size=16,
+        vocab_size=9,
+    )
+    proposal = proposed_layer(BertModel(config, add_pooling_layer=False))
+    assert proposal.layer == "encoder.layer.3.intermediate.intermediate_act_fn"
+    assert proposal.at == "output"
+    assert "layer 4 of the 6" in proposal.reason
+
+
+def test_the_neurons_of_a_gated_mlp_are_an_input() -> None:
+    config = LlamaConfig(
+        hidden_size=8,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=16,
+        vocab_size=9,
+    )
+    proposal = proposed_layer(LlamaModel(config))
+    assert (proposal.layer, proposal.at) == ("layers.1.mlp.down_proj", "input")
+
+
+def test_a_convolutional_network() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2)
+    )
+    assert proposed_layer(net).layer == "3"
+
+
+def test_without_activation_functions_the_last_layer_before_the_output() -> None:
+    proposal = proposed_layer(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 2)))
+    assert proposal.layer == "1"
+    assert "no layer of activation functions" in proposal.reason
+    assert proposed_layer(nn.Sequential(nn.Linear(4, 2))).layer == "0"
+
+
+def test_a_model_without_layers_of_known_width() -> None:
+    with pytest.raises(ValueError, match="Identity|Sequential.* has no layer of known width"):
+        proposed_layer(nn.Sequential(nn.Identity()))
