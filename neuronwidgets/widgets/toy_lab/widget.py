@@ -123,10 +123,17 @@ class ToyLab(Widget):
 
         Returns:
             Whether the end was reached.
+
+        Raises:
+            KeyboardInterrupt: the kernel was interrupted; training pauses.
         """
         if self._session.trainer.behind():
             self.run()
-        return self.wait(timeout) and not self._session.trainer.behind()
+        try:
+            return self.wait(timeout) and not self._session.trainer.behind()
+        except KeyboardInterrupt:
+            self.pause()
+            raise
 
     def step(self, count: int = 1) -> None:
         """Train each run `count` steps further, and pause."""
