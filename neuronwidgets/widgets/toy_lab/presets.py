@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from neuronwidgets.toy import PRESETS, Config, steps_within
 from neuronwidgets.widgets.toy_lab.picture import NAMES
 
@@ -25,12 +23,7 @@ def own_configs(device: str, patience: float = PATIENCE) -> tuple[Config, ...]:
     """The paper's zero start and its start at -1, in as many steps as this machine trains in
     `patience` seconds."""
     starts = (Config.zero_bias, Config.negative_bias)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the lab trains models of this size
-    try:
-        steps = steps_within(patience, [start(**SIZE) for start in starts], device=device)
-    finally:
-        torch.set_num_threads(threads)
+    steps = steps_within(patience, [start(**SIZE) for start in starts], device=device)
     return tuple(start(**{**SIZE, "steps": steps}) for start in starts)
 
 
