@@ -65,7 +65,7 @@ class ToyLab(Widget):
 
         Args:
             configs: one `neuronwidgets.toy.Config`, or two to compare. Not given: the paper's
-                zero start and its start at -1, in 8,704 steps, or fewer where those would take more
+                zero start and its start at -1, in 8,704 steps, or 4,608 where those would take more
                 than a minute.
             device: "cpu", or an accelerator that torch knows, such as "cuda".
         """

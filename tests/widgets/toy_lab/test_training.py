@@ -120,7 +120,7 @@ def test_an_interrupt_of_finish_pauses_training(
 def test_its_own_runs_follow_the_machine() -> None:
     threads = torch.get_num_threads()
     zero, negative = presets.own_configs("cpu", patience=1e-9)
-    assert (zero.steps, negative.steps) == (2560, 2560)
+    assert (zero.steps, negative.steps) == (4608, 4608)
     assert presets.preset_of(zero) == "zero bias"
     assert presets.preset_of(negative) == "negative bias"
     assert presets.own_configs("cpu", patience=1e9)[0].steps == 8704
