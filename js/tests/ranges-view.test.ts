@@ -161,8 +161,10 @@ describe("overlap", () => {
     expect(cellAt(grid, 10, grid.names + 4.5 * grid.wide, 2)).toEqual([-1, 4]);
     expect(cellAt(grid, 10, 3, 2)).toBeNull();
     // Rows scroll below the heads, which stay.
-    expect(cellAt(grid, 10, 3, grid.head + 1, 3 * grid.tall)).toEqual([3, -1]);
-    expect(cellAt(grid, 10, grid.names + 1, 2, 3 * grid.tall)).toEqual([-1, 0]);
+    const scroll = { x: 2 * grid.wide, y: 3 * grid.tall };
+    expect(cellAt(grid, 10, 3, grid.head + 1, scroll)).toEqual([3, -1]);
+    expect(cellAt(grid, 10, grid.names + 1, 2, scroll)).toEqual([-1, 2]);
+    expect(cellAt(grid, 10, grid.names + 1, grid.head + 1, scroll)).toEqual([3, 2]);
     expect(cellAt(grid, 10, 300, grid.head + 11 * grid.tall)).toBeNull();
   });
   it("is of all classes, or of the chosen one's nearest", () => {
@@ -200,6 +202,8 @@ describe("overlap", () => {
     expect(headsOf(long).head).toBeGreaterThan(6.2 * long[0].length);
     expect(gridOf(long, 868).names).toBeGreaterThan(6.2 * long[0].length);
     expect(gridOf(long, 868).wide).toBeGreaterThan(12);
+    // In a narrow box the columns scroll.
+    expect(gridOf(long, 440).wide).toBeGreaterThan(12);
     expect(headsOf(Array(40).fill("x".repeat(400))).head).toBeLessThan(300);
     // Rows of many labels are still read: the table scrolls.
     expect(gridOf(long, 800).tall).toBe(14);
@@ -207,6 +211,7 @@ describe("overlap", () => {
     const [x, y] = [grid.names + 2.5 * grid.wide, grid.head + 3.5 * grid.tall];
     expect(cellAt(grid, 40, x, y)).toEqual([3, 2]);
     expect(grid.names + 40 * grid.wide).toBeLessThan(800);
+    expect(gridOf(Array(40).fill("12"), 868).names).toBeLessThan(40);
   });
   it("finds the name under the pointer along its slant", () => {
     const grid = gridOf(["EducationalInstitution", ...Array(13).fill("Film")], 900);

@@ -90,8 +90,8 @@ def constant_answer(mask: str, title: str, share: float, before: float) -> str:
 def no_better_than_random(
     mask: str, name: str, right: np.ndarray, mine: np.ndarray, nats: np.ndarray | None = None
 ) -> str:
-    """What a range mask does that costs the label and all others as much as random bands of the
-    same share do, on average over their draws; empty where accuracy shows a difference.
+    """What a range mask does whose cost to the label and to all others cannot be told from that of
+    random bands of the same share; empty where accuracy shows a difference.
 
     Args:
         mask: the range mask, in words.
@@ -108,22 +108,22 @@ def no_better_than_random(
         return ""
     shares = 100 * right[:, mine].mean(axis=1)
     gap, low, high = (_points(100 * end) for end in gaps[0])
-    others = ", and all others show no difference either" if len(sides) > 1 else ""
+    others = ", and all others do not tell them apart either" if len(sides) > 1 else ""
     sentence = (
-        f"Random bands of the same share cost as much as {mask}: the accuracy of {name!r} changes "
-        f"by {_points(shares[2:].mean() - shares[0])} points under them (mean of "
-        f"{len(right) - 2} draws) and by {_points(shares[1] - shares[0])} under the range "
-        f"(difference {gap}, {low} to {high}){others}."
+        f"Accuracy does not tell {mask} from random bands of the same share: that of {name!r} "
+        f"changes by {_points(shares[1] - shares[0])} points under the range and by "
+        f"{_points(shares[2:].mean() - shares[0])} under the bands (difference {gap}, {low} to "
+        f"{high}){others}."
     )
     if nats is not None:
         value, least, most = difference(nats[1, mine], nats[2:, mine])
         if not least <= 0 <= most:
             change, least_, most_ = (_signed(v, ".2g") for v in (value, least, most))
             return (
-                f"{sentence} The log-probability of the right label tells them apart: the range "
-                f"changes it by {change} nats a sample more ({least_} to {most_})."
+                f"{sentence} The log-probability of the right label does: {change} nats a sample "
+                f"under the range, compared with the bands ({least_} to {most_})."
             )
-    return f"{sentence} That is the cost of replacing so many values, wherever they are."
+    return f"{sentence} The cost may be that of replacing so many values, wherever they are."
 
 
 def difference(range_: np.ndarray, draws: np.ndarray) -> tuple[float, float, float]:

@@ -56,6 +56,8 @@ const ROW = 14;
 const [LETTER, LONGEST] = [6.2, 260];
 /** Names are level where the narrowest table has room for them. */
 const NARROW = 560;
+/** The least width of a column whose name is vertical; of more columns than fit, the table scrolls. */
+const COLUMN = 13;
 /** Of more columns, slanted names would take more of the width than the columns have. */
 const MOST_SLANTED = 20;
 
@@ -74,14 +76,22 @@ export function headsOf(names: readonly string[]): { head: number; stand: Stand 
 export const rowOf = (classes: number): number =>
   classes > 20 ? Math.max(ROW, 400 / classes) : 20;
 
-/** Where the cells stand in a box of `wide` pixels. */
+/** The room that the names of rows want, in pixels, and the share of the width that they get. */
+export const roomOf = (names: readonly string[]): number => Math.ceil(1.22 * longestOf(names) + 14);
+export const SHARE = 0.3;
+
+/** The least width of all columns and their margin. */
+export const leastOf = (names: readonly string[]): number =>
+  headsOf(names).stand === "vertical" ? COLUMN * names.length + 2 : 0;
+
+/** Where the cells stand in a box of `wide` pixels, beyond which they may reach. */
 export function gridOf(labels: readonly string[], wide: number): Grid {
   const { head, stand } = headsOf(labels);
   const longest = longestOf(labels);
-  const names = Math.round(Math.min(1.08 * longest + 14, wide * 0.3));
+  const names = Math.min(roomOf(labels), wide * SHARE);
   // Slanted, the last name needs room at its right.
   const right = stand === "slanted" ? Math.min(longest * Math.SQRT1_2, wide * 0.16) : 2;
-  const cell = (wide - names - right) / labels.length;
+  const cell = (Math.max(wide - names, leastOf(labels)) - right) / labels.length;
   return { names, head, stand, wide: cell, tall: rowOf(labels.length) };
 }
 
@@ -94,12 +104,12 @@ export function cellAt(
   classes: number,
   x: number,
   y: number,
-  scroll = 0,
+  scroll = { x: 0, y: 0 },
 ): [row: number, column: number] | null {
   const inHead = y < head;
-  const row = inHead ? -1 : Math.floor((y + scroll - head) / tall);
+  const row = inHead ? -1 : Math.floor((y + scroll.y - head) / tall);
   const foot = inHead && stand === "slanted" ? x - (head - 6 - y) : x;
-  const column = Math.max(-1, Math.floor((foot - names) / wide));
+  const column = foot < names ? -1 : Math.floor((foot + scroll.x - names) / wide);
   if (row >= classes || column >= classes || (inHead && column < 0)) return null;
   return [row, column];
 }

@@ -93,12 +93,12 @@ def test_a_range_that_costs_no_more_than_random_bands_says_so(case: dict[str, An
                             data=case["data"], labels=case["labels"],
                             classes=case["classes"])  # fmt: skip
     assert made.wait(30)
-    said = [sentence for sentence in made.measure["findings"] if "Random bands" in sentence]
+    said = [sentence for sentence in made.measure["findings"] if "random bands" in sentence]
     assert len(said) == 1
     made.tau, made.top = 1.5, 1.0
     assert made.wait(30)
     assert made.measure["random"]["target"][0] > made.measure["target"]["range"][2]
-    assert not any("Random bands" in sentence for sentence in made.measure["findings"])
+    assert not any("random bands" in sentence for sentence in made.measure["findings"])
 
 
 def test_partial_results_come_as_batches_do(case: dict[str, Any]) -> None:

@@ -22,9 +22,9 @@ export function heatMaker() {
 interface Look {
   accent: string;
   theme: Theme;
-  /** How far the rows are scrolled. */
-  scroll: number;
-  /** The width of the table. */
+  /** How far the cells are scrolled. */
+  scroll: { x: number; y: number };
+  /** The width of the box. */
   wide: number;
 }
 
@@ -39,74 +39,88 @@ export function drawOverlap(
   const n = labels.length;
   const { names, head, stand, wide, tall } = gridOf(labels, whole);
   const [width, height] = [n * wide, n * tall];
-  // Rows scroll below the heads.
-  pen.save();
-  pen.beginPath();
-  pen.rect(0, head - 1, names + width + 2, height + 3);
-  pen.clip();
-  pen.translate(0, -scroll);
-  // Cells of less than a pixel are averaged, larger ones stay sharp.
-  pen.imageSmoothingEnabled = wide < 1 || tall < 1;
-  pen.drawImage(heat, names, head, width, height);
-
-  if (wide > 6 && tall > 6) {
-    pen.fillStyle = theme.paper;
-    for (let i = 0; i <= n; i++) {
-      pen.fillRect(names, head + i * tall - 0.5, width, 1);
-      pen.fillRect(names + i * wide - 0.5, head, 1, height);
-    }
-  }
-  pen.fillStyle = theme.hair;
-  for (let i = 0; i < n; i++)
-    pen.fillRect(names + i * wide + 0.5, head + i * tall + 0.5, wide - 1, tall - 1);
-
+  /** Draw what scrolls, and ends at a rectangle. */
+  const within = (left: number, top: number, [x, y]: [number, number], paint: () => void) => {
+    pen.save();
+    pen.beginPath();
+    pen.rect(left, top, whole - left, head + height + 2);
+    pen.clip();
+    pen.translate(-x, -y);
+    paint();
+    pen.restore();
+  };
   const font = (bold: boolean, size = 12) =>
     `${bold ? 600 : 400} ${size}px ${getComputedStyle(pen.canvas).fontFamily}`;
-  pen.textBaseline = "middle";
-  pen.textAlign = "left";
-  for (let i = 0; i < n; i++) {
-    if (tall >= 12 || i === chosen) {
-      pen.font = font(i === chosen);
-      pen.fillStyle = i === chosen ? theme.ink : theme.quiet;
-      pen.fillText(fitted(pen, labels[i], names - 10), 0, head + (i + 0.5) * tall);
-    }
-  }
-  pen.textAlign = "center";
-  if (wide >= 30 && tall >= 15) {
-    const inks = Array.from({ length: 21 }, (_, i) => readable(pen, accent, theme, i / 20));
-    for (let i = 0; i < n * n; i++) {
-      const [row, column] = [Math.floor(i / n), i % n];
-      if (row === column) continue;
-      pen.font = font(row === chosen || column === chosen, 11);
-      pen.fillStyle = inks[Math.round(overlap[i] * 20)] ?? theme.ink;
-      const text = overlap[i].toFixed(2).replace(/^0/, "");
-      pen.fillText(text, names + (column + 0.5) * wide, head + (row + 0.5) * tall + 0.5);
-    }
-  }
-  pen.strokeStyle = theme.ink;
-  pen.lineWidth = 1.5;
-  pen.strokeRect(names, head + chosen * tall, width - 0.75, tall);
-  pen.strokeRect(names + chosen * wide, head, wide - 0.75, height);
-  pen.restore();
-  for (let i = 0; i < n; i++) {
-    if (wide < 12 && i !== chosen) continue;
-    pen.font = font(i === chosen, 11);
+  const says = (i: number, size: number) => {
+    pen.font = font(i === chosen, size);
     pen.fillStyle = i === chosen ? theme.ink : theme.quiet;
     pen.textBaseline = "middle";
-    const x = names + (i + 0.5) * wide;
-    if (stand === "level") {
-      pen.textAlign = "center";
-      pen.fillText(labels[i], x, head / 2 - 1);
-      continue;
+  };
+
+  const paintCells = () => {
+    // Cells of less than a pixel are averaged, larger ones stay sharp.
+    pen.imageSmoothingEnabled = wide < 1 || tall < 1;
+    pen.drawImage(heat, names, head, width, height);
+
+    if (wide > 6 && tall > 6) {
+      pen.fillStyle = theme.paper;
+      for (let i = 0; i <= n; i++) {
+        pen.fillRect(names, head + i * tall - 0.5, width, 1);
+        pen.fillRect(names + i * wide - 0.5, head, 1, height);
+      }
     }
-    pen.save();
-    pen.translate(x, head - 6);
-    pen.rotate(stand === "slanted" ? -Math.PI / 4 : -Math.PI / 2);
+    pen.fillStyle = theme.hair;
+    for (let i = 0; i < n; i++)
+      pen.fillRect(names + i * wide + 0.5, head + i * tall + 0.5, wide - 1, tall - 1);
+
+    pen.textAlign = "center";
+    if (wide >= 30 && tall >= 15) {
+      const inks = Array.from({ length: 21 }, (_, i) => readable(pen, accent, theme, i / 20));
+      for (let i = 0; i < n * n; i++) {
+        const [row, column] = [Math.floor(i / n), i % n];
+        if (row === column) continue;
+        pen.font = font(row === chosen || column === chosen, 11);
+        pen.fillStyle = inks[Math.round(overlap[i] * 20)] ?? theme.ink;
+        const text = overlap[i].toFixed(2).replace(/^0/, "");
+        pen.fillText(text, names + (column + 0.5) * wide, head + (row + 0.5) * tall + 0.5);
+      }
+    }
+    pen.strokeStyle = theme.ink;
+    pen.lineWidth = 1.5;
+    pen.strokeRect(names, head + chosen * tall, width - 0.75, tall);
+    pen.strokeRect(names + chosen * wide, head, wide - 0.75, height);
+  };
+  const paintRows = () => {
     pen.textAlign = "left";
-    const room = stand === "slanted" ? Math.min(head - 12, whole - x) * Math.SQRT2 : head - 8;
-    pen.fillText(fitted(pen, labels[i], room), 0, 0);
-    pen.restore();
-  }
+    for (let i = 0; i < n; i++) {
+      if (tall < 12 && i !== chosen) continue;
+      says(i, 12);
+      pen.fillText(fitted(pen, labels[i], names - 10), 0, head + (i + 0.5) * tall);
+    }
+  };
+  const paintHeads = () => {
+    for (let i = 0; i < n; i++) {
+      if (wide < 12 && i !== chosen) continue;
+      says(i, 11);
+      const x = names + (i + 0.5) * wide;
+      if (stand === "level") {
+        pen.textAlign = "center";
+        pen.fillText(labels[i], x, head / 2 - 1);
+        continue;
+      }
+      pen.save();
+      pen.translate(x, head - 6);
+      pen.rotate(stand === "slanted" ? -Math.PI / 4 : -Math.PI / 2);
+      pen.textAlign = "left";
+      const room = stand === "slanted" ? Math.min(head - 12, whole - x) * Math.SQRT2 : head - 8;
+      pen.fillText(fitted(pen, labels[i], room), 0, 0);
+      pen.restore();
+    }
+  };
+  // The names stay: cells scroll below the heads, and behind the names of rows.
+  within(names - 1, head - 1, [scroll.x, scroll.y], paintCells);
+  within(0, head - 1, [0, scroll.y], paintRows);
+  within(names, 0, [scroll.x, 0], paintHeads);
 }
 
 /** A name cut to its room. */

@@ -8,8 +8,11 @@ import {
   type Grid,
   gridOf,
   headsOf,
+  leastOf,
   type Overlaps,
+  roomOf,
   rowOf,
+  SHARE,
   steppedTo,
 } from "../../core/overlap";
 import type { Theme } from "../../model/theme";
@@ -80,7 +83,7 @@ export function Overlap({ state, data, theme }: Props) {
 
 function Matrix({ state, data, theme, shown }: Props & { shown: Overlaps }) {
   const under = useSignal<Under | null>(null);
-  const scroll = useSignal(0);
+  const scroll = useSignal({ x: 0, y: 0 });
   const heat = useMemo(heatMaker, []);
   const labels = shown.rows.map((c) => data.labels[c]);
   const classes = labels.length;
@@ -102,7 +105,8 @@ function Matrix({ state, data, theme, shown }: Props & { shown: Overlaps }) {
     const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const [x, y] = [event.clientX - area.left, event.clientY - area.top];
     const cell = cellAt(gridOf(labels, area.width), classes, x, y, scroll.value);
-    return cell && { row: cell[0], column: cell[1], x, y: y + scroll.value, wide: area.width };
+    const { x: left, y: top } = scroll.value;
+    return cell && { row: cell[0], column: cell[1], x: x + left, y: y + top, wide: area.width };
   };
   const onKey = (event: KeyboardEvent) => {
     const at = under.value;
@@ -121,6 +125,9 @@ function Matrix({ state, data, theme, shown }: Props & { shown: Overlaps }) {
     const top = row * tall;
     const lowest = top + tall + head + 2 - seen;
     box.scrollTop = Math.min(top, Math.max(lowest, box.scrollTop));
+    const left = column * wide;
+    const rightmost = left + wide + names + 2 - box.clientWidth;
+    box.scrollLeft = Math.min(left, Math.max(rightmost, box.scrollLeft));
     const [x, y] = [names + (column + 0.5) * wide, head + top];
     under.value = { row, column, x, y, wide: box.clientWidth, keys: true };
   };
@@ -138,12 +145,18 @@ function Matrix({ state, data, theme, shown }: Props & { shown: Overlaps }) {
         tabIndex={0}
         style={{ maxHeight: `${seen}px` }}
         onScroll={(event) => {
-          scroll.value = Math.min(event.currentTarget.scrollTop, full - seen);
+          const { scrollLeft: x, scrollTop } = event.currentTarget;
+          scroll.value = { x, y: Math.min(scrollTop, full - seen) };
         }}
         onKeyDown={onKey}
         onBlur={forget}
       >
-        <div style={{ height: `${full}px` }}>
+        <div
+          style={{
+            height: `${full}px`,
+            width: `max(100%, min(${roomOf(labels)}px, ${100 * SHARE}%) + ${leastOf(labels)}px)`,
+          }}
+        >
           <div class="nw-window" style={{ height: `${seen}px` }}>
             <Canvas
               label={`Overlap of the distributions of ${classes} ${data.what}s on this neuron`}
@@ -157,9 +170,13 @@ function Matrix({ state, data, theme, shown }: Props & { shown: Overlaps }) {
                 if (cell) state.select(shown.rows[cell.row < 0 ? cell.column : cell.row]);
               }}
             />
+            {tip && (
+              <Tooltip at={{ x: tip.x - scroll.value.x, y: tip.y - scroll.value.y }}>
+                {wordsOf(data, shown, tip)}
+              </Tooltip>
+            )}
           </div>
           {tip && <Cell grid={gridOf(labels, tip.wide)} {...tip} />}
-          {tip && <Tooltip at={{ x: tip.x, y: tip.y }}>{wordsOf(data, shown, tip)}</Tooltip>}
         </div>
       </div>
       <LiveRegion text={() => (under.value?.keys ? wordsOf(data, shown, under.value) : null)} />
