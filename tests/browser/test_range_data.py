@@ -107,8 +107,8 @@ def test_a_thousand_labels(apart: Any, shots: Path) -> None:
     matrix = frame.locator(".nw-matrix canvas")
     box = matrix.bounding_box()
     # Rows of 14 pixels below vertical heads; the table scrolls.
-    assert box["height"] <= 167 + 240
-    matrix.click(position={"x": 4, "y": 167 + 3.5 * 14})
+    assert box["height"] <= 183 + 240
+    matrix.click(position={"x": 4, "y": 183 + 3.5 * 14})
     expect(chosen).not_to_have_text("species 777 of a thousand")
     near = int(notebook.python("print(explorer.label)"))
     assert 0 < abs(near - 777) < 200

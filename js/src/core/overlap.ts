@@ -53,7 +53,9 @@ export interface Grid {
 /** The least height of a row in which a name is read; of more rows than fit, the table scrolls. */
 const ROW = 14;
 /** A letter of a name, about, and the longest name's room: about 40 letters are read in full. */
-const [LETTER, LONGEST] = [6.2, 260];
+const [LETTER, LONGEST] = [6.2, 250];
+/** How much wider the chosen name is, in bold. */
+const BOLD = 1.1;
 /** Names are level where the narrowest table has room for them. */
 const NARROW = 560;
 /** The least width of a column whose name is vertical; of more columns than fit, the table scrolls. */
@@ -68,8 +70,9 @@ const longestOf = (names: readonly string[]): number =>
 export function headsOf(names: readonly string[]): { head: number; stand: Stand } {
   const longest = longestOf(names);
   if (longest + 5 <= NARROW / names.length) return { head: 18, stand: "level" };
-  if (names.length > MOST_SLANTED) return { head: Math.ceil(longest + 12), stand: "vertical" };
-  return { head: Math.ceil(longest * Math.SQRT1_2 + 16), stand: "slanted" };
+  const bold = BOLD * longest;
+  if (names.length > MOST_SLANTED) return { head: Math.ceil(bold + 12), stand: "vertical" };
+  return { head: Math.ceil(bold * Math.SQRT1_2 + 16), stand: "slanted" };
 }
 
 /** The height of a row. */
