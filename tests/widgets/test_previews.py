@@ -87,6 +87,21 @@ def test_a_long_text_is_cut_around_the_peak() -> None:
     assert len(made.segments) <= SEGMENTS + 2
     assert made.segments[0] == made.segments[-1] == "…"
     assert len(made.segments) == len(made.values)
+    assert made.cut
+    whole = cut_text(" ".join(words), spans, values, whole=True)
+    assert "".join(whole.segments) == " ".join(words)
+    assert (whole.peak, len(whole.values), whole.cut) == (300, 500, False)
+
+
+def test_a_text_without_tokens_is_cut_at_its_end() -> None:
+    samples = Samples(2, texts=["x" * 1000, "short"])
+    made = plain_text(samples, 0)
+    assert made.cut
+    assert len(made.segments[0]) < 500
+    whole = plain_text(samples, 0, whole=True)
+    assert (whole.segments, whole.cut) == (["x" * 1000], False)
+    assert not plain_text(samples, 1).cut
+    assert pack_previews(samples, [0, 1], {})[1]["cut"] == [True, False]
 
 
 def test_fewer_values_than_spans_and_no_tokens_at_all() -> None:

@@ -46,3 +46,4 @@ class PreviewsMeta(_Kind, total=False):
     segments: Annotated[list[list[str]], "The segments of each text; joined, they are the text."]
     values: Annotated[list[int], "How many elements of `value` each text has; 0: not read."]
     peaks: Annotated[list[int], "The segment of each text's peak token; -1: none."]
+    cut: Annotated[list[bool], "Whether each text is a part of a longer one."]

@@ -31,4 +31,6 @@ export interface PreviewsMeta {
   values?: number[];
   /** The segment of each text's peak token; -1: none. */
   peaks?: number[];
+  /** Whether each text is a part of a longer one. */
+  cut?: boolean[];
 }
