@@ -165,7 +165,7 @@ def test_pale_is_what_does_not_come_back(notebook: Any, shots: Path) -> None:
     look = """cards => cards.map(card => [
       card.classList.contains('nw-pale'),
       getComputedStyle(card.querySelector('.nw-dot')).backgroundColor.startsWith('color('),
-      [...card.querySelectorAll('.nw-tiles')].every(t => getComputedStyle(t).opacity < 1),
+      [...card.querySelectorAll('.nw-tile')].every(t => getComputedStyle(t).opacity < 1),
       [...card.querySelectorAll('footer span')].some(e => /^unstable/.test(e.textContent))])"""
     notebook.page.mouse.move(0, 0)
     assert cards.evaluate_all(look) == [[one] * 4 for one in pale]

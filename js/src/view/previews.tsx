@@ -11,6 +11,8 @@ import "./previews.css";
 export interface Preview {
   row: number;
   caption: string;
+  /** The activation that stands beside it; null or absent where none is known. */
+  activation?: number | null;
   picture: { faces: Previews; at: number } | null;
   text: Text | null;
 }
@@ -75,7 +77,7 @@ export function Pieces({ pieces, color }: { pieces: Piece[]; color: string }) {
       {pieces.map((piece, i) => {
         // The space before a word, which stands elsewhere if the word runs the other way.
         const [space, word] = apart(piece.text);
-        const strength = Math.round(piece.shade * (color === "currentColor" ? 28 : 55));
+        const strength = Math.round(piece.shade * (color === "currentColor" ? 28 : 45));
         return (
           <Fragment key={i}>
             {space}
