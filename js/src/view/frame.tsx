@@ -13,7 +13,12 @@ interface Props {
 export function Frame({ label, accent, children }: Props) {
   const self = useRef<HTMLElement>(null);
   useLayoutEffect(() => {
-    self.current?.setAttribute("aria-label", unlike(othersOf(self.current), label));
+    const frame = self.current as HTMLElement;
+    const name = () => frame.setAttribute("aria-label", unlike(othersOf(frame), label));
+    // It gets a size when it enters the page, which may be after it was made.
+    const watch = new ResizeObserver(name);
+    watch.observe(frame);
+    return () => watch.disconnect();
   }, [label]);
   return (
     <section
