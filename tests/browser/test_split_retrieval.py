@@ -250,6 +250,15 @@ def test_the_controls_by_keyboard(notebook: Any) -> None:
     assert "activation" in strongest
     page.keyboard.press("Tab")
     expect(frame.locator(".nw-scores summary")).to_be_focused()
+    # Its top samples, or samples over the activation range.
+    page.keyboard.press("Tab")
+    own = frame.locator(".nw-own")
+    expect(own.get_by_role("radio", name="top")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(own.get_by_role("radio", name="spread")).to_be_focused()
+    expect(own.locator(".nw-sample .nw-activation").first).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(own.locator(".nw-activation")).to_have_count(0)
     page.keyboard.press("Tab")
     expect(reading(frame)).to_be_focused()
     assert reading(frame).evaluate(ring)

@@ -47,9 +47,12 @@ def test_figures_on_black_are_ink() -> None:
     figure = np.zeros((28, 28), np.uint8)
     figure[10:20, 10:20] = 255
     assert pack_previews(Samples(1, images=[figure]), [0], {})[1]["tile"]["ink"] is True
-    assert pack_previews(Samples(1, images=[255 - figure]), [0], {})[1]["tile"]["ink"] is False
+    assert pack_previews(Samples(1, images=[figure]), [0], {})[1]["tile"]["print"] is False
+    paper = pack_previews(Samples(1, images=[255 - figure]), [0], {})[1]["tile"]
+    assert (paper["ink"], paper["print"]) == (False, True)
     scan = np.zeros((64, 64), np.uint8)
-    assert pack_previews(Samples(1, images=[scan]), [0], {})[1]["tile"]["ink"] is False
+    tile = pack_previews(Samples(1, images=[scan]), [0], {})[1]["tile"]
+    assert (tile["ink"], tile["print"]) == (False, False)
 
 
 def test_nothing_to_show() -> None:

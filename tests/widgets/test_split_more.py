@@ -139,6 +139,20 @@ def test_what_does_not_exist_is_refused() -> None:
         evidence.texts.want(300)
 
 
+def test_what_is_asked_for_during_a_job_comes_with_it() -> None:
+    evidence, nodes = opened(activations(texts=True))
+    row = int(evidence.split.index[0])
+    for count, step in enumerate(evidence.steps(nodes, lambda: None)):
+        take(step)
+        if count == 2:
+            evidence.want_spread(nodes[0])
+            evidence.texts.want(row)
+    assert not evidence.lacks(nodes)
+    arrays, _ = unpack(evidence.pack_evidence())
+    assert arrays["spread_node"].tolist() == [nodes[0]]
+    assert evidence.texts.cut() == []
+
+
 def test_a_widget_answers_with_evidence() -> None:
     explorer = nw.SplitExplorer(activations(texts=True), 0, top=30)
     assert explorer.wait(60)

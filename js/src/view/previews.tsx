@@ -29,7 +29,7 @@ interface Props {
 
 function Picture({ preview, lit, mark, onHover }: Props) {
   const { faces, at } = preview.picture as NonNullable<Preview["picture"]>;
-  const { url, columns, rows, side, ink } = faces.atlas as NonNullable<Previews["atlas"]>;
+  const { url, columns, rows, side, ink, print } = faces.atlas as NonNullable<Previews["atlas"]>;
   const place = (i: number, count: number) => (count > 1 ? (i / (count - 1)) * 100 : 0);
   return (
     <span
@@ -41,7 +41,7 @@ function Picture({ preview, lit, mark, onHover }: Props) {
       onPointerLeave={() => onHover(null)}
     >
       <i
-        class={ink ? "nw-ink" : undefined}
+        class={ink ? "nw-ink" : print ? "nw-print" : undefined}
         style={{
           backgroundImage: `url("${url}")`,
           backgroundSize: `${columns * 100}% ${rows * 100}%`,

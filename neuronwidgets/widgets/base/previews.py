@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.display.image import is_ink
+from neuronwidgets.display.image import is_ink, is_print
 
 TILE = 96
 """The longest side of a preview, in pixels."""
@@ -134,7 +134,9 @@ def _atlas(images: list[np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
     side = min(TILE, max(max(image.shape[:2]) for image in images))
     color = any(image.ndim == 3 for image in images)
     columns = math.ceil(math.sqrt(len(images)))
-    sheet = Image.new("RGB" if color else "L", (columns * side, -(-len(images) // columns) * side))
+    ink, print_ = (2 * sum(map(is_kind, images)) > len(images) for is_kind in (is_ink, is_print))
+    size = columns * side, -(-len(images) // columns) * side
+    sheet = Image.new("RGB", size) if color else Image.new("L", size, 255 if print_ else 0)
     for i, array in enumerate(images):
         image = Image.fromarray(array)
         if max(image.size) > side:
@@ -147,6 +149,11 @@ def _atlas(images: list[np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
         sheet.save(out, "JPEG", quality=88)
     else:
         sheet.save(out, "PNG")
-    ink = 2 * sum(map(is_ink, images)) > len(images)
-    meta = {"side": side, "columns": columns, "rows": -(-len(images) // columns), "ink": ink}
+    meta = {
+        "side": side,
+        "columns": columns,
+        "rows": -(-len(images) // columns),
+        "ink": ink,
+        "print": print_,
+    }
     return np.frombuffer(out.getvalue(), np.uint8), meta

@@ -204,6 +204,12 @@ class Evidence:
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         """Gather the evidence for `nodes`, then for all other possible concepts, and publish it."""
         yield from self._asked(publish)
+        for step in self._gathering(nodes, publish):
+            yield step
+            # A view may ask for more while this job runs.
+            yield from self._asked(publish)
+
+    def _gathering(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         wanted = [n for n in nodes if n not in self._retrieved]
         if len(self._possible) <= PREFETCH:
             others = self._possible.tolist()
