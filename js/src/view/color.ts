@@ -15,6 +15,13 @@ export function paler(pen: CanvasRenderingContext2D, color: string, paper: strin
   return `rgb(${ink.map((v, i) => Math.round(0.45 * v + 0.55 * ground[i])).join(", ")})`;
 }
 
+/** Black or white, whichever is read better on a colour "#rrggbb". */
+export function inkOn(color: string): string {
+  const all = Number.parseInt(color.slice(1), 16);
+  // Where black and white have the same contrast.
+  return luminance([all >> 16, (all >> 8) & 255, all & 255]) > 0.179 ? "#000" : "#fff";
+}
+
 /** Relative luminance, 0 to 1, as WCAG has it. */
 export function luminance(color: readonly number[]): number {
   const [r, g, b] = color.map((v) => (v <= 10 ? v / 3294 : ((v / 255 + 0.055) / 1.055) ** 2.4));

@@ -254,6 +254,8 @@ export interface ExamplesMeta {
   values?: number[];
   /** The segment of each text's peak token; -1: none. */
   peaks?: number[];
+  /** Whether each text is a part of a longer one. */
+  cut?: boolean[];
 }
 
 /** What a view of RangeExplorer may ask of the kernel. */
