@@ -1,7 +1,7 @@
 """What ToyLab costs the training that it shows, in JupyterLab and Chromium.
 
     python benchmarks/toy_lab.py [--features 64 --dims 8 --neurons 128] [--runs 2]
-        [--rounds 3] [--all-threads]
+        [--rounds 3]
 
 Trains the same runs with `toy.train` and with ToyLab on the screen, in turns, in one kernel, and
 prints steps per second of both, redraws per second, and how long pausing took. Run it with nothing
@@ -34,9 +34,6 @@ def bare(steps, threads):
     spent = time.perf_counter() - began
     torch.set_num_threads(before)
     print(steps / spent)
-if {all_threads}:
-    from neuronwidgets.widgets.toy_lab.tuning import TrainerTuning
-    nw.ToyLab._tuning = TrainerTuning(one_thread=0)
 lab = nw.ToyLab([config(seed, 2**30) for seed in range({runs})])
 lab"""
 COUNT = """seconds => new Promise(done => {{
@@ -54,7 +51,6 @@ def main() -> None:
     for name, size in (("features", 64), ("dims", 8), ("neurons", 128), ("batch", 256)):
         parser.add_argument(f"--{name}", type=int, default=size)
     parser.add_argument("--runs", type=int, default=2, choices=(1, 2))
-    parser.add_argument("--all-threads", action="store_true", help="not one thread in the lab")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     print(vars(options))

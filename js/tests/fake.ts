@@ -60,6 +60,7 @@ export function stillOf(rows: number[][], more: Partial<Still> = {}): Still {
     step: 0,
     peak: 127,
     monosemantic: 0,
+    chance: 0,
     faint: 0,
     covered: 0,
     dead: 0,

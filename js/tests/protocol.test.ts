@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { cutAt, type Names } from "../src/core/concepts";
 import { precisionOf, sharedOf } from "../src/core/retrieved";
+import { betweenEnds } from "../src/core/spaced";
 import { unpack } from "../src/protocol/safetensors";
 import { type By, TREE } from "../src/protocol/schema";
 import {
@@ -88,6 +89,37 @@ describe("evidence", () => {
     const recurs = Array.from(evidence?.retrieved.values() ?? [], (one) => one.recurs);
     expect(recurs.every((share) => share === null || (share >= 0 && share <= 1))).toBe(true);
     expect(recurs).toContainEqual(expect.any(Number));
+  });
+});
+
+describe("samples over the activation range", () => {
+  it("are those that a view has asked for, the most activating first", () => {
+    for (const kind of ["image", "text"]) {
+      const evidence = readEvidence(golden(`${kind}-evidence.safetensors`));
+      if (!evidence) throw new Error("no evidence");
+      expect(evidence.spread.size).toBe(2);
+      expect(evidence.spread.get(-1)?.selected).toBe(60);
+      for (const { rows, labels, activations, selected } of evidence.spread.values()) {
+        expect(rows.length).toBe(Math.min(selected, kind === "text" ? 8 : 16));
+        expect(labels.length).toBe(rows.length);
+        expect(Array.from(activations)).toEqual(Array.from(activations).sort((a, b) => b - a));
+        expect(new Set(rows).size).toBe(rows.length);
+      }
+    }
+  });
+
+  it("retrieved samples have their activations, texts say whether they are whole", () => {
+    const evidence = readEvidence(golden("text-evidence.safetensors"));
+    for (const one of evidence?.retrieved.values() ?? [])
+      expect(one.activations?.cosine.length).toBe(20);
+    expect(evidence?.faces.texts.every((text) => text.cut === false)).toBe(true);
+  });
+
+  it("are still evenly spaced where fewer fit", () => {
+    const all = Array.from({ length: 16 }, (_, i) => i);
+    expect(betweenEnds(all, 4)).toEqual([0, 5, 10, 15]);
+    expect(betweenEnds(all, 1)).toEqual([0]);
+    expect(betweenEnds(all, 20)).toEqual(all);
   });
 });
 

@@ -6,12 +6,13 @@ import {
   ALL,
   cellAt,
   gridOf,
-  headOf,
+  headsOf,
   matrixOf,
   NEAREST,
   overlapOf,
   pixels,
   shownWith,
+  steppedTo,
 } from "../src/core/overlap";
 import { ridgeHeight, rowHeight, scales, traceDensity, traceNormal } from "../src/core/ridges";
 import { ordinal, percent } from "../src/core/scale";
@@ -152,12 +153,18 @@ describe("examples", () => {
 
 describe("overlap", () => {
   it("finds the cell under the pointer", () => {
-    const grid = gridOf(10, 650);
+    const grid = gridOf(Array(10).fill("a label"), 650);
     expect(cellAt(grid, 10, grid.names + 1.5 * grid.wide, grid.head + 2.5 * grid.tall)).toEqual([
       2, 1,
     ]);
     expect(cellAt(grid, 10, 3, grid.head + 1)).toEqual([0, -1]);
-    expect(cellAt(grid, 10, 300, 2)).toBeNull();
+    expect(cellAt(grid, 10, grid.names + 4.5 * grid.wide, 2)).toEqual([-1, 4]);
+    expect(cellAt(grid, 10, 3, 2)).toBeNull();
+    // Rows scroll below the heads, which stay.
+    const scroll = { x: 2 * grid.wide, y: 3 * grid.tall };
+    expect(cellAt(grid, 10, 3, grid.head + 1, scroll)).toEqual([3, -1]);
+    expect(cellAt(grid, 10, grid.names + 1, 2, scroll)).toEqual([-1, 2]);
+    expect(cellAt(grid, 10, grid.names + 1, grid.head + 1, scroll)).toEqual([3, 2]);
     expect(cellAt(grid, 10, 300, grid.head + 11 * grid.tall)).toBeNull();
   });
   it("is of all classes, or of the chosen one's nearest", () => {
@@ -184,15 +191,40 @@ describe("overlap", () => {
       for (let j = 0; j < NEAREST; j++)
         expect(matrix[i * NEAREST + j]).toBe(matrix[j * NEAREST + i]);
   });
-  it("has heads that hold the names, slanted where they are too long to stand", () => {
-    expect(headOf(["cat", "dog"])).toBe(18);
-    expect(headOf(["EducationalInstitution", ...Array(13).fill("Film")])).toBeGreaterThan(90);
-    expect(headOf(Array(40).fill("a name of more letters than anybody reads"))).toBeLessThan(135);
+  it("has heads that hold the names: level, slanted of long ones, vertical of many", () => {
+    expect(headsOf(["cat", "dog"])).toEqual({ head: 18, stand: "level" });
+    const film = ["EducationalInstitution", ...Array(13).fill("Film")];
+    expect(headsOf(film).stand).toBe("slanted");
+    expect(headsOf(film).head).toBeGreaterThan(90);
+    const long = Array<string>(40).fill("a name of more letters than one expects");
+    expect(headsOf(long).stand).toBe("vertical");
+    // In full: each letter has its room, at 900 pixels too, and lines stand apart.
+    expect(headsOf(long).head).toBeGreaterThan(6.2 * long[0].length);
+    expect(gridOf(long, 868).names).toBeGreaterThan(6.2 * long[0].length);
+    expect(gridOf(long, 868).wide).toBeGreaterThan(12);
+    // In a narrow box the columns scroll.
+    expect(gridOf(long, 440).wide).toBeGreaterThan(12);
+    expect(headsOf(Array(40).fill("x".repeat(400))).head).toBeLessThan(300);
     // Rows of many labels are still read: the table scrolls.
-    expect(gridOf(40, 800).tall).toBe(14);
-    const grid = gridOf(40, 800, 110);
-    expect(cellAt(grid, 40, grid.names + 2.5 * grid.wide, 110 + 3.5 * grid.tall)).toEqual([3, 2]);
+    expect(gridOf(long, 800).tall).toBe(14);
+    const grid = gridOf(long, 800);
+    const [x, y] = [grid.names + 2.5 * grid.wide, grid.head + 3.5 * grid.tall];
+    expect(cellAt(grid, 40, x, y)).toEqual([3, 2]);
     expect(grid.names + 40 * grid.wide).toBeLessThan(800);
+    expect(gridOf(Array(40).fill("12"), 868).names).toBeLessThan(40);
+  });
+  it("finds the name under the pointer along its slant", () => {
+    const grid = gridOf(["EducationalInstitution", ...Array(13).fill("Film")], 900);
+    const foot = grid.names + 2.5 * grid.wide;
+    for (const up of [1, 40, 80])
+      expect(cellAt(grid, 14, foot + up, grid.head - 6 - up)).toEqual([-1, 2]);
+  });
+  it("is read by keys", () => {
+    expect(steppedTo("ArrowDown", 5, null)).toEqual([0, 0]);
+    expect(steppedTo("ArrowDown", 5, [0, 2])).toEqual([1, 2]);
+    expect(steppedTo("ArrowRight", 5, [4, 4])).toEqual([4, 4]);
+    expect(steppedTo("ArrowLeft", 5, [4, 0])).toEqual([4, 0]);
+    expect(steppedTo("a", 5, [4, 4])).toBeNull();
   });
   it("leaves the diagonal clear", () => {
     const image = pixels(Float32Array.from([1, 0.5, 0.5, 1]), 2, [1, 2, 3]);

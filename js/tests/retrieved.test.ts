@@ -6,6 +6,7 @@ import type { Chance, Retrieved } from "../src/protocol/split";
 const retrieved = (rows: number[], labels: number[]): Retrieved => ({
   rows: { cosine: Int32Array.from(rows), dot: Int32Array.from(rows).reverse() },
   labels: { cosine: Int32Array.from(labels), dot: new Int32Array(labels.length) },
+  activations: null,
   percentile: { cosine: 90, dot: 80 },
   cosine: 1,
   recurs: 1,

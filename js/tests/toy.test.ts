@@ -4,7 +4,10 @@ import { driversOf, kindOf, respondersOf, responseAt, sentence } from "../src/co
 import { fixed, tenths } from "../src/core/scale";
 import { lastKept, nearestStep, stepTicks, stillAt, unitOfStep } from "../src/core/steps";
 import { readCheckpoints, readPicture } from "../src/protocol/toy";
-import { readNumber, written } from "../src/widgets/toy-lab/knobs";
+import { luminance } from "../src/view/color";
+import { inkOn } from "../src/widgets/toy-lab/badge";
+import { nextStop, timeLeft } from "../src/widgets/toy-lab/header";
+import { GROUPS, readNumber, written } from "../src/widgets/toy-lab/knobs";
 import { pack, stillOf } from "./fake";
 
 describe("steps", () => {
@@ -204,5 +207,48 @@ describe("numbers", () => {
     expect(readNumber("−1")).toBe(-1);
     for (const text of ["", "/", "1/", "x", "1/2/3", "1,000", "1/0", "Infinity", "1e400"])
       expect(readNumber(text)).toBeNaN();
+  });
+});
+
+describe("training in words", () => {
+  const run = (step: number, steps: number) => ({
+    now: stillOf([[1]], { step }),
+    steps,
+    done: step === steps,
+  });
+  it("leads to the power of two after the run that is furthest behind", () => {
+    expect([0, 1, 2, 3, 64, 100].map((step) => nextStop([run(step, 300)]))).toEqual([
+      1, 2, 4, 4, 128, 128,
+    ]);
+    expect(nextStop([run(5, 300), run(70, 300)])).toBe(8);
+    expect(nextStop([run(300, 300), run(70, 300)])).toBe(128);
+    expect(nextStop([run(257, 300)])).toBe(300);
+    expect(nextStop([run(300, 300)])).toBe(300);
+    expect(nextStop([])).toBe(1);
+  });
+  it("says what is left in a unit that one can read", () => {
+    expect([0.2, 12.4, 89, 90, 600, 7200].map(timeLeft)).toEqual([
+      "1 s left",
+      "12 s left",
+      "89 s left",
+      "2 min left",
+      "10 min left",
+      "2 h left",
+    ]);
+    expect(timeLeft(null)).toBe("");
+  });
+  it("has every knob in one group, once", () => {
+    const names = GROUPS.flatMap(({ main, more }) => [...main, ...more].map(({ name }) => name));
+    expect(new Set(names).size).toBe(16);
+    expect(names.length).toBe(16);
+  });
+  it("can be read on the colours of both runs", () => {
+    const light = (hex: string) =>
+      luminance([1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)));
+    for (const color of ["#4477AA", "#EE7733", "#595959", "#777777", "#000000", "#ffffff"]) {
+      const ink = inkOn(color) === "#000" ? 0 : 1;
+      const [high, low] = [Math.max(ink, light(color)), Math.min(ink, light(color))];
+      expect((high + 0.05) / (low + 0.05)).toBeGreaterThan(4.5);
+    }
   });
 });

@@ -104,7 +104,20 @@ def is_ink(image: np.ndarray) -> bool:
 
     A light page shows such images inverted, as ink on paper.
     """
-    if image.ndim != 2 or max(image.shape) > 32:
-        return False
-    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    return bool(np.median(border) < 32)
+    return _is_figure(image) and bool(np.median(_border(image)) < 32)
+
+
+def is_print(image: np.ndarray) -> bool:
+    """Whether an image is a small grey figure on white, as print on paper.
+
+    A dark page shows such images inverted.
+    """
+    return _is_figure(image) and bool(np.median(_border(image)) > 223)
+
+
+def _is_figure(image: np.ndarray) -> bool:
+    return image.ndim == 2 and max(image.shape) <= 32
+
+
+def _border(image: np.ndarray) -> np.ndarray:
+    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])

@@ -14,6 +14,7 @@ from neuronwidgets.core.checks import integer, is_integer, number, one_of
 from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.display.html import table
+from neuronwidgets.intervals.random_bands import random_bands
 from neuronwidgets.intervals.rules import (
     EXTREME,
     LEVELS,
@@ -154,6 +155,34 @@ class Ranges:
         """One neuron's range for one label by any rule: float64 `P x 2`, see `intervals`."""
         pieces = self.intervals(label, tau, rule)[self._neuron(neuron)]
         return pieces[~np.isnan(pieces[:, 0])]
+
+    @own_modes()
+    def random_bands(
+        self, neurons: Any, low: np.ndarray, high: np.ndarray, seed: int = 0
+    ) -> np.ndarray:
+        """Bands at random places that hold as many samples as given ones: float64 `k x 2 x 2`.
+
+        Shares are of all labels' samples together, to the resolution of `histogram`. A band may
+        begin near the upper end of the axis and go on at the lower end, see
+        `neuronwidgets.intervals.random_bands`.
+
+        Args:
+            neurons: their `k` numbers.
+            low, high: float64 `k x P`, the given bands in disjoint pieces, NaN where one has fewer.
+            seed: of the places; a neuron has the same place whichever others are given.
+        """
+        index = np.asarray(neurons, np.int64)
+        edges = self.edges[index].astype(np.float64)
+        # The end bins also count what is beyond their edges.
+        edges[:, 0] = np.minimum(edges[:, 0], self.quantiles[:, index, 0].min(axis=0))
+        edges[:, -1] = np.maximum(edges[:, -1], self.quantiles[:, index, -1].max(axis=0))
+        start = np.random.default_rng(seed).random(self.neurons)[index]
+        return random_bands(self._counts[index], edges, low, high, start)
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        """All labels' samples in each bin: int64 `D x B`."""
+        return np.asarray(self.histogram.sum(axis=0, dtype=np.int64))
 
     @cached_property
     @own_modes()

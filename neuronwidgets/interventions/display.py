@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.display.vega import offline
+from neuronwidgets.interventions.setting import RANDOM
 
 if TYPE_CHECKING:
     from neuronwidgets.interventions.report import MaskReport
 
 RULES = {"gaussian": "#4477AA", "quantile": "#CCBB44", "discriminative": "#EE6677",
-         "neuron": "#AA3377"}  # fmt: skip
-"""Colours of the rules in the frontiers, seen on white and on black."""
-MASKS = {"base": "#AAAAAA", "range": "#4477AA", "neuron": "#AA3377"}
+         "neuron": "#AA3377", "random band": "#999999"}  # fmt: skip
+"""Colours in the frontiers: of the rules, and of random bands. They are seen on white and black."""
+MASKS = {"base": "#AAAAAA", "range": "#4477AA", "random": "#999933", "neuron": "#AA3377"}
 """Colours of the masks in the bars of each label, seen on white and on black."""
 INK = "#777777"
 """Colour of texts and axes: contrast 4.5 on white, 4.2 on JupyterLab's dark page."""
@@ -26,13 +27,15 @@ def charts(report: MaskReport) -> Any:
     """One page of Altair charts: frontiers of accuracy, confidence, perplexity, and each label.
 
     A frontier has what the masked label loses upwards and what all others lose to the right, so
-    good masks are at the upper left. A line joins the widths of one rule. Below, each label under
-    the width with the largest target drop minus other drop.
+    good masks are at the upper left. A line joins the widths of one rule; random bands of the same
+    shares have a line of their own for each rule. Below, each label under the width with the
+    largest target drop minus other drop.
     """
     import altair as alt
 
     table = report.frontier()
     # Vega-Lite has no infinity.
+    table["range"] = table["rule"].where(table["mask"] != RANDOM, "random band")
     table["name"] = ["whole" if np.isinf(t) else f"{t:g}" for t in table["tau"]]
     table = table.replace(np.inf, None)
     panels = [
@@ -59,16 +62,16 @@ def charts(report: MaskReport) -> Any:
 def _frontier(table: Any, x: str, y: str, across: str, up: str) -> Any:
     import altair as alt
 
-    rules = [rule for rule in RULES if rule in set(table["rule"])]
-    color = alt.Color("rule:N").scale(domain=rules, range=[RULES[r] for r in rules]).title("range")
+    rules = [rule for rule in RULES if rule in set(table["range"])]
+    color = alt.Color("range:N").scale(domain=rules, range=[RULES[r] for r in rules]).title("range")
     base = alt.Chart(table).encode(
         x=alt.X(f"{x}:Q").title(across).scale(zero=False),
         y=alt.Y(f"{y}:Q").title(up).scale(zero=False),
         color=color,
-        tooltip=["saliency", "rule", "name", f"{x}:Q", f"{y}:Q"],
+        tooltip=["saliency", "mask", "rule", "name", f"{x}:Q", f"{y}:Q"],
     )
     shaped = base.encode(shape=alt.Shape("saliency:N").title("neurons by"))
-    lines = base.mark_line(strokeWidth=1.5).encode(detail="saliency:N", order="tau:Q")
+    lines = base.mark_line(strokeWidth=1.5).encode(detail=["saliency:N", "rule:N"], order="tau:Q")
     across_ends = base.mark_rule(opacity=0.35).encode(x=f"{x}_low:Q", x2=f"{x}_high:Q")
     up_ends = base.mark_rule(opacity=0.35).encode(y=f"{y}_low:Q", y2=f"{y}_high:Q")
     dots = shaped.mark_point(size=45, filled=True, opacity=1)
@@ -80,7 +83,7 @@ def _frontier(table: Any, x: str, y: str, across: str, up: str) -> Any:
 def _labels(report: MaskReport, table: Any) -> Any:
     import altair as alt
 
-    narrow = table[table["rule"] != "neuron"]
+    narrow = table[table["mask"] == "range"]
     if not len(narrow):
         narrow = table
     best = narrow.loc[(narrow["target_drop"] - narrow["other_drop"]).fillna(-9).idxmax()]
@@ -89,13 +92,14 @@ def _labels(report: MaskReport, table: Any) -> Any:
     keep = same | (frame["mask"] == "neuron")
     keep = (frame["mask"] == "base") | (keep & (frame["saliency"] == best["saliency"]))
     frame = frame[keep].replace(np.inf, None)
-    color = alt.Color("mask:N").scale(domain=list(MASKS), range=list(MASKS.values())).title("mask")
+    masks = [mask for mask in MASKS if mask in set(frame["mask"])]
+    color = alt.Color("mask:N").scale(domain=masks, range=[MASKS[m] for m in masks]).title("mask")
     panels = []
     for part, title in (("target", "accuracy on the masked label"),
                         ("other", "accuracy on all others")):  # fmt: skip
         base = alt.Chart(frame).encode(
             y=alt.Y("label:N").title(None).sort(list(report.label_names)),
-            yOffset=alt.YOffset("mask:N").sort(list(MASKS)),
+            yOffset=alt.YOffset("mask:N").sort(masks),
             color=color,
         )
         bars = base.mark_bar().encode(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.core.checks import integer
 from neuronwidgets.core.layer_place import At, at_of
 from neuronwidgets.core.renamed import renamed_keyword
 from neuronwidgets.data.batches import batches
@@ -17,6 +18,7 @@ from neuronwidgets.interventions.head import Representations
 from neuronwidgets.interventions.held_out import HeldOut, PredictionReader
 from neuronwidgets.interventions.masks import HasRanges, NeuronEdit, Replacement, range_edit
 from neuronwidgets.interventions.perplexity import check_causal, losses
+from neuronwidgets.interventions.random_bands import random_edit
 from neuronwidgets.interventions.report import MaskReport
 from neuronwidgets.interventions.setting import NEURON, Setting
 from neuronwidgets.models.classes import class_names
@@ -48,6 +50,7 @@ def evaluate_masks(
     max_length: int | None = None,
     classes: Sequence[str] | Mapping[Any, str] | None = None,
     replacement: Replacement = "mean",
+    random_bands: int = 0,
     predict: Callable[[Any], Any] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     head: bool = False,
@@ -57,7 +60,8 @@ def evaluate_masks(
     resume: bool = True,
     progress: bool = True,
 ) -> MaskReport:
-    """Accuracy and confidence on each label and on all others: base, range mask, neuron mask.
+    """Accuracy and confidence on each label and on all others: base, range mask, neuron mask, and
+    with `random_bands` the control of the range mask.
 
     The layers below the masked one run once for each batch, for all labels, rules, widths and
     saliency methods. Some models do not allow that: then every pass is a full one, and the report's
@@ -80,6 +84,10 @@ def evaluate_masks(
             `config.id2label` has them, or where the labels are the outputs' numbers.
         replacement: what masked activations become: each neuron's "mean" over all labels' samples,
             "zero" (arXiv 2502.06809), "soft" or "factor", see `NeuronEdit`.
+        random_bands: also measure each range mask's control, so many times: bands at random places
+            on the same neurons that hold as many samples as the range, see `Ranges.random_bands`.
+            Three draws are enough for a mean. Where they cost as much, the range's cost says
+            nothing about its label.
         predict: the model's output -> logits or probabilities `B x classes`, a tensor or array;
             of two classes also the log-odds of the second, `B` or `B x 1`. Not given: the output's
             `.logits`, or the output itself.
@@ -102,7 +110,8 @@ def evaluate_masks(
                         f"{type(ranges).__name__}.")  # fmt: skip
     module, at = find_layer(model, ranges.layer), at_of(ranges)
     names = class_names(model, ranges.label_names, classes)
-    settings, edits = _edits(ranges, tau, top, rule, neurons, replacement)
+    integer("random_bands", random_bands, 0)
+    settings, edits = _edits(ranges, tau, top, rule, neurons, replacement, random_bands)
     causal = model if language_model is None else language_model
     if texts is not None:
         check_causal(causal)
@@ -154,9 +163,10 @@ def evaluate_masks(
 
 def _edits(
     ranges: HasRanges, tau: float | Sequence[float], top: float, rule: str | Sequence[str],
-    neurons: Any, replacement: Replacement,
+    neurons: Any, replacement: Replacement, random_bands: int,
 ) -> tuple[tuple[Setting, ...], list[NeuronEdit]]:  # fmt: skip
-    """The settings, and a mask for each setting and label. A method ends with its neuron mask."""
+    """The settings, and a mask for each setting and label. A method ends with its neuron mask; a
+    range is followed by its random bands."""
     taus = [float(t) for t in (tau if isinstance(tau, Sequence | np.ndarray) else [tau])]
     rules = [rule] if isinstance(rule, str) else list(rule)
     methods: Mapping[str, NeuronsByLabel | None]
@@ -171,15 +181,20 @@ def _edits(
     for method, chosen in methods.items():
         widths = [(r, t) for r in rules for t in taus] + [(NEURON, INFINITE)]
         for how, width in widths:
-            settings.append(Setting(method, how, width))
+            of_width = []
             for name in ranges.label_names:
                 if chosen is not None and name not in chosen:
                     raise ValueError(f"neurons has no entry for the label {name!r}: add one.")
-                edits.append(range_edit(
+                of_width.append(range_edit(
                     ranges, name, width, top, rule="gaussian" if how == NEURON else how,
                     neurons=None if chosen is None else chosen[name],
                     replacement="zero" if replacement == "soft" and how == NEURON else replacement,
                 ))  # fmt: skip
+            settings.append(Setting(method, how, width))
+            edits += of_width
+            for draw in range(random_bands if how != NEURON else 0):
+                settings.append(Setting(method, how, width, draw))
+                edits += [random_edit(ranges, edit, draw) for edit in of_width]
     return tuple(settings), edits
 
 

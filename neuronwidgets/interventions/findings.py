@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuronwidgets.interventions.setting import NEURON
+from neuronwidgets.interventions.setting import NEURON, RANDOM
 
 if TYPE_CHECKING:
     from neuronwidgets.interventions.report import MaskReport
@@ -34,6 +35,8 @@ def findings(report: MaskReport) -> tuple[str, ...]:
     count = len(report.label_names)
     for v in range(1, len(report.predicted)):
         setting, label = report.settings[(v - 1) // count], report.label_names[(v - 1) % count]
+        if setting.mask == RANDOM:
+            continue
         kind = f"{setting.rule} range mask (tau {setting.tau:g})"
         mask = f"{setting.name if setting.rule == NEURON else kind} of {label!r}"
         if len({each.saliency for each in report.settings}) > 1:
@@ -52,6 +55,15 @@ def findings(report: MaskReport) -> tuple[str, ...]:
                 f"Under the {mask} the label's own accuracy rises by {-drop:.2f}: the model takes "
                 "the replaced values for the label. Try replacement='mean', or another width."
             )))  # fmt: skip
+        draws = [
+            1 + i * count + (v - 1) % count for i, each in enumerate(report.settings)
+            if each == replace(setting, draw=each.draw) and each.mask == RANDOM
+        ]  # fmt: skip
+        if draws and drop >= EFFECT and clear:
+            passes = report.right[[0, v, *draws]]
+            sentence = no_better_than_random(f"the {mask}", label, passes, mine)
+            if sentence:
+                weighted.append((drop, sentence))
         if "head" in report.metrics and drop >= EFFECT and clear:
             lost, _ = _drop(report.metrics["head"], v, mine)
             if lost <= (1 - KEPT) * drop:
@@ -75,6 +87,61 @@ def constant_answer(mask: str, title: str, share: float, before: float) -> str:
     )
 
 
+def no_better_than_random(
+    mask: str, name: str, right: np.ndarray, mine: np.ndarray, nats: np.ndarray | None = None
+) -> str:
+    """What a range mask does whose cost to the label and to all others cannot be told from that of
+    random bands of the same share; empty where accuracy shows a difference.
+
+    Args:
+        mask: the range mask, in words.
+        name: the label.
+        right: bool `(2 + draws) x S`: whether samples are predicted rightly without a mask, under
+            the range mask and under each draw.
+        mine: bool `S`, the label's samples.
+        nats: float `(2 + draws) x S`, the log-probability of the right label, which may show a
+            difference that accuracy does not.
+    """
+    sides = [chosen for chosen in (mine, ~mine) if chosen.any()]
+    gaps = [difference(right[1, chosen], right[2:, chosen]) for chosen in sides]
+    if not mine.any() or len(right) < 3 or not all(low <= 0 <= high for _, low, high in gaps):
+        return ""
+    shares = 100 * right[:, mine].mean(axis=1)
+    gap, low, high = (_points(100 * end) for end in gaps[0])
+    others = ", and all others do not tell them apart either" if len(sides) > 1 else ""
+    sentence = (
+        f"Accuracy does not tell {mask} from random bands of the same share: that of {name!r} "
+        f"changes by {_points(shares[1] - shares[0])} points under the range and by "
+        f"{_points(shares[2:].mean() - shares[0])} under the bands (difference {gap}, {low} to "
+        f"{high}){others}."
+    )
+    if nats is not None:
+        value, least, most = difference(nats[1, mine], nats[2:, mine])
+        if not least <= 0 <= most:
+            change, least_, most_ = (_signed(v, ".2g") for v in (value, least, most))
+            return (
+                f"{sentence} The log-probability of the right label does: {change} nats a sample "
+                f"under the range, compared with the bands ({least_} to {most_})."
+            )
+    return f"{sentence} The cost may be that of replacing so many values, wherever they are."
+
+
+def difference(range_: np.ndarray, draws: np.ndarray) -> tuple[float, float, float]:
+    """A range mask's mean less that of random bands: the value, and its 95% interval by a normal
+    distribution, over samples and over places.
+
+    Args:
+        range_, draws: `S` and `K x S`, paired.
+    """
+    gaps = np.asarray(range_, np.float64) - np.asarray(draws, np.float64)
+    draws_count, count = gaps.shape
+    variance = gaps.mean(axis=0).var() / count
+    if draws_count > 1:
+        variance += gaps.mean(axis=1).var(ddof=1) / draws_count
+    value, half = float(gaps.mean()), 1.96 * float(np.sqrt(variance))
+    return value, value - half, value + half
+
+
 def one_neuron(name: str, accuracy: list[float | None], nats: list[float | None]) -> str:
     """What a mask of one neuron does where accuracy does not show it; empty where it does.
 
@@ -96,6 +163,10 @@ def one_neuron(name: str, accuracy: list[float | None], nats: list[float | None]
         f"{_signed(change, '.1f')} points ({_signed(low, '.1f')} to {_signed(high, '.1f')}). The "
         f"log-probability of the right label {shown}: {value} nats a sample ({least} to {most})."
     )
+
+
+def _points(value: float) -> str:
+    return _signed(round(float(value), 1) + 0.0, ".1f")
 
 
 def _signed(value: float, how: str) -> str:

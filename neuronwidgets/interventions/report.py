@@ -29,7 +29,8 @@ class MaskReport:
     Attributes:
         layer: the masked layer.
         label_names: the `C` labels that were masked.
-        settings: the ways to mask; a saliency method's last one is its neuron mask.
+        settings: the ways to mask, each draw of a random band its own; a saliency method's last one
+            is its neuron mask.
         truth: int64 `S`, each sample's class.
         classes: int64 `C`, the class of each label.
         predicted: int64 `V x S`, the predicted class: the base first, then for each setting, for
@@ -64,6 +65,11 @@ class MaskReport:
         """bool `V x S`: whether the true class was predicted."""
         return np.asarray(self.predicted == self.truth)
 
+    @property
+    def conditions(self) -> tuple[Setting, ...]:
+        """The settings, all draws of a random band as one: the rows of `frontier`."""
+        return tuple(dict.fromkeys(setting.condition for setting in self.settings))
+
     @own_modes()
     def by_label(self, resamples: int = RESAMPLES, seed: int = 0) -> Any:
         """A `pandas.DataFrame` of what each label loses: a row per mask, masked label and label.
@@ -75,17 +81,18 @@ class MaskReport:
         import pandas as pd
 
         draws = resampled(len(self.truth), resamples, seed)
-        passes = np.arange(1, len(self.predicted))
+        right = self._joined(self.right)
+        passes = range(len(right) - 1)
         rows: list[dict[str, Any]] = [
-            {**_about(self.settings[p // len(self.label_names)]),
+            {**_about(self.conditions[p // len(self.label_names)]),
              "masked": self.label_names[p % len(self.label_names)], "label": name}
-            for p in range(len(passes)) for name in self.label_names
+            for p in passes for name in self.label_names
         ]  # fmt: skip
         for c in range(len(self.label_names)):
             mine = self.truth == self.classes[c]
-            exact, spread = (averaged(self.right, mine, d) for d in (None, draws))
+            exact, spread = (averaged(right, mine, d) for d in (None, draws))
             low, high = ends(spread[:, :1] - spread[:, 1:])
-            for p in range(len(passes)):
+            for p in passes:
                 drop = exact[0, 0] - exact[0, p + 1]
                 rows[p * len(self.label_names) + c] |= _with_ends("drop", drop, low[p], high[p])
         return pd.DataFrame(rows)
@@ -94,8 +101,9 @@ class MaskReport:
     def findings(self) -> tuple[str, ...]:
         """Sentences about what an average over labels hides.
 
-        Masks under which the model predicts one class, labels that gain under their own mask, and
-        labels that the layer still holds; the largest effects first.
+        Masks under which the model predicts one class, labels that gain under their own mask,
+        labels that the layer still holds, and ranges that cost no more than random bands; the
+        largest effects first.
         """
         return findings(self)
 
@@ -103,10 +111,12 @@ class MaskReport:
     def to_frame(self, resamples: int = RESAMPLES, seed: int = 0) -> Any:
         """A `pandas.DataFrame` with a row per label and mask, the base first.
 
-        Columns: `label`; `mask` ("base", "range", "neuron"); `saliency`, `rule`, `tau`; `target`
+        Columns: `label`; `mask` ("base", "range", "random", the mean over the draws, or "neuron");
+        `saliency`, `rule`, `tau`; `target`
         and `other`, the accuracy on the label's samples and on all others; the same two with
         `_confidence` and with each metric's name; `perplexity` where texts were given. Each measure
-        has a 95% bootstrap interval over samples or texts (`_low`, `_high`).
+        has a 95% bootstrap interval over samples or texts (`_low`, `_high`), for the places that
+        were drawn for random bands.
         """
         import pandas as pd
 
@@ -116,8 +126,8 @@ class MaskReport:
         perplexities = self._perplexities(resamples, seed)
         texts = None if perplexities is None else (perplexities[0][0], *ends(perplexities[1]))
         for c, name in enumerate(self.label_names):
-            passes = [0, *(self._pass(i, c) for i in range(len(self.settings)))]
-            for v, about in zip(passes, [_BASE, *map(_about, self.settings)], strict=True):
+            passes = self._passes(c)
+            for v, about in zip(passes, [_BASE, *map(_about, self.conditions)], strict=True):
                 rows.append({"label": name, **about})
                 if texts is not None:
                     rows[-1] |= _with_ends("perplexity", *(part[v] for part in texts))
@@ -143,9 +153,9 @@ class MaskReport:
         """
         import pandas as pd
 
-        rows: list[dict[str, Any]] = [_about(setting) for setting in self.settings]
+        rows: list[dict[str, Any]] = [_about(setting) for setting in self.conditions]
         draws = resampled(len(self.truth), resamples, seed)
-        neuron_masks = [self._neuron_mask(setting) for setting in self.settings]
+        neuron_masks = [self._neuron_mask(setting) for setting in self.conditions]
         for part in ("target", "other"):
             for measure, values in self._measures().items():
                 exact, spread = (self._drops(values, part, d) for d in (None, draws))
@@ -159,8 +169,8 @@ class MaskReport:
                     self._add(rows, f"share_{part}", *shares)
         ratios = self._perplexities(resamples, seed)
         if ratios is not None:
-            of_setting = [[self._pass(i, c) for c in range(len(self.label_names))]
-                          for i in range(len(rows))]  # fmt: skip
+            count = len(self.label_names)
+            of_setting = [range(1 + i * count, 1 + (i + 1) * count) for i in range(len(rows))]
             exact, spread = (
                 np.stack([(d / d[:, :1])[:, mine].mean(axis=1) for mine in of_setting], axis=1)
                 for d in ratios
@@ -172,27 +182,40 @@ class MaskReport:
         """Altair charts on one page, see `neuronwidgets.interventions.display`."""
         return charts(self)
 
-    def _pass(self, setting: int, label: int) -> int:
-        return 1 + setting * len(self.label_names) + label
+    def _passes(self, label: int) -> list[int]:
+        """The rows of `_joined` of a label's masks, one for each condition; the base first."""
+        count = len(self.label_names)
+        return [0, *(1 + i * count + label for i in range(len(self.conditions)))]
+
+    def _joined(self, values: np.ndarray) -> np.ndarray:
+        """`V x S` values of the passes, averaged over draws: `1 + len(conditions) * C` rows."""
+        count, conditions = len(self.label_names), self.conditions
+        if len(conditions) == len(self.settings):
+            return values
+        rows = [values[:1]]
+        for condition in conditions:
+            draws = [i for i, each in enumerate(self.settings) if each.condition == condition]
+            rows.append(np.mean([values[1 + i * count :][:count] for i in draws], axis=0))
+        return np.concatenate(rows)
 
     def _neuron_mask(self, setting: Setting) -> int:
-        """Index of the neuron mask that a setting is compared with."""
-        indices = range(len(self.settings))
-        same = [i for i in indices if self.settings[i].saliency == setting.saliency]
-        return next(i for i in same if self.settings[i].rule == NEURON)
+        """Index of the neuron mask that a condition is compared with."""
+        conditions = self.conditions
+        same = [i for i, each in enumerate(conditions) if each.saliency == setting.saliency]
+        return next(i for i in same if conditions[i].rule == NEURON)
 
     def _measures(self) -> dict[str, np.ndarray]:
         """The measures that are averaged over samples, by the ending of their columns."""
         of_user = {f"_{name}": values for name, values in self.metrics.items()}
-        return {"": self.right, "_confidence": self.confidence, **of_user}
+        measures = {"": self.right, "_confidence": self.confidence, **of_user}
+        return {name: self._joined(values) for name, values in measures.items()}
 
     def _drops(self, values: np.ndarray, part: str, draws: np.ndarray | None) -> np.ndarray:
-        """Base minus masked, averaged over the labels that have samples: `N x len(settings)`."""
+        """Base minus masked, averaged over the labels that have samples: `N x len(conditions)`."""
         drops = []
         for c in range(len(self.label_names)):
             mine = self.truth == self.classes[c]
-            passes = [0, *(self._pass(i, c) for i in range(len(self.settings)))]
-            mean = averaged(values[passes], mine if part == "target" else ~mine, draws)
+            mean = averaged(values[self._passes(c)], mine if part == "target" else ~mine, draws)
             drops.append(mean[:, :1] - mean[:, 1:])
         stacked = np.stack(drops)
         missing = np.isnan(stacked).all(axis=0)
@@ -209,7 +232,7 @@ class MaskReport:
         """Each pass's perplexity, exact (`1 x V`) and in resamples of the texts (`N x V`)."""
         if self.nats is None or self.tokens is None:
             return None
-        nats, tokens = self.nats, self.tokens
+        nats, tokens = self._joined(self.nats), self.tokens
         draws = resampled(len(tokens), resamples, seed)
         draws = draws[draws @ tokens > 0]
 
@@ -248,7 +271,7 @@ class MaskReport:
         frontier = self.frontier().to_dict("records")
         rows = [
             [cell(row | {"mask": setting.name}, name) for name in order]
-            for row, setting in zip(frontier, self.settings, strict=True)
+            for row, setting in zip(frontier, self.conditions, strict=True)
         ]
         shown = table([head[name] for name in order], rows, range(1 + several))
         sentences = self.findings
@@ -265,9 +288,10 @@ def _labels_table(report: MaskReport) -> str:
     """Each label's drop under its own mask, and the other labels that lose most and gain most."""
     by_label = report.by_label(resamples=1)
     rows = []
-    for setting in report.settings:
-        of_setting = by_label[(by_label["rule"] == setting.rule) & (by_label["tau"] == setting.tau)]
-        of_setting = of_setting[of_setting["saliency"] == setting.saliency]
+    for setting in report.conditions:
+        of_setting = by_label
+        for name, value in _about(setting).items():
+            of_setting = of_setting[of_setting[name] == value]
         for name in report.label_names:
             drops = of_setting[of_setting["masked"] == name].set_index("label")["drop"]
             others = drops.drop(name).dropna()
@@ -286,9 +310,9 @@ _BASE = {"mask": "base", "saliency": "", "rule": "", "tau": np.nan}
 
 
 def _about(setting: Setting) -> dict[str, Any]:
-    mask = NEURON if setting.rule == NEURON else "range"
     return {
-        "mask": mask, "saliency": setting.saliency, "rule": setting.rule, "tau": setting.tau,
+        "mask": setting.mask, "saliency": setting.saliency, "rule": setting.rule,
+        "tau": setting.tau,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Jermyn, Schiefer, Hubinger, *Engineering Monosemanticity in Toy Models* (arXiv 2
 the tied model of Elhage et al. 2022, *Toy Models of Superposition*.
 """
 
+from neuronwidgets.toy.budget import steps_within as steps_within
 from neuronwidgets.toy.calibration import Calibration as Calibration
 from neuronwidgets.toy.calibration import calibrate as calibrate
 from neuronwidgets.toy.config import PRESETS as PRESETS

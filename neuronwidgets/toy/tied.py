@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from neuronwidgets.core.checks import number
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.config import make_plain
 from neuronwidgets.toy.features import FeatureStream
+from neuronwidgets.toy.pace import few_threads, progress_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,16 +111,25 @@ class Superposition:
 
 
 @overload
-def superpose(configs: TiedConfig, *, device: str = "cpu") -> Superposition: ...
+def superpose(
+    configs: TiedConfig, *, device: str = "cpu", progress: bool = True
+) -> Superposition: ...
 @overload
-def superpose(configs: Sequence[TiedConfig], *, device: str = "cpu") -> list[Superposition]: ...
+def superpose(
+    configs: Sequence[TiedConfig], *, device: str = "cpu", progress: bool = True
+) -> list[Superposition]: ...
 @own_modes()
 def superpose(
-    configs: TiedConfig | Sequence[TiedConfig], *, device: str = "cpu"
+    configs: TiedConfig | Sequence[TiedConfig], *, device: str = "cpu", progress: bool = True
 ) -> Superposition | list[Superposition]:
     """Train one tied model, or many of one shape (`features`, `dims`, `batch`, `steps`) at once.
 
     Adam on `sum_i importance_i (x_i - y_i)^2`, mean over the batch.
+
+    Args:
+        configs: a `TiedConfig`, or a sequence of them.
+        device: "cpu", or an accelerator that torch knows, such as "cuda".
+        progress: show a progress bar after the first second.
     """
     many = [configs] if isinstance(configs, TiedConfig) else list(configs)
     if not many or not all(isinstance(config, TiedConfig) for config in many):
@@ -130,11 +140,14 @@ def superpose(
             f"configs must share features, dims, batch and steps, got {len(shapes)} shapes: train "
             "each shape by itself."
         )
-    trained = _train(many, torch.device(device))
+    first = many[0]
+    work = 2 * len(many) * first.batch * first.features * first.dims
+    with few_threads(work), progress_bar(first.steps, progress) as bar:
+        trained = _train(many, torch.device(device), bar)
     return trained[0] if isinstance(configs, TiedConfig) else trained
 
 
-def _train(configs: list[TiedConfig], device: torch.device) -> list[Superposition]:
+def _train(configs: list[TiedConfig], device: torch.device, bar: Any) -> list[Superposition]:
     first, runs = configs[0], len(configs)
     N, batch = first.features, first.batch
     # One tensor per run, since each run has its own learning rate.
@@ -165,6 +178,7 @@ def _train(configs: list[TiedConfig], device: torch.device) -> list[Superpositio
         optimizer.step()
         optimizer.zero_grad()
         losses[step] = loss.detach()
+        bar.update()
     parts = np.array_split(losses.cpu().double().numpy(), min(100, first.steps))
     curve = np.stack([part.mean(axis=0) for part in parts], axis=1)
     return [

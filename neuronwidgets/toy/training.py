@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -16,13 +15,11 @@ from neuronwidgets.core.modes import own_modes
 from neuronwidgets.toy.batch import RunBatch
 from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.log import Log
+from neuronwidgets.toy.pace import few_threads, progress_bar
 from neuronwidgets.toy.run import Run
 
 EVERY = 0.05
 """Seconds between yields: 20 a second are smooth to watch. A longer step is not interrupted."""
-
-SMALL_WORK = 1 << 21
-"""Multiplications in a step up to which one CPU thread is faster than several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +112,7 @@ class Training:
         batch = min(unfinished, key=lambda b: b.step)
         deadline, end = time.perf_counter() + seconds, _end(batch, until)
         checkpoint = False
-        with _threads(batch.work):
+        with few_threads(batch.work):
             while not checkpoint and batch.step < end:
                 checkpoint = batch.advance()
                 if time.perf_counter() >= deadline:
@@ -145,20 +142,6 @@ class Training:
         loss = np.array([batch.loss[run_index] for batch, run_index in self._places])
         step = np.array([batch.step for batch, _ in self._places])
         return Progress(step, self._steps, loss, checkpoint, self._places)
-
-
-@contextmanager
-def _threads(work: int) -> Iterator[None]:
-    """Train small models with one CPU thread: a second one would only wait for the first."""
-    before = torch.get_num_threads()
-    if before == 1 or work > SMALL_WORK:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _end(batch: RunBatch, until: int | None) -> int:
@@ -219,18 +202,12 @@ def train(
     """
     state = Training(configs, device=device)
     current = state.progress()
-    with _bar(int(current.steps.sum()), progress) as bar:
+    with progress_bar(int(current.steps.sum()), progress) as bar:
         while not current.done:
             current = state.advance()
             bar.update(int(current.step.sum()) - bar.n)
     runs = current.runs()
     return runs[0] if isinstance(configs, Config) else runs
-
-
-def _bar(steps: int, show: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(total=steps, desc="training", unit=" steps", disable=not show, delay=1)
 
 
 def _configs(configs: Config | Sequence[Config]) -> list[Config]:

@@ -115,6 +115,21 @@ def test_drag_the_width_and_the_bars_follow_when_it_rests(notebook: Any) -> None
     expect(frame.locator(".nw-bars")).to_contain_text(value)
 
 
+def test_random_bands_stand_below_the_masks(notebook: Any) -> None:
+    frame = notebook.frame()
+    rest(notebook)
+    notebook.follows("explorer.measure['random']['draws']", "5")
+    row = frame.locator(".nw-bars .nw-control")
+    expect(row.get_by_role("rowheader")).to_have_text("random bands")
+    for part in ("target", "other"):
+        share = f"explorer.measure['random']['{part}'][0] + 1e-9"
+        expect(row).to_contain_text(notebook.python(f"print('{{:.1%}}'.format({share}))"))
+    # A range of next to no width costs no more than they do, and the widget says so.
+    frame.locator(".nw-slider input[type=range]").fill("0.02")
+    notebook.follows("explorer.measure['for']['tau']", "0.02")
+    expect(frame.locator(".nw-finding").last).to_contain_text("from random bands of the same share")
+
+
 def test_drag_an_edge_and_give_it_back(notebook: Any, shots: Path) -> None:
     frame, page = notebook.frame(), notebook.page
     grip = frame.get_by_role("slider", name="low edge of the range")
@@ -209,6 +224,16 @@ def test_the_result_is_large_and_the_overlap_folds_away(notebook: Any, shots: Pa
     summary = frame.locator(".nw-overlap > summary")
     summary.click()
     expect(matrix).to_be_visible()
+    # Its cells are read by keys, and a row is taken.
+    table = frame.get_by_role("application", name="Overlap table of 3 labels")
+    table.focus()
+    table.press("ArrowDown")
+    table.press("ArrowRight")
+    expect(table.locator(".nw-tip")).to_contain_text(re.compile(r" and .* overlap [01]\.\d\d"))
+    expect(table.locator(".nw-cell")).to_have_count(1)
+    table.press("ArrowDown")
+    first = frame.locator(".nw-names button").nth(1).inner_text()
+    expect(table.locator(".nw-tip")).to_have_text(re.compile("^" + re.escape(first) + ": "))
     # It stays as it is when another neuron comes.
     notebook.python("explorer.neuron = 6")
     expect(frame.locator("input.nw-neuron")).to_have_value("6")
@@ -268,6 +293,53 @@ def test_two_explorers_on_one_page_are_their_own(notebook: Any) -> None:
     first.locator(".nw-slider input[type=range]").fill("1.5")
     expect(second.locator(".nw-number")).to_have_value("1.50")
     expect(third.locator(".nw-number")).to_have_value("2.00")
+
+
+def test_landmarks_and_labels(notebook: Any) -> None:
+    notebook.run_cell(2)
+    expect(notebook.page.locator(".nw-frame")).to_have_count(3)
+    names = notebook.page.locator("section[aria-label]").evaluate_all(
+        "all => all.map(one => one.getAttribute('aria-label'))"
+    )
+    assert len(names) == 3
+    assert len(set(names)) == 3
+    # What is seen on a control is part of its name.
+    other = (
+        notebook.frame()
+        .locator(":is(button, a, [role=button])[aria-label]")
+        .evaluate_all(
+            "all => all.map(one => [one.getAttribute('aria-label'), one.innerText.trim()])"
+            ".filter(([name, seen]) => !name.includes(seen))"
+        )
+    )
+    assert other == []
+
+
+def test_forced_colours_keep_the_data(notebook: Any, shots: Path) -> None:
+    frame, page = notebook.frame(), notebook.page
+    rest(notebook)
+    notebook.follows("len(explorer.curve['tau'])", "17")
+    kept = (".nw-handle", ".nw-length > .nw-range", ".nw-length > .nw-neuron", ".nw-inside i",
+            ".nw-present", ".nw-curve-dot.nw-target")  # fmt: skip
+    look = (
+        "one => { const s = getComputedStyle(one); return s.backgroundColor + s.backgroundImage }"
+    )
+    accent = frame.locator(".nw-handle").first.evaluate(look)
+    line = "one => getComputedStyle(one).stroke"
+    curve = frame.locator(".nw-chart path.nw-target").evaluate(line)
+    page.emulate_media(forced_colors="active")
+    try:
+        expect(frame).to_have_css("forced-color-adjust", "auto")
+        paper = frame.evaluate(look)
+        assert frame.locator(".nw-handle").first.evaluate(look) == accent
+        assert frame.locator(".nw-chart path.nw-target").evaluate(line) == curve
+        for part in kept:
+            assert frame.locator(part).first.evaluate(look) != paper, part
+            expect(frame.locator(part).first).to_have_css("forced-color-adjust", "none")
+        expect(frame.locator("input[type=range]")).to_have_css("forced-color-adjust", "none")
+        frame.screenshot(path=shots / "ranges-forced-colours.png")
+    finally:
+        page.emulate_media(forced_colors="none")
 
 
 def test_the_report_s_charts_need_no_network(notebook: Any, shots: Path) -> None:

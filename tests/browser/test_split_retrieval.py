@@ -165,7 +165,7 @@ def test_pale_is_what_does_not_come_back(notebook: Any, shots: Path) -> None:
     look = """cards => cards.map(card => [
       card.classList.contains('nw-pale'),
       getComputedStyle(card.querySelector('.nw-dot')).backgroundColor.startsWith('color('),
-      [...card.querySelectorAll('.nw-tiles')].every(t => getComputedStyle(t).opacity < 1),
+      [...card.querySelectorAll('.nw-tile')].every(t => getComputedStyle(t).opacity < 1),
       [...card.querySelectorAll('footer span')].some(e => /^unstable/.test(e.textContent))])"""
     notebook.page.mouse.move(0, 0)
     assert cards.evaluate_all(look) == [[one] * 4 for one in pale]
@@ -250,6 +250,15 @@ def test_the_controls_by_keyboard(notebook: Any) -> None:
     assert "activation" in strongest
     page.keyboard.press("Tab")
     expect(frame.locator(".nw-scores summary")).to_be_focused()
+    # Its top samples, or samples over the activation range.
+    page.keyboard.press("Tab")
+    own = frame.locator(".nw-own")
+    expect(own.get_by_role("radio", name="top")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(own.get_by_role("radio", name="spread")).to_be_focused()
+    expect(own.locator(".nw-sample .nw-activation").first).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(own.locator(".nw-activation")).to_have_count(0)
     page.keyboard.press("Tab")
     expect(reading(frame)).to_be_focused()
     assert reading(frame).evaluate(ring)

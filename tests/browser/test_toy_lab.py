@@ -84,14 +84,17 @@ def test_pause_step_and_reset(notebook: Any) -> None:
     notebook.python("lab.configs = long")
     press(notebook, "run")
     expect(progress(notebook)).to_contain_text("steps/s")
+    expect(progress(notebook)).to_contain_text(re.compile(r"\d (s|min|h) left"))
+    expect(notebook.frame().get_by_role("progressbar")).to_be_visible()
     press(notebook, "pause")
     expect(progress(notebook)).not_to_contain_text("steps/s")
+    expect(notebook.frame().get_by_role("progressbar")).to_be_hidden()
     notebook.follows("lab.running", "False")
     notebook.python("lab.wait(30)")
     at = notebook.python("print(min(run.step for run in lab.runs))")
     press(notebook, "step")
     notebook.follows("min(run.step for run in lab.runs)", str(int(at) + 1))
-    press(notebook, "×2 steps")
+    press(notebook, f"to step {1 << (int(at) + 1).bit_length():,}")
     notebook.follows("min(run.step for run in lab.runs)", str(1 << (int(at) + 1).bit_length()))
     press(notebook, "reset")
     expect(progress(notebook)).to_have_text("step 0 of 1,073,741,824")
@@ -152,14 +155,14 @@ def test_scrub_through_the_checkpoints(notebook: Any, shots: Path) -> None:
 def test_knobs_and_presets(notebook: Any) -> None:
     frame = notebook.frame()
     trained(notebook)
-    bias = frame.get_by_label("bias", exact=True).nth(1)
+    bias = frame.get_by_label("start bias", exact=True).nth(1)
     expect(bias).to_have_value("−1")
     bias.fill("-0.5")
     bias.press("Enter")
     notebook.follows("lab.configs[1].bias, [lab._configs[1]['preset']]", "-0.5 ['']")
     # The other run keeps what it has learnt.
     notebook.follows("[run.step for run in lab.runs]", "[300, 0]")
-    rate = frame.get_by_label("learning rate", exact=True).first
+    rate = frame.get_by_label("rate", exact=True).first
     rate.fill("no number")
     rate.press("Enter")
     expect(rate).to_have_value("0.01")
@@ -282,3 +285,23 @@ def test_the_order_can_be_held_while_steps_pass(notebook: Any) -> None:
     expect(heat).to_have_attribute("aria-valuenow", str(row))
     hold.click()
     expect(hold).to_have_attribute("aria-pressed", "false")
+
+
+def test_settings_are_in_groups_and_the_count_has_its_control(notebook: Any) -> None:
+    trained(notebook)
+    frame = notebook.frame()
+    for title, fields in {
+        "Data": ["features", "sparsity"],
+        "Model": ["neurons", "dims"],
+        "Training": ["rate", "decay", "start bias"],
+        "Run": ["steps", "seed"],
+    }.items():
+        group = frame.get_by_role("group", name=title, exact=True)
+        expect(group).to_have_count(2)
+        for field in fields:
+            expect(group.first.get_by_label(field, exact=True)).to_be_visible()
+    chance = notebook.python(
+        "from neuronwidgets.toy.measures import monosemantic_by_chance as c\n"
+        "print(round(c(lab.runs[1].A)))"
+    )
+    expect(frame.locator(".nw-run-head").nth(1)).to_contain_text(f"{chance} by chance")

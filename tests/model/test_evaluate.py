@@ -12,6 +12,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import neuronwidgets as nw
+from neuronwidgets.interventions.masks import range_edit
+from neuronwidgets.interventions.random_bands import random_edit
 from neuronwidgets.interventions.report import MaskReport
 from neuronwidgets.interventions.setting import Setting
 from neuronwidgets.models.classes import class_codes
@@ -233,6 +235,41 @@ def test_rules_and_saliency_methods_on_one_page(case: dict[str, Any]) -> None:
     report.to_altair().to_dict()
 
 
+def test_random_bands_are_one_more_condition(case: dict[str, Any]) -> None:
+    plain, report = evaluate(case), evaluate(case, random_bands=2)
+    masks = ["range", "random", "range", "random", "neuron"]
+    assert [setting.mask for setting in report.conditions] == masks
+    assert len(report.settings) == 7
+    assert report.predicted.shape == (1 + 7 * 3, 300)
+    # The draws by hand; what is not drawn is as before.
+    (c,), model = np.flatnonzero(np.array(report.label_names) == "boot"), case["model"]
+    right = []
+    for draw in range(2):
+        edit = random_edit(case["ranges"], range_edit(case["ranges"], "boot", 0.5, 4), draw)
+        with torch.no_grad(), nw.applied(model, edit):
+            right.append(model(torch.from_numpy(case["x"])).argmax(1).numpy() == case["y"])
+        np.testing.assert_array_equal(report.right[1 + 3 * (1 + draw) + c], right[draw])
+    boot = case["y"] == CLASSES.index("boot")
+    own_rows = report.to_frame(resamples=50).query("label == 'boot' and tau == 0.5")
+    (row,) = own_rows.query("mask == 'random'").to_dict("records")
+    assert row["target"] == pytest.approx(np.mean(right, axis=0)[boot].mean())
+    assert row["other"] == pytest.approx(np.mean(right, axis=0)[~boot].mean())
+    assert row["target_low"] <= row["target"] <= row["target_high"]
+    drops = report.by_label(resamples=10).query("mask == 'random' and tau == 0.5")
+    (own,) = drops.query("masked == 'boot' and label == 'boot'")["drop"]
+    assert own == pytest.approx(report.right[0][boot].mean() - row["target"])
+    table = report.frontier(resamples=50)
+    assert table["mask"].tolist() == masks
+    rest = table[table["mask"] != "random"].reset_index(drop=True)
+    np.testing.assert_allclose(rest["target_drop"], plain.frontier(resamples=50)["target_drop"])
+    assert "gaussian, tau 0.5, random band" in report._repr_html_()
+    spec = json.dumps(report.to_altair().to_dict())
+    assert "random band" in spec
+    assert "random band" not in json.dumps(plain.to_altair().to_dict())
+    with pytest.raises(ValueError, match="random_bands must be"):
+        evaluate(case, random_bands=-1)
+
+
 def constructed(predicted: list[list[int]], truth: list[int], **more: Any) -> MaskReport:
     """A report on two labels, one width: base, "a" and "b" by range, "a" and "b" by neuron."""
     ways = (Setting("max", "gaussian", 2.0), Setting("max", "neuron", np.inf))
@@ -264,6 +301,20 @@ def test_each_labels_drop_and_what_an_average_hides() -> None:
 
 def test_masks_that_do_nothing_are_not_talked_about() -> None:
     assert constructed([[0, 0, 1, 0]] * 5, [0, 0, 1, 1]).findings == ()
+
+
+def test_a_range_that_costs_no_more_than_random_bands_is_named() -> None:
+    ways = (Setting("max", "gaussian", 2.0), Setting("max", "gaussian", 2.0, 0),
+            Setting("max", "neuron", np.inf))  # fmt: skip
+    passes = [[0, 0, 1, 1], [1, 0, 1, 1], [0, 0, 1, 0], [0, 1, 1, 1], [0, 0, 1, 1], *[[0] * 4] * 2]
+    zeros = np.zeros((7, 200), np.float32)
+    report = MaskReport("l", ("a", "b"), ways, np.repeat([0, 0, 1, 1], 50), np.array([0, 1]),
+                        np.repeat(passes, 50, axis=1), zeros, class_names=("a", "b"))  # fmt: skip
+    same = [said for said in report.findings if said.startswith("Accuracy does not tell")]
+    # The range of "a" costs half of "a", as its random band does; that of "b" costs more.
+    assert len(same) == 1
+    assert "the gaussian range mask (tau 2) of 'a' from random bands of the same share" in same[0]
+    assert "changes by −50.0 points under the range and by −50.0 under the bands" in same[0]
 
 
 def test_a_retrained_head_tells_what_the_layer_still_holds(case: dict[str, Any]) -> None:

@@ -87,6 +87,21 @@ def test_perplexity_is_the_model_s_own_loss(speaking: dict[str, Any]) -> None:
         report.to_altair().to_dict()
 
 
+def test_perplexity_of_random_bands_is_the_mean_of_their_draws(speaking: dict[str, Any]) -> None:
+    report = nw.evaluate_masks(
+        speaking["model"], speaking["texts"], speaking["ranges"], 1.0, 5, random_bands=2,
+        labels=speaking["labels"], tokenizer=speaking["tokenizer"], texts=speaking["texts"],
+        language_model=speaking["lm"], progress=False,
+    )  # fmt: skip
+    assert report.nats is not None
+    assert report.tokens is not None
+    labels = len(report.label_names)
+    row = report.to_frame(resamples=20).query("mask == 'random'").iloc[0]
+    draws = report.nats[[1 + labels, 1 + 2 * labels]].sum(axis=1).mean()
+    assert row["perplexity"] == pytest.approx(np.exp(draws / report.tokens.sum()))
+    assert report.frontier(resamples=20)["mask"].tolist() == ["range", "random", "neuron"]
+
+
 def test_no_perplexity_of_an_encoder(speaking: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="GPT2ForSequenceClassification does not predict the next"):
         nw.evaluate_masks(speaking["model"], speaking["texts"], speaking["ranges"],

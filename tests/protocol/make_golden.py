@@ -63,6 +63,8 @@ def evidence(kind: str) -> tuple[Evidence, list[int]]:
     made = nw.split(activations(kind), 0, top=60, distinct=None)
     proof = Evidence(made)
     nodes = [int(n) for n in made.cut().nodes]
+    proof.want_spread(None)
+    proof.want_spread(nodes[0])
     for step in proof.steps(nodes, lambda: None):
         take(step)
     return proof, nodes

@@ -71,3 +71,20 @@ def test_what_diverged_is_nothing() -> None:
     assert not measures.covered(broken).any()
     assert not measures.dead(broken).any()
     assert len(measures.order(broken)[0]) == 2
+
+
+def test_by_chance_some_rows_of_a_sparse_matrix_are_monosemantic() -> None:
+    """A thousand responses in a thousand rows: `1 / e` of the rows have exactly one."""
+    rng = np.random.default_rng(3)
+    sparse = np.zeros((1000, 50))
+    sparse.ravel()[rng.permutation(sparse.size)[:1000]] = 1
+    chance = measures.monosemantic_by_chance(sparse)
+    assert abs(chance - 1000 / np.e) < 30
+    # As many as shuffled matrices do have.
+    counts = [measures.monosemantic(rng.permuted(sparse.ravel()).reshape(sparse.shape)).sum()
+              for _ in range(20)]  # fmt: skip
+    assert abs(chance - np.mean(counts)) < 30
+    # A matrix without zeros has none, nor has one without numbers.
+    assert measures.monosemantic_by_chance(np.ones((64, 64))) == 0
+    assert measures.monosemantic_by_chance(np.zeros((8, 3))) == 0
+    assert measures.monosemantic_by_chance(np.full((8, 3), np.nan)) == 0

@@ -47,9 +47,12 @@ def test_figures_on_black_are_ink() -> None:
     figure = np.zeros((28, 28), np.uint8)
     figure[10:20, 10:20] = 255
     assert pack_previews(Samples(1, images=[figure]), [0], {})[1]["tile"]["ink"] is True
-    assert pack_previews(Samples(1, images=[255 - figure]), [0], {})[1]["tile"]["ink"] is False
+    assert pack_previews(Samples(1, images=[figure]), [0], {})[1]["tile"]["print"] is False
+    paper = pack_previews(Samples(1, images=[255 - figure]), [0], {})[1]["tile"]
+    assert (paper["ink"], paper["print"]) == (False, True)
     scan = np.zeros((64, 64), np.uint8)
-    assert pack_previews(Samples(1, images=[scan]), [0], {})[1]["tile"]["ink"] is False
+    tile = pack_previews(Samples(1, images=[scan]), [0], {})[1]["tile"]
+    assert (tile["ink"], tile["print"]) == (False, False)
 
 
 def test_nothing_to_show() -> None:
@@ -87,6 +90,21 @@ def test_a_long_text_is_cut_around_the_peak() -> None:
     assert len(made.segments) <= SEGMENTS + 2
     assert made.segments[0] == made.segments[-1] == "…"
     assert len(made.segments) == len(made.values)
+    assert made.cut
+    whole = cut_text(" ".join(words), spans, values, whole=True)
+    assert "".join(whole.segments) == " ".join(words)
+    assert (whole.peak, len(whole.values), whole.cut) == (300, 500, False)
+
+
+def test_a_text_without_tokens_is_cut_at_its_end() -> None:
+    samples = Samples(2, texts=["x" * 1000, "short"])
+    made = plain_text(samples, 0)
+    assert made.cut
+    assert len(made.segments[0]) < 500
+    whole = plain_text(samples, 0, whole=True)
+    assert (whole.segments, whole.cut) == (["x" * 1000], False)
+    assert not plain_text(samples, 1).cut
+    assert pack_previews(samples, [0, 1], {})[1]["cut"] == [True, False]
 
 
 def test_fewer_values_than_spans_and_no_tokens_at_all() -> None:

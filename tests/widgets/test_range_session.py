@@ -206,16 +206,40 @@ def test_masks_are_measured_once_for_each_choice() -> None:
     session, recorded = opened(effects=measured())
     assert session.due()
     assert "measuring the masks on 20 of 60 samples" in run(session.work())
-    assert recorded.measured == [20, 40, 60, 60]
+    # After each batch, when all are measured, and with the random bands.
+    assert recorded.measured == [20, 40, 60, 60, 60]
     assert set(recorded.traits["measure"]["for"]) == set(CHOICES)
     run(session.work())
-    assert len(recorded.measured) == 4
+    assert len(recorded.measured) == 5
     session.choose("tau", 1.0, by_view=True)
     run(session.work())
-    assert len(recorded.measured) == 8
+    assert len(recorded.measured) == 10
     assert recorded.traits["measure"]["for"]["tau"] == 1.0
     session.effects.close()
     assert not session.due()
+
+
+def test_random_bands_that_were_interrupted_are_measured_later() -> None:
+    session, recorded = opened(effects=measured())
+    steps = session.work()
+    while "done" not in recorded.traits.get("measure", {}):
+        take(next(steps))
+    steps.close()
+    assert "random" not in recorded.traits["measure"]
+    assert "measuring random bands of the same share" in run(session.work())
+    random = recorded.traits["measure"]["random"]
+    assert random["draws"] == 5
+    assert random["perplexity"] == [None, None, None]
+    for part in ("target", "other"):
+        value, low, high = random[part]
+        assert low <= value <= high
+    # The masks themselves were not measured again, and another choice drops the old control.
+    assert len(recorded.measured) == 5
+    session.choose("tau", 0.5, by_view=True)
+    steps = session.work()
+    while recorded.traits["measure"]["for"]["tau"] != 0.5:
+        take(next(steps))
+    assert "random" not in recorded.traits["measure"]
 
 
 def test_every_width_is_measured_ahead() -> None:
@@ -253,7 +277,7 @@ def test_a_curve_goes_on_where_it_was_interrupted() -> None:
         take(next(steps))
     steps.close()
     # The first measurement came before any width, and coarse widths before fine ones.
-    assert recorded.measured == [20, 40, 60, 60]
+    assert recorded.measured == [20, 40, 60, 60, 60]
     assert recorded.traits["curve"]["tau"] == [0, 1, 2, 3, 4]
     session.choose("tau", 1.1, by_view=True)
     run(session.work())

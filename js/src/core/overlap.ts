@@ -38,48 +38,96 @@ export function matrixOf(data: Densities, shown: readonly number[]): Float32Arra
   return out;
 }
 
-/** What a name may take of the width; numbers stand in cells that hold them. */
+/** How the names of columns stand: with more columns, closer to the vertical. */
+export type Stand = "level" | "slanted" | "vertical";
+
+/** The table's measures in pixels: the names of rows, the heads of columns, and a cell. */
 export interface Grid {
   names: number;
   head: number;
+  stand: Stand;
   wide: number;
   tall: number;
 }
 
 /** The least height of a row in which a name is read; of more rows than fit, the table scrolls. */
 const ROW = 14;
-/** A letter of a column's name, about, and the longest name's room. */
-const [LETTER, LONGEST] = [6.2, 160];
-/** Names stand upright where the narrowest table has room for them. */
+/** A letter of a name, about, and the longest name's room: about 40 letters are read in full. */
+const [LETTER, LONGEST] = [6.2, 250];
+/** How much wider the chosen name is, in bold. */
+const BOLD = 1.1;
+/** Names are level where the narrowest table has room for them. */
 const NARROW = 560;
+/** The least width of a column whose name is vertical; of more columns than fit, the table scrolls. */
+const COLUMN = 13;
+/** Of more columns, slanted names would take more of the width than the columns have. */
+const MOST_SLANTED = 20;
 
-/** How high the heads of columns are: 18, or what slanted names need. */
-export function headOf(names: readonly string[]): number {
-  const longest = LETTER * Math.max(0, ...names.map((name) => name.length));
-  if (longest + 5 <= NARROW / names.length) return 18;
-  return Math.ceil(Math.min(LONGEST, longest) * Math.SQRT1_2 + 16);
+const longestOf = (names: readonly string[]): number =>
+  Math.min(LONGEST, LETTER * Math.max(0, ...names.map((name) => name.length)));
+
+/** How the names of columns stand, and how high their heads are. */
+export function headsOf(names: readonly string[]): { head: number; stand: Stand } {
+  const longest = longestOf(names);
+  if (longest + 5 <= NARROW / names.length) return { head: 18, stand: "level" };
+  const bold = BOLD * longest;
+  if (names.length > MOST_SLANTED) return { head: Math.ceil(bold + 12), stand: "vertical" };
+  return { head: Math.ceil(bold * Math.SQRT1_2 + 16), stand: "slanted" };
 }
 
-/** Where the cells of `classes` rows stand in a box of `wide` pixels. */
-export function gridOf(classes: number, wide: number, head = 18): Grid {
-  const names = Math.min(150, Math.round(wide * 0.24));
-  const tall = classes > 20 ? Math.max(ROW, 400 / classes) : 20;
+/** The height of a row. */
+export const rowOf = (classes: number): number =>
+  classes > 20 ? Math.max(ROW, 400 / classes) : 20;
+
+/** The room that the names of rows want, in pixels, and the share of the width that they get. */
+export const roomOf = (names: readonly string[]): number => Math.ceil(1.22 * longestOf(names) + 14);
+export const SHARE = 0.3;
+
+/** The least width of all columns and their margin. */
+export const leastOf = (names: readonly string[]): number =>
+  headsOf(names).stand === "vertical" ? COLUMN * names.length + 2 : 0;
+
+/** Where the cells stand in a box of `wide` pixels, beyond which they may reach. */
+export function gridOf(labels: readonly string[], wide: number): Grid {
+  const { head, stand } = headsOf(labels);
+  const longest = longestOf(labels);
+  const names = Math.min(roomOf(labels), wide * SHARE);
   // Slanted, the last name needs room at its right.
-  const right = head > 18 ? Math.min(70, wide * 0.09) : 0;
-  return { names, head, wide: (wide - names - right) / classes, tall };
+  const right = stand === "slanted" ? Math.min(longest * Math.SQRT1_2, wide * 0.16) : 2;
+  const cell = (Math.max(wide - names, leastOf(labels)) - right) / labels.length;
+  return { names, head, stand, wide: cell, tall: rowOf(labels.length) };
 }
 
-/** The row and column under a position, or null. */
+/**
+ * The row and column under a position, or null. The name of a row is in column -1, that of a column
+ * in row -1.
+ */
 export function cellAt(
-  { names, head, wide, tall }: Grid,
+  { names, head, stand, wide, tall }: Grid,
   classes: number,
   x: number,
   y: number,
+  scroll = { x: 0, y: 0 },
 ): [row: number, column: number] | null {
-  const row = Math.floor((y - head) / tall);
-  const column = Math.floor((x - names) / wide);
-  const within = (i: number) => i >= 0 && i < classes;
-  return within(row) && column < classes ? [row, Math.max(-1, column)] : null;
+  const inHead = y < head;
+  const row = inHead ? -1 : Math.floor((y + scroll.y - head) / tall);
+  const foot = inHead && stand === "slanted" ? x - (head - 6 - y) : x;
+  const column = foot < names ? -1 : Math.floor((foot + scroll.x - names) / wide);
+  if (row >= classes || column >= classes || (inHead && column < 0)) return null;
+  return [row, column];
+}
+
+/** The cell that an arrow key leads to, from a cell or from none; null for other keys. */
+export function steppedTo(
+  key: string,
+  classes: number,
+  from: readonly [row: number, column: number] | null,
+): [row: number, column: number] | null {
+  const step = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[key];
+  if (!step) return null;
+  if (!from) return [0, 0];
+  const within = (i: number) => Math.min(classes - 1, Math.max(0, i));
+  return [within(from[0] + (step[0] ?? 0)), within(from[1] + (step[1] ?? 0))];
 }
 
 /** One pixel per cell, the colour as strong as the overlap; the diagonal is left clear. */

@@ -8,6 +8,8 @@ export interface Text {
   values: Float32Array;
   /** The segment of the peak token, or -1. */
   peak: number;
+  /** Whether it is a part of a longer text. */
+  cut?: boolean | undefined;
 }
 
 /** Square tiles in one image. */
@@ -31,7 +33,7 @@ type PreviewArrays = Pick<TreeArrays, "face" | "atlas" | "value">;
 export function previewsOf<Arrays extends PreviewArrays>(
   packed: Packed<Arrays, PreviewsMeta>,
 ): Previews {
-  const { kind, tile, segments, values: counts, peaks } = packed.meta;
+  const { kind, tile, segments, values: counts, peaks, cut } = packed.meta;
   const rows = packed.tensor("face");
   const place = new Map(Array.from(rows, (row, i) => [row, i] as const));
   if (kind === "image" && tile && packed.has("atlas")) {
@@ -44,7 +46,7 @@ export function previewsOf<Arrays extends PreviewArrays>(
     const texts = segments.map((parts, i) => {
       const values = all.subarray(offset, offset + counts[i]);
       offset += counts[i];
-      return { segments: parts, values, peak: peaks[i] };
+      return { segments: parts, values, peak: peaks[i], cut: cut?.[i] };
     });
     return { kind, place, atlas: null, texts };
   }

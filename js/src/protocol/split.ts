@@ -45,12 +45,24 @@ export const READINGS = ["cosine", "dot"] as const satisfies readonly By[];
 export interface Retrieved {
   rows: Record<By, Int32Array>;
   labels: Record<By, Int32Array>;
+  /** The neuron's activations on them; null in what older versions saved. */
+  activations: Record<By, Float32Array> | null;
   /** Where the retrieved samples stand among all activations: the median, 0 to 100. */
   percentile: Record<By, number>;
   /** Cosine of its concept vector with the neuron's axis. */
   cosine: number;
   /** The share of halves of the samples in which it is a cluster again; null: not known. */
   recurs: number | null;
+}
+
+/** Samples of the whole dataset that a concept or the neuron selects, over their activation range. */
+export interface Spread {
+  /** The most activating first. */
+  rows: Int32Array;
+  labels: Int32Array;
+  activations: Float32Array;
+  /** How many are selected; these are some of them. */
+  selected: number;
 }
 
 /** What random groups of top-activating samples retrieve, by reading, size and label. */
@@ -69,6 +81,8 @@ export interface EvidenceMessage {
   chance: Chance | null;
   /** Keywords of each node's texts; null: not computed yet. */
   words: Map<number, string[] | null>;
+  /** By tree node; -1 is the neuron itself. Only those that a view has asked for. */
+  spread: Map<number, Spread>;
   /** Previews that the tree lacks. */
   faces: Previews;
 }
@@ -85,7 +99,7 @@ export interface RefinementMessage
 /** What both `evidence` and `refinement` say of the clusters that they hold. */
 type RetrievedArrays = Pick<
   RefinementArrays,
-  "retrieved" | "retrieved_label" | "percentile" | "cosine"
+  "retrieved" | "retrieved_label" | "retrieved_activation" | "percentile" | "cosine"
 >;
 
 function retrievedOf<Arrays extends RetrievedArrays>(
@@ -96,17 +110,21 @@ function retrievedOf<Arrays extends RetrievedArrays>(
   if (!count) return [];
   const rows = packed.tensor("retrieved");
   const labels = packed.tensor("retrieved_label");
+  const activations = packed.has("retrieved_activation")
+    ? packed.tensor("retrieved_activation")
+    : null;
   const percentile = packed.tensor("percentile");
   const cosine = packed.tensor("cosine");
   const both = <T>(of: (place: number) => T) =>
     Object.fromEntries(READINGS.map((by, r) => [by, of(r * count)])) as Record<By, T>;
   return Array.from({ length: count }, (_, i) => {
-    const part = (all: Int32Array) =>
-      both((at) => all.subarray((at + i) * width, (at + i + 1) * width));
+    const part = <Numbers extends Int32Array | Float32Array>(all: Numbers) =>
+      both((at) => all.subarray((at + i) * width, (at + i + 1) * width) as Numbers);
     const known = recurs && !Number.isNaN(recurs[i]);
     return {
       rows: part(rows),
       labels: part(labels),
+      activations: activations && part(activations),
       percentile: both((at) => percentile[at + i]),
       cosine: cosine[i],
       recurs: known ? recurs[i] : null,
@@ -122,6 +140,28 @@ function chanceOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Chance | null {
     mean: packed.tensor("chance"),
     high: packed.tensor("chance_high"),
   };
+}
+
+function spreadsOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Map<number, Spread> {
+  if (!packed.has("spread_node")) return new Map();
+  const [, width] = packed.shape("spread");
+  const rows = packed.tensor("spread");
+  const labels = packed.tensor("spread_label");
+  const activations = packed.tensor("spread_activation");
+  const selected = packed.tensor("spread_selected");
+  const entries = Array.from(packed.tensor("spread_node"), (node, i) => {
+    const [start, all] = [i * width, rows.subarray(i * width, (i + 1) * width)];
+    const count = all.filter((row) => row >= 0).length;
+    const end = start + count;
+    const spread = {
+      rows: rows.subarray(start, end),
+      labels: labels.subarray(start, end),
+      activations: activations.subarray(start, end),
+      selected: selected[i],
+    };
+    return [node, spread] as const;
+  });
+  return new Map(entries);
 }
 
 function cosinesOf<Arrays extends Pick<TreeArrays, "truth">>(
@@ -172,6 +212,7 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
     retrieved: new Map(Array.from(nodes, (node, i) => [node, retrieved[i]] as const)),
     chance: chanceOf(packed),
     words: new Map(Array.from(nodes, (node, i) => [node, words[i] ?? null] as const)),
+    spread: spreadsOf(packed),
     faces: previewsOf(packed),
   };
 }

@@ -34,7 +34,7 @@ export interface Log {
 
 /** One run of the message `runs`, decoded. */
 export interface Run
-  extends Pick<RunMeta, "name" | "color" | "title" | "steps" | "speed" | "done"> {
+  extends Pick<RunMeta, "name" | "color" | "title" | "steps" | "speed" | "left" | "done"> {
   now: Still;
   log: Log;
 }
@@ -76,6 +76,7 @@ export function readPicture(view: DataView | null, kept: Still[][]): Run[] {
     title: meta.title,
     steps: meta.steps,
     speed: meta.speed,
+    left: meta.left ?? null,
     done: meta.done,
     now: meta.kept ? (kept[r].at(-1) as Still) : stillsOf(packed, r, [meta])[0],
     log: {

@@ -1,5 +1,7 @@
 /** A widget's frame, which says what the widget is to those who do not see it. */
 import type { ComponentChildren } from "preact";
+import { useEffect, useMemo } from "preact/hooks";
+import { give, take } from "./frame-numbers";
 import "./frame.css";
 
 interface Props {
@@ -10,10 +12,12 @@ interface Props {
 }
 
 export function Frame({ label, accent, children }: Props) {
+  const number = useMemo(() => take(label), [label]);
+  useEffect(() => () => give(label, number), [label, number]);
   return (
     <section
       class="nw-frame"
-      aria-label={label}
+      aria-label={number > 1 ? `${label} ${number}` : label}
       style={accent ? { "--nw-accent": accent } : undefined}
     >
       {children}

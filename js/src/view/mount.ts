@@ -1,5 +1,6 @@
 /** A widget in the form that anywidget expects: one tree of components per view. */
 import "./theme.css";
+import "./forced-colors.css";
 import { type ComponentType, h, render } from "preact";
 import { keepKeys } from "../model/keys";
 import type { Model } from "../model/model";

@@ -11,6 +11,8 @@ import "./previews.css";
 export interface Preview {
   row: number;
   caption: string;
+  /** The activation that stands beside it; null or absent where none is known. */
+  activation?: number | null;
   picture: { faces: Previews; at: number } | null;
   text: Text | null;
 }
@@ -27,7 +29,7 @@ interface Props {
 
 function Picture({ preview, lit, mark, onHover }: Props) {
   const { faces, at } = preview.picture as NonNullable<Preview["picture"]>;
-  const { url, columns, rows, side, ink } = faces.atlas as NonNullable<Previews["atlas"]>;
+  const { url, columns, rows, side, ink, print } = faces.atlas as NonNullable<Previews["atlas"]>;
   const place = (i: number, count: number) => (count > 1 ? (i / (count - 1)) * 100 : 0);
   return (
     <span
@@ -39,7 +41,7 @@ function Picture({ preview, lit, mark, onHover }: Props) {
       onPointerLeave={() => onHover(null)}
     >
       <i
-        class={ink ? "nw-ink" : undefined}
+        class={ink ? "nw-ink" : print ? "nw-print" : undefined}
         style={{
           backgroundImage: `url("${url}")`,
           backgroundSize: `${columns * 100}% ${rows * 100}%`,
@@ -75,7 +77,7 @@ export function Pieces({ pieces, color }: { pieces: Piece[]; color: string }) {
       {pieces.map((piece, i) => {
         // The space before a word, which stands elsewhere if the word runs the other way.
         const [space, word] = apart(piece.text);
-        const strength = Math.round(piece.shade * (color === "currentColor" ? 28 : 55));
+        const strength = Math.round(piece.shade * (color === "currentColor" ? 28 : 45));
         return (
           <Fragment key={i}>
             {space}

@@ -15,7 +15,7 @@ interface Props<Value> {
   onChoose: (value: Value) => void;
   /** The choice is shown only once `chosen` has changed: the kernel may refuse it. */
   confirmed?: boolean;
-  /** Paler: something else is in effect. */
+  /** Something else is in effect. */
   inactive?: boolean;
 }
 

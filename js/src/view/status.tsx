@@ -32,7 +32,7 @@ export function StatusBar({ status, onCancel }: { status: Status; onCancel: () =
               dismissed.value = status;
             }}
           >
-            ×
+            <span aria-hidden="true">×</span>
           </button>
         </>
       )}

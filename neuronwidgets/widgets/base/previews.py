@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.display.image import is_ink
+from neuronwidgets.display.image import is_ink, is_print
 
 TILE = 96
 """The longest side of a preview, in pixels."""
@@ -29,11 +29,13 @@ class Text:
         segments: its tokens; joined, they are the text.
         values: the activation of each token; empty if not known.
         peak: which segment is the peak; -1 if none is.
+        cut: whether they are a part of a longer text.
     """
 
     segments: list[str]
     values: list[float]
     peak: int
+    cut: bool = False
 
 
 def pack_previews(
@@ -53,28 +55,35 @@ def pack_previews(
             "segments": [text.segments for text in shown],
             "values": [len(text.values) for text in shown],
             "peaks": [text.peak for text in shown],
+            "cut": [text.cut for text in shown],
         }
     return {"face": face[:0]}, {"kind": samples.kind}
 
 
-def plain_text(samples: Samples, row: int) -> Text:
-    """A sample's text without activations; for a token, the token is the peak."""
+def plain_text(samples: Samples, row: int, *, whole: bool = False) -> Text:
+    """A sample's text without activations; for a token, the token is the peak. See `cut_text`."""
     text = samples.texts[samples.item_of(row)]
     token = samples.token_of(row)
     if token is not None and len(samples.spans):
-        return cut_text(text, samples.spans[samples.item_of(row)], None, token)
-    short = text if len(text) <= CHARACTERS else text[:CHARACTERS] + "…"
-    return Text([short], [], -1)
+        return cut_text(text, samples.spans[samples.item_of(row)], None, token, whole=whole)
+    cut = not whole and len(text) > CHARACTERS
+    return Text([text[:CHARACTERS] + "…" if cut else text], [], -1, cut)
 
 
 def cut_text(
-    text: str, spans: np.ndarray, values: np.ndarray | None, peak: int | None = None
+    text: str,
+    spans: np.ndarray,
+    values: np.ndarray | None,
+    peak: int | None = None,
+    *,
+    whole: bool = False,
 ) -> Text:
-    """Cut a text into its tokens, each with the space before it, around the peak.
+    """Cut a text into its tokens, each with the space before it.
 
     Tokens that share a character (bytes of one emoji) become one segment. A token without
-    characters joins its neighbour.
+    characters joins its neighbour. Unless `whole`, at most `SEGMENTS` around the peak are kept.
     """
+    most, characters = (len(spans), len(text)) if whole else (SEGMENTS, CHARACTERS)
     if values is not None and peak is None and len(values):
         peak = _peak(spans, values)
     segments: list[str] = []
@@ -85,7 +94,7 @@ def cut_text(
             continue
         value = 0.0 if values is None else float(values[i])
         if end > written_to:
-            gap = max(written_to, int(start) - CHARACTERS)
+            gap = max(written_to, int(start) - characters)
             segments.append(text[gap:end])
             numbers.append(value)
             written_to = int(end)
@@ -94,20 +103,21 @@ def cut_text(
         if i == peak:
             peak_segment = len(segments) - 1
     if not segments:
-        return Text([text[:CHARACTERS]], [], -1)
+        return Text([text[:characters]], [], -1, len(text) > characters)
     first = 0
     if peak_segment >= 0:
-        first = max(0, min(peak_segment - SEGMENTS // 2, len(segments) - SEGMENTS))
-    last = first + SEGMENTS
+        first = max(0, min(peak_segment - most // 2, len(segments) - most))
+    last = first + most
     tail = text[written_to:] if last >= len(segments) else "…"
+    cut = first > 0 or last < len(segments) or len(tail) > characters
     shown = segments[first:last]
     numbers = numbers[first:last]
     peak_segment -= first
     if first:
         shown, numbers, peak_segment = ["…", *shown], [0.0, *numbers], peak_segment + 1
     if tail:
-        shown, numbers = [*shown, tail[:CHARACTERS]], [*numbers, 0.0]
-    return Text(shown, numbers if values is not None else [], peak_segment)
+        shown, numbers = [*shown, tail[:characters]], [*numbers, 0.0]
+    return Text(shown, numbers if values is not None else [], peak_segment, cut)
 
 
 def _peak(spans: np.ndarray, values: np.ndarray) -> int:
@@ -124,7 +134,9 @@ def _atlas(images: list[np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
     side = min(TILE, max(max(image.shape[:2]) for image in images))
     color = any(image.ndim == 3 for image in images)
     columns = math.ceil(math.sqrt(len(images)))
-    sheet = Image.new("RGB" if color else "L", (columns * side, -(-len(images) // columns) * side))
+    ink, print_ = (2 * sum(map(is_kind, images)) > len(images) for is_kind in (is_ink, is_print))
+    size = columns * side, -(-len(images) // columns) * side
+    sheet = Image.new("RGB", size) if color else Image.new("L", size, 255 if print_ else 0)
     for i, array in enumerate(images):
         image = Image.fromarray(array)
         if max(image.size) > side:
@@ -137,6 +149,11 @@ def _atlas(images: list[np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
         sheet.save(out, "JPEG", quality=88)
     else:
         sheet.save(out, "PNG")
-    ink = 2 * sum(map(is_ink, images)) > len(images)
-    meta = {"side": side, "columns": columns, "rows": -(-len(images) // columns), "ink": ink}
+    meta = {
+        "side": side,
+        "columns": columns,
+        "rows": -(-len(images) // columns),
+        "ink": ink,
+        "print": print_,
+    }
     return np.frombuffer(out.getvalue(), np.uint8), meta

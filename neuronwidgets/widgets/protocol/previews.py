@@ -26,13 +26,17 @@ PREVIEW_SIZES = {
 }
 
 
-class Tile(TypedDict):
-    """The layout of an atlas of images."""
-
+class _Tile(TypedDict):
     side: Annotated[int, "Pixels of a square tile."]
     columns: Annotated[int, "Tiles in a row of the atlas."]
     rows: Annotated[int, "Rows of tiles."]
     ink: Annotated[bool, "Small grey figures on black; a light page shows them inverted."]
+
+
+class Tile(_Tile, total=False):
+    """The layout of an atlas of images."""
+
+    print: Annotated[bool, "Small grey figures on white; a dark page shows them inverted."]
 
 
 class _Kind(TypedDict):
@@ -46,3 +50,4 @@ class PreviewsMeta(_Kind, total=False):
     segments: Annotated[list[list[str]], "The segments of each text; joined, they are the text."]
     values: Annotated[list[int], "How many elements of `value` each text has; 0: not read."]
     peaks: Annotated[list[int], "The segment of each text's peak token; -1: none."]
+    cut: Annotated[list[bool], "Whether each text is a part of a longer one."]

@@ -48,6 +48,21 @@ class Changes(TypedDict):
     neuron: Annotated[Bar, "The neuron mask."]
 
 
+class RandomBands(TypedDict):
+    """The control of a range mask: the mean over masks of the same neurons, in bands at random
+    places that hold as many samples. Each with its 95% bootstrap interval for the places drawn;
+    `None`: not known."""
+
+    draws: Annotated[int, "How many masks were measured."]
+    target: Annotated[Bar, "Accuracy on samples of the class."]
+    other: Annotated[Bar, "Accuracy on all other samples."]
+    target_nats: Annotated[
+        Bar, "Change of the mean log-probability of the right class, on samples of the class."
+    ]
+    other_nats: Annotated[Bar, "The same on all other samples."]
+    perplexity: Annotated[Bar, "Perplexity on texts; not known without texts."]
+
+
 # `for` is a keyword, which the class syntax cannot hold.
 _MeasureFor = TypedDict(
     "_MeasureFor", {"for": Annotated[MaskSetting, "The traits that are being measured."]}
@@ -73,6 +88,7 @@ class Measure(_Measure, total=False):
     """What the masks cost the model, as far as it was measured."""
 
     perplexity: Annotated[Bars, "Perplexity on texts. Absent without texts, or before the end."]
+    random: Annotated[RandomBands, "The control. Absent before it is measured."]
     done: Annotated[MaskSetting, "The same as `for` when the measurement is complete."]
 
 

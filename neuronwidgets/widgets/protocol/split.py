@@ -68,6 +68,20 @@ class SplitRequest(_SplitRequest, total=False):
     by: Annotated[By, "How concepts retrieve samples. Absent: unchanged."]
 
 
+class SamplesSpread(TypedDict):
+    """Show samples of the whole layer over their activation range. The answer is in `evidence`."""
+
+    type: Literal["samples.spread"]
+    node: Annotated[int | None, "Of the tree, the concept that selects them; `None`: the neuron."]
+
+
+class TextRead(TypedDict):
+    """Read a text to its ends. The answer is in `evidence`."""
+
+    type: Literal["text.read"]
+    row: Annotated[int, "The dataset index of the text or token."]
+
+
 class TruthMeta(TypedDict):
     """The true features that drive the neuron."""
 
@@ -118,6 +132,9 @@ _RETRIEVED = {
         "int32", "(R, m, f)", "Dataset indices that each retrieves, best first, by each reading."
     ),
     "retrieved_label": Array("int32", "(R, m, f)", "Their class labels; -1: none."),
+    "retrieved_activation": Array(
+        "float32", "(R, m, f)", "The neuron's activation on each.", absent="an older version"
+    ),
     "percentile": Array(
         "float32", "(R, m)",
         "Where the retrieved samples stand among all activations of the neuron: the median, "
@@ -132,6 +149,7 @@ _RETRIEVED_SIZES = {
 }
 
 _NO_LABELS = "no labels, or not computed yet"
+_NOT_ASKED = "not asked for"
 
 TREE = Binary(
     trait="_tree",
@@ -178,6 +196,8 @@ EVIDENCE = Binary(
         **_RETRIEVED_SIZES,
         "g": "sizes of random groups of top-activating samples",
         "l": "class labels that a concept can be named after",
+        "s": "concepts whose samples a view has asked to spread over their activation range",
+        "w": "samples shown of each, at most",
         **PREVIEW_SIZES,
     },
     arrays={
@@ -197,6 +217,24 @@ EVIDENCE = Binary(
         "chance_high": Array(
             "float32", "(R, g, l)", "The share that 95% of such groups do not exceed.",
             absent=_NO_LABELS,
+        ),
+        "spread_node": Array(
+            "int32", "(s,)", "The tree nodes; -1: the neuron itself.", absent=_NOT_ASKED
+        ),
+        "spread": Array(
+            "int32", "(s, w)",
+            "Dataset indices: evenly spaced quantiles of the activations of the selected samples, "
+            "largest first; -1: there are no more.",
+            absent=_NOT_ASKED,
+        ),
+        "spread_activation": Array(
+            "float32", "(s, w)", "The neuron's activation on each.", absent=_NOT_ASKED
+        ),
+        "spread_label": Array(
+            "int32", "(s, w)", "Their class labels; -1: none.", absent=_NOT_ASKED
+        ),
+        "spread_selected": Array(
+            "int32", "(s,)", "How many samples each selects.", absent=_NOT_ASKED
         ),
         **PREVIEWS,
     },
@@ -227,6 +265,6 @@ REFINEMENT = Binary(
 SPLIT_EXPLORER = WidgetSchema(
     name="SplitExplorer",
     traits=SplitExplorerTraits,
-    requests=(SplitRequest, JobCancel, CaptureCancel, ViewsCount),
+    requests=(SplitRequest, SamplesSpread, TextRead, JobCancel, CaptureCancel, ViewsCount),
     messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT},
 )

@@ -139,6 +139,7 @@ class Counts(TypedDict):
     step: Annotated[int, "Steps done."]
     peak: Annotated[float, "The response that 127 in `A` stands for."]
     monosemantic: Annotated[int, "Monosemantic neurons."]
+    chance: Annotated[float, "Monosemantic neurons to expect if the responses were shuffled."]
     faint: Annotated[int, "Monosemantic neurons under a tenth of the strongest neuron's response."]
     covered: Annotated[int, "Features that a monosemantic neuron represents."]
     dead: Annotated[int, "Neurons without any response."]
@@ -160,6 +161,7 @@ class RunMeta(Counts):
     neurons: Annotated[int, "Neurons of the model."]
     steps: Annotated[int, "Steps of the whole training."]
     speed: Annotated[float, "Steps per second; 0: not known."]
+    left: Annotated[float | None, "Seconds until training pauses; `None`: not known."]
     done: Annotated[bool, "Whether training has ended."]
     kept: Annotated[bool, "Whether the model is the run's last checkpoint and has no arrays here."]
 

@@ -9,12 +9,15 @@ from typing import Any
 from neuronwidgets.interventions.completions import completing
 from neuronwidgets.interventions.masks import NeuronEdit
 from neuronwidgets.interventions.perplexity import check_causal
+from neuronwidgets.interventions.random_bands import random_edit
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps
 from neuronwidgets.widgets.range_explorer.classes import Classes
 from neuronwidgets.widgets.range_explorer.cost_curve import CostCurve
 from neuronwidgets.widgets.range_explorer.mask_cost import MaskCost
 from neuronwidgets.widgets.range_explorer.range_mask import key_of
 
+DRAWS = 5
+"""Masks of random bands: enough for the spread of their places, and less work than the curve."""
 Put = Callable[[Mapping[str, Any]], None]
 Edits = Mapping[str, NeuronEdit]
 
@@ -80,18 +83,35 @@ class MaskEffects:
         keys = {name: key_of(edit) for name, edit in edits.items()}
         total = f" of {cost.total:,}" if cost.total else ""
 
-        def publish(measure: dict[str, Any]) -> None:
-            self._measure = measure
-            put({"measure": measure})
-
         bars: dict[str, Any] = {}
         for share, bars in cost.steps(asked["label"], edits, keys):
             yield JobProgress(share, f"measuring the masks on {bars['samples']:,}{total} samples")
-            yield partial(publish, {"for": asked, **bars})
+            yield partial(self._publish, {"for": asked, **bars}, put)
         alone = len(edits["range"].neurons) == 1
         findings = cost.findings(asked["label"], alone, bars) if bars else []
         done = {"for": asked, "done": asked, **bars, "findings": findings}
-        yield partial(publish, done)
+        yield partial(self._publish, done, put)
+
+    def controlling(
+        self, asked: Mapping[str, Any], edits: Edits, classes: Classes, put: Put
+    ) -> Steps:
+        """Measure random bands of the share of the range mask, and publish them in `measure`."""
+        measure = self._measure
+        if not self.measures or measure.get("done") != asked or "random" in measure:
+            return
+        cost = self.open(classes)
+        made = [random_edit(classes.ranges, edits["range"], draw) for draw in range(DRAWS)]
+        # Draws of a range that holds nothing are equal, and count all the same.
+        bands = {(draw, key_of(edit)): edit for draw, edit in enumerate(made)}
+        for share, about in cost.control(asked["label"], edits, bands, key_of(edits["range"])):
+            yield JobProgress(share, "measuring random bands of the same share")
+            if about:
+                findings = [*measure["findings"], *about["findings"]]
+                yield partial(self._publish, {**measure, **about, "findings": findings}, put)
+
+    def _publish(self, measure: dict[str, Any], put: Put) -> None:
+        self._measure = measure
+        put({"measure": measure})
 
     def curving(
         self, asked: Mapping[str, Any], edit_at: Callable[[float], NeuronEdit], classes: Classes,

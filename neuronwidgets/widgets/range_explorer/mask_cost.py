@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,11 @@ from neuronwidgets.data.batches import batches
 from neuronwidgets.interventions.bootstrap import averaged, ends, resampled
 from neuronwidgets.interventions.cached_scores import CachedScores
 from neuronwidgets.interventions.edited_forward import EditedForward
-from neuronwidgets.interventions.findings import constant_answer, one_neuron
+from neuronwidgets.interventions.findings import (
+    constant_answer,
+    no_better_than_random,
+    one_neuron,
+)
 from neuronwidgets.interventions.held_out import HeldOut, PredictionReader
 from neuronwidgets.interventions.perplexity import check_causal, losses
 from neuronwidgets.models.classes import class_names
@@ -110,6 +114,42 @@ class MaskCost:
             about = {"perplexity": _perplexity(nats, scores["base"][1]), "note": self._notes()}
             yield 0.85, {**bars, **about}
 
+    def control(
+        self, label: int, edits: Mapping[str, Any], bands: Mapping[Any, Any], key: Any
+    ) -> Iterator[tuple[float, dict[str, Any]]]:
+        """The share done after each batch, and at the end what the trait `measure` says of random
+        bands: "random", their mean cost, and "findings", a sentence if the range costs no more.
+
+        Args:
+            label: the index of the target class among the labels.
+            edits: the masks on the screen; "range" is used.
+            bands: the masks of random bands by their keys.
+            key: of the range mask.
+        """
+        found: dict[str, Any] = {"draws": len(bands), "perplexity": [None] * 3}
+        share = 0.7 if self._speech is not None else 1.0
+        scores: Mapping[Any, Any] = {}
+        for scores in self._meter.measuring({key: edits["range"], **bands}):
+            done = len(scores["base"][1])
+            yield share * done / max(done, self.total or done), {}
+        if not scores:
+            return
+        truth = scores["base"][1]
+        target = truth == self.classes[label]
+        predicted, nats = (np.stack([scores[k][i] for k in ("base", key, *bands)]) for i in (0, 2))
+        right, nats = predicted == truth, nats.astype(np.float64)
+        means = np.stack([right[2:].mean(axis=0), (nats[2:] - nats[0]).mean(axis=0)])
+        for name, chosen in (("target", target), ("other", ~target)):
+            found[name], found[f"{name}_nats"] = _with_intervals(means[:, chosen])
+        if self._speech is not None:
+            for scores in self._speech.measuring(bands):
+                spoken = np.mean([scores[k][0] for k in bands], axis=0)
+                found |= _perplexity(spoken[None], scores["base"][1], ["perplexity"])
+                yield 0.85, {}
+        name = self._label_names[label]
+        sentence = no_better_than_random("the range mask", name, right, target, nats)
+        yield 1.0, {"random": found, "findings": [sentence] if sentence else []}
+
     def point(self, label: int, edit: Any, key: Any) -> Iterator[dict[str, float | None]]:
         """Accuracy under one edit, and the change of the mean log-probability of the right label,
         after each batch: "target", "other", "target_nats" and "other_nats"; `None` without samples.
@@ -170,12 +210,7 @@ def _bars(
         chosen: bool `S`.
     """
     right, nats = right[:, chosen].astype(np.float64), nats[:, chosen].astype(np.float64)
-    rows = np.concatenate([right, right[1:] - right[0], nats[1:] - nats[0]])
-    bars: list[list[float | None]] = [[None, None, None] for _ in rows]
-    if chosen.any():
-        low, high = ends(averaged(rows, np.ones(rows.shape[1], bool), _draws(rows.shape[1])))
-        values = zip(rows.mean(axis=1), low, high, strict=True)
-        bars = [[_finite(v) for v in each] for each in values]
+    bars = _with_intervals(np.concatenate([right, right[1:] - right[0], nats[1:] - nats[0]]))
     edits, count = MASKS[1:], len(MASKS)
     return {
         name: dict(zip(MASKS, bars, strict=False)),
@@ -184,15 +219,28 @@ def _bars(
     }
 
 
-def _perplexity(nats: np.ndarray, tokens: np.ndarray) -> dict[str, list[float | None]]:
+def _with_intervals(rows: np.ndarray) -> list[list[float | None]]:
+    """The mean of each row of `P x S`, with its 95% bootstrap interval; `None` without samples."""
+    count = rows.shape[1]
+    if not count:
+        return [[None, None, None] for _ in rows]
+    low, high = ends(averaged(rows, np.ones(count, bool), _draws(count)))
+    values = zip(rows.mean(axis=1), low, high, strict=True)
+    return [[_finite(v) for v in each] for each in values]
+
+
+def _perplexity(
+    nats: np.ndarray, tokens: np.ndarray, names: Sequence[str] = MASKS
+) -> dict[str, list[float | None]]:
+    """Perplexity with its interval in each pass: nats of texts `len(names) x T`, tokens `T`."""
     if not tokens.sum():
-        return {name: [None, None, None] for name in MASKS}
+        return {name: [None, None, None] for name in names}
     weight = np.concatenate([np.ones((1, len(tokens))), _draws(len(tokens))])
     weight = weight[weight @ tokens > 0]
     with np.errstate(over="ignore"):
         found = np.exp(weight @ nats.T / (weight @ tokens)[:, None])
     low, high = ends(found[1:])
-    made = zip(MASKS, found[0], low, high, strict=True)
+    made = zip(names, found[0], low, high, strict=True)
     return {name: [_finite(v) for v in values] for name, *values in made}
 
 

@@ -215,7 +215,8 @@ class RangeSession:
         return wanted and self.feed.complete
 
     def work(self, ask: bool = False) -> Steps:
-        """Measure the masks and complete the prompt, then measure every width of the rule ahead.
+        """Measure the masks and complete the prompt, then measure random bands, and every width of
+        the rule ahead.
 
         `ask`: complete the prompt first, in any case.
         """
@@ -241,6 +242,8 @@ class RangeSession:
         yield from effects.measuring(chosen, edits, self.classes, put)
         if not ask and effects.completes:
             yield from writing
+
+        yield from effects.controlling(chosen, edits, self.classes, put)
 
         def edit_at(tau: float) -> NeuronEdit:
             return self._masks({**chosen, "tau": tau, "edges": []})["range"]

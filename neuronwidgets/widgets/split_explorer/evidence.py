@@ -17,12 +17,14 @@ from neuronwidgets.core.steps import mapped
 from neuronwidgets.display.palette import COLORS
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later
 from neuronwidgets.widgets.base.pace import PACE, Pace
-from neuronwidgets.widgets.base.previews import Text, cut_text, pack_previews
+from neuronwidgets.widgets.base.previews import pack_previews
 from neuronwidgets.widgets.protocol.buffers import pack
 from neuronwidgets.widgets.split_explorer.assessment import Assessment
 from neuronwidgets.widgets.split_explorer.keywords import Keywords
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
 from neuronwidgets.widgets.split_explorer.retrieved import Retrieval, Retrieved, shown
+from neuronwidgets.widgets.split_explorer.spread import NEURON, Spread, pack_spread, spreading
+from neuronwidgets.widgets.split_explorer.texts import Texts
 
 if TYPE_CHECKING:
     from neuronwidgets.widgets.split_explorer.truth import Truth
@@ -34,8 +36,6 @@ ALL_PREVIEWS = 1000
 exemplars."""
 PREFETCH = 256
 """Possible concepts of a tree. Up to this number, the evidence for all is gathered ahead."""
-CHUNK = 16
-"""Texts that are read token by token in one step."""
 
 
 class Evidence:
@@ -61,7 +61,9 @@ class Evidence:
         self.retrieval = Retrieval(split, pace)
         self._retrieved: dict[int, Retrieved] = {}
         self._recurs: dict[int, float] = {}
-        self._texts: dict[int, Text] = {}
+        self._spreads: dict[int, Spread] = {}
+        self._spread_wanted: list[int] = []
+        self.texts = Texts(split)
         self._sent = self._tree_previews()
         self._extra: set[int] = set()
         self._refined: set[int] = set()
@@ -76,7 +78,9 @@ class Evidence:
         """The `tree` message."""
         split, acts, tree = self.split, self.split.acts, self.split.tree
         along = acts.along(split.direction if split.neuron is None else split.neuron)
-        previews, about = pack_previews(acts.samples, sorted(self._sent - self._later), self._texts)
+        previews, about = pack_previews(
+            acts.samples, sorted(self._sent - self._later), self.texts.read
+        )
         tensors = {
             "merge": tree.children,
             "height": tree.merge_heights,
@@ -124,9 +128,10 @@ class Evidence:
         """The `evidence` message."""
         nodes = list(self._retrieved)
         retrieved = [self._retrieved[n] for n in nodes]
-        rows = shown(retrieved, self._shown) | self._refined | self._extra | set(self._texts)
+        rows = shown(retrieved, self._shown) | self._refined | self._extra | set(self.texts.read)
+        rows |= {row for one in self._spreads.values() for row in one.rows.tolist()}
         fresh = sorted((rows - self._sent) | self._later)
-        previews, about = pack_previews(self.split.acts.samples, fresh, self._texts)
+        previews, about = pack_previews(self.split.acts.samples, fresh, self.texts.read)
         keywords = [self.keywords.of(n) for n in nodes]
         return pack(
             {
@@ -134,6 +139,7 @@ class Evidence:
                 **self.retrieval.pack(retrieved),
                 "recurs": np.array([self._recurs.get(n, np.nan) for n in nodes], np.float32),
                 **self.retrieval.pack_chance(),
+                **pack_spread(self.retrieval, self._spreads, self._shown),
                 **previews,
             },
             {"words": keywords, **about},
@@ -170,6 +176,18 @@ class Evidence:
 
     # Gathering
 
+    def want_spread(self, node: int | None) -> None:
+        """Have the samples of a tree node, or of the neuron (`None`), spread over their range.
+
+        Raises:
+            ValueError: the node is too small to be a concept, or not in the tree.
+        """
+        if node is not None and node not in self._possible:
+            raise ValueError(f"node {node} is no concept of the tree on the screen.")
+        wanted = NEURON if node is None else node
+        if wanted not in self._spread_wanted:
+            self._spread_wanted.append(wanted)
+
     def lacks(self, nodes: Sequence[int]) -> bool:
         """Whether anything is left to gather for `nodes`."""
         return (
@@ -179,10 +197,19 @@ class Evidence:
             or not self.assessment.done
             or (self.reads and self.keywords.lacks(nodes))
             or bool(self._unread(nodes))
+            or any(n not in self._spreads for n in self._spread_wanted)
+            or bool(self.texts.cut())
         )
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         """Gather the evidence for `nodes`, then for all other possible concepts, and publish it."""
+        yield from self._asked(publish)
+        for step in self._gathering(nodes, publish):
+            yield step
+            # A view may ask for more while this job runs.
+            yield from self._asked(publish)
+
+    def _gathering(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         wanted = [n for n in nodes if n not in self._retrieved]
         if len(self._possible) <= PREFETCH:
             others = self._possible.tolist()
@@ -199,7 +226,7 @@ class Evidence:
             yield show
         yield from self.retrieval.chance_steps(publish)
         yield from self._recurring(publish)
-        yield from self._read(self._unread(nodes), publish)
+        yield from self.texts.steps(self._unread(nodes), publish)
         yield from self.assessment.steps(publish)
         if self.reads:
             yield from self.keywords.steps(nodes, publish)
@@ -207,7 +234,7 @@ class Evidence:
             possible = self._possible.tolist()
             if self.reads:
                 yield from self.keywords.steps(possible, publish)
-            yield from self._read(self._unread(possible), publish)
+            yield from self.texts.steps(self._unread(possible), publish)
 
     def regroup(self, threshold: float) -> Any:
         """Steps that return the `refinement` message and the membership."""
@@ -256,48 +283,28 @@ class Evidence:
             np.stack([vectors[tree.samples_of(n)].mean(0, dtype=np.float64) for n in nodes])
         )
 
+    def _asked(self, publish: Callable[[], None]) -> Steps:
+        """Gather what a view has asked for."""
+        for node in [n for n in self._spread_wanted if n not in self._spreads]:
+            spread = yield from spreading(self.retrieval, node, self._shown)
+
+            # Kept when published: a job that was replaced publishes nothing.
+            def show(node: int = node, spread: Spread = spread) -> None:
+                self._spreads[node] = spread
+                publish()
+
+            yield show
+            unread = self.texts.unread(spread.rows.tolist(), self.reads)
+            yield from self.texts.steps(unread, publish)
+        yield from self.texts.whole_steps(self.reads, publish)
+
     def _unread(self, nodes: Sequence[int]) -> list[int]:
         """Rows of the texts on the cards of `nodes` that are not yet read token by token."""
-        acts = self.split.acts
-        if acts.samples.kind != "text" or not len(acts.samples.spans):
-            return []
-        if acts.samples.token is None and (acts.tokens is None or not self.reads):
-            return []
         rows = self.split.index[: self._shown].tolist() + sorted(self._exemplars(nodes))
         rows += shown([self._retrieved[n] for n in nodes if n in self._retrieved], self._shown)
-        return [row for row in dict.fromkeys(rows) if row not in self._texts]
-
-    def _read(self, rows: list[int], publish: Callable[[], None]) -> Steps:
-        """Read texts token by token, with the activation of each token."""
-        for start in range(0, len(rows), CHUNK):
-            yield JobProgress(start / len(rows), f"reading {len(rows):,} texts token by token")
-            chunk = rows[start : start + CHUNK]
-            for row, values in zip(chunk, self._token_values(chunk), strict=True):
-                self._texts[row] = self._text(row, values)
-            if start + CHUNK >= len(rows) or (start // CHUNK) % 4 == 3:
-                yield publish
-
-    def _token_values(self, rows: list[int]) -> list[np.ndarray]:
-        """The activation of each token of each text of `rows`, stored or computed."""
-        acts, direction = self.split.acts, self.split.direction
-        item, token = acts.samples.item, acts.samples.token
-        if item is not None and token is not None:
-            out = []
-            for row in rows:
-                same = np.flatnonzero(item == item[row])
-                values = np.zeros(len(acts.samples.spans[item[row]]), np.float32)
-                values[token[same]] = acts.rows(same) @ direction
-                out.append(values)
-            return out
-        return acts.tokens(rows, direction) if acts.tokens is not None else []
-
-    def _text(self, row: int, values: np.ndarray) -> Text:
-        samples = self.split.acts.samples
-        item = samples.item_of(row)
-        spans = samples.spans[item]
-        return cut_text(
-            samples.texts[item], spans, values if len(values) else None, samples.token_of(row)
-        )
+        for spread in self._spreads.values():
+            rows += spread.rows.tolist()
+        return self.texts.unread(rows, self.reads)
 
     def _exemplars(self, nodes: Iterable[int]) -> set[int]:
         """Rows of the strongest samples of some nodes."""

@@ -52,10 +52,11 @@ class Retrieval:
 
     @cached_property
     def _ascending(self) -> np.ndarray:
-        return np.sort(self._along)
+        return np.sort(self.along)
 
     @cached_property
-    def _along(self) -> np.ndarray:
+    def along(self) -> np.ndarray:
+        """The neuron's activation on each sample: `S`."""
         split = self.split
         along: np.ndarray = split.acts.along(
             split.direction if split.neuron is None else split.neuron
@@ -63,7 +64,8 @@ class Retrieval:
         return along
 
     @cached_property
-    def _mean(self) -> np.ndarray:
+    def mean(self) -> np.ndarray:
+        """The layer's mean: `D`."""
         mean: np.ndarray = self.split.acts.mean
         return mean
 
@@ -75,7 +77,7 @@ class Retrieval:
         means = [part.mean(axis=0, dtype=np.float64) for part in parts]
         cosines = np.clip(normalized(np.stack(means)) @ split.direction, -1, 1) if parts else []
         every = np.stack(rows, axis=1)
-        below = np.searchsorted(self._ascending, self._along[every], side="right")
+        below = np.searchsorted(self._ascending, self.along[every], side="right")
         percentiles = 100 * np.median(below, axis=2) / len(split.acts)
         return [
             Retrieved(*some) for some in zip(every, percentiles, map(float, cosines), strict=True)
@@ -83,7 +85,7 @@ class Retrieval:
 
     def _search(self, parts: Sequence[np.ndarray]) -> Generator[Any, None, list[np.ndarray]]:
         """Steps that return for each reading the rows that groups of vectors retrieve."""
-        acts, mean, queries = self.split.acts, self._mean, []
+        acts, mean, queries = self.split.acts, self.mean, []
         for by in READINGS:
             vectors = np.zeros((len(parts), acts.shape[1]), np.float32)
             for vector, part in zip(vectors, parts, strict=True):
@@ -163,6 +165,7 @@ class Retrieval:
         return {
             "retrieved": rows,
             "retrieved_label": label.astype(np.int32),
+            "retrieved_activation": self.along[rows].astype(np.float32),
             "percentile": percentile,
             "cosine": np.array([one.cosine for one in retrieved], np.float32),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -277,7 +277,15 @@ class SplitExplorer(Widget):
     # Requests of a view
 
     def _messages(self) -> dict[str, Any]:
-        own = {"split.request": self._on_split_request}
+        own = {
+            "split.request": self._on_split_request,
+            "samples.spread": lambda message: self._on_more(
+                lambda: self._session.evidence.want_spread(message.get("node"))
+            ),
+            "text.read": lambda message: self._on_more(
+                lambda: self._session.evidence.texts.want(int(message["row"]))
+            ),
+        }
         return {**super()._messages(), **self._live.messages(), **own}
 
     def _on_split_request(self, wanted: dict[str, Any]) -> None:
@@ -287,6 +295,13 @@ class SplitExplorer(Widget):
             wanted.get("metric"), by,
         )  # fmt: skip
         self._start(steps, kind=SPLITTING)
+
+    def _on_more(self, want: Callable[[], None]) -> None:
+        """A view wants more evidence for the picture on the screen."""
+        with self._jobs.lock:
+            want()
+            self._clear()
+            self._gather(self._pace.rest)
 
     # Evidence
 

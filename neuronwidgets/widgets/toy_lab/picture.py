@@ -69,6 +69,7 @@ class Still:
             "step": self.step,
             "peak": self.peak,
             "monosemantic": int(self.monosemantic.sum()),
+            "chance": m.monosemantic_by_chance(self.A),
             "faint": int((self.monosemantic & m.faint(self.A)).sum()),
             "covered": int(m.covered(self.A).sum()),
             "diverged": not bool(np.isfinite(self.A).all() and np.isfinite(self.bias).all()),
@@ -88,6 +89,7 @@ class Now:
     log: Log
     relative: Callable[[Any], Any]
     speed: float
+    left: float | None
 
 
 def pack_picture(runs: Sequence[Now], kept: bool = False) -> bytes:
@@ -115,6 +117,7 @@ def pack_picture(runs: Sequence[Now], kept: bool = False) -> bytes:
                 "neurons": run.config.neurons,
                 "steps": run.config.steps,
                 "speed": run.speed,
+                "left": run.left,
                 "done": run.still.step == run.config.steps,
                 "kept": kept,
                 **run.still.meta,

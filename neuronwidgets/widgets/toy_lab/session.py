@@ -8,8 +8,6 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from neuronwidgets.core.checks import is_integer
 from neuronwidgets.toy import Config, Run
 from neuronwidgets.widgets.base.jobs import Steps, pause
@@ -197,26 +195,20 @@ class LabSession:
     def train(self, trainer: Trainer, until: int | None, era: int) -> Steps:
         """Train up to step `until`, or to the end. Send pictures as often as that costs little."""
         tuning, due = self._tuning, 0.0
-        threads = torch.get_num_threads()
-        if trainer.work < tuning.one_thread:
-            torch.set_num_threads(1)
-        try:
-            while trainer.advance(until, era):
-                began = time.perf_counter()
-                if self._stills_wanted:
-                    self._stills_wanted = False
-                    yield from self.settled()
-                elif began < due:
-                    yield pause
-                    continue
-                picture = trainer.picture()
-                yield partial(self._screen.put, {"_picture": picture})
-                ended = time.perf_counter()
-                spent, size = ended - began, len(picture)
-                due = ended + max(tuning.every, spent / tuning.share, size / tuning.bytes)
-            yield from self.settled()
-        finally:
-            torch.set_num_threads(threads)
+        while trainer.advance(until, era):
+            began = time.perf_counter()
+            if self._stills_wanted:
+                self._stills_wanted = False
+                yield from self.settled()
+            elif began < due:
+                yield pause
+                continue
+            picture = trainer.picture()
+            yield partial(self._screen.put, {"_picture": picture})
+            ended = time.perf_counter()
+            spent, size = ended - began, len(picture)
+            due = ended + max(tuning.every, spent / tuning.share, size / tuning.bytes)
+        yield from self.settled()
 
     def settled(self) -> Steps:
         """Show the runs as they are now, with all checkpoints."""

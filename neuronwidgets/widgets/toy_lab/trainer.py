@@ -27,7 +27,8 @@ class Trainer:
     ) -> None:
         self.configs, self._slots, self._tuning = configs, list(slots), tuning
         self._turn, self._era = threading.Lock(), 0
-        self._pace: list[tuple[float, int]] = []
+        self._pace: list[tuple[float, int, int]] = []
+        self._until: int | None = None
         self._relative = [run.relative for run in self.runs()]
 
     @classmethod
@@ -74,8 +75,9 @@ class Trainer:
             if not behind:
                 return False
             step, r = min(behind)
+            self._until = until
             self._slots[r][0].advance(self._tuning.slice, until)
-            self._pace.append((time.perf_counter(), step))
+            self._pace.append((time.perf_counter(), step, sum(self.steps)))
             del self._pace[: -int(2 / self._tuning.slice)]
             return True
 
@@ -96,9 +98,11 @@ class Trainer:
 
     def behind(self, until: int | None = None) -> list[tuple[int, int]]:
         """The steps and indices of the runs that have not reached their end, or `until`."""
-        ends = [c.steps if until is None else min(c.steps, until) for c in self.configs]
-        pairs = enumerate(zip(self.steps, ends, strict=True))
+        pairs = enumerate(zip(self.steps, self._ends(until), strict=True))
         return [(step, r) for r, (step, end) in pairs if step < end]
+
+    def _ends(self, until: int | None) -> list[int]:
+        return [c.steps if until is None else min(c.steps, until) for c in self.configs]
 
     def runs(self) -> list[Run]:
         """The runs as they are now, with their checkpoints."""
@@ -128,12 +132,22 @@ class Trainer:
             A, bias, log = progress.now(i)
             relative, config = self._relative[r], self.configs[r]
             still = Still(int(progress.step[i]), A, bias, float(relative(progress.loss[i])))
-            runs.append(Now(config, preset_of(config), still, log, relative, self._speed()))
+            speed, left = self._speed(), self._left()
+            runs.append(Now(config, preset_of(config), still, log, relative, speed, left))
         return runs
 
     def _speed(self) -> float:
         """Steps per second, over the last one or two seconds."""
         if len(self._pace) < 2:
             return 0.0
-        (began, first), (ended, last) = self._pace[0], self._pace[-1]
+        (began, first, _), (ended, last, _) = self._pace[0], self._pace[-1]
         return round((last - first) / (ended - began), 1) if ended > began else 0.0
+
+    def _left(self) -> float | None:
+        """Seconds until all runs are at their end, or at the step that was asked for."""
+        if len(self._pace) < 2:
+            return None
+        (began, _, first), (ended, _, last) = self._pace[0], self._pace[-1]
+        ends = self._ends(self._until)
+        behind = sum(max(0, end - step) for end, step in zip(ends, self.steps, strict=True))
+        return round(behind * (ended - began) / (last - first), 1) if last > first else None

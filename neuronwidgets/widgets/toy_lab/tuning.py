@@ -16,8 +16,6 @@ class TrainerTuning:
         bytes: the most bytes of pictures sent in a second.
         stills: the most matrix entries of all checkpoints that are sent. If there are more, the
             earliest checkpoints stay in the kernel.
-        one_thread: multiplications in a step. Below this number, one CPU thread trains. The browser
-            needs the other core, and two threads that wait for a core are slower than one.
     """
 
     slice: float = 0.02
@@ -25,7 +23,6 @@ class TrainerTuning:
     share: float = 0.05
     bytes: float = 4e6
     stills: int = 1 << 24
-    one_thread: int = 1 << 26
 
 
 TUNING = TrainerTuning()

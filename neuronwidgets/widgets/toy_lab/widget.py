@@ -16,7 +16,7 @@ from neuronwidgets.widgets.base.widget import IDLE, Whole, Widget, as_trait_erro
 from neuronwidgets.widgets.split_explorer.widget import SplitExplorer
 from neuronwidgets.widgets.toy_lab.neuron import activations
 from neuronwidgets.widgets.toy_lab.picture import NAMES
-from neuronwidgets.widgets.toy_lab.presets import SIZE
+from neuronwidgets.widgets.toy_lab.presets import own_configs
 from neuronwidgets.widgets.toy_lab.session import CHOICES, LabSession
 from neuronwidgets.widgets.toy_lab.trainer import Trainer
 from neuronwidgets.widgets.toy_lab.tuning import TUNING
@@ -65,11 +65,12 @@ class ToyLab(Widget):
 
         Args:
             configs: one `neuronwidgets.toy.Config`, or two to compare. Not given: the paper's
-                zero start and its start at -1, at a size that trains in seconds.
+                zero start and its start at -1, in 8,704 steps, or 4,608 where those would take more
+                than a minute.
             device: "cpu", or an accelerator that torch knows, such as "cuda".
         """
         if configs is None:
-            configs = (Config.zero_bias(**SIZE), Config.negative_bias(**SIZE))
+            configs = own_configs(device)
         self._session = LabSession(configs, device, self._screen, self._tuning)
         super().__init__()
         with self._opening():
@@ -122,10 +123,17 @@ class ToyLab(Widget):
 
         Returns:
             Whether the end was reached.
+
+        Raises:
+            KeyboardInterrupt: the kernel was interrupted; training pauses.
         """
         if self._session.trainer.behind():
             self.run()
-        return self.wait(timeout) and not self._session.trainer.behind()
+        try:
+            return self.wait(timeout) and not self._session.trainer.behind()
+        except KeyboardInterrupt:
+            self.pause()
+            raise
 
     def step(self, count: int = 1) -> None:
         """Train each run `count` steps further, and pause."""

@@ -20,7 +20,7 @@ def test_what_is_measured_is_what_evaluate_masks_says(explorer: Any, case: dict[
         assert explorer.wait(30)
         report = nw.evaluate_masks(
             case["model"], case["data"], nw.ranges(case["acts"]), tau, top, rule=rule,
-            labels=case["labels"], classes=case["classes"], progress=False,
+            labels=case["labels"], classes=case["classes"], random_bands=5, progress=False,
         )  # fmt: skip
         rows = report.to_frame().query("label == 'boot'").set_index("mask")
         for part in ("target", "other"):
@@ -28,6 +28,10 @@ def test_what_is_measured_is_what_evaluate_masks_says(explorer: Any, case: dict[
                 value, low, high = explorer.measure[part][mask]
                 assert value == pytest.approx(rows.loc[mask, part])
                 assert low <= value <= high
+            value, low, high = explorer.measure["random"][part]
+            assert value == pytest.approx(rows.loc["random", part])
+            assert low <= value <= high
+        assert explorer.measure["random"]["draws"] == 5
         assert explorer.measure["samples"] == explorer.measure["of"] == 400
         assert explorer.measure["for"]["tau"] == tau
 
@@ -84,6 +88,19 @@ def test_a_mask_that_always_makes_the_same_answer_says_so(case: dict[str, Any]) 
     )
 
 
+def test_a_range_that_costs_no_more_than_random_bands_says_so(case: dict[str, Any]) -> None:
+    made = nw.RangeExplorer(case["acts"], 3, "boot", 0.05, top=0.1, model=case["model"],
+                            data=case["data"], labels=case["labels"],
+                            classes=case["classes"])  # fmt: skip
+    assert made.wait(30)
+    said = [sentence for sentence in made.measure["findings"] if "random bands" in sentence]
+    assert len(said) == 1
+    made.tau, made.top = 1.5, 1.0
+    assert made.wait(30)
+    assert made.measure["random"]["target"][0] > made.measure["target"]["range"][2]
+    assert not any("random bands" in sentence for sentence in made.measure["findings"])
+
+
 def test_partial_results_come_as_batches_do(case: dict[str, Any]) -> None:
     seen: list[int] = []
     other = nw.RangeExplorer(case["acts"], 0, 0, model=case["model"], data=case["data"],
@@ -93,7 +110,8 @@ def test_partial_results_come_as_batches_do(case: dict[str, Any]) -> None:
     assert other.wait(30)
     other.tau = 1.3
     assert other.wait(30)
-    assert seen[-5:] == [100, 200, 300, 400, 400]
+    # Once more when all is measured, and with the random bands.
+    assert seen[-6:] == [100, 200, 300, 400, 400, 400]
 
 
 def test_cancelled_and_closed(case: dict[str, Any]) -> None:

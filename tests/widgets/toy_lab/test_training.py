@@ -13,7 +13,9 @@ import traitlets as t
 
 import neuronwidgets as nw
 from neuronwidgets.toy import Config, Training
+from neuronwidgets.toy.measures import monosemantic_by_chance
 from neuronwidgets.widgets.protocol.buffers import unpack
+from neuronwidgets.widgets.toy_lab import presets
 from neuronwidgets.widgets.toy_lab import trainer as _toy_bench
 from neuronwidgets.widgets.toy_lab.tuning import TrainerTuning
 
@@ -66,6 +68,7 @@ def test_the_picture_is_the_run(lab: Any, trained: Any, pictured: Any) -> None:
         np.testing.assert_array_equal(share > 0.999, run.monosemantic)
         np.testing.assert_array_equal(share == 0, run.dead)
         assert about["monosemantic"] == run.monosemantic.sum()
+        assert about["chance"] == monosemantic_by_chance(run.A)
         assert about["faint"] == (run.monosemantic & run.faint).sum()
         assert about["covered"] == run.covered.sum()
         assert about["dead"] == run.dead.sum()
@@ -74,6 +77,54 @@ def test_the_picture_is_the_run(lab: Any, trained: Any, pictured: Any) -> None:
         np.testing.assert_array_equal(tensors[f"log_mono{r}"], run.log.monosemantic)
         np.testing.assert_allclose(tensors[f"log_loss{r}"], run.log.loss / run.linear_loss)
         assert about["loss"] == pytest.approx(tensors[f"log_loss{r}"][-1])
+
+
+def test_the_time_left_is_that_of_all_runs_up_to_where_they_pause(small: Any) -> None:
+    configs = (Config.zero_bias(**small), Config.zero_bias(**{**small, "neurons": 16}))
+    trainer = _toy_bench.Trainer.fresh(configs, "cpu")
+    era = trainer.next_era()
+
+    def left() -> list[float | None]:
+        # Fifty steps in ten seconds, of both runs together.
+        if trainer._pace:
+            trainer._pace[:] = [(100.0, 0, 20), (110.0, 25, 70)]
+        return [run["left"] for run in unpack(trainer.picture())[1]["runs"]]
+
+    assert left() == [None, None]
+    assert trainer.advance(200, era)
+    assert left() == [pytest.approx((400 - sum(trainer.steps)) / 5)] * 2
+    assert trainer.advance(None, era)
+    assert left() == [pytest.approx((600 - sum(trainer.steps)) / 5)] * 2
+    trainer.next_era()
+    assert left() == [None, None]
+
+
+def test_an_interrupt_of_finish_pauses_training(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = nw.ToyLab(Config.zero_bias(**{**small, "steps": 2**30}))
+
+    def interrupted(_timeout: float | None) -> bool:
+        assert lab.running
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lab, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            lab.finish()
+    assert not lab.running
+    assert lab.wait(WAIT)
+    lab.close()
+
+
+def test_its_own_runs_follow_the_machine() -> None:
+    threads = torch.get_num_threads()
+    zero, negative = presets.own_configs("cpu", patience=1e-9)
+    assert (zero.steps, negative.steps) == (4608, 4608)
+    assert presets.preset_of(zero) == "zero bias"
+    assert presets.preset_of(negative) == "negative bias"
+    assert presets.own_configs("cpu", patience=1e9)[0].steps == 8704
+    assert torch.get_num_threads() == threads
 
 
 def test_checkpoints_can_be_scrubbed(lab: Any, strict: Any, trained: Any) -> None:

@@ -17,6 +17,8 @@ export interface Tile {
   rows: number;
   /** Small grey figures on black; a light page shows them inverted. */
   ink: boolean;
+  /** Small grey figures on white; a dark page shows them inverted. */
+  print?: boolean;
 }
 
 /** The metadata of previews: `tile` for images, the others for texts. */
@@ -31,4 +33,6 @@ export interface PreviewsMeta {
   values?: number[];
   /** The segment of each text's peak token; -1: none. */
   peaks?: number[];
+  /** Whether each text is a part of a longer one. */
+  cut?: boolean[];
 }

@@ -58,6 +58,26 @@ export interface Changes {
   neuron: Bar;
 }
 
+/**
+ * The control of a range mask: the mean over masks of the same neurons, in bands at random
+ * places that hold as many samples. Each with its 95% bootstrap interval for the places drawn;
+ * `None`: not known.
+ */
+export interface RandomBands {
+  /** How many masks were measured. */
+  draws: number;
+  /** Accuracy on samples of the class. */
+  target: Bar;
+  /** Accuracy on all other samples. */
+  other: Bar;
+  /** Change of the mean log-probability of the right class, on samples of the class. */
+  target_nats: Bar;
+  /** The same on all other samples. */
+  other_nats: Bar;
+  /** Perplexity on texts; not known without texts. */
+  perplexity: Bar;
+}
+
 /** What the masks cost the model, as far as it was measured. */
 export interface Measure {
   /** The traits that are being measured. */
@@ -84,6 +104,8 @@ export interface Measure {
   note: string;
   /** Perplexity on texts. Absent without texts, or before the end. */
   perplexity?: Bars;
+  /** The control. Absent before it is measured. */
+  random?: RandomBands;
   /** The same as `for` when the measurement is complete. */
   done?: MaskSetting;
 }
@@ -232,6 +254,8 @@ export interface ExamplesMeta {
   values?: number[];
   /** The segment of each text's peak token; -1: none. */
   peaks?: number[];
+  /** Whether each text is a part of a longer one. */
+  cut?: boolean[];
 }
 
 /** What a view of RangeExplorer may ask of the kernel. */

@@ -104,6 +104,20 @@ export interface SplitRequest {
   by?: By;
 }
 
+/** Show samples of the whole layer over their activation range. The answer is in `evidence`. */
+export interface SamplesSpread {
+  type: "samples.spread";
+  /** Of the tree, the concept that selects them; `None`: the neuron. */
+  node: number | null;
+}
+
+/** Read a text to its ends. The answer is in `evidence`. */
+export interface TextRead {
+  type: "text.read";
+  /** The dataset index of the text or token. */
+  row: number;
+}
+
 /** The true features that drive the neuron. */
 export interface TruthMeta {
   /** Their names. */
@@ -124,6 +138,8 @@ export interface TreeMeta {
   values?: number[];
   /** The segment of each text's peak token; -1: none. */
   peaks?: number[];
+  /** Whether each text is a part of a longer one. */
+  cut?: boolean[];
   /** The name of the layer. */
   layer: string;
   /** The neuron or direction, in words. */
@@ -170,6 +186,8 @@ export interface EvidenceMeta {
   values?: number[];
   /** The segment of each text's peak token; -1: none. */
   peaks?: number[];
+  /** Whether each text is a part of a longer one. */
+  cut?: boolean[];
   /** Keywords of each node's texts; `None`: not computed yet. */
   words: (string[] | null)[];
 }
@@ -181,7 +199,13 @@ export interface RefinementMeta {
 }
 
 /** What a view of SplitExplorer may ask of the kernel. */
-export type SplitExplorerRequest = SplitRequest | JobCancel | CaptureCancel | ViewsCount;
+export type SplitExplorerRequest =
+  | SplitRequest
+  | SamplesSpread
+  | TextRead
+  | JobCancel
+  | CaptureCancel
+  | ViewsCount;
 
 /** The arrays of the message `tree`, the trait `_tree` of SplitExplorer. */
 export interface TreeArrays {
@@ -238,6 +262,8 @@ export interface EvidenceArrays {
   retrieved: Int32Array;
   /** `(R, m, f)`. Their class labels; -1: none. */
   retrieved_label: Int32Array;
+  /** `(R, m, f)`. The neuron's activation on each. */
+  retrieved_activation?: Float32Array;
   /**
    * `(R, m)`. Where the retrieved samples stand among all activations of the neuron: the median, 0
    * to 100.
@@ -258,6 +284,19 @@ export interface EvidenceArrays {
   chance?: Float32Array;
   /** `(R, g, l)`. The share that 95% of such groups do not exceed. */
   chance_high?: Float32Array;
+  /** `(s,)`. The tree nodes; -1: the neuron itself. */
+  spread_node?: Int32Array;
+  /**
+   * `(s, w)`. Dataset indices: evenly spaced quantiles of the activations of the selected samples,
+   * largest first; -1: there are no more.
+   */
+  spread?: Int32Array;
+  /** `(s, w)`. The neuron's activation on each. */
+  spread_activation?: Float32Array;
+  /** `(s, w)`. Their class labels; -1: none. */
+  spread_label?: Int32Array;
+  /** `(s,)`. How many samples each selects. */
+  spread_selected?: Int32Array;
   /** `(F,)`. Dataset index of each sample that has a preview. */
   face: Int32Array;
   /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
@@ -271,6 +310,7 @@ export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
   node: "I32",
   retrieved: "I32",
   retrieved_label: "I32",
+  retrieved_activation: "F32",
   percentile: "F32",
   cosine: "F32",
   recurs: "F32",
@@ -278,6 +318,11 @@ export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
   chance_label: "I32",
   chance: "F32",
   chance_high: "F32",
+  spread_node: "I32",
+  spread: "I32",
+  spread_activation: "F32",
+  spread_label: "I32",
+  spread_selected: "I32",
   face: "I32",
   atlas: "U8",
   value: "F32",
@@ -297,6 +342,8 @@ export interface RefinementArrays {
   retrieved: Int32Array;
   /** `(R, m, f)`. Their class labels; -1: none. */
   retrieved_label: Int32Array;
+  /** `(R, m, f)`. The neuron's activation on each. */
+  retrieved_activation?: Float32Array;
   /**
    * `(R, m)`. Where the retrieved samples stand among all activations of the neuron: the median, 0
    * to 100.
@@ -314,6 +361,7 @@ export const REFINEMENT: Record<keyof RefinementArrays, Dtype> = {
   truth: "F64",
   retrieved: "I32",
   retrieved_label: "I32",
+  retrieved_activation: "F32",
   percentile: "F32",
   cosine: "F32",
 };

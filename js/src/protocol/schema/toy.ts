@@ -153,6 +153,8 @@ export interface Counts {
   peak: number;
   /** Monosemantic neurons. */
   monosemantic: number;
+  /** Monosemantic neurons to expect if the responses were shuffled. */
+  chance: number;
   /** Monosemantic neurons under a tenth of the strongest neuron's response. */
   faint: number;
   /** Features that a monosemantic neuron represents. */
@@ -175,6 +177,8 @@ export interface RunMeta {
   peak: number;
   /** Monosemantic neurons. */
   monosemantic: number;
+  /** Monosemantic neurons to expect if the responses were shuffled. */
+  chance: number;
   /** Monosemantic neurons under a tenth of the strongest neuron's response. */
   faint: number;
   /** Features that a monosemantic neuron represents. */
@@ -201,6 +205,8 @@ export interface RunMeta {
   steps: number;
   /** Steps per second; 0: not known. */
   speed: number;
+  /** Seconds until training pauses; `None`: not known. */
+  left: number | null;
   /** Whether training has ended. */
   done: boolean;
   /** Whether the model is the run's last checkpoint and has no arrays here. */

@@ -27,7 +27,7 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
   const masked = isolated(data.labels[completions ? completions.label : state.label.value] ?? "");
   const writing = completions !== null && !completions.done;
   return (
-    <section class="nw-completions" aria-label="Completions">
+    <section class="nw-completions">
       <div class="nw-heading">
         <h3 title={`What does the model write with ${masked} masked?`}>
           Completions with {masked} masked

@@ -40,13 +40,13 @@ export function Controls({ state }: { state: State }) {
           value={tau.value}
           max={WIDEST}
           step={0.01}
-          label="width tau of the range"
+          label="width τ of the range, tau"
           onValue={(value) => state.setTau(value)}
           onPointerDown={state.hold}
         />
         <NumberField
           name="nw-number"
-          label={`tau as a number, 0 to ${WIDEST}`}
+          label={`width τ as a number, tau, 0 to ${WIDEST}`}
           value={tau.value.toFixed(2)}
           read={decimal}
           onNumber={(value) => state.setTau(value)}

@@ -2,7 +2,7 @@
 import { isolated } from "../../core/direction";
 import { fixed, short } from "../../core/scale";
 import type { RangesMessage } from "../../protocol/ranges";
-import type { Bar, Bars, Changes, Measure } from "../../protocol/schema";
+import type { Bar, Bars, Changes, Measure, RandomBands } from "../../protocol/schema";
 import { CostCurve } from "./curve";
 import type { State } from "./state";
 import "./cost.css";
@@ -23,7 +23,7 @@ interface Props {
 
 export function Cost({ state, data }: Props) {
   return (
-    <section class="nw-cost" aria-label="Mask cost">
+    <section class="nw-cost">
       <div class="nw-heading">
         <h3 title="What does the mask cost the model?">Mask cost</h3>
         {state.capabilities.value.measure && <Masked state={state} />}
@@ -85,6 +85,14 @@ function Measured({ state, data }: Props) {
           only={data.labels.length === 1}
           about={about !== null}
         />
+        {done && (
+          <Control
+            random={done.random ?? null}
+            perplexity={state.capabilities.value.perplexity}
+            only={data.labels.length === 1}
+            old={about !== null}
+          />
+        )}
       </table>
       {!stale &&
         (done?.findings ?? []).map((sentence) => (
@@ -200,6 +208,52 @@ function Columns({ name, done, perplexity, only, about }: ColumnsProps) {
   );
 }
 
+interface ControlProps {
+  random: RandomBands | null;
+  perplexity: boolean;
+  only: boolean;
+  /** Whether it is the control of another range. */
+  old: boolean;
+}
+
+/** What random bands of the same share cost, quietly: the range is to cost something else. */
+function Control({ random, perplexity, only, old }: ControlProps) {
+  const cells: [Bar | undefined, Bar | null | undefined, (value: number) => string][] = [
+    [random?.target, random?.target_nats, share],
+  ];
+  if (!only) cells.push([random?.other, random?.other_nats, share]);
+  if (perplexity) cells.push([random?.perplexity, null, plain]);
+  const draws = random ? ` Mean of ${random.draws} draws.` : "";
+  return (
+    <tbody class={`nw-control nw-quiet ${old ? "nw-old" : ""}`}>
+      <tr>
+        <th
+          scope="row"
+          title={`What do bands at random places cost that hold as many samples, on the same neurons?${draws}`}
+        >
+          random bands
+        </th>
+        {cells.map(([bar, nats, say], i) => (
+          <td key={i}>
+            <span class="nw-figure">
+              <span title={bar ? withInterval(bar, say) : undefined}>
+                {bar?.[0] == null ? "–" : say(bar[0])}
+              </span>
+              {nats && <Nats change={nats} />}
+            </span>
+          </td>
+        ))}
+      </tr>
+    </tbody>
+  );
+}
+
+function withInterval([value, low, high]: Bar, say: (value: number) => string): string {
+  const said = value === null ? "–" : say(value);
+  const known = value !== null && low !== null && high !== null;
+  return known ? `${said} (95% interval: ${say(low)} to ${say(high)})` : said;
+}
+
 /** How much the mask changes the log-probability of the right class. */
 function Nats({ change: [value, low, high] }: { change: Bar }) {
   if (value === null) return null;
@@ -255,7 +309,7 @@ function BarOf({ bar, mask, unitOf, say, about, change }: BarProps) {
   return (
     <span
       class={`nw-bar ${about === "≈" ? "nw-estimate" : about ? "nw-old" : ""}`}
-      title={known ? `${said} (95% interval: ${say(low)} to ${say(high)})` : said}
+      title={withInterval(bar, say)}
     >
       <span class="nw-figure">
         <b>

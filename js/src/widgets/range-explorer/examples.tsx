@@ -21,7 +21,7 @@ export function Examples({ state, data }: Props) {
   const alone = state.capabilities.value.measure && state.masked.value === 1;
   if (!samples?.faceRow.length) return null;
   return (
-    <section class="nw-examples" aria-label="Examples">
+    <section class="nw-examples">
       <div class="nw-heading">
         <h3 title={`Which samples are inside the band of ${data.name}, and which outside?`}>
           Examples
@@ -110,7 +110,8 @@ function Strip({
             key={i}
             class={label === chosen ? "nw-pick nw-mine" : "nw-pick"}
             aria-pressed={lit.has(preview.row)}
-            aria-label={preview.caption}
+            // Of a text, its words; of a picture, its caption.
+            aria-label={text ? undefined : preview.caption}
             onClick={() => state.toggleRow(preview.row)}
           >
             {text && (

@@ -14,6 +14,7 @@ import { RangesHeader } from "./header";
 import { Overlap } from "./overlap";
 import { Ridges } from "./ridges";
 import type { State } from "./state";
+import "./forced-colors.css";
 import "./view.css";
 
 /** Of more classes than fit on the screen, one is found by its name. */

@@ -7,10 +7,13 @@ import { UNSTABLE } from "../../core/retrieved";
 import { short } from "../../core/scale";
 import { verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
+import { inkOn } from "../../view/color";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
+import { NEURON } from "./more";
 import { ReadingField, RetrievedPart } from "./retrieved";
 import { Scores } from "./scores";
+import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
 import type { State } from "./state";
 import { percent, Strip } from "./strip";
 import { type Nearest, nearestOf } from "./truth";
@@ -74,6 +77,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
 function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut: Cut }) {
   const { label, labels } = data;
   const rows = Array.from(data.row.subarray(0, SHOWN));
+  const spread = state.spreads(NEURON);
   const [bits, best, share] = useMemo(
     () =>
       label
@@ -109,18 +113,29 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         verdict={verdictOf(state.scores.value, state.suggestions.value)}
         elsewhere={state.threshold.value !== data.suggested}
       />
-      <p class="nw-caption">
-        <span title="Which samples activate the neuron most?">
-          top samples of {data.samples.toLocaleString("en")}
+      <div class="nw-caption">
+        <span class="nw-reach">
+          {spread ? (
+            <SpreadCaption state={state} node={NEURON} most={data.range[1]} />
+          ) : (
+            <span title="Which samples activate the neuron most?">
+              top samples of {data.samples.toLocaleString("en")}
+            </span>
+          )}
+          <SpreadField state={state} node={NEURON} of="the neuron" />
         </span>
         <ReadingField state={state} />
-      </p>
-      <Strip
-        previews={rows.map((row) => state.preview(row))}
-        color="currentColor"
-        state={state}
-        data={data}
-      />
+      </div>
+      {spread ? (
+        <SpreadStrip state={state} node={NEURON} data={data} color="currentColor" />
+      ) : (
+        <Strip
+          previews={rows.map((row) => state.preview(row))}
+          color="currentColor"
+          state={state}
+          data={data}
+        />
+      )}
     </li>
   );
 }
@@ -177,7 +192,7 @@ const Card = memo(
       <li
         class={`nw-card ${lit ? "nw-lit" : ""} ${state.pale(concept) ? "nw-pale" : ""}`}
         aria-label={`concept ${number}: ${isolated(title)}, ${facts.join(", ")}`}
-        style={{ "--nw-color": color }}
+        style={{ "--nw-color": color, "--nw-on-color": inkOn(color) }}
         onPointerEnter={() => state.hoverConcept(index)}
         onPointerLeave={() => state.hoverConcept(null)}
       >

@@ -5,6 +5,7 @@ import { type Precision, precisionOf } from "../../core/retrieved";
 import { fixed } from "../../core/scale";
 import type { By } from "../../protocol/schema";
 import type { Retrieved, TreeMessage } from "../../protocol/split";
+import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
 import type { State } from "./state";
 import { percent, Strip } from "./strip";
 import "./retrieved.css";
@@ -51,14 +52,26 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
   }
   const by = state.by.value;
   const { [by]: rows } = retrieved.rows;
+  const spread = !concept.refined && state.spreads(concept.node);
   const precision = precisionOf(concept, retrieved, by, state.evidence.value?.chance ?? null);
   return (
     <>
-      <p class="nw-caption">
-        <span title={`Which of all ${all} samples are nearest to the concept, by ${READING[by]}?`}>
-          retrieved from all {all}
+      <div class="nw-caption">
+        <span class="nw-reach">
+          {spread ? (
+            <SpreadCaption state={state} node={concept.node} most={data.range[1]} />
+          ) : (
+            <span
+              title={`Which of all ${all} samples are nearest to the concept, by ${READING[by]}?`}
+            >
+              retrieved from all {all}
+            </span>
+          )}
+          {!concept.refined && (
+            <SpreadField state={state} node={concept.node} of={`concept ${concept.number}`} />
+          )}
         </span>
-        {precision && (
+        {precision && !spread && (
           <PrecisionBar
             {...precision}
             name={data.labels[concept.label]}
@@ -66,26 +79,32 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
             color={concept.color}
           />
         )}
-      </p>
-      <Strip
-        previews={Array.from(rows.subarray(0, SHOWN), (row, i) =>
-          state.preview(row, retrieved.labels[by][i]),
-        )}
-        color={concept.color}
-        state={state}
-        data={data}
-      />
-      <p class="nw-caption">
-        <span title="How strongly do the retrieved samples activate the neuron? Their median percentile, and the cosine of the concept vector with the neuron's axis.">
-          on the neuron: {ordinal(retrieved.percentile[by])} percentile, cosine{" "}
-          {fixed(retrieved.cosine, 2)}
-        </span>
-        {shared !== null && (
-          <span title="How much of what it retrieves does another concept retrieve too?">
-            {percent(shared)} shared
+      </div>
+      {spread ? (
+        <SpreadStrip state={state} node={concept.node} data={data} color={concept.color} />
+      ) : (
+        <Strip
+          previews={Array.from(rows.subarray(0, SHOWN), (row, i) =>
+            state.preview(row, retrieved.labels[by][i], retrieved.activations?.[by][i]),
+          )}
+          color={concept.color}
+          state={state}
+          data={data}
+        />
+      )}
+      {!spread && (
+        <p class="nw-caption">
+          <span title="How strongly do the retrieved samples activate the neuron? Their median percentile, and the cosine of the concept vector with the neuron's axis.">
+            on the neuron: {ordinal(retrieved.percentile[by])} percentile, cosine{" "}
+            {fixed(retrieved.cosine, 2)}
           </span>
-        )}
-      </p>
+          {shared !== null && (
+            <span title="How much of what it retrieves does another concept retrieve too?">
+              {percent(shared)} shared
+            </span>
+          )}
+        </p>
+      )}
     </>
   );
 }

@@ -31,6 +31,7 @@ import {
 } from "../../protocol/split";
 import type { Tree } from "../../protocol/tree";
 import { captionOf, type Preview } from "../../view/previews";
+import { moreOf } from "./more";
 
 /** Highlighted rows of the dataset, and what is under the pointer. */
 export interface Hover {
@@ -258,6 +259,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     },
 
     ...requests,
+    ...moreOf(data, evidence, requests.request),
 
     paper,
 
@@ -293,17 +295,18 @@ export function createState(model: Model, lifetime: AbortSignal) {
     shared,
 
     /** How a sample looks. */
-    preview(row: number, label: number | null = null): Preview {
+    preview(row: number, label: number | null = null, value: number | null = null): Preview {
       const message = data.value as TreeMessage;
       const sample = sampleOf.value.get(row);
       const code = label ?? (sample === undefined ? -1 : (message.label?.[sample] ?? -1));
-      const activation = sample === undefined ? null : message.activation[sample];
+      const activation = value ?? (sample === undefined ? null : message.activation[sample]);
       const caption = captionOf(code >= 0 ? message.labels[code] : null, activation, row);
+      const said = { row, caption, activation };
       const faces = [message.faces, evidence.value?.faces].find((some) => some?.place.has(row));
       const at = faces?.place.get(row);
-      if (!faces || at === undefined) return { row, caption, picture: null, text: null };
-      if (faces.kind === "image") return { row, caption, picture: { faces, at }, text: null };
-      return { row, caption, picture: null, text: faces.texts[at] ?? null };
+      if (!faces || at === undefined) return { ...said, picture: null, text: null };
+      if (faces.kind === "image") return { ...said, picture: { faces, at }, text: null };
+      return { ...said, picture: null, text: faces.texts[at] ?? null };
     },
   };
 }

@@ -1,6 +1,8 @@
 /** A row of samples on a card. */
 import type { VNode } from "preact";
 import { useRef, useState } from "preact/hooks";
+import { fixed } from "../../core/scale";
+import { betweenEnds } from "../../core/spaced";
 import type { TreeMessage } from "../../protocol/split";
 import { type Preview, RestingPreview } from "../../view/previews";
 import type { State } from "./state";
@@ -29,9 +31,11 @@ interface StripProps {
   color: string;
   state: State;
   data: TreeMessage;
+  /** Whether they are spread over a range: then all of it is shown, and each says its activation. */
+  spread?: boolean;
 }
 
-export function Strip({ previews, color, state, data, mine }: StripProps) {
+export function Strip({ previews, color, state, data, mine, spread = false }: StripProps) {
   const rows = state.litRows.value;
   // The card under the pointer is lit as a whole; its own samples need no frames.
   const own = mine !== undefined && state.hover.value?.key === mine;
@@ -40,28 +44,61 @@ export function Strip({ previews, color, state, data, mine }: StripProps) {
   if (previews.some(({ text }) => text)) {
     return (
       <div class="nw-lines">
-        {previews.slice(0, LINES).map((preview) => {
-          const Sample = preview.text ? TextLine : RestingPreview;
-          return <Sample key={preview.row} preview={preview} lit={lit(preview.row)} {...common} />;
+        {(spread ? previews : previews.slice(0, LINES)).map((preview) => {
+          const shown = { preview, lit: lit(preview.row), ...common };
+          const line = preview.text ? (
+            <TextLine key={preview.row} state={state} {...shown} />
+          ) : (
+            <RestingPreview key={preview.row} {...shown} />
+          );
+          if (!spread) return line;
+          return (
+            <div class="nw-valued" key={preview.row}>
+              <Activation preview={preview} most={data.range[1]} />
+              {line}
+            </div>
+          );
         })}
       </div>
     );
   }
+  const count = fitting(previews, state.room.value);
   return (
-    <Row state={state} previews={previews.slice(0, fitting(previews, state.room.value))}>
-      {(preview) => <RestingPreview preview={preview} lit={lit(preview.row)} {...common} />}
+    <Row state={state} spread={spread} previews={(spread ? betweenEnds : first)(previews, count)}>
+      {(preview) => (
+        <>
+          <RestingPreview preview={preview} lit={lit(preview.row)} {...common} />
+          {spread && <Activation preview={preview} most={data.range[1]} />}
+        </>
+      )}
     </Row>
+  );
+}
+
+const first = <T,>(all: T[], most: number) => all.slice(0, most);
+
+/** An activation, in as many decimals as give the largest one three figures. */
+export function activationOf(value: number, most: number): string {
+  const decimals = most > 0 ? 2 - Math.floor(Math.log10(most)) : 2;
+  return fixed(value, Math.min(6, Math.max(0, decimals)));
+}
+
+function Activation({ preview, most }: { preview: Preview; most: number }) {
+  const { activation } = preview;
+  return (
+    <span class="nw-activation">{activation == null ? "" : activationOf(activation, most)}</span>
   );
 }
 
 interface RowProps {
   state: State;
+  spread: boolean;
   previews: Preview[];
   children: (preview: Preview) => VNode;
 }
 
 /** Samples side by side: one stop of the Tab key, in which the arrow keys move. */
-function Row({ state, previews, children }: RowProps) {
+function Row({ state, spread, previews, children }: RowProps) {
   const [stop, setStop] = useState(0);
   const row = useRef<HTMLDivElement>(null);
   const last = previews.length - 1;
@@ -75,7 +112,7 @@ function Row({ state, previews, children }: RowProps) {
     (row.current?.children[to] as HTMLElement | undefined)?.focus();
   };
   return (
-    <div class="nw-tiles" ref={row}>
+    <div class={`nw-tiles ${spread ? "nw-spread" : ""}`} ref={row}>
       {previews.map((preview, i) => (
         <button
           type="button"

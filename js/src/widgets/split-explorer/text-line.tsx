@@ -5,6 +5,7 @@ import { type Context, contextOf, type Piece } from "../../core/text";
 import type { Text } from "../../protocol/previews";
 import { memo } from "../../view/memo";
 import { alike, Pieces, type Preview } from "../../view/previews";
+import type { State } from "./state";
 import "./text-line.css";
 
 /** Enough characters for each half of a line. */
@@ -13,6 +14,7 @@ const HALF = 130;
 const FEW = 16;
 
 interface Props {
+  state: State;
   preview: Preview;
   color: string;
   most: number;
@@ -20,14 +22,17 @@ interface Props {
   onHover: (row: number | null) => void;
 }
 
-export const TextLine = memo(({ preview, color, most, lit, onHover }: Props) => {
+export const TextLine = memo<Props>(({ state, preview, color, most, lit, onHover }: Props) => {
   const [open, setOpen] = useState(false);
   const text = preview.text as Text;
   const whole = text.segments.join("");
   const centred = !open && text.peak >= 0 && !mixed(whole);
   const before = open ? Number.POSITIVE_INFINITY : centred ? HALF : FEW;
   const parts = contextOf(text, most, before, open ? Number.POSITIVE_INFINITY : HALF);
-  const toggle = () => setOpen(!open);
+  const toggle = () => {
+    if (!open && text.cut) state.readText(preview.row);
+    setOpen(!open);
+  };
   return (
     // A <button> would not let its text be selected.
     // biome-ignore lint/a11y/useSemanticElements: see above
@@ -59,9 +64,20 @@ export const TextLine = memo(({ preview, color, most, lit, onHover }: Props) => 
       ) : (
         <Pieces pieces={joined(parts, open)} color={color} />
       )}
+      {open && text.cut && <Rest state={state} />}
     </div>
   );
 }, alike);
+
+/** That the text goes on. */
+function Rest({ state }: { state: State }) {
+  const lost = state.gone.value || state.status.value.state === "error";
+  return (
+    <span class="nw-rest-of-text">
+      {lost ? "The rest of the text needs the kernel." : "reading the rest of the text…"}
+    </span>
+  );
+}
 
 /** The three parts of a line, each in a box of its own. */
 function Centred({ before, peak, after, color }: Context & { color: string }) {

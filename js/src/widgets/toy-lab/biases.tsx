@@ -7,6 +7,7 @@ import type { Kind } from "../../core/responses";
 import { short } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import { Canvas, type Size } from "../../view/canvas";
+import { OTHER } from "./paint";
 import type { State } from "./state";
 import "./biases.css";
 
@@ -32,7 +33,7 @@ export function Biases({ state, theme, run }: Props) {
   const high = low + width * bins;
   const { name, color } = state.runs.value[run];
   return (
-    <figure class="nw-biases" style={{ "--nw-accent": color }}>
+    <figure class="nw-biases" style={{ "--nw-accent": color, "--nw-other": OTHER }}>
       <figcaption>
         <h3>biases</h3>
         <span class="nw-scale nw-quiet nw-small" aria-hidden="true">
@@ -77,7 +78,7 @@ function drawBiases(
   const most = tallest(histogram, run);
   const each = wide / bins;
   const gap = each > 5 ? 1 : 0;
-  const fills = { dead: hatch(pen, theme), polysemantic: theme.quiet, monosemantic: color };
+  const fills = { dead: hatch(pen, theme), polysemantic: OTHER, monosemantic: color };
   for (let b = 0; b < bins; b++) {
     const [left, right] = [Math.round(b * each), Math.round((b + 1) * each) - gap];
     let [ground, sum] = [tall, 0];
@@ -86,12 +87,10 @@ function drawBiases(
       if (!count) continue;
       sum += count;
       const top = tall - Math.max(1, Math.round((sum / most) * (tall - HEAD)));
-      pen.globalAlpha = kind === "polysemantic" ? 0.5 : 1;
       pen.fillStyle = fills[kind];
       pen.fillRect(left, top, right - left, ground - top);
       ground = top;
     }
-    pen.globalAlpha = 1;
     if (sum > 0 && sum === most) {
       pen.fillStyle = theme.quiet;
       pen.font = `11px ${getComputedStyle(pen.canvas).fontFamily}`;

@@ -88,7 +88,7 @@ export function drawChart(
     pen.fillStyle = theme.quiet;
     pen.fillText(base.text, LEFT + 6, y(base.value) + 4);
   }
-  if (lines.length > 1) drawNames(pen, lines, x, y, { family, tall });
+  if (lines.length > 1) drawNames(pen, lines, x, y, { family, tall, ink: theme.ink });
 }
 
 type Place = (value: number) => number;
@@ -111,7 +111,7 @@ function drawNames(
   lines: readonly Line[],
   x: Place,
   y: Place,
-  { family, tall }: { family: string; tall: number },
+  { family, tall, ink }: { family: string; tall: number; ink: string },
 ) {
   const ends = lines.flatMap((line) => {
     const end = line.points.findLast(({ value }) => Number.isFinite(value));
@@ -125,7 +125,7 @@ function drawNames(
   pen.textAlign = "left";
   pen.textBaseline = "middle";
   ends.forEach((end, i) => {
-    pen.fillStyle = end.color;
+    pen.fillStyle = ink;
     pen.fillText(end.name, end.x + 7, places[i] - beyond);
   });
 }

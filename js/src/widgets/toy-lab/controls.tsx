@@ -1,11 +1,12 @@
-/** One card per run: presets, the main knobs, and all others behind a fold. */
+/** One card per run: presets, the main knobs by what they are about, all others behind a fold. */
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Knob, RunConfig, Status } from "../../protocol/schema";
 import { NumberField, PATIENCE } from "../../view/number-field";
 import { Segmented } from "../../view/segmented";
 import { useUniqueId } from "../../view/unique-id";
 import { Badge } from "./badge";
-import { type Described, MAIN, PRESETS, REST, readNumber, written } from "./knobs";
+import { type Described, GROUPS, PRESETS, readNumber, written } from "./knobs";
 import type { State } from "./state";
 import "./controls.css";
 
@@ -33,7 +34,7 @@ function Card({ state, config, run }: CardProps) {
     <Field key={knob.name} state={state} config={config} knob={knob} onSet={set} />
   );
   return (
-    <section class="nw-card-run" aria-label={`run ${name}`}>
+    <section class="nw-card-run" aria-label={`settings of run ${name}`}>
       <div class="nw-presets">
         <Badge state={state} run={run} />
         <Segmented
@@ -44,17 +45,29 @@ function Card({ state, config, run }: CardProps) {
           confirmed
         />
       </div>
-      <div class="nw-fields">{MAIN.map(field)}</div>
-      <details>
-        <summary>all knobs</summary>
-        {REST.map(([title, knobs]) => (
-          <section key={title} class="nw-group" aria-label={title}>
-            <b>{title}</b>
-            <div class="nw-fields">{knobs.map(field)}</div>
-          </section>
+      <div class="nw-groups">
+        {GROUPS.map(({ title, main }) => (
+          <KnobGroup key={title} title={title} fields={main.map(field)} />
         ))}
+      </div>
+      <details>
+        <summary>more settings</summary>
+        <div class="nw-groups nw-more-groups">
+          {GROUPS.filter(({ more }) => more.length > 0).map(({ title, more }) => (
+            <KnobGroup key={title} title={title} fields={more.map(field)} />
+          ))}
+        </div>
       </details>
     </section>
+  );
+}
+
+function KnobGroup({ title, fields }: { title: string; fields: ComponentChildren[] }) {
+  return (
+    <fieldset class="nw-group" style={{ "--nw-count": fields.length }}>
+      <legend>{title}</legend>
+      <div class="nw-fields">{fields}</div>
+    </fieldset>
   );
 }
 
@@ -71,11 +84,14 @@ function Field({ state, config, knob, onSet }: FieldProps) {
   const value = choices ? String(config[name]) : written(name, Number(config[name]));
   const status = state.status.value;
   return (
-    <div class={choices ? "nw-field nw-choice" : "nw-field"} title={title}>
-      <label for={id}>{label}</label>
+    <div class="nw-field">
+      <label for={id} title={title}>
+        {label}
+      </label>
       {choices ? (
         <Choice
           id={id}
+          title={title}
           value={value}
           choices={choices}
           status={status}
@@ -84,6 +100,7 @@ function Field({ state, config, knob, onSet }: FieldProps) {
       ) : (
         <NumberField
           id={id}
+          title={title}
           value={value}
           read={readNumber}
           status={status}
@@ -99,6 +116,7 @@ function Field({ state, config, knob, onSet }: FieldProps) {
 
 interface ChoiceProps {
   id: string;
+  title: string;
   value: string;
   choices: [value: string, text: string][];
   status: Status;
@@ -106,7 +124,7 @@ interface ChoiceProps {
 }
 
 /** What was refused does not stay, nor what another knob has changed. */
-function Choice({ id, value, choices, status, onChoose }: ChoiceProps) {
+function Choice({ id, title, value, choices, status, onChoose }: ChoiceProps) {
   const field = useRef<HTMLSelectElement>(null);
   const latest = useRef(value);
   latest.current = value;
@@ -120,6 +138,7 @@ function Choice({ id, value, choices, status, onChoose }: ChoiceProps) {
   return (
     <select
       id={id}
+      title={title}
       ref={field}
       onBlur={() => void setTimeout(() => !isFocused() && show(), PATIENCE)}
       onChange={(event) => onChoose(event.currentTarget.value)}

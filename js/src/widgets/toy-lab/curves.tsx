@@ -7,6 +7,7 @@ import { stepTicks, unitOfStep } from "../../core/steps";
 import type { Theme } from "../../model/theme";
 import type { Run, Still } from "../../protocol/toy";
 import { Canvas, type Size } from "../../view/canvas";
+import { Badge } from "./badge";
 import { type Chart, drawChart, LEFT, RIGHT } from "./chart";
 import { Scrubber } from "./scrubber";
 import type { State } from "./state";
@@ -114,8 +115,7 @@ function Curve({ state, theme, kind }: Props & { kind: Kind }) {
         <span class="nw-values">
           {state.shown.value.map((still, r) => (
             <span key={r}>
-              {runs.length > 1 && <b style={{ color: runs[r].color }}>{runs[r].name}</b>}{" "}
-              {kind.text(kind.of(still))}
+              {runs.length > 1 && <Badge state={state} run={r} />} {kind.text(kind.of(still))}
             </span>
           ))}
         </span>

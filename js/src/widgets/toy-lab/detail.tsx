@@ -2,6 +2,7 @@
 import { driversOf, kindOf, type Ranked, respondersOf, sentence } from "../../core/responses";
 import { fixed, percent } from "../../core/scale";
 import { Badge } from "./badge";
+import { NEGATIVE, OTHER } from "./paint";
 import type { State } from "./state";
 import "./detail.css";
 
@@ -47,7 +48,7 @@ function Drivers({ state }: { state: State }) {
         ranked={driversOf(still, chosen.row, SHOWN)}
         what="feature"
         none=""
-        color={() => run.color}
+        color={kindOf(still, chosen.neuron) === "monosemantic" ? run.color : OTHER}
         chosen={state.feature.value}
         onChoose={(index) => state.chooseFeature(index)}
       />
@@ -71,7 +72,9 @@ function Responders({ state }: { state: State }) {
       <div class="nw-heading">
         <h3 title="Which neurons respond to it?">Responses to feature {feature}</h3>
       </div>
-      <p class="nw-sentence nw-quiet">Neurons that stand for one feature alone have full colour.</p>
+      <p class="nw-sentence nw-quiet">
+        In colour: monosemantic neurons. Grey: others. Purple: below 0.
+      </p>
       <div class="nw-sides">
         {state.shown.value.map((still, r) => {
           const { name, color } = state.runs.value[r];
@@ -79,18 +82,17 @@ function Responders({ state }: { state: State }) {
           if (column < 0) return null;
           const pure = (neuron: number) => kindOf(still, neuron) === "monosemantic";
           return (
-            <section key={r} aria-label={`run ${name}`}>
+            // biome-ignore lint/a11y/useSemanticElements: a fieldset has no fields here
+            <div key={r} role="group" aria-label={`run ${name}`}>
               <Bars
                 ranked={respondersOf(still, column, SHOWN)}
                 what={`${name} neuron`}
                 none={`no neuron of ${name}`}
-                color={(neuron) =>
-                  pure(neuron) ? color : `color-mix(in srgb, var(--nw-quiet) 50%, transparent)`
-                }
+                color={(neuron) => (pure(neuron) ? color : OTHER)}
                 chosen={chosen?.run === r ? chosen.neuron : null}
                 onChoose={(neuron) => state.chooseNeuron(r, neuron)}
               />
-            </section>
+            </div>
           );
         })}
       </div>
@@ -103,7 +105,8 @@ interface BarsProps {
   what: string;
   /** Said when there is nothing to show. */
   none: string;
-  color: (index: number) => string;
+  /** Of all bars, or of each. */
+  color: string | ((index: number) => string);
   chosen: number | null;
   onChoose: (index: number) => void;
 }
@@ -122,7 +125,8 @@ function Bars({ ranked, what, none, color, chosen, onChoose }: BarsProps) {
             <i
               style={{
                 "--nw-share": Math.abs(value) / most,
-                "--nw-color": value < 0 ? "#AA3377" : color(index),
+                "--nw-color":
+                  value < 0 ? NEGATIVE : typeof color === "string" ? color : color(index),
               }}
             />
             <b>{fixed(value, 2)}</b>

@@ -1,4 +1,4 @@
-/** Training: run, pause, step, start over; one run or two; how far it is. */
+/** Training: run, pause, step, start over; one run or two; how far it is, and how long it takes. */
 import type { Run } from "../../protocol/toy";
 import { Header } from "../../view/header";
 import type { State } from "./state";
@@ -11,11 +11,12 @@ export function TrainingHeader({ state }: { state: State }) {
   const running = state.running.value;
   const two = state.configs.value.length > 1;
   const over = runs.length > 0 && runs.every((run) => run.done);
+  const next = nextStop(runs);
   const ask = (type: "train.step" | "train.double" | "train.reset") => () => {
     if (!over || type === "train.reset") state.request({ type });
   };
   return (
-    <Header title="Toy lab" facts={<span class="nw-progress">{progress(runs, running)}</span>}>
+    <Header title="Toy lab" facts={<Facts state={state} />}>
       <fieldset class="nw-train" aria-label="training">
         <button
           type="button"
@@ -36,10 +37,10 @@ export function TrainingHeader({ state }: { state: State }) {
         <button
           type="button"
           aria-disabled={over}
-          title="Train to the next power of two, about twice as many steps?"
+          title="Train up to there, the next power of two, and pause?"
           onClick={ask("train.double")}
         >
-          ×2 steps
+          to step {number(next)}
         </button>
         <button type="button" title="Start again from step 0?" onClick={ask("train.reset")}>
           reset
@@ -66,7 +67,47 @@ function Sign({ pause }: { pause: boolean }) {
   );
 }
 
-/** "step 1,024 of 2,560 · 3,400 steps/s". */
+function Facts({ state }: { state: State }) {
+  const runs = state.runs.value;
+  const running = state.running.value;
+  const sum = (of: (run: Run) => number) => runs.reduce((all, run) => all + of(run), 0);
+  return (
+    <>
+      {running && (
+        <progress
+          class="nw-trained"
+          aria-label="share of the training"
+          value={sum(({ now }) => now.step)}
+          max={Math.max(
+            1,
+            sum(({ steps }) => steps),
+          )}
+        />
+      )}
+      <span class="nw-progress">{progress(runs, running)}</span>
+    </>
+  );
+}
+
+/** Where *to step* leads: the power of two after the run that is furthest behind, or the end. */
+export function nextStop(runs: readonly Pick<Run, "now" | "steps" | "done">[]): number {
+  const end = Math.max(1, ...runs.map(({ steps }) => steps));
+  const least = Math.min(...runs.filter(({ done }) => !done).map(({ now }) => now.step));
+  if (!Number.isFinite(least)) return end;
+  return Math.min(end, least < 1 ? 1 : 2 ** (Math.floor(Math.log2(least)) + 1));
+}
+
+/** "40 s left", "3 min left"; nothing where it is not known. */
+export function timeLeft(seconds: number | null): string {
+  if (seconds === null || !Number.isFinite(seconds)) return "";
+  return seconds < 90
+    ? `${number(Math.max(1, seconds))} s left`
+    : seconds < 5400
+      ? `${number(seconds / 60)} min left`
+      : `${number(seconds / 3600)} h left`;
+}
+
+/** "step 1,024 of 2,560 · 3,400 steps/s · 4 s left". */
 function progress(runs: Run[], running: boolean): string {
   if (!runs.length) return "";
   const of = ({ now, steps }: Run) => `${number(now.step)} of ${number(steps)}`;
@@ -75,5 +116,6 @@ function progress(runs: Run[], running: boolean): string {
     ? `step ${of(runs[0])}`
     : `step ${runs.map((run) => `${run.name} ${of(run)}`).join(", ")}`;
   const speed = Math.max(...runs.map((run) => run.speed));
-  return running && speed > 0 ? `${far} · ${number(speed)} steps/s` : far;
+  if (!running || speed <= 0) return far;
+  return [far, `${number(speed)} steps/s`, timeLeft(runs[0].left)].filter(Boolean).join(" · ");
 }

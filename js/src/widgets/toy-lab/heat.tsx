@@ -1,15 +1,25 @@
 /** One run: what is counted of it, its responses as a heatmap, its biases. */
 import { type Signal, useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
-import { cellAt, heightOf, strength } from "../../core/heat";
-import { responseAt } from "../../core/responses";
+import { useMemo, useRef } from "preact/hooks";
+import { cellAt, eachOf, heightOf, strength } from "../../core/heat";
+import { kindOf, responseAt } from "../../core/responses";
 import { fixed, tenths } from "../../core/scale";
 import type { Theme } from "../../model/theme";
+import type { Still } from "../../protocol/toy";
 import { Canvas, type Size } from "../../view/canvas";
 import { Tooltip } from "../../view/tooltip";
 import { Badge } from "./badge";
 import { Biases } from "./biases";
-import { boxOf, drawHeat, drawLens, heatMaker, NEGATIVE } from "./paint";
+import {
+  drawHeat,
+  drawLens,
+  type Grid,
+  gridOf,
+  heatMaker,
+  middleOf,
+  NEGATIVE,
+  OTHER,
+} from "./paint";
 import type { State } from "./state";
 import "./heat.css";
 
@@ -25,13 +35,14 @@ export function RunPane({ state, theme, run }: Props) {
   const { name, title } = state.runs.value[run];
   const still = state.shown.value[run];
   return (
-    <section class="nw-run" aria-label={`Run ${name}`}>
+    <section class="nw-run" aria-label={`results of run ${name}`}>
       <div class="nw-run-head">
         <h3>
           <Badge state={state} run={run} /> <span class="nw-run-title">{title || "own knobs"}</span>
         </h3>
         <p>
           <b>{count(still.monosemantic)}</b> of {count(still.neurons)} neurons monosemantic
+          <Chance chance={still.chance} />
         </p>
         <p>
           <b>{count(still.covered)}</b> of {count(still.features)} features covered
@@ -55,6 +66,20 @@ export function RunPane({ state, theme, run }: Props) {
   );
 }
 
+/** A control for the count beside it. Pictures of older versions do not have it. */
+function Chance({ chance }: { chance: number | undefined }) {
+  if (chance === undefined) return null;
+  return (
+    <span
+      class="nw-quiet nw-small"
+      title="How many would there be if the same responses were shuffled over all neurons and features?"
+    >
+      {" "}
+      · {count(Math.round(chance))} by chance
+    </span>
+  );
+}
+
 interface Under {
   row: number;
   column: number;
@@ -64,11 +89,14 @@ interface Under {
 
 function Heatmap({ state, theme, run }: Props) {
   const under = useSignal<Under | null>(null);
+  /** Whether the choice was moved by a key: the tooltip is then at the chosen cell. */
+  const keyed = useSignal(false);
+  const area = useRef<HTMLDivElement>(null);
   const picture = useMemo(heatMaker, []);
   const { name, color } = state.runs.value[run];
   const still = state.shown.value[run];
-  const counts = state.shown.value.map(({ neurons }) => neurons);
-  const tall = heightOf(counts, window.devicePixelRatio || 1, window.innerHeight - AROUND);
+  const tall = tallOf(state);
+  const sorted = !state.orderHeld.value;
 
   const chosen = state.chosen.value;
   const row = chosen?.run === run ? chosen.row : -1;
@@ -86,24 +114,32 @@ function Heatmap({ state, theme, run }: Props) {
       const row = chosen?.run === run ? chosen.row : -1;
       const column = still.featureOf.indexOf(state.feature.value ?? -1);
       const look = { still, color: state.runs.value[run].color, peak: peakOf(state) };
-      const sorted = !state.orderHeld.value;
-      drawHeat(pen, size, picture(pen, size, look), { row, column, sorted }, still, theme.value);
+      const drawn = picture(pen, size, look, !state.orderHeld.value);
+      drawHeat(pen, size, drawn, { row, column }, theme.value);
     },
     [run],
   );
   const cellUnder = (event: MouseEvent): Under | null => {
-    const area = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    const [x, y] = [event.clientX - area.left, event.clientY - area.top];
-    const box = boxOf(still, { wide: area.width, tall: area.height });
+    const { left, top, width: wide } = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const [x, y] = [event.clientX - left, event.clientY - top];
     const matrix = { A: still.A, rows: still.neurons, columns: still.features };
-    const cell = cellAt(matrix, { x: x / box.wide, y: y / box.tall }, box);
+    const cell = cellAt(
+      matrix,
+      { x: x / wide, y: y / tall },
+      gridOf(still, { wide, tall }, sorted),
+    );
     return cell && { row: cell[0], column: cell[1], x, y };
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Escape") return state.chooseNothing();
+    if (event.key === "Escape") {
+      keyed.value = false;
+      return state.chooseNothing();
+    }
     const move = MOVES[event.key];
     if (!move || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
+    under.value = null;
+    keyed.value = true;
     const within = (i: number, all: number) => Math.min(all - 1, Math.max(0, i));
     if (row < 0 || column < 0) state.chooseCell(run, Math.max(0, row), Math.max(0, column));
     else
@@ -113,9 +149,12 @@ function Heatmap({ state, theme, run }: Props) {
         within(column + move[1], still.features),
       );
   };
-  const seen = under.value;
-  // Cells that are narrower than this are hard to tell apart.
-  const fine = tall / still.neurons < 3;
+  const wide = area.current?.clientWidth ?? 0;
+  const grid = gridOf(still, { wide, tall }, sorted);
+  const atKey = keyed.value && row >= 0 && column >= 0;
+  const seen =
+    under.value ??
+    (atKey ? { row, column, ...middleOf(grid, { wide, tall }, { row, column }) } : null);
   return (
     <div class="nw-heat">
       <div class="nw-heat-top nw-quiet nw-small" aria-hidden="true">
@@ -126,6 +165,7 @@ function Heatmap({ state, theme, run }: Props) {
         neurons →
       </span>
       <div
+        ref={area}
         class="nw-cells"
         style={{ height: `${tall}px` }}
         role="slider"
@@ -138,11 +178,15 @@ function Heatmap({ state, theme, run }: Props) {
         aria-valuetext={valueText}
         tabIndex={0}
         onKeyDown={onKeyDown}
+        onBlur={() => {
+          keyed.value = false;
+        }}
       >
         <Canvas
           label={`Heatmap of the responses of ${name}`}
           draw={draw}
           onPointerMove={(event) => {
+            keyed.value = false;
             under.value = cellUnder(event);
           }}
           onPointerLeave={() => {
@@ -154,14 +198,39 @@ function Heatmap({ state, theme, run }: Props) {
           }}
         />
         {still.dead === still.neurons && <p class="nw-all-dead nw-quiet">all neurons are dead</p>}
-        {seen && <CellTip state={state} run={run} fine={fine} {...seen} />}
+        {seen && <CellTip state={state} run={run} grid={grid} {...seen} />}
       </div>
+      <p class="nw-heat-said nw-quiet">{inWords(still, grid, sorted)}</p>
     </div>
   );
 }
 
+/** What the rows and their line are, in words. */
+function inWords({ neurons, features, monosemantic }: Still, grid: Grid, sorted: boolean): string {
+  const [rows, columns] = [eachOf(grid.rows), eachOf(grid.columns)];
+  const several = [
+    ...(rows > 1 && neurons > 1 ? [`${rows} neurons`] : []),
+    ...(columns > 1 && features > 1 ? [`${columns} features`] : []),
+  ].join(" × ");
+  const line = !sorted
+    ? "Order held. In colour: monosemantic."
+    : grid.border > 0 && grid.border < neurons
+      ? "Above the dashes: monosemantic."
+      : monosemantic > 0
+        ? ""
+        : "No neuron is monosemantic.";
+  return `${line}${several ? ` Each cell: the strongest of ${several}.` : ""}`.trim();
+}
+
 /** Pixels of a window's height that the rest of the widget and the notebook's bars take. */
-const AROUND = 420;
+const AROUND = 480;
+
+/** Both heatmaps are as high. */
+const tallOf = ({ shown, windowHeight }: State): number =>
+  heightOf(
+    shown.value.map(({ neurons }) => neurons),
+    windowHeight.value - AROUND,
+  );
 
 /** Both runs on one scale. */
 const peakOf = (state: State): number => Math.max(...state.shown.value.map(({ peak }) => peak), 0);
@@ -178,6 +247,9 @@ const MOVES: Record<string, [rows: number, columns: number]> = {
   Home: [-Infinity, 0],
   End: [Infinity, 0],
 };
+
+/** Cells that are lower than this get a lens, in pixels. */
+const FINE = 6;
 
 /** From clear to the colour, as the palette has it. */
 function gradient(color: string): string {
@@ -199,7 +271,11 @@ function Legend({ state, run, color }: { state: State; run: number; color: strin
   return (
     <span
       class="nw-scale"
-      style={{ "--nw-above": gradient(color), "--nw-below": gradient(NEGATIVE) }}
+      style={{
+        "--nw-above": gradient(color),
+        "--nw-other": gradient(OTHER),
+        "--nw-below": gradient(NEGATIVE),
+      }}
     >
       {least < 0 && (
         <>
@@ -214,19 +290,22 @@ function Legend({ state, run, color }: { state: State; run: number; color: strin
 function CellTip({
   state,
   run,
-  fine,
+  grid,
   row,
   column,
   x,
   y,
-}: Under & { state: State; run: number; fine: boolean }) {
+}: Under & { state: State; run: number; grid: Grid }) {
   const still = state.shown.value[run];
   if (row >= still.neurons || column >= still.features) return null;
+  const tall = tallOf(state);
+  const fine = eachOf(grid.columns) > 1 || tall / still.neurons < FINE;
   return (
     <Tooltip at={{ x, y }} wide>
       {fine && <Lens state={state} run={run} row={row} column={column} />}
       neuron {still.neuronOf[row]} × feature {still.featureOf[column]}:{" "}
       {fixed(responseAt(still, row, column), 2)}
+      <span class="nw-quiet">{kindOf(still, still.neuronOf[row])}</span>
     </Tooltip>
   );
 }

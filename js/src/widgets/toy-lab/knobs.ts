@@ -18,34 +18,25 @@ export const PRESETS = [
   preset("more neurons", "the negative start with eight neurons per feature"),
 ];
 
-export const MAIN: Described[] = [
-  { name: "bias", label: "bias", title: "mean of the initial biases: 0 or −1" },
-  {
-    name: "decay",
-    label: "decay",
-    title:
-      "how fast biases decay in the first half: each step takes this share times the learning rate",
-  },
-  {
-    name: "learning_rate",
-    label: "learning rate",
-    title: "the highest of the cosine schedule, 0.001 to 0.03 in the paper",
-  },
-  { name: "neurons", label: "neurons", title: "k, width of the hidden layer" },
-  { name: "seed", label: "seed", title: "of the embedding, the initial weights and the data" },
-];
+/** What a group of knobs is about: those that are always there, and those behind "more settings". */
+export interface Group {
+  title: string;
+  main: Described[];
+  more: Described[];
+}
 
-export const REST: [group: string, knobs: Described[]][] = [
-  [
-    "world",
-    [
-      { name: "features", label: "features N", title: "how many features there are" },
-      { name: "dims", label: "dims m", title: "width of the input, at most N" },
+export const GROUPS: Group[] = [
+  {
+    title: "Data",
+    main: [
+      { name: "features", label: "features", title: "N, how many features there are" },
       {
         name: "eps",
-        label: "eps",
-        title: "mean probability that a feature is present, as 1/64 or 0.0156",
+        label: "sparsity",
+        title: "eps, how often a feature is present, as 1/64 or 0.0156: the less, the sparser",
       },
+    ],
+    more: [
       {
         name: "distribution",
         label: "distribution",
@@ -67,10 +58,14 @@ export const REST: [group: string, knobs: Described[]][] = [
         ],
       },
     ],
-  ],
-  [
-    "model",
-    [
+  },
+  {
+    title: "Model",
+    main: [
+      { name: "neurons", label: "neurons", title: "k, width of the hidden layer" },
+      { name: "dims", label: "dims", title: "m, width of the input, at most the features" },
+    ],
+    more: [
       {
         name: "nonlinearity",
         label: "nonlinearity",
@@ -82,10 +77,24 @@ export const REST: [group: string, knobs: Described[]][] = [
         ],
       },
     ],
-  ],
-  [
-    "training",
-    [
+  },
+  {
+    title: "Training",
+    main: [
+      {
+        name: "learning_rate",
+        label: "rate",
+        title: "learning rate, the highest of the cosine schedule: 0.001 to 0.03 in the paper",
+      },
+      {
+        name: "decay",
+        label: "decay",
+        title:
+          "how fast biases decay in the first half: each step takes this share times the learning rate",
+      },
+      { name: "bias", label: "start bias", title: "mean of the initial biases: 0 or −1" },
+    ],
+    more: [
       { name: "l1", label: "L1", title: "weight of the sum of absolute activations in the loss" },
       {
         name: "cycle",
@@ -93,7 +102,6 @@ export const REST: [group: string, knobs: Described[]][] = [
         title: "steps from the highest learning rate to 0; as many lead back",
       },
       { name: "batch", label: "batch", title: "samples per step" },
-      { name: "steps", label: "steps", title: "steps of training" },
       {
         name: "optimizer",
         label: "optimizer",
@@ -104,7 +112,15 @@ export const REST: [group: string, knobs: Described[]][] = [
         ],
       },
     ],
-  ],
+  },
+  {
+    title: "Run",
+    main: [
+      { name: "steps", label: "steps", title: "steps of training" },
+      { name: "seed", label: "seed", title: "of the embedding, the initial weights and the data" },
+    ],
+    more: [],
+  },
 ];
 
 /** A knob's value as its field holds it. */

@@ -51,10 +51,7 @@ export function Scrubber({ state }: { state: State }) {
         />
       </div>
       <p class="nw-scrub-said">
-        <span>
-          {shownText}
-          {live ? "" : ", a checkpoint"}
-        </span>
+        <span>{shownText}</span>
         <button
           type="button"
           class="nw-live"

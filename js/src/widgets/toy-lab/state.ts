@@ -113,6 +113,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
     problem.value = { state: "error", text, progress: 1 };
   };
 
+  /** Pixels. The heatmaps take what the window has. */
+  const windowHeight = signal(window.innerHeight);
+  const measure = () => {
+    windowHeight.value = window.innerHeight;
+  };
+  window.addEventListener("resize", measure, { signal: lifetime });
+
   /** Whether the kernel says that it trains, but has sent no picture for `SILENCE`. */
   const silent = signal(false);
   let patience: ReturnType<typeof setTimeout> | undefined;
@@ -146,6 +153,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     shown,
     biases,
     shownStep,
+    windowHeight,
     chosen,
     said,
 

@@ -13,6 +13,7 @@ import { RunPane } from "./heat";
 import { Split } from "./split";
 import type { State } from "./state";
 import "./view.css";
+import "./forced-colors.css";
 
 interface Props {
   state: State;
