@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import torch
 
 from neuronwidgets.core.checks import number
+from neuronwidgets.core.interrupts import uninterrupted
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.toy.batch import RunBatch
 from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.log import Log
 from neuronwidgets.toy.run import Run
+from neuronwidgets.toy.threads import few_threads
 
 EVERY = 0.05
 """Seconds between yields: 20 a second are smooth to watch. A longer step is not interrupted."""
-
-SMALL_WORK = 1 << 21
-"""Multiplications in a step up to which one CPU thread is faster than several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +114,7 @@ class Training:
         batch = min(unfinished, key=lambda b: b.step)
         deadline, end = time.perf_counter() + seconds, _end(batch, until)
         checkpoint = False
-        with _threads(batch.work):
+        with few_threads(batch.work):
             while not checkpoint and batch.step < end:
                 checkpoint = batch.advance()
                 if time.perf_counter() >= deadline:
@@ -145,20 +144,6 @@ class Training:
         loss = np.array([batch.loss[run_index] for batch, run_index in self._places])
         step = np.array([batch.step for batch, _ in self._places])
         return Progress(step, self._steps, loss, checkpoint, self._places)
-
-
-@contextmanager
-def _threads(work: int) -> Iterator[None]:
-    """Train small models with one CPU thread: a second one would only wait for the first."""
-    before = torch.get_num_threads()
-    if before == 1 or work > SMALL_WORK:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _end(batch: RunBatch, until: int | None) -> int:
@@ -209,28 +194,32 @@ def train(
 ) -> Run | list[Run]:
     """Train one toy model, or many as one batched computation.
 
+    An interrupted call returns the runs as they are.
+
     Args:
         configs: a `Config`, or a sequence of them. Runs of equal shapes train together.
         device: "cpu", or an accelerator that torch knows, such as "cuda".
-        progress: show a progress bar after the first second.
+        progress: show a line with the progress and the time left.
 
     Returns:
         A `Run`, or a list of them in the order of `configs`.
     """
     state = Training(configs, device=device)
     current = state.progress()
-    with _bar(int(current.steps.sum()), progress) as bar:
-        while not current.done:
-            current = state.advance()
-            bar.update(int(current.step.sum()) - bar.n)
+    total = int(current.steps.sum())
+    with progress_line("training", total, "steps", progress) as line:
+        try:
+            while not current.done:
+                with uninterrupted():
+                    current = state.advance()
+                line.update(int(current.step.sum()) - line.n)
+        except KeyboardInterrupt:
+            current = state.progress()
+            if not current.step.any():
+                raise
+            warn_stopped(int(current.step.sum()), total, "steps")
     runs = current.runs()
     return runs[0] if isinstance(configs, Config) else runs
-
-
-def _bar(steps: int, show: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(total=steps, desc="training", unit=" steps", disable=not show, delay=1)
 
 
 def _configs(configs: Config | Sequence[Config]) -> list[Config]:
