@@ -131,26 +131,26 @@ class ToyLab(Widget):
         Returns:
             Whether the end was reached.
         """
+        end = math.inf if timeout is None else time.monotonic() + timeout
         trainer = self._session.trainer
-        if trainer.behind():
-            self.run()
-            end = math.inf if timeout is None else time.monotonic() + timeout
-            self._watch(trainer, end, progress)
-            timeout = None if timeout is None else max(0.0, end - time.monotonic())
-        return self.wait(timeout) and not self._session.trainer.behind()
+        try:
+            if trainer.behind():
+                self.run()
+                self._watch(trainer, end, progress)
+            self.wait(None if timeout is None else max(0.0, end - time.monotonic()))
+        except KeyboardInterrupt:
+            self.pause()
+            self.wait()
+            warn_stopped(sum(trainer.steps), _total(trainer), "steps")
+        return not self._jobs.running and not self._session.trainer.behind()
 
     def _watch(self, trainer: Trainer, end: float, progress: bool) -> None:
         """Show the progress of a training until it ends, or until the time `end`."""
-        total = sum(config.steps for config in trainer.configs)
-        with progress_line("training", total, "steps", progress) as line:
+        with progress_line("training", _total(trainer), "steps", progress) as line:
             line.initial = line.n = sum(trainer.steps)
-            try:
-                while not self.wait(WATCH) and time.monotonic() < end:
-                    line.update(sum(trainer.steps) - line.n)
+            while not self.wait(WATCH) and time.monotonic() < end:
                 line.update(sum(trainer.steps) - line.n)
-            except KeyboardInterrupt:
-                self.pause()
-                warn_stopped(sum(trainer.steps), total, "steps")
+            line.update(sum(trainer.steps) - line.n)
 
     def step(self, count: int = 1) -> None:
         """Train each run `count` steps further, and pause."""
@@ -342,6 +342,11 @@ class ToyLab(Widget):
         super()._report(progress)
         if not isinstance(progress, JobProgress):
             self._put({"running": False})  # no job, so nothing trains
+
+
+def _total(trainer: Trainer) -> int:
+    """The steps of all its runs."""
+    return sum(config.steps for config in trainer.configs)
 
 
 def _opened(run: Run, run_index: int, neuron: int) -> tuple[SplitExplorer, str]:
