@@ -88,9 +88,7 @@ def _table(texts: int, tau: list[float]) -> Size:
 NOTEBOOKS = {
     "split": Notebook(
         {
-            "pictures": tuple(
-                Size(n, f"{n:,} pictures", 0.7 * n / 1000) for n in (10_000, 5_000, 2_500)
-            ),
+            "pictures": tuple(Size(n, f"{n:,} pictures", 0.7 * n / 1000) for n in (10_000, 5_000)),
             "texts": tuple(Size(n, f"{n:,} texts", 10 * n / 1000) for n in (4_000, 2_000, 1_000)),
         },
         "Reading 64 texts",

@@ -18,13 +18,14 @@ PATHS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 Small = Callable[[list[str], dict[str, str]], list[str]]
-SLOW = {
-    "01_split_a_neuron.ipynb": {'sizes("split")': 'sizes("split", unit=2.5)'},
-    "02_neurons_speak_in_ranges.ipynb": {'sizes("ranges")': 'sizes("ranges", unit=2.5)'},
-    "03_engineering_monosemanticity.ipynb": {'sizes("toys")': 'sizes("toys", unit=0.024)'},
-}
-"""What a notebook measures -> what it is told, unless `NEURONWIDGETS_BUDGET=full`: a machine ten
-times as slow as two idle cores of 2025."""
+SLOW = [
+    ("01_split_a_neuron.ipynb", "split", 2.5),
+    ("01_split_a_neuron.ipynb", "split", 10.0),
+    ("02_neurons_speak_in_ranges.ipynb", "ranges", 2.5),
+    ("03_engineering_monosemanticity.ipynb", "toys", 0.024),
+]
+"""Notebook, its name for `nw.workshop.sizes`, and what it is told that a probe takes, unless
+`NEURONWIDGETS_BUDGET=full`: seconds of a machine ten times as slow as two idle cores, or forty."""
 
 CLAIMS = {
     "01_split_a_neuron.ipynb": {
@@ -32,7 +33,7 @@ CLAIMS = {
 by_dot = beside_chance(explorer.concepts, by="dot")
 bags = by_dot.index.str.contains("Bag")
 assert 0 < bags.sum() < len(by_dot)
-assert by_dot["random groups"][bags].between(0.45, 0.75).all(), by_dot
+assert by_dot["random groups"][bags].between(0.5, 0.85).all(), by_dot
 assert (by_dot["precision"] > by_dot["random groups"] + 0.1)[~bags].any(), by_dot
 """,
         "split-7": """
@@ -94,29 +95,31 @@ assert counts[0] <= 8 and counts[-1] >= 16, rows
 """What a cell shows, by the cell's id, at every size."""
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
-def test_runs(path: Path, tmp_path: Path, small: Small) -> None:
+@pytest.mark.parametrize(("file", "name", "unit"), SLOW)
+def test_runs(file: str, name: str, unit: float, tmp_path: Path, small: Small) -> None:
+    path = PATHS[list(NOTEBOOKS).index(file)]
     notebook = nbformat.read(path, as_version=4)
     assert notebook.metadata.kernelspec.name == "python3"
     assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are not committed"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(len(cell.source.splitlines()) <= 12 for cell in code)
-    for cell, source in zip(code, small([c.source for c in code], SLOW[path.name]), strict=True):
+    told = {f'sizes("{name}")': f'sizes("{name}", unit={unit})'}
+    for cell, source in zip(code, small([c.source for c in code], told), strict=True):
         cell.source = source
-    with_checks(notebook, CLAIMS[path.name])
+    with_checks(notebook, CLAIMS[file])
     began = time.monotonic()
     run(notebook, tmp_path)
-    print(f"{path.name}: {time.monotonic() - began:.0f} s")
+    print(f"{file}: {time.monotonic() - began:.0f} s")
     for cell in code:
         for output in cell.get("outputs", []):
             assert output.output_type != "error"
             assert "Traceback" not in output.get("text", "")
     assert "Sizes for this machine: " in code[0].outputs[0].data["text/html"]
     state = widget_state(notebook)
-    for name in ("SplitExplorer", "RangeExplorer", "ToyLab"):
-        explorers = [s for s in state if s["_anywidget_id"].endswith(name)]
-        made = sum(f"{name}(" in cell.source for cell in code)
-        if name == "SplitExplorer":
+    for kind in ("SplitExplorer", "RangeExplorer", "ToyLab"):
+        explorers = [s for s in state if s["_anywidget_id"].endswith(kind)]
+        made = sum(f"{kind}(" in cell.source for cell in code)
+        if kind == "SplitExplorer":
             made += sum("lab.split(" in cell.source for cell in code)
         assert len(explorers) == made
         assert all(s["status"]["state"] != "error" for s in explorers)
