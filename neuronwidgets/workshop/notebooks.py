@@ -70,12 +70,12 @@ def _toys(batch: int, steps: int) -> dict[str, int]:
 
 
 def _lab(batch: int, steps: int, cost: float) -> Size:
-    return Size(_toys(batch, steps), f"2 models of {steps:,} steps", steps * cost)
+    return Size(_toys(batch, steps), f"the lab's 2 models of {steps:,} steps", steps * cost)
 
 
 def _models(batch: int, steps: int, seeds: int, cost: float) -> Size:
     value = {"size": _toys(batch, steps), "seeds": tuple(range(seeds))}
-    words = f"{2 * seeds} and 3 models of {steps:,} steps"
+    words = f"comparisons of up to {max(3, 2 * seeds)} models of {steps:,} steps"
     return Size(value, words, steps * cost)
 
 
