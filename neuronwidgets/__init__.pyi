@@ -2,6 +2,7 @@
 
 from . import datasets as datasets
 from . import toy as toy
+from . import workshop as workshop
 from .activations.activations import Activations as Activations
 from .activations.samples import Samples as Samples
 from .activations.singular_directions import singular_directions as singular_directions

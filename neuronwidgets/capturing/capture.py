@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from neuronwidgets.capturing.word_codes import labels_of_samples, nested
 from neuronwidgets.core.checks import integer, one_of
 from neuronwidgets.core.labels import plain_names
 from neuronwidgets.core.layer_place import At, checked_at
+from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.core.renamed import renamed_keyword
 from neuronwidgets.data.batches import batches
 from neuronwidgets.models.layers import find_layer, layer_name
@@ -168,7 +168,7 @@ def capture(
             one actor per GPU reads windows of the data. Rows go to `out`, a folder that all
             machines see.
         workers: the number of actors. Default: one per GPU; without GPUs, one per machine.
-        progress: whether to show a progress bar.
+        progress: show a line with the progress and the time left.
 
     Returns:
         `Activations` with float32 `values`, `S x D`; with `collect`, `Collected`. For several
@@ -269,16 +269,16 @@ def capture(
     single = layers[0] if isinstance(layer, str | nn.Module) else None
     if background:
         return Capturing(capture_engine, single)
-    with _bar(capture_engine, progress) as bar:
+    title = layers[0] if len(layers) == 1 else f"{len(layers)} layers"
+    with progress_line(f"reading {title}", source.total, "samples", progress) as line:
         try:
             for reading in capture_engine.steps():
-                _show(bar, reading)
+                _show(line, reading)
         except KeyboardInterrupt:
             capture_engine.stop()
             if not capture_engine.count:
                 raise
-            of = "" if capture_engine.total is None else f" of {capture_engine.total:,}"
-            warnings.warn(f"stopped after {capture_engine.count:,}{of} samples", stacklevel=2)
+            warn_stopped(capture_engine.count, capture_engine.total, "samples")
         except CaptureError as error:
             error.so_far = unwrapped(single, error.so_far)
             raise
@@ -311,16 +311,8 @@ def _collectors(collect: Any) -> list[Collector] | None:
     return collectors
 
 
-def _bar(engine: Engine, show: bool) -> Any:
-    """A progress bar."""
-    from tqdm.auto import tqdm
-
-    title = engine.layers[0] if len(engine.layers) == 1 else f"{len(engine.layers)} layers"
-    return tqdm(total=engine.total, desc=f"reading {title}", unit=" samples", disable=not show)
-
-
-def _show(bar: Any, reading: Reading) -> None:
+def _show(line: Any, reading: Reading) -> None:
     if reading.tokens and reading.seconds:
-        bar.set_postfix_str(f"{reading.tokens / reading.seconds:,.0f} tokens/s", refresh=False)
-    bar.total = reading.total
-    bar.update(reading.samples - bar.n)
+        line.set_postfix_str(f"{reading.tokens / reading.seconds:,.0f} tokens/s", refresh=False)
+    line.total = reading.total
+    line.update(reading.samples - line.n)

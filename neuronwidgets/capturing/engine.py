@@ -20,7 +20,6 @@ from neuronwidgets.capturing.collecting import Collected, LabelCodes, LayerColle
 from neuronwidgets.capturing.collectors import Collector, Rows
 from neuronwidgets.capturing.first import SINK_TEXTS, FirstTokens
 from neuronwidgets.capturing.forward import ForwardPasses, failed
-from neuronwidgets.capturing.interrupts import uninterrupted
 from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.rows import ToHost
 from neuronwidgets.capturing.to_disk import CaptureStore, ShardLimits
@@ -28,6 +27,7 @@ from neuronwidgets.capturing.to_memory import RowsInMemory
 from neuronwidgets.capturing.tokens import TokenReader
 from neuronwidgets.capturing.word_codes import Coded, coded
 from neuronwidgets.core.compiled import plain
+from neuronwidgets.core.interrupts import uninterrupted
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batch import Batch, BatchSource, Raw
 from neuronwidgets.data.records import EMPTY

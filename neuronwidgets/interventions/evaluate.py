@@ -11,6 +11,7 @@ from torch import nn
 
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.layer_place import At, at_of
+from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.core.renamed import renamed_keyword
 from neuronwidgets.data.batches import batches
 from neuronwidgets.interventions.edited_forward import EditedForward
@@ -100,6 +101,9 @@ def evaluate_masks(
         texts: also measure the perplexity of these texts under `language_model`, or under `model`.
         language_model: a causal language model with the same layer.
         resume: run the layers below the masked one once for each batch.
+        progress: show a line with the progress and the time left.
+
+    An interrupted call returns the report of the samples so far, without `texts`.
 
     Raises:
         ValueError: labels are missing or unknown, the data hold samples that the ranges are from,
@@ -126,20 +130,31 @@ def evaluate_masks(
     if head:
         layer_outputs = Representations(ranges.layer, 1 + len(edits), held_out.total, at)
     kept: list[tuple[np.ndarray, ...]] = []
-    with evaluating(model), _bar(held_out.total, "masking", progress) as bar:
-        for batch in held_out:
-            rows = []
-            edited = forward.on(batch.inputs)
-            outputs = edited.all(edits)
-            if layer_outputs is not None:
-                outputs = layer_outputs.outputs(edited, edits, batch.inputs, len(batch))
-            for output in outputs:
-                prediction = read(output, batch.codes)
-                extra = [_measured(n, f, output, batch.codes) for n, f in measures.items()]
-                rows.append((*prediction, *extra))
-            columns = [np.stack(column) for column in zip(*rows, strict=True)]
-            kept.append((batch.codes.numpy(), *columns))
-            bar.update(len(batch))
+    stopped = False
+    with (
+        evaluating(model),
+        progress_line("masking", held_out.total, "samples", progress) as line,
+    ):
+        try:
+            for batch in held_out:
+                rows = []
+                edited = forward.on(batch.inputs)
+                outputs = edited.all(edits)
+                if layer_outputs is not None:
+                    outputs = layer_outputs.outputs(edited, edits, batch.inputs, len(batch))
+                for output in outputs:
+                    prediction = read(output, batch.codes)
+                    extra = [_measured(n, f, output, batch.codes) for n, f in measures.items()]
+                    rows.append((*prediction, *extra))
+                    line.update(len(batch) / (1 + len(edits)))
+                columns = [np.stack(column) for column in zip(*rows, strict=True)]
+                kept.append((batch.codes.numpy(), *columns))
+        except KeyboardInterrupt:
+            if not kept:
+                raise
+            stopped = True
+            done = sum(len(part[0]) for part in kept)
+            warn_stopped(done, held_out.total, "samples")
     truth, predicted, confidence, *measured = (
         np.concatenate(parts, axis=-1) for parts in zip(*kept, strict=True)
     )
@@ -148,7 +163,7 @@ def evaluate_masks(
         metric_values["head"] = layer_outputs.right(truth)
     nats, tokens = None, None
     note = forward.note
-    if texts is not None:
+    if texts is not None and not stopped:
         nats, tokens, causal_note = _perplexity(
             causal, ranges.layer, at, texts, edits, tokenizer, batch_size, max_length, neuron_axis,
             resume, progress,
@@ -212,24 +227,28 @@ def _measured(name: str, metric: Metric, output: Any, codes: torch.Tensor) -> np
 def _perplexity(
     model: nn.Module, layer: str, at: At, texts: Any, edits: list[NeuronEdit], tokenizer: Any,
     batch_size: int, max_length: int | None, axis: int | None, resume: bool, progress: bool,
-) -> tuple[np.ndarray, np.ndarray, str | None]:  # fmt: skip
-    """Nats of each text in each pass, `V x T`; predicted tokens, `T`; `EditedForward.note`."""
+) -> tuple[np.ndarray | None, np.ndarray | None, str | None]:  # fmt: skip
+    """Nats of each text in each pass, `V x T`; predicted tokens, `T`; `EditedForward.note`.
+
+    Interrupted before the first batch has ended, it has neither.
+    """
     source = batches(
         texts, model=model, processor=tokenizer, batch_size=batch_size, max_length=max_length
     )
     forward = EditedForward(model, find_layer(model, layer), axis, resume, at)
     nats, tokens = [], []
-    with evaluating(model), _bar(source.total, "perplexity", progress) as bar:
-        for batch in map(LeftPadding.of_output(model), source.batches):
-            inputs = move(model, batch.inputs)
-            by_pass = [losses(o, inputs, batch.mask) for o in forward.on(inputs).all(edits)]
-            nats.append(torch.stack([nats_of_text for nats_of_text, _ in by_pass]).numpy())
-            tokens.append(by_pass[0][1].numpy())
-            bar.update(batch.size)
+    with evaluating(model), progress_line("perplexity", source.total, "texts", progress) as line:
+        try:
+            for batch in map(LeftPadding.of_output(model), source.batches):
+                inputs = move(model, batch.inputs)
+                by_pass = []
+                for output in forward.on(inputs).all(edits):
+                    by_pass.append(losses(output, inputs, batch.mask))
+                    line.update(batch.size / (1 + len(edits)))
+                nats.append(torch.stack([nats_of_text for nats_of_text, _ in by_pass]).numpy())
+                tokens.append(by_pass[0][1].numpy())
+        except KeyboardInterrupt:
+            warn_stopped(sum(map(len, tokens)), source.total, "texts")
+    if not tokens:
+        return None, None, forward.note
     return np.concatenate(nats, axis=1), np.concatenate(tokens), forward.note
-
-
-def _bar(total: int | None, what: str, show: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc=what, unit=" samples", disable=not show)

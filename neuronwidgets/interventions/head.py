@@ -72,7 +72,10 @@ class Representations:
     def right(self, truth: np.ndarray) -> np.ndarray:
         """Whether a linear head, trained on the other half of the samples, predicts each sample's
         class: bool `V x S`."""
-        return np.stack([_right(np.concatenate(parts), truth) for parts in self._parts])
+        # Passes over an interrupted batch have more samples than `truth`.
+        return np.stack(
+            [_right(np.concatenate(parts)[: len(truth)], truth) for parts in self._parts]
+        )
 
 
 def _right(values: np.ndarray, truth: np.ndarray) -> np.ndarray:

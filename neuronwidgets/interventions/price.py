@@ -12,6 +12,7 @@ from torch import nn
 
 from neuronwidgets.core.layer_place import at_of
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.data.batches import batches
 from neuronwidgets.interventions.edited_forward import EditedForward
 from neuronwidgets.interventions.intervention import Intervention
@@ -52,6 +53,7 @@ def price(
     model: nn.Module, edit: Intervention, data: Any, *, tokenizer: Any = None,
     predict: Callable[[Any], Any] | None = None, transform: Callable[[Any], Any] | None = None,
     batch_size: int = 64, max_length: int | None = None, neuron_axis: int | None = None,
+    progress: bool = True,
 ) -> Price:  # fmt: skip
     """Measure how much an edit changes a model's predictions.
 
@@ -65,6 +67,8 @@ def price(
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
         predict: the model's output -> logits, `B x classes` or `B x T x vocabulary`. Not given: the
             output's `.logits`, or the output itself.
+        progress: show a line with the progress and the time left. An interrupted call returns the
+            price on the samples so far.
 
     Raises:
         ValueError: the outputs are no logits, or the data hold no prediction.
@@ -75,18 +79,29 @@ def price(
     )  # fmt: skip
     forward = EditedForward(model, find_layer(model, edit.layer), neuron_axis, at=at_of(edit))
     totals: list[np.ndarray] = []
-    causal = False
-    with evaluating(model), torch.no_grad():
-        for batch in map(LeftPadding.of_output(model), source.batches):
-            inputs = move(model, batch.inputs)
-            plain, edited = (
-                logits_of(output, predict).float() for output in forward.on(inputs).all([edit])
-            )
-            causal = plain.ndim == 3 and batch.mask is not None
-            nats = [0.0, 0.0]
-            if causal:
-                nats = [float(losses(o, inputs, batch.mask)[0].sum()) for o in (plain, edited)]
-            totals.append(np.array([*_compared(plain, edited, batch.mask), *nats]))
+    causal, done = False, 0
+    with (
+        evaluating(model),
+        torch.no_grad(),
+        progress_line("comparing", source.expected, "samples", progress) as line,
+    ):
+        try:
+            for batch in map(LeftPadding.of_output(model), source.batches):
+                inputs = move(model, batch.inputs)
+                plain, edited = (
+                    logits_of(output, predict).float() for output in forward.on(inputs).all([edit])
+                )
+                causal = plain.ndim == 3 and batch.mask is not None
+                nats = [0.0, 0.0]
+                if causal:
+                    nats = [float(losses(o, inputs, batch.mask)[0].sum()) for o in (plain, edited)]
+                totals.append(np.array([*_compared(plain, edited, batch.mask), *nats]))
+                done += batch.size
+                line.update(batch.size)
+        except KeyboardInterrupt:
+            if not totals:
+                raise
+            warn_stopped(done, source.expected, "samples")
     count, kl, changed, before, after = np.sum(totals, axis=0) if totals else np.zeros(5)
     if not count:
         raise ValueError("data hold no prediction: pass samples, or texts of two tokens or more.")

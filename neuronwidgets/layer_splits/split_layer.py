@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -18,6 +17,7 @@ from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.layer_splits.io import Folder
 from neuronwidgets.layer_splits.layer_split import LayerSplit
 from neuronwidgets.layer_splits.settings import Settings
@@ -103,7 +103,7 @@ def split_layer(
         stream: return an iterator of growing results.
         device: the device that distances are computed on. Not given: the first GPU that has room,
             or the CPU.
-        progress: show a progress bar.
+        progress: show a line with the progress and the time left.
 
     Returns:
         A `LayerSplit`: `to_frame()` ranks the neurons; `split(neuron)` and `concepts(neuron)` give
@@ -176,19 +176,16 @@ def _last(
     partial_results: Iterator[LayerSplit], acts: Activations, targets: np.ndarray, progress: bool
 ) -> LayerSplit:
     """The last result, or the latest one if the user interrupts."""
-    from tqdm.auto import tqdm
-
     latest: LayerSplit | None = None
     title = f"splitting {acts.layer}"
-    with tqdm(total=len(targets), desc=title, unit=" neurons", disable=not progress) as bar:
+    with progress_line(title, len(targets), "neurons", progress) as line:
         try:
             for latest in partial_results:
-                bar.update(len(latest) - bar.n)
+                line.update(len(latest) - line.n)
         except KeyboardInterrupt:
             if latest is None:
                 raise
-            count = f"{len(latest):,} of {len(targets):,}"
-            warnings.warn(f"stopped after {count} neurons", stacklevel=3)
+            warn_stopped(len(latest), len(targets), "neurons")
     assert latest is not None
     return latest
 

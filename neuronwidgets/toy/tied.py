@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import torch
 
 from neuronwidgets.core.checks import number
+from neuronwidgets.core.interrupts import uninterrupted
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.toy.config import make_plain
 from neuronwidgets.toy.features import FeatureStream
-from neuronwidgets.toy.pace import few_threads, progress_bar
+from neuronwidgets.toy.threads import few_threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class Superposition:
         config: the model's configuration.
         W: float32 `m x N`; column `i` is the direction of feature `i`, `W_i`.
         b: float32 `N`.
-        loss: float64 `L`, mean training loss over each hundredth of the steps.
+        loss: float64 `L`, mean training loss over each hundredth of the steps done.
     """
 
     config: TiedConfig
@@ -124,12 +126,13 @@ def superpose(
 ) -> Superposition | list[Superposition]:
     """Train one tied model, or many of one shape (`features`, `dims`, `batch`, `steps`) at once.
 
-    Adam on `sum_i importance_i (x_i - y_i)^2`, mean over the batch.
+    Adam on `sum_i importance_i (x_i - y_i)^2`, mean over the batch. An interrupted call returns the
+    models as they are.
 
     Args:
         configs: a `TiedConfig`, or a sequence of them.
         device: "cpu", or an accelerator that torch knows, such as "cuda".
-        progress: show a progress bar after the first second.
+        progress: show a line with the progress and the time left.
     """
     many = [configs] if isinstance(configs, TiedConfig) else list(configs)
     if not many or not all(isinstance(config, TiedConfig) for config in many):
@@ -140,14 +143,11 @@ def superpose(
             f"configs must share features, dims, batch and steps, got {len(shapes)} shapes: train "
             "each shape by itself."
         )
-    first = many[0]
-    work = 2 * len(many) * first.batch * first.features * first.dims
-    with few_threads(work), progress_bar(first.steps, progress) as bar:
-        trained = _train(many, torch.device(device), bar)
+    trained = _train(many, torch.device(device), progress)
     return trained[0] if isinstance(configs, TiedConfig) else trained
 
 
-def _train(configs: list[TiedConfig], device: torch.device, bar: Any) -> list[Superposition]:
+def _train(configs: list[TiedConfig], device: torch.device, progress: bool) -> list[Superposition]:
     first, runs = configs[0], len(configs)
     N, batch = first.features, first.batch
     # One tensor per run, since each run has its own learning rate.
@@ -167,19 +167,32 @@ def _train(configs: list[TiedConfig], device: torch.device, bar: Any) -> list[Su
     ]
     x = importance.new_empty(runs, batch, N)
     losses = importance.new_empty(first.steps, runs)
-    for step in range(first.steps):
-        for stream, out in zip(streams, x, strict=True):
-            stream.fill(out)
-        with torch.enable_grad():
-            W, b = torch.stack(starts), torch.stack(biases)
-            y = torch.relu(torch.bmm(torch.bmm(x, W.mT), W) + b)
-            loss = (importance * (y - x) ** 2).sum(dim=(1, 2)) / batch
-            torch.autograd.backward(loss.sum())
-        optimizer.step()
-        optimizer.zero_grad()
-        losses[step] = loss.detach()
-        bar.update()
-    parts = np.array_split(losses.cpu().double().numpy(), min(100, first.steps))
+    done = 0
+    work = 2 * runs * batch * N * first.dims
+    with (
+        few_threads(work),
+        progress_line("training", first.steps, "steps", progress) as line,
+    ):
+        try:
+            while done < first.steps:
+                with uninterrupted():
+                    for stream, out in zip(streams, x, strict=True):
+                        stream.fill(out)
+                    with torch.enable_grad():
+                        W, b = torch.stack(starts), torch.stack(biases)
+                        y = torch.relu(torch.bmm(torch.bmm(x, W.mT), W) + b)
+                        loss = (importance * (y - x) ** 2).sum(dim=(1, 2)) / batch
+                        torch.autograd.backward(loss.sum())
+                    optimizer.step()
+                    optimizer.zero_grad()
+                    losses[done] = loss.detach()
+                    done += 1
+                line.update()
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            warn_stopped(done, first.steps, "steps")
+    parts = np.array_split(losses[:done].cpu().double().numpy(), min(100, done))
     curve = np.stack([part.mean(axis=0) for part in parts], axis=1)
     return [
         Superposition(c, W.detach().cpu().numpy(), b.detach().cpu().numpy()[0], log)

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 
 from neuronwidgets.core.checks import number
+from neuronwidgets.core.interrupts import uninterrupted
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.toy.batch import RunBatch
 from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.log import Log
-from neuronwidgets.toy.pace import few_threads, progress_bar
 from neuronwidgets.toy.run import Run
+from neuronwidgets.toy.threads import few_threads
 
 EVERY = 0.05
 """Seconds between yields: 20 a second are smooth to watch. A longer step is not interrupted."""
@@ -192,20 +194,30 @@ def train(
 ) -> Run | list[Run]:
     """Train one toy model, or many as one batched computation.
 
+    An interrupted call returns the runs as they are.
+
     Args:
         configs: a `Config`, or a sequence of them. Runs of equal shapes train together.
         device: "cpu", or an accelerator that torch knows, such as "cuda".
-        progress: show a progress bar after the first second.
+        progress: show a line with the progress and the time left.
 
     Returns:
         A `Run`, or a list of them in the order of `configs`.
     """
     state = Training(configs, device=device)
     current = state.progress()
-    with progress_bar(int(current.steps.sum()), progress) as bar:
-        while not current.done:
-            current = state.advance()
-            bar.update(int(current.step.sum()) - bar.n)
+    total = int(current.steps.sum())
+    with progress_line("training", total, "steps", progress) as line:
+        try:
+            while not current.done:
+                with uninterrupted():
+                    current = state.advance()
+                line.update(int(current.step.sum()) - line.n)
+        except KeyboardInterrupt:
+            current = state.progress()
+            if not current.step.any():
+                raise
+            warn_stopped(int(current.step.sum()), total, "steps")
     runs = current.runs()
     return runs[0] if isinstance(configs, Config) else runs
 

@@ -215,6 +215,25 @@ def test_the_price_of_nothing_is_nothing_and_classifiers_have_one() -> None:
     assert paid.kl == pytest.approx(float((other.exp() * (other - one)).sum(-1).mean()), rel=1e-4)
 
 
+def test_an_interrupted_price_is_that_of_the_samples_so_far() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    rows = torch.randn(5, 4)
+    with nw.mask_neurons(net, "1", list(range(8))) as everything:
+        pass
+    calls: list[int] = []
+
+    def stopping(output: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return output
+
+    with pytest.warns(UserWarning, match=f"stopped after 1 of {len(rows)} samples"):
+        part = nw.price(net, everything, rows, predict=stopping, batch_size=1)
+    assert part.kl == pytest.approx(nw.price(net, everything, rows[:1]).kl)
+
+
 @pytest.mark.parametrize(
     ("which", "error", "words"),
     [

@@ -361,3 +361,32 @@ def test_numbers_that_may_mean_two_things_are_refused() -> None:
     assert class_codes([0, 2], ["0", "1", "2"]).tolist() == [0, 2]
     with pytest.raises(ValueError, match="may be the class '3' or the model's output 3, '4'"):
         class_codes([3], stars)
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_interrupted_it_reports_on_the_samples_so_far(case: dict[str, Any], head: bool) -> None:
+    calls: list[int] = []
+
+    def stopping(_: Any, codes: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        # The base and nine masks of two batches, and some of the third's.
+        if len(calls) == 24:
+            raise KeyboardInterrupt
+        return codes.double()
+
+    with pytest.warns(UserWarning, match="stopped after 128 of 300 samples"):
+        part = evaluate(case, metrics={"stopping": stopping}, head=head)
+    first = {**case, **{name: case[name][:128] for name in ("x", "y", "names")}}
+    whole = evaluate(first, head=head)
+    np.testing.assert_array_equal(part.truth, whole.truth)
+    np.testing.assert_array_equal(part.predicted, whole.predicted)
+    if head:
+        np.testing.assert_array_equal(part.metrics["head"], whole.metrics["head"])
+
+
+def test_interrupted_in_the_first_batch_there_is_no_report(case: dict[str, Any]) -> None:
+    def stopping(*_: Any) -> torch.Tensor:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(case, metrics={"stopping": stopping})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 import neuronwidgets as nw
 from neuronwidgets import toy
+from neuronwidgets.toy.batch import RunBatch
 
 SMALL = toy.Config(features=24, dims=6, neurons=32, eps=0.05, batch=64, steps=200, cycle=64)
 
@@ -313,3 +315,38 @@ def test_a_run_that_diverges_says_so_and_leaves_the_others_alone() -> None:
     assert not np.isfinite(both[0].log.loss[-1])
     assert both[0]._repr_html_()
     np.testing.assert_allclose(both[1].log.loss, toy.train(tame).log.loss, atol=1e-5)
+
+
+def at_step(config: toy.Config, step: int) -> toy.Run:
+    training = toy.Training(config)
+    while training.progress().step[0] < step:
+        training.advance(until=step)
+    return training.progress().run(0)
+
+
+def test_an_interrupt_waits_for_the_step_and_leaves_the_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = replace(SMALL, steps=100_000)
+    advance = RunBatch.advance
+
+    def stopped(self: RunBatch) -> bool:
+        if self.step == 6:
+            signal.raise_signal(signal.SIGINT)  # the user's, in the midst of a slice
+        return advance(self)
+
+    monkeypatch.setattr(RunBatch, "advance", stopped)
+    with pytest.warns(UserWarning, match=r"stopped after [\d,]+ of 100,000 steps"):
+        run = toy.train(config, progress=False)
+    monkeypatch.undo()
+    assert 7 <= run.step < 100_000
+    np.testing.assert_array_equal(run.W1, at_step(config, run.step).W1)
+
+
+def test_interrupted_before_the_first_step_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunBatch, "advance", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        toy.train(toy.Config(features=8, dims=4, neurons=8, batch=16, steps=4), progress=False)

@@ -14,6 +14,8 @@ import pytest
 
 import neuronwidgets as nw
 
+MODULES = ("datasets", "toy", "workshop")
+"""Rooms whose names are public."""
 HEAVY = ("torch", "transformers", "anywidget", "ipywidgets", "scipy", "sklearn", "pandas", "altair")
 
 
@@ -40,7 +42,7 @@ def test_the_import_takes_well_under_a_second_and_no_torch() -> None:
 @pytest.mark.parametrize("name", nw.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     value = getattr(nw, name)
-    assert isinstance(value, ModuleType) == (name in ("datasets", "toy"))
+    assert isinstance(value, ModuleType) == (name in MODULES)
     assert getattr(value, "__name__", name).split(".")[-1] == name
 
 
@@ -56,7 +58,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         exec("from neuronwidgets import splitt")
 
 
-@pytest.mark.parametrize("name", [name for name in nw.__all__ if name not in ("datasets", "toy")])
+@pytest.mark.parametrize("name", [name for name in nw.__all__ if name not in MODULES])
 def test_no_room_has_the_name_of_something_public(name: str) -> None:
     assert importlib.util.find_spec(f"neuronwidgets.{name}") is None
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from neuronwidgets import toy
+from neuronwidgets.toy.features import FeatureStream
 
 SMALL = toy.TiedConfig(features=5, dims=2, batch=256, steps=1500, learning_rate=0.01)
 
@@ -97,3 +98,21 @@ def test_bad_lists() -> None:
         toy.superpose([3])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="2 shapes"):
         toy.superpose([SMALL, replace(SMALL, steps=7)])
+
+
+def test_interrupted_it_returns_the_models_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(SMALL, steps=40)
+    fill, calls = FeatureStream.fill, []
+
+    def stopped(self: FeatureStream, out: torch.Tensor) -> None:
+        calls.append(1)
+        if len(calls) == 31:
+            raise KeyboardInterrupt
+        fill(self, out)
+
+    monkeypatch.setattr(FeatureStream, "fill", stopped)
+    with pytest.warns(UserWarning, match="stopped after 30 of 40 steps"):
+        made = toy.superpose(config, progress=False)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(made.W, toy.superpose(replace(config, steps=30)).W)
+    assert len(made.loss) == 30

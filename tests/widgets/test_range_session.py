@@ -335,3 +335,15 @@ def test_how_many_samples_are_enough_to_open() -> None:
     assert enough(numbers, 2)
     assert not enough(numbers, 0)
     assert enough(nw.Activations.from_arrays(np.eye(3)))
+
+
+def test_lit_samples_lie_on_the_axis() -> None:
+    values = np.arange(12.0).reshape(6, 2)
+    acts = nw.Activations.from_arrays(values, labels=["a", "b", None, "a", "b", "b"])
+    explorer = nw.RangeExplorer(acts, 1)
+    explorer.lit = [0, 2, 4]  # sample 2 has no label
+    assert explorer._lit_dots == [[1.0, 0.0], [9.0, 1.0]]
+    explorer.neuron = 0
+    assert explorer._lit_dots == [[0.0, 0.0], [8.0, 1.0]]
+    explorer.lit = []
+    assert explorer._lit_dots == []

@@ -15,6 +15,7 @@ from neuronwidgets.concepts.naming.naming import Naming
 from neuronwidgets.concepts.naming.text import preview, require_texts
 from neuronwidgets.concepts.naming.words import tokens_about
 from neuronwidgets.core.checks import integer
+from neuronwidgets.core.progress import progress_line, warn_stopped
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -74,17 +75,22 @@ class CallPlan:
         """Make the calls, one after another, and return the concepts with the answered names.
 
         If a call fails or does not return a text, only its concept gets no name; a warning and the
-        notes of `naming` give the reason. Another `run()` makes only the missing calls. Answers
-        survive an interrupt (Ctrl-C).
+        notes of `naming` give the reason. Another `run()` makes only the missing calls. An
+        interrupted call (Ctrl-C) returns the concepts with the names so far.
         """
-        from tqdm.auto import tqdm
-
         errors: dict[int, str] = {}
-        for k in tqdm(self.open, desc="naming", unit=" concepts", disable=not progress):
-            try:
-                self.answers[k] = _text(self.call(list(self.inputs[k])))
-            except Exception as error:
-                errors[k] = f"{type(error).__name__}: {error}".rstrip(": ")
+        with progress_line("naming", self.calls, "concepts", progress) as line:
+            for k in self.open:
+                try:
+                    self.answers[k] = _text(self.call(list(self.inputs[k])))
+                except Exception as error:
+                    errors[k] = f"{type(error).__name__}: {error}".rstrip(": ")
+                except KeyboardInterrupt:
+                    if not self.answers:
+                        raise
+                    warn_stopped(len(self.answers), len(self.inputs), "concepts")
+                    break
+                line.update()
         notes = tuple(f"concept {k + 1} got no name: {error}" for k, error in errors.items())
         if notes:
             warnings.warn("; ".join(notes), stacklevel=2)

@@ -147,6 +147,10 @@ class RangeExplorerTraits(LiveTraits):
     top: Annotated[float, "The share of the class's salient neurons that a mask edits."]
     this_neuron_only: Annotated[bool, "Whether a mask edits this neuron only."]
     selection: Annotated[list[int], "Dataset indices of the selected samples."]
+    lit: Annotated[list[int], "Rows of the activations: samples that another widget lights."]
+    _lit_dots: Annotated[
+        list[list[float]], "For each lit sample that has a class: the activation and the class."
+    ]
     capabilities: Annotated[Capabilities, "What the kernel can do."]
     measure: Annotated[Measure | Nothing, "What the masks cost; empty before it is measured."]
     curve: Annotated[Curve | Nothing, "The cost at every width; empty before it is measured."]

@@ -45,6 +45,9 @@ class SplitExplorerTraits(LiveTraits):
     threshold: Annotated[float, "The height of the cut; lower is finer."]
     refined: Annotated[bool, "Whether membership is that of k-means instead of the tree's."]
     selection: Annotated[list[int], "Dataset indices of the selected samples."]
+    lit: Annotated[
+        list[int], "Rows of the activations: the samples under the pointer, else those selected."
+    ]
     names: Annotated[dict[str, str], "Names given by the user: tree node to name."]
     _methods: Annotated[list[str], "The methods that can be chosen."]
     _suggestions: Annotated[list[SuggestedCut], "Suggested cuts, those with fewest concepts first."]

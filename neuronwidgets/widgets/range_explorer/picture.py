@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,14 @@ class Pictures:
             },
             about,
         )
+
+    def dots(self, neuron: int, rows: Sequence[int]) -> list[list[float]]:
+        """For each of `rows` that has a class: the neuron's activation, and the class."""
+        known = np.array([row for row in rows if 0 <= row < len(self._class_of)], np.int64)
+        known = known[self._class_of[known] >= 0]
+        values = self._acts.rows(known)[:, neuron]
+        dots: list[list[float]] = np.stack([values, self._class_of[known]], axis=1).tolist()
+        return dots
 
     def _ordered(self, label: int, values: np.ndarray) -> np.ndarray:
         """The samples of a class in the order of their activation."""

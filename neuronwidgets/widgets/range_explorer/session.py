@@ -31,6 +31,7 @@ class RangeSession:
         classes: the labelled activations on the screen.
         neuron, label, tau, rule, edges, top, this_neuron_only, prompt, selection: the user's
             choices.
+        lit: the samples that are lit on the axis.
         version: counts the pictures on the screen.
     """
 
@@ -48,6 +49,7 @@ class RangeSession:
         self.this_neuron_only, self.prompt = False, ""
         self.edges: list[float | None] = []
         self.selection: list[int] = []
+        self.lit: list[int] = []
         self.version = self._edges_version = 0
         self._screen, self._to = screen, to
         self._named_since: list[tuple[int, tuple[str, ...]]] = [(0, classes.label_names)]
@@ -87,7 +89,12 @@ class RangeSession:
             "selection": [],
             "_picture": self.classes.pictures.pack(neuron),
             "_examples": self._examples(),
+            "_lit_dots": self.dots(),
         }
+
+    def dots(self) -> list[list[float]]:
+        """Where the lit samples lie: activation and class of each."""
+        return self.classes.pictures.dots(self.neuron, self.lit)
 
     def _examples(self) -> bytes:
         return self.classes.pictures.pack_examples(self.neuron, self.label)

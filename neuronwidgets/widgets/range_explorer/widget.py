@@ -55,6 +55,9 @@ class RangeExplorer(Widget):
     alone = former_attribute("RangeExplorer", "alone", "this_neuron_only")
     selection = t.List(t.Int()).tag(sync=True, echo_update=False)
     """The samples selected in the view: rows of the activations."""
+    lit = t.List(t.Int()).tag(sync=True, echo_update=False)
+    """Samples to light on the axis, such as those under the pointer in another widget: rows of the
+    activations."""
     capabilities = t.Dict().tag(sync=True)
     """What the models allow: `{"measure": bool, "perplexity": bool, "complete": bool}`."""
     can = former_attribute("RangeExplorer", "can", "capabilities")
@@ -75,6 +78,7 @@ class RangeExplorer(Widget):
     """Whether the user holds a handle in a view."""
     _picture = t.Bytes().tag(sync=True)
     _examples = t.Bytes().tag(sync=True)
+    _lit_dots = t.List().tag(sync=True)
 
     def __init__(
         self,
@@ -254,6 +258,11 @@ class RangeExplorer(Widget):
         self._live.touch()
         self._clear()
         self._refresh(self._pace.rest)
+
+    @t.observe("lit")
+    def _light(self, change: Any) -> None:
+        self._session.lit = change["new"]
+        self._put({"_lit_dots": self._session.dots()})
 
     @t.observe("prompt", "selection")
     def _kept(self, change: Any) -> None:

@@ -62,6 +62,9 @@ class SplitExplorer(Widget):
     """Whether membership is the paper's (k-means, outliers) instead of the tree's."""
     selection = t.List(Whole()).tag(sync=True, echo_update=False)
     """The samples selected in the view: rows of the activations."""
+    lit = t.List(Whole()).tag(sync=True, echo_update=False)
+    """The samples under the pointer in the view, else those selected: rows of the activations. Set
+    it to light samples from elsewhere."""
     names = t.Dict(key_trait=t.Unicode(), value_trait=t.Unicode()).tag(sync=True, echo_update=False)
     """Names given by the user: tree node (as a string) -> name."""
     reading = t.Dict(read_only=True).tag(sync=True)
@@ -230,7 +233,7 @@ class SplitExplorer(Widget):
     def _check_threshold(self, proposal: Any) -> float:
         return self._session.check_threshold(float(proposal["value"]))
 
-    @t.validate("selection")
+    @t.validate("selection", "lit")
     def _check_selection(self, proposal: Any) -> list[int]:
         return self._session.check_selection(proposal["value"])
 

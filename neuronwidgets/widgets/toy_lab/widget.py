@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ import traitlets as t
 from ipywidgets import widget_serialization
 
 from neuronwidgets.core.checks import integer
+from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.toy import Config, Run
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps
@@ -22,6 +25,8 @@ from neuronwidgets.widgets.toy_lab.trainer import Trainer
 from neuronwidgets.widgets.toy_lab.tuning import TUNING
 
 EARLIER = ", an earlier training"
+WATCH = 0.2
+"""Seconds between two looks at a training that a cell waits for."""
 
 
 class ToyLab(Widget):
@@ -115,11 +120,14 @@ class ToyLab(Widget):
         """Stop training; `run` goes on from there."""
         self.running = False
 
-    def finish(self, timeout: float | None = None) -> bool:
+    def finish(self, timeout: float | None = None, *, progress: bool = True) -> bool:
         """Train to the end, if that has not been reached, and wait for it.
+
+        An interrupted call pauses the training.
 
         Args:
             timeout: seconds to wait; not given: no limit.
+            progress: show a line with the progress and the time left.
 
         Returns:
             Whether the end was reached.
@@ -127,13 +135,26 @@ class ToyLab(Widget):
         Raises:
             KeyboardInterrupt: the kernel was interrupted; training pauses.
         """
-        if self._session.trainer.behind():
-            self.run()
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        trainer = self._session.trainer
         try:
-            return self.wait(timeout) and not self._session.trainer.behind()
+            if trainer.behind():
+                self.run()
+                self._watch(trainer, end, progress)
+            self.wait(None if timeout is None else max(0.0, end - time.monotonic()))
         except KeyboardInterrupt:
             self.pause()
-            raise
+            self.wait()
+            warn_stopped(sum(trainer.steps), _total(trainer), "steps")
+        return not self._jobs.running and not self._session.trainer.behind()
+
+    def _watch(self, trainer: Trainer, end: float, progress: bool) -> None:
+        """Show the progress of a training until it ends, or until the time `end`."""
+        with progress_line("training", _total(trainer), "steps", progress) as line:
+            line.initial = line.n = sum(trainer.steps)
+            while not self.wait(WATCH) and time.monotonic() < end:
+                line.update(sum(trainer.steps) - line.n)
+            line.update(sum(trainer.steps) - line.n)
 
     def step(self, count: int = 1) -> None:
         """Train each run `count` steps further, and pause."""
@@ -325,6 +346,11 @@ class ToyLab(Widget):
         super()._report(progress)
         if not isinstance(progress, JobProgress):
             self._put({"running": False})  # no job, so nothing trains
+
+
+def _total(trainer: Trainer) -> int:
+    """The steps of all its runs."""
+    return sum(config.steps for config in trainer.configs)
 
 
 def _opened(run: Run, run_index: int, neuron: int) -> tuple[SplitExplorer, str]:

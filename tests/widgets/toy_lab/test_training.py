@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from dataclasses import replace
 from typing import Any
@@ -256,6 +257,29 @@ def test_finish(lab: Any, same: Any) -> None:
     assert [run.step for run in lab.runs] == [300, 300]
     assert lab.finish(WAIT)  # there is nothing left to do, and nothing begins anew
     same(lab.runs[0], nw.toy.train(lab.configs[0]))
+
+
+def test_an_interrupted_cell_pauses_the_training(lab: Any) -> None:
+    lab.configs = [replace(config, steps=2**30) for config in lab.configs]
+
+    def press(_: Any) -> None:
+        if min(run["step"] for run in unpack(lab._picture)[1]["runs"]) > 0:
+            lab.unobserve(press, "_picture")
+            signal.raise_signal(signal.SIGINT)
+
+    lab.observe(press, "_picture")
+    with pytest.warns(UserWarning, match=r"stopped after [\d,]+ of 2,147,483,648 steps"):
+        assert not lab.finish(progress=False)
+    assert not lab.running
+    steps = [run.step for run in lab.runs]
+    assert min(steps) > 0
+    assert lab.wait(WAIT)
+    assert [run.step for run in lab.runs] == steps
+
+
+def test_finish_shows_the_time_left(lab: Any, capsys: Any) -> None:
+    assert lab.finish(WAIT)
+    assert "600 of 600 steps in" in capsys.readouterr().err
 
 
 def test_pausing_is_at_once(lab: Any, strict: Any) -> None:

@@ -186,6 +186,10 @@ export interface RangeExplorerTraits {
   this_neuron_only: boolean;
   /** Dataset indices of the selected samples. */
   selection: number[];
+  /** Rows of the activations: samples that another widget lights. */
+  lit: number[];
+  /** For each lit sample that has a class: the activation and the class. */
+  _lit_dots: number[][];
   /** What the kernel can do. */
   capabilities: Capabilities;
   /** What the masks cost; empty before it is measured. */

@@ -73,6 +73,8 @@ export interface SplitExplorerTraits {
   refined: boolean;
   /** Dataset indices of the selected samples. */
   selection: number[];
+  /** Rows of the activations: the samples under the pointer, else those selected. */
+  lit: number[];
   /** Names given by the user: tree node to name. */
   names: Record<string, string>;
   /** The methods that can be chosen. */

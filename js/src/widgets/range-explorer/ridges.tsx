@@ -49,7 +49,11 @@ export function Ridges({ state, data, theme }: Props) {
     const rows = new Set(state.selection.value);
     const hovered = state.hovered.value;
     if (hovered !== null) rows.add(hovered);
-    const out: Dot[] = [];
+    const out: Dot[] = (state.litDots.value ?? []).map(([value, label]) => ({
+      value,
+      label,
+      strong: false,
+    }));
     const samples = state.samples.value;
     for (const at of rows) {
       const i = state.previewIndexOf(at);

@@ -68,6 +68,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const top = trait("top");
   const thisNeuronOnly = trait("this_neuron_only");
   const selection = trait("selection");
+  const litDots = trait("_lit_dots", "always");
   const capabilities = trait("capabilities");
   const status = trait("status", "always");
   const reading = trait("reading", "always");
@@ -251,6 +252,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     top,
     thisNeuronOnly,
     selection,
+    litDots,
     capabilities,
     prompt,
     data,

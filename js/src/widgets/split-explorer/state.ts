@@ -1,5 +1,5 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import {
   type Concept,
   type Cut,
@@ -62,6 +62,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const threshold = trait("threshold");
   const refined = trait("refined");
   const selection = trait("selection");
+  const litElsewhere = trait("lit", "always");
   const names = trait("names");
   const status = trait("status", "always");
   const reading = trait("reading", "always");
@@ -130,21 +131,34 @@ export function createState(model: Model, lifetime: AbortSignal) {
   /** How many pixels a row of samples is wide. */
   const room = signal(0);
   const hover = signal<Hover | null>(null);
-  /** Which of the top samples are lit: by the pointer, else by the selection. */
+  /** The samples that are lit: under the pointer, else in another widget, else the selected ones. */
+  const litRows = computed<ReadonlySet<number>>(() => {
+    // A notebook that was saved before there was `lit` has none.
+    const elsewhere = litElsewhere.value ?? [];
+    return hover.value?.rows ?? new Set(elsewhere.length ? elsewhere : selection.value);
+  });
+  /** What lights up in other widgets; not before anything is pointed at or selected here. */
+  const litHere = computed(() => (hover.value ? [...hover.value.rows] : selection.value));
+  const light = perFrame<number[]>(lifetime, (rows) => litElsewhere.set(rows));
+  let known = litHere.peek();
+  lifetime.addEventListener(
+    "abort",
+    effect(() => {
+      if (litHere.value !== known) light(litHere.value);
+      known = litHere.value;
+    }),
+  );
+  /** Which of the top samples are lit. */
   const lit = computed<Uint8Array | null>(() => {
     const message = data.value;
     if (!message) return null;
-    const rows = hover.value?.rows ?? (selection.value.length ? new Set(selection.value) : null);
-    if (!rows) return null;
+    const rows = litRows.value;
+    if (!rows.size) return null;
     const mask = new Uint8Array(message.tree.n);
     for (let sample = 0; sample < message.tree.n; sample++)
       if (rows.has(message.row[sample])) mask[sample] = 1;
     return mask;
   });
-  const litRows = computed<ReadonlySet<number>>(
-    () => hover.value?.rows ?? new Set(selection.value),
-  );
-
   const setThreshold = perFrame<number>(lifetime, (value) => threshold.set(value));
 
   const rowsOf = (samples: Iterable<number>): Set<number> => {

@@ -1,0 +1,56 @@
+"""The line that long work shows, and the sentence that an interrupt leaves."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+COUNT = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f} of {total_fmt}{unit}"
+WORKING = COUNT + ", {remaining} left{postfix}"
+ENDED = COUNT + " in {elapsed}{postfix}"
+
+
+@contextmanager
+def progress_line(title: str, total: int | None, unit: str, show: bool = True) -> Iterator[Any]:
+    """One line, in a notebook or a terminal: the share done, how many, and the time left.
+
+    Args:
+        title: the work, as in "reading h.3".
+        total: its size, in `unit`; `None` if unknown, then the line has no time left.
+        unit: the plural, such as "samples".
+        show: the argument `progress=` of the public functions.
+
+    Yields:
+        A `tqdm`; call `update(count)`, where `count` may be a fraction.
+    """
+    from tqdm.auto import tqdm
+
+    layout = None if total is None else WORKING
+    with tqdm(
+        total=total, desc=title, unit=f" {unit}", disable=not show, bar_format=layout
+    ) as line:
+        try:
+            yield line
+        finally:
+            if layout is not None:
+                line.bar_format = ENDED
+                line.refresh()
+
+
+def warn_stopped(done: int, total: int | None, unit: str) -> None:
+    """The warning of work that a keyboard interrupt ended and that returns what it has.
+
+    It names the user's line: the first one outside the package and its decorators.
+    """
+    of = "" if total is None else f" of {total:,}"
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(f"stopped after {done:,}{of} {unit}", stacklevel=level)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("neuronwidgets", "contextlib")
