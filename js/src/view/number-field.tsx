@@ -39,7 +39,7 @@ export function NumberField(props: Props) {
     const field = input.current;
     if (field && !latest.current.busy) field.value = latest.current.value;
   };
-  const isFocused = () => input.current === document.activeElement;
+  const isFocused = () => input.current?.matches(":focus") ?? false;
   const keepsAsked = () => input.current?.value === asked.current;
   const typing = useTyped(value, (field) => {
     const number = read(field.value);

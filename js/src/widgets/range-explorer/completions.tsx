@@ -16,8 +16,7 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
   // A prompt that Python sets shows in the field, unless somebody is typing there.
   useEffect(() => {
     const input = field.current;
-    if (input && input !== document.activeElement && state.prompt.value)
-      input.value = state.prompt.value;
+    if (input && !input.matches(":focus") && state.prompt.value) input.value = state.prompt.value;
   }, [state.prompt.value]);
   const ask = () => {
     const prompt = field.current?.value ?? "";

@@ -21,7 +21,7 @@ export function SplitHeader({ state, data }: { state: State; data: TreeMessage }
   // Drop a method that was refused or cancelled: the field says what is on the screen.
   useEffect(() => {
     const field = methodField.current;
-    if (field && !busy && field !== document.activeElement) field.value = method.value;
+    if (field && !busy && !field.matches(":focus")) field.value = method.value;
   });
   // A notebook that was saved before there was a list of methods has none.
   const able = state.methods.value ?? [];

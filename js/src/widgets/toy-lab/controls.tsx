@@ -113,7 +113,7 @@ function Choice({ id, value, choices, status, onChoose }: ChoiceProps) {
   const show = () => {
     if (field.current) field.current.value = latest.current;
   };
-  const isFocused = () => field.current === document.activeElement;
+  const isFocused = () => field.current?.matches(":focus") ?? false;
   useEffect(() => {
     if (status.state === "error" || !isFocused()) show();
   }, [value, status]);

@@ -2,7 +2,6 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { WidgetView } from "../../model/model";
 import type { State } from "./state";
 import "./split.css";
 
@@ -28,21 +27,12 @@ function Embedded({ state, reference }: { state: State; reference: string }) {
   const box = useRef<HTMLDivElement>(null);
   const problem = useSignal("");
   useEffect(() => {
-    let view: WidgetView | null = null;
-    let gone = false;
-    const show = (embedded: WidgetView | null) => {
-      if (gone) embedded?.remove();
-      else if (!embedded) problem.value = ELSEWHERE;
-      else {
-        view = embedded;
-        box.current?.append(embedded.el);
-      }
+    const shown = new AbortController();
+    const end = (there: boolean) => {
+      if (!there && !shown.signal.aborted) problem.value = ELSEWHERE;
     };
-    state.embed(reference).then(show, () => show(null));
-    return () => {
-      gone = true;
-      view?.remove();
-    };
+    if (box.current) state.embed(reference, box.current, shown.signal).then(end, () => end(false));
+    return () => shown.abort();
   }, []);
   return (
     <>
