@@ -1,6 +1,6 @@
 /** A field for a number, which goes back to its value when what was typed is not accepted. */
 import { useEffect, useRef } from "preact/hooks";
-import type { Status } from "../protocol/schema";
+import type { Shown } from "../model/requests";
 import { useTyped } from "./field";
 import "./number-field.css";
 
@@ -23,7 +23,7 @@ interface Props {
   onNumber: (value: number) => void;
   onWrong?: (text: string) => void;
   /** Status of the kernel: after an error, the field drops the number that was refused. */
-  status?: Status;
+  status?: Shown;
   /** While the kernel works, the field keeps what was typed. */
   busy?: boolean;
 }

@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { isolated } from "../../core/direction";
 import type { RangesMessage } from "../../protocol/ranges";
+import { NeedsKernel } from "../../view/needs-kernel";
 import type { State } from "./state";
 import "./completions.css";
 
@@ -38,21 +39,23 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
           ask();
         }}
       >
-        <input
-          ref={field}
-          type="text"
-          dir="auto"
-          aria-label="prompt"
-          placeholder="the beginning of a text"
-          spellcheck={false}
-          // JupyterLab keeps Enter from submitting a form.
-          onKeyDown={(event) => {
-            if (event.key !== "Enter" || event.isComposing) return;
-            event.preventDefault();
-            ask();
-          }}
-        />
-        <button type="submit">complete</button>
+        <NeedsKernel gone={state.gone.value}>
+          <input
+            ref={field}
+            type="text"
+            dir="auto"
+            aria-label="prompt"
+            placeholder="the beginning of a text"
+            spellcheck={false}
+            // JupyterLab keeps Enter from submitting a form.
+            onKeyDown={(event) => {
+              if (event.key !== "Enter" || event.isComposing) return;
+              event.preventDefault();
+              ask();
+            }}
+          />
+          <button type="submit">complete</button>
+        </NeedsKernel>
       </form>
       {completions && (
         <div class="nw-written" aria-live="off" aria-busy={writing}>

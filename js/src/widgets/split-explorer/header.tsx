@@ -37,7 +37,7 @@ export function SplitHeader({ state, data }: { state: State; data: TreeMessage }
       ...change,
     });
   return (
-    <Header title="Split neuron" facts={facts(data)}>
+    <Header title="Split neuron" facts={facts(data)} gone={state.gone.value}>
       <NumberField
         name="nw-neuron"
         label={`neuron, 0 to ${data.neurons - 1}`}

@@ -1,6 +1,8 @@
 /** One card per run: presets, the main knobs, and all others behind a fold. */
 import { useEffect, useRef } from "preact/hooks";
-import type { Knob, RunConfig, Status } from "../../protocol/schema";
+import type { Shown } from "../../model/requests";
+import type { Knob, RunConfig } from "../../protocol/schema";
+import { NeedsKernel } from "../../view/needs-kernel";
 import { NumberField, PATIENCE } from "../../view/number-field";
 import { Segmented } from "../../view/segmented";
 import { useUniqueId } from "../../view/unique-id";
@@ -12,9 +14,11 @@ import "./controls.css";
 export function Controls({ state }: { state: State }) {
   return (
     <div class="nw-knobs">
-      {state.configs.value.map((config, r) => (
-        <Card key={r} state={state} config={config} run={r} />
-      ))}
+      <NeedsKernel gone={state.gone.value}>
+        {state.configs.value.map((config, r) => (
+          <Card key={r} state={state} config={config} run={r} />
+        ))}
+      </NeedsKernel>
     </div>
   );
 }
@@ -101,7 +105,7 @@ interface ChoiceProps {
   id: string;
   value: string;
   choices: [value: string, text: string][];
-  status: Status;
+  status: Shown;
   onChoose: (choice: string) => void;
 }
 

@@ -15,7 +15,11 @@ export function TrainingHeader({ state }: { state: State }) {
     if (!over || type === "train.reset") state.request({ type });
   };
   return (
-    <Header title="Toy lab" facts={<span class="nw-progress">{progress(runs, running)}</span>}>
+    <Header
+      title="Toy lab"
+      facts={<span class="nw-progress">{progress(runs, running)}</span>}
+      gone={state.gone.value}
+    >
       <fieldset class="nw-train" aria-label="training">
         <button
           type="button"

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { NeedsKernel } from "../../view/needs-kernel";
 import type { State } from "./state";
 import "./split.css";
 
@@ -12,16 +13,18 @@ export function Split({ state }: { state: State }) {
     <section class="nw-inner" aria-label={state.splitOf.value}>
       <div class="nw-heading">
         <h3>{state.splitOf.value}</h3>
-        <button type="button" onClick={() => state.request({ type: "explorer.close" })}>
-          close
-        </button>
+        <NeedsKernel gone={state.gone.value}>
+          <button type="button" onClick={() => state.request({ type: "explorer.close" })}>
+            close
+          </button>
+        </NeedsKernel>
       </div>
       <Embedded key={reference} state={state} reference={reference} />
     </section>
   );
 }
 
-const ELSEWHERE = "It cannot be shown here: run lab.explorer in a cell to see it.";
+const ELSEWHERE = "It cannot be shown here: run lab.split(neuron) in a cell to see it.";
 
 function Embedded({ state, reference }: { state: State; reference: string }) {
   const box = useRef<HTMLDivElement>(null);

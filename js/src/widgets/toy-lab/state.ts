@@ -5,8 +5,8 @@ import { inOrder, type Order } from "../../core/order";
 import { lastKept, stillAt } from "../../core/steps";
 import { embed } from "../../model/embedded";
 import { change, type Host, type Model, perFrame, traitsOf } from "../../model/model";
-import { requestsOf } from "../../model/requests";
-import type { Status, ToyLabRequest, ToyLabTraits } from "../../protocol/schema";
+import { requestsOf, type Shown } from "../../model/requests";
+import type { ToyLabRequest, ToyLabTraits } from "../../protocol/schema";
 import { type Run, readCheckpoints, readPicture, type Still } from "../../protocol/toy";
 
 export type State = ReturnType<typeof createState>;
@@ -104,7 +104,7 @@ export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
   let touched = -OFTEN;
 
   /** Why a field refused its text; until the next request. */
-  const problem = signal<Status | null>(null);
+  const problem = signal<Shown | null>(null);
   const request = (message: ToyLabRequest) => {
     problem.value = null;
     requests.request(message);
@@ -132,7 +132,7 @@ export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
 
   return {
     configs,
-    running: computed(() => running.value && !silent.value),
+    running: computed(() => running.value && !silent.value && !requests.gone.value),
     checkpoint,
     feature,
     explorer,
