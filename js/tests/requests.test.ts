@@ -5,9 +5,11 @@ import type { Status } from "../src/protocol/schema";
 
 beforeEach(() => {
   vi.useFakeTimers();
+  vi.stubGlobal("window", new EventTarget());
 });
 afterEach(() => {
   vi.useRealTimers();
+  vi.unstubAllGlobals();
 });
 
 const TRAINING: Status = { state: "running", text: "training", progress: 0.5 };
@@ -69,6 +71,17 @@ it("a request without an answer is an error, at once where there is no kernel", 
   expect(page.requests.status.value).toMatchObject({ state: "silent", text });
   page.requests.request({ type: "job.cancel" });
   expect(page.requests.status.value).toMatchObject({ state: "error", text });
+});
+
+it("asks when somebody is at the page, but not at every touch", () => {
+  const sent: unknown[] = [];
+  const { hear } = started((content) => void sent.push(content));
+  hear("msg:custom");
+  window.dispatchEvent(new Event("pointerdown"));
+  expect(sent).toHaveLength(1);
+  vi.advanceTimersByTime(5000);
+  window.dispatchEvent(new Event("pointerdown"));
+  expect(sent).toHaveLength(2);
 });
 
 it("ends with its view", () => {

@@ -18,6 +18,7 @@ export function requestsOf<Request>(model: Model, status: Trait<Status>, lifetim
   // A signal of the view, not a trait: a kernel that does not answer cannot be told.
   const silence = signal<Shown | null>(null);
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let asked = 0;
   const heard = () => {
     clearTimeout(timer);
     silence.value = null;
@@ -25,6 +26,7 @@ export function requestsOf<Request>(model: Model, status: Trait<Status>, lifetim
   /** Send it; `missed` is how the view says that no answer came. */
   const send = (content: unknown, missed: "silent" | "error") => {
     clearTimeout(timer);
+    asked = performance.now();
     const miss = (text: string) => {
       silence.value = { state: missed, text, progress: 1 };
     };
@@ -45,6 +47,11 @@ export function requestsOf<Request>(model: Model, status: Trait<Status>, lifetim
   const signs = ["msg:custom", "change:status", "change:reading"];
   for (const sign of signs) model.on(sign, heard);
   model.on("comm_live_update", probe);
+  // JupyterLab says nothing when a kernel is shut down: find out when somebody is at the page.
+  const touched = () => {
+    if (silence.value === null && performance.now() - asked > PATIENCE) probe();
+  };
+  window.addEventListener("pointerdown", touched, { capture: true, signal: lifetime });
   lifetime.addEventListener("abort", () => {
     clearTimeout(timer);
     for (const sign of signs) model.off(sign, heard);
