@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { WidgetView } from "../../model/model";
+import { NeedsKernel } from "../../view/needs-kernel";
 import type { State } from "./state";
 import "./split.css";
 
@@ -13,36 +13,29 @@ export function Split({ state }: { state: State }) {
     <section class="nw-inner" aria-label={state.splitOf.value}>
       <div class="nw-heading">
         <h3>{state.splitOf.value}</h3>
-        <button type="button" onClick={() => state.request({ type: "explorer.close" })}>
-          close
-        </button>
+        <NeedsKernel gone={state.gone.value}>
+          <button type="button" onClick={() => state.request({ type: "explorer.close" })}>
+            close
+          </button>
+        </NeedsKernel>
       </div>
       <Embedded key={reference} state={state} reference={reference} />
     </section>
   );
 }
 
-const ELSEWHERE = "It cannot be shown here: run lab.explorer in a cell to see it.";
+const ELSEWHERE = "It cannot be shown here: run lab.split(neuron) in a cell to see it.";
 
 function Embedded({ state, reference }: { state: State; reference: string }) {
   const box = useRef<HTMLDivElement>(null);
   const problem = useSignal("");
   useEffect(() => {
-    let view: WidgetView | null = null;
-    let gone = false;
-    const show = (embedded: WidgetView | null) => {
-      if (gone) embedded?.remove();
-      else if (!embedded) problem.value = ELSEWHERE;
-      else {
-        view = embedded;
-        box.current?.append(embedded.el);
-      }
+    const shown = new AbortController();
+    const end = (there: boolean) => {
+      if (!there && !shown.signal.aborted) problem.value = ELSEWHERE;
     };
-    state.embed(reference).then(show, () => show(null));
-    return () => {
-      gone = true;
-      view?.remove();
-    };
+    if (box.current) state.embed(reference, box.current, shown.signal).then(end, () => end(false));
+    return () => shown.abort();
   }, []);
   return (
     <>
