@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -362,7 +363,7 @@ def labelled(acts: Any) -> Activations:
     """`acts`, or a split's concepts as labelled activations; raises unless a sample has a label."""
     if hasattr(acts, "labelled"):
         acts = acts.labelled()
-    if hasattr(acts, "so_far"):
+    if hasattr(acts, "so_far") or isinstance(acts, Mapping):
         acts = Activations.of(acts)
     if not isinstance(acts, Activations):
         raise TypeError("acts must be labelled Activations (from capture or from_arrays), or "

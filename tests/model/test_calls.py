@@ -236,6 +236,8 @@ def test_several_layers_where_one_is_needed() -> None:
         lambda: nw.split(both, 0),
         lambda: nw.split_layer(both),
         lambda: nw.SplitExplorer(both, 0),
+        lambda: nw.ranges(both),
+        lambda: nw.RangeExplorer(both),
     ):
         with pytest.raises(TypeError, match=words):
             use()

@@ -15,12 +15,20 @@ export interface Model {
 
 export interface WidgetManager {
   get_model(id: string): Promise<unknown>;
-  create_view(model: unknown): Promise<WidgetView>;
+  /** marimo's manager has none. */
+  create_view?(model: unknown): Promise<WidgetView>;
 }
 
 export interface WidgetView {
   el: HTMLElement;
   remove(): void;
+}
+
+/** How anywidget 0.11 and marimo show another widget; older hosts have none. */
+export interface Host {
+  getWidget(reference: string): Promise<{
+    render(into: { el: HTMLElement; signal: AbortSignal }): Promise<void>;
+  }>;
 }
 
 export interface Trait<T> {

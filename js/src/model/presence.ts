@@ -14,6 +14,13 @@ function countsOf(page: Page): Map<string, number> {
   return page[SHARED];
 }
 
+/** How many views the page has, as the kernel is told it; null where the widget has no key. */
+export function viewsOf(model: Model): ViewsCount | null {
+  const key = model.get("_key");
+  if (typeof key !== "string" || !key) return null;
+  return { type: "views.count", count: countsOf(globalThis as Page).get(key) ?? 0 };
+}
+
 /** Count a view for its lifetime. */
 export function present(model: Model, lifetime: AbortSignal): void {
   const key = model.get("_key");
@@ -22,7 +29,7 @@ export function present(model: Model, lifetime: AbortSignal): void {
   const count = () => counts.get(key) ?? 0;
   const tell = () => {
     try {
-      model.send({ type: "views.count", count: count() } satisfies ViewsCount);
+      model.send(viewsOf(model));
     } catch {
       /* no kernel: a page without one stays as it is */
     }

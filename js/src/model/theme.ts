@@ -1,4 +1,4 @@
-/** The page's colours as canvas needs them; changes when the page's theme does. */
+/** The page's theme: a mark for stylesheets, and colours as canvas needs them. */
 import { type Signal, signal } from "@preact/signals";
 
 export interface Theme {
@@ -9,6 +9,45 @@ export interface Theme {
   paper: string;
 }
 
+/** Whether the page that `root` is in is dark. */
+function isDark(root: HTMLElement): boolean {
+  const { jpThemeLight, vscodeThemeKind } = document.body.dataset;
+  if (jpThemeLight !== undefined) return jpThemeLight === "false";
+  if (vscodeThemeKind !== undefined) return !vscodeThemeKind.endsWith("light");
+  // marimo and most sites set color-scheme, which is inherited into shadow roots.
+  const scheme = getComputedStyle(root.isConnected ? root : document.body).colorScheme;
+  if (scheme === "dark" || scheme === "light") return scheme === "dark";
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+/** Call `act` now and whenever the page may have changed its theme. */
+function onTheme(lifetime: AbortSignal, act: () => void): void {
+  act();
+  const soon = () => requestAnimationFrame(() => lifetime.aborted || act());
+  // JupyterLab marks its theme on the body and swaps its stylesheet a moment later.
+  const watch = new MutationObserver(soon);
+  const what = { attributes: true, childList: true };
+  watch.observe(document.body, what);
+  watch.observe(document.documentElement, what);
+  watch.observe(document.head, { childList: true, subtree: true });
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", act, { signal: lifetime });
+  lifetime.addEventListener("abort", () => watch.disconnect());
+  // The element gets its styles when it enters the page.
+  soon();
+}
+
+/**
+ * Keep `data-nw-theme` of a widget's root ("light" or "dark") as the page is. Stylesheets ask for
+ * it: in a shadow root (marimo) their selectors reach nothing outside of the root.
+ */
+export function markTheme(root: HTMLElement, lifetime: AbortSignal): void {
+  onTheme(lifetime, () => {
+    root.dataset.nwTheme = isDark(root) ? "dark" : "light";
+  });
+}
+
+/** The colours of a widget whose theme is marked. */
 export function themeOf(root: HTMLElement, lifetime: AbortSignal): Signal<Theme> {
   const read = (): Theme => {
     const style = getComputedStyle(root);
@@ -22,23 +61,9 @@ export function themeOf(root: HTMLElement, lifetime: AbortSignal): Signal<Theme>
     };
   };
   const theme = signal(read());
-  const refresh = () => {
+  onTheme(lifetime, () => {
     const next = read();
     if (JSON.stringify(next) !== JSON.stringify(theme.value)) theme.value = next;
-  };
-  // JupyterLab marks its theme on the body and swaps its stylesheet a moment later.
-  const watch = new MutationObserver(() => requestAnimationFrame(refresh));
-  const what = { attributes: true, childList: true };
-  watch.observe(document.body, what);
-  watch.observe(document.documentElement, what);
-  watch.observe(document.head, { childList: true, subtree: true });
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", refresh, { signal: lifetime });
-  // The element gets its styles when it enters the page.
-  const first = requestAnimationFrame(refresh);
-  lifetime.addEventListener("abort", () => {
-    watch.disconnect();
-    cancelAnimationFrame(first);
   });
   return theme;
 }

@@ -1,18 +1,21 @@
 /** A widget's first line: its title, its main controls, and at the right the facts. */
 import type { ComponentChildren } from "preact";
 import "./header.css";
+import { NeedsKernel } from "./needs-kernel";
 
 interface Props {
   title: string;
   facts: ComponentChildren;
+  /** Whether the kernel, which answers the controls, does not. */
+  gone: boolean;
   children: ComponentChildren;
 }
 
-export function Header({ title, facts, children }: Props) {
+export function Header({ title, facts, gone, children }: Props) {
   return (
     <header class="nw-header">
       <h2>{title}</h2>
-      {children}
+      <NeedsKernel gone={gone}>{children}</NeedsKernel>
       <span class="nw-quiet nw-facts">{facts}</span>
     </header>
   );

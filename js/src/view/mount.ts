@@ -3,8 +3,9 @@ import "./theme.css";
 import "./forced-colors.css";
 import { type ComponentType, h, render } from "preact";
 import { keepKeys } from "../model/keys";
-import type { Model } from "../model/model";
+import type { Host, Model } from "../model/model";
 import { present } from "../model/presence";
+import { markTheme } from "../model/theme";
 
 interface Props<State> {
   state: State;
@@ -14,18 +15,19 @@ interface Props<State> {
 
 export function widget<State>(
   name: string,
-  createState: (model: Model, lifetime: AbortSignal) => State,
+  createState: (model: Model, lifetime: AbortSignal, host?: Host) => State,
   View: ComponentType<Props<State>>,
 ) {
   return {
-    render({ model, el }: { model: Model; el: HTMLElement }) {
+    render({ model, el, host }: { model: Model; el: HTMLElement; host?: Host }) {
       const lifetime = new AbortController();
       const root = document.createElement("div");
       root.className = `nw ${name}`;
       el.append(root);
+      markTheme(root, lifetime.signal);
       keepKeys(root, lifetime.signal);
       present(model, lifetime.signal);
-      const state = createState(model, lifetime.signal);
+      const state = createState(model, lifetime.signal, host);
       render(h(View, { state, root, lifetime: lifetime.signal }), root);
       return () => {
         lifetime.abort();

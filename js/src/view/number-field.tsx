@@ -1,6 +1,6 @@
 /** A field for a number, which goes back to its value when what was typed is not accepted. */
 import { useEffect, useRef } from "preact/hooks";
-import type { Status } from "../protocol/schema";
+import type { Shown } from "../model/requests";
 import { useTyped } from "./field";
 import "./number-field.css";
 
@@ -23,7 +23,7 @@ interface Props {
   onNumber: (value: number) => void;
   onWrong?: (text: string) => void;
   /** Status of the kernel: after an error, the field drops the number that was refused. */
-  status?: Status;
+  status?: Shown;
   /** While the kernel works, the field keeps what was typed. */
   busy?: boolean;
 }
@@ -39,7 +39,7 @@ export function NumberField(props: Props) {
     const field = input.current;
     if (field && !latest.current.busy) field.value = latest.current.value;
   };
-  const isFocused = () => input.current === document.activeElement;
+  const isFocused = () => input.current?.matches(":focus") ?? false;
   const keepsAsked = () => input.current?.value === asked.current;
   const typing = useTyped(value, (field) => {
     const number = read(field.value);

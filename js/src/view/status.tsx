@@ -1,10 +1,10 @@
 /** What the kernel is doing, how to stop it, and its errors in words. */
 import { useSignal } from "@preact/signals";
-import type { Status } from "../protocol/schema";
+import type { Shown } from "../model/requests";
 import "./status.css";
 
-export function StatusBar({ status, onCancel }: { status: Status; onCancel: () => void }) {
-  const dismissed = useSignal<Status | null>(null);
+export function StatusBar({ status, onCancel }: { status: Shown; onCancel: () => void }) {
+  const dismissed = useSignal<Shown | null>(null);
   const { state, text, progress } = status;
   const shown = state !== "idle" && dismissed.value !== status;
   return (
@@ -22,6 +22,7 @@ export function StatusBar({ status, onCancel }: { status: Status; onCancel: () =
           </button>
         </>
       )}
+      {state === "silent" && <span>{text}</span>}
       {state === "error" && (
         <>
           <span>{text}</span>

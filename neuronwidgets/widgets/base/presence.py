@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from neuronwidgets.widgets.base.widget import Widget
 
 
+STAND_IN = """(interactive: not shown here)
+If somebody else ran this notebook, trust it and open it again: in JupyterLab by "Trust Notebook"
+in the command palette (Ctrl+Shift+C), anywhere by `jupyter trust NOTEBOOK.ipynb` in a terminal.
+Or run the cell."""
+"""The text below the widget's name where no front end draws it: untrusted notebooks, terminals."""
+
+
 class Presence:
     """The views of a widget, as far as pages and cells have reported them.
 

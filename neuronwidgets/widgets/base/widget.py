@@ -18,7 +18,7 @@ from neuronwidgets.widgets.base.errors import in_words
 from neuronwidgets.widgets.base.jobs import JobProgress, Jobs, Steps
 from neuronwidgets.widgets.base.origin import Origin
 from neuronwidgets.widgets.base.page import page, write
-from neuronwidgets.widgets.base.presence import Presence
+from neuronwidgets.widgets.base.presence import STAND_IN, Presence
 from neuronwidgets.widgets.base.screen import Screen
 
 STATIC = Path(__file__).parents[2] / "static"
@@ -142,7 +142,11 @@ class Widget(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         self._presence.displayed()
-        return super()._repr_mimebundle_(**kwargs)
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            data, _ = bundle
+            data["text/plain"] = f"{self!r} {STAND_IN}"
+        return bundle
 
     def _on_view_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         kind = str(content.get("type")) if isinstance(content, dict) else ""

@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { isolated } from "../../core/direction";
 import type { RangesMessage } from "../../protocol/ranges";
+import { NeedsKernel } from "../../view/needs-kernel";
 import type { State } from "./state";
 import "./completions.css";
 
@@ -16,8 +17,7 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
   // A prompt that Python sets shows in the field, unless somebody is typing there.
   useEffect(() => {
     const input = field.current;
-    if (input && input !== document.activeElement && state.prompt.value)
-      input.value = state.prompt.value;
+    if (input && !input.matches(":focus") && state.prompt.value) input.value = state.prompt.value;
   }, [state.prompt.value]);
   const ask = () => {
     const prompt = field.current?.value ?? "";
@@ -39,21 +39,23 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
           ask();
         }}
       >
-        <input
-          ref={field}
-          type="text"
-          dir="auto"
-          aria-label="prompt"
-          placeholder="the beginning of a text"
-          spellcheck={false}
-          // JupyterLab keeps Enter from submitting a form.
-          onKeyDown={(event) => {
-            if (event.key !== "Enter" || event.isComposing) return;
-            event.preventDefault();
-            ask();
-          }}
-        />
-        <button type="submit">complete</button>
+        <NeedsKernel gone={state.gone.value}>
+          <input
+            ref={field}
+            type="text"
+            dir="auto"
+            aria-label="prompt"
+            placeholder="the beginning of a text"
+            spellcheck={false}
+            // JupyterLab keeps Enter from submitting a form.
+            onKeyDown={(event) => {
+              if (event.key !== "Enter" || event.isComposing) return;
+              event.preventDefault();
+              ask();
+            }}
+          />
+          <button type="submit">complete</button>
+        </NeedsKernel>
       </form>
       {completions && (
         <div class="nw-written" aria-live="off" aria-busy={writing}>

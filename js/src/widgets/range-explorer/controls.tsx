@@ -1,6 +1,7 @@
 /** How wide the range is, by which rule, and in words what it holds. */
 import type { Rule } from "../../protocol/schema";
 import { LiveRegion } from "../../view/live-region";
+import { NeedsKernel } from "../../view/needs-kernel";
 import { decimal, NumberField } from "../../view/number-field";
 import { type Segment, Segmented } from "../../view/segmented";
 import { Slider } from "../../view/slider";
@@ -84,13 +85,15 @@ function MostSalient({ state }: { state: State }) {
   const neuron = state.mostSalient.value;
   if (neuron === null) return null;
   return (
-    <button
-      type="button"
-      class="nw-plain-button"
-      title="Show the neuron with the largest mean absolute activation for this label?"
-      onClick={() => state.request({ type: "neuron.request", neuron })}
-    >
-      neuron {neuron} is most salient
-    </button>
+    <NeedsKernel gone={state.gone.value}>
+      <button
+        type="button"
+        class="nw-plain-button"
+        title="Show the neuron with the largest mean absolute activation for this label?"
+        onClick={() => state.request({ type: "neuron.request", neuron })}
+      >
+        neuron {neuron} is most salient
+      </button>
+    </NeedsKernel>
   );
 }

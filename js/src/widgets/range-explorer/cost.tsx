@@ -112,6 +112,7 @@ function Measured({ state, data }: Props) {
 function progress(state: State, data: RangesMessage, done: Measure | null): string {
   if (data.why[state.label.value]) return "no range, nothing to mask";
   const busy = state.status.value.state === "running";
+  if (!done && state.gone.value) return "not measured: that needs the kernel";
   if (!done) return busy ? "measuring…" : "measured when the range rests";
   if (state.estimate.value)
     return state.gone.value

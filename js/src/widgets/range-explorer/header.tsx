@@ -11,6 +11,7 @@ export function RangesHeader({ state, data }: { state: State; data: RangesMessag
   return (
     <Header
       title="Ranges of neuron"
+      gone={state.gone.value}
       facts={`${data.samples.toLocaleString("en")} samples · ${classes}${data.labels.length === 1 ? "" : "s"}`}
     >
       <NumberField

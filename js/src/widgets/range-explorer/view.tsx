@@ -40,7 +40,7 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
   return (
     <Frame label="Range explorer" accent={state.accent.value}>
       {data && <RangesHeader state={state} data={data} />}
-      {reading && (
+      {reading && !state.gone.value && (
         <ReadingLine reading={reading} onStop={() => state.request({ type: "capture.cancel" })} />
       )}
       <StatusBar status={state.status.value} onCancel={cancel} />

@@ -112,6 +112,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         scores={state.scores.value}
         verdict={verdictOf(state.scores.value, state.suggestions.value)}
         elsewhere={state.threshold.value !== data.suggested}
+        gone={state.gone.value}
       />
       <div class="nw-caption">
         <span class="nw-reach">

@@ -21,7 +21,7 @@ export function SplitHeader({ state, data }: { state: State; data: TreeMessage }
   // Drop a method that was refused or cancelled: the field says what is on the screen.
   useEffect(() => {
     const field = methodField.current;
-    if (field && !busy && field !== document.activeElement) field.value = method.value;
+    if (field && !busy && !field.matches(":focus")) field.value = method.value;
   });
   // A notebook that was saved before there was a list of methods has none.
   const able = state.methods.value ?? [];
@@ -37,7 +37,7 @@ export function SplitHeader({ state, data }: { state: State; data: TreeMessage }
       ...change,
     });
   return (
-    <Header title="Split neuron" facts={facts(data)}>
+    <Header title="Split neuron" facts={facts(data)} gone={state.gone.value}>
       <NumberField
         name="nw-neuron"
         label={`neuron, 0 to ${data.neurons - 1}`}

@@ -42,7 +42,9 @@ interface Props {
 
 export function RetrievedPart({ state, data, concept, retrieved, shared }: Props) {
   const all = data.samples.toLocaleString("en");
-  const busy = state.status.value.state === "running" || state.reading.value?.state === "running";
+  const busy =
+    !state.gone.value &&
+    (state.status.value.state === "running" || state.reading.value?.state === "running");
   if (!retrieved) {
     return (
       <p class="nw-caption nw-pending">

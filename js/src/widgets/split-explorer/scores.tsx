@@ -16,21 +16,24 @@ interface Props {
   verdict: string | null;
   /** Whether the cut height is not the suggested one, of which the scores are. */
   elsewhere: boolean;
+  /** Whether the kernel, which computes them, does not answer. */
+  gone: boolean;
 }
 
-export function Scores({ scores, verdict, elsewhere }: Props) {
+export function Scores({ scores, verdict, elsewhere, gone }: Props) {
   const ordered = inOrder(scores);
   const main = ordered.filter((score) => score.main);
   const brief = [
     ...(verdict ? [verdict] : []),
     ...main.map((s) => `${s.title} ${written(s.value)}`),
   ];
+  const absent = gone ? "need the kernel" : "…";
   return (
     <details class="nw-scores">
       <summary title="How polysemantic is the neuron, at the suggested cut?">
         <span class="nw-brief">
           scores{elsewhere ? " at the suggested cut" : ""}
-          <span class="nw-score-list">: {brief.slice(0, BRIEF).join(" · ") || "…"}</span>
+          <span class="nw-score-list">: {brief.slice(0, BRIEF).join(" · ") || absent}</span>
         </span>
       </summary>
       {verdict && <p class="nw-verdict">{verdict}</p>}

@@ -1,5 +1,6 @@
 /** What is switched on or off below the tree, and the selection. */
 import { useEffect, useRef } from "preact/hooks";
+import { NeedsKernel } from "../../view/needs-kernel";
 import type { State } from "./state";
 import "./switches.css";
 
@@ -7,14 +8,18 @@ export function Switches({ state, indent }: { state: State; indent: number }) {
   const chosen = state.selection.value.length;
   return (
     <div class="nw-switches" style={{ paddingLeft: `${indent}px` }}>
-      <Switch
-        text="k-means membership, as in the paper"
-        title="Which concept would k-means give each sample? As many clusters as the tree has here; outliers and small clusters belong to none."
-        on={state.refined.value}
-        onChange={(on) => state.refined.set(on)}
-      />
+      <NeedsKernel gone={state.gone.value && !state.refined.value}>
+        <Switch
+          text="k-means membership, as in the paper"
+          title="Which concept would k-means give each sample? As many clusters as the tree has here; outliers and small clusters belong to none."
+          on={state.refined.value}
+          onChange={(on) => state.refined.set(on)}
+        />
+      </NeedsKernel>
       <RefinedNote state={state} />
-      <PaperSwitch state={state} />
+      <NeedsKernel gone={state.gone.value}>
+        <PaperSwitch state={state} />
+      </NeedsKernel>
       {chosen > 0 && (
         <button type="button" class="nw-plain-button" onClick={() => state.clearSelection()}>
           clear selection ({chosen})

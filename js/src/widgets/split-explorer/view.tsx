@@ -26,7 +26,7 @@ export function SplitExplorer({ state, root, lifetime }: Props) {
   return (
     <Frame label="Split explorer">
       {data && <SplitHeader state={state} data={data} />}
-      {reading && (
+      {reading && !state.gone.value && (
         <ReadingLine reading={reading} onStop={() => state.request({ type: "capture.cancel" })} />
       )}
       <StatusBar

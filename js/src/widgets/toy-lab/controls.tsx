@@ -1,7 +1,9 @@
 /** One card per run: presets, the main knobs by what they are about, all others behind a fold. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { Knob, RunConfig, Status } from "../../protocol/schema";
+import type { Shown } from "../../model/requests";
+import type { Knob, RunConfig } from "../../protocol/schema";
+import { NeedsKernel } from "../../view/needs-kernel";
 import { NumberField, PATIENCE } from "../../view/number-field";
 import { Segmented } from "../../view/segmented";
 import { useUniqueId } from "../../view/unique-id";
@@ -13,9 +15,11 @@ import "./controls.css";
 export function Controls({ state }: { state: State }) {
   return (
     <div class="nw-knobs">
-      {state.configs.value.map((config, r) => (
-        <Card key={r} state={state} config={config} run={r} />
-      ))}
+      <NeedsKernel gone={state.gone.value}>
+        {state.configs.value.map((config, r) => (
+          <Card key={r} state={state} config={config} run={r} />
+        ))}
+      </NeedsKernel>
     </div>
   );
 }
@@ -119,7 +123,7 @@ interface ChoiceProps {
   title: string;
   value: string;
   choices: [value: string, text: string][];
-  status: Status;
+  status: Shown;
   onChoose: (choice: string) => void;
 }
 
@@ -131,7 +135,7 @@ function Choice({ id, title, value, choices, status, onChoose }: ChoiceProps) {
   const show = () => {
     if (field.current) field.current.value = latest.current;
   };
-  const isFocused = () => field.current === document.activeElement;
+  const isFocused = () => field.current?.matches(":focus") ?? false;
   useEffect(() => {
     if (status.state === "error" || !isFocused()) show();
   }, [value, status]);

@@ -1,6 +1,7 @@
 /** One neuron and one feature: its drivers, and the responses to it. */
 import { driversOf, kindOf, type Ranked, respondersOf, sentence } from "../../core/responses";
 import { fixed, percent } from "../../core/scale";
+import { NeedsKernel } from "../../view/needs-kernel";
 import { Badge } from "./badge";
 import { NEGATIVE, OTHER } from "./paint";
 import type { State } from "./state";
@@ -35,13 +36,15 @@ function Drivers({ state }: { state: State }) {
         <h3 title="Which features drive it?">
           Drivers of neuron {chosen.neuron} of <Badge state={state} run={chosen.run} />
         </h3>
-        <button
-          type="button"
-          title="Which concepts does SplitExplorer find in its activations?"
-          onClick={() => state.request({ type: "explorer.open" })}
-        >
-          split this neuron
-        </button>
+        <NeedsKernel gone={state.gone.value}>
+          <button
+            type="button"
+            title="Which concepts does SplitExplorer find in its activations?"
+            onClick={() => state.request({ type: "explorer.open" })}
+          >
+            split this neuron
+          </button>
+        </NeedsKernel>
       </div>
       <p class="nw-sentence">{sentence(still, chosen.row)}</p>
       <Bars

@@ -16,7 +16,7 @@ export function TrainingHeader({ state }: { state: State }) {
     if (!over || type === "train.reset") state.request({ type });
   };
   return (
-    <Header title="Toy lab" facts={<Facts state={state} />}>
+    <Header title="Toy lab" facts={<Facts state={state} />} gone={state.gone.value}>
       <fieldset class="nw-train" aria-label="training">
         <button
           type="button"

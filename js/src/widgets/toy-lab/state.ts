@@ -3,10 +3,10 @@ import { computed, effect, signal } from "@preact/signals";
 import { histogram } from "../../core/histogram";
 import { inOrder, type Order } from "../../core/order";
 import { lastKept, stillAt } from "../../core/steps";
-import { viewOf } from "../../model/embedded";
-import { change, type Model, perFrame, traitsOf } from "../../model/model";
-import { requestsOf } from "../../model/requests";
-import type { Status, ToyLabRequest, ToyLabTraits } from "../../protocol/schema";
+import { embed } from "../../model/embedded";
+import { change, type Host, type Model, perFrame, traitsOf } from "../../model/model";
+import { requestsOf, type Shown } from "../../model/requests";
+import type { ToyLabRequest, ToyLabTraits } from "../../protocol/schema";
 import { type Run, readCheckpoints, readPicture, type Still } from "../../protocol/toy";
 
 export type State = ReturnType<typeof createState>;
@@ -25,7 +25,7 @@ const SILENCE = 15_000;
 
 const count = (n: number) => n.toLocaleString("en");
 
-export function createState(model: Model, lifetime: AbortSignal) {
+export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
   const trait = traitsOf<ToyLabTraits>(model, lifetime);
   const configs = trait("_configs");
   const running = trait("running");
@@ -104,7 +104,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   let touched = -OFTEN;
 
   /** Why a field refused its text; until the next request. */
-  const problem = signal<Status | null>(null);
+  const problem = signal<Shown | null>(null);
   const request = (message: ToyLabRequest) => {
     problem.value = null;
     requests.request(message);
@@ -139,7 +139,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   return {
     configs,
-    running: computed(() => running.value && !silent.value),
+    running: computed(() => running.value && !silent.value && !requests.gone.value),
     checkpoint,
     feature,
     explorer,
@@ -190,7 +190,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
     chooseNothing() {
       choose({ neuron: null, feature: null });
     },
-    embed: (reference: string) => viewOf(model, reference),
+    embed: (reference: string, box: HTMLElement, shown: AbortSignal) =>
+      embed(model, host, reference, box, shown),
 
     ...requests,
     request,
