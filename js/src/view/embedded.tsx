@@ -1,12 +1,13 @@
 /** Another widget of the same kernel, shown inside of ours. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { WidgetView } from "../model/model";
+
+export type Embed = (reference: string, box: HTMLElement, shown: AbortSignal) => Promise<boolean>;
 
 interface Props {
   /** "IPY_MODEL_" and a model id; another one needs another `key`. */
   reference: string;
-  embed: (reference: string) => Promise<WidgetView | null>;
+  embed: Embed;
   /** Where else the widget can be seen, if the host does not show it here. */
   elsewhere: string;
 }
@@ -15,21 +16,12 @@ export function Embedded({ reference, embed, elsewhere }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const problem = useSignal("");
   useEffect(() => {
-    let view: WidgetView | null = null;
-    let gone = false;
-    const show = (embedded: WidgetView | null) => {
-      if (gone) embedded?.remove();
-      else if (!embedded) problem.value = elsewhere;
-      else {
-        view = embedded;
-        box.current?.append(embedded.el);
-      }
+    const shown = new AbortController();
+    const end = (there: boolean) => {
+      if (!there && !shown.signal.aborted) problem.value = elsewhere;
     };
-    embed(reference).then(show, () => show(null));
-    return () => {
-      gone = true;
-      view?.remove();
-    };
+    if (box.current) embed(reference, box.current, shown.signal).then(end, () => end(false));
+    return () => shown.abort();
   }, []);
   return (
     <>

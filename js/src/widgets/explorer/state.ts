@@ -1,8 +1,8 @@
 /** Which neuron is looked at and how, the way back, and the widgets inside. */
 import { effect } from "@preact/signals";
-import { viewOf } from "../../model/embedded";
+import { embed } from "../../model/embedded";
 import { lit } from "../../model/lit";
-import { type Model, traitsOf } from "../../model/model";
+import { type Host, type Model, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import type { ExplorerRequest, ExplorerTab, ExplorerTraits } from "../../protocol/schema";
 
@@ -14,7 +14,7 @@ export const TABS: readonly { tab: ExplorerTab; title: string; about: string }[]
   { tab: "probe", title: "Probe", about: "what it does on a text or image of yours" },
 ];
 
-export function createState(model: Model, lifetime: AbortSignal) {
+export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
   const trait = traitsOf<ExplorerTraits>(model, lifetime);
   const neuron = trait("neuron");
   const tab = trait("tab");
@@ -46,7 +46,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
     browser,
     widgetOf: (of: ExplorerTab) => inside[of].value,
     ...requests,
-    embed: (reference: string) => viewOf(model, reference),
+    embed: (reference: string, box: HTMLElement, shown: AbortSignal) =>
+      embed(model, host, reference, box, shown),
     address: () => state.value,
     code: () => `nw.explore(${given.value}, state=${JSON.stringify(state.value)})`,
     step: (steps: number) => requests.request({ type: "history.step", steps }),

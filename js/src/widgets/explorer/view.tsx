@@ -36,12 +36,9 @@ function ExplorerHeader({ state }: { state: State }) {
   return (
     <Header
       title="Explore"
-      facts={
-        <>
-          <CopyButton text="copy address" content={state.address} />
-          <CopyButton text="copy as code" content={state.code} />
-        </>
-      }
+      facts={<CopyButton text="copy address" content={state.address} />}
+      gone={state.gone.value}
+      code={state.code}
     >
       <span class="nw-steps">
         <button type="button" disabled={!back.value} onClick={() => state.step(-1)}>

@@ -2,6 +2,7 @@
 import type { RangesMessage } from "../../protocol/ranges";
 import { Header, OfLayer } from "../../view/header";
 import { NumberField, whole } from "../../view/number-field";
+import { codeOf } from "./code";
 import type { State } from "./state";
 
 export function RangesHeader({ state, data }: { state: State; data: RangesMessage }) {
@@ -13,6 +14,7 @@ export function RangesHeader({ state, data }: { state: State; data: RangesMessag
       title="Ranges of neuron"
       gone={state.gone.value}
       facts={`${data.samples.toLocaleString("en")} samples · ${classes}${data.labels.length === 1 ? "" : "s"}`}
+      code={() => codeOf(state, data)}
     >
       <NumberField
         name="nw-neuron"

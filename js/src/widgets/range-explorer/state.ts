@@ -250,6 +250,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     tau,
     rule,
     top,
+    edges,
     thisNeuronOnly,
     selection,
     litDots,

@@ -6,10 +6,9 @@ import type { TreeMessage } from "../../protocol/split";
 import { Header, OfLayer } from "../../view/header";
 import { NumberField, whole } from "../../view/number-field";
 import { useUniqueId } from "../../view/unique-id";
+import { codeOf, METRIC } from "./code";
 import type { State } from "./state";
 
-/** Methods whose metric can be chosen. */
-const METRIC = new Set(["ward", "average", "complete", "single"]);
 const TITLES: Record<string, string> = { ward: "Ward", kmeans: "k-means" };
 
 export function SplitHeader({ state, data }: { state: State; data: TreeMessage }) {
@@ -37,7 +36,12 @@ export function SplitHeader({ state, data }: { state: State; data: TreeMessage }
       ...change,
     });
   return (
-    <Header title="Split neuron" facts={facts(data)} gone={state.gone.value}>
+    <Header
+      title="Split neuron"
+      facts={facts(data)}
+      code={() => codeOf(state)}
+      gone={state.gone.value}
+    >
       <NumberField
         name="nw-neuron"
         label={`neuron, 0 to ${data.neurons - 1}`}

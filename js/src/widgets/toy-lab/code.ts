@@ -6,11 +6,11 @@ export function codeOf(state: State): string {
   const configs = state.configs.value.map(({ preset: _, ...config }) =>
     call("nw.toy.Config", [], config),
   );
-  const { run, neuron, feature } = state.chosen.value;
+  const { runIndex, neuron, feature } = state;
   const set = settings("lab", {
-    run_index: run || undefined,
-    neuron: neuron ?? undefined,
-    feature: feature ?? undefined,
+    run_index: runIndex.value || undefined,
+    neuron: neuron.value ?? undefined,
+    feature: feature.value ?? undefined,
   });
   return [
     "lab = nw.ToyLab(",

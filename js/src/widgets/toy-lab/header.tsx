@@ -1,6 +1,7 @@
 /** Training: run, pause, step, start over; one run or two; how far it is, and how long it takes. */
 import type { Run } from "../../protocol/toy";
 import { Header } from "../../view/header";
+import { codeOf } from "./code";
 import type { State } from "./state";
 import "./header.css";
 
@@ -16,7 +17,12 @@ export function TrainingHeader({ state }: { state: State }) {
     if (!over || type === "train.reset") state.request({ type });
   };
   return (
-    <Header title="Toy lab" facts={<Facts state={state} />} gone={state.gone.value}>
+    <Header
+      title="Toy lab"
+      facts={<Facts state={state} />}
+      code={() => codeOf(state)}
+      gone={state.gone.value}
+    >
       <fieldset class="nw-train" aria-label="training">
         <button
           type="button"

@@ -155,6 +155,8 @@ export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
     shownStep,
     windowHeight,
     chosen,
+    runIndex,
+    neuron,
     said,
 
     /** Whether rows and columns keep their places while the steps pass. */
