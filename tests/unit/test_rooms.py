@@ -24,8 +24,10 @@ FLOORS = {
     "intervals": 4,
     "interventions": 4,
     "layer_splits": 5,
-    "widgets": 6,
-    "__main__": 7,
+    "effects": 5,
+    "overviews": 6,
+    "widgets": 7,
+    "__main__": 8,
 }
 FACES = {"anywidget", "ipywidgets", "traitlets"}
 
