@@ -50,8 +50,8 @@ class Sets:
         both = np.intersect1d(first, second)
         if len(both):
             raise ValueError(
-                f"{len(both):,} samples are in both sets (the first is sample {both[0]}): leave "
-                "them out of one."
+                f"these and those must have no sample in common, got {len(both):,} in both (the "
+                f"first is sample {both[0]}): leave them out of one."
             )
         if len(first) + len(second) == len(acts):
             return cls(first, second, None, first)

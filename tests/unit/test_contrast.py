@@ -164,7 +164,7 @@ def test_concepts_are_ranked_too() -> None:
         ([], None, ValueError, "these must hold at least one sample"),
         ([200], None, IndexError, "these holds sample 200"),
         ([-1], None, IndexError, "these holds sample -1"),
-        ([1, 2], [2, 3], ValueError, "1 samples are in both sets"),
+        ([1, 2], [2, 3], ValueError, "no sample in common, got 1 in both .the first is sample 2"),
         (np.ones(200, bool), None, ValueError, "these are all 200 samples"),
         (np.ones(3, bool), None, ValueError, "a bool for each of the 200 samples, got 3"),
         ([0.5], None, TypeError, "these must be rows"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.concepts.defaults import TOP as TREE_TOP
+from neuronwidgets.concepts.defaults import default_top
 from neuronwidgets.core.steps import mapped
 from neuronwidgets.layer_splits.block import Block
 from neuronwidgets.layer_splits.layer_split import LayerSplit
@@ -165,8 +165,9 @@ class BrowserSession:
         if given is not None and given.done:
             top = np.asarray(given.index)[np.argsort(given.neurons)]
         else:
-            count = min(TREE_TOP, len(acts))
+            count = self._splitting.get("top") or default_top(len(acts))
             top = (yield from _told(extremes(acts.values, count), PLACE)).top[self.neurons]
+        top = np.where(self.rows.dead[:, None], -1, top)
         place = yield from _told(placement(top, len(acts)), PLACE)
         packed = pack_map(place)
 

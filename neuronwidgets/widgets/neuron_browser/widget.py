@@ -205,6 +205,7 @@ class NeuronBrowser(Widget):
     def clear_search(self) -> None:
         """Drop the search and its column."""
         self._put(self._session.clear_search())
+        self._clear()
 
     def pin(self, *neurons: int) -> None:
         """Pin neurons."""
