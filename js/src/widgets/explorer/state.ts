@@ -1,7 +1,7 @@
 /** Which neuron is looked at and how, the way back, and the widgets inside. */
 import { effect } from "@preact/signals";
 import { embed } from "../../model/embedded";
-import { lit } from "../../model/lit";
+import { lit } from "../../model/lights";
 import { type Host, type Model, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import type { ExplorerRequest, ExplorerTab, ExplorerTraits } from "../../protocol/schema";
