@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ from neuronwidgets.widgets.live_probe.subject import SCALED, Subject
 AGREES = 0.01
 """Largest difference, as a share of the neuron's largest activation, at which a sample's reading
 agrees with the data set's: stores of 8 or 16 bits are that coarse."""
+FIRST = 16
+"""Images of the data set that tell what its images are like."""
 Content = str | np.ndarray
 """What a box holds: a text or an image."""
 
@@ -71,12 +73,17 @@ class ProbeSession:
 
     # What is chosen
 
+    @cached_property
+    def _images(self) -> list[np.ndarray]:
+        """The first images of the data set."""
+        images = self.acts.samples.images
+        return [images[i] for i in range(min(len(images), FIRST))]
+
     @property
     def like(self) -> np.ndarray | None:
         """An image of the data set, where they have a common size."""
-        images = self.acts.samples.images
-        first = [images[i] for i in range(min(len(images), 16))]
-        return first[0] if first and len({image.shape for image in first}) == 1 else None
+        sizes = {image.shape for image in self._images}
+        return self._images[0] if len(sizes) == 1 else None
 
     def load(self, box: int, data: bytes) -> np.ndarray:
         """Put an image file into a box. Returns the image as the model will get it.
@@ -247,14 +254,14 @@ class ProbeSession:
         fresh = subject is not self.subject
         self.reads = reads
         self.version += 1
-        like = self.like
+        inks = sum(map(is_ink, self._images))
         about = {
             "kind": self.kind,
             "layer": self._reader.layer,
             "neurons": self.acts.shape[1],
             "pooling": self._reader.pooling,
             "most": self._scaled(subject),
-            "ink": like is not None and is_ink(like),
+            "ink": 2 * inks > len(self._images),
         }
         slots = [
             (read.reading, read.content if isinstance(read.content, str) else "", read.note)

@@ -158,7 +158,7 @@ function ActivationMap({ state, data, slot }: { state: State; data: ReadingsMess
           key={i}
           class={i === peak ? "nw-map-peak" : undefined}
           style={{
-            background: `color-mix(in srgb, ${color} ${Math.round(Math.min(1, Math.max(0, value(i) / most)) * 75)}%, transparent)`,
+            background: `color-mix(in srgb, ${color} ${Math.round(Math.min(1, Math.max(0, value(i) / most)) * 65)}%, transparent)`,
           }}
         />
       ))}
