@@ -17,6 +17,8 @@ TOPS = 20
 """Top samples that a text or image can be started from."""
 SCALED = 8
 """Top samples whose largest activation of a token is the end of the scale of colours."""
+ROUNDING = 1e-5
+"""Differences below this share of the largest activation are rounding in float32."""
 TITLE = 60
 """Characters of a text in the list of top samples."""
 
@@ -74,7 +76,9 @@ class Subject:
 
     def percentile(self, activation: float) -> float:
         """The share of the data set's samples whose activation is smaller: 0 to 1."""
-        return float(np.searchsorted(self.sorted, activation) / len(self.sorted))
+        # A sample of the data set is not above itself by the rounding of another batch.
+        rounding = ROUNDING * float(np.abs(self.sorted[[0, -1]]).max())
+        return float(np.searchsorted(self.sorted, activation - rounding) / len(self.sorted))
 
     def listed(self, acts: Activations) -> list[dict[str, Any]]:
         """The top samples for the view, see `TopSample` of the protocol."""

@@ -312,9 +312,13 @@ class LiveProbe(Widget):
     def _messages(self) -> dict[str, Any]:
         return {
             **super()._messages(),
+            "neuron.request": lambda message: self._on_neuron_request(message.get("neuron")),
             "deletions.request": lambda _: self.delete_words(),
             "reading.request": lambda _: self._read_again(),
         }
+
+    def _on_neuron_request(self, neuron: Any) -> None:
+        self.neuron = self.acts.check_neuron(neuron)
 
     def _read_again(self) -> None:
         # A slow pass that runs is not begun again by those who wait for it.

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypedDict
 
 from neuronwidgets.widgets.protocol.base import BaseTraits, JobCancel, ViewsCount
 from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
+from neuronwidgets.widgets.protocol.ranges import NeuronRequest
 from neuronwidgets.widgets.protocol.reading import Nothing
 
 ProbeKind = Literal["text", "image"]
@@ -111,6 +112,6 @@ READINGS = Binary(
 LIVE_PROBE = WidgetSchema(
     name="LiveProbe",
     traits=LiveProbeTraits,
-    requests=(DeletionsRequest, ReadingRequest, JobCancel, ViewsCount),
+    requests=(NeuronRequest, DeletionsRequest, ReadingRequest, JobCancel, ViewsCount),
     messages={"readings": READINGS},
 )

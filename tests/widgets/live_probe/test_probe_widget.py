@@ -118,8 +118,13 @@ def test_views_ask(probe: nw.LiveProbe, monkeypatch: pytest.MonkeyPatch) -> None
     for kind in ("reading.request", "deletions.request"):
         probe._on_view_message(probe, {"type": kind}, [])
         assert probe.wait(WAIT)
-    assert len(sent) == 2
+    assert sent == [{"type": "job.ack"}] * 2
     assert probe.deletions is not None
+    probe._on_view_message(probe, {"type": "neuron.request", "neuron": 99}, [])
+    assert probe.status["text"].startswith("neuron 99 is not in layer 'act'")
+    probe._on_view_message(probe, {"type": "neuron.request", "neuron": 4}, [])
+    assert probe.wait(WAIT)
+    assert (probe.neuron, probe.status["state"]) == (4, "idle")
     probe.set_state({"text": "sun"})
     assert probe.wait(WAIT)
     assert probe.result.text == "sun"

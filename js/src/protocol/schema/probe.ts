@@ -7,6 +7,7 @@
 
 import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
+import type { NeuronRequest } from "./ranges";
 import type { Nothing } from "./reading";
 
 export type ProbeKind = "text" | "image";
@@ -135,7 +136,12 @@ export interface ReadingsMeta {
 }
 
 /** What a view of LiveProbe may ask of the kernel. */
-export type LiveProbeRequest = DeletionsRequest | ReadingRequest | JobCancel | ViewsCount;
+export type LiveProbeRequest =
+  | NeuronRequest
+  | DeletionsRequest
+  | ReadingRequest
+  | JobCancel
+  | ViewsCount;
 
 /** The arrays of the message `readings`, the trait `_readings` of LiveProbe. */
 export interface ReadingsArrays {

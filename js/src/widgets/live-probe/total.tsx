@@ -12,7 +12,9 @@ export function Total({ slot }: { slot: Slot | undefined }) {
         <p class="nw-total">
           <b title="What does the neuron make of the whole?">{short(pooled)}</b>
           {percentile !== null && (
-            <span class="nw-quiet">higher than {tenths(percentile)} of the data set</span>
+            <span class="nw-quiet">
+              higher than {percentile === 1 ? "all" : tenths(percentile)} of the data set
+            </span>
           )}
         </p>
       )}

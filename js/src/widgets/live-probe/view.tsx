@@ -85,7 +85,9 @@ function ProbeHeader({ state, data }: { state: State; data: ReadingsMessage }) {
         least={0}
         status={status}
         busy={status.state === "running"}
-        onNumber={(value) => value !== neuron.value && neuron.set(value)}
+        onNumber={(value) =>
+          value !== neuron.value && state.request({ type: "neuron.request", neuron: value })
+        }
       />
       <OfLayer layer={data.layer} />
       {tops.length > 0 && (
