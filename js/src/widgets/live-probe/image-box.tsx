@@ -6,6 +6,7 @@ import type { ReadingsMessage, Slot } from "../../protocol/probe";
 import { Segmented } from "../../view/segmented";
 import type { State } from "./state";
 import { Total } from "./total";
+import "../../view/previews.css";
 import "./image-box.css";
 
 type Brush = "cover" | "draw";
