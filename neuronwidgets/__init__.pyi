@@ -46,6 +46,7 @@ from .interventions.report import MaskReport as MaskReport
 from .layer_splits.layer_split import LayerSplit as LayerSplit
 from .layer_splits.split_layer import split_layer as split_layer
 from .models.layers import layers as layers
+from .widgets.live_probe.widget import LiveProbe as LiveProbe
 from .widgets.range_explorer.widget import RangeExplorer as RangeExplorer
 from .widgets.split_explorer.widget import SplitExplorer as SplitExplorer
 from .widgets.toy_lab.widget import ToyLab as ToyLab

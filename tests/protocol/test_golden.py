@@ -19,7 +19,7 @@ golden = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(golden)
 
 
-@pytest.mark.parametrize("kind", ["tree", "evidence", "range", "examples"])
+@pytest.mark.parametrize("kind", ["tree", "evidence", "range", "examples", "readings"])
 @pytest.mark.parametrize("shown", ["image", "text"])
 def test_messages(shown: str, kind: str) -> None:
     name = f"{shown}-{kind}"

@@ -24,9 +24,10 @@ FLOORS = {
     "intervals": 4,
     "interventions": 4,
     "workshop": 4,
+    "effects": 5,
     "layer_splits": 5,
-    "widgets": 6,
-    "__main__": 7,
+    "widgets": 7,
+    "__main__": 8,
 }
 FACES = {"anywidget", "ipywidgets", "traitlets"}
 

@@ -8,6 +8,7 @@
 export * from "./schema/base";
 export * from "./schema/dtypes";
 export * from "./schema/previews";
+export * from "./schema/probe";
 export * from "./schema/ranges";
 export * from "./schema/reading";
 export * from "./schema/split";

@@ -1,0 +1,1 @@
+"""What samples and words do to a layer."""
