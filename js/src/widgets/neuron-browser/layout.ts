@@ -16,9 +16,9 @@ export interface Layout {
 }
 
 /** Pixels of the columns. The top samples' depends on what samples are. */
-const FIXED = { marks: 52, number: 66, match: 92, concepts: 84, activations: 88, score: 92 };
-const SAMPLES = { image: 164, text: 330, none: 220 };
-const [WORDS, NOTE] = [110, 120];
+const FIXED = { marks: 50, number: 70, match: 88, concepts: 80, activations: 92, score: 86 };
+const SAMPLES = { image: 164, text: 360, none: 220 };
+const [WORDS, NOTE] = [110, 96];
 
 /** Whether the table has a column of names. */
 const hasWords = (table: TableMessage): boolean => table.words.some((words) => words !== "");

@@ -14,7 +14,9 @@ import type { State } from "./state";
 import "./map.css";
 
 /** Pixels that the map is tall, at most. */
-const TALL = 540;
+const TALL = 640;
+/** Pixels around the map in which rings are drawn, as in the stylesheet. */
+const RIM = 8;
 /** Pixels that the pointer moves before a click is a lasso. */
 const SLACK = 5;
 const WAYS: Record<string, [number, number]> = {
@@ -212,6 +214,7 @@ function Plane({ state, theme, table, map }: Props & { map: LayerMap }) {
               draw={(pen) => {
                 const [now, cells] = [state.map.value, grid.value];
                 if (!now || !cells) return;
+                pen.translate(RIM, RIM);
                 paintRings(
                   pen,
                   now,

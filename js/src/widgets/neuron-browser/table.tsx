@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { rowsInView, scrolledTo } from "../../core/rows-in-view";
+import { reslotted, type Slots } from "../../core/slots";
 import type { TableMessage } from "../../protocol/browser";
 import { TableFoot } from "./foot";
 import { Cell, GridRow, RowGroup } from "./grid-parts";
@@ -33,6 +34,14 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   for (let row = first; row < end; row++) shown.push(row);
   // The row with the focus stays, or the focus would be lost.
   if (rows.length && (at < first || at >= end)) shown.push(at);
+  const slots = useRef<Slots>(new Map());
+  slots.current = reslotted(
+    slots.current,
+    shown.map((row) => rows[row]),
+  );
+  const slotOf = (row: number) => slots.current.get(rows[row]) as number;
+  // In the order of their elements: none is moved, which would take its focus.
+  shown.sort((a, b) => slotOf(a) - slotOf(b));
 
   useLayoutEffect(() => {
     const node = grid.current as HTMLDivElement;
@@ -128,7 +137,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
         <RowGroup class="nw-grid-body" style={{ height: `${Math.max(1, rows.length) * ROW}px` }}>
           {shown.map((row) => (
             <NeuronRow
-              key={rows[row]}
+              key={slotOf(row)}
               state={state}
               table={table}
               layout={layout}
