@@ -14,6 +14,8 @@ import "./table.css";
 
 /** Pixels of a row. */
 const ROW = 34;
+/** Pixels for a scrollbar below the rows. */
+const SCROLLBAR = 18;
 /** Rows that are scrolled before others are drawn. */
 const STRIDE = 3;
 
@@ -26,7 +28,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   const moved = useRef(false);
 
   const rows = state.rows.value;
-  const layout = layoutOf(state, table);
+  const layout = layoutOf(state);
   const { first, end } = rowsInView(rows.length, ROW, scrolled.value, tall.value);
   const known = rows.indexOf(active.value);
   const at = known < 0 ? 0 : known;
@@ -84,7 +86,8 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   const onKey = (event: KeyboardEvent) => {
     const target = event.target as HTMLElement;
     if (!rows.length || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (!target.closest("[data-neuron]") || target instanceof HTMLInputElement) return;
+    if (!target.closest("[data-neuron]") || target.classList.contains("nw-note")) return;
+    const onNumber = target.classList.contains("nw-neuron-number");
     const number = table.neuron[rows[at]];
     const page = Math.max(1, Math.floor((tall.value - HEAD) / ROW) - 1);
     const steps: Record<string, number> = {
@@ -96,10 +99,9 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
       End: rows.length - 1,
     };
     if (event.key in steps) move(steps[event.key]);
-    else if (event.key === " ") state.toggleSelected(number);
+    else if (event.key === " " && onNumber) state.toggleSelected(number);
     else if (event.key === "p") state.togglePinned(number);
-    else if (event.key === "Enter" && target.classList.contains("nw-neuron-number"))
-      state.open(number);
+    else if (event.key === "Enter" && onNumber) state.open(number);
     else return;
     event.preventDefault();
   };
@@ -114,7 +116,11 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
         aria-label="Neurons: arrow keys move, Enter opens, space selects, p pins"
         aria-rowcount={rows.length + 1}
         aria-multiselectable
-        style={{ "--nw-columns": layout.template, "--nw-least": `${layout.wide}px` }}
+        style={{
+          "--nw-columns": layout.template,
+          "--nw-least": `${layout.wide}px`,
+          "--nw-all-rows": `${HEAD + table.neuron.length * ROW + SCROLLBAR}px`,
+        }}
         onScroll={({ currentTarget }) => {
           const stride = ROW * STRIDE;
           scrolled.value = Math.floor(currentTarget.scrollTop / stride) * stride;
@@ -122,8 +128,8 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
         onKeyDown={onKey}
         // Firefox presses a button when the space bar goes up.
         onKeyUp={(event) => {
-          if (event.key === " " && !(event.target instanceof HTMLInputElement))
-            event.preventDefault();
+          const { classList } = event.target as HTMLElement;
+          if (event.key === " " && classList.contains("nw-neuron-number")) event.preventDefault();
         }}
         onFocusIn={(event) => {
           const row = (event.target as HTMLElement).closest<HTMLElement>("[data-neuron]");
