@@ -21,7 +21,8 @@ export function TopSamples({ state, index }: { state: State; index: number }) {
             type="button"
             class="nw-top-sample"
             tabIndex={-1}
-            aria-label={preview.caption}
+            // A text is its own name.
+            aria-label={preview.text ? undefined : preview.caption}
             aria-pressed={state.samples.value.includes(row)}
             title={preview.caption}
             onClick={() => state.toggleSample(row)}

@@ -57,11 +57,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   }, []);
   usePreviewsInView(state, rows, first, end);
   useScrollToChosen(state, grid, rows);
-  // Another order begins at its top.
-  const { column, descending } = state.sorting.value;
-  useEffect(() => {
-    if (!moved.current) grid.current?.scrollTo({ top: 0 });
-  }, [column, descending]);
+  useTopOfNewOrder(state, grid);
 
   const show = (row: number) => {
     const node = grid.current;
@@ -172,6 +168,17 @@ function usePreviewsInView(state: State, rows: Int32Array, first: number, end: n
     });
     return () => cancelAnimationFrame(frame);
   }, [rows, first, end]);
+}
+
+/** Another order, or another search, begins at its top. */
+function useTopOfNewOrder(state: State, grid: { current: HTMLDivElement | null }) {
+  const { column, descending } = state.sorting.value;
+  const match = state.match.value;
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) grid.current?.scrollTo({ top: 0 });
+    first.current = false;
+  }, [column, descending, match]);
 }
 
 /** Show the row of a neuron that was chosen elsewhere. */
