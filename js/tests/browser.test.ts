@@ -154,7 +154,10 @@ describe("the table", () => {
   it("shows other scores on demand, and p values with their scores", () => {
     const { state } = view();
     expect(state.scoreColumns.value.map(({ name }) => name)).toEqual(["geometry"]);
-    expect(state.scoreColumns.value[0].chance?.length).toBe(20);
+    const p = state.table.value?.scores.get("geometry_p");
+    expect(state.scoreColumns.value[0].chance).toBe(p);
+    expect(state.columnOf("geometry_p")?.chance).toBe(p);
+    expect(state.columnOf("skew")?.chance).toBeNull();
     const table = state.table.value as NonNullable<typeof state.table.value>;
     expect(otherScores(table).map(({ name }) => name)).toEqual(["skew"]);
     state.extra.value = ["skew"];
