@@ -35,7 +35,7 @@ export function matchColumn(match: MatchMessage): Column {
 export function conceptColumn(counts: Float32Array): Column {
   return {
     name: "concepts",
-    title: "Concepts",
+    title: "concepts",
     about: "How many concepts does the cut find in the neuron’s top samples?",
     values: counts,
     chance: null,

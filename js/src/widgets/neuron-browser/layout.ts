@@ -15,9 +15,9 @@ export interface Layout {
 }
 
 /** Pixels of the columns. The top samples' depends on what samples are. */
-const FIXED = { marks: 50, number: 78, match: 88, concepts: 88, activations: 92, score: 86 };
+const FIXED = { marks: 50, number: 78, match: 88, concepts: 88, activations: 92, score: 94 };
 const SAMPLES = { image: 164, text: 360, none: 220 };
-const [WORDS, NOTE] = [110, 84];
+const [WORDS, NOTE] = [110, 72];
 
 export function layoutOf(state: State): Layout {
   const match = state.columnOf("match");
