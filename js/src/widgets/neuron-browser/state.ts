@@ -153,6 +153,9 @@ export function createState(model: Model, lifetime: AbortSignal) {
       .filter((column) => column !== null);
   });
 
+  /** Whether concepts have names. */
+  const named = computed(() => table.value?.words.some((words) => words !== "") ?? false);
+
   const only = signal<Only>("all");
   const selectedMask = computed(() =>
     maskOf(indexOf, table.value?.neuron.length ?? 0, selection.value),
@@ -241,6 +244,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     extra,
     columnOf,
     scoreColumns,
+    named,
     only,
     selectedMask,
     rows,
@@ -263,11 +267,14 @@ export function createState(model: Model, lifetime: AbortSignal) {
     hold(event: PointerEvent) {
       grips.hold(event);
       dragging.value = true;
+      const end = new AbortController();
       const release = () => {
         dragging.value = false;
+        end.abort();
       };
+      const until = { capture: true, signal: AbortSignal.any([end.signal, lifetime]) };
       for (const name of ["pointerup", "pointercancel"])
-        window.addEventListener(name, release, { once: true, signal: lifetime });
+        window.addEventListener(name, release, until);
     },
 
     open(number: number) {
