@@ -245,6 +245,18 @@ def test_a_dead_layer_opens_and_says_so() -> None:
     made.close()
 
 
+def test_a_browser_that_left_the_page_goes_on_when_it_is_back() -> None:
+    made = nw.NeuronBrowser(np.random.default_rng(0).normal(size=(200, 300)))
+    made._leave()
+    assert made.wait(WAIT)
+    assert len(made._session.forest) < 300
+    made.open()
+    made._go_on()
+    assert made.wait(WAIT)
+    assert len(made._session.forest) == 300
+    made.close()
+
+
 def test_a_page_holds_everything(browser: Any, tmp_path: Path) -> None:
     page = browser.to_html(tmp_path / "a").read_text("utf-8")
     assert "NeuronBrowser(8 neurons of layer &#x27;body&#x27;, 8 split)" in page

@@ -48,7 +48,9 @@ class Batches:
     """How a layer is split bit by bit.
 
     Attributes:
-        neurons: that are split by one call, whose concept vectors are in memory together.
+        neurons: that are split by one call, at most.
+        values: numbers of their concept vectors, of which there are about three for each neuron,
+            and which are in memory together: 400 MB.
         blocks: of a finished split that are read in one step.
         growth: the trees are sent again with so many times the neurons: in all, three times the
             size of the last message.
@@ -56,6 +58,7 @@ class Batches:
     """
 
     neurons: int = 1024
+    values: int = 1 << 25
     blocks: int = 4
     growth: float = 1.5
     most_bytes: int = MOST_BYTES
@@ -205,7 +208,8 @@ class BrowserSession:
                 yield missing[i : i + self._batches.blocks], given.settings
             return
         while len(missing_neurons := forest.missing()):
-            chunk = missing_neurons[: self._batches.neurons]
+            most = max(1, self._batches.values // self.acts.shape[1])
+            chunk = missing_neurons[: min(self._batches.neurons, most)]
             for split in split_layer(
                 self.acts, neurons=chunk, stream=True, progress=False, **self._splitting
             ):
