@@ -1,1 +1,1 @@
-"""What samples and words do to a layer."""
+"""What neurons tell apart, and what samples and words do to a layer."""

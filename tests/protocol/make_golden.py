@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,14 @@ from neuronwidgets.concepts.refine import refine
 from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.readings import Reading
 from neuronwidgets.intervals.rules import RULES
+from neuronwidgets.overviews.search import Query
 from neuronwidgets.toy import Calibration
+from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import take
+from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.live_probe.picture import pack_readings
 from neuronwidgets.widgets.live_probe.subject import Subject
+from neuronwidgets.widgets.neuron_browser.session import BrowserSession
 from neuronwidgets.widgets.range_explorer.picture import Pictures
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
@@ -82,6 +87,7 @@ def messages() -> dict[str, bytes]:
         out[f"{kind}-range"] = pictures(kind).pack(1)
         out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
         out[f"{kind}-readings"] = readings(kind)
+        out |= {f"{kind}-{name}": packed for name, packed in browsed(kind).items()}
     return out
 
 
@@ -101,6 +107,17 @@ def readings(kind: str) -> bytes:
     about = {"kind": kind, "layer": "layer.2", "neurons": 6, "pooling": "max", "most": 2.5,
              "ink": False}  # fmt: skip
     return pack_readings([(reading, text, ""), (None, "", "nothing")], subject, about)
+
+
+def browsed(kind: str) -> dict[str, bytes]:
+    """The messages of a browser after a search by name."""
+    acts, traits = activations(kind), dict[str, Any]()
+    screen = Screen(traits.update, lambda error: None, lambda: None)
+    splitting = {"top": 20, "scores": ("active", "label_entropy")}
+    session = BrowserSession(Feed(acts), acts, screen, splitting=splitting)
+    for step in session.search(Query("name", "dog")):
+        take(step)
+    return {name: traits[f"_{name}"] for name in ("table", "trees", "map", "match")}
 
 
 TRUTH_NAMES = ["cat", "dog", "köln 🙂", "<b>", "half", "elsewhere"]
