@@ -37,8 +37,9 @@ function view(more: Record<string, unknown> = {}, send: (content: unknown) => vo
     reading: {},
     searched: {},
     neuron: null,
+    neurons: [],
+    lit: [],
     selection: [],
-    samples: [],
     pinned: [],
     notes: {},
     threshold: -1,
@@ -121,7 +122,7 @@ describe("the table", () => {
   });
 
   it("is filtered by limits, pins and the selection", () => {
-    const { state, values } = view({ pinned: [4, 30], selection: [6] });
+    const { state, values } = view({ pinned: [4, 30], neurons: [6] });
     state.limit("concepts", [2, null]);
     expect(Array.from(state.rows.value)).toEqual([2, 3, 6, 7, 10, 11, 14, 15]);
     state.only.value = "pinned";
@@ -169,11 +170,11 @@ describe("what is chosen", () => {
   it("is said in numbers of neurons, not in places of the table", () => {
     const { state, values } = view();
     state.select([1, 3], false);
-    expect(values.selection).toEqual([2, 6]);
+    expect(values.neurons).toEqual([2, 6]);
     state.select([3, 4], true);
-    expect(values.selection).toEqual([2, 6, 8]);
+    expect(values.neurons).toEqual([2, 6, 8]);
     state.toggleSelected(6);
-    expect(values.selection).toEqual([2, 8]);
+    expect(values.neurons).toEqual([2, 8]);
     expect(Array.from(state.selectedMask.value.slice(0, 6))).toEqual([0, 1, 0, 0, 1, 0]);
     state.togglePinned(8);
     expect(values.pinned).toEqual([8]);
@@ -181,7 +182,7 @@ describe("what is chosen", () => {
     expect(values.notes).toEqual({ 8: "odd" });
     state.note(8, " ");
     expect(values.notes).toEqual({});
-    expect(view({ selection: [1, 999] }).state.selectedMask.value).toEqual(new Uint8Array(20));
+    expect(view({ neurons: [1, 999] }).state.selectedMask.value).toEqual(new Uint8Array(20));
   });
 
   it("lights the neurons that have a sample on top", () => {
@@ -196,7 +197,7 @@ describe("what is chosen", () => {
     expect(Array.from(state.lit.value as Uint8Array)).toEqual(wanted);
     expect(wanted[5]).toBe(1);
     state.hoverSample.value = null;
-    state.samples.set([517]);
+    state.selection.set([517]);
     expect((state.lit.value as Uint8Array)[17]).toBe(1);
   });
 });

@@ -77,7 +77,7 @@ class BrowserSession:
         query, match: the search whose result is on the screen.
         given: the split that the user passed; `None`: the browser splits the layer itself.
         sorting: the order of the table before a search.
-        samples: the lit samples.
+        selection: the selected samples.
         stopped: whether the user has stopped splitting.
         version: counts the activations on the screen.
     """
@@ -102,7 +102,7 @@ class BrowserSession:
         self.query: Query | None = None
         self.match: Match | None = None
         self.sorting: dict[str, Any] = dict(PLAIN_SORTING)
-        self.samples: list[int] = []
+        self.selection: list[int] = []
         self.stopped, self.version = False, 1
         self._screen, self._splitting, self._batches = screen, dict(splitting or {}), batches
         self._standard: Standard | None = None
@@ -313,7 +313,7 @@ class BrowserSession:
 
         def show() -> None:
             before = self.acts.samples
-            self.samples = _carried(before, acts, self.samples)
+            self.selection = _carried(before, acts, self.selection)
             if self.query is not None:
                 query = self.query
                 these, those = (_carried(before, acts, s) for s in (query.these, query.those))
@@ -324,7 +324,7 @@ class BrowserSession:
             self._sent = 0
             self.version += 1
             self._screen.put({
-                "_version": self.version, "_table": self._table(rows), "samples": self.samples,
+                "_version": self.version, "_table": self._table(rows), "selection": self.selection, "lit": self.selection,
                 "_trees": b"", "_map": b"", "_previews": b"",
             })  # fmt: skip
 

@@ -18,7 +18,7 @@ export function BrowserHeader({ state, table }: { state: State; table: TableMess
     },
     {
       value: "selected",
-      text: `selected ${count(state.selection.value.length)}`,
+      text: `selected ${count(state.neurons.value.length)}`,
       title: "Show only selected neurons: space in the table, or drag around them on the map",
     },
   ];

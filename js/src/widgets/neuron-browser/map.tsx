@@ -212,7 +212,7 @@ function Plane({ state, theme, table, map }: Props & { map: LayerMap }) {
           >
             <GlyphCanvas state={state} theme={theme} grid={grid} />
             <Canvas
-              label={`${table.neuron.length.toLocaleString("en")} neurons, ${state.selection.value.length.toLocaleString("en")} selected`}
+              label={`${table.neuron.length.toLocaleString("en")} neurons, ${state.neurons.value.length.toLocaleString("en")} selected`}
               draw={(pen) => {
                 const [now, cells] = [state.map.value, grid.value];
                 if (!now || !cells) return;

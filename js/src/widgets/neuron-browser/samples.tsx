@@ -23,7 +23,7 @@ export function TopSamples({ state, index }: { state: State; index: number }) {
             tabIndex={-1}
             // A text is its own name.
             aria-label={preview.text ? undefined : preview.caption}
-            aria-pressed={state.samples.value.includes(row)}
+            aria-pressed={state.selection.value.includes(row)}
             title={preview.caption}
             onClick={() => state.toggleSample(row)}
             onPointerEnter={() => {

@@ -205,7 +205,7 @@ function NoRows({ state, table }: { state: State; table: TableMessage }) {
     ? "The layer has no neurons to show."
     : only === "pinned" && !state.pinned.value.length
       ? "No neuron is pinned: press p in a row, or its star."
-      : only === "selected" && !state.selection.value.length
+      : only === "selected" && !state.neurons.value.length
         ? "No neuron is selected: press space in a row, or drag around neurons on the map."
         : filtered
           ? "No neuron is within the limits."
