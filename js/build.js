@@ -8,6 +8,7 @@ const WIDGETS = [
   "split-explorer",
   "range-explorer",
   "toy-lab",
+  "live-probe",
   "neuron-browser",
   "explorer",
   "asleep",

@@ -48,6 +48,10 @@ from .interventions.report import MaskReport as MaskReport
 from .layer_splits.layer_split import LayerSplit as LayerSplit
 from .layer_splits.split_layer import split_layer as split_layer
 from .models.layers import layers as layers
+from .widgets.explorer.explore import explore as explore
+from .widgets.explorer.widget import Explorer as Explorer
+from .widgets.link import link as link
+from .widgets.live_probe.widget import LiveProbe as LiveProbe
 from .widgets.neuron_browser.widget import NeuronBrowser as NeuronBrowser
 from .widgets.range_explorer.widget import RangeExplorer as RangeExplorer
 from .widgets.split_explorer.widget import SplitExplorer as SplitExplorer

@@ -1,6 +1,6 @@
 /** A layer made up for the tests of NeuronBrowser: trees, a table and a map. */
 import type { TreesMessage } from "../src/protocol/browser";
-import { random } from "./fake";
+import { pack, random } from "./fake";
 
 /** A random binary tree of `n` leaves with ascending heights in steps; children as merges join them. */
 function randomTree(next: () => number, n: number): { child: number[]; height: number[] } {
@@ -59,4 +59,67 @@ export function treesOf(
     labels: ["a", "b", "c"],
     ...more,
   };
+}
+
+/** The messages of a layer of `count` neurons as the kernel packs them, and what they hold. */
+export function layerOf(
+  count: number,
+  { split = count, width = 12, labels = ["a", "b", "c"] } = {},
+) {
+  const next = random(count);
+  const trees = treesOf(3, split, width);
+  const columns = Math.ceil(Math.sqrt(count));
+  const score = Float32Array.from({ length: 3 * count }, () => next());
+  for (let c = 0; c < 3; c++) score.fill(Number.NaN, c * count + split, (c + 1) * count);
+  const top = new Int32Array(count * 2).fill(-1);
+  for (let i = 0; i < count; i++)
+    for (let t = 0; t < 2; t++) top[2 * i + t] = i < split ? trees.sample[i * width + t] : 500 + i;
+  const title = (name: string) => ({
+    name,
+    title: name,
+    about: "0 to 1.",
+    main: name === "geometry",
+  });
+  const table = pack(
+    {
+      neuron: Int32Array.from({ length: count }, (_, i) => 2 * i),
+      histogram: new Uint8Array(count * 4).fill(9),
+      least: new Float32Array(count),
+      largest: new Float32Array(count).fill(1),
+      top,
+      concepts: Int32Array.from({ length: count }, (_, i) => (i < split ? i % 4 : -1)),
+      score,
+    },
+    {
+      layer: "layer",
+      samples: 1000,
+      split,
+      columns: ["geometry", "geometry_p", "skew"].map(title),
+      words: Array.from({ length: count }, () => ""),
+      labels,
+    },
+    { histogram: [count, 4], top: [count, 2], score: [3, count] },
+  );
+  const { neuron, tops, child, height, own, sample, label } = trees;
+  const message = pack(
+    {
+      neuron: neuron.map((m) => 2 * m),
+      tops,
+      child,
+      height,
+      own,
+      sample,
+      ...(labels.length ? { label: label as Int16Array } : {}),
+    },
+    { scale: trees.scale, unit: trees.unit, minSize: 3, suggested: 3, labels },
+    { child: [split, width - 1, 2], sample: [split, width] },
+  );
+  const map = pack(
+    {
+      column: Int16Array.from({ length: count }, (_, i) => i % columns),
+      row: Int16Array.from({ length: count }, (_, i) => Math.floor(i / columns)),
+    },
+    { columns, rows: Math.ceil(count / columns), shared: 0.5, chance: 0.1 },
+  );
+  return { table, trees: message, map, holds: trees };
 }

@@ -53,6 +53,7 @@ def parts(acts: Activations, rows: np.ndarray | None) -> Iterator[tuple[slice, R
         if rows is not None or acts.values.size > KEPT:
             new.clear()
     if kept is None and len(new) == len(starts):
+        _kept.clear()
         _kept[acts] = new
 
 

@@ -37,7 +37,7 @@ data, labels = topics.texts[:160], topics.labels[:160]
 ACTS = TOPICS + 'acts = nw.capture(model, data, layer, "max", labels, tokenizer)\n'
 
 PRELUDES = {
-    "README.md#Three widgets": TOPICS
+    "README.md#Widgets": TOPICS
     + """
 acts = nw.capture(model, data, layer, "max", labels, tokenizer)
 held_out_texts, held_out_labels = topics.texts[160:200], topics.labels[160:200]

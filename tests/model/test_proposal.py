@@ -50,5 +50,5 @@ def test_without_activation_functions_the_last_layer_before_the_output() -> None
 
 
 def test_a_model_without_layers_of_known_width() -> None:
-    with pytest.raises(ValueError, match="Identity|Sequential.* has no layer of known width"):
+    with pytest.raises(ValueError, match="Sequential has no layer of known width"):
         proposed_layer(nn.Sequential(nn.Identity()))

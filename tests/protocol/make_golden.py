@@ -18,12 +18,15 @@ from neuronwidgets.activations.samples import Samples
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.refine import refine
 from neuronwidgets.core.steps import drained
+from neuronwidgets.effects.readings import Reading
 from neuronwidgets.intervals.rules import RULES
 from neuronwidgets.overviews.search import Query
 from neuronwidgets.toy import Calibration
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import take
 from neuronwidgets.widgets.base.screen import Screen
+from neuronwidgets.widgets.live_probe.picture import pack_readings
+from neuronwidgets.widgets.live_probe.subject import Subject
 from neuronwidgets.widgets.neuron_browser.session import BrowserSession
 from neuronwidgets.widgets.range_explorer.picture import Pictures
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
@@ -83,8 +86,27 @@ def messages() -> dict[str, bytes]:
         out[f"{kind}-evidence"] = proof.pack_evidence()
         out[f"{kind}-range"] = pictures(kind).pack(1)
         out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
+        out[f"{kind}-readings"] = readings(kind)
         out |= {f"{kind}-{name}": packed for name, packed in browsed(kind).items()}
     return out
+
+
+def readings(kind: str) -> bytes:
+    """A text, or an image with a map of four positions, beside an empty box."""
+    subject = Subject.of(activations(kind), 0, None)
+    text = "the köln 🙂" if kind == "text" else ""
+    spans = np.array([[0, 0], [0, 3], [3, 8], [9, 10], [9, 10]], np.int32)[: 5 if text else 0]
+    positions, count = 5, len(subject.concepts or ())
+    steps = np.arange(positions * count, dtype=np.float32).reshape(positions, count)
+    counts = np.arange(positions) > 0
+    values = np.array([9, 0.5, 2, 0.25, 0.75], np.float32)
+    tokens = tuple(text[start:end] for start, end in spans.tolist())
+    reading = Reading(
+        text, tokens, spans, values, steps / 8, counts, 2, 1.5, steps[1], steps[2] / 4
+    )
+    about = {"kind": kind, "layer": "layer.2", "neurons": 6, "pooling": "max", "most": 2.5,
+             "ink": False}  # fmt: skip
+    return pack_readings([(reading, text, ""), (None, "", "nothing")], subject, about)
 
 
 def browsed(kind: str) -> dict[str, bytes]:

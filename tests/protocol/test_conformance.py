@@ -19,13 +19,15 @@ from torch import nn
 import neuronwidgets as nw
 from neuronwidgets.toy import Config
 from neuronwidgets.widgets.base.widget import IDLE
-from neuronwidgets.widgets.protocol import browser, ranges, schema, split, toy
+from neuronwidgets.widgets.protocol import browser, probe, ranges, schema, split, toy
 from neuronwidgets.widgets.protocol.base import Status
 from neuronwidgets.widgets.protocol.binary import Binary, Elements
 from neuronwidgets.widgets.protocol.buffers import unpack
 
 HERE = Path(__file__).parent
 WAIT = 60
+FILES = ("image", "other_image")
+"""Traits that are files, not messages."""
 SCHEMAS = {widget.name: widget for widget in schema.WIDGETS}
 JSON_TYPES: dict[Any, tuple[type, ...]] = {
     int: (int,), float: (int, float), str: (str,), bool: (bool,), type(None): (type(None),),
@@ -139,7 +141,9 @@ def widget_mismatches(widget: Any) -> list[str]:
     found: list[str] = []
     json_traits = {}
     for name, hint, *_ in schema.fields(about.traits):
-        if hint is bytes:
+        if name in FILES:
+            assert state.pop(name)[:4] in (b"", b"\x89PNG")
+        elif hint is bytes:
             carried = [m for m in about.messages.values() if m.trait == name]
             assert len(carried) == 1, f"{name} carries {len(carried)} messages"
             if data := bytes(state.pop(name)):
@@ -169,8 +173,8 @@ def golden() -> Any:
 
 MESSAGES = {
     "tree": split.TREE, "evidence": split.EVIDENCE, "refinement": split.REFINEMENT,
-    "range": ranges.RANGES, "examples": ranges.EXAMPLES, "table": browser.TABLE,
-    "trees": browser.TREES, "map": browser.MAP, "match": browser.MATCH,
+    "range": ranges.RANGES, "examples": ranges.EXAMPLES, "readings": probe.READINGS,
+    "table": browser.TABLE, "trees": browser.TREES, "map": browser.MAP, "match": browser.MATCH,
 }  # fmt: skip
 
 
@@ -297,6 +301,30 @@ def test_completions() -> None:
                             prompt="Once upon a time")  # fmt: skip
     assert made.wait(WAIT)
     assert made.completions["done"]
+    assert widget_mismatches(made) == []
+    made.close()
+
+
+@pytest.mark.model
+def test_live_probe_of_texts() -> None:
+    stories = nw.datasets.stories()
+    texts = [f"{who} had a {what}" for who in ("Lily", "Tom", "Ben") for what in ("cat", "ball")]
+    acts = nw.capture(stories.model, texts * 8, "model.layers.2", "mean", ["pet", "toy"] * 24,
+                      stories.tokenizer, progress=False)  # fmt: skip
+    made = nw.LiveProbe(acts, stories.model, 3, tokenizer=stories.tokenizer)
+    assert widget_mismatches(made) == []
+    made.comparing, made.other = True, ""
+    made.delete_words()
+    assert made.wait(WAIT)
+    assert made._deletions
+    assert widget_mismatches(made) == []
+    made.close()
+
+
+def test_live_probe_of_images() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (40, 4, 4), dtype=np.uint8)
+    model = nn.Sequential(nn.Conv2d(1, 5, 3, padding=1), nn.ReLU())
+    made = nw.LiveProbe(nw.capture(model, images, "1", progress=False), model)
     assert widget_mismatches(made) == []
     made.close()
 

@@ -20,7 +20,8 @@ spec.loader.exec_module(golden)
 
 
 @pytest.mark.parametrize(
-    "kind", ["tree", "evidence", "range", "examples", "table", "trees", "map", "match"]
+    "kind",
+    ["tree", "evidence", "range", "examples", "readings", "table", "trees", "map", "match"],
 )
 @pytest.mark.parametrize("shown", ["image", "text"])
 def test_messages(shown: str, kind: str) -> None:

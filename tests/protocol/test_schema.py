@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from torch import nn
 
 import neuronwidgets as nw
 from neuronwidgets.intervals.rules import RULES
@@ -43,9 +44,17 @@ def test_one_kind_of_request_means_one_thing() -> None:
             assert meaning.setdefault(schema.kind_of(request), request) is request
 
 
+def opened(name: str) -> Any:
+    if name == "LiveProbe":
+        images = np.random.default_rng(0).integers(0, 255, (40, 2, 2), dtype=np.uint8)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(4, 5))
+        return nw.LiveProbe(nw.capture(model, images, "1", progress=False), model)
+    return getattr(nw, name)(ACTS)
+
+
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_widgets_answer_the_requests_of_the_schema(name: str) -> None:
-    made = nw.ToyLab() if name == "ToyLab" else getattr(nw, name)(ACTS)
+    made = nw.ToyLab() if name == "ToyLab" else opened(name)
     wanted = {schema.kind_of(request) for request in SCHEMAS[name].requests}
     # Only on a capture that runs.
     assert set(made._messages()) == wanted - {schema.kind_of(CaptureCancel)}

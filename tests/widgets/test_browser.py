@@ -104,7 +104,7 @@ def test_selected_is_the_selection_or_the_pinned(browser: Any) -> None:
     assert browser.notes == {"2": "boots?"}
     assert browser.selected.neuron.tolist() == [5, 2]
     assert browser.selected.note.tolist() == ["", "boots?"]
-    browser.selection = [7, 1]
+    browser.neurons = [7, 1]
     assert browser.selected.neuron.tolist() == [7, 1]
     assert browser.selected.pinned.tolist() == [False, False]
     browser.unpin(5, 6)
@@ -165,9 +165,9 @@ def test_previews(browser: Any) -> None:
             8,
             "neuron must be of the 8 neurons of layer 'body' in the table, 0 to 7; got 8",
         ),
-        ("selection", [1, -1], "selection must be .* got -1"),
+        ("neurons", [1, -1], "neurons must be .* got -1"),
         ("pinned", [9], "pinned must be .* got 9"),
-        ("samples", [120], "samples must be rows of the activations, 0 to 119; got 120"),
+        ("selection", [120], "selection must be rows of the activations, 0 to 119; got 120"),
         ("notes", {"a": "x"}, "notes must have neurons as keys, such as '3'; got 'a'"),
         ("notes", {"8": "x"}, "notes must be .* got 8"),
         ("threshold", -0.5, "or -1 for each tree's own cut; got -0.5"),
@@ -190,8 +190,8 @@ def test_traits_that_are_refused(browser: Any, name: str, value: Any, words: str
 def test_traits_that_are_taken(browser: Any) -> None:
     browser.filters = {"kurtosis": (None, np.inf), "concepts": [2, None], "match": [0.5, 1]}
     assert browser.filters == {"kurtosis": [None, None], "concepts": [2, None], "match": [0.5, 1]}
-    browser.selection = [3, 3, np.int64(1)]
-    assert browser.selection == [3, 1]
+    browser.neurons = [3, 3, np.int64(1)]
+    assert browser.neurons == [3, 1]
     browser.neuron, browser.threshold = None, 0
     browser.threshold = -1
     assert browser.threshold == -1
@@ -245,6 +245,18 @@ def test_a_dead_layer_opens_and_says_so() -> None:
     made.close()
 
 
+def test_a_browser_that_left_the_page_goes_on_when_it_is_back() -> None:
+    made = nw.NeuronBrowser(np.random.default_rng(0).normal(size=(200, 300)))
+    made._leave()
+    assert made.wait(WAIT)
+    assert len(made._session.forest) < 300
+    made.open()
+    made._go_on()
+    assert made.wait(WAIT)
+    assert len(made._session.forest) == 300
+    made.close()
+
+
 def test_a_page_holds_everything(browser: Any, tmp_path: Path) -> None:
     page = browser.to_html(tmp_path / "a").read_text("utf-8")
     assert "NeuronBrowser(8 neurons of layer &#x27;body&#x27;, 8 split)" in page
@@ -268,7 +280,7 @@ def test_a_running_capture(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model.allow(2)
     assert running.wait(40, WAIT)
     made = nw.NeuronBrowser(running, model=model)
-    made.samples, made.pinned = [7], [2]
+    made.selection, made.pinned = [7], [2]
     until(lambda: unpack(made._table)[1]["samples"] == 40)
     frame = made.search("samples", these=[1])
     assert frame.neuron[0] == 1
@@ -282,7 +294,7 @@ def test_a_running_capture(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     until(lambda: made._trees)
     assert made.wait(WAIT)
     assert unpack(made._table)[1]["split"] == 8
-    assert (made.samples, made.pinned) == ([7], [2])
+    assert (made.selection, made.pinned) == ([7], [2])
     assert made.searched["these"] == [1]
     expected = (values()[1] - values().mean(0)) / values().std(0)
     np.testing.assert_allclose(unpack(made._match)[0]["value"], expected, rtol=1e-4)

@@ -258,7 +258,7 @@ def test_a_search_that_fails_leaves_the_last_result(acts: nw.Activations) -> Non
 def test_newer_activations_keep_what_the_user_chose(acts: nw.Activations) -> None:
     session, recorded = opened(acts)
     done(session.search(Query("samples", these=(3, 6))))
-    session.samples = [3, 299]
+    session.selection = [3, 299]
     newer = activations(250)
     steps = session.refreshed(newer)
     while True:
@@ -268,7 +268,7 @@ def test_newer_activations_keep_what_the_user_chose(acts: nw.Activations) -> Non
             end.value()
             break
     assert recorded.traits["_version"] == 2
-    assert recorded.traits["samples"] == [3]
+    assert recorded.traits["selection"] == [3]
     assert recorded.traits["_trees"] == recorded.traits["_map"] == b""
     assert recorded.message("_table")[1]["samples"] == 250
     before = recorded.traits["_match"]

@@ -67,7 +67,9 @@ def test_nothing_breaks_out_of_a_page(nasty: str) -> None:
     assert parts[2].strip().endswith("globalThis.neuronwidgets = shown;")
 
 
-@pytest.mark.parametrize("name", ["split-explorer", "range-explorer", "toy-lab"])
+@pytest.mark.parametrize(
+    "name", ["split-explorer", "range-explorer", "toy-lab", "live-probe", "neuron-browser"]
+)
 def test_what_is_built_ends_as_a_page_needs_it(name: str) -> None:
     page({}, (STATIC / f"{name}.js").read_text("utf-8"), "", "")
     with pytest.raises(ValueError, match="rebuild it"):

@@ -267,6 +267,8 @@ def test_the_explorer_inside_of_a_lab_is_the_labs(shell: Shell) -> None:
         lambda: nw.RangeExplorer(LABELLED, 1, prompt="x"),
         lambda: nw.RangeExplorer(LABELLED, 1, model=torch.nn.Linear(2, 2), data=VALUES),
         lambda: nw.ToyLab([]),
+        lambda: nw.NeuronBrowser(VALUES, 99),
+        lambda: nw.NeuronBrowser(VALUES, threshold=-2),
     ],
 )
 def test_what_cannot_be_opened_leaves_nothing(make: Any) -> None:

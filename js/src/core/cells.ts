@@ -15,7 +15,7 @@ export interface Grid {
 }
 
 /** Pixels of a cell at most, where a layer has few neurons. */
-const LARGEST = 44;
+const LARGEST = 60;
 /** How much closer than the whole the map comes. */
 export const ZOOMS = [1, 2, 4, 8] as const;
 

@@ -10,6 +10,7 @@ export * from "./schema/browser";
 export * from "./schema/dtypes";
 export * from "./schema/explorer";
 export * from "./schema/previews";
+export * from "./schema/probe";
 export * from "./schema/ranges";
 export * from "./schema/reading";
 export * from "./schema/split";

@@ -48,7 +48,9 @@ class Batches:
     """How a layer is split bit by bit.
 
     Attributes:
-        neurons: that are split by one call, whose concept vectors are in memory together.
+        neurons: that are split by one call, at most.
+        values: numbers of their concept vectors, of which there are about three for each neuron,
+            and which are in memory together: 400 MB.
         blocks: of a finished split that are read in one step.
         growth: the trees are sent again with so many times the neurons: in all, three times the
             size of the last message.
@@ -56,6 +58,7 @@ class Batches:
     """
 
     neurons: int = 1024
+    values: int = 1 << 25
     blocks: int = 4
     growth: float = 1.5
     most_bytes: int = MOST_BYTES
@@ -74,7 +77,7 @@ class BrowserSession:
         query, match: the search whose result is on the screen.
         given: the split that the user passed; `None`: the browser splits the layer itself.
         sorting: the order of the table before a search.
-        samples: the lit samples.
+        selection: the selected samples.
         stopped: whether the user has stopped splitting.
         version: counts the activations on the screen.
     """
@@ -99,7 +102,7 @@ class BrowserSession:
         self.query: Query | None = None
         self.match: Match | None = None
         self.sorting: dict[str, Any] = dict(PLAIN_SORTING)
-        self.samples: list[int] = []
+        self.selection: list[int] = []
         self.stopped, self.version = False, 1
         self._screen, self._splitting, self._batches = screen, dict(splitting or {}), batches
         self._standard: Standard | None = None
@@ -205,7 +208,8 @@ class BrowserSession:
                 yield missing[i : i + self._batches.blocks], given.settings
             return
         while len(missing_neurons := forest.missing()):
-            chunk = missing_neurons[: self._batches.neurons]
+            most = max(1, self._batches.values // self.acts.shape[1])
+            chunk = missing_neurons[: min(self._batches.neurons, most)]
             for split in split_layer(
                 self.acts, neurons=chunk, stream=True, progress=False, **self._splitting
             ):
@@ -309,7 +313,7 @@ class BrowserSession:
 
         def show() -> None:
             before = self.acts.samples
-            self.samples = _carried(before, acts, self.samples)
+            self.selection = _carried(before, acts, self.selection)
             if self.query is not None:
                 query = self.query
                 these, those = (_carried(before, acts, s) for s in (query.these, query.those))
@@ -320,7 +324,7 @@ class BrowserSession:
             self._sent = 0
             self.version += 1
             self._screen.put({
-                "_version": self.version, "_table": self._table(rows), "samples": self.samples,
+                "_version": self.version, "_table": self._table(rows), "selection": self.selection, "lit": self.selection,
                 "_trees": b"", "_map": b"", "_previews": b"",
             })  # fmt: skip
 

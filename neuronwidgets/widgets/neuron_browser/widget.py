@@ -43,10 +43,13 @@ class NeuronBrowser(Widget):
 
     neuron = Whole(None, allow_none=True).tag(sync=True)
     """The chosen neuron; `None` for none."""
-    selection = t.List(Whole()).tag(sync=True, echo_update=False)
+    neurons = t.List(Whole()).tag(sync=True, echo_update=False)
     """The selected neurons."""
-    samples = t.List(Whole()).tag(sync=True, echo_update=False)
-    """The lit samples: rows of the activations."""
+    selection = t.List(Whole()).tag(sync=True, echo_update=False)
+    """The selected samples: rows of the activations."""
+    lit = t.List(Whole()).tag(sync=True, echo_update=False)
+    """The samples under the pointer, else those selected. Set it to light samples from elsewhere:
+    the map shows which neurons have them on top."""
     pinned = t.List(Whole()).tag(sync=True, echo_update=False)
     """The pinned neurons, in the order of pinning."""
     notes = t.Dict(key_trait=t.Unicode(), value_trait=t.Unicode()).tag(sync=True, echo_update=False)
@@ -67,7 +70,7 @@ class NeuronBrowser(Widget):
     reading = t.Dict(read_only=True).tag(sync=True)
     """How far a running capture is, see `SplitExplorer.reading`."""
 
-    _VERSIONED = ("samples",)
+    _VERSIONED = ("selection", "lit")
     _pace, _batches = PACE, BATCHES
     _held = t.Bool(False).tag(sync=True, echo_update=False)
     """Whether the user holds a handle in a view."""
@@ -177,7 +180,7 @@ class NeuronBrowser(Widget):
     @property
     def selected(self) -> Any:
         """The rows of `to_frame()` of the selected neurons; without a selection, of the pinned."""
-        wanted = self.selection or self.pinned
+        wanted = self.neurons or self.pinned
         return self.to_frame().set_index("neuron", drop=False).loc[wanted].reset_index(drop=True)
 
     def search(
@@ -236,7 +239,7 @@ class NeuronBrowser(Widget):
 
     # Traits: checked, then passed on
 
-    @t.validate("neuron", "selection", "pinned")
+    @t.validate("neuron", "neurons", "pinned")
     def _check_neurons(self, proposal: Any) -> Any:
         name, value, session = proposal["trait"].name, proposal["value"], self._session
         if value is None:
@@ -247,11 +250,11 @@ class NeuronBrowser(Widget):
             found = choices.check_neurons(name, given, session.neurons, session.acts.layer)
         return found[0] if alone else found
 
-    @t.validate("samples", "notes", "threshold", "sorting", "filters", "searched")
+    @t.validate("selection", "lit", "notes", "threshold", "sorting", "filters", "searched")
     def _check(self, proposal: Any) -> Any:
         name, value, session = proposal["trait"].name, proposal["value"], self._session
         with as_trait_error(ValueError):
-            if name == "samples":
+            if name in ("selection", "lit"):
                 return choices.check_samples(name, value, session.acts)
             if name == "notes":
                 return choices.check_notes(value, session.neurons, session.acts.layer)
@@ -265,9 +268,9 @@ class NeuronBrowser(Widget):
                 choices.query_of(**{"kind": None, **value}, acts=session.acts)
         return value
 
-    @t.observe("samples")
-    def _lit(self, _change: Any) -> None:
-        self._session.samples = list(self.samples)
+    @t.observe("selection")
+    def _selected(self, _change: Any) -> None:
+        self._session.selection = list(self.selection)
 
     @t.observe("sorting")
     def _sorted(self, _change: Any) -> None:

@@ -40,8 +40,11 @@ class NeuronBrowserTraits(LiveTraits):
     """The synced traits of NeuronBrowser."""
 
     neuron: Annotated[int | None, "The chosen neuron."]
-    selection: Annotated[list[int], "The selected neurons."]
-    samples: Annotated[list[int], "Rows of the activations: the lit samples."]
+    neurons: Annotated[list[int], "The selected neurons."]
+    selection: Annotated[list[int], "Rows of the activations: the selected samples."]
+    lit: Annotated[
+        list[int], "Rows of the activations: the samples under the pointer, else those selected."
+    ]
     pinned: Annotated[list[int], "The pinned neurons, in the order of pinning."]
     notes: Annotated[dict[str, str], "Notes of the user: neuron to text."]
     threshold: Annotated[

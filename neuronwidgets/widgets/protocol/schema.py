@@ -10,6 +10,7 @@ from neuronwidgets.widgets.protocol import (
     browser,
     explorer,
     previews,
+    probe,
     ranges,
     reading,
     split,
@@ -17,11 +18,12 @@ from neuronwidgets.widgets.protocol import (
 )
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
-MODULES = (base, reading, previews, split, ranges, toy, browser, explorer)
+MODULES = (base, reading, previews, split, ranges, toy, probe, browser, explorer)
 WIDGETS = (
     split.SPLIT_EXPLORER,
     ranges.RANGE_EXPLORER,
     toy.TOY_LAB,
+    probe.LIVE_PROBE,
     browser.NEURON_BROWSER,
     explorer.EXPLORER,
 )

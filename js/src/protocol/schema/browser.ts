@@ -55,9 +55,11 @@ export interface NeuronBrowserTraits {
   /** The chosen neuron. */
   neuron: number | null;
   /** The selected neurons. */
+  neurons: number[];
+  /** Rows of the activations: the selected samples. */
   selection: number[];
-  /** Rows of the activations: the lit samples. */
-  samples: number[];
+  /** Rows of the activations: the samples under the pointer, else those selected. */
+  lit: number[];
   /** The pinned neurons, in the order of pinning. */
   pinned: number[];
   /** Notes of the user: neuron to text. */

@@ -21,7 +21,8 @@ export function scoreColumn(table: TableMessage, name: string): Column | null {
   const values = table.scores.get(name);
   const meta = table.columns.find((column) => column.name === name);
   if (!values || !meta) return null;
-  const chance = table.scores.get(`${name}_p`) ?? null;
+  // A p value says itself what chance does.
+  const chance = name.endsWith("_p") ? values : (table.scores.get(`${name}_p`) ?? null);
   const pale = chance ? ` Pale: chance does as well (p > ${LEVEL}).` : "";
   return { ...meta, about: `${meta.about}${pale}`, values, chance, whole: false };
 }
@@ -34,7 +35,7 @@ export function matchColumn(match: MatchMessage): Column {
 export function conceptColumn(counts: Float32Array): Column {
   return {
     name: "concepts",
-    title: "Concepts",
+    title: "concepts",
     about: "How many concepts does the cut find in the neuron’s top samples?",
     values: counts,
     chance: null,

@@ -53,7 +53,26 @@ export function CutSlider({ state, theme }: { state: State; theme: Signal<Theme>
         >
           Cut height
         </h3>
-        <Tally state={state} />
+        <span class="nw-cut-controls">
+          <NumberField
+            label={`Cut height, in ${trees.unit}`}
+            value={own ? "" : typed(height)}
+            placeholder="own"
+            read={(text) => {
+              const value = decimal(text);
+              return value >= 0 ? value : Number.NaN;
+            }}
+            onNumber={(value) => state.setThreshold(value)}
+          />
+          <button
+            type="button"
+            aria-pressed={own}
+            title="Cut each tree at its own height"
+            onClick={() => state.setThreshold(-1)}
+          >
+            each tree’s own
+          </button>
+        </span>
       </div>
       <div class="nw-cut-curve">
         <Canvas
@@ -62,7 +81,6 @@ export function CutSlider({ state, theme }: { state: State; theme: Signal<Theme>
         />
       </div>
       <div class={`nw-slider ${own ? "nw-own-cuts" : ""}`}>
-        <span class="nw-quiet">finer</span>
         <Slider
           value={unit}
           max={1}
@@ -78,25 +96,11 @@ export function CutSlider({ state, theme }: { state: State; theme: Signal<Theme>
             state.setThreshold(fromUnit(next, scale));
           }}
         />
-        <span class="nw-quiet">coarser</span>
-        <NumberField
-          label={`Cut height, in ${trees.unit}`}
-          value={own ? "" : typed(height)}
-          placeholder="own"
-          read={(text) => {
-            const value = decimal(text);
-            return value >= 0 ? value : Number.NaN;
-          }}
-          onNumber={(value) => state.setThreshold(value)}
-        />
-        <button
-          type="button"
-          aria-pressed={own}
-          title="Cut each tree at its own height"
-          onClick={() => state.setThreshold(-1)}
-        >
-          each tree’s own
-        </button>
+      </div>
+      <div class="nw-caption">
+        <span>finer</span>
+        <Tally state={state} />
+        <span>coarser</span>
       </div>
     </div>
   );

@@ -30,7 +30,7 @@ export function GlyphCanvas({ state, theme, grid }: Props) {
     };
     return effect(() => {
       const [map, cells, node] = [state.map.value, grid.value, canvas.current];
-      const { faint, quiet } = theme.value;
+      const { faint } = theme.value;
       if (!map || !cells || !node || map.columnOf.length !== state.treeOf.value.length) return;
       const look = {
         tree: state.treeOf.value,
@@ -39,7 +39,7 @@ export function GlyphCanvas({ state, theme, grid }: Props) {
         byLabel: state.byLabel.value,
         colors: PIXELS,
         rest: pixel(faint),
-        unsplit: pixel(quiet),
+        unsplit: pixel(faint),
         lit: state.lit.value,
         dim: DIM,
       };

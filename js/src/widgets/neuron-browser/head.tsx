@@ -64,24 +64,24 @@ export function TableHead({ state, layout }: { state: State; layout: Layout }) {
     <RowGroup class="nw-grid-head">
       <GridRow aria-rowindex={1}>
         <HeadCell>
-          <span class="nw-hidden">Selected and pinned</span>
+          <span class="nw-hidden">selected and pinned</span>
         </HeadCell>
-        <SortHead state={state} name="neuron" title="Neuron" about="The neuron’s number." />
+        <SortHead state={state} name="neuron" title="neuron" about="The neuron’s number." />
         {match && <NumberHead state={state} column={match} />}
         {concepts && <NumberHead state={state} column={concepts} />}
         <PlainHead
-          title="Top samples"
+          title="top samples"
           about="Which samples activate the neuron most? Click one to light it on the map."
         />
-        {named && <PlainHead title="Names" about="What are its concepts called?" />}
+        {named && <PlainHead title="names" about="What are its concepts called?" />}
         <PlainHead
-          title="Activations"
+          title="activations"
           about="How are its activations spread, from the smallest to the largest? Heights are square roots."
         />
         {scores.map((column) => (
           <NumberHead key={column.name} state={state} column={column} />
         ))}
-        <PlainHead title="Note" about="Your note on the neuron." />
+        <PlainHead title="note" about="Your note on the neuron." />
       </GridRow>
     </RowGroup>
   );

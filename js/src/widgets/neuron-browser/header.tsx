@@ -2,6 +2,7 @@
 import type { TableMessage } from "../../protocol/browser";
 import { Header, OfLayer } from "../../view/header";
 import { Segmented } from "../../view/segmented";
+import { codeOf } from "./code";
 import type { Only, State } from "./state";
 
 const count = (n: number) => n.toLocaleString("en");
@@ -18,7 +19,7 @@ export function BrowserHeader({ state, table }: { state: State; table: TableMess
     },
     {
       value: "selected",
-      text: `selected ${count(state.selection.value.length)}`,
+      text: `selected ${count(state.neurons.value.length)}`,
       title: "Show only selected neurons: space in the table, or drag around them on the map",
     },
   ];
@@ -26,6 +27,8 @@ export function BrowserHeader({ state, table }: { state: State; table: TableMess
   return (
     <Header
       title="Neurons"
+      gone={false}
+      code={() => codeOf(state)}
       facts={`${count(samples)} samples · ${split < neuron.length ? `${count(split)} of ` : ""}${count(neuron.length)} neurons split${shown < neuron.length ? ` · ${count(shown)} shown` : ""}`}
     >
       <OfLayer layer={table.layer} />

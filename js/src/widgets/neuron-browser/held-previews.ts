@@ -50,12 +50,5 @@ export function heldPreviews(send: (request: PreviewsRequest) => void) {
         alone = true;
       }
     },
-
-    /** Other data: what was seen is no longer what the rows are. */
-    forget() {
-      asked.clear();
-      alone = false;
-      answers.value = [];
-    },
   };
 }

@@ -1,5 +1,4 @@
 /** Which columns the table has, and how wide they are. */
-import type { TableMessage } from "../../protocol/browser";
 import type { Column } from "./columns";
 import type { State } from "./state";
 
@@ -16,17 +15,14 @@ export interface Layout {
 }
 
 /** Pixels of the columns. The top samples' depends on what samples are. */
-const FIXED = { marks: 52, number: 66, match: 92, concepts: 84, activations: 88, score: 92 };
-const SAMPLES = { image: 164, text: 330, none: 220 };
-const [WORDS, NOTE] = [110, 120];
+const FIXED = { marks: 50, number: 78, match: 88, concepts: 88, activations: 92, score: 94 };
+const SAMPLES = { image: 164, text: 360, none: 220 };
+const [WORDS, NOTE] = [110, 72];
 
-/** Whether the table has a column of names. */
-const hasWords = (table: TableMessage): boolean => table.words.some((words) => words !== "");
-
-export function layoutOf(state: State, table: TableMessage): Layout {
+export function layoutOf(state: State): Layout {
   const match = state.columnOf("match");
   const scores = state.scoreColumns.value;
-  const named = hasWords(table);
+  const named = state.named.value;
   const samples = SAMPLES[state.previews.kind()];
   const widths = [
     FIXED.marks,

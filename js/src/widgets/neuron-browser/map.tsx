@@ -14,7 +14,11 @@ import type { State } from "./state";
 import "./map.css";
 
 /** Pixels that the map is tall, at most. */
-const TALL = 540;
+const TALL = 640;
+/** Pixels around the map in which rings are drawn, as in the stylesheet. */
+const RIM = 8;
+/** Pixels that a box above a neuron takes, about. */
+const ROOM = 200;
 /** Pixels that the pointer moves before a click is a lasso. */
 const SLACK = 5;
 const WAYS: Record<string, [number, number]> = {
@@ -208,10 +212,11 @@ function Plane({ state, theme, table, map }: Props & { map: LayerMap }) {
           >
             <GlyphCanvas state={state} theme={theme} grid={grid} />
             <Canvas
-              label={`${table.neuron.length.toLocaleString("en")} neurons, ${state.selection.value.length.toLocaleString("en")} selected`}
+              label={`${table.neuron.length.toLocaleString("en")} neurons, ${state.neurons.value.length.toLocaleString("en")} selected`}
               draw={(pen) => {
                 const [now, cells] = [state.map.value, grid.value];
                 if (!now || !cells) return;
+                pen.translate(RIM, RIM);
                 paintRings(
                   pen,
                   now,
@@ -226,7 +231,14 @@ function Plane({ state, theme, table, map }: Props & { map: LayerMap }) {
                 );
               }}
             />
-            {place && <NeuronTip state={state} table={table} index={under.value} at={place} />}
+            {place && (
+              <NeuronTip
+                state={state}
+                table={table}
+                index={under.value}
+                at={besides(place, shown.cell)}
+              />
+            )}
             <span class="nw-hidden" aria-live="polite">
               {spoken.value}
             </span>
@@ -234,14 +246,21 @@ function Plane({ state, theme, table, map }: Props & { map: LayerMap }) {
         )}
       </div>
       <Legend state={state} />
-      <p class="nw-caption">
-        <span>
-          Neighbours share <b>{percent(map.shared)}</b> of their top samples; chance gives{" "}
-          {percent(map.chance)}.
-        </span>
-      </p>
+      {Number.isFinite(map.shared) && table.neuron.length > 1 && (
+        <p class="nw-caption">
+          <span>
+            Neighbours share <b>{percent(map.shared)}</b> of their top samples; chance gives{" "}
+            {percent(map.chance)}.
+          </span>
+        </p>
+      )}
     </div>
   );
+}
+
+/** Where a box stands that covers little of the neuron. */
+function besides({ x, y }: { x: number; y: number }, cell: number) {
+  return { x, y: y > ROOM ? y - cell / 2 + 6 : y + cell / 2 - 6 };
 }
 
 /** Ask for the top samples of the neuron under the pointer, once it rests there. */

@@ -52,7 +52,7 @@ export function NeuronTip({ state, table, index, at }: Props) {
               key={preview.row}
               preview={preview}
               color="currentColor"
-              most={1}
+              most={table.largest[index]}
               lit={false}
               onHover={() => {}}
             />

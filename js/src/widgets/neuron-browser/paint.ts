@@ -34,6 +34,7 @@ export function paintCurve(
     for (let i = 0; i < points; i++) below[i] += curve[k][i];
   }
   pen.strokeStyle = theme.faint;
+  pen.lineWidth = 1;
   pen.beginPath();
   pen.moveTo(PAD, tall - 0.5);
   pen.lineTo(wide - PAD, tall - 0.5);
@@ -46,6 +47,7 @@ export function paintCurve(
   pen.moveTo(PAD + at * room, 0);
   pen.lineTo(PAD + at * room, tall);
   pen.stroke();
+  pen.setLineDash([]);
 }
 
 /** Pixels of the picture while a hand holds the slider, at most. */
@@ -158,4 +160,5 @@ export function paintRings(
   pen.globalAlpha = 1;
   pen.setLineDash([4, 3]);
   strokes(1.2, theme.ink);
+  pen.setLineDash([]);
 }

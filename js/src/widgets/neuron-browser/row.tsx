@@ -88,7 +88,7 @@ function Row({ state, table, layout, index, top, place, active }: Props) {
       {scores.map((column) => (
         <ScoreCell key={column.name} column={column} index={index} />
       ))}
-      <NoteCell state={state} number={number} tabIndex={tabIndex} />
+      <NoteCell key={number} state={state} number={number} tabIndex={tabIndex} />
     </GridRow>
   );
 }
@@ -123,7 +123,7 @@ function MatchCell({ state, column, index }: { state: State; column: Column; ind
   return (
     <Cell class="nw-numeric" style={heat(column, index)}>
       {token && <bdi class="nw-match-token">{token}</bdi>}
-      <span class={certain ? "nw-certain" : undefined}>{short(value)}</span>
+      <span class={certain ? "nw-certain" : undefined}>{inThree(value)}</span>
     </Cell>
   );
 }
@@ -137,10 +137,13 @@ function ScoreCell({ column, index }: { column: Column; index: number }) {
       title={p === undefined || Number.isNaN(p) ? undefined : `p = ${short(p)}`}
       style={byChance ? undefined : heat(column, index)}
     >
-      {short(column.values[index])}
+      {inThree(column.values[index])}
     </Cell>
   );
 }
+
+/** A number in three figures. */
+const inThree = (value: number): string => short(Number(value.toPrecision(3)));
 
 const spreads = new WeakMap<object, ReturnType<typeof spreadOf>>();
 

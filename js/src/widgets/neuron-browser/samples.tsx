@@ -11,18 +11,19 @@ export function TopSamples({ state, index }: { state: State; index: number }) {
   const rows = state.topOf(index);
   const lit = state.litSamples.value;
   return (
-    <div class="nw-top-samples">
-      {rows.map((row) => {
+    <div class={`nw-top-samples ${state.previews.kind() === "text" ? "nw-of-text" : ""}`}>
+      {rows.map((row, rank) => {
         const preview = state.preview(row);
         return (
           // The button is for the pointer: with the keyboard, samples are searched by their numbers.
           <button
-            key={row}
+            key={rank}
             type="button"
             class="nw-top-sample"
             tabIndex={-1}
-            aria-label={preview.caption}
-            aria-pressed={state.samples.value.includes(row)}
+            // A text is its own name.
+            aria-label={preview.text ? undefined : preview.caption}
+            aria-pressed={state.selection.value.includes(row)}
             title={preview.caption}
             onClick={() => state.toggleSample(row)}
             onPointerEnter={() => {
@@ -58,9 +59,11 @@ function Words({ preview, lit }: { preview: Preview; lit: boolean }) {
   const joined = (pieces: { text: string }[]) => pieces.map((piece) => piece.text).join("");
   return (
     <bdi class={`nw-top-words ${lit ? "nw-lit-words" : ""}`}>
-      <span class="nw-quiet">{joined(before)}</span>
+      <span class="nw-before-peak">
+        <span>{joined(before)}</span>
+      </span>
       {peak && <b>{peak.text}</b>}
-      <span class="nw-quiet">{joined(after)}</span>
+      <span class="nw-after-peak">{joined(after)}</span>
     </bdi>
   );
 }

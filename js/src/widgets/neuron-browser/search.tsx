@@ -59,7 +59,7 @@ export function SearchLine({ state }: { state: State }) {
   const chosen = KINDS.find(({ value }) => value === kind.value) as Kind;
   const searched = state.searched.value;
   const match = state.match.value;
-  const clicked = state.samples.value;
+  const clicked = state.selection.value;
 
   const search = () => {
     const text = field.current?.value.trim() ?? "";
@@ -116,7 +116,7 @@ export function SearchLine({ state }: { state: State }) {
             type="button"
             class="nw-plain-button"
             title="Which neurons have these samples on top is lit on the map"
-            onClick={() => state.samples.set([])}
+            onClick={() => state.selection.set([])}
           >
             {clicked.length === 1 ? "1 sample lit" : `${clicked.length} samples lit`}: clear
           </button>

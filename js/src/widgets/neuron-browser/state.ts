@@ -4,6 +4,7 @@ import { cellsOf } from "../../core/cells";
 import { conceptsOf, countsAt, type Forest, forestOf, stepOf } from "../../core/forest";
 import { keptOf, ranked, withinLimits } from "../../core/ranking";
 import { gripsOf } from "../../model/grips";
+import { litOf } from "../../model/lit";
 import { type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import {
@@ -51,8 +52,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
   });
   const trait = traitsOf<NeuronBrowserTraits>(model, lifetime, grips.waits);
   const neuron = trait("neuron");
+  const neurons = trait("neurons");
   const selection = trait("selection");
-  const samples = trait("samples");
   const pinned = trait("pinned");
   const notes = trait("notes");
   const threshold = trait("threshold");
@@ -153,9 +154,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
       .filter((column) => column !== null);
   });
 
+  /** Whether concepts have names. */
+  const named = computed(() => table.value?.words.some((words) => words !== "") ?? false);
+
   const only = signal<Only>("all");
   const selectedMask = computed(() =>
-    maskOf(indexOf, table.value?.neuron.length ?? 0, selection.value),
+    maskOf(indexOf, table.value?.neuron.length ?? 0, neurons.value),
   );
   const pinnedMask = computed(() => maskOf(indexOf, table.value?.neuron.length ?? 0, pinned.value));
   const limitMask = computed(() => {
@@ -181,8 +185,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
   /** The sample and the neuron (as an index) under the pointer. */
   const hoverSample = signal<number | null>(null);
   const hoverNeuron = signal<number | null>(null);
-  const litSamples = computed<readonly number[]>(() =>
-    hoverSample.value === null ? samples.value : [hoverSample.value],
+  const hovered = computed(() => (hoverSample.value === null ? null : [hoverSample.value]));
+  const litSamples = litOf(
+    trait("lit", "always"),
+    { hovered: () => hovered.value, selected: () => selection.value },
+    lifetime,
   );
   /** Which neurons are lit on the map: those that have a lit sample on top, else those kept. */
   const lit = computed<Uint8Array | null>(() => {
@@ -219,8 +226,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   return {
     neuron,
+    neurons,
     selection,
-    samples,
     pinned,
     notes,
     threshold,
@@ -241,6 +248,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     extra,
     columnOf,
     scoreColumns,
+    named,
     only,
     selectedMask,
     rows,
@@ -263,30 +271,33 @@ export function createState(model: Model, lifetime: AbortSignal) {
     hold(event: PointerEvent) {
       grips.hold(event);
       dragging.value = true;
+      const end = new AbortController();
       const release = () => {
         dragging.value = false;
+        end.abort();
       };
+      const until = { capture: true, signal: AbortSignal.any([end.signal, lifetime]) };
       for (const name of ["pointerup", "pointercancel"])
-        window.addEventListener(name, release, { once: true, signal: lifetime });
+        window.addEventListener(name, release, until);
     },
 
     open(number: number) {
       neuron.set(number);
     },
     toggleSelected(number: number) {
-      selection.set(toggled(selection.value, number));
+      neurons.set(toggled(neurons.value, number));
     },
     togglePinned(number: number) {
       pinned.set(toggled(pinned.value, number));
     },
     toggleSample(row: number) {
-      samples.set(toggled(samples.value, row));
+      selection.set(toggled(selection.value, row));
     },
     /** Select the neurons at these indices, or add them to the selection. */
     select(chosen: Iterable<number>, more: boolean) {
-      const neurons = table.value?.neuron ?? new Int32Array();
-      const numbers = Array.from(chosen, (i) => neurons[i]);
-      selection.set(more ? Array.from(new Set([...selection.value, ...numbers])) : numbers);
+      const known = table.value?.neuron ?? new Int32Array();
+      const numbers = Array.from(chosen, (i) => known[i]);
+      neurons.set(more ? Array.from(new Set([...neurons.value, ...numbers])) : numbers);
     },
     note(number: number, text: string) {
       const { [number]: _, ...others } = notes.value;

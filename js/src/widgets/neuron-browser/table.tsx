@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { rowsInView, scrolledTo } from "../../core/rows-in-view";
+import { reslotted, type Slots } from "../../core/slots";
 import type { TableMessage } from "../../protocol/browser";
 import { TableFoot } from "./foot";
 import { Cell, GridRow, RowGroup } from "./grid-parts";
@@ -13,6 +14,8 @@ import "./table.css";
 
 /** Pixels of a row. */
 const ROW = 34;
+/** Pixels for a scrollbar below the rows. */
+const SCROLLBAR = 18;
 /** Rows that are scrolled before others are drawn. */
 const STRIDE = 3;
 
@@ -25,7 +28,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   const moved = useRef(false);
 
   const rows = state.rows.value;
-  const layout = layoutOf(state, table);
+  const layout = layoutOf(state);
   const { first, end } = rowsInView(rows.length, ROW, scrolled.value, tall.value);
   const known = rows.indexOf(active.value);
   const at = known < 0 ? 0 : known;
@@ -33,6 +36,14 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   for (let row = first; row < end; row++) shown.push(row);
   // The row with the focus stays, or the focus would be lost.
   if (rows.length && (at < first || at >= end)) shown.push(at);
+  const slots = useRef<Slots>(new Map());
+  slots.current = reslotted(
+    slots.current,
+    shown.map((row) => rows[row]),
+  );
+  const slotOf = (row: number) => slots.current.get(rows[row]) as number;
+  // In the order of their elements: none is moved, which would take its focus.
+  shown.sort((a, b) => slotOf(a) - slotOf(b));
 
   useLayoutEffect(() => {
     const node = grid.current as HTMLDivElement;
@@ -46,11 +57,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   }, []);
   usePreviewsInView(state, rows, first, end);
   useScrollToChosen(state, grid, rows);
-  // Another order begins at its top.
-  const { column, descending } = state.sorting.value;
-  useEffect(() => {
-    if (!moved.current) grid.current?.scrollTo({ top: 0 });
-  }, [column, descending]);
+  useTopOfNewOrder(state, grid);
 
   const show = (row: number) => {
     const node = grid.current;
@@ -75,7 +82,8 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   const onKey = (event: KeyboardEvent) => {
     const target = event.target as HTMLElement;
     if (!rows.length || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (!target.closest("[data-neuron]") || target instanceof HTMLInputElement) return;
+    if (!target.closest("[data-neuron]") || target.classList.contains("nw-note")) return;
+    const onNumber = target.classList.contains("nw-neuron-number");
     const number = table.neuron[rows[at]];
     const page = Math.max(1, Math.floor((tall.value - HEAD) / ROW) - 1);
     const steps: Record<string, number> = {
@@ -87,10 +95,9 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
       End: rows.length - 1,
     };
     if (event.key in steps) move(steps[event.key]);
-    else if (event.key === " ") state.toggleSelected(number);
+    else if (event.key === " " && onNumber) state.toggleSelected(number);
     else if (event.key === "p") state.togglePinned(number);
-    else if (event.key === "Enter" && target.classList.contains("nw-neuron-number"))
-      state.open(number);
+    else if (event.key === "Enter" && onNumber) state.open(number);
     else return;
     event.preventDefault();
   };
@@ -105,7 +112,11 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
         aria-label="Neurons: arrow keys move, Enter opens, space selects, p pins"
         aria-rowcount={rows.length + 1}
         aria-multiselectable
-        style={{ "--nw-columns": layout.template, "--nw-least": `${layout.wide}px` }}
+        style={{
+          "--nw-columns": layout.template,
+          "--nw-least": `${layout.wide}px`,
+          "--nw-all-rows": `${HEAD + table.neuron.length * ROW + SCROLLBAR}px`,
+        }}
         onScroll={({ currentTarget }) => {
           const stride = ROW * STRIDE;
           scrolled.value = Math.floor(currentTarget.scrollTop / stride) * stride;
@@ -113,8 +124,8 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
         onKeyDown={onKey}
         // Firefox presses a button when the space bar goes up.
         onKeyUp={(event) => {
-          if (event.key === " " && !(event.target instanceof HTMLInputElement))
-            event.preventDefault();
+          const { classList } = event.target as HTMLElement;
+          if (event.key === " " && classList.contains("nw-neuron-number")) event.preventDefault();
         }}
         onFocusIn={(event) => {
           const row = (event.target as HTMLElement).closest<HTMLElement>("[data-neuron]");
@@ -128,7 +139,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
         <RowGroup class="nw-grid-body" style={{ height: `${Math.max(1, rows.length) * ROW}px` }}>
           {shown.map((row) => (
             <NeuronRow
-              key={rows[row]}
+              key={slotOf(row)}
               state={state}
               table={table}
               layout={layout}
@@ -159,6 +170,17 @@ function usePreviewsInView(state: State, rows: Int32Array, first: number, end: n
   }, [rows, first, end]);
 }
 
+/** Another order, or another search, begins at its top. */
+function useTopOfNewOrder(state: State, grid: { current: HTMLDivElement | null }) {
+  const { column, descending } = state.sorting.value;
+  const match = state.match.value;
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) grid.current?.scrollTo({ top: 0 });
+    first.current = false;
+  }, [column, descending, match]);
+}
+
 /** Show the row of a neuron that was chosen elsewhere. */
 function useScrollToChosen(
   state: State,
@@ -183,7 +205,7 @@ function NoRows({ state, table }: { state: State; table: TableMessage }) {
     ? "The layer has no neurons to show."
     : only === "pinned" && !state.pinned.value.length
       ? "No neuron is pinned: press p in a row, or its star."
-      : only === "selected" && !state.selection.value.length
+      : only === "selected" && !state.neurons.value.length
         ? "No neuron is selected: press space in a row, or drag around neurons on the map."
         : filtered
           ? "No neuron is within the limits."

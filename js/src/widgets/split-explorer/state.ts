@@ -1,5 +1,5 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
-import { computed, effect, signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import {
   type Concept,
   type Cut,
@@ -15,6 +15,7 @@ import { between, fromUnit, toUnit } from "../../core/scale";
 import { combOf, members, nodeAt, rootOf, topOf } from "../../core/tree";
 import { asChance } from "../../core/verdict";
 import { gripsOf } from "../../model/grips";
+import { litOf } from "../../model/lit";
 import { type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import type {
@@ -62,7 +63,6 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const threshold = trait("threshold");
   const refined = trait("refined");
   const selection = trait("selection");
-  const litElsewhere = trait("lit", "always");
   const names = trait("names");
   const status = trait("status", "always");
   const reading = trait("reading", "always");
@@ -131,23 +131,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
   /** How many pixels a row of samples is wide. */
   const room = signal(0);
   const hover = signal<Hover | null>(null);
-  /** The samples that are lit: under the pointer, else in another widget, else the selected ones. */
-  const litRows = computed<ReadonlySet<number>>(() => {
-    // A notebook that was saved before there was `lit` has none.
-    const elsewhere = litElsewhere.value ?? [];
-    return hover.value?.rows ?? new Set(elsewhere.length ? elsewhere : selection.value);
-  });
-  /** What lights up in other widgets; not before anything is pointed at or selected here. */
-  const litHere = computed(() => (hover.value ? [...hover.value.rows] : selection.value));
-  const light = perFrame<number[]>(lifetime, (rows) => litElsewhere.set(rows));
-  let known = litHere.peek();
-  lifetime.addEventListener(
-    "abort",
-    effect(() => {
-      if (litHere.value !== known) light(litHere.value);
-      known = litHere.value;
-    }),
+  const hovered = computed(() => (hover.value ? [...hover.value.rows] : null));
+  const litSamples = litOf(
+    trait("lit", "always"),
+    { hovered: () => hovered.value, selected: () => selection.value },
+    lifetime,
   );
+  const litRows = computed<ReadonlySet<number>>(() => new Set(litSamples.value));
   /** Which of the top samples are lit. */
   const lit = computed<Uint8Array | null>(() => {
     const message = data.value;
