@@ -49,7 +49,7 @@ def opened(name: str) -> Any:
         images = np.random.default_rng(0).integers(0, 255, (40, 2, 2), dtype=np.uint8)
         model = nn.Sequential(nn.Flatten(), nn.Linear(4, 5))
         return nw.LiveProbe(nw.capture(model, images, "1", progress=False), model)
-    return getattr(nw, name)(ACTS)
+    return nw.explore(ACTS) if name == "Explorer" else getattr(nw, name)(ACTS)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -60,8 +60,10 @@ def explore(
     acts, model, reason = _source(source, data, layer, place, model, tokenizer, options)
     from neuronwidgets.widgets.neuron_browser.widget import NeuronBrowser
 
-    several = {"layer": layer or (place and place.layer)} if is_capturing(acts) else {}
-    split = {"top": top, "method": method, "metric": metric}
+    several: dict[str, Any] = {}
+    if is_capturing(acts):
+        several["layer"] = layer or (place and place.layer)
+    split: dict[str, Any] = {"top": top, "method": method, "metric": metric}
     browser = NeuronBrowser(
         acts, model=model, **several, **{k: v for k, v in split.items() if v is not None}
     )

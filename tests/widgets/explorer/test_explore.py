@@ -1,0 +1,239 @@
+"""`explore`: a model and data in, every neuron of a layer and the chosen one out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import traitlets as t
+from torch import nn
+
+import neuronwidgets as nw
+from tests.widgets.conftest import Stepped
+
+COUNT, WIDTH = 120, 12
+
+
+def acts(labels: bool = True, layer: str = "a", width: int = WIDTH) -> nw.Activations:
+    values = np.abs(np.random.default_rng(0).normal(size=(COUNT, width)))
+    texts = [f"text {i}" for i in range(COUNT)]
+    kinds = [f"l{i % 3}" for i in range(COUNT)] if labels else None
+    return nw.Activations.from_arrays(values, texts, kinds, layer)
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 24), nn.ReLU(), nn.Linear(24, 3)).eval()
+
+
+def pictures(count: int = COUNT) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (count, 4, 4), dtype=np.uint8)
+
+
+@pytest.fixture
+def explore() -> Iterator[Callable[..., nw.Explorer]]:
+    opened: list[nw.Explorer] = []
+
+    def explore(*args: Any, **options: Any) -> nw.Explorer:
+        opened.append(nw.explore(*args, **options))
+        return opened[-1]
+
+    yield explore
+    for explorer in opened:
+        explorer.close()
+
+
+def settled(explorer: nw.Explorer) -> nw.Explorer:
+    assert explorer.wait(60)
+    assert explorer.status["state"] == "idle", explorer.status
+    return explorer
+
+
+def test_a_model_and_data_open_on_a_proposed_layer(explore: Any) -> None:
+    explorer = explore(net(), pictures(), labels=[f"l{i % 3}" for i in range(COUNT)], neuron=3)
+    assert explorer.layer == "2"
+    assert "Proposed: layer 1 of the 1 that hold neurons" in explorer._reason
+    settled(explorer)
+    assert (explorer.browser.neuron, explorer.split.neuron) == (3, 3)
+    assert explorer.state == "layer=2&neuron=3&tab=split"
+    assert explorer._missing == {}
+
+
+def test_choosing_a_neuron_anywhere_shows_it_everywhere(explore: Any) -> None:
+    explorer = settled(explore(acts(), neuron=2))
+    explorer.tab = "ranges"
+    settled(explorer)
+    assert explorer.ranges.neuron == 2
+    explorer.browser.neuron = 5
+    settled(explorer)
+    assert (explorer.neuron, explorer.split.neuron, explorer.ranges.neuron) == (5, 5, 5)
+    explorer.ranges.neuron = 7
+    assert (explorer.neuron, explorer.split.neuron, explorer.browser.neuron) == (7, 7, 7)
+    explorer.split.neuron = 1
+    assert (explorer.neuron, explorer.ranges.neuron, explorer.browser.neuron) == (1, 1, 1)
+
+
+def test_back_and_forward_lead_through_what_was_looked_at(explore: Any) -> None:
+    explorer = settled(explore(acts(), neuron=2))
+    explorer.split.threshold = 0.5
+    explorer.neuron = 4
+    explorer.tab = "ranges"
+    settled(explorer)
+    assert (explorer._back, explorer._forward) == (2, 0)
+    explorer.back()
+    assert (explorer.neuron, explorer.tab) == (4, "split")
+    explorer.back()
+    assert (explorer.neuron, explorer.split.threshold) == (2, 0.5)
+    assert (explorer._back, explorer._forward) == (0, 2)
+    explorer.forward()
+    assert explorer.neuron == 4
+    explorer._on_view_message(explorer, {"type": "history.step", "steps": 1}, [])
+    assert explorer.tab == "ranges"
+
+
+def test_an_address_leads_back(explore: Any) -> None:
+    explorer = settled(explore(acts(), neuron=2))
+    explorer.split.threshold = 0.4
+    explorer.browser.threshold = 0.9
+    address = explorer.state
+    assert address == "layer=a&neuron=2&tab=split&cut=0.4&height=0.9"
+    again = settled(explore(acts(), state=address))
+    assert (again.neuron, again.split.threshold, again.browser.threshold) == (2, 0.4, 0.9)
+    again.neuron = 6
+    again.state = address
+    assert (again.neuron, again.split.threshold) == (2, 0.4)
+
+
+def test_a_drag_is_no_step_and_another_neuron_has_its_own_cut(explore: Any) -> None:
+    explorer = settled(explore(acts(), neuron=2))
+    for height in (0.3, 0.4, 0.5):
+        explorer.split.threshold = height
+    assert explorer._back == 0
+    explorer.neuron = 3
+    assert explorer.state == "layer=a&neuron=3&tab=split"
+
+
+def test_tabs_that_cannot_be_shown_say_why(explore: Any) -> None:
+    explorer = settled(explore(acts(labels=False), neuron=0))
+    assert set(explorer._missing) == {"ranges", "probe"}
+    with pytest.raises(t.TraitError, match="activation ranges need labels"):
+        explorer.tab = "ranges"
+    with pytest.raises(t.TraitError, match="the probe runs the model: pass model="):
+        explorer.tab = "probe"
+    assert explorer.tab == "split"
+
+
+def test_the_probe_opens_with_the_model(explore: Any) -> None:
+    explorer = settled(explore(net(), pictures(), "2", neuron=1))
+    explorer.tab = "probe"
+    settled(explorer)
+    assert explorer.probe.neuron == 1
+    explorer.neuron = 9
+    assert explorer.probe.neuron == 9
+
+
+def test_what_cannot_be_shown_is_refused_and_the_rest_stays(explore: Any) -> None:
+    explorer = settled(explore(acts(), neuron=2))
+    for trait, value, words in [
+        ("neuron", WIDTH, "neuron 12 is not in layer 'a', which has 12 neurons"),
+        ("neuron", -1, "neuron -1"),
+        ("state", "layer=b&neuron=1", "layer 'b' is not the one shown, 'a'"),
+        ("state", "layer=a&neuron=99", "neuron 99 is not in layer"),
+        ("state", "rubbish", "does not know .rubbish."),
+        ("tab", "map", "tab"),
+    ]:
+        with pytest.raises(t.TraitError, match=words):
+            setattr(explorer, trait, value)
+    assert (explorer.neuron, explorer.split.neuron, explorer.tab) == (2, 2, "split")
+
+
+def test_a_dead_neuron_shows_one_sentence_and_the_others_go_on(explore: Any) -> None:
+    values = np.abs(np.random.default_rng(0).normal(size=(40, 4)))
+    values[:, 3] = 0
+    explorer = settled(explore(nw.Activations.from_arrays(values), neuron=1))
+    explorer.browser.neuron = 3
+    assert explorer.neuron == 3
+    explorer.wait(60)
+    explorer.neuron = 2
+    settled(explorer)
+    assert explorer.split.neuron == 2
+
+
+def test_it_opens_while_the_capture_runs_and_the_probe_waits(explore: Any) -> None:
+    model = Stepped()
+    data = np.abs(np.random.default_rng(0).normal(size=(60, 6))).astype(np.float32)
+    capturing = nw.capture(
+        model, data, "body", labels=list("ab") * 30, batch_size=10, background=True, progress=False
+    )
+    model.allow(3)
+    explorer = explore(capturing, model=model, neuron=1)
+    assert explorer.browser.reading["state"] == "running"
+    explorer.tab = "probe"
+    assert not explorer.wait(0.5)
+    assert "the probe needs the model" in explorer.status["text"]
+    model.allow(3)
+    capturing.wait()
+    assert explorer.wait(60)
+    assert not capturing.cancelled
+
+
+def test_closing_ends_its_own_capture_and_all_parts() -> None:
+    model = Stepped()
+    data = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
+    model.allow(2)
+    explorer = nw.explore(model, data, "body", batch_size=10)
+    capturing, browser = explorer._capturing, explorer.browser
+    explorer.close()
+    model.allow(4)
+    assert capturing is not None
+    assert capturing.wait(timeout=30)
+    assert capturing.cancelled
+    assert browser.comm is None
+
+
+def test_a_stored_capture_a_split_layer_and_an_array(explore: Any, tmp_path: Path) -> None:
+    folder = acts().save(tmp_path / "acts")
+    assert settled(explore(folder, neuron=1)).layer == "a"
+    table = nw.split_layer(acts(), progress=False, scores=())
+    assert explore(table).browser.layer_split is table
+    assert explore(np.eye(8)).layer == "values"
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "error", "words"),
+    [
+        ((net(),), {}, ValueError, "data is missing"),
+        ((net(), pictures()), {"model": net()}, ValueError, "model= is given with a model"),
+        ((net(), pictures(), ["1", "2"]), {}, ValueError, "one layer"),
+        ((net(), pictures(), "9"), {}, ValueError, "layer '9' does not exist"),
+        ((np.eye(4), pictures()), {}, ValueError, "pass a model first"),
+        ((np.eye(4),), {"pooling": "max"}, TypeError, "pooling= is for a capture"),
+        ((np.eye(4),), {"layer": "b"}, ValueError, "layer='b' is not the layer"),
+        ((np.eye(4),), {"neuron": 4}, IndexError, "neuron 4 is not in layer"),
+        ((np.eye(4),), {"state": "layer=b"}, ValueError, "not the one that was captured"),
+        ((np.eye(4),), {"state": "layer=values&tab=probe"}, ValueError, "tab 'probe' cannot be"),
+        ((np.eye(4),), {"held_out": (1, 2)}, ValueError, "held_out= measures"),
+    ],
+)
+def test_what_was_given_is_checked_in_words(
+    args: Any, options: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        nw.explore(*args, **options)
+
+
+def test_a_layer_of_one_neuron_and_a_dead_layer(explore: Any) -> None:
+    one = settled(explore(np.random.default_rng(0).normal(size=(30, 1)), neuron=0))
+    assert one.split.neuron == 0
+    dead = explore(np.zeros((30, 3)))
+    assert dead.neuron is None
+
+
+def test_the_code_names_what_was_given(explore: Any) -> None:
+    explorer = explore(net(), pictures(), "2", pooling="max", batch_size=16)
+    assert explorer._given == "model, data, pooling='max', batch_size=16"
+    assert explore(acts())._given == "acts"
