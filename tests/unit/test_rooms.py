@@ -23,9 +23,12 @@ FLOORS = {
     "concepts": 4,
     "intervals": 4,
     "interventions": 4,
+    "effects": 5,
     "layer_splits": 5,
-    "widgets": 6,
-    "__main__": 7,
+    "libraries": 6,
+    "overviews": 6,
+    "widgets": 7,
+    "__main__": 8,
 }
 FACES = {"anywidget", "ipywidgets", "traitlets"}
 
