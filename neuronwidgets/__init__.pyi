@@ -47,6 +47,7 @@ from .interventions.price import price as price
 from .interventions.report import MaskReport as MaskReport
 from .layer_splits.layer_split import LayerSplit as LayerSplit
 from .layer_splits.split_layer import split_layer as split_layer
+from .libraries.library import Library as Library
 from .models.layers import layers as layers
 from .widgets.explorer.explore import explore as explore
 from .widgets.explorer.widget import Explorer as Explorer

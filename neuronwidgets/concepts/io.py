@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.core.layer_place import At
-from neuronwidgets.core.tensorfile import read_json, read_tensors, write_json, write_tensors
+from neuronwidgets.core.tensorfile import (
+    read_json,
+    read_tensors,
+    stem_of,
+    write_json,
+    write_tensors,
+)
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -50,7 +56,7 @@ class SavedSplit:
 
 def save(concepts: Concepts, path: str | Path) -> Path:
     """Write `PATH.safetensors` and `PATH.json`. Returns the first."""
-    stem = _stem(path)
+    stem = stem_of(path)
     optional = {
         "moved": concepts.reassigned,
         "left": concepts.outlier,
@@ -84,7 +90,7 @@ def load(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: one of the two files is missing.
         ValueError: they hold something else, or another version's format.
     """
-    stem = _stem(path)
+    stem = stem_of(path)
     about = read_json(f"{stem}.json", "Concepts.save", FORMAT)
     arrays, _ = read_tensors(f"{stem}.safetensors", "Concepts.save", FORMAT)
     return {
@@ -111,8 +117,3 @@ def load(path: str | Path) -> dict[str, Any]:
         "reassigned": arrays.get("moved"),
         "outlier": arrays.get("left"),
     }
-
-
-def _stem(path: str | Path) -> Path:
-    path = Path(path)
-    return path.with_suffix("") if path.suffix in (".safetensors", ".json") else path

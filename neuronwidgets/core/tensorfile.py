@@ -21,6 +21,12 @@ _DTYPES = {name: np.dtype(kind) for kind, name in DTYPE_NAMES.items() if kind !=
 _DTYPES["BF16"] = np.dtype(np.uint16)  # which NumPy has not
 
 
+def stem_of(path: str | Path) -> Path:
+    """The path that a safetensors file and its JSON file share, without the ending of either."""
+    path = Path(path)
+    return path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
+
+
 def write_tensors(
     path: str | Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, str] | None = None
 ) -> Path:

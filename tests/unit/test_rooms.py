@@ -26,6 +26,7 @@ FLOORS = {
     "workshop": 4,
     "effects": 5,
     "layer_splits": 5,
+    "libraries": 6,
     "overviews": 6,
     "widgets": 7,
     "__main__": 8,

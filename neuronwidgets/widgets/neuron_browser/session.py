@@ -324,7 +324,8 @@ class BrowserSession:
             self._sent = 0
             self.version += 1
             self._screen.put({
-                "_version": self.version, "_table": self._table(rows), "selection": self.selection, "lit": self.selection,
+                "_version": self.version, "_table": self._table(rows),
+                "selection": self.selection, "lit": self.selection,
                 "_trees": b"", "_map": b"", "_previews": b"",
             })  # fmt: skip
 
