@@ -215,6 +215,8 @@ class Explorer(Widget):
                 if widget is not None:
                     self._set(widget, {"neuron": place.neuron})
             self._cut(place)
+            if place.tab == "probe":
+                self._share_concepts()
             if self._widget(place.tab) is None and place.tab in self._openers:
                 self._start(self._opened(place), kind=OPENING)
 
@@ -248,6 +250,16 @@ class Explorer(Widget):
         if probe is not None and place.text:
             self._set(probe, {"text": place.text})
 
+    def _share_concepts(self) -> None:
+        """Let the probe show the concepts of the split, at its cut, if both show one neuron."""
+        split, probe = self._split, self._probe
+        if split is None or probe is None or split.neuron != probe.neuron:
+            return
+        try:
+            probe.concepts = split.concepts
+        except (ValueError, TypeError) as error:
+            self._fail(error)
+
     def _widget(self, tab: Tab) -> Any:
         return getattr(self, f"_{tab}")
 
@@ -279,6 +291,8 @@ class Explorer(Widget):
                 if now.neuron is not None:
                     self._set(widget, {"neuron": now.neuron})
                 self._cut(now)
+                if tab == "probe":
+                    self._share_concepts()
 
         try:
             yield show

@@ -136,6 +136,21 @@ def test_the_probe_opens_with_the_model(explore: Any) -> None:
     assert explorer.probe.neuron == 9
 
 
+def test_the_probe_shows_the_concepts_of_the_split(explore: Any) -> None:
+    explorer = settled(explore(net(), pictures(), "2", neuron=1))
+    split = explorer.split.split
+    explorer.split.threshold = float(split.tree.height.max()) * 1.01
+    explorer.tab = "probe"
+    settled(explorer)
+    assert explorer.probe.wait(60)
+    assert len(explorer.probe.concepts) == len(explorer.split.concepts) == 1
+    explorer.tab = "split"
+    explorer.split.threshold = split.suggested
+    explorer.tab = "probe"
+    assert explorer.probe.wait(60)
+    assert len(explorer.probe.concepts) == len(explorer.split.concepts) > 1
+
+
 def test_what_cannot_be_shown_is_refused_and_the_rest_stays(explore: Any) -> None:
     explorer = settled(explore(acts(), neuron=2))
     for trait, value, words in [
