@@ -237,30 +237,34 @@ def alike(grams: np.ndarray, tails: np.ndarray, metric: str, like: float) -> np.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
 
-    count, n = grams.shape[:2]
+    count = len(grams)
     if count == 1:
         return np.zeros(1, np.int64)
-    peak = np.diagonal(grams, axis1=1, axis2=2).max(axis=1)
-    scaled = grams / np.where(peak > 0, peak, 1)[:, None, None]
-    squares = np.diagonal(scaled, axis1=1, axis2=2)
-    total = np.maximum(squares.sum(axis=1), 1)
-    scaled = (scaled / total[:, None, None]).astype(np.float32)
-    flat, twice = scaled.reshape(count, -1), (scaled @ scaled).reshape(count, -1)
-    kurtosis = n * np.square(squares).sum(axis=1) / np.square(total)
-    on_sphere = ~tails if metric == "cosine" else np.zeros(count, bool)
-    depends_on = [
-        np.square(flat).sum(axis=1),
-        np.sqrt(np.maximum((flat * twice).sum(axis=1), 0)),
-        np.linalg.slogdet(np.eye(n, dtype=np.float32) + n * scaled)[1],
-        np.where(tails, np.sqrt(kurtosis), 1),
-        np.where(on_sphere, (peak * total / n) ** 0.25, 1),
-    ]
-    logs = np.log(np.maximum(np.stack(depends_on, axis=1), np.finfo(np.float32).tiny))
+    points = np.stack([_depends_on(g, t, metric) for g, t in zip(grams, tails, strict=True)])
     # Heavy tails have a null of their own.
-    points = np.column_stack([logs, tails * 2 * like])
+    points = np.column_stack([points, tails * 2 * like])
     group = fcluster(linkage(points, "complete", "chebyshev"), like, "distance")
     order = np.argsort(group, kind="stable")
     place = np.arange(count) - np.searchsorted(group[order], group[order])
     group[order] = group[order] * count + place // TOGETHER
     out: np.ndarray = np.unique(group, return_inverse=True)[1]
+    return out
+
+
+def _depends_on(gram: np.ndarray, tails: bool, metric: str) -> np.ndarray:
+    """float64 `5`: the logarithms of what the null of a neuron depends on (see `alike`)."""
+    n = len(gram)
+    peak = np.diagonal(gram).max() or 1
+    scaled = gram / peak
+    squares = np.diagonal(scaled)
+    total = max(squares.sum(), 1)
+    share = (scaled / total).astype(np.float32)
+    values = [
+        np.square(share).sum(),
+        np.sqrt(max((share * (share @ share)).sum(), 0)),
+        np.linalg.slogdet(np.eye(n, dtype=np.float32) + n * share)[1],
+        np.sqrt(n * np.square(squares).sum() / total**2) if tails else 1,
+        (peak * total / n) ** 0.25 if metric == "cosine" and not tails else 1,
+    ]
+    out: np.ndarray = np.log(np.maximum(np.array(values, np.float64), np.finfo(np.float32).tiny))
     return out

@@ -98,7 +98,8 @@ def split_layer(
             `Concepts.refine`) instead of the tree's clusters.
         scores: names of scores (see `SCORES`); `()` for none. Not given: all that the activations
             allow.
-        draws: draws, for each neuron, of the null that calibrates polysemanticity.
+        draws: draws of the null that calibrates polysemanticity, for each neuron. Neurons whose
+            nulls are nearly the same share them.
         seed: of the null and of k-means.
         out: a folder for the result. Blocks that an earlier call with the same activations and
             settings wrote there are reused. Concept vectors stay on disk.

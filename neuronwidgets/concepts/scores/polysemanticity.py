@@ -69,9 +69,10 @@ def polysemanticity(
     *Geometric part.* `silhouette` is the largest mean silhouette of the tree's cuts with 2 to 10
     concepts (0 if none is positive). The null is a rotation test (see `clustering.rotation_null`):
     as many samples with the same mean and covariance and no clusters, each draw with a tree of its
-    own. Up to four neurons of a batch whose nulls are nearly the same share their draws. `geometry` is `max(0, (s - mean) / (1 - mean))`, adjusted for chance like the adjusted Rand
-    index, `geometry_z` is `(s - mean) / deviation`, `geometry_p` is
-    `(1 + #{null >= s}) / (1 + draws)`. It does not depend on the cut.
+    own. Up to four neurons of a batch whose nulls are nearly the same share their draws. `geometry`
+    is `max(0, (s - mean) / (1 - mean))`, adjusted for chance like the adjusted Rand index,
+    `geometry_z` is `(s - mean) / deviation`, `geometry_p` is `(1 + #{null >= s}) / (1 + draws)`. It
+    does not depend on the cut.
 
     *Label part.* `alignment` is the adjusted mutual information (Vinh, Epps & Bailey 2010, JMLR 11)
     of the concepts at the cut and the labels, over the samples that have both; at least 0; 0 for
