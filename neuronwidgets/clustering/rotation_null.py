@@ -16,6 +16,7 @@ do).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,6 +27,19 @@ BLOCK = 1 << 18
 """Numbers in a block of rotations: 2 MB."""
 MOST_CONCEPTS = 10
 """Concepts in a cut whose silhouette counts, at most."""
+TREES = 1 << 20
+"""Numbers in a block of draws: 4 MB in float32."""
+CLOSE = 0.01
+"""Mean squared distance from the mean below which directions are too close for float32."""
+LIKE = 0.22
+"""The most that two neurons which share draws differ in what their null depends on, as a natural
+logarithm, times the root of the number of draws: the error of sharing then stays below that of so
+many draws (docs/benchmarks/scores.md)."""
+TOGETHER = 4
+"""Neurons that share draws, at most: p of many neurons with the same draws rise and fall together.
+"""
+TIE = 1e-6
+"""Values that differ by less are equal: the difference is a rounding error of float32."""
 TAIL_RATIO = 1.5
 """Variance of the squared distances from the mean, as a multiple of that of Gaussian samples. Tails
 are heavy above it: 100 Gaussian samples do not reach it by chance."""
@@ -36,31 +50,52 @@ def rotations(n: int, draws: int, seed: int) -> Iterator[np.ndarray]:
 
     Each maps the vector of ones to zero and is orthogonal on what is left.
     """
+    step = max(1, BLOCK // n**2)
+    if draws <= step:
+        yield from [_one_block(n, draws, seed)] if draws else []
+        return
+    rng = np.random.default_rng(seed)
+    for begin in range(0, draws, step):
+        yield _turns(rng, n, min(step, draws - begin))
+
+
+@lru_cache(maxsize=2)
+def _one_block(n: int, draws: int, seed: int) -> np.ndarray:
+    """The same for every block of a layer."""
+    turns = _turns(np.random.default_rng(seed), n, draws)
+    turns.flags.writeable = False
+    return turns
+
+
+def _turns(rng: np.random.Generator, n: int, draws: int) -> np.ndarray:
     from scipy.linalg import helmert
 
-    rng = np.random.default_rng(seed)
     basis = helmert(n)
-    step = max(1, BLOCK // n**2)
-    for begin in range(0, draws, step):
-        normal = rng.standard_normal((min(step, draws - begin), n - 1, n - 1))
-        q, r = np.linalg.qr(normal)
-        # Mezzadri 2007, How to generate random matrices from the classical compact groups.
-        q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
-        yield basis.T @ (q @ basis)
+    normal = rng.standard_normal((draws, n - 1, n - 1))
+    q, r = np.linalg.qr(normal)
+    # Mezzadri 2007, How to generate random matrices from the classical compact groups.
+    q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
+    out: np.ndarray = basis.T @ (q @ basis)
+    return out
 
 
-def rotated(gram: np.ndarray, turns: np.ndarray, metric: str = "euclidean") -> np.ndarray:
-    """Gram matrices of samples about their mean (`n x n`) after `B` rotations: `B x n x n`."""
+def rotated(
+    gram: np.ndarray, turns: np.ndarray, metric: str = "euclidean", tails: bool | None = None
+) -> np.ndarray:
+    """Gram matrices of samples about their mean (`n x n`) after `B` rotations: `B x n x n`.
+
+    `tails`: `heavy_tailed(gram)`, if it is known.
+    """
     products = (turns.reshape(-1, len(gram)) @ gram).reshape(turns.shape) @ turns.swapaxes(1, 2)
     squares = np.diagonal(gram)
-    if heavy_tailed(gram):
+    if heavy_tailed(gram) if tails is None else tails:
         lengths = np.sqrt(np.sort(np.maximum(squares, 0)))
     elif metric == "cosine":
         # Back from the mean `m` to the origin. A sample is `c + m`, where the `c` have mean 0, and
         # its length is 1: from that follow `|m|^2` and `c . m`.
         along_mean = turns @ ((squares.mean() - squares) / 2)
         products += along_mean[:, :, None] + along_mean[:, None, :] + max(0.0, 1 - squares.mean())
-        lengths = np.ones(len(gram))
+        lengths = np.ones(len(gram), gram.dtype)
     else:
         return products
     norms = np.sqrt(np.maximum(np.diagonal(products, axis1=1, axis2=2), 0))
@@ -99,19 +134,137 @@ def distances(gram: np.ndarray, method: str, metric: str) -> np.ndarray:
 
 
 def separation(distances: np.ndarray, Z: np.ndarray, min_size: int) -> np.ndarray:
-    """The largest silhouette of the cuts with 2 to 10 concepts, at least 0: float64 `B`."""
+    """The largest silhouette of the cuts with 2 to 10 concepts, at least 0: `B`."""
     scores = silhouettes(distances, Z, min_size, MOST_CONCEPTS)
     return np.fmax.reduce(scores, axis=1, initial=0)
 
 
-def separations(
-    gram: np.ndarray, method: str, metric: str, min_size: int, turns: np.ndarray
+def null_separations(
+    grams: np.ndarray, method: str, metric: str, min_size: int, draws: int, seed: int = 0
 ) -> np.ndarray:
-    """`separation` of samples after each of `B` rotations, each with its own tree: float64 `B`."""
+    """`separation` of the samples after each of `draws` rotations: float64 `N x draws`.
+
+    Each draw has its own tree. Neurons of like null (see `alike`) share their draws, of which each
+    makes a part.
+
+    Args:
+        grams: float64 `N x n x n`, dot products of each neuron's samples about their mean.
+        method, metric, min_size: of the trees and their concepts.
+        draws: rotations for each neuron.
+        seed: of the rotations.
+    """
+    n = grams.shape[1]
+    tails = np.array([heavy_tailed(gram) for gram in grams], bool)
+    group = alike(grams, tails, metric, LIKE / np.sqrt(max(draws, 1)))
+    members = [np.flatnonzero(group == g) for g in range(group.max(initial=-1) + 1)]
+    out = np.empty((len(members), draws))
+    step = max(1, TREES // n**2)
+    begin = 0
+    for turns in rotations(n, draws, seed):
+        narrow = turns.astype(np.float32)
+        draw = np.arange(begin, begin + len(turns))
+        owner = np.concatenate([m[draw % len(m)] for m in members])
+        order = np.argsort(owner, kind="stable")
+        found = np.empty(len(owner))
+        for k in range(0, len(order), step):
+            some = order[k : k + step]
+            apart = _distances(
+                grams, tails, method, metric, (turns, narrow), owner[some], some % len(turns)
+            )
+            found[some] = separation(apart, _trees(apart, method), min_size)
+        out[:, draw] = found.reshape(len(members), -1)
+        begin += len(turns)
+    return out[group]
+
+
+def _distances(
+    grams: np.ndarray, tails: np.ndarray, method: str, metric: str,
+    turns: tuple[np.ndarray, np.ndarray], owner: np.ndarray, turn: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """float32 `B x n x n`: distances of the samples of neurons `owner` after rotations `turn`.
+
+    `turns` are the rotations in float64 and float32, `owner` is in order.
+    """
+    n = grams.shape[1]
+    out = np.empty((len(owner), n, n), np.float32)
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    for begin, end in zip(first, [*first[1:], len(owner)], strict=True):
+        neuron = owner[begin]
+        gram = _precise(grams[neuron], metric, tails[neuron])
+        by = turns[gram.dtype == np.float32][turn[begin:end]]
+        out[begin:end] = distances(rotated(gram, by, metric, tails[neuron]), method, metric)
+    return out
+
+
+def _trees(distances: np.ndarray, method: str) -> np.ndarray:
+    """Linkages, by SciPy. It holds Python's lock, so all are made together."""
     from scipy.cluster.hierarchy import linkage
 
-    apart = distances(rotated(gram, turns, metric), method, metric)
-    row, column = np.triu_indices(len(gram), 1)
-    upper = apart.reshape(len(apart), -1).take(row * len(gram) + column, axis=1)
-    trees = np.stack([linkage(d, method) for d in upper])
-    return separation(apart, trees, min_size)
+    n = distances.shape[1]
+    row, column = np.triu_indices(n, 1)
+    upper = distances.reshape(len(distances), -1).take(row * n + column, axis=1)
+    return np.stack([linkage(of_tree, method) for of_tree in upper.astype(np.float64)])
+
+
+def _precise(gram: np.ndarray, metric: str, tails: bool) -> np.ndarray:
+    """Dot products in float32, if distances after a rotation then keep five digits.
+
+    Those of unit vectors close to each other do not: they are small beside the lengths.
+    """
+    squares = np.diagonal(gram)
+    if metric != "cosine" or tails:
+        # The scale does not matter, and whatever it is, the products then fit in float32.
+        gram = gram / (squares.max() or 1)
+    elif squares.mean() < CLOSE:
+        return gram
+    return gram.astype(np.float32)
+
+
+def alike(grams: np.ndarray, tails: np.ndarray, metric: str, like: float) -> np.ndarray:
+    """int64 `N`: groups of at most `TOGETHER` neurons whose nulls are nearly one distribution.
+
+    Rotated samples have a distribution that depends on the eigenvalues of their dot products, with
+    heavy tails on the distances from the mean, and with unit length on how far the mean is from the
+    origin. In a group the logarithms of these differ by at most `like`: sums over the eigenvalues
+    (of squares; the root of that of third powers; of logarithms, for the small ones), the root of
+    the kurtosis of the distances, and the fourth root of their mean square.
+
+    Args:
+        grams: float64 `N x n x n`, dot products about the mean.
+        tails: bool `N`, `heavy_tailed` of each.
+        metric: "cosine" or another.
+        like: the largest difference.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    count = len(grams)
+    if count == 1:
+        return np.zeros(1, np.int64)
+    points = np.stack([_depends_on(g, t, metric) for g, t in zip(grams, tails, strict=True)])
+    # Heavy tails have a null of their own.
+    points = np.column_stack([points, tails * 2 * like])
+    group = fcluster(linkage(points, "complete", "chebyshev"), like, "distance")
+    order = np.argsort(group, kind="stable")
+    place = np.arange(count) - np.searchsorted(group[order], group[order])
+    group[order] = group[order] * count + place // TOGETHER
+    out: np.ndarray = np.unique(group, return_inverse=True)[1]
+    return out
+
+
+def _depends_on(gram: np.ndarray, tails: bool, metric: str) -> np.ndarray:
+    """float64 `5`: the logarithms of what the null of a neuron depends on (see `alike`)."""
+    n = len(gram)
+    peak = np.diagonal(gram).max() or 1
+    scaled = gram / peak
+    squares = np.diagonal(scaled)
+    total = max(squares.sum(), 1)
+    share = (scaled / total).astype(np.float32)
+    values = [
+        np.square(share).sum(),
+        np.sqrt(max((share * (share @ share)).sum(), 0)),
+        np.linalg.slogdet(np.eye(n, dtype=np.float32) + n * share)[1],
+        np.sqrt(n * np.square(squares).sum() / total**2) if tails else 1,
+        (peak * total / n) ** 0.25 if metric == "cosine" and not tails else 1,
+    ]
+    out: np.ndarray = np.log(np.maximum(np.array(values, np.float64), np.finfo(np.float32).tiny))
+    return out

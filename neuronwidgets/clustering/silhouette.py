@@ -24,7 +24,7 @@ def silhouettes(distances: np.ndarray, Z: np.ndarray, min_size: int, most: int =
     are summed once, for all cuts that have the node as a cluster.
 
     Args:
-        distances: float64 `B x n x n`, symmetric, finite.
+        distances: float32 or float64 `B x n x n`, symmetric, finite.
         Z: `B x (n - 1) x 4`, linkages in SciPy's format.
         min_size: samples in a concept, at least.
         most: concepts in a cut, at most.
@@ -81,9 +81,9 @@ def _fill(out: np.ndarray, distances: np.ndarray, Z: np.ndarray, min_size: int, 
     node = table[owner, place_used]
     chosen = np.full((trees, width), -1)
     chosen[owner, row[owner, place_used]] = node
-    size_of = np.where(chosen < 0, 1, size[every, chosen])
+    size_of = np.where(chosen < 0, 1, size[every, chosen]).astype(distances.dtype)
     inside = _samples_inside(children, parent, size, chosen)
-    sums = inside.astype(np.float64) @ distances
+    sums = inside.astype(distances.dtype) @ distances
     apart = np.where(inside, np.inf, sums / size_of[:, :, None]).reshape(-1, n)
     alone = np.maximum(size_of - 1, 1)[:, :, None]
     within = np.where(inside, sums / alone, np.inf)

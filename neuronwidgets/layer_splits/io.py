@@ -16,7 +16,7 @@ from neuronwidgets.layer_splits.block import Block
 from neuronwidgets.layer_splits.settings import Settings
 
 FORMAT = "neuronwidgets.layer/1"
-DEFAULTS = {"own_size": True}
+DEFAULTS = {"own_size": True, "null": 1}
 """Defaults of settings that files of earlier versions lack."""
 ABOUT, UNITS = "layer.json", "units.safetensors"
 """The files of the description and of the targets."""

@@ -29,6 +29,11 @@ class Settings:
     seed: int
     own_size: bool = True
     """Whether `min_size` is the default, which depends on the number of top samples."""
+    null: int = 1
+    """Version of polysemanticity's null, of which one folder holds one; 1 also without that score.
+
+    1: each neuron makes all its draws. 2: neurons of like null share draws.
+    """
 
     def about(self) -> dict[str, Any]:
         """The settings for a JSON file."""

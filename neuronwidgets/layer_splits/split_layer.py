@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 DRAWS = 19
 """Draws of the null for each neuron: the smallest p is 0.05."""
+NULL = 2
+"""Version of the null (see `Settings.null`)."""
 MOST_TOP = 5_000
 """Top samples of a neuron, at most: a matrix of all pairs then takes 200 MB."""
 MOST_BYTES = 4e9
@@ -96,7 +98,8 @@ def split_layer(
             `Concepts.refine`) instead of the tree's clusters.
         scores: names of scores (see `SCORES`); `()` for none. Not given: all that the activations
             allow.
-        draws: draws, for each neuron, of the null that calibrates polysemanticity.
+        draws: draws of the null that calibrates polysemanticity, for each neuron. Neurons whose
+            nulls are nearly the same share them.
         seed: of the null and of k-means.
         out: a folder for the result. Blocks that an earlier call with the same activations and
             settings wrote there are reused. Concept vectors stay on disk.
@@ -137,7 +140,7 @@ def split_layer(
         integer(name, value, 0)
     settings = Settings(
         count, threshold, method, metric, size, bool(refined), names, int(draws), int(seed),
-        min_size is None,
+        min_size is None, NULL if "polysemanticity" in names else 1,
     )  # fmt: skip
     estimate = len(targets) * acts.shape[1] * 4 * CONCEPTS_EACH
     if out is None and estimate > MOST_BYTES:

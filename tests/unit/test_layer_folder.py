@@ -151,3 +151,20 @@ def test_a_layer_that_was_split_before_some_neurons_had_fewer_top_samples(
     opened = nw.LayerSplit.load(folder, acts)
     assert opened.tops.tolist() == [40] * 70
     assert len(quietly(acts, out=folder)) == 70
+
+
+def test_an_earlier_null_is_not_mixed_with_this_one(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(60, 4))
+    for scores, is_refused in ((["polysemanticity"], True), (["kurtosis"], False)):
+        folder = tmp_path / scores[0]
+        options = {"scores": scores, "draws": 1, "out": folder, "progress": False}
+        nw.split_layer(values, 20, **options)
+        about = json.loads((folder / "layer.json").read_text())
+        assert about.pop("null") == 1 + is_refused
+        (folder / "layer.json").write_text(json.dumps(about))
+        assert nw.LayerSplit.load(folder, values).settings.null == 1
+        if is_refused:
+            with pytest.raises(nw.StoreError, match="with other null: take a new folder"):
+                nw.split_layer(values, 20, **options)
+        else:
+            assert len(nw.split_layer(values, 20, **options)) == 4

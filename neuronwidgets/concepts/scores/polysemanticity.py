@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.clustering.rotation_null import distances, rotations, separation, separations
+from neuronwidgets.clustering.rotation_null import TIE, distances, null_separations, separation
 from neuronwidgets.concepts.scores.labels import entropy
 from neuronwidgets.concepts.scores.neurons import Neurons
 from neuronwidgets.concepts.scores.registry import Column, score
@@ -21,8 +21,6 @@ SOON, LATE = 200, 2000
 draw takes many seconds."""
 ACTIVE = 0.9
 """Share of the top samples on which a neuron must be active to get a score."""
-TIE = 1e-9
-"""Values that differ by less are equal: the difference is a rounding error."""
 
 
 @score(
@@ -71,9 +69,10 @@ def polysemanticity(
     *Geometric part.* `silhouette` is the largest mean silhouette of the tree's cuts with 2 to 10
     concepts (0 if none is positive). The null is a rotation test (see `clustering.rotation_null`):
     as many samples with the same mean and covariance and no clusters, each draw with a tree of its
-    own. `geometry` is `max(0, (s - mean) / (1 - mean))`, adjusted for chance like the adjusted Rand
-    index, `geometry_z` is `(s - mean) / deviation`, `geometry_p` is
-    `(1 + #{null >= s}) / (1 + draws)`. It does not depend on the cut.
+    own. Up to four neurons of a batch whose nulls are nearly the same share their draws. `geometry`
+    is `max(0, (s - mean) / (1 - mean))`, adjusted for chance like the adjusted Rand index,
+    `geometry_z` is `(s - mean) / deviation`, `geometry_p` is `(1 + #{null >= s}) / (1 + draws)`. It
+    does not depend on the cut.
 
     *Label part.* `alignment` is the adjusted mutual information (Vinh, Epps & Bailey 2010, JMLR 11)
     of the concepts at the cut and the labels, over the samples that have both; at least 0; 0 for
@@ -155,21 +154,16 @@ def _geometry(
     neurons: Neurons, observed: np.ndarray, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Value, z and p of the geometric part: float64 `N` each."""
-    if neurons.gram is None:
-        value, z, p = np.full((3, len(neurons)), np.nan)
+    value, z, p = np.full((3, len(neurons)), np.nan)
+    awake = np.flatnonzero(neurons.active >= ACTIVE)
+    if neurons.gram is None or draws == 0 or len(awake) == 0:
         return value, z, p
-    null = np.empty((len(neurons), draws))
-    begin = 0
-    for turns in rotations(neurons.index.shape[1], draws, seed):
-        part = slice(begin, begin + len(turns))
-        for i, gram in enumerate(neurons.gram):
-            null[i, part] = separations(
-                gram, neurons.method, neurons.metric, neurons.min_size, turns
-            )
-        begin += len(turns)
-    mean = null.mean(axis=1) if draws else np.full(len(null), np.nan)
-    value = np.maximum((observed - mean) / (1 - mean), 0)
-    return value, *_against(observed, null)
+    grams, s = neurons.gram[awake], observed[awake]
+    null = null_separations(grams, neurons.method, neurons.metric, neurons.min_size, draws, seed)
+    mean = null.mean(axis=1)
+    value[awake] = np.maximum((s - mean) / (1 - mean), 0)
+    z[awake], p[awake] = _against(s, null)
+    return value, z, p
 
 
 def _alignment(
