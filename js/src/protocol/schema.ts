@@ -7,6 +7,7 @@
 
 export * from "./schema/base";
 export * from "./schema/dtypes";
+export * from "./schema/lab";
 export * from "./schema/previews";
 export * from "./schema/ranges";
 export * from "./schema/reading";

@@ -14,6 +14,7 @@ import anywidget
 import numpy as np
 import traitlets as t
 
+from neuronwidgets.core.living import Living
 from neuronwidgets.widgets.base.errors import in_words
 from neuronwidgets.widgets.base.jobs import JobProgress, Jobs, Steps
 from neuronwidgets.widgets.base.origin import Origin
@@ -84,6 +85,7 @@ class Widget(anywidget.AnyWidget):
         # ipywidgets has a method `_handle_custom_msg`: one of that name would silence on_msg.
         self.on_msg(self._on_view_message)
         self._presence.made()
+        WIDGETS.add(self)
 
     @contextmanager
     def _opening(self) -> Iterator[None]:
@@ -272,3 +274,7 @@ class Widget(anywidget.AnyWidget):
         self.__dict__["_repr_mimebundle_"] = None
         for part in self._parts():
             part.close()
+
+
+WIDGETS: Living[Widget] = Living()
+"""The widgets that exist, also those that are closed or parked."""

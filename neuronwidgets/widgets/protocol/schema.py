@@ -5,10 +5,10 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from neuronwidgets.widgets.protocol import base, previews, ranges, reading, split, toy
+from neuronwidgets.widgets.protocol import base, lab, previews, ranges, reading, split, toy
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
-MODULES = (base, reading, previews, split, ranges, toy)
+MODULES = (base, reading, previews, split, ranges, toy, lab)
 WIDGETS = (split.SPLIT_EXPLORER, ranges.RANGE_EXPLORER, toy.TOY_LAB)
 EVENTS = (base.JobAck,)
 """What the kernel sends beside traits."""
