@@ -87,7 +87,7 @@ class Holdings:
         named = [
             (name, value)
             for name, value in self._namespace.copy().items()
-            if not name.startswith("_") and self._hidden.get(name, named_so) is not value
+            if not name.startswith("_") and self._hidden.get(name, _NO_VALUE) is not value
         ]
         yield from named
         layer_split = loaded("neuronwidgets.layer_splits.layer_split", "LayerSplit")
@@ -150,7 +150,7 @@ class Holdings:
         }
 
 
-named_so = object()
+_NO_VALUE = object()
 """Is no variable's value."""
 
 

@@ -25,12 +25,13 @@ class Explorers:
     """The explorers that panels have opened: to ask for one again returns the same one."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
         self._opened: dict[str, Any] = {}
 
     def of(self, key: str, acts: Callable[[], Any], layer: str | None = None) -> Any:
         """The explorer of `acts()`, which `key` identifies."""
-        with self._lock:
+        # One lock for each: the explorer of a capture may have to wait for its first samples.
+        with self._locks.setdefault(key, threading.Lock()):
             explorer = self._opened.get(key)
             if explorer is None or explorer.comm is None:
                 # Imported here: it takes a second, which only this request should wait for.

@@ -231,14 +231,14 @@ class Widget(anywidget.AnyWidget):
         return {k: None if isinstance(v, Widget) else v for k, v in state.items()}
 
     def _own_state(self) -> dict[str, Any]:
-        names = [name for name in self.keys if name in type(self)._own_traits()]
-        return {name: getattr(self, name) for name in names}
+        own_traits = type(self)._own_traits()
+        return {name: getattr(self, name) for name in self.keys if name in own_traits}
 
     @classmethod
     def _own_traits(cls) -> set[str]:
         """The synced traits of our classes, not of anywidget's."""
         ours = [c for c in cls.__mro__ if issubclass(c, Widget)]
-        return {name for c in ours for name in vars(c) if name in cls.class_trait_names(sync=True)}
+        return {name for c in ours for name in vars(c)} & {*cls.class_trait_names(sync=True)}
 
     def open(self) -> None:
         """Enter the widget and its parts into the kernel's list of widgets."""
