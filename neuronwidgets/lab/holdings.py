@@ -15,11 +15,11 @@ import numpy as np
 from neuronwidgets.activations.store.matrix import Stored
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.protocol.lab import (
-    HeldCapture,
-    HeldLibrary,
-    HeldStore,
+    BackgroundCapture,
     KernelState,
-    OpenWidget,
+    LibraryState,
+    StoreState,
+    WidgetState,
 )
 
 MOST = 64
@@ -109,7 +109,7 @@ class Holdings:
     def _id(self, item: Any) -> str:
         return self._ids.setdefault(item, f"{type(item).__name__}-{next(self._numbers)}")
 
-    def _capture(self, capturing: Any, names: dict[int, str]) -> HeldCapture:
+    def _capture(self, capturing: Any, names: dict[int, str]) -> BackgroundCapture:
         reading = Feed(capturing, capturing.layers[0]).reading()
         path = capturing.path
         return {
@@ -135,7 +135,7 @@ class Holdings:
             self._sizes[capturing] = samples, size
         return size
 
-    def _store(self, acts: Any, names: dict[int, str]) -> HeldStore:
+    def _store(self, acts: Any, names: dict[int, str]) -> StoreState:
         values = acts.values
         stored = isinstance(values, Stored)
         return {
@@ -211,7 +211,7 @@ def _mapped(array: np.ndarray) -> bool:
     return False
 
 
-def _open_widgets(names: dict[int, str]) -> Iterator[OpenWidget]:
+def _open_widgets(names: dict[int, str]) -> Iterator[WidgetState]:
     """The widgets that pages can show, an embedded one with the cell of its owner."""
     living = loaded("neuronwidgets.widgets.base.widget", "WIDGETS")
     widgets = [] if living is None else [w for w in living.all() if w.comm is not None]
@@ -245,7 +245,7 @@ def title(widget: Any) -> str:
     return f"direction of {layer}" if neuron is None else f"neuron {neuron} of {layer}"
 
 
-def _libraries(named: list[tuple[str, Any]], names: dict[int, str]) -> Iterator[HeldLibrary]:
+def _libraries(named: list[tuple[str, Any]], names: dict[int, str]) -> Iterator[LibraryState]:
     kind = loaded("neuronwidgets.libraries.library", "Library")
     found = {id(value): value for _, value in named if is_a(value, kind)}
     for library in found.values():

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypedDict
 from neuronwidgets.widgets.protocol.reading import CaptureState
 
 
-class HeldCapture(TypedDict):
+class BackgroundCapture(TypedDict):
     """A capture in the background that runs, or that something still refers to."""
 
     id: str
@@ -21,7 +21,7 @@ class HeldCapture(TypedDict):
     path: Annotated[str | None, "The folder that it writes to; `None` in memory."]
 
 
-class OpenWidget(TypedDict):
+class WidgetState(TypedDict):
     """A widget of this package that pages can show."""
 
     id: Annotated[str, "The id of its model."]
@@ -33,7 +33,7 @@ class OpenWidget(TypedDict):
     layer: Annotated[str, "The name of its layer; empty without one."]
 
 
-class HeldStore(TypedDict):
+class StoreState(TypedDict):
     """Activations that a variable of the user holds."""
 
     id: str
@@ -46,7 +46,7 @@ class HeldStore(TypedDict):
     path: Annotated[str | None, "Its folder; `None` in memory."]
 
 
-class HeldLibrary(TypedDict):
+class LibraryState(TypedDict):
     """A library of concepts that a variable of the user holds."""
 
     variable: Annotated[str | None, "The user's name for it."]
@@ -58,10 +58,10 @@ class KernelState(TypedDict):
     """All that the kernel holds. Sent at the start and when it has changed, at most 4 a second."""
 
     type: Literal["kernel.state"]
-    captures: list[HeldCapture]
-    widgets: list[OpenWidget]
-    stores: list[HeldStore]
-    libraries: list[HeldLibrary]
+    captures: list[BackgroundCapture]
+    widgets: list[WidgetState]
+    stores: list[StoreState]
+    libraries: list[LibraryState]
 
 
 class WidgetOpened(TypedDict):
@@ -79,28 +79,28 @@ class RequestFailed(TypedDict):
     text: Annotated[str, "Why, in one sentence."]
 
 
-class StopCapture(TypedDict):
+class CaptureStop(TypedDict):
     """Stop a capture and keep what was read."""
 
     type: Literal["capture.cancel"]
     id: str
 
 
-class ExploreCapture(TypedDict):
+class CaptureExplore(TypedDict):
     """Open a SplitExplorer on a capture."""
 
     type: Literal["capture.explore"]
     id: str
 
 
-class ExploreStore(TypedDict):
+class StoreExplore(TypedDict):
     """Open a SplitExplorer on activations."""
 
     type: Literal["store.explore"]
     id: str
 
 
-class ExplorePath(TypedDict):
+class PathExplore(TypedDict):
     """Open a SplitExplorer on a store on disk."""
 
     type: Literal["path.explore"]
@@ -111,5 +111,5 @@ TARGET = "neuronwidgets.lab"
 """The name of the comm target."""
 EVENTS = (KernelState, WidgetOpened, RequestFailed)
 """What the kernel sends."""
-REQUESTS = (StopCapture, ExploreCapture, ExploreStore, ExplorePath)
+REQUESTS = (CaptureStop, CaptureExplore, StoreExplore, PathExplore)
 """What the page asks for."""

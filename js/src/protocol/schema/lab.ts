@@ -8,7 +8,7 @@
 import type { CaptureState } from "./reading";
 
 /** A capture in the background that runs, or that something still refers to. */
-export interface HeldCapture {
+export interface BackgroundCapture {
   id: string;
   /** Its layer; several are joined by commas. */
   layer: string;
@@ -32,7 +32,7 @@ export interface HeldCapture {
 }
 
 /** A widget of this package that pages can show. */
-export interface OpenWidget {
+export interface WidgetState {
   /** The id of its model. */
   id: string;
   /** The name of its class. */
@@ -50,7 +50,7 @@ export interface OpenWidget {
 }
 
 /** Activations that a variable of the user holds. */
-export interface HeldStore {
+export interface StoreState {
   id: string;
   /** The user's expression for it: `acts`, `both['h.0']`. */
   variable: string | null;
@@ -66,7 +66,7 @@ export interface HeldStore {
 }
 
 /** A library of concepts that a variable of the user holds. */
-export interface HeldLibrary {
+export interface LibraryState {
   /** The user's name for it. */
   variable: string | null;
   /** How many concepts it has. */
@@ -78,10 +78,10 @@ export interface HeldLibrary {
 /** All that the kernel holds. Sent at the start and when it has changed, at most 4 a second. */
 export interface KernelState {
   type: "kernel.state";
-  captures: HeldCapture[];
-  widgets: OpenWidget[];
-  stores: HeldStore[];
-  libraries: HeldLibrary[];
+  captures: BackgroundCapture[];
+  widgets: WidgetState[];
+  stores: StoreState[];
+  libraries: LibraryState[];
 }
 
 /** The kernel has opened the widget that the page asked for. */
@@ -100,26 +100,32 @@ export interface RequestFailed {
 }
 
 /** Stop a capture and keep what was read. */
-export interface StopCapture {
+export interface CaptureStop {
   type: "capture.cancel";
   id: string;
 }
 
 /** Open a SplitExplorer on a capture. */
-export interface ExploreCapture {
+export interface CaptureExplore {
   type: "capture.explore";
   id: string;
 }
 
 /** Open a SplitExplorer on activations. */
-export interface ExploreStore {
+export interface StoreExplore {
   type: "store.explore";
   id: string;
 }
 
 /** Open a SplitExplorer on a store on disk. */
-export interface ExplorePath {
+export interface PathExplore {
   type: "path.explore";
   /** The folder: absolute, or relative to the kernel's working directory. */
   path: string;
 }
+
+/** What the kernel tells JupyterLab's panel. */
+export type FromKernel = KernelState | WidgetOpened | RequestFailed;
+
+/** What JupyterLab's panel may ask of the kernel. */
+export type FromPage = CaptureStop | CaptureExplore | StoreExplore | PathExplore;
