@@ -1,4 +1,4 @@
-"""What ten widgets add to a saved notebook (docs/guide/jupyterlab.md states these sizes)."""
+"""What ten widgets add to a saved notebook (docs/benchmarks/latency.md has the numbers)."""
 
 from __future__ import annotations
 
