@@ -82,10 +82,14 @@ class Panel:
 
     def report(self) -> None:
         """Send what the kernel holds, if that has changed."""
-        state = self._holdings.state()
-        if state != self._sent:
-            self._send(state)
-            self._sent = state
+        try:
+            state = self._holdings.state()
+            if state != self._sent:
+                self._send(state)
+                self._sent = state
+        except Exception:
+            # Something was changing while it was looked at. The next look comes soon.
+            log.debug("the panel could not be told what the kernel holds", exc_info=True)
 
     def close(self) -> None:
         """The page is gone: report no more."""
@@ -93,11 +97,7 @@ class Panel:
 
     def _follow(self) -> None:
         while not self._over.wait(self._tick):
-            try:
-                self.report()
-            except Exception:
-                # Something was changing while it was looked at. The next look comes soon.
-                log.debug("the panel could not be told what the kernel holds", exc_info=True)
+            self.report()
 
     def _on_message(self, message: dict[str, Any]) -> None:
         request = message["content"]["data"]

@@ -218,6 +218,20 @@ def test_a_look_that_fails_is_repeated(
     comm.until("kernel.state", stores=1)
 
 
+def test_a_first_look_that_fails_does_not_refuse_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    comm, state = FakeComm(), Holdings.state
+
+    def fails(self: Holdings) -> Any:
+        monkeypatch.setattr(Holdings, "state", state)
+        raise RuntimeError("dictionary changed size during iteration")
+
+    monkeypatch.setattr(Holdings, "state", fails)
+    panel = Panel(comm, Holdings({}), Explorers(), comm.send, tick=0.01)
+    comm.until("kernel.state", stores=0)
+    comm.leave()
+    panel._thread.join(SOON)
+
+
 # The target
 
 
