@@ -2,7 +2,7 @@
 
 Jupyter Server leaves Nagle's algorithm on. A small message then waits until the browser has
 acknowledged the one before, which browsers delay by up to 40 ms. See
-docs/decisions/0064-no-delay.md.
+docs/decisions/0066-no-delay.md.
 """
 
 from __future__ import annotations
