@@ -1,4 +1,5 @@
-"""Builds the front end (js/) into neuronwidgets/static/ when the package is built."""
+"""Builds the front end (js/) into neuronwidgets/static/ and neuronwidgets/labextension/ when the
+package is built."""
 
 from __future__ import annotations
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from neuronwidgets.capturing.engine import Engine, Reading
 from neuronwidgets.capturing.forward import CaptureError
+from neuronwidgets.core.living import Living
 from neuronwidgets.core.threads import end_at_exit
 
 log = logging.getLogger("neuronwidgets")
@@ -44,7 +46,18 @@ class Capturing:
             target=self._read, name="neuronwidgets-capture", daemon=True
         )
         end_at_exit(self, Capturing.cancel, lambda ending: ending._thread.join(EXIT))
+        CAPTURES.add(self)
         self._thread.start()
+
+    @property
+    def path(self) -> Path | None:
+        """The folder that it writes to; `None` in memory."""
+        return self._engine.request.out
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the values that it holds in memory; 0 on disk."""
+        return self._engine.nbytes
 
     @property
     def reading(self) -> Reading:
@@ -174,3 +187,7 @@ class Capturing:
                 log.exception("a watcher of %r failed and is dropped", self)
                 with self._news:
                     self._watchers.remove(call)
+
+
+CAPTURES: Living[Capturing] = Living()
+"""The captures that run, and those that something still refers to."""

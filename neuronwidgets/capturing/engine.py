@@ -301,6 +301,11 @@ class Engine:
         return self._source.expected
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the values that are kept in memory; 0 if they are written to disk."""
+        return 0 if self._memory is None else self._memory.nbytes
+
+    @property
     def reading(self) -> Reading:
         """The progress."""
         seconds = time.perf_counter() - self._began

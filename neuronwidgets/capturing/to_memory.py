@@ -31,6 +31,10 @@ class RowsInMemory:
         names: the names of whole-number labels.
         codes: encodes labels of words.
         tokens: makes the token readers.
+
+    Attributes:
+        count: samples added.
+        nbytes: bytes of their values. The result of `result(last=True)` has as many.
     """
 
     def __init__(
@@ -44,12 +48,13 @@ class RowsInMemory:
         self._previews: dict[str, list[Any]] = {
             name: [] for name in ("labels", "images", "texts", "spans", "ids", "padding", "origin")
         }
-        self.count = 0
+        self.count = self.nbytes = 0
 
     def add(self, batch: Batch, dataset_index: np.ndarray, rows: list[HostRows]) -> None:
         """Add a batch, its samples' indices into the data set, and its rows of all layers."""
         for part in rows:
             self._rows[part.rows.layer].append(part)
+            self.nbytes += part.values.nbytes
         self._dataset_index.append(dataset_index)
         self._per_word = self._per_word or bool(batch.words)
         columns = {

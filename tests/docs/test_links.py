@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ADDRESS = "https://github.com/neuronwidgets/neuronwidgets/blob/main/"
 """A notebook is copied elsewhere, so it names pages of the repository by their address."""
-BUILT = ("neuronwidgets/static/",)
+BUILT = ("neuronwidgets/static/", "neuronwidgets/labextension/")
 """Not there before the front end is built."""
 FOLDERS = [ROOT / name for name in ("docs", "js/src", "neuronwidgets", ".github")]
 PAGES = sorted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ class Stored(NDArrayOperatorsMixin):
 
     Attributes:
         shape, dtype, ndim, size: as an array's.
+        folder: the store's folder; `None` if not known.
         stored_dtype: the dtype on disk: "float32", "float16", "bfloat16" or "int8".
     """
 
@@ -27,8 +29,13 @@ class Stored(NDArrayOperatorsMixin):
     ndim = 2
 
     def __init__(
-        self, shards: Sequence[dict[str, np.ndarray]], order: np.ndarray | None, stored_dtype: str
+        self,
+        shards: Sequence[dict[str, np.ndarray]],
+        order: np.ndarray | None,
+        stored_dtype: str,
+        folder: Path | None = None,
     ) -> None:
+        self.folder = folder
         self._shards, self._order, self.stored_dtype = list(shards), order, stored_dtype
         self._start = np.cumsum([0, *(len(s["values"]) for s in self._shards)])
         self.shape = int(self._start[-1]), int(self._shards[0]["values"].shape[1])
@@ -42,6 +49,11 @@ class Stored(NDArrayOperatorsMixin):
     def nbytes(self) -> int:
         """Bytes on disk."""
         return sum(s["values"].nbytes for s in self._shards)
+
+    @property
+    def resident(self) -> int:
+        """Bytes in memory: the order of the rows. Mapped values are the system's to drop."""
+        return 0 if self._order is None else int(self._order.nbytes)
 
     def __len__(self) -> int:
         return self.shape[0]

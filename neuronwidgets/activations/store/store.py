@@ -98,7 +98,7 @@ class Store:
         listed = [part["excluded"] for part in parts if "excluded" in part]
         excluded = np.concatenate(listed) if listed else np.zeros((0, 2), np.int64)
         return (
-            Stored(nonempty, None if in_order else order, self.manifest["dtype"]),
+            Stored(nonempty, None if in_order else order, self.manifest["dtype"], self.folder),
             sample,
             position,
             excluded,

@@ -42,6 +42,13 @@ class Presence:
         self._displays: Counter[str | None] = Counter()
         self._cell: str | None = None
 
+    @property
+    def cell(self) -> str | None:
+        """The cell that was the last to show the widget for the first time, else the one that made
+        it; `None` if none is known."""
+        shown = [cell for cell in list(self._displays) if cell is not None]
+        return shown[-1] if shown else self._cell
+
     def made(self) -> None:
         """The running cell has made the widget."""
         self._cell = current_cell()
@@ -52,6 +59,7 @@ class Presence:
         """The widget is embedded in another one: its cell no longer matters."""
         if self._cell is not None:
             cells().forget(self._cell, self)
+            self._cell = None
 
     def displayed(self) -> None:
         """A cell shows the widget."""

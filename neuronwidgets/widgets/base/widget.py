@@ -14,6 +14,7 @@ import anywidget
 import numpy as np
 import traitlets as t
 
+from neuronwidgets.core.living import Living
 from neuronwidgets.widgets.base.errors import in_words
 from neuronwidgets.widgets.base.jobs import JobProgress, Jobs, Steps
 from neuronwidgets.widgets.base.origin import Origin
@@ -84,6 +85,7 @@ class Widget(anywidget.AnyWidget):
         # ipywidgets has a method `_handle_custom_msg`: one of that name would silence on_msg.
         self.on_msg(self._on_view_message)
         self._presence.made()
+        WIDGETS.add(self)
 
     @contextmanager
     def _opening(self) -> Iterator[None]:
@@ -233,14 +235,14 @@ class Widget(anywidget.AnyWidget):
         return {k: None if isinstance(v, Widget) else v for k, v in state.items()}
 
     def _own_state(self) -> dict[str, Any]:
-        names = [name for name in self.keys if name in type(self)._own_traits()]
-        return {name: getattr(self, name) for name in names}
+        own_traits = type(self)._own_traits()
+        return {name: getattr(self, name) for name in self.keys if name in own_traits}
 
     @classmethod
     def _own_traits(cls) -> set[str]:
         """The synced traits of our classes, not of anywidget's."""
         ours = [c for c in cls.__mro__ if issubclass(c, Widget)]
-        return {name for c in ours for name in vars(c) if name in cls.class_trait_names(sync=True)}
+        return {name for c in ours for name in vars(c)} & {*cls.class_trait_names(sync=True)}
 
     def open(self) -> None:
         """Enter the widget and its parts into the kernel's list of widgets."""
@@ -276,3 +278,7 @@ class Widget(anywidget.AnyWidget):
         self.__dict__["_repr_mimebundle_"] = None
         for part in self._parts():
             part.close()
+
+
+WIDGETS: Living[Widget] = Living()
+"""The widgets that exist, also those that are closed or parked."""

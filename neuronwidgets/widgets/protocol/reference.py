@@ -4,6 +4,7 @@ import typing
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from neuronwidgets.widgets.protocol import lab
 from neuronwidgets.widgets.protocol.binary import Binary, WidgetSchema
 from neuronwidgets.widgets.protocol.schema import (
     EVENTS,
@@ -30,6 +31,8 @@ describes it. The same description makes the TypeScript types in `js/src/protoco
 - An **event** is a JSON message from the kernel.
 """
 
+PANEL = f"JSON messages on a comm of the target `{lab.TARGET}`, which a page opens."
+
 
 def page() -> str:
     """The text of `protocol.md`."""
@@ -37,7 +40,10 @@ def page() -> str:
     for widget in WIDGETS:
         parts += _widget(widget)
     parts += ["## Events", "From the kernel of every widget.", *map(_shape, EVENTS)]
-    described = {id(shape) for widget in WIDGETS for shape in _told(widget)} | {*map(id, EVENTS)}
+    parts += ["## The panel in JupyterLab", PANEL, "### From the kernel", *map(_shape, lab.EVENTS)]
+    parts += ["### From the page", *map(_shape, lab.REQUESTS)]
+    described = {id(shape) for widget in WIDGETS for shape in _told(widget)}
+    described |= {id(shape) for shape in (*EVENTS, *lab.EVENTS, *lab.REQUESTS)}
     rest = [(n, hint) for n, hint in named_types().items() if id(hint) not in described]
     parts += ["## Types", "The types that the tables above name."]
     for name, hint in rest:

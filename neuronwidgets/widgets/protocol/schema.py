@@ -9,6 +9,7 @@ from neuronwidgets.widgets.protocol import (
     base,
     browser,
     explorer,
+    lab,
     previews,
     probe,
     ranges,
@@ -18,7 +19,7 @@ from neuronwidgets.widgets.protocol import (
 )
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
-MODULES = (base, reading, previews, split, ranges, toy, probe, browser, explorer)
+MODULES = (base, reading, previews, split, ranges, toy, probe, browser, explorer, lab)
 WIDGETS = (
     split.SPLIT_EXPLORER,
     ranges.RANGE_EXPLORER,

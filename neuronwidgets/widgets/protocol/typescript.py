@@ -6,6 +6,7 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from neuronwidgets.widgets.protocol import lab
 from neuronwidgets.widgets.protocol.binary import Binary, Elements
 from neuronwidgets.widgets.protocol.schema import (
     WIDGETS,
@@ -67,6 +68,12 @@ def typescript() -> dict[str, str]:
         module_parts.append(_union(f"{widget.name}Request", requests, doc))
         for message, binary in widget.messages.items():
             module_parts += _arrays(message, binary, widget.name)
+    for union, shapes, doc in (
+        ("FromKernel", lab.EVENTS, "What the kernel tells JupyterLab's panel."),
+        ("FromPage", lab.REQUESTS, "What JupyterLab's panel may ask of the kernel."),
+    ):
+        names = [shape.__name__ for shape in shapes]
+        parts["lab"].append(_union(union, names, doc))
     texts = {
         f"schema/{module}.ts": "\n\n".join(
             [_head(f": `{module}`"), *_imports(module, module_parts, homes), *module_parts]
