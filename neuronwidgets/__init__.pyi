@@ -21,6 +21,8 @@ from .concepts.concepts import Concepts as Concepts
 from .concepts.methods.method import Clustering as Clustering
 from .concepts.methods.method import TopSamples as TopSamples
 from .concepts.methods.registry import METHODS as METHODS
+from .concepts.only_in_band import BandOnly as BandOnly
+from .concepts.only_in_band import band_only as band_only
 from .concepts.scores.labels import label_entropy as label_entropy
 from .concepts.scores.neurons import Neurons as Neurons
 from .concepts.scores.registry import SCORES as SCORES
