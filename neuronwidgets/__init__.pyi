@@ -30,6 +30,10 @@ from .concepts.scores.registry import score as score
 from .concepts.scores.registry import scores as scores
 from .concepts.split import Split as Split
 from .concepts.split import split as split
+from .effects.effects import Effects as Effects
+from .effects.lenses import effects_of as effects_of
+from .effects.neuron_importance import Importance as Importance
+from .effects.neuron_importance import importance as importance
 from .intervals.ranges import Ranges as Ranges
 from .intervals.ranges import ranges as ranges
 from .intervals.saliency.registry import salient as salient

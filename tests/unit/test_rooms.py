@@ -23,6 +23,7 @@ FLOORS = {
     "concepts": 4,
     "intervals": 4,
     "interventions": 4,
+    "effects": 5,
     "layer_splits": 5,
     "widgets": 6,
     "__main__": 7,
