@@ -242,6 +242,8 @@ def _factor(track: RouteTracker, route: Route, factor: Any, out: Any) -> Route |
 
 def _scaled(route: Route, factor: float) -> Route | None:
     """A number, which may follow a cap if it keeps the order."""
+    if factor == 1:
+        return route
     return _extended(route, Step(scale=factor)) if factor > 0 or not route.capped else None
 
 
