@@ -22,6 +22,8 @@ from .concepts.concepts import Concepts as Concepts
 from .concepts.methods.method import Clustering as Clustering
 from .concepts.methods.method import TopSamples as TopSamples
 from .concepts.methods.registry import METHODS as METHODS
+from .concepts.only_in_band import BandOnly as BandOnly
+from .concepts.only_in_band import band_only as band_only
 from .concepts.scores.labels import label_entropy as label_entropy
 from .concepts.scores.neurons import Neurons as Neurons
 from .concepts.scores.registry import SCORES as SCORES
@@ -31,6 +33,10 @@ from .concepts.split import Split as Split
 from .concepts.split import split as split
 from .effects.contrast import Contrast as Contrast
 from .effects.contrast import contrast as contrast
+from .effects.effects import Effects as Effects
+from .effects.lenses import effects_of as effects_of
+from .effects.neuron_importance import Importance as Importance
+from .effects.neuron_importance import importance as importance
 from .intervals.ranges import Ranges as Ranges
 from .intervals.ranges import ranges as ranges
 from .intervals.saliency.registry import salient as salient

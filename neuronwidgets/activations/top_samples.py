@@ -62,10 +62,12 @@ def top_samples(
     reaches_minimum = values[:, -1] == along.min(axis=1)
     active: np.ndarray = np.ones(values.shape, bool)
     for i in np.flatnonzero(reaches_minimum).tolist():
-        active[i] = values[i] > _resting_value(along[i])
+        active[i] = values[i] > resting_value(along[i])
     count = active.sum(axis=1)
     tolerance = NEAR if projected else 0.0
-    has_copies = (_near(values, tolerance) & active[:, 1:]).any(axis=1) & (distinct is not None)
+    has_copies = (nearly_equal(values, tolerance) & active[:, 1:]).any(axis=1) & (
+        distinct is not None
+    )
     if distinct == "text" and acts.samples.item is not None:
         has_copies[:] = True
     index = np.where(active, index, -1)
@@ -77,13 +79,13 @@ def top_samples(
     return index, count
 
 
-def _resting_value(along: np.ndarray) -> float:
+def resting_value(along: np.ndarray) -> float:
     """The activation of a neuron (`S`) at rest; minus infinity if it has none."""
     minimum = float(along.min())
     return minimum if (along == minimum).sum() > 1 else -np.inf
 
 
-def _near(values: np.ndarray, tolerance: float) -> np.ndarray:
+def nearly_equal(values: np.ndarray, tolerance: float) -> np.ndarray:
     """bool `N x (k - 1)`: whether each value may be equal to the one before it."""
     is_near: np.ndarray = values[:, :-1] - values[:, 1:] <= tolerance * np.abs(values[:, :-1])
     return is_near
@@ -93,12 +95,12 @@ def _distinct(
     acts: Activations, along: np.ndarray, k: int, tolerance: float, by_text: bool
 ) -> np.ndarray:
     """The `k` strongest samples that are active and differ from each other."""
-    active = int((along > _resting_value(along)).sum())
+    active = int((along > resting_value(along)).sum())
     size = k
     while True:
         size = min(2 * size, active)
         order = largest(along, size)
-        kept = order[_first_of_each(acts, order, _near(along[order][None], tolerance)[0])]
+        kept = order[first_of_each(acts, order, nearly_equal(along[order][None], tolerance)[0])]
         if by_text:
             items = kept if acts.samples.item is None else acts.samples.item[kept]
             kept = kept[np.sort(np.unique(items, return_index=True)[1])]
@@ -106,7 +108,7 @@ def _distinct(
             return kept[:k]
 
 
-def _first_of_each(acts: Activations, order: np.ndarray, near: np.ndarray) -> np.ndarray:
+def first_of_each(acts: Activations, order: np.ndarray, near: np.ndarray) -> np.ndarray:
     """bool `n`: whether each sample is the first with its vector.
 
     Only samples whose activations are `near` (bool `n - 1`) can be equal, and only their rows are

@@ -345,6 +345,7 @@ class Concepts:
     within = property(measures.within)
     between = property(measures.between)
     purity = cached_property(measures.purity)
+    quantiles = cached_property(measures.quantiles)
     retrieved_purity = measures.retrieved_purity
     precision = measures.precision
     chance = measures.chance

@@ -52,6 +52,9 @@ class SavedSplit:
     linkage: str | None = None
     """`None` in files of earlier versions, as `mean` may be."""
     at: At = "output"
+    band: tuple[float, float] | None = None
+    quantiles: np.ndarray | None = None
+    """`None` in files of earlier versions."""
 
 
 def save(concepts: Concepts, path: str | Path) -> Path:
@@ -62,6 +65,7 @@ def save(concepts: Concepts, path: str | Path) -> Path:
         "left": concepts.outlier,
         "mean": concepts.mean,
         "points": concepts.origin.points,
+        "quantiles": concepts.origin.quantiles,
     }
     arrays = {name: getattr(concepts, attribute) for name, attribute in _ARRAYS.items()}
     arrays |= {name: array for name, array in optional.items() if array is not None}
@@ -77,6 +81,7 @@ def save(concepts: Concepts, path: str | Path) -> Path:
         "names": list(concepts.names),
         "sizes": concepts.sizes.tolist(),
         **({} if concepts.origin.at == "output" else {"at": concepts.origin.at}),
+        **({} if concepts.origin.band is None else {"band": list(concepts.origin.band)}),
     }
     write_tensors(f"{stem}.safetensors", arrays, {"format": FORMAT})
     write_json(f"{stem}.json", about)
@@ -107,6 +112,8 @@ def load(path: str | Path) -> dict[str, Any]:
             about.get("first", True),
             about.get("linkage"),
             about.get("at", "output"),
+            tuple(about["band"]) if "band" in about else None,
+            arrays.get("quantiles"),
         ),
         "threshold": math.inf if about["threshold"] is None else about["threshold"],
         "assignment": arrays["labels"],

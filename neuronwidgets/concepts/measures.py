@@ -31,6 +31,23 @@ def cosines(concepts: Concepts) -> np.ndarray:
     return np.clip(vectors @ vectors.T, -1, 1)
 
 
+def quantiles(concepts: Concepts) -> np.ndarray:
+    """float64 `K x 2`: where each concept lies on the neuron's axis, from its weakest to its
+    strongest sample: the shares of all samples that activate the neuron less than these.
+
+    Raises:
+        ValueError: an earlier version saved these concepts without it.
+    """
+    shares = concepts.origin.quantiles
+    if shares is None:
+        raise ValueError(
+            "these concepts were saved without their places on the neuron's axis, by an earlier "
+            "version: split again and save."
+        )
+    ends = [(shares[group].min(), shares[group].max()) for group in concepts.groups]
+    return np.array(ends, np.float64).reshape(-1, 2)
+
+
 @own_modes()
 def cosines_to_neuron(concepts: Concepts) -> np.ndarray:
     """float64 `K`: cosine of each concept vector with the neuron's axis (or the direction)."""

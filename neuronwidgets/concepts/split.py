@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.band_samples import Band, band_samples, check_band, quantiles_of
 from neuronwidgets.activations.tokens import Tokens, tokens_of
 from neuronwidgets.activations.top_samples import check_distinct, top_samples
 from neuronwidgets.clustering.gram_matrix import gram_and_squares
@@ -25,6 +26,7 @@ from neuronwidgets.concepts.defaults import check_min_size, default_min_size, to
 from neuronwidgets.concepts.doubts import doubt
 from neuronwidgets.concepts.methods.method import Clustering, TopSamples
 from neuronwidgets.concepts.methods.registry import check_settings, clustered
+from neuronwidgets.concepts.principal_map import principal_map
 from neuronwidgets.concepts.suggest import Suggestion, default_threshold, suggest
 from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.modes import own_modes
@@ -45,6 +47,7 @@ class Split:
             the tree's own.
         at_rest: whether the neuron is active on fewer than two samples. It then has no top samples
             and no concepts; `index` holds two samples because a tree needs two.
+        band: the quantiles of the activation between which the samples lie; `None`: the top.
     """
 
     top_samples: TopSamples
@@ -54,6 +57,7 @@ class Split:
     min_size: int = 5
     slots: np.ndarray | None = None
     at_rest: bool = False
+    band: Band | None = None
 
     @property
     def acts(self) -> Activations:
@@ -156,6 +160,13 @@ class Split:
         return self.acts.samples.dataset_indices(self.index)
 
     @cached_property
+    def quantiles(self) -> np.ndarray:
+        """float64 `n`: the share of all samples that activate the neuron less than each of these;
+        equal ones count half."""
+        target = self.direction if self.neuron is None else self.neuron
+        return quantiles_of(self.acts.along(target), self.activations)
+
+    @cached_property
     def clustered(self) -> np.ndarray:
         """`n x P`: the clustered points, `points` or `vectors`; of unit length if the metric is
         "cosine"."""
@@ -176,21 +187,7 @@ class Split:
     def map(self) -> np.ndarray:
         """float32 `n x 2`: the clustered points, projected on their first two principal
         components."""
-        points = self.clustered
-        centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-        n, width = centred.shape
-        if width <= n:
-            _, axes = _two_largest(centred.T @ centred)
-            projected = centred @ axes
-        else:
-            eigenvalues, left_vectors = _two_largest(centred @ centred.T)
-            projected = left_vectors * np.sqrt(np.maximum(eigenvalues, 0))
-        if projected.shape[1] < 2:
-            padding = np.zeros((n, 2 - projected.shape[1]))
-            projected = np.concatenate([projected, padding], axis=1)
-        # The sign of a component is arbitrary. It is fixed so that the map does not flip.
-        peak = projected[np.abs(projected).argmax(axis=0), np.arange(2)]
-        return (projected * np.where(peak < 0, -1, 1)).astype(np.float32)
+        return principal_map(self.clustered)
 
     @own_modes()
     def suggest(self, kinds: Sequence[str] | None = None) -> list[Suggestion]:
@@ -271,8 +268,9 @@ class Split:
     def __repr__(self) -> str:
         if self.at_rest:
             return f"Split({self.name} of layer {self.acts.layer!r}, at rest on all samples)"
+        which = "top" if self.band is None else "band {:g} to {:g},".format(*self.band)
         return (
-            f"Split({self.name} of layer {self.acts.layer!r}, top {len(self.index):,}, "
+            f"Split({self.name} of layer {self.acts.layer!r}, {which} {len(self.index):,}, "
             f"{self.method}/{self.metric}, heights to {self.tree.top:.4g}, "
             f"suggested threshold {self.suggested:.4g})"
         )
@@ -293,6 +291,7 @@ def split(
     *,
     min_size: int | None = None,
     distinct: str | None = "vector",
+    band: Band | None = None,
     **settings: Any,
 ) -> Split:
     """Cluster the top samples of a neuron, or of any direction.
@@ -314,12 +313,15 @@ def split(
         distinct: "vector": of samples with equal vectors only the first counts; "text": also at
             most one sample of each text or image; `None`: all count (see
             `activations.top_samples`).
+        band: two quantiles of the activation, as `(0.5, 0.9)`: cluster samples from everywhere
+            between them, evenly spaced by rank, instead of the top ones (see
+            `activations.band_samples`). `top` is then their number.
         settings: the method's settings: `k=5, n_init=10, seed=0` for "kmeans"; `model=`, `below=`,
             `data=` and more for "attribution" (`neuronwidgets.concepts.methods.attribution`).
 
     Raises:
-        ValueError, IndexError, TypeError: no such neuron, `top` larger than the data, fewer than
-            two samples, an unknown method, settings that the method does not take.
+        ValueError, IndexError, TypeError: no such neuron or band, `top` larger than the data, fewer
+            than two samples, an unknown method, settings that the method does not take.
     """
     acts = Activations.of(acts)
     if metric is not None:
@@ -331,8 +333,12 @@ def split(
         min_size = check_min_size(min_size)
     is_neuron = np.ndim(neuron) == 0
     activations = acts.along(neuron)
-    rows, counts = top_samples(acts, activations[None], count, distinct, projected=not is_neuron)
-    index = rows[0, : counts[0]]
+    if band is None:
+        rows, counts = top_samples(acts, activations[None], count, distinct, not is_neuron)
+        index = rows[0, : counts[0]]
+    else:
+        band = check_band(band)
+        index = band_samples(acts, activations, band, count, distinct, not is_neuron)
     if len(index) < 2:
         return resting(acts, neuron, activations, method, settings)
     top_rows = TopSamples(
@@ -345,7 +351,7 @@ def split(
         if clustering.chosen is not None:
             tree = Tree.of(clustering.Z)
             min_size = min(min_size, int(tree.size[tree.cut(clustering.chosen)].min()))
-    return Split(top_rows, clustering, method, settings, min_size)
+    return Split(top_rows, clustering, method, settings, min_size, band=band)
 
 
 def resting(
@@ -376,12 +382,3 @@ def axis_of(acts: Activations, neuron: Any) -> np.ndarray:
         axis[int(neuron)] = 1
         return axis
     return acts.check_direction(neuron)
-
-
-def _two_largest(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two largest eigenvalues of a symmetric matrix and their vectors, largest first."""
-    from scipy.linalg import eigh
-
-    m = len(matrix)
-    values, vectors = eigh(matrix, subset_by_index=[max(0, m - 2), m - 1])
-    return values[::-1], vectors[:, ::-1]

@@ -1,1 +1,1 @@
-"""What neurons tell apart, and what samples and words do to a layer."""
+"""What neurons do, and which of them tell samples apart."""

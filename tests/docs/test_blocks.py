@@ -57,6 +57,7 @@ llama = LlamaForCausalLM(LlamaConfig(
 texts = data[:8]
 """,
     "guide/concepts.md": ACTS + "split = nw.split(acts, 3)",
+    "guide/effects.md": ACTS + "lm, texts = topics.lm, list(topics.texts[:8])",
     "guide/layer.md": ACTS,
     "guide/methods.md": """
 import neuronwidgets as nw

@@ -41,11 +41,13 @@ class Recipe:
     Attributes:
         method, settings: how top samples are clustered. The settings go with this method only.
         min_size: the size of the smallest concept; `None`: the default.
+        band: the quantiles of the activation between which the samples lie; `None`: the top.
     """
 
     method: str = "ward"
     settings: Mapping[str, Any] = field(default_factory=dict)
     min_size: int | None = None
+    band: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, split: Split) -> Recipe:
@@ -55,7 +57,7 @@ class Recipe:
             settings["metric"] = split.metric
         usual = default_min_size(len(split.index))
         plain = split.min_size == usual or (split.chosen is not None and split.min_size < usual)
-        return cls(split.method, settings, None if plain else split.min_size)
+        return cls(split.method, settings, None if plain else split.min_size, split.band)
 
 
 class SplitSession:
@@ -110,7 +112,9 @@ class SplitSession:
         if metric is not None:
             settings["metric"] = metric
         acts = self.acts if acts is None else acts
-        return split(acts, neuron, top, method, min_size=recipe.min_size, **settings)
+        return split(
+            acts, neuron, top, method, min_size=recipe.min_size, band=recipe.band, **settings
+        )
 
     @own_modes()
     def picture(self, split: Split, reads: bool = True) -> Picture:

@@ -97,6 +97,7 @@ class SplitExplorer(Widget):
         layer: str | None = None,
         threshold: float | None = None,
         min_size: int | None = None,
+        band: tuple[float, float] | None = None,
         refined: bool = False,
         by: str = READINGS[0],
         truth: Any = None,
@@ -118,6 +119,7 @@ class SplitExplorer(Widget):
             layer: which one, of a running capture that reads several.
             threshold: where to cut at first; not given: chosen from the data.
             min_size: clusters of fewer samples are no concepts; 5 in 100 if not given.
+            band: quantiles between which the samples lie, instead of the top; see `split`.
             refined: begin with the paper's k-means membership.
             by: how concepts retrieve samples at first: "cosine" or "dot".
             truth: the true features of the layer, to see live which are recovered: a `toy.Run`, or
@@ -130,11 +132,11 @@ class SplitExplorer(Widget):
         shown, recipe = acts if isinstance(acts, Split) else None, Recipe()
         if shown is not None:
             _refuse_twice(neuron=neuron, top=top, method=method, metric=metric, layer=layer,
-                          min_size=min_size, **settings)  # fmt: skip
+                          min_size=min_size, band=band, **settings)  # fmt: skip
             acts, recipe = shown.acts, Recipe.of(shown)
         else:
             chosen = {} if metric is None else {"metric": metric}
-            recipe = Recipe(method or "ward", {**settings, **chosen}, min_size)
+            recipe = Recipe(method or "ward", {**settings, **chosen}, min_size, band)
         feed, enough = Feed(acts, layer, self._pace), top if isinstance(top, int) else TOP
         acts = feed.opened(lambda read: len(read) >= enough)
         session = self._session = SplitSession(
