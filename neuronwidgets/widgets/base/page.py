@@ -62,19 +62,21 @@ document.adoptedStyleSheets = [style];
 const state = Object.fromEntries(
   Object.entries(read("state")).map(([key, [kind, value]]) => [key, kind ? bytes(value) : value]),
 );
-const listeners = new Set();
+const listeners = {{}};
+const told = (event) => (listeners[event] ??= new Set());
 const model = {{
   get: (name) => state[name],
   set(name, value) {{
     state[name] = value;
-    for (const listener of listeners) listener();
+    for (const event of [`change:${{name}}`, "change"])
+      for (const listener of told(event)) listener();
   }},
   save_changes() {{}},
   send() {{
     throw new Error("This page has no kernel.");
   }},
-  on: (event, listener) => event.startsWith("change") && listeners.add(listener),
-  off: (_event, listener) => listeners.delete(listener),
+  on: (event, listener) => told(event).add(listener),
+  off: (event, listener) => told(event).delete(listener),
 }};
 still.remove();
 try {{
