@@ -1,7 +1,7 @@
 /** Captures and concepts in the file browser: what they are, and a way to explore them. */
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { Dialog, Notification, showDialog } from "@jupyterlab/apputils";
-import { PathExt } from "@jupyterlab/coreutils";
+import { PageConfig, PathExt } from "@jupyterlab/coreutils";
 import type { IDefaultFileBrowser } from "@jupyterlab/filebrowser";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import { Widget } from "@lumino/widgets";
@@ -122,10 +122,14 @@ export class Files {
   }
 
   private openIn(document: Document, path: string, saved: Saved): void {
-    // A kernel starts in its notebook's folder, and the server's root is not known here.
-    const relative = PathExt.relative(PathExt.dirname(document.link.context.path), path);
-    if (saved.kind === "capture") document.link.send({ type: "path.explore", path: relative });
-    else document.insert(codeFor(saved, relative));
+    if (saved.kind === "capture") {
+      const root = PageConfig.getOption("serverRoot");
+      document.link.send({ type: "path.explore", path: root ? `${root}/${path}` : path });
+    } else {
+      // A kernel starts in the folder of its notebook.
+      const folder = PathExt.dirname(document.link.context.path);
+      document.insert(codeFor(saved, PathExt.relative(folder, path)));
+    }
   }
 
   private isNothing(path: string): void {

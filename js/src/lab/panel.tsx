@@ -3,7 +3,7 @@ import type { TranslationBundle } from "@jupyterlab/translation";
 import { addIcon, type LabIcon, launchIcon, stopIcon } from "@jupyterlab/ui-components";
 import type { ComponentChildren } from "preact";
 import type {
-  CaptureState,
+  BackgroundCapture,
   FromPage,
   KernelState,
   LibraryState,
@@ -16,7 +16,7 @@ import { countOf, durationOf, sizeOf } from "./words";
 /** What the panel can do; the document that it is about is the current one. */
 export interface Actions {
   send: (message: FromPage) => void;
-  stop: (capture: CaptureState) => void;
+  stop: (capture: BackgroundCapture) => void;
   insert: (code: string) => void;
   /** Scroll to the widget's cell, or open it in a tab where there is none. */
   reveal: (widget: WidgetState) => void;
@@ -82,7 +82,7 @@ function Held(parts: Parts) {
   const { held, trans } = parts;
   const { captures, widgets, stores, libraries } = held;
   const running = captures.filter(({ state }) => state === "running").length;
-  const bytes = stores.reduce((sum, { bytes, path }) => sum + (path ? 0 : bytes), 0);
+  const bytes = stores.reduce((sum, store) => sum + store.bytes, 0);
   const nothing = captures.length + widgets.length + stores.length + libraries.length === 0;
   return (
     <>
@@ -148,14 +148,14 @@ function Section({
   );
 }
 
-function Capture({ capture, actions, trans }: Parts & { capture: CaptureState }) {
+function Capture({ capture, actions, trans }: Parts & { capture: BackgroundCapture }) {
   const { state, samples, total, left, layer, variable, text } = capture;
   const running = state === "running";
   const share = total ? Math.min(1, samples / total) : null;
   const code = variable ? captureCode(variable) : null;
   const facts = [text];
   if (running && left !== null) facts.push(trans.__("%1 left", durationOf(left, trans)));
-  if (capture.bytes) facts.push(sizeOf(capture.bytes));
+  facts.push(...sizesOf(capture, trans));
   return (
     <li class="nw-lab-row" {...dragging(code)}>
       <div class="nw-lab-head">
@@ -194,6 +194,13 @@ function Capture({ capture, actions, trans }: Parts & { capture: CaptureState })
         {facts.filter(Boolean).join(" · ")}
       </p>
     </li>
+  );
+}
+
+/** What something takes of memory and of the disk, where it takes any. */
+function sizesOf({ bytes, disk }: { bytes: number; disk: number }, trans: TranslationBundle) {
+  return [bytes > 0 && sizeOf(bytes), disk > 0 && trans.__("%1 on disk", sizeOf(disk))].filter(
+    (size) => size !== false,
   );
 }
 
@@ -246,8 +253,7 @@ function Explorer({ widget, held, actions, trans }: Parts & { widget: WidgetStat
 }
 
 function Store({ store, actions, trans }: Parts & { store: StoreState }) {
-  const { layer, variable, samples, neurons, bytes, path } = store;
-  const size = path ? trans.__("%1 on disk", sizeOf(bytes)) : sizeOf(bytes);
+  const { layer, variable, samples, neurons, path } = store;
   return (
     <li class="nw-lab-row" {...dragging(storeCode(store))}>
       <div class="nw-lab-head">
@@ -262,7 +268,8 @@ function Store({ store, actions, trans }: Parts & { store: StoreState }) {
         <Insert code={storeCode(store)} actions={actions} trans={trans} />
       </div>
       <p class="nw-lab-facts">
-        {trans.__("%1 samples × %2 neurons", countOf(samples), countOf(neurons))} · {size}
+        {trans.__("%1 samples × %2 neurons", countOf(samples), countOf(neurons))}
+        {sizesOf(store, trans).map((size) => ` · ${size}`)}
       </p>
     </li>
   );

@@ -113,7 +113,7 @@ async function neuronsIn(contents: Contents, shards: FileModel[]): Promise<numbe
 }
 
 async function textAt(contents: Contents, path: string): Promise<unknown> {
-  const options = { type: "file", format: "text" };
+  const options = { type: "file", format: "text", content: true };
   const folder = await contents.get(PathExt.dirname(path)).catch(() => null);
   // A request for a file that is missing would be an error in the browser's console.
   const names = ((folder?.content ?? []) as FileModel[]).map(({ name }) => name);
