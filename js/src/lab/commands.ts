@@ -41,13 +41,13 @@ export function addCommands({ app, documents, files, open, palette, launcher, tr
     execute: (args) => told(openWorkshop(app, folderOf(args), String(args.name))),
   });
   app.commands.addCommand("neuronwidgets:explore-model", {
-    label: trans.__("Explore a model"),
+    label: trans.__("Explore a Model"),
     caption: trans.__("Open a new notebook that captures a layer and shows one of its neurons"),
     icon: neuronIcon,
     execute: (args) => told(openNotebook(app, folderOf(args), EXPLORE_MODEL)),
   });
   app.commands.addCommand("neuronwidgets:open-capture", {
-    label: (args) => (args.isLauncher ? trans.__("Open a capture") : trans.__("Open a Capture…")),
+    label: trans.__("Open a Capture…"),
     caption: trans.__("Explore activations that capture(..., out=folder) wrote"),
     icon: neuronIcon,
     execute: async () => {
@@ -92,12 +92,12 @@ export function addCommands({ app, documents, files, open, palette, launcher, tr
   });
   const selected = (args: Record<string, unknown>) =>
     typeof args.path === "string" ? args.path : files.selected;
-  for (const [id, label, run] of [
-    ["neuronwidgets:preview", trans.__("What Is Captured Here…"), "preview"],
-    ["neuronwidgets:explore-path", trans.__("Explore This"), "explore"],
+  for (const [run, capture, concepts] of [
+    ["preview", trans.__("Preview Capture…"), trans.__("Preview Concepts…")],
+    ["explore", trans.__("Explore Capture"), trans.__("Load Concepts")],
   ] as const) {
-    app.commands.addCommand(id, {
-      label,
+    app.commands.addCommand(`neuronwidgets:${run}-path`, {
+      label: (args) => (args.concepts ? concepts : capture),
       icon: neuronIcon,
       isEnabled: (args) => selected(args) !== null,
       execute: (args) => {
@@ -116,7 +116,7 @@ export function addCommands({ app, documents, files, open, palette, launcher, tr
   const cards: [string, object][] = [
     ...WORKSHOP.map(({ name }): [string, object] => ["neuronwidgets:workshop", { name }]),
     ["neuronwidgets:explore-model", {}],
-    ["neuronwidgets:open-capture", { isLauncher: true }],
+    ["neuronwidgets:open-capture", {}],
   ];
   cards.forEach(([command, args], rank) => {
     launcher?.add({ command, args, category, rank });

@@ -25,6 +25,9 @@ export class Documents {
   /** The document that has the focus, or had it last. */
   readonly current = signal<Document | null>(null);
 
+  /** The widget that has the focus; a document is known some time after it has been opened. */
+  private focused: Widget | null = null;
+
   constructor(
     app: JupyterFrontEnd,
     shell: ILabShell | null,
@@ -68,7 +71,7 @@ export class Documents {
     const link = new KernelLink(widget.sessionContext, (message) => this.hear(message, document));
     const document: Document = { widget, link, ...parts };
     this.all.value = [...this.all.value, document];
-    if (!this.current.value) this.current.value = document;
+    if (!this.current.value || this.focused === widget) this.current.value = document;
     widget.disposed.connect(() => {
       link.dispose();
       this.all.value = this.all.value.filter((other) => other !== document);
@@ -77,6 +80,7 @@ export class Documents {
   }
 
   private follow(widget: Widget | null): void {
+    this.focused = widget;
     const document = this.all.value.find((other) => other.widget === widget);
     if (document) this.current.value = document;
   }

@@ -11,7 +11,7 @@ import type {
   WidgetState,
 } from "../protocol/schema/lab";
 import { captureCode, conceptCode, neuronCode, storeCode } from "./code";
-import { countOf, durationOf, sizeOf } from "./words";
+import { countOf, sizeOf } from "./words";
 
 /** What the panel can do; the document that it is about is the current one. */
 export interface Actions {
@@ -149,13 +149,11 @@ function Section({
 }
 
 function Capture({ capture, actions, trans }: Parts & { capture: BackgroundCapture }) {
-  const { state, samples, total, left, layer, variable, text } = capture;
+  const { state, samples, total, layer, variable, text } = capture;
   const running = state === "running";
   const share = total ? Math.min(1, samples / total) : null;
   const code = variable ? captureCode(variable) : null;
-  const facts = [text];
-  if (running && left !== null) facts.push(trans.__("%1 left", durationOf(left, trans)));
-  facts.push(...sizesOf(capture, trans));
+  const facts = [text, ...sizesOf(capture, trans)];
   return (
     <li class="nw-lab-row" {...dragging(code)}>
       <div class="nw-lab-head">
