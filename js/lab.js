@@ -30,6 +30,8 @@ const load = async (name) => {
 };
 const run = (shared) => {
 `;
+const styled = (css) =>
+  `document.head.appendChild(document.createElement("style")).textContent = ${JSON.stringify(css)};\n`;
 const after = (modules) => `
 return lab;
 };
@@ -65,9 +67,11 @@ export async function buildLab(mode = "production") {
       },
     },
   });
-  const bundle = [result].flat()[0].output.find((file) => file.type === "chunk").code;
+  const { output } = [result].flat()[0];
+  const bundle = output.find((file) => file.type === "chunk").code;
+  const css = output.find((file) => file.fileName.endsWith(".css")).source;
   const modules = [...used].sort();
-  const script = BEFORE + bundle + after(modules);
+  const script = BEFORE + styled(css) + bundle + after(modules);
   const hash = createHash("sha256").update(script).digest("hex").slice(0, 16);
   const load = `static/remoteEntry.${hash}.js`;
   const init = await readFile(new URL("../neuronwidgets/__init__.py", ROOT), "utf8");

@@ -7,9 +7,10 @@ import { EXPLORE_MODEL } from "./code";
 import type { Documents } from "./documents";
 import type { Files } from "./files";
 import { neuronIcon } from "./icons";
-import { openNotebook, openWorkshop, WORKSHOP } from "./notebooks";
+import { openNotebook, openWorkshop } from "./notebooks";
 import { PANEL } from "./sidebar";
 import { modelIn, OPEN, type ViewArguments } from "./views";
+import { WORKSHOP } from "./workshop";
 
 export interface Parts {
   app: JupyterFrontEnd;

@@ -17,7 +17,7 @@ import { Token } from "@lumino/coreutils";
 import { addCommands } from "./commands";
 import { Documents } from "./documents";
 import { Files } from "./files";
-import css from "./panel.css?inline";
+import "./panel.css";
 import { follow, PLUGIN, type Settings } from "./settings";
 import { Sidebar } from "./sidebar";
 import { type ViewArguments, Views } from "./views";
@@ -39,7 +39,6 @@ async function activate(
   translator: ITranslator | null,
 ): Promise<void> {
   const trans = (translator ?? nullTranslator).load("neuronwidgets");
-  document.head.appendChild(document.createElement("style")).textContent = css;
 
   let settings!: Settings;
   const known = follow(registry, (now) => {

@@ -4,15 +4,6 @@ import { PageConfig, PathExt, URLExt } from "@jupyterlab/coreutils";
 import type { FileModel } from "@jupyterlab/services";
 import { notebookOf } from "./code";
 
-/** The workshop's notebooks: file and title, with a soft hyphen for the launcher's narrow cards.
- *
- * The build puts the files beside the script. */
-export const WORKSHOP = [
-  { name: "01_split_a_neuron.ipynb", title: "Split a neuron" },
-  { name: "02_neurons_speak_in_ranges.ipynb", title: "Neurons speak in ranges" },
-  { name: "03_engineering_monosemanticity.ipynb", title: "Engineering mono\u00adsemanticity" },
-] as const;
-
 /** Open a new notebook in `folder` whose only cell has `code`. */
 export async function openNotebook(
   app: JupyterFrontEnd,

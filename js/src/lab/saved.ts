@@ -1,6 +1,5 @@
 /** What is saved in a folder or file: a capture, or concepts, as their JSON says. */
 
-import { PathExt } from "@jupyterlab/coreutils";
 import type { Contents, FileModel } from "@jupyterlab/services";
 
 /** The index of a capture's folder (`neuronwidgets/activations/store/store.py`). */
@@ -80,11 +79,11 @@ export async function read(contents: Contents, path: string): Promise<Saved | nu
     const file = await contents.get(path, { content: false });
     return conceptsOf(about, file.size ?? 0);
   }
-  const manifest = manifestOf(await textAt(contents, PathExt.join(path, MANIFEST)));
+  const manifest = manifestOf(await textAt(contents, `${path}/${MANIFEST}`));
   if (!manifest) return null;
   const layers = await Promise.all(
     Object.entries(manifest.layers).map(async ([name, { folder }]) => {
-      const listing = await contents.get(PathExt.join(path, folder)).catch(() => null);
+      const listing = await contents.get(`${path}/${folder}`).catch(() => null);
       const shards = ((listing?.content ?? []) as FileModel[]).filter(({ name }) =>
         name.endsWith(".safetensors"),
       );
@@ -114,10 +113,12 @@ async function neuronsIn(contents: Contents, shards: FileModel[]): Promise<numbe
 
 async function textAt(contents: Contents, path: string): Promise<unknown> {
   const options = { type: "file", format: "text", content: true };
-  const folder = await contents.get(PathExt.dirname(path)).catch(() => null);
+  const parts = path.split("/");
+  const name = parts.pop() ?? "";
+  const folder = await contents.get(parts.join("/")).catch(() => null);
   // A request for a file that is missing would be an error in the browser's console.
-  const names = ((folder?.content ?? []) as FileModel[]).map(({ name }) => name);
-  if (!names.includes(PathExt.basename(path))) return null;
+  const there = ((folder?.content ?? []) as FileModel[]).some((file) => file.name === name);
+  if (!there) return null;
   return (await contents.get(path, options)).content;
 }
 
