@@ -129,6 +129,7 @@ def test_a_widget_in_a_tab_is_restored(panel: Panel, shots: Path) -> None:
     view.locator(".nw-neuron").fill("3")
     view.locator(".nw-neuron").press("Enter")
     expect(panel.page.locator(".jp-Notebook .nw-neuron")).to_have_value("3")
+    expect(panel.page.get_by_role("tab", name="neuron 3 of layer <b>4</b>")).to_be_visible()
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         panel.notebook.theme(theme)
         panel.page.screenshot(path=shots / f"lab-tab-{theme[11:].lower()}.png")
@@ -161,6 +162,21 @@ def test_a_tab_says_why_its_widget_is_not_there(panel: Panel) -> None:
     expect(panel.node).to_contain_text("Open a notebook or a console")
     view.get_by_role("button", name=f"Open {name}").click()
     expect(view.locator(".nw-frame")).to_be_visible()
+
+
+@pytest.mark.parametrize("panel", [[PLANTED, SHOW, "nw.ToyLab()"]], indirect=True)
+def test_the_widget_of_a_cell_opens_in_a_tab(panel: Panel) -> None:
+    panel.notebook.run_all()
+    panel.notebook.frame(1)
+    panel.page.locator(".jp-Notebook .nw-toy-lab").click(button="right", position={"x": 5, "y": 5})
+    panel.page.locator(".lm-Menu-itemLabel", has_text="Widget in a Tab").click()
+    view = panel.page.locator(".nw-lab-view .nw-toy-lab")
+    expect(view).to_be_visible()
+    # It is opened once.
+    panel.focus()
+    panel.node.get_by_role("listitem").filter(has_text="ToyLab").get_by_label("in a tab").click()
+    expect(view).to_have_count(1)
+    assert panel.complaints == []
 
 
 @pytest.mark.parametrize("panel", [["1 + 1"]], indirect=True)
@@ -230,7 +246,7 @@ def test_cards_open_notebooks_and_overwrite_none(panel: Panel, lab: Lab, shots: 
         "() => window.jupyterapp.commands.execute('neuronwidgets:explore-model').then(() => 0)"
     )
     expect(
-        panel.page.locator(".jp-Notebook .cm-content", has_text="your own model")
+        panel.page.locator(".jp-Notebook .cm-content", has_text="data = nw.datasets.fashion()")
     ).to_be_visible()
     assert panel.complaints == []
     copied.unlink()

@@ -25,6 +25,8 @@ export class Documents {
   /** The document that has the focus, or had it last. */
   readonly current = signal<Document | null>(null);
 
+  /** The paths of the documents that tabs belong to. */
+  private readonly tabs = new WeakMap<Widget, string>();
   /** The widget that has the focus; a document is known some time after it has been opened. */
   private focused: Widget | null = null;
 
@@ -49,6 +51,11 @@ export class Documents {
   /** The document at `path`, if it is open. */
   at(path: string): Document | undefined {
     return this.all.value.find(({ link }) => link.context.path === path);
+  }
+
+  /** Say that a tab belongs to the document at `path`: with its focus, that one is current. */
+  own(tab: Widget, path: string): void {
+    this.tabs.set(tab, path);
   }
 
   /** The document with the connection to a document's kernel: two may share a kernel. */
@@ -79,9 +86,11 @@ export class Documents {
     });
   }
 
+  /** Make the document current that `widget` is or belongs to; other widgets change nothing. */
   private follow(widget: Widget | null): void {
     this.focused = widget;
-    const document = this.all.value.find((other) => other.widget === widget);
+    const path = widget && this.tabs.get(widget);
+    const document = path ? this.at(path) : this.all.value.find((other) => other.widget === widget);
     if (document) this.current.value = document;
   }
 }

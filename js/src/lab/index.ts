@@ -50,7 +50,7 @@ async function activate(
       open({ path: link.context.path, id: message.id, title: message.title });
     } else if (message.type === "request.failed") Notification.error(message.text);
   });
-  const views = new Views(app, documents, rendermime, restorer, trans);
+  const views = new Views(app, documents, rendermime, restorer, shell !== null, trans);
   const files = new Files(app, documents, browser, trans);
   addCommands({ app, documents, files, open, palette, launcher, trans });
 

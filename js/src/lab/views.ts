@@ -5,6 +5,7 @@ import { PathExt } from "@jupyterlab/coreutils";
 import type { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import { Panel, Widget } from "@lumino/widgets";
+import { effect } from "@preact/signals";
 import type { Document, Documents } from "./documents";
 import { neuronIcon } from "./icons";
 
@@ -44,6 +45,8 @@ export class Views {
     private readonly documents: Documents,
     private readonly rendermime: IRenderMimeRegistry | null,
     restorer: ILayoutRestorer | null,
+    /** Whether the page has tabs, as JupyterLab has. */
+    private readonly tabs: boolean,
     private readonly trans: TranslationBundle,
   ) {
     void restorer?.restore(this.tracker, {
@@ -67,10 +70,28 @@ export class Views {
     tab.title.caption = this.trans.__("%1, made by %2", about.title, about.path);
     tab.title.icon = neuronIcon;
     tab.title.closable = true;
+    this.documents.own(tab, about.path);
+    const unfollow = effect(() => this.retitle(tab));
+    tab.disposed.connect(unfollow);
     void this.tracker.add(tab);
     const beside = this.documents.at(about.path)?.widget;
     const ref = beside?.isAttached ? beside.id : null;
-    this.app.shell.add(tab, "main", { mode, ref, type: "neuronwidgets" });
+    // Notebook 7 has one widget in its main area, the notebook.
+    const area = this.tabs ? "main" : "down";
+    this.app.shell.add(tab, area, { mode, ref, type: "neuronwidgets" });
+    if (area === "down") this.app.shell.activateById(tab.id);
+  }
+
+  /** Give a tab the title that its widget has now: the user may have chosen another neuron. */
+  private retitle(tab: MainAreaWidget<View>): void {
+    const { about } = tab.content;
+    const document = this.documents.at(about.path);
+    const held = document && this.documents.speaker(document).link.held.value;
+    const title = held?.widgets.find(({ id }) => id === about.id)?.title;
+    if (!title || title === about.title) return;
+    about.title = title;
+    tab.title.label = title;
+    if (this.tracker.has(tab)) void this.tracker.save(tab);
   }
 }
 
