@@ -298,6 +298,8 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
     url = f"http://127.0.0.1:{port}"
     log = (root / "lab.log").open("w")
     own = {"JUPYTER_CONFIG_DIR": str(root / "config"), "JUPYTER_DATA_DIR": str(root / "data")}
+    if not EXTENSION.exists():
+        pytest.fail(f"{EXTENSION} does not exist: run `npm run build` in js/.")
     # Where an installed wheel has it; a source checkout has only its build.
     shutil.copytree(EXTENSION, root / "data" / "labextensions" / "neuronwidgets")
     from neuronwidgets.__main__ import lab_environment
