@@ -51,15 +51,15 @@ export function addCommands({ app, documents, files, open, palette, launcher, tr
     label: trans.__("Open a Capture…"),
     caption: trans.__("Explore activations that capture(..., out=folder) wrote"),
     icon: neuronIcon,
-    execute: async () => {
+    execute: async (args) => {
       const { value } = await InputDialog.getText({
         title: trans.__("Open a capture"),
-        label: trans.__("Folder of the capture, or a file of concepts, from the server's root"),
+        label: trans.__("Folder of the capture: absolute, or from the server's root"),
         placeholder: trans.__("captures/layer4"),
         okLabel: trans.__("Explore"),
       });
-      const path = value?.trim().replace(/^\/|\/$/g, "");
-      if (path) await told(files.explore(path));
+      const path = value?.trim();
+      if (path) await told(files.exploreNamed(path, folderOf(args)));
     },
   });
   app.commands.addCommand("neuronwidgets:show-panel", {
@@ -72,10 +72,7 @@ export function addCommands({ app, documents, files, open, palette, launcher, tr
   });
   const shown = () => {
     const { current } = documents;
-    const cell = current.value?.notebook?.activeCell?.model;
-    const id = modelIn(
-      (cell as { outputs?: { toJSON(): unknown } } | undefined)?.outputs?.toJSON(),
-    );
+    const id = modelIn(current.value?.notebook?.activeCell?.model.outputs);
     return current.value && id ? { path: current.value.link.context.path, id } : null;
   };
   app.commands.addCommand("neuronwidgets:open-current", {

@@ -111,10 +111,26 @@ export class Files {
     else this.isNothing(path);
   }
 
-  private open(path: string, saved: Saved): void {
+  /** Explore what a user has named: a path from the server's root, or an absolute one of a capture.
+   *
+   * The server shows no files outside its root, so only a kernel can look at an absolute path. */
+  async exploreNamed(path: string, folder: string): Promise<void> {
+    if (!/^(\/|[A-Za-z]:)/.test(path)) return this.explore(path.replace(/\/$/, ""));
+    const { speaking } = this;
+    if (speaking) speaking.link.send({ type: "path.explore", path });
+    else await openNotebook(this.app, folder, exploreFolder(path));
+  }
+
+  /** The current document, or the one that shares its kernel, if it has a comm to it. */
+  private get speaking(): Document | null {
     const { current } = this.documents;
     const document = current.value && this.documents.speaker(current.value);
-    if (document?.link.connected) this.openIn(document, path, saved);
+    return document?.link.connected ? document : null;
+  }
+
+  private open(path: string, saved: Saved): void {
+    const { speaking } = this;
+    if (speaking) this.openIn(speaking, path, saved);
     else {
       const folder = PathExt.dirname(path);
       void openNotebook(this.app, folder, codeFor(saved, PathExt.basename(path)));

@@ -102,6 +102,7 @@ declare module "@jupyterlab/coreutils" {
   export const PathExt: {
     basename(path: string): string;
     dirname(path: string): string;
+    extname(path: string): string;
     join(...paths: string[]): string;
     relative(from: string, to: string): string;
   };
@@ -303,6 +304,11 @@ declare module "@jupyterlab/notebook" {
     readonly id: string;
     readonly type: string;
     readonly sharedModel: { getSource(): string; setSource(text: string): void };
+    /** Of code cells. */
+    readonly outputs?: {
+      readonly length: number;
+      get(index: number): { readonly data: Record<string, unknown> };
+    };
   }
   export interface Notebook extends Widget {
     activeCellIndex: number;

@@ -2,6 +2,7 @@
 import type { ILayoutRestorer, JupyterFrontEnd } from "@jupyterlab/application";
 import { MainAreaWidget, WidgetTracker } from "@jupyterlab/apputils";
 import { PathExt } from "@jupyterlab/coreutils";
+import type { CellModel } from "@jupyterlab/notebook";
 import type { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import { Panel, Widget } from "@lumino/widgets";
@@ -26,11 +27,11 @@ export interface ViewArguments {
   title: string;
 }
 
-/** The model of the widget that a cell's output shows; null without one. */
-export function modelIn(outputs: unknown): string | null {
-  for (const { data } of (outputs ?? []) as { data?: Record<string, { model_id?: string }> }[]) {
-    const id = data?.[VIEW]?.model_id;
-    if (id) return id;
+/** The model of the first widget that a cell's outputs show; null without one. */
+export function modelIn(outputs: CellModel["outputs"]): string | null {
+  for (let i = 0; i < (outputs?.length ?? 0); i++) {
+    const view = outputs?.get(i).data[VIEW] as { model_id?: string } | undefined;
+    if (view?.model_id) return view.model_id;
   }
   return null;
 }
@@ -208,7 +209,8 @@ class View extends Panel {
     const node = document.createElement("p");
     node.setAttribute("role", "status");
     node.textContent = text;
-    if (offer) {
+    // A console has no file to open it by.
+    if (offer && PathExt.extname(this.about.path)) {
       const button = node.appendChild(document.createElement("button"));
       button.type = "button";
       button.textContent = this.trans.__("Open %1", this.name);
