@@ -1,7 +1,6 @@
 /** The sidebar's widget: it draws the panel for the current document and carries out its actions. */
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { Dialog, showDialog } from "@jupyterlab/apputils";
-import { PathExt } from "@jupyterlab/coreutils";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import { Widget } from "@lumino/widgets";
 import { effect } from "@preact/signals";
@@ -47,11 +46,11 @@ export class Sidebar extends Widget {
       .flatMap((other) => {
         const text = other.link.held.value && summaryOf(other.link.held.value, this.trans);
         const activate = () => this.app.shell.activateById(other.widget.id);
-        return text ? [{ name: PathExt.basename(other.link.context.path), text, activate }] : [];
+        return text ? [{ name: other.widget.title.label, text, activate }] : [];
       });
     render(
       <Panel
-        name={document && PathExt.basename(document.link.context.path)}
+        name={document?.widget.title.label ?? null}
         held={held}
         others={others}
         actions={this.actionsOn(document)}
