@@ -2,6 +2,7 @@
  * each, and nothing is loaded from a network. `node build.js --watch` rebuilds on save. */
 import { rm } from "node:fs/promises";
 import { build } from "vite";
+import { buildLab } from "./lab.js";
 
 /** The widgets, and what stands in for one that no page shows. */
 const WIDGETS = [
@@ -31,3 +32,4 @@ for (const name of WIDGETS) {
     },
   });
 }
+await buildLab();

@@ -105,7 +105,7 @@ it("finds imports that go down only", () => {
 it("sees the rooms and what they import", () => {
   const all = files(SOURCE);
   const rooms = new Set(all.map(({ path }) => path.split("/")[0]));
-  expect(rooms).toEqual(new Set(["protocol", "core", "model", "view", "widgets"]));
+  expect(rooms).toEqual(new Set(["protocol", "core", "lab", "model", "view", "widgets"]));
   const imported = new Set(all.flatMap(({ imports }) => imports.map(roomOf)));
   expect(imported).toContain("protocol");
   expect(imported).toContain("core");

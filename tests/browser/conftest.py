@@ -40,6 +40,7 @@ acts = nw.Activations.from_arrays(values, images, labels, layer="layer <b>4</b>"
 """
 """Three kinds of samples, of which two fire neuron 0; faces are small pictures."""
 SHOW = "explorer = nw.SplitExplorer(acts, neuron=0, top=100)\nexplorer"
+EXTENSION = Path(__file__).parents[2] / "neuronwidgets" / "labextension"
 WAIT = 90_000
 """Milliseconds after which something will not come, on a busy machine neither."""
 expect.set_options(timeout=WAIT)
@@ -297,6 +298,10 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
     url = f"http://127.0.0.1:{port}"
     log = (root / "lab.log").open("w")
     own = {"JUPYTER_CONFIG_DIR": str(root / "config"), "JUPYTER_DATA_DIR": str(root / "data")}
+    if not EXTENSION.exists():
+        pytest.fail(f"{EXTENSION} does not exist: run `npm run build` in js/.")
+    # Where an installed wheel has it; a source checkout has only its build.
+    shutil.copytree(EXTENSION, root / "data" / "labextensions" / "neuronwidgets")
     from neuronwidgets.__main__ import lab_environment
 
     command = [
