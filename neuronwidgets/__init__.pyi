@@ -29,6 +29,11 @@ from .concepts.scores.registry import score as score
 from .concepts.scores.registry import scores as scores
 from .concepts.split import Split as Split
 from .concepts.split import split as split
+from .effects.causes import causes as causes
+from .effects.concept_effects import ConceptEffects as ConceptEffects
+from .effects.edits import SpanEdit as SpanEdit
+from .effects.selectivity import Selectivity as Selectivity
+from .effects.selectivity import selectivity as selectivity
 from .intervals.ranges import Ranges as Ranges
 from .intervals.ranges import ranges as ranges
 from .intervals.saliency.registry import salient as salient

@@ -25,6 +25,7 @@ FLOORS = {
     "interventions": 4,
     "workshop": 4,
     "layer_splits": 5,
+    "effects": 5,
     "widgets": 6,
     "__main__": 7,
 }
