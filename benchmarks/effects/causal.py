@@ -5,8 +5,9 @@
 1. A planted model whose concept directions are known: own over siblings, and permuted memberships.
 2. `topics`, the MLP of block 3 of 4: concepts of some neurons on held-out texts, each taken out as
    it is (strength 1) and at equal cost (KL 0.01 on the others), in several ways: one concept's
-   vector; the span of the vectors of concepts of other neurons that share members; the same members'
-   vectors in several layers at once. Beside each, the same of random directions, and the neuron.
+   vector; the span of the vectors of concepts of other neurons that share members; the same
+   members' vectors in several layers at once. Beside each, the same of random directions, and the
+   neuron.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ OTHERS = 128
 """Neurons whose concepts may join a group."""
 VARIANTS = ["vector", "group", "mlps", "block", "blocks"]
 KL = 0.01
+HEAD = ("taken out", "cost", "own lose (nats)", "siblings", "others", "own accuracy lost",
+        "random: own", "neuron: own", "strength", "concepts")  # fmt: skip
 Edits = list[Any]
 
 
@@ -118,8 +121,7 @@ def topics(neurons: Sequence[int], samples: int, variants: Sequence[str]) -> Non
     texts, labels = data.texts[held_out], list(data.labels[held_out])
     cuts = [nw.split(acts[MIDDLE], neuron).cut() for neuron in neurons]
     pool = pool_of(acts[MIDDLE])
-    print("| taken out | cost | own lose (nats) | siblings | others | own accuracy lost | random: own "
-          "| neuron: own | strength | concepts |\n" + "|---" * 10 + "|")  # fmt: skip
+    print("| " + " | ".join(HEAD) + " |\n" + "|---" * len(HEAD) + "|")
     for variant in variants:
         for kl in (None, KL):
             start = time.perf_counter()

@@ -29,10 +29,11 @@ def causes(
     """Take each concept of a neuron out of the model, and measure what held-out samples lose.
 
     An edit moves the layer's activations at every position, `h + s (edit(h) - h)`. The strength `s`
-    is searched for until the mean divergence KL(edited || plain) over samples that are not the
-    concept's own is `kl`: concepts and controls then cost the rest of the data the same.
-    Beside each concept stand the whole neuron (mean ablation) and `draws` random edits of the same
-    kind. The layers below run once.
+    is searched for until the mean divergence KL(edited || plain) over other samples is `kl`: of
+    those that belong to none of the concepts, or of the siblings' where all belong to some.
+    Concepts and controls then cost the rest of the data the same. Beside each concept stand the
+    whole neuron (mean ablation) and `draws` random edits of the same kind. The layers below run
+    once.
 
     Args:
         concepts: `split.cut()`.

@@ -31,10 +31,11 @@ class ConceptEffects:
         names: `K`, the concepts'.
         ways: `V` of "concept", "neuron" and "random".
         edit: what was taken out of each concept: "direction", "range", "members" or "own edits".
-        wanted: the mean KL on siblings' and other samples, in nats, to which every strength was
-            set; `None`: each edit as it is.
+        wanted: the mean KL on other samples, in nats, to which every strength was set; `None`:
+            each edit as it is.
         strength: float64 `K x V`; 1 is the edit as it is, more goes beyond it.
-        kl: float64 `K x V`, the mean KL on siblings' and other samples at that strength.
+        kl: float64 `K x V`, the mean KL on other samples at that strength; on the siblings'
+            where there are no others.
         nats: float32 `K x V x S`, the log-probability of the right answer that is lost.
         right: float32 `K x V x S`, the same of accuracy: 1 where a right answer became a wrong one,
             -1 the other way.

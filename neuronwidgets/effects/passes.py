@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -93,7 +93,9 @@ class Passes:
         update: Callable[[int], Any] = lambda count: None, **reading: Any,
     ) -> None:  # fmt: skip
         self._model, self._predict, self._axis = model, predict, neuron_axis
-        order = {module: i for i, module in enumerate(model.modules())}
+        # A module's input comes before those of its parts, its output after theirs.
+        running = model.modules() if at == "input" else _finishing(model)
+        order = {module: i for i, module in enumerate(dict.fromkeys(running))}
         self._modules = {name: find_layer(model, name) for name in layers}
         self._lowest = min(layers, key=lambda name: order[self._modules[name]])
         self._forward = EditedForward(model, self._modules[self._lowest], neuron_axis, at=at)
@@ -258,6 +260,13 @@ class Passes:
                 hooks.enter_context(hooked(self._modules[name], editor, at=at_of(edit)))
             lowest = by_layer.get(self._lowest)
             return batch.under(_Nothing(self._lowest) if lowest is None else lowest)
+
+
+def _finishing(module: nn.Module) -> Iterator[nn.Module]:
+    """All modules, each after its parts."""
+    for part in module.children():
+        yield from _finishing(part)
+    yield module
 
 
 @dataclass(frozen=True)

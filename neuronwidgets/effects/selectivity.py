@@ -21,6 +21,9 @@ from neuronwidgets.effects.concept_effects import ConceptEffects
 from neuronwidgets.effects.losses import CONCEPT, RANDOM, Loss, ratio
 from neuronwidgets.effects.trial import Trial
 
+ALIKE = 0.8
+"""Share of the largest gain: finer cuts that gain no more than this are not worth it."""
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Selectivity:
@@ -56,14 +59,17 @@ class Selectivity:
 
     @property
     def best(self) -> float:
-        """The threshold of the largest `gain`; of cuts whose gains cannot be told apart from it,
-        the one with the fewest concepts."""
+        """The threshold of the largest `gain`; of the cuts that gain 80% of it, or that cannot be
+        told apart from it, the one with the fewest concepts."""
         gains = [self.gain(t) for t in range(len(self.cuts))]
         values = np.array([gain.value for gain in gains])
         if not np.isfinite(values).any():
             return float(self.thresholds[-1])
         top = gains[int(np.nanargmax(values))]
-        alike = [t for t, gain in enumerate(gains) if (top - gain).low <= 0]
+        alike = [
+            t for t, gain in enumerate(gains)
+            if gain.value >= ALIKE * top.value > 0 or (top - gain).low <= 0
+        ]  # fmt: skip
         return float(self.thresholds[min(alike, key=lambda t: len(self.cuts[t]))])
 
     @own_modes()
@@ -107,7 +113,8 @@ class Selectivity:
                 x=alt.X("threshold:Q").title("threshold").scale(zero=False),
                 color=alt.Color("samples:N")
                 .scale(domain=list(colors), range=list(colors.values()))
-                .title(None),
+                .title(None)
+                .legend(symbolOpacity=1),
                 tooltip=["threshold", "concepts", "samples", "lost", "low", "high"],
             )
             band = base.mark_area(opacity=0.15).encode(

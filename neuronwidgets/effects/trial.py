@@ -83,8 +83,7 @@ class Trial:
         if passes.language:
             self._names = list(known)
             return torch.tensor([self._group(row) for row in rows], dtype=torch.int64)
-        if not known and self._classes is None and all(is_whole(plain_label(r)) for r in rows):
-            return torch.tensor([int(row) for row in rows], dtype=torch.int64)
+        known = known or sorted({titled(row) for row in rows})
         self._names = class_names(self._model, known, self._classes)
         return class_codes(rows, self._names, passes.label_names)
 
@@ -129,7 +128,7 @@ class Trial:
                         own[k, v], others[k, v] = near[0], far[0]
                 siblings[k, v] &= ~own[k, v]
                 others[k, v] &= ~siblings[k, v]
-                rest = siblings[k, v] | others[k, v]
+                rest = others[k, v] if others[k, v].any() else siblings[k, v]
                 strength[k, v], answers = self._at_cost(search, rest, way)
                 kl[k, v] = _mean(answers.kl, rest)
                 nats[k, v] = self.passes.plain.nats - answers.nats
