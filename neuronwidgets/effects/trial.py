@@ -83,7 +83,7 @@ class Trial:
         if passes.language:
             self._names = list(known)
             return torch.tensor([self._group(row) for row in rows], dtype=torch.int64)
-        known = known or sorted({titled(row) for row in rows})
+        known = known or tuple(sorted({titled(row) for row in rows}))
         self._names = class_names(self._model, known, self._classes)
         return class_codes(rows, self._names, passes.label_names)
 
