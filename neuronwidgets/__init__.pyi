@@ -31,12 +31,17 @@ from .concepts.scores.registry import score as score
 from .concepts.scores.registry import scores as scores
 from .concepts.split import Split as Split
 from .concepts.split import split as split
+from .effects.causes import causes as causes
+from .effects.concept_effects import ConceptEffects as ConceptEffects
 from .effects.contrast import Contrast as Contrast
 from .effects.contrast import contrast as contrast
+from .effects.edits import SpanEdit as SpanEdit
 from .effects.effects import Effects as Effects
 from .effects.lenses import effects_of as effects_of
 from .effects.neuron_importance import Importance as Importance
 from .effects.neuron_importance import importance as importance
+from .effects.selectivity import Selectivity as Selectivity
+from .effects.selectivity import selectivity as selectivity
 from .intervals.ranges import Ranges as Ranges
 from .intervals.ranges import ranges as ranges
 from .intervals.saliency.registry import salient as salient

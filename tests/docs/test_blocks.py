@@ -56,6 +56,11 @@ llama = LlamaForCausalLM(LlamaConfig(
 )).eval()
 texts = data[:8]
 """,
+    "guide/causes.md": TOPICS
+    + """
+texts = data
+held_out_texts, held_out_labels = topics.texts[160:190], topics.labels[160:190]
+""",
     "guide/concepts.md": ACTS + "split = nw.split(acts, 3)",
     "guide/effects.md": ACTS + "lm, texts = topics.lm, list(topics.texts[:8])",
     "guide/layer.md": ACTS,
