@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { build } from "vite";
 
 /** The widgets, and what stands in for one that no page shows. */
-const WIDGETS = ["split-explorer", "range-explorer", "toy-lab", "asleep"];
+const WIDGETS = ["split-explorer", "range-explorer", "toy-lab", "neuron-browser", "asleep"];
 const watch = process.argv.includes("--watch");
 
 await rm(new URL("../neuronwidgets/static", import.meta.url), { recursive: true, force: true });

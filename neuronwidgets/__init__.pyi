@@ -29,6 +29,8 @@ from .concepts.scores.registry import score as score
 from .concepts.scores.registry import scores as scores
 from .concepts.split import Split as Split
 from .concepts.split import split as split
+from .effects.contrast import Contrast as Contrast
+from .effects.contrast import contrast as contrast
 from .intervals.ranges import Ranges as Ranges
 from .intervals.ranges import ranges as ranges
 from .intervals.saliency.registry import salient as salient
@@ -46,6 +48,7 @@ from .interventions.report import MaskReport as MaskReport
 from .layer_splits.layer_split import LayerSplit as LayerSplit
 from .layer_splits.split_layer import split_layer as split_layer
 from .models.layers import layers as layers
+from .widgets.neuron_browser.widget import NeuronBrowser as NeuronBrowser
 from .widgets.range_explorer.widget import RangeExplorer as RangeExplorer
 from .widgets.split_explorer.widget import SplitExplorer as SplitExplorer
 from .widgets.toy_lab.widget import ToyLab as ToyLab

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const SOURCE = join(__dirname, "../src");
-const WIDGETS = ["split-explorer", "range-explorer", "toy-lab"];
+const WIDGETS = ["split-explorer", "range-explorer", "toy-lab", "neuron-browser"];
 
 const textOf = (folder: string, ending: RegExp) =>
   readdirSync(join(SOURCE, folder))

@@ -20,11 +20,19 @@ const TYPES = {
   Float32Array: "F32",
   Float64Array: "F64",
   Int32Array: "I32",
+  Int16Array: "I16",
   Int8Array: "I8",
   Uint16Array: "U16",
   Uint8Array: "U8",
 };
-type Packable = Float32Array | Float64Array | Int32Array | Int8Array | Uint16Array | Uint8Array;
+type Packable =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint16Array
+  | Uint8Array;
 
 /** A message in the safetensors format; arrays are flat unless their shape is given. */
 export function pack(

@@ -44,6 +44,7 @@ held_out_texts, held_out_labels = topics.texts[160:200], topics.labels[160:200]
 """,
     "explanation/store.md": TOPICS
     + 'nw.capture(model, data, layer, "token", tokenizer=tokenizer, out="acts/")',
+    "guide/browser.md": ACTS,
     "guide/capture.md": TOPICS,
     "guide/capture.md#The input of a layer": """
 import torch

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,12 @@ from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.refine import refine
 from neuronwidgets.core.steps import drained
 from neuronwidgets.intervals.rules import RULES
+from neuronwidgets.overviews.search import Query
 from neuronwidgets.toy import Calibration
+from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import take
+from neuronwidgets.widgets.base.screen import Screen
+from neuronwidgets.widgets.neuron_browser.session import BrowserSession
 from neuronwidgets.widgets.range_explorer.picture import Pictures
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
@@ -78,7 +83,19 @@ def messages() -> dict[str, bytes]:
         out[f"{kind}-evidence"] = proof.pack_evidence()
         out[f"{kind}-range"] = pictures(kind).pack(1)
         out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
+        out |= {f"{kind}-{name}": packed for name, packed in browsed(kind).items()}
     return out
+
+
+def browsed(kind: str) -> dict[str, bytes]:
+    """The messages of a browser after a search by name."""
+    acts, traits = activations(kind), dict[str, Any]()
+    screen = Screen(traits.update, lambda error: None, lambda: None)
+    splitting = {"top": 20, "scores": ("active", "label_entropy")}
+    session = BrowserSession(Feed(acts), acts, screen, splitting=splitting)
+    for step in session.search(Query("name", "dog")):
+        take(step)
+    return {name: traits[f"_{name}"] for name in ("table", "trees", "map", "match")}
 
 
 TRUTH_NAMES = ["cat", "dog", "köln 🙂", "<b>", "half", "elsewhere"]

@@ -19,7 +19,7 @@ from torch import nn
 import neuronwidgets as nw
 from neuronwidgets.toy import Config
 from neuronwidgets.widgets.base.widget import IDLE
-from neuronwidgets.widgets.protocol import ranges, schema, split, toy
+from neuronwidgets.widgets.protocol import browser, ranges, schema, split, toy
 from neuronwidgets.widgets.protocol.base import Status
 from neuronwidgets.widgets.protocol.binary import Binary, Elements
 from neuronwidgets.widgets.protocol.buffers import unpack
@@ -169,7 +169,8 @@ def golden() -> Any:
 
 MESSAGES = {
     "tree": split.TREE, "evidence": split.EVIDENCE, "refinement": split.REFINEMENT,
-    "range": ranges.RANGES, "examples": ranges.EXAMPLES,
+    "range": ranges.RANGES, "examples": ranges.EXAMPLES, "table": browser.TABLE,
+    "trees": browser.TREES, "map": browser.MAP, "match": browser.MATCH,
 }  # fmt: skip
 
 
@@ -260,6 +261,29 @@ def test_range_explorer(model: Classifier, images: bool) -> None:
 def test_range_explorer_of_concepts() -> None:
     made = nw.RangeExplorer(nw.split(golden().activations("text"), 0, distinct=None).cut())
     assert widget_mismatches(made) == []
+    made.close()
+
+
+@pytest.mark.parametrize("kind", ["image", "text", "none"])
+def test_neuron_browser(kind: str) -> None:
+    acts = golden().activations("text" if kind == "text" else "image")
+    if kind == "none":
+        acts = nw.Activations.from_arrays(acts.values)
+    made = nw.NeuronBrowser(acts, 2, top=20)
+    assert made.wait(WAIT)
+    assert widget_mismatches(made) == []
+    made.pin(3, 1)
+    made.notes, made.threshold, made.selection = {"3": "köln 🙂"}, 0.5, [1, 3]
+    made.filters, made.samples = {"kurtosis": (None, np.float64(2))}, [5]
+    made._on_view_message(made, {"type": "previews.request", "samples": [5, 6, 7]}, [])
+    made.search("contrast", these=[1, 2], those=[40])
+    assert widget_mismatches(made) == []
+    made._on_view_message(made, {"type": "search.request", "kind": "text", "text": "x"}, [])
+    assert made.wait(WAIT)
+    assert made.status["state"] == "error"
+    assert widget_mismatches(made) == []
+    requests = {schema.kind_of(request) for request in SCHEMAS["NeuronBrowser"].requests}
+    assert set(made._messages()) == requests - {"capture.cancel"}
     made.close()
 
 

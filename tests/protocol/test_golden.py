@@ -19,7 +19,9 @@ golden = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(golden)
 
 
-@pytest.mark.parametrize("kind", ["tree", "evidence", "range", "examples"])
+@pytest.mark.parametrize(
+    "kind", ["tree", "evidence", "range", "examples", "table", "trees", "map", "match"]
+)
 @pytest.mark.parametrize("shown", ["image", "text"])
 def test_messages(shown: str, kind: str) -> None:
     name = f"{shown}-{kind}"
@@ -39,7 +41,8 @@ def compare(name: str, packed: bytes) -> None:
     np.testing.assert_allclose(scores_now, scores_then)
     range_now, range_then = about.pop("range", [0]), said.pop("range", [0])
     np.testing.assert_allclose(range_now, range_then, rtol=1e-5)
-    assert about.pop("suggested", 0) == pytest.approx(said.pop("suggested", 0))
+    for name in ("suggested", "scale", "shared", "chance"):
+        assert about.pop(name, 0) == pytest.approx(said.pop(name, 0))
     assert about == said
 
 

@@ -25,8 +25,10 @@ FLOORS = {
     "interventions": 4,
     "workshop": 4,
     "layer_splits": 5,
-    "widgets": 6,
-    "__main__": 7,
+    "effects": 5,
+    "overviews": 6,
+    "widgets": 7,
+    "__main__": 8,
 }
 FACES = {"anywidget", "ipywidgets", "traitlets"}
 

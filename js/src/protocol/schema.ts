@@ -6,6 +6,7 @@
  */
 
 export * from "./schema/base";
+export * from "./schema/browser";
 export * from "./schema/dtypes";
 export * from "./schema/previews";
 export * from "./schema/ranges";

@@ -5,11 +5,24 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from neuronwidgets.widgets.protocol import base, previews, ranges, reading, split, toy
+from neuronwidgets.widgets.protocol import (
+    base,
+    browser,
+    previews,
+    ranges,
+    reading,
+    split,
+    toy,
+)
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
-MODULES = (base, reading, previews, split, ranges, toy)
-WIDGETS = (split.SPLIT_EXPLORER, ranges.RANGE_EXPLORER, toy.TOY_LAB)
+MODULES = (base, reading, previews, split, ranges, toy, browser)
+WIDGETS = (
+    split.SPLIT_EXPLORER,
+    ranges.RANGE_EXPLORER,
+    toy.TOY_LAB,
+    browser.NEURON_BROWSER,
+)
 EVENTS = (base.JobAck,)
 """What the kernel sends beside traits."""
 

@@ -1,0 +1,113 @@
+/** The messages of NeuronBrowser: the table, the trees of all neurons, the map, what a search found. */
+import { type Previews, previewsOf } from "./previews";
+import { unpack } from "./safetensors";
+import {
+  MAP,
+  MATCH,
+  type MapArrays,
+  type MapMeta,
+  type MatchArrays,
+  type MatchMeta,
+  PREVIEWS,
+  type PreviewsArrays,
+  type PreviewsMeta,
+  TABLE,
+  type TableArrays,
+  type TableMeta,
+  TREES,
+  type TreesArrays,
+  type TreesMeta,
+} from "./schema";
+
+/** The message `table`, decoded; arrays are in the order of `neuron`. */
+export interface TableMessage extends Omit<TableArrays, "score">, TableMeta {
+  /** Bins of a histogram, and top samples of a neuron. */
+  bins: number;
+  tops: number;
+  /** The scores of each column by its name. */
+  scores: Map<string, Float32Array>;
+}
+
+/** The message `trees`, decoded. */
+export interface TreesMessage extends Omit<TreesArrays, "label">, TreesMeta {
+  /** The most top samples of a neuron: the width of `sample` and `label`. */
+  width: number;
+  /** null without labels. */
+  label: Int16Array | null;
+}
+
+/** The message `map`, decoded: the cell of each neuron, in the table's order. */
+export interface LayerMap extends MapMeta {
+  columnOf: Int16Array;
+  rowOf: Int16Array;
+}
+
+/** The message `match`, decoded; arrays are in the table's order. */
+export interface MatchMessage extends MatchMeta {
+  value: Float32Array;
+  /** null where no null is known. */
+  q: Float32Array | null;
+  /** The token that each neuron fires for most; null where no text was searched for. */
+  token: Int32Array | null;
+}
+
+export function readTable(view: DataView | null): TableMessage | null {
+  const packed = unpack<TableArrays, TableMeta>(view, TABLE);
+  if (!packed) return null;
+  const neuron = packed.tensor("neuron");
+  const score = packed.tensor("score");
+  const n = neuron.length;
+  return {
+    ...packed.meta,
+    neuron,
+    histogram: packed.tensor("histogram"),
+    least: packed.tensor("least"),
+    largest: packed.tensor("largest"),
+    top: packed.tensor("top"),
+    concepts: packed.tensor("concepts"),
+    bins: packed.shape("histogram")[1],
+    tops: packed.shape("top")[1],
+    scores: new Map(
+      packed.meta.columns.map(({ name }, c) => [name, score.subarray(c * n, (c + 1) * n)]),
+    ),
+  };
+}
+
+export function readTrees(view: DataView | null): TreesMessage | null {
+  const packed = unpack<TreesArrays, TreesMeta>(view, TREES);
+  if (!packed) return null;
+  return {
+    ...packed.meta,
+    neuron: packed.tensor("neuron"),
+    tops: packed.tensor("tops"),
+    child: packed.tensor("child"),
+    height: packed.tensor("height"),
+    own: packed.tensor("own"),
+    sample: packed.tensor("sample"),
+    width: packed.shape("sample")[1],
+    label: packed.has("label") ? packed.tensor("label") : null,
+  };
+}
+
+export function readLayerMap(view: DataView | null): LayerMap | null {
+  const packed = unpack<MapArrays, MapMeta>(view, MAP);
+  if (!packed) return null;
+  return { ...packed.meta, columnOf: packed.tensor("column"), rowOf: packed.tensor("row") };
+}
+
+export function readMatch(view: DataView | null): MatchMessage | null {
+  const packed = unpack<MatchArrays, MatchMeta>(view, MATCH);
+  if (!packed) return null;
+  return {
+    ...packed.meta,
+    value: packed.tensor("value"),
+    q: packed.has("q") ? packed.tensor("q") : null,
+    token: packed.has("token") ? packed.tensor("token") : null,
+  };
+}
+
+/** Previews that the view asked for; null where there are none. */
+export function readPreviews(view: DataView | null): Previews | null {
+  const packed = unpack<PreviewsArrays, PreviewsMeta>(view, PREVIEWS);
+  return packed && previewsOf(packed);
+}

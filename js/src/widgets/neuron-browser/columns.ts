@@ -1,0 +1,51 @@
+/** The table's columns of numbers: what they hold, and which are shown. */
+import type { MatchMessage, TableMessage } from "../../protocol/browser";
+
+/** Above this p value, or q value, chance reaches a score. */
+export const LEVEL = 0.05;
+
+export interface Column {
+  /** As `sorting` and `filters` name it. */
+  name: string;
+  title: string;
+  about: string;
+  values: ArrayLike<number>;
+  /** The p or q value of each number; null where none is known. */
+  chance: ArrayLike<number> | null;
+  /** Whether a number below it counts as found, and is written in bold. */
+  whole: boolean;
+}
+
+/** The column of scores `name`; null where the table has none of that name. */
+export function scoreColumn(table: TableMessage, name: string): Column | null {
+  const values = table.scores.get(name);
+  const meta = table.columns.find((column) => column.name === name);
+  if (!values || !meta) return null;
+  // A p value says itself what chance does.
+  const chance = name.endsWith("_p") ? values : (table.scores.get(`${name}_p`) ?? null);
+  const pale = chance ? ` Pale: chance does as well (p > ${LEVEL}).` : "";
+  return { ...meta, about: `${meta.about}${pale}`, values, chance, whole: false };
+}
+
+export function matchColumn(match: MatchMessage): Column {
+  const { title, about, value, q } = match;
+  return { name: "match", title, about, values: value, chance: q, whole: false };
+}
+
+export function conceptColumn(counts: Float32Array): Column {
+  return {
+    name: "concepts",
+    title: "concepts",
+    about: "How many concepts does the cut find in the neuron’s top samples?",
+    values: counts,
+    chance: null,
+    whole: true,
+  };
+}
+
+/** Scores that can be shown besides the main ones. p values are shown by their scores. */
+export function otherScores(table: TableMessage): TableMessage["columns"] {
+  return table.columns.filter(
+    ({ name, main }) => !main && !(name.endsWith("_p") && table.scores.has(name.slice(0, -2))),
+  );
+}

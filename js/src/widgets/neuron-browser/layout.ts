@@ -1,0 +1,54 @@
+/** Which columns the table has, and how wide they are. */
+import type { Column } from "./columns";
+import type { State } from "./state";
+
+export interface Layout {
+  /** The column of the search; null without one. */
+  match: Column | null;
+  concepts: Column | null;
+  scores: Column[];
+  /** Whether concepts have names. */
+  named: boolean;
+  /** `grid-template-columns`, and the least width of a row in pixels. */
+  template: string;
+  wide: number;
+}
+
+/** Pixels of the columns. The top samples' depends on what samples are. */
+const FIXED = { marks: 50, number: 78, match: 88, concepts: 88, activations: 92, score: 94 };
+const SAMPLES = { image: 164, text: 360, none: 220 };
+const [WORDS, NOTE] = [110, 72];
+
+export function layoutOf(state: State): Layout {
+  const match = state.columnOf("match");
+  const scores = state.scoreColumns.value;
+  const named = state.named.value;
+  const samples = SAMPLES[state.previews.kind()];
+  const widths = [
+    FIXED.marks,
+    FIXED.number,
+    ...(match ? [FIXED.match] : []),
+    FIXED.concepts,
+    samples,
+    FIXED.activations,
+    ...scores.map(() => FIXED.score),
+  ];
+  const least = [...widths, named ? WORDS : 0, NOTE].reduce((a, b) => a + b, 0);
+  const px = (width: number) => `${width}px`;
+  const before = widths.slice(0, match ? 4 : 3).map(px);
+  const after = widths.slice(match ? 5 : 4).map(px);
+  return {
+    match,
+    concepts: state.columnOf("concepts"),
+    scores,
+    named,
+    template: [
+      ...before,
+      `minmax(${samples}px, ${state.previews.kind() === "text" ? "3fr" : `${samples}px`})`,
+      ...(named ? [`minmax(${WORDS}px, 2fr)`] : []),
+      ...after,
+      `minmax(${NOTE}px, 1fr)`,
+    ].join(" "),
+    wide: least,
+  };
+}

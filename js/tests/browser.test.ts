@@ -1,0 +1,271 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { countsAt, forestOf, stepOf } from "../src/core/forest";
+import { reslotted } from "../src/core/slots";
+import type { Model } from "../src/model/model";
+import { readMatch, readPreviews, readTable, readTrees } from "../src/protocol/browser";
+import { otherScores } from "../src/widgets/neuron-browser/columns";
+import { heldPreviews } from "../src/widgets/neuron-browser/held-previews";
+import { createState } from "../src/widgets/neuron-browser/state";
+import { pack } from "./fake";
+import { layerOf } from "./fake-layer";
+
+const EMPTY = new DataView(new ArrayBuffer(0));
+
+beforeEach(() => {
+  vi.stubGlobal("window", new EventTarget());
+  vi.stubGlobal("requestAnimationFrame", (act: () => void) => {
+    act();
+    return 0;
+  });
+  vi.stubGlobal("cancelAnimationFrame", () => {});
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+/** A view on a layer of 20 neurons (numbers 0, 2, ... 38), of which 16 are split. */
+function view(more: Record<string, unknown> = {}, send: (content: unknown) => void = () => {}) {
+  const layer = layerOf(20, { split: 16 });
+  const values: Record<string, unknown> = {
+    _table: layer.table,
+    _trees: layer.trees,
+    _map: layer.map,
+    _match: EMPTY,
+    _previews: EMPTY,
+    _version: 1,
+    status: { state: "idle", text: "", progress: 1 },
+    reading: {},
+    searched: {},
+    neuron: null,
+    selection: [],
+    samples: [],
+    pinned: [],
+    notes: {},
+    threshold: -1,
+    sorting: { column: "neuron", descending: false },
+    filters: {},
+    ...more,
+  };
+  const heard: Record<string, (() => void)[]> = {};
+  const model: Model = {
+    get: (name) => values[name],
+    set: (name, value) => {
+      values[name] = value;
+    },
+    save_changes: () => {
+      for (const act of heard.change ?? []) act();
+    },
+    send,
+    on: (event, act) => {
+      heard[event] = [...(heard[event] ?? []), act];
+    },
+    off: () => {},
+  };
+  const lifetime = new AbortController();
+  return { state: createState(model, lifetime.signal), values, layer, model };
+}
+
+const match = (values: Float32Array) =>
+  pack({ value: values }, { title: "AUROC", about: "chance 0.5", note: "", segments: [] });
+
+describe("the messages", () => {
+  it("are read as they are described", () => {
+    const { table, trees, holds } = layerOf(20, { split: 16 });
+    const read = readTable(table);
+    expect(read?.bins).toBe(4);
+    expect(read?.tops).toBe(2);
+    expect(read?.scores.get("skew")?.length).toBe(20);
+    const forest = readTrees(trees);
+    expect(forest?.width).toBe(12);
+    expect(forest?.child).toEqual(holds.child);
+    expect(readTrees(layerOf(20, { labels: [] }).trees)?.label).toBeNull();
+    expect(readTable(EMPTY)).toBeNull();
+    expect(readMatch(match(new Float32Array(2)))).toMatchObject({ q: null, token: null });
+  });
+});
+
+describe("the table", () => {
+  it("counts the concepts at each tree's own cut as the table says, else as the trees do", () => {
+    const { state, layer } = view();
+    expect(Array.from(state.counts.value.slice(0, 5))).toEqual([0, 1, 2, 3, 0]);
+    expect(state.counts.value[16]).toBeNaN();
+    state.setThreshold(2);
+    const forest = forestOf(layer.holds);
+    const wanted = countsAt(forest, stepOf(2, layer.holds.scale), new Uint16Array(16));
+    expect(Array.from(state.counts.value.slice(0, 16))).toEqual(Array.from(wanted));
+    expect(state.counts.value[19]).toBeNaN();
+  });
+
+  it("is sorted by a head, and the other way by the same again", () => {
+    const { state } = view();
+    state.sortBy("concepts");
+    expect(Array.from(state.rows.value.slice(0, 4))).toEqual([3, 7, 11, 15]);
+    expect(Array.from(state.rows.value.slice(16))).toEqual([16, 17, 18, 19]);
+    state.sortBy("concepts");
+    expect(state.rows.value[0]).toBe(0);
+    expect(state.rows.value[19]).toBe(19);
+    state.sortBy("neuron");
+    state.sortBy("neuron");
+    expect(state.rows.value[0]).toBe(19);
+  });
+
+  it("keeps its order while the slider is held", () => {
+    const { state } = view({ sorting: { column: "concepts", descending: true } });
+    const before = Array.from(state.rows.value);
+    state.hold(Object.assign(new Event("pointerdown"), { pointerId: 1 }) as PointerEvent);
+    state.setThreshold(6.9);
+    expect(state.counts.value[3]).not.toBe(3);
+    expect(Array.from(state.rows.value)).toEqual(before);
+    window.dispatchEvent(Object.assign(new Event("pointerup"), { pointerId: 1 }));
+    expect(Array.from(state.rows.value)).not.toEqual(before);
+  });
+
+  it("is filtered by limits, pins and the selection", () => {
+    const { state, values } = view({ pinned: [4, 30], selection: [6] });
+    state.limit("concepts", [2, null]);
+    expect(Array.from(state.rows.value)).toEqual([2, 3, 6, 7, 10, 11, 14, 15]);
+    state.only.value = "pinned";
+    expect(Array.from(state.rows.value)).toEqual([2, 15]);
+    state.only.value = "selected";
+    expect(Array.from(state.rows.value)).toEqual([3]);
+    state.showAll();
+    expect(state.rows.value.length).toBe(20);
+    expect(values.filters).toEqual({});
+    state.limit("concepts", [1, 2]);
+    state.limit("concepts", [null, null]);
+    expect(values.filters).toEqual({});
+  });
+
+  it("ignores a filter or an order of a column that it has not", () => {
+    const { state } = view({
+      filters: { gone: [3, null] },
+      sorting: { column: "gone", descending: false },
+    });
+    expect(state.rows.value.length).toBe(20);
+  });
+
+  it("takes a match only where it has a value for each neuron", () => {
+    const values = Float32Array.from({ length: 20 }, (_, i) => -i);
+    const sorting = { column: "match", descending: true };
+    expect(view({ _match: match(values), sorting }).state.rows.value[0]).toBe(0);
+    expect(view({ _match: match(new Float32Array(3)), sorting }).state.match.value).toBeNull();
+  });
+
+  it("shows other scores on demand, and p values with their scores", () => {
+    const { state } = view();
+    expect(state.scoreColumns.value.map(({ name }) => name)).toEqual(["geometry"]);
+    const p = state.table.value?.scores.get("geometry_p");
+    expect(state.scoreColumns.value[0].chance).toBe(p);
+    expect(state.columnOf("geometry_p")?.chance).toBe(p);
+    expect(state.columnOf("skew")?.chance).toBeNull();
+    const table = state.table.value as NonNullable<typeof state.table.value>;
+    expect(otherScores(table).map(({ name }) => name)).toEqual(["skew"]);
+    state.extra.value = ["skew"];
+    expect(state.scoreColumns.value.map(({ name }) => name)).toEqual(["geometry", "skew"]);
+  });
+});
+
+describe("what is chosen", () => {
+  it("is said in numbers of neurons, not in places of the table", () => {
+    const { state, values } = view();
+    state.select([1, 3], false);
+    expect(values.selection).toEqual([2, 6]);
+    state.select([3, 4], true);
+    expect(values.selection).toEqual([2, 6, 8]);
+    state.toggleSelected(6);
+    expect(values.selection).toEqual([2, 8]);
+    expect(Array.from(state.selectedMask.value.slice(0, 6))).toEqual([0, 1, 0, 0, 1, 0]);
+    state.togglePinned(8);
+    expect(values.pinned).toEqual([8]);
+    state.note(8, "  odd ");
+    expect(values.notes).toEqual({ 8: "odd" });
+    state.note(8, " ");
+    expect(values.notes).toEqual({});
+    expect(view({ selection: [1, 999] }).state.selectedMask.value).toEqual(new Uint8Array(20));
+  });
+
+  it("lights the neurons that have a sample on top", () => {
+    const { state, layer } = view();
+    expect(state.lit.value).toBeNull();
+    const { sample, tops, width } = layer.holds;
+    const row = sample[5 * width + tops[5] - 1];
+    state.hoverSample.value = row;
+    const has = (i: number) =>
+      Array.from(sample.subarray(i * width, i * width + tops[i])).includes(row);
+    const wanted = Array.from({ length: 20 }, (_, i) => Number(i < 16 && has(i)));
+    expect(Array.from(state.lit.value as Uint8Array)).toEqual(wanted);
+    expect(wanted[5]).toBe(1);
+    state.hoverSample.value = null;
+    state.samples.set([517]);
+    expect((state.lit.value as Uint8Array)[17]).toBe(1);
+  });
+});
+
+describe("the search", () => {
+  it("says that it needs the kernel where there is none", () => {
+    const { state } = view({}, () => {
+      throw new Error("gone");
+    });
+    state.search("name", "cat");
+    expect(state.status.value).toMatchObject({ state: "error" });
+    expect(state.status.value.text).toContain("kernel");
+  });
+});
+
+describe("previews", () => {
+  const answer = (...rows: number[]) =>
+    readPreviews(
+      pack(
+        { face: Int32Array.from(rows), value: new Float32Array() },
+        {
+          kind: "text",
+          segments: rows.map((row) => [String(row)]),
+          values: rows.map(() => 0),
+          peaks: rows.map(() => -1),
+        },
+      ),
+    ) as NonNullable<ReturnType<typeof readPreviews>>;
+
+  it("are asked for once, and again when they made room for others", () => {
+    const sent: number[][] = [];
+    const held = heldPreviews(({ samples }) => sent.push(samples));
+    held.ask([3, 4, 3, -1]);
+    held.ask([4, 5]);
+    expect(sent).toEqual([[3, 4], [5]]);
+    held.add(answer(3, 4));
+    expect(held.of(4)?.at).toBe(1);
+    expect(held.of(9)).toBeNull();
+    for (let i = 0; i < 24; i++) held.add(answer(100 + i));
+    expect(held.of(3)).toBeNull();
+    expect(held.of(123)?.at).toBe(0);
+    held.ask([3, 123]);
+    expect(sent[2]).toEqual([3]);
+  });
+
+  it("are not asked for without a kernel, nor more than a message may hold", () => {
+    let asked = 0;
+    const alone = heldPreviews(() => {
+      asked++;
+      throw new Error("gone");
+    });
+    alone.ask([1]);
+    alone.ask([2]);
+    expect(asked).toBe(1);
+    const sent: number[][] = [];
+    heldPreviews(({ samples }) => sent.push(samples)).ask(Array.from({ length: 900 }, (_, i) => i));
+    expect(sent[0].length).toBe(512);
+  });
+});
+
+it("a row that stays keeps its element, and new ones take the free ones", () => {
+  const first = reslotted(new Map(), [5, 6, 7]);
+  expect(Array.from(first)).toEqual([
+    [5, 0],
+    [6, 1],
+    [7, 2],
+  ]);
+  const next = reslotted(first, [7, 8, 9, 10]);
+  expect(next.get(7)).toBe(2);
+  expect(new Set(next.values()).size).toBe(4);
+  expect(Math.max(...next.values())).toBe(3);
+});

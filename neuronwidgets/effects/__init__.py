@@ -1,0 +1,1 @@
+"""What neurons do, and which of them tell samples apart."""

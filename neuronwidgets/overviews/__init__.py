@@ -1,0 +1,1 @@
+"""Overviews of a layer: a row for each neuron, a map, and search."""

@@ -1,0 +1,356 @@
+"""What NeuronBrowser shows, what its user chose, and what is due. It knows no traits."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.concepts.defaults import default_top
+from neuronwidgets.core.steps import mapped
+from neuronwidgets.layer_splits.block import Block
+from neuronwidgets.layer_splits.layer_split import LayerSplit
+from neuronwidgets.layer_splits.settings import Settings
+from neuronwidgets.layer_splits.split_layer import split_layer
+from neuronwidgets.overviews.forest import Forest
+from neuronwidgets.overviews.overview import extremes, histograms
+from neuronwidgets.overviews.placement import Placement, placement
+from neuronwidgets.overviews.search import (
+    Match,
+    Query,
+    Standard,
+    by_contrast,
+    by_name,
+    by_samples,
+    by_text,
+)
+from neuronwidgets.widgets.base.feed import Feed
+from neuronwidgets.widgets.base.jobs import JobProgress, Prepared, Publish, Steps, later, silently
+from neuronwidgets.widgets.base.screen import Screen
+from neuronwidgets.widgets.neuron_browser.messages import (
+    MOST_BYTES,
+    pack_map,
+    pack_match,
+    pack_table,
+    pack_trees,
+)
+from neuronwidgets.widgets.neuron_browser.rows import TOP, Rows
+
+READ, COUNT, PLACE, SEARCH = "reading the layer", "counting", "placing the map", "searching"
+PLAIN_SORTING = {"column": "neuron", "descending": False}
+
+
+@dataclass(frozen=True)
+class Batches:
+    """How a layer is split bit by bit.
+
+    Attributes:
+        neurons: that are split by one call, whose concept vectors are in memory together.
+        blocks: of a finished split that are read in one step.
+        growth: the trees are sent again with so many times the neurons: in all, three times the
+            size of the last message.
+        most_bytes: of the trees that are sent.
+    """
+
+    neurons: int = 1024
+    blocks: int = 4
+    growth: float = 1.5
+    most_bytes: int = MOST_BYTES
+
+
+BATCHES = Batches()
+
+
+class BrowserSession:
+    """The state of one NeuronBrowser, without a kernel.
+
+    Attributes:
+        acts: the activations on the screen.
+        rows, forest, place: what is known of each neuron, of its splits, and where it lies on the
+            map (`None`: not placed yet).
+        query, match: the search whose result is on the screen.
+        given: the split that the user passed; `None`: the browser splits the layer itself.
+        sorting: the order of the table before a search.
+        samples: the lit samples.
+        stopped: whether the user has stopped splitting.
+        version: counts the activations on the screen.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        acts: Activations,
+        screen: Screen,
+        *,
+        given: LayerSplit | None = None,
+        splitting: Mapping[str, Any] | None = None,
+        model: Any = None,
+        tokenizer: Any = None,
+        batches: Batches = BATCHES,
+    ) -> None:
+        self.feed, self.acts, self.given = feed, acts, given
+        self.model, self.tokenizer = model, tokenizer
+        self.neurons = np.arange(acts.shape[1]) if given is None else np.sort(given.targets)
+        self.rows, self.forest = Rows.blank(self.neurons), Forest(acts, self.neurons)
+        self.place: Placement | None = None
+        self.query: Query | None = None
+        self.match: Match | None = None
+        self.sorting: dict[str, Any] = dict(PLAIN_SORTING)
+        self.samples: list[int] = []
+        self.stopped, self.version = False, 1
+        self._screen, self._splitting, self._batches = screen, dict(splitting or {}), batches
+        self._standard: Standard | None = None
+        self._sent, self._stale = 0, False
+
+    # The work
+
+    def begin(self) -> dict[str, Any]:
+        """The traits that show a table of which nothing is known yet."""
+        return {"_version": self.version, "_table": self._table(self.rows)}
+
+    def due(self) -> bool:
+        """Whether something is missing on the screen."""
+        known = self.rows.known and self.rows.histogram is not None
+        if not known or self._stale:
+            return True
+        return not self.feed.running and (self.place is None or self._splits())
+
+    def work(self) -> Steps:
+        """Gather and publish what is missing, the table's rows first."""
+        acts = self.acts
+        if not self.rows.known:
+            found = yield from _told(extremes(acts.values, TOP), READ)
+            yield self._show_rows(self.rows.with_extremes(found))
+            yield later
+        if self.rows.histogram is None:
+            least, largest = (self._wide(part) for part in (self.rows.least, self.rows.largest))
+            counts = yield from _told(histograms(acts.values, least, largest), COUNT)
+            yield self._show_rows(self.rows.with_histograms(counts))
+        if self.query is not None and self._stale:
+            yield from self._search_again(self.query)
+        if self.feed.running:
+            return
+        if self.place is None:
+            yield from self._place()
+        if self._splits():
+            yield from self._split()
+
+    def _wide(self, values: np.ndarray) -> np.ndarray:
+        """The values of the table's neurons at their places in the layer; 0 elsewhere."""
+        wide = np.zeros(self.acts.shape[1], np.float32)
+        wide[self.neurons] = values
+        return wide
+
+    def _show_rows(self, rows: Rows) -> Publish:
+        packed = self._table(rows)
+        acts = self.acts
+
+        def show() -> None:
+            self.rows = rows
+            self._screen.put({"_table": packed})
+            if rows.dead.all():
+                self._screen.fail(ValueError(_dead(acts)))
+
+        return show
+
+    def _table(self, rows: Rows) -> bytes:
+        return pack_table(self.acts, rows, self.forest)
+
+    def _place(self) -> Steps:
+        acts, given = self.acts, self.given
+        yield JobProgress(0.0, PLACE)
+        if given is not None and given.done:
+            top = np.asarray(given.index)[np.argsort(given.neurons)]
+        else:
+            count = self._splitting.get("top") or default_top(len(acts))
+            top = (yield from _told(extremes(acts.values, count), PLACE)).top[self.neurons]
+        top = np.where(self.rows.dead[:, None], -1, top)
+        place = yield from _told(placement(top, len(acts)), PLACE)
+        packed = pack_map(place)
+
+        def show() -> None:
+            self.place = place
+            self._screen.put({"_map": packed})
+
+        yield show
+
+    # Splitting
+
+    def _splits(self) -> bool:
+        """Whether neurons are still to be split, or read from the split that was given."""
+        if self.stopped or len(self.acts) < 2 or (self.rows.known and self.rows.dead.all()):
+            return False
+        wanted = len(self.neurons) if self.given is None else len(self.given)
+        return len(self.forest) < wanted
+
+    def _split(self) -> Steps:
+        wanted = len(self.neurons) if self.given is None else len(self.given)
+        for blocks, settings in self._blocks():
+            self.forest.add(blocks, settings)
+            done = len(self.forest)
+            enough = done >= self._batches.growth * self._sent or done == wanted
+            if enough:
+                yield self._show_trees()
+            yield JobProgress(done / wanted, f"splitting neurons: {done:,} of {wanted:,}")
+
+    def _blocks(self) -> Iterator[tuple[Sequence[Block], Settings]]:
+        """The blocks that are not in the forest yet."""
+        forest, given = self.forest, self.given
+        if given is not None:
+            missing = [b for b in given.blocks if np.isin(b.neurons, forest.missing()).any()]
+            for i in range(0, len(missing), self._batches.blocks):
+                yield missing[i : i + self._batches.blocks], given.settings
+            return
+        while len(missing_neurons := forest.missing()):
+            chunk = missing_neurons[: self._batches.neurons]
+            for split in split_layer(
+                self.acts, neurons=chunk, stream=True, progress=False, **self._splitting
+            ):
+                yield split.blocks[-1:], split.settings
+
+    def _show_trees(self) -> Publish:
+        sent = len(self.forest)
+        traits = {
+            "_table": self._table(self.rows),
+            "_trees": pack_trees(self.acts, self.forest, self._batches.most_bytes),
+        }
+
+        def show() -> None:
+            self._sent = sent
+            self._screen.put(traits)
+
+        return show
+
+    # Search
+
+    def search(self, query: Query) -> Steps:
+        """Search what a view asked for, show the result, and go on with the work.
+
+        If that fails, show the error. The last result stays.
+        """
+        yield JobProgress(0.0, SEARCH)
+        try:
+            match = yield from _told(self.matched(query), SEARCH)
+        except Exception as error:
+            failure = error
+            yield lambda: self._screen.fail(failure)
+        else:
+
+            def show() -> None:
+                self._screen.put(self.show_match(query, match))
+                self._screen.clear()
+
+            yield show
+        yield from self.work()
+
+    def matched(self, query: Query) -> Generator[float, None, Match]:
+        """What a search finds; each step yields the share that is done.
+
+        Raises:
+            ValueError, TypeError, IndexError: nothing can be searched for in this way.
+        """
+        acts = self.acts
+        if query.kind == "name":
+            return (yield from by_name(acts, query.text))
+        if query.kind == "contrast":
+            return (yield from by_contrast(acts, query.these, query.those))
+        if query.kind == "text" and self.feed.running:
+            raise ValueError("the model is in use until the capture has ended: search then.")
+        if self._standard is None:
+            standard = Standard.of(acts)
+            self._standard = standard if acts is self.acts else None
+        else:
+            standard = self._standard
+        yield 0.5
+        if query.kind == "samples":
+            return by_samples(acts, query.these, standard)
+        return by_text(acts, query.text, self.model, self.tokenizer, standard)
+
+    def show_match(self, query: Query, match: Match) -> dict[str, Any]:
+        """Take a result as the one on the screen. Returns the traits that show it."""
+        self.query, self.match, self._stale = query, match, False
+        return {
+            "searched": query_trait(query),
+            "_match": pack_match(match, self.neurons),
+            "sorting": {"column": "match", "descending": True},
+        }
+
+    def clear_search(self) -> dict[str, Any]:
+        """Drop the search. Returns the traits of a browser without one."""
+        self.query = self.match = None
+        self._stale = False
+        return {"searched": {}, "_match": b"", "sorting": dict(self.sorting)}
+
+    def _search_again(self, query: Query) -> Steps:
+        """Search newer activations for the same."""
+        if query.kind == "text" and self.feed.running:
+            return
+        match = yield from silently(_told(self.matched(query), SEARCH))
+
+        def show() -> None:
+            if self.query is query:
+                traits = self.show_match(query, match)
+                del traits["sorting"]
+                self._screen.put(traits)
+
+        yield show
+
+    # A running capture
+
+    def refreshed(self, acts: Activations) -> Prepared:
+        """Read newer activations. Returns what shows them. What the user chose stays."""
+        found = yield from silently(_told(extremes(acts.values, TOP), READ))
+        counted = histograms(acts.values, found.least, found.largest)
+        counts = yield from silently(_told(counted, COUNT))
+        rows = Rows.blank(self.neurons).with_extremes(found).with_histograms(counts)
+
+        def show() -> None:
+            before = self.acts.samples
+            self.samples = _carried(before, acts, self.samples)
+            if self.query is not None:
+                query = self.query
+                these, those = (_carried(before, acts, s) for s in (query.these, query.those))
+                self.query = Query(query.kind, query.text, tuple(these), tuple(those))
+                self._stale = bool(these) or query.kind in ("name", "text")
+            self.acts, self.rows, self.forest = acts, rows, Forest(acts, self.neurons)
+            self.place = self._standard = None
+            self._sent = 0
+            self.version += 1
+            self._screen.put({
+                "_version": self.version, "_table": self._table(rows), "samples": self.samples,
+                "_trees": b"", "_map": b"", "_previews": b"",
+            })  # fmt: skip
+
+        return show
+
+
+def query_trait(query: Query) -> dict[str, Any]:
+    """A search as the trait `searched`."""
+    return {"kind": query.kind, "text": query.text, "these": list(query.these),
+            "those": list(query.those)}  # fmt: skip
+
+
+def _carried(before: Any, acts: Activations, rows: Sequence[int]) -> list[int]:
+    """Rows of earlier activations as those of newer ones."""
+    carried = acts.samples.rows_of(before.dataset_indices(rows))
+    found: list[int] = carried[carried >= 0].tolist()
+    return found
+
+
+def _told(
+    steps: Generator[float, None, Any], text: str
+) -> Generator[JobProgress | Publish, None, Any]:
+    """The same work, which reports its progress in these words."""
+    return mapped(steps, lambda share: JobProgress(share, text))
+
+
+def _dead(acts: Activations) -> str:
+    count = len(acts)
+    samples = "the only sample" if count == 1 else f"all {count:,} samples"
+    return (
+        f"every neuron of layer {acts.layer!r} is constant on {samples}: there is nothing to split "
+        "or to compare. Read other samples or another layer."
+    )

@@ -1,0 +1,389 @@
+"""NeuronBrowser: every neuron of a layer on one screen, in a table and on a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import traitlets as t
+
+from neuronwidgets.activations.activations import Activations
+from neuronwidgets.concepts.scores import SCORES
+from neuronwidgets.concepts.scores.registry import chosen
+from neuronwidgets.core.steps import drained
+from neuronwidgets.effects.contrast import Contrast
+from neuronwidgets.layer_splits.layer_split import RANK, LayerSplit
+from neuronwidgets.layer_splits.split_layer import DRAWS, split_layer
+from neuronwidgets.widgets.base.feed import Feed
+from neuronwidgets.widgets.base.live import REFRESHING, Live
+from neuronwidgets.widgets.base.pace import PACE
+from neuronwidgets.widgets.base.previews import pack_previews
+from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error, front_end
+from neuronwidgets.widgets.neuron_browser import choices
+from neuronwidgets.widgets.neuron_browser.frame import frame
+from neuronwidgets.widgets.neuron_browser.session import BATCHES, PLAIN_SORTING, BrowserSession
+from neuronwidgets.widgets.protocol.buffers import pack
+
+CHEAP = ("active", "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale")
+"""The scores of a layer that the browser splits itself: those that cost little beside the trees.
+The null of polysemanticity takes four times as long as everything else."""
+SEARCHING = "search"
+"""The kind of the job that searches."""
+
+
+class NeuronBrowser(Widget):
+    """Every neuron of a layer: a table to sort, filter and search, and a map.
+
+    The table is there at once. Then a job places the neurons on the map and splits them all, with
+    progress and a stop button. The view cuts all trees at one threshold itself, at every frame.
+    """
+
+    _esm = front_end("neuron-browser.js")
+    _css = front_end("neuron-browser.css")
+
+    neuron = Whole(None, allow_none=True).tag(sync=True)
+    """The chosen neuron; `None` for none."""
+    selection = t.List(Whole()).tag(sync=True, echo_update=False)
+    """The selected neurons."""
+    samples = t.List(Whole()).tag(sync=True, echo_update=False)
+    """The lit samples: rows of the activations."""
+    pinned = t.List(Whole()).tag(sync=True, echo_update=False)
+    """The pinned neurons, in the order of pinning."""
+    notes = t.Dict(key_trait=t.Unicode(), value_trait=t.Unicode()).tag(sync=True, echo_update=False)
+    """Notes: neuron (as a string) -> text."""
+    threshold = t.CFloat(choices.OWN).tag(sync=True, echo_update=False)
+    """The height of every cut, on the trees' common scale; -1: each tree's own cut.
+
+    The scale is that of cosine distances where the metric is "cosine"; else heights are shares of
+    each tree's own.
+    """
+    sorting = t.Dict(PLAIN_SORTING).tag(sync=True, echo_update=False)
+    """`{"column": name, "descending": bool}`: a score, "neuron", "concepts" or "match"."""
+    filters = t.Dict().tag(sync=True, echo_update=False)
+    """Column -> `[low, high]`, the limits of the neurons in the table; `None`: no limit."""
+    searched = t.Dict().tag(sync=True)
+    """The search whose result is the column "match": `{"kind", "text", "these", "those"}`; `{}`
+    without one. To set it is to search."""
+    reading = t.Dict(read_only=True).tag(sync=True)
+    """How far a running capture is, see `SplitExplorer.reading`."""
+
+    _VERSIONED = ("samples",)
+    _pace, _batches = PACE, BATCHES
+    _held = t.Bool(False).tag(sync=True, echo_update=False)
+    """Whether the user holds a handle in a view."""
+    _table = t.Bytes().tag(sync=True)
+    _trees = t.Bytes().tag(sync=True)
+    _map = t.Bytes().tag(sync=True)
+    _match = t.Bytes().tag(sync=True)
+    _previews = t.Bytes().tag(sync=True)
+
+    def __init__(
+        self,
+        acts: Any,
+        neuron: int | None = None,
+        top: int | None = None,
+        method: str | None = None,
+        metric: str | None = None,
+        *,
+        layer: str | None = None,
+        model: Any = None,
+        tokenizer: Any = None,
+        threshold: float | None = None,
+        min_size: int | None = None,
+        scores: Sequence[str] | None = None,
+        draws: int | None = None,
+    ) -> None:
+        """Open the browser.
+
+        Args:
+            acts: `Activations`, a plain `S x D` array, or a `Capturing` that still runs: the
+                browser opens on the first samples, is renewed as more arrive, and splits the layer
+                when the capture has ended. Or a `LayerSplit` with its activations: it is shown as
+                it is.
+            neuron: the chosen neuron.
+            top, method, metric, min_size: how neurons are split, see `split_layer`.
+            layer: which one, of a running capture that reads several.
+            model, tokenizer: the model that the activations are from, to search by typed text.
+            threshold: the height of every cut at first; not given: each tree's own.
+            scores: the scores to compute, see `split_layer`. Not given: "active",
+                "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale".
+                "polysemanticity" takes four times as long as all of these.
+            draws: of the null of polysemanticity.
+
+        Raises:
+            ValueError, TypeError: no such neuron, score or method; a `LayerSplit` without its
+                activations, of directions, or before its first block.
+        """
+        given = acts if isinstance(acts, LayerSplit) else None
+        if given is not None:
+            acts = _acts_of(given)
+            _refuse_twice(top=top, method=method, metric=metric, min_size=min_size,
+                          scores=scores, draws=draws)  # fmt: skip
+        feed = Feed(acts, layer, self._pace)
+        acts = feed.opened(lambda read: len(read) >= 2)
+        wanted = [name for name in CHEAP if acts.labels is not None or not SCORES[name].labels]
+        splitting: dict[str, Any] = {
+            "top": top, "method": method or "ward", "metric": metric, "min_size": min_size,
+            "scores": tuple(wanted) if scores is None else scores,
+            "draws": DRAWS if draws is None else draws,
+        }  # fmt: skip
+        if given is None and len(acts) > 1 and not feed.running:
+            # It refuses what is wrong before the widget is made.
+            split_layer(acts, neurons=[0], stream=True, **splitting)
+        self._columns = _score_names(acts, given, splitting["scores"])
+        self._session = session = BrowserSession(
+            feed, acts, self._screen, given=given, splitting=splitting, model=model,
+            tokenizer=tokenizer, batches=self._batches,
+        )  # fmt: skip
+        self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SEARCHING,))
+        if RANK in self._columns and given is not None:
+            session.sorting = {"column": RANK, "descending": True}
+        super().__init__()
+        with self._opening():
+            self._put({**session.begin(), "sorting": dict(session.sorting)})
+            self.neuron = neuron
+            self.threshold = choices.OWN if threshold is None else threshold
+            self._gather(self._pace.inline)
+            self._live.follow()
+
+    # What the user reads
+
+    @property
+    def acts(self) -> Activations:
+        """The activations that are browsed; while a capture runs, those on the screen."""
+        return self._session.acts
+
+    @property
+    def layer_split(self) -> LayerSplit | None:
+        """The split that the browser was opened with; `None` without one."""
+        return self._session.given
+
+    @property
+    def contrast(self) -> Contrast | None:
+        """The comparison of the last search by name or contrast; `None` without one."""
+        match = self._session.match
+        return None if match is None else match.contrast
+
+    def to_frame(self) -> Any:
+        """All neurons as a `pandas.DataFrame`, in the table's order before sorting.
+
+        Columns: `neuron`, `concepts` (missing: not split yet), `names`, the scores so far, `least`
+        and `largest` activation, `top` (up to five rows of the activations), `match` and `q` of a
+        search, `pinned`, `note`.
+        """
+        with self._jobs.lock:
+            return frame(self._session, self.pinned, self.notes)
+
+    @property
+    def selected(self) -> Any:
+        """The rows of `to_frame()` of the selected neurons; without a selection, of the pinned."""
+        wanted = self.selection or self.pinned
+        return self.to_frame().set_index("neuron", drop=False).loc[wanted].reset_index(drop=True)
+
+    def search(
+        self, kind: str, text: str = "", *, these: Sequence[int] = (), those: Sequence[int] = ()
+    ) -> Any:
+        """Search, show the result, and return `to_frame()` with the best neurons first.
+
+        Args:
+            kind: "name": a label or a word of the texts. "text": a text that goes through the
+                model. "samples": neurons that fire for these. "contrast": neurons that tell `these`
+                from `those`.
+            text: what to search for.
+            these, those: rows of the activations; no `those`: all others.
+
+        Raises:
+            ValueError, IndexError, TypeError: nothing can be searched for in this way.
+        """
+        session = self._session
+        query = choices.query_of(kind, text, these, those, acts=session.acts)
+        match = drained(session.matched(query))
+        self._put(session.show_match(query, match))
+        self._clear()
+        return self.to_frame().sort_values("match", ascending=False, ignore_index=True)
+
+    def clear_search(self) -> None:
+        """Drop the search and its column."""
+        self._put(self._session.clear_search())
+        self._clear()
+
+    def pin(self, *neurons: int) -> None:
+        """Pin neurons."""
+        self.pinned = [*self.pinned, *neurons]
+
+    def unpin(self, *neurons: int) -> None:
+        """Unpin neurons. Those that are not pinned make no difference."""
+        self.pinned = [neuron for neuron in self.pinned if neuron not in neurons]
+
+    def resume(self) -> None:
+        """Go on splitting after it was stopped."""
+        self._session.stopped = False
+        self._gather()
+
+    def cancel(self) -> None:
+        """Stop the widget's job. What is known stays; `resume` goes on."""
+        self._session.stopped = True
+        super().cancel()
+
+    def __repr__(self) -> str:
+        session = getattr(self, "_session", None)
+        if session is None:
+            return "NeuronBrowser()"
+        return (
+            f"NeuronBrowser({len(session.neurons):,} neurons of layer {self.acts.layer!r}, "
+            f"{len(session.forest):,} split)"
+        )
+
+    # Traits: checked, then passed on
+
+    @t.validate("neuron", "selection", "pinned")
+    def _check_neurons(self, proposal: Any) -> Any:
+        name, value, session = proposal["trait"].name, proposal["value"], self._session
+        if value is None:
+            return None
+        alone = name == "neuron"
+        given = [value] if alone else value
+        with as_trait_error(ValueError):
+            found = choices.check_neurons(name, given, session.neurons, session.acts.layer)
+        return found[0] if alone else found
+
+    @t.validate("samples", "notes", "threshold", "sorting", "filters", "searched")
+    def _check(self, proposal: Any) -> Any:
+        name, value, session = proposal["trait"].name, proposal["value"], self._session
+        with as_trait_error(ValueError):
+            if name == "samples":
+                return choices.check_samples(name, value, session.acts)
+            if name == "notes":
+                return choices.check_notes(value, session.neurons, session.acts.layer)
+            if name == "threshold":
+                return choices.check_threshold(float(value))
+            if name == "sorting":
+                return choices.check_sorting(value, self._columns)
+            if name == "filters":
+                return choices.check_filters(value, self._columns)
+            if value:
+                choices.query_of(**{"kind": None, **value}, acts=session.acts)
+        return value
+
+    @t.observe("samples")
+    def _lit(self, _change: Any) -> None:
+        self._session.samples = list(self.samples)
+
+    @t.observe("sorting")
+    def _sorted(self, _change: Any) -> None:
+        # A search sorts by its result; without it, the order before comes back.
+        if self.sorting["column"] != "match":
+            self._session.sorting = dict(self.sorting)
+
+    @t.observe("searched")
+    def _search_set(self, _change: Any) -> None:
+        if "searched" in self._origin.own:
+            return
+        if self.searched:
+            self._on_search({**self.searched})
+        else:
+            self.clear_search()
+
+    @t.observe("_held")
+    def _hand_changed(self, change: Any) -> None:
+        self._live.hold(change["new"])
+
+    # Requests of a view
+
+    def _messages(self) -> dict[str, Any]:
+        return {
+            **super()._messages(),
+            **self._live.messages(),
+            "job.cancel": lambda _: self.cancel(),
+            "search.request": self._on_search,
+            "search.clear": lambda _: self.clear_search(),
+            "previews.request": self._on_previews,
+        }
+
+    def _on_search(self, wanted: dict[str, Any]) -> None:
+        query = choices.query_of(
+            wanted.get("kind"), wanted.get("text", ""), wanted.get("these", ()),
+            wanted.get("those", ()), acts=self.acts,
+        )  # fmt: skip
+        self._clear()
+        self._start(self._session.search(query), kind=SEARCHING)
+
+    def _on_previews(self, wanted: dict[str, Any]) -> None:
+        rows = choices.check_samples("samples", list(wanted.get("samples", ())), self.acts)
+        if len(rows) > choices.PREVIEWED:
+            raise ValueError(
+                f"samples must be at most {choices.PREVIEWED}, got {len(rows):,}: ask for those "
+                "that are on the screen."
+            )
+        self._put({"_previews": pack(*pack_previews(self.acts.samples, rows, {}))})
+
+    # The work
+
+    def _gather(self, seconds: float = 0.0) -> None:
+        """Start what is due, the first seconds of it before this returns."""
+        if not self._session.due() or self._jobs.kind in (SEARCHING, REFRESHING):
+            return
+        steps = self._session.work()
+        if seconds:
+            try:
+                if self._jobs.begin(steps, seconds):
+                    return
+            except Exception as error:
+                self._fail(error)
+                return
+        self._start(steps)
+
+    def _leave(self) -> None:
+        stopped = self._session.stopped
+        super()._leave()
+        self._session.stopped = stopped
+
+    def _go_on(self) -> None:
+        self._gather()
+
+    def _exported(self) -> dict[str, Any]:
+        return self._live.exported(super()._exported())
+
+    def close(self) -> None:
+        """End the widget and its views. A capture that still runs goes on."""
+        if hasattr(self, "_live"):
+            self._live.close()
+        super().close()
+
+
+def _acts_of(given: LayerSplit) -> Activations:
+    """The activations of a split layer that can be browsed."""
+    if given.acts is None:
+        raise ValueError(
+            "this layer split was loaded without its activations, which the browser shows: use "
+            "LayerSplit.load(folder, acts)."
+        )
+    if given.kind != "neuron":
+        raise ValueError(
+            "this layer split is of directions, and the browser shows neurons: pass "
+            "Activations.from_arrays(acts.project(directions)) to browse directions."
+        )
+    if not given.blocks:
+        raise ValueError("none of the neurons of this layer split is done yet.")
+    return given.acts
+
+
+def _score_names(
+    acts: Activations, given: LayerSplit | None, scores: Sequence[str]
+) -> tuple[str, ...]:
+    """The columns of scores that the table has, or will have."""
+    if given is not None:
+        return tuple(name for name in given.scores if name != "concepts")
+    return tuple(
+        name for score in chosen(acts, scores) for name in score.columns if name != "concepts"
+    )
+
+
+def _refuse_twice(**given: Any) -> None:
+    """Refuse arguments that a split layer has already."""
+    twice = [name for name, value in given.items() if value is not None]
+    if twice:
+        raise ValueError(
+            f"{twice[0]}= is given with a layer split, which has it already: leave it out, or pass "
+            "the activations, layer.acts, instead."
+        )
