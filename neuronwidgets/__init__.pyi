@@ -29,8 +29,15 @@ from .concepts.scores.registry import score as score
 from .concepts.scores.registry import scores as scores
 from .concepts.split import Split as Split
 from .concepts.split import split as split
+from .effects.compare_splits import Agreement as Agreement
+from .effects.compare_splits import compare_splits as compare_splits
 from .effects.contrast import Contrast as Contrast
 from .effects.contrast import contrast as contrast
+from .effects.probe import probe as probe
+from .effects.probing.cett import cett as cett
+from .effects.probing.control import Control as Control
+from .effects.probing.l1 import L1Probe as L1Probe
+from .effects.probing.sparse import SparseProbe as SparseProbe
 from .intervals.ranges import Ranges as Ranges
 from .intervals.ranges import ranges as ranges
 from .intervals.saliency.registry import salient as salient

@@ -305,7 +305,7 @@ def split(
             fewer top samples: those on which it is at rest do not count.
         method: the clustering (docs/guide/methods.md compares them). "ward", "average", "complete",
             "single" (see `linkage`) and "kmeans" cluster the layer's own vectors, "attribution"
-            clusters the contributions of a lower layer.
+            the contributions of a lower layer, "effect" what the neuron changes in the outputs.
         metric: the linkage's metric, see `linkage`. "ward" takes "cosine" (the default: Ward's
             linkage of the vectors at unit length) or "euclidean" (the paper's; heights equal those
             of SciPy and scikit-learn).
@@ -315,7 +315,9 @@ def split(
             most one sample of each text or image; `None`: all count (see
             `activations.top_samples`).
         settings: the method's settings: `k=5, n_init=10, seed=0` for "kmeans"; `model=`, `below=`,
-            `data=` and more for "attribution" (`neuronwidgets.concepts.methods.attribution`).
+            `data=` and more for "attribution" (`neuronwidgets.concepts.methods.attribution`);
+            `model=`, `order=`, `data=` and more for "effect"
+            (`neuronwidgets.concepts.methods.effect`).
 
     Raises:
         ValueError, IndexError, TypeError: no such neuron, `top` larger than the data, fewer than
