@@ -32,6 +32,8 @@ from .concepts.scores.registry import scores as scores
 from .concepts.split import Split as Split
 from .concepts.split import split as split
 from .effects.causes import causes as causes
+from .effects.compare_splits import Agreement as Agreement
+from .effects.compare_splits import compare_splits as compare_splits
 from .effects.concept_effects import ConceptEffects as ConceptEffects
 from .effects.contrast import Contrast as Contrast
 from .effects.contrast import contrast as contrast
@@ -40,6 +42,11 @@ from .effects.effects import Effects as Effects
 from .effects.lenses import effects_of as effects_of
 from .effects.neuron_importance import Importance as Importance
 from .effects.neuron_importance import importance as importance
+from .effects.probe import probe as probe
+from .effects.probing.cett import cett as cett
+from .effects.probing.control import Control as Control
+from .effects.probing.l1 import L1Probe as L1Probe
+from .effects.probing.sparse import SparseProbe as SparseProbe
 from .effects.selectivity import Selectivity as Selectivity
 from .effects.selectivity import selectivity as selectivity
 from .intervals.ranges import Ranges as Ranges

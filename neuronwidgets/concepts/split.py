@@ -304,7 +304,7 @@ def split(
             fewer top samples: those on which it is at rest do not count.
         method: the clustering (docs/guide/methods.md compares them). "ward", "average", "complete",
             "single" (see `linkage`) and "kmeans" cluster the layer's own vectors, "attribution"
-            clusters the contributions of a lower layer.
+            the contributions of a lower layer, "effect" what the neuron changes in the outputs.
         metric: the linkage's metric, see `linkage`. "ward" takes "cosine" (the default: Ward's
             linkage of the vectors at unit length) or "euclidean" (the paper's; heights equal those
             of SciPy and scikit-learn).
@@ -317,7 +317,9 @@ def split(
             between them, evenly spaced by rank, instead of the top ones (see
             `activations.band_samples`). `top` is then their number.
         settings: the method's settings: `k=5, n_init=10, seed=0` for "kmeans"; `model=`, `below=`,
-            `data=` and more for "attribution" (`neuronwidgets.concepts.methods.attribution`).
+            `data=` and more for "attribution" (`neuronwidgets.concepts.methods.attribution`);
+            `model=`, `order=`, `data=` and more for "effect"
+            (`neuronwidgets.concepts.methods.effect`).
 
     Raises:
         ValueError, IndexError, TypeError: no such neuron or band, `top` larger than the data, fewer

@@ -77,6 +77,7 @@ acts = nw.capture(model, data, "high")
 embeddings = np.random.default_rng(0).normal(size=(200, 5))
 """,
     "guide/naming.md": ACTS + "def my_model(samples): return f'{len(samples)} texts'",
+    "guide/probes.md": ACTS,
     "guide/ranges.md": IMPORT,
     "guide/scores.md": ACTS,
     "guide/split-explorer.md": ACTS,

@@ -73,7 +73,7 @@ def test_a_method_that_returns_something_else_is_named(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"method": "wrad"}, ValueError, "'kmeans', 'attribution'; got 'wrad'. Nearest: 'ward'"),
+        ({"method": "wrad"}, ValueError, "'attribution', 'effect'; got 'wrad'. Nearest: 'ward'"),
         ({"method": None}, ValueError, "method must be one of 'ward', .*; got None"),
         ({"k": 3}, TypeError, "k= does not go with method='ward', which takes metric"),
         ({"method": "kmeans", "metric": "cosine"}, TypeError, "takes k, n_init, seed"),

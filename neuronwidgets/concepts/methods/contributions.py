@@ -11,25 +11,17 @@ from torch import nn
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.methods.method import TopSamples
+from neuronwidgets.concepts.methods.rerun import data_of, read_layer, require_equal, sample_rows
 from neuronwidgets.core.layer_place import titled
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.data.batch import Batch
 from neuronwidgets.data.batches import batches
 from neuronwidgets.data.select import selected
-from neuronwidgets.models.content import content_of
 from neuronwidgets.models.forward import move, trainable
 from neuronwidgets.models.hooks import TruncatedForward, evaluating, hooked
 from neuronwidgets.models.layers import find_layer
 from neuronwidgets.models.left_padding import LeftPadding
 from neuronwidgets.models.outputs import replaced, rows_of, tensor_of
-from neuronwidgets.models.pooling import pooled
 from neuronwidgets.models.survey import surveyed
-
-CLOSE = 1e-3
-"""Largest difference from the captured activations, as a share of the largest of these, that counts
-as equal."""
-COARSE = 5e-2
-"""The same if the model or the stored activations have less precision than float32."""
 
 
 def contributions(
@@ -66,7 +58,7 @@ def contributions(
     module, lower = find_layer(model, acts.layer), find_layer(model, below)
     if module is lower:
         raise ValueError(f"below={below!r} is the neuron's own layer: choose one below it.")
-    data, places = _data_of(given, data)
+    data, places = data_of(given, data, "attribution")
     source = batches(
         data, model=model, processor=processor, transform=transform, batch_size=batch_size,
         max_length=max_length,
@@ -76,7 +68,7 @@ def contributions(
     indices: list[np.ndarray] = []
     call = (acts.call or 0) if call is None else call
     with evaluating(model), torch.enable_grad():
-        padding = LeftPadding(model, partial(_read, model, module, acts, axis, call))
+        padding = LeftPadding(model, partial(read_layer, model, module, acts, axis, call))
         for batch, index in selected(source, places[:, 0], batch_size):
             batch = padding(batch)
             inputs = move(model, batch.inputs)
@@ -93,7 +85,7 @@ def contributions(
                     batch,
                     acts.at,
                 )
-                rows = _sample_rows(model, acts, values, batch, places[index, 1])
+                rows = sample_rows(model, acts, values, batch, places[index, 1])
                 direction = torch.as_tensor(given.direction, dtype=rows.dtype, device=rows.device)
                 if rows.shape[1] != len(direction):
                     raise ValueError(
@@ -108,7 +100,7 @@ def contributions(
                 answers.append(rows.detach().cpu().numpy())
                 indices.append(index)
     order = np.argsort(np.concatenate(indices))
-    _compare(np.concatenate(answers)[order], given, model)
+    require_equal(np.concatenate(answers)[order], given, model)
     out: np.ndarray = np.concatenate(parts)[order]
     if not np.isfinite(out).all():
         sample = int(given.index[int(np.argmin(np.isfinite(out).all(axis=1)))])
@@ -117,50 +109,6 @@ def contributions(
             "gradient overflows or is not defined there."
         )
     return out
-
-
-def _data_of(given: TopSamples, data: Any) -> tuple[Any, np.ndarray]:
-    """The data, and for each top sample its index into the data and its position (or -1): int64
-    `n x 2`."""
-    samples = given.acts.samples
-    if data is not None and samples.origin is not None:
-        raise ValueError(
-            "the activations are of windows of texts, which they hold: leave data out."
-        )
-    places = samples.dataset_indices(given.index)
-    if data is not None:
-        return data, places
-    items = samples.texts if samples.kind == "text" else samples.images
-    if not len(items):
-        raise ValueError(
-            "method='attribution' runs the model again: pass data=, the data that the activations "
-            "were captured from."
-        )
-    top_items = [items[samples.item_of(int(row))] for row in given.index]
-    return top_items, np.stack([np.arange(len(top_items)), places[:, 1]], axis=1)
-
-
-def _read(
-    model: nn.Module,
-    module: nn.Module,
-    acts: Activations,
-    axis: int | None,
-    call: int,
-    batch: Batch,
-) -> list[torch.Tensor]:
-    """The neurons of the layer on a batch."""
-    layer, at = acts.layer, acts.at
-    outputs: list[torch.Tensor] = []
-    inputs = move(model, batch.inputs)
-    with surveyed({layer: module}, inputs, batch.size, axis, at=at) as survey:
-
-        def keep(_name: str, output: Any) -> None:
-            layout = survey[layer].layout(call)
-            rows = rows_of(tensor_of(output, layer, at), layer, layout, batch, at)
-            outputs.append(rows.detach().clone())
-
-        TruncatedForward(model, {layer: module}, call, at)(inputs, keep)
-    return outputs
 
 
 def _outputs(
@@ -193,27 +141,6 @@ def _outputs(
     return leaves[0], outputs[0]
 
 
-def _sample_rows(
-    model: nn.Module, acts: Activations, values: torch.Tensor, batch: Batch, position: np.ndarray
-) -> torch.Tensor:
-    """The layer's row for each sample of a batch: `B x D`."""
-    content = content_of(model, batch, values, acts.first)
-    # Plain arrays have no pooling. If "mean" is wrong, `_compare` refuses the rows.
-    rows, row_places = pooled(values, acts.pooling or "mean", batch.mask, content, acts.layer)
-    if row_places is None:
-        return rows
-    length = values.shape[1]
-    cells = row_places[:, 0].cpu().numpy() * length + row_places[:, 1].cpu().numpy()
-    sample_cells = np.arange(batch.size) * length + position
-    index = np.minimum(np.searchsorted(cells, sample_cells), len(cells) - 1)
-    if (position >= length).any() or (cells[index] != sample_cells).any():
-        raise ValueError(
-            f"layer {acts.layer!r} has no activation for some of the top tokens: the data or the "
-            "tokenizer is not the one that the activations were captured with."
-        )
-    return rows[torch.as_tensor(index, device=rows.device)]
-
-
 def _gradient(
     total: torch.Tensor, leaf: torch.Tensor, acts: Activations, below: str
 ) -> torch.Tensor:
@@ -227,29 +154,3 @@ def _gradient(
             "gradients (torch.no_grad, detach, a compiled or quantized part)."
         )
     return gradient
-
-
-def _compare(rows: np.ndarray, given: TopSamples, model: nn.Module) -> None:
-    """Check that the model and the data give the activations that were captured.
-
-    Raises:
-        ValueError: they give others.
-    """
-    stored = getattr(given.acts.values, "stored_dtype", "float32")
-    dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()}
-    half = dtypes & {torch.float16, torch.bfloat16} or any(
-        torch.is_autocast_enabled(p.device.type) for p in model.parameters()
-    )
-    tolerance = CLOSE if stored == "float32" and not half else COARSE
-    difference = np.abs(rows - given.vectors)
-    largest = float(np.abs(given.vectors).max())
-    # `not <=` instead of `>`: a difference of NaN is refused.
-    if not difference.max() <= tolerance * largest:
-        row, neuron = np.unravel_index(np.argmax(difference), difference.shape)
-        raise ValueError(
-            "the model gives other activations than those that were captured: sample "
-            f"{given.index[row]}, neuron {neuron} of {titled(given.acts.layer, given.acts.at)} is "
-            f"{rows[row, neuron]:.4g} now and was {given.vectors[row, neuron]:.4g}, the largest "
-            "difference. Pass the model and the data that were captured, in the same order, with "
-            "the same tokenizer, transform, max_length, neuron_axis and call."
-        )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.concepts.methods.attribution import attribution
+from neuronwidgets.concepts.methods.effect import effect
 from neuronwidgets.concepts.methods.kmeans import kmeans
 from neuronwidgets.concepts.methods.linkages import average, complete, single, ward
 from neuronwidgets.concepts.methods.method import Clustering as Clustering
@@ -23,6 +24,7 @@ METHODS: dict[str, Method] = {
     "single": single,
     "kmeans": kmeans,
     "attribution": attribution,
+    "effect": effect,
 }
 """The methods by name. `METHODS["mine"] = mine` adds one: a function of `TopSamples` that returns a
 `Clustering`. Its keyword arguments are its settings."""
