@@ -48,10 +48,9 @@ class Library:
             IndexError: no such concept.
         """
         if not isinstance(concepts, Concepts):
-            kind = type(concepts).__name__
             raise TypeError(
-                f"concepts must be Concepts, such as split.cut() or explorer.concepts, got a "
-                f"{kind}."
+                "concepts must be Concepts, such as split.cut(), the .concepts of a SplitExplorer "
+                f"or the .split.concepts of nw.explore(...), got {type(concepts).__name__}."
             )
         acts = concepts.require_split("pin").acts
         if which is None:

@@ -25,6 +25,12 @@ export function heldPreviews(send: (request: PreviewsRequest) => void) {
       answers.value = [previews, ...known.slice(0, ANSWERS - 1)];
     },
 
+    /** A newer picture has other samples in the same rows. */
+    clear() {
+      asked.clear();
+      answers.value = [];
+    },
+
     of(row: number): { faces: Previews; at: number } | null {
       for (const faces of answers.value) {
         const at = faces.place.get(row);
