@@ -178,6 +178,11 @@ class Library:
 
         acts, entry = Activations.of(acts), self[concept]
         top = integer("top", top, 1)
+        if len(entry.members) < FEWEST:
+            raise ValueError(
+                f"{entry.name!r} has {len(entry.members)} samples, and at least {FEWEST} are "
+                f"needed to compare: split with min_size={FEWEST} or a larger top."
+            )
         keys = keys_of(acts)
         members = np.flatnonzero(np.isin(keys, entry.members))
         others = np.flatnonzero(

@@ -57,7 +57,9 @@ llama = LlamaForCausalLM(LlamaConfig(
 texts = data[:8]
 """,
     "guide/concepts.md": ACTS + "split = nw.split(acts, 3)",
+    "guide/explore.md": ACTS,
     "guide/layer.md": ACTS,
+    "guide/library.md": ACTS,
     "guide/methods.md": """
 import neuronwidgets as nw
 import numpy as np, torch
