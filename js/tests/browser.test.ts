@@ -243,6 +243,17 @@ describe("previews", () => {
     expect(sent[2]).toEqual([3]);
   });
 
+  it("are asked for again once the rows are other samples", () => {
+    const sent: number[][] = [];
+    const held = heldPreviews(({ samples }) => sent.push(samples));
+    held.ask([3]);
+    held.add(answer(3));
+    held.clear();
+    expect(held.of(3)).toBeNull();
+    held.ask([3]);
+    expect(sent).toEqual([[3], [3]]);
+  });
+
   it("are not asked for without a kernel, nor more than a message may hold", () => {
     let asked = 0;
     const alone = heldPreviews(() => {

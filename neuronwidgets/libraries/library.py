@@ -48,10 +48,9 @@ class Library:
             IndexError: no such concept.
         """
         if not isinstance(concepts, Concepts):
-            kind = type(concepts).__name__
             raise TypeError(
-                f"concepts must be Concepts, such as split.cut() or explorer.concepts, got a "
-                f"{kind}."
+                "concepts must be Concepts, such as split.cut(), the .concepts of a SplitExplorer "
+                f"or the .split.concepts of nw.explore(...), got {type(concepts).__name__}."
             )
         acts = concepts.require_split("pin").acts
         if which is None:
@@ -179,6 +178,11 @@ class Library:
 
         acts, entry = Activations.of(acts), self[concept]
         top = integer("top", top, 1)
+        if len(entry.members) < FEWEST:
+            raise ValueError(
+                f"{entry.name!r} has {len(entry.members)} samples, and at least {FEWEST} are "
+                f"needed to compare: split with min_size={FEWEST} or a larger top."
+            )
         keys = keys_of(acts)
         members = np.flatnonzero(np.isin(keys, entry.members))
         others = np.flatnonzero(

@@ -63,7 +63,9 @@ held_out_texts, held_out_labels = topics.texts[160:190], topics.labels[160:190]
 """,
     "guide/concepts.md": ACTS + "split = nw.split(acts, 3)",
     "guide/effects.md": ACTS + "lm, texts = topics.lm, list(topics.texts[:8])",
+    "guide/explore.md": ACTS,
     "guide/layer.md": ACTS,
+    "guide/library.md": ACTS,
     "guide/methods.md": """
 import neuronwidgets as nw
 import numpy as np, torch

@@ -51,6 +51,7 @@ def opened(top: int = 60, recipe: Recipe | None = None) -> tuple[SplitSession, R
     session = SplitSession(
         Feed(acts), acts, recipe or Recipe(), recorded.screen, limits=Limits(draws=0)
     )
+    session.top = top
     shown = session.make(0, top, session.recipe.method)
     recorded.put(session.show(session.picture(shown)))
     return session, recorded

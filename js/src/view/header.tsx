@@ -19,14 +19,16 @@ export function Header({ title, facts, gone, code, children }: Props) {
     <header class="nw-header">
       <h2>{title}</h2>
       <NeedsKernel gone={gone}>{children}</NeedsKernel>
-      <span class="nw-quiet nw-facts">{facts}</span>
-      {code && (
-        <CopyButton
-          text="copy as code"
-          title="Copy the Python lines that rebuild this?"
-          content={code}
-        />
-      )}
+      <span class="nw-facts">
+        <span class="nw-quiet">{facts}</span>
+        {code && (
+          <CopyButton
+            text="copy as code"
+            title="Copy the Python lines that rebuild this?"
+            content={code}
+          />
+        )}
+      </span>
     </header>
   );
 }

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.layer_splits.layer_split import LayerSplit
-from neuronwidgets.widgets.base.feed import is_capturing
+from neuronwidgets.widgets.base.feed import Feed, is_capturing
 from neuronwidgets.widgets.base.widget import Widget
 from neuronwidgets.widgets.explorer.place import Place, Tab
 from neuronwidgets.widgets.explorer.widget import Explorer
@@ -79,10 +80,14 @@ def explore(
             place = place.at(neuron=neuron)
         if place.neuron is not None:
             shown.check_neuron(place.neuron)
+        given = _given(source, data, model, {"tokenizer": tokenizer, **split, **options})
+        if isinstance(acts, LayerSplit):
+            made = acts.settings
+            split |= {"top": made.top, "method": made.method}
+            split["metric"] = made.metric if made.method in METRICS else None
         openers, missing = _openers(browser, acts, several, split, model, tokenizer, held_out)
         if place.tab in missing:
             raise ValueError(f"state: tab {place.tab!r} cannot be shown: {missing[place.tab]}")
-        given = _given(source, data, model, {"tokenizer": tokenizer, **split, **options})
         capturing = acts if is_capturing(acts) else None
         return Explorer(
             browser, openers, place, missing=missing, reason=reason, given=given,
@@ -134,6 +139,11 @@ def _source(
             f"{name}= is for a capture, and {type(source).__name__} was captured already: leave it "
             "out."
         )
+    if source is None:
+        raise TypeError(
+            "source must be a model (with data), or activations, a folder of them or an array, got "
+            "None."
+        )
     if isinstance(source, str | Path):
         source = Activations.load(source)
     if not is_capturing(source) and not isinstance(source, LayerSplit):
@@ -152,21 +162,19 @@ def _openers(
 ) -> tuple[dict[Tab, Callable[[int], Widget]], dict[Tab, str]]:  # fmt: skip
     """For each tab what opens it, or the reason why it cannot be shown."""
 
-    def source() -> tuple[Any, Mapping[str, Any]]:
-        """What a widget opens on: the capture while it runs, then its activations."""
-        running = is_capturing(acts) and not acts.done
-        return (acts, several) if running else (browser.acts, {})
+    # Of a capture the browser may show fewer samples than it has read by now.
+    source = (acts, several) if is_capturing(acts) else (browser.acts, {})
 
     def open_split(neuron: int) -> Widget:
         from neuronwidgets.widgets.split_explorer.widget import SplitExplorer
 
-        shown, of = source()
+        shown, of = source
         return SplitExplorer(shown, neuron, **split, **of)
 
     def open_ranges(neuron: int) -> Widget:
         from neuronwidgets.widgets.range_explorer.widget import RangeExplorer
 
-        shown, of = source()
+        shown, of = source
         samples, labels = (None, None) if held_out is None else held_out
         measured = {"model": model, "data": samples, "labels": labels} if held_out else {}
         return RangeExplorer(shown, neuron, tokenizer=tokenizer, **measured, **of)
@@ -174,7 +182,9 @@ def _openers(
     def open_probe(neuron: int) -> Widget:
         from neuronwidgets.widgets.live_probe.widget import LiveProbe
 
-        return LiveProbe(browser.acts, model, neuron, tokenizer=tokenizer)
+        shown, of = source
+        read = Feed(shown, **of).opened(lambda read: False)
+        return LiveProbe(read, model, neuron, tokenizer=tokenizer)
 
     openers: dict[Tab, Callable[[int], Widget]] = {"split": open_split}
     missing: dict[Tab, str] = {}

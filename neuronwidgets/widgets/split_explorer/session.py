@@ -68,6 +68,7 @@ class SplitSession:
         split, evidence: the split on the screen, and the evidence for it.
         threshold, names, refined, selection: what the user chose.
         chosen: whether the user chose the threshold; else the data suggests it.
+        top: the number of top samples that the user asked for; `None`: the default.
         version: counts the pictures on the screen.
     """
 
@@ -88,6 +89,7 @@ class SplitSession:
         self.feed, self.acts, self.recipe, self.truth = feed, acts, recipe, truth
         self.user_state = UserState()
         self.threshold, self.chosen, self.refined = 0.0, False, False
+        self.top: int | None = None
         self.names: Names = {}
         self.selection: list[int] = []
         self.version = self._heights_version = 0
@@ -188,7 +190,9 @@ class SplitSession:
             metric = None
         if neuron is None:
             neuron = self.split.direction
-        self._pending = self.make(neuron, wanted["top"], wanted["method"], metric)
+        top = wanted["top"] if name == "top" else self.top
+        self._pending = self.make(neuron, top, wanted["method"], metric)
+        self.top = top
 
     def proposed(self) -> Split | None:
         """The split that `propose` made, once."""
@@ -312,7 +316,8 @@ class SplitSession:
         yield JobProgress(0.0, f"clustering {top} samples")
         neuron = self.split.direction if neuron is None else neuron
         try:
-            split = self.make(neuron, self.acts.check_top(top), method, metric)
+            asked = self.top if top == len(self.split.index) else self.acts.check_top(top)
+            split = self.make(neuron, asked, method, metric)
         except Exception as error:
             failure = error
             yield lambda: self._screen.fail(failure)
@@ -322,6 +327,7 @@ class SplitSession:
         picture = self.picture(split)
 
         def show() -> None:
+            self.top = asked
             self._screen.put({**self.show(picture), "by": by})
             self._screen.clear()
 
@@ -338,7 +344,7 @@ class SplitSession:
         target = before.direction if before.neuron is None else before.neuron
         metric = before.metric if before.method in METRICS else None
         refined, names = self.refined, numbered(self.names)
-        split = self.make(target, len(before.index), before.method, metric, acts)
+        split = self.make(target, self.top, before.method, metric, acts)
         split = recolored(split, threshold, concepts, names)
         threshold = split.suggested if threshold is None else threshold
         picture = self.picture(split, reads=False)

@@ -113,7 +113,8 @@ class SplitExplorer(Widget):
                 the same way.
             neuron: its number, or a direction (`D` numbers). Not given: the neuron whose top
                 samples have the most mixed labels, or neuron 0 without labels.
-            top: how many top samples to split; 100, or all where there are fewer.
+            top: how many top samples to split. Not given: 100, at most 5% of the samples and at
+                least 20.
             method, metric, settings: how they are clustered, see `neuronwidgets.split`; "ward" if
                 not given. The settings go with this method, also if another is chosen in the view.
             layer: which one, of a running capture that reads several.
@@ -146,6 +147,9 @@ class SplitExplorer(Widget):
         if shown is None:
             neuron = most_mixed(acts, top) if neuron is None else neuron
             shown = session.make(neuron, top, recipe.method)
+            session.top = top
+        else:
+            session.top = len(shown.index)
         self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SPLITTING,))
         super().__init__(by=by)
         with self._opening():

@@ -196,6 +196,32 @@ def test_it_opens_while_the_capture_runs_and_the_probe_waits(explore: Any) -> No
     assert not capturing.cancelled
 
 
+def test_what_opens_after_the_capture_has_all_samples(explore: Any) -> None:
+    model = Stepped()
+    data = np.abs(np.random.default_rng(0).normal(size=(60, 6))).astype(np.float32)
+    capturing = nw.capture(model, data, "body", batch_size=10, background=True, progress=False)
+    model.allow(3)
+    # No page shows the browser, so it stays at the first samples.
+    explorer = explore(capturing)
+    model.allow(3)
+    capturing.wait()
+    explorer.neuron = 1
+    assert len(settled(explorer).split.acts) == 60
+
+
+def test_a_sparse_neuron_leaves_the_number_of_top_samples_to_others(explore: Any) -> None:
+    values = np.abs(np.random.default_rng(0).normal(size=(60, 4)))
+    values[5:, 2] = 0
+    explorer = settled(explore(values, neuron=2))
+    assert explorer.split.top == 5
+    explorer.neuron = 1
+    settled(explorer)
+    assert explorer.split.top == 20
+    explorer.split.top = 10
+    explorer.neuron = 3
+    assert settled(explorer).split.top == 10
+
+
 def test_closing_ends_its_own_capture_and_all_parts() -> None:
     model = Stepped()
     data = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
@@ -215,6 +241,8 @@ def test_a_stored_capture_a_split_layer_and_an_array(explore: Any, tmp_path: Pat
     assert settled(explore(folder, neuron=1)).layer == "a"
     table = nw.split_layer(acts(), progress=False, scores=())
     assert explore(table).browser.layer_split is table
+    small = nw.split_layer(acts(), top=9, progress=False, scores=())
+    assert settled(explore(small, neuron=1)).split.top == 9
     assert explore(np.eye(8)).layer == "values"
 
 
@@ -231,6 +259,7 @@ def test_a_stored_capture_a_split_layer_and_an_array(explore: Any, tmp_path: Pat
         ((np.eye(4),), {"neuron": 4}, IndexError, "neuron 4 is not in layer"),
         ((np.eye(4),), {"state": "layer=b"}, ValueError, "not the one that was captured"),
         ((np.eye(4),), {"state": "layer=values&tab=probe"}, ValueError, "tab 'probe' cannot be"),
+        ((None,), {}, TypeError, "source must be a model"),
         ((np.eye(4),), {"held_out": (1, 2)}, ValueError, "held_out= measures"),
     ],
 )

@@ -44,6 +44,18 @@ def test_opens_with_the_first_samples_and_grows(
     explorer.close()
 
 
+def test_the_default_number_of_top_samples_grows_with_the_data(
+    model: Any, start: Any, values: Any, opened: Any, finish: Any
+) -> None:
+    running = start(model, data=values(600), labels=None)
+    explorer = opened(model, running, 5, top=None)
+    assert explorer.top == 20
+    finish(model, running, explorer)
+    # 5% of the samples.
+    assert explorer.top == 30
+    explorer.close()
+
+
 @pytest.mark.parametrize(
     ("method", "metric"),
     [("ward", None), ("ward", "euclidean"), ("average", "euclidean"), ("kmeans", None)],

@@ -111,13 +111,26 @@ function NoneYet() {
 
 function Neuron({ state }: { state: State }) {
   const { tab, missing, neuron } = state;
+  const refused = useSignal<ExplorerTab | null>(null);
   return (
     <section aria-label={`neuron ${neuron.value}`}>
       <div class="nw-tabs" role="tablist" aria-label="what is shown of the neuron">
         {TABS.map((entry) => (
-          <Tab key={entry.tab} state={state} {...entry} />
+          <Tab
+            key={entry.tab}
+            state={state}
+            {...entry}
+            onRefused={() => {
+              refused.value = entry.tab;
+            }}
+          />
         ))}
       </div>
+      {refused.value && (
+        <p class="nw-why-not nw-quiet" role="status">
+          {missing.value[refused.value]}
+        </p>
+      )}
       {TABS.map(({ tab: of, title }) => {
         const reference = state.widgetOf(of);
         const here = of === tab.value;
@@ -139,11 +152,14 @@ function Tab({
   tab,
   title,
   about,
+  onRefused,
 }: {
   state: State;
   tab: ExplorerTab;
   title: string;
   about: string;
+  /** A tab that cannot be shown was clicked. */
+  onRefused: () => void;
 }) {
   const here = state.tab.value === tab;
   const why = state.missing.value[tab];
@@ -169,7 +185,7 @@ function Tab({
       aria-disabled={Boolean(why)}
       tabIndex={here ? 0 : -1}
       title={why ?? about}
-      onClick={() => !why && state.tab.set(tab)}
+      onClick={() => (why ? onRefused() : state.tab.set(tab))}
       onKeyDown={(event) => {
         if (event.key === "ArrowRight") next(1);
         else if (event.key === "ArrowLeft") next(-1);

@@ -15,14 +15,22 @@ export function heldPreviews(send: (request: PreviewsRequest) => void) {
   const answers = signal<readonly Previews[]>([]);
   const asked = new Set<number>();
   let alone = false;
+  let kind: Previews["kind"] = "none";
   return {
     add(previews: Previews) {
       const known = answers.peek();
       if (known.includes(previews)) return;
+      kind = previews.kind;
       const dropped = known.slice(ANSWERS - 1);
       for (const { place } of dropped) for (const row of place.keys()) asked.delete(row);
       for (const row of previews.place.keys()) asked.add(row);
       answers.value = [previews, ...known.slice(0, ANSWERS - 1)];
+    },
+
+    /** A newer picture has other samples in the same rows. */
+    clear() {
+      asked.clear();
+      answers.value = [];
     },
 
     of(row: number): { faces: Previews; at: number } | null {
@@ -34,7 +42,7 @@ export function heldPreviews(send: (request: PreviewsRequest) => void) {
     },
 
     /** What samples of this layer are, as far as is known. */
-    kind: () => answers.value[0]?.kind ?? "none",
+    kind: () => answers.value[0]?.kind ?? kind,
 
     /** Ask for those that were not asked for yet. */
     ask(rows: Iterable<number>) {

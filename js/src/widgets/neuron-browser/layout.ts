@@ -15,8 +15,8 @@ export interface Layout {
 }
 
 /** Pixels of the columns. The top samples' depends on what samples are. */
-const FIXED = { marks: 50, number: 78, match: 88, concepts: 88, activations: 92, score: 94 };
-const SAMPLES = { image: 164, text: 360, none: 220 };
+const FIXED = { marks: 50, number: 74, match: 88, concepts: 82, activations: 92, score: 94 };
+const SAMPLES = { image: 164, text: 216, none: 220 };
 const [WORDS, NOTE] = [110, 72];
 
 export function layoutOf(state: State): Layout {

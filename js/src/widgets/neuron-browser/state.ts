@@ -214,7 +214,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   const requests = requestsOf<NeuronBrowserRequest>(model, status, lifetime);
   const previews = heldPreviews((request) => model.send(request));
+  const version = trait("_version");
+  let of = version.value;
   const dispose = effect(() => {
+    if (version.value !== of) previews.clear();
+    of = version.value;
     const message = readPreviews(previewsBytes.value);
     if (message?.place.size) previews.add(message);
   });

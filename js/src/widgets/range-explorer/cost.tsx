@@ -33,7 +33,8 @@ export function Cost({ state, data }: Props) {
       ) : (
         <p class="nw-quiet">
           {data.what === "concept" ? "Open labelled activations with " : "Give "}
-          <code>model=</code> and <code>data=</code> (held-out) to measure what a mask costs.
+          <code>model=</code> and <code>data=</code> (held-out) to measure what a mask costs; in{" "}
+          <code>nw.explore</code>, <code>held_out=(data, labels)</code>.
         </p>
       )}
     </section>
