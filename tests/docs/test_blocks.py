@@ -58,6 +58,12 @@ texts = data[:8]
 """,
     "guide/concepts.md": ACTS + "split = nw.split(acts, 3)",
     "guide/layer.md": ACTS,
+    "guide/linking.md": ACTS,
+    "guide/linking.md#A filter of jupyter-scatter": """
+class Scatter:
+    def filter(self, rows): self.kept = rows
+scatter = Scatter()
+""",
     "guide/methods.md": """
 import neuronwidgets as nw
 import numpy as np, torch

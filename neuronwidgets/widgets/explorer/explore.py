@@ -10,6 +10,7 @@ from typing import Any
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.layer_splits.layer_split import LayerSplit
 from neuronwidgets.widgets.base.feed import is_capturing
+from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.widget import Widget
 from neuronwidgets.widgets.explorer.place import Place, Tab
 from neuronwidgets.widgets.explorer.widget import Explorer
@@ -82,10 +83,14 @@ def explore(
         openers, missing = _openers(browser, acts, several, split, model, tokenizer, held_out)
         if place.tab in missing:
             raise ValueError(f"state: tab {place.tab!r} cannot be shown: {missing[place.tab]}")
-        given = _given(source, data, model, {"tokenizer": tokenizer, **split, **options})
+        names = ("model", "data") if _is_model(source) else ("acts",)
+        code = given(
+            *names, model=None if _is_model(source) else model, tokenizer=tokenizer,
+            held_out=held_out, **split, **options,
+        )  # fmt: skip
         capturing = acts if is_capturing(acts) else None
         return Explorer(
-            browser, openers, place, missing=missing, reason=reason, given=given,
+            browser, openers, place, missing=missing, reason=reason, given=code,
             capturing=capturing, owned=acts is not source,
         )  # fmt: skip
     except BaseException:
@@ -189,19 +194,6 @@ def _openers(
     if held_out is not None and model is None:
         raise ValueError("held_out= measures what masks cost a model: pass model=, too.")
     return openers, missing
-
-
-def _given(source: Any, data: Any, model: Any, options: Mapping[str, Any]) -> str:
-    """The arguments of `explore` as code: literals as they are, other values by their names."""
-    parts = ["model", "data"] if _is_model(source) else ["acts"]
-    if not _is_model(source) and model is not None:
-        parts.append("model=model")
-    for name, value in options.items():
-        if value is None:
-            continue
-        literal = isinstance(value, str | int | float | bool)
-        parts.append(f"{name}={value!r}" if literal else f"{name}={name}")
-    return ", ".join(parts)
 
 
 def _is_model(source: Any) -> bool:

@@ -66,11 +66,13 @@ class SplitSession:
         split, evidence: the split on the screen, and the evidence for it.
         threshold, names, refined, selection: what the user chose.
         chosen: whether the user chose the threshold; else the data suggests it.
+        usual_top: whether nobody chose the number of top samples: newer activations may have more.
         version: counts the pictures on the screen.
     """
 
     split: Split
     evidence: Evidence
+    usual_top = False
 
     def __init__(
         self,
@@ -95,6 +97,10 @@ class SplitSession:
         self._cached: tuple[Any, Concepts] | None = None
 
     # Making a split
+
+    def _top(self, top: int) -> int | None:
+        """What `split` gets as `top`, where a view or the code asks for `top`."""
+        return None if self.usual_top and top == len(self.split.index) else top
 
     def make(
         self,
@@ -184,7 +190,9 @@ class SplitSession:
             metric = None
         if neuron is None:
             neuron = self.split.direction
-        self._pending = self.make(neuron, wanted["top"], wanted["method"], metric)
+        top = self._top(wanted["top"])
+        self._pending = self.make(neuron, top, wanted["method"], metric)
+        self.usual_top = top is None
 
     def proposed(self) -> Split | None:
         """The split that `propose` made, once."""
@@ -308,7 +316,8 @@ class SplitSession:
         yield JobProgress(0.0, f"clustering {top} samples")
         neuron = self.split.direction if neuron is None else neuron
         try:
-            split = self.make(neuron, self.acts.check_top(top), method, metric)
+            asked = self._top(self.acts.check_top(top))
+            split = self.make(neuron, asked, method, metric)
         except Exception as error:
             failure = error
             yield lambda: self._screen.fail(failure)
@@ -318,6 +327,7 @@ class SplitSession:
         picture = self.picture(split)
 
         def show() -> None:
+            self.usual_top = asked is None
             self._screen.put({**self.show(picture), "by": by})
             self._screen.clear()
 
@@ -334,7 +344,8 @@ class SplitSession:
         target = before.direction if before.neuron is None else before.neuron
         metric = before.metric if before.method in METRICS else None
         refined, names = self.refined, numbered(self.names)
-        split = self.make(target, len(before.index), before.method, metric, acts)
+        top = self._top(len(before.index))
+        split = self.make(target, top, before.method, metric, acts)
         split = recolored(split, threshold, concepts, names)
         threshold = split.suggested if threshold is None else threshold
         picture = self.picture(split, reads=False)
