@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from playwright.sync_api import Page
 
 MEASURED = ("ResizeObserver", "MutationObserver", "AbortController")
+"""Classes of what listens. JupyterLab and anywidget have some of their own, and keep some."""
 
 
 class Held(NamedTuple):

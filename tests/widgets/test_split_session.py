@@ -259,6 +259,7 @@ def test_newer_samples_have_more_on_top_unless_a_number_was_chosen(
 ) -> None:
     session, recorded = opened(asked)
     session.usual_top = asked is None
+    session.choose("threshold", 0.8)
     assert recorded.traits["top"] == (asked or 20)
     steps = session.refreshed(activations(1200))
     kept: list[Any] = []
@@ -268,7 +269,7 @@ def test_newer_samples_have_more_on_top_unless_a_number_was_chosen(
 
     run(job())
     kept[0]()
-    assert recorded.traits["top"] == top
+    assert (recorded.traits["top"], recorded.traits["threshold"]) == (top, 0.8)
     for wanted in (top, 40):
         run(session.resplit(1, wanted, "ward", None, "cosine"))
         assert recorded.traits["top"] == wanted
