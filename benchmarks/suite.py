@@ -32,6 +32,8 @@ from tests.browser.memory import PageMemory
 
 ROOT = Path(__file__).parent.parent
 NEURONS, TOP = 12_288, 100
+PATIENCE = 600
+"""Seconds for all trees of a wide layer; the memory is measured then, complete or not."""
 ROUNDS = 9
 """Of six widgets each: more than the 50 that are asked for."""
 FASHION = "import neuronwidgets as nw\nds = nw.datasets.fashion()"
@@ -106,7 +108,7 @@ def explore(lab: Lab, _steps: int) -> Iterator[Number]:
     empty = neuron_browser.private_memory(lab.browser, notebook.page)
     notebook.run_all()
     notebook.frame(1)
-    notebook.python("explorer.browser.wait()")
+    notebook.python(f"explorer.browser.wait({PATIENCE})")
     PageMemory(notebook.page).held()
     full = neuron_browser.private_memory(lab.browser, notebook.page)
     yield Number(f"explore, {NEURONS:,} neurons: JupyterLab's page", full, 300, "MB")
