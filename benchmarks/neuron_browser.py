@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import argparse
 import base64
-import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +23,7 @@ STATIC = Path(__file__).parent.parent / "neuronwidgets" / "static"
 FRAME = 1000 / 60
 STEPS = 200
 LABELS = 10
-OPEN = """async ([script, traits]) => {
+LOAD = """async ([script, traits]) => {
   const values = {}, listeners = {};
   for (const [name, value] of Object.entries(traits))
     values[name] = typeof value === "string" && value.startsWith("base64:")
@@ -36,14 +35,11 @@ OPEN = """async ([script, traits]) => {
     on: (event, act) => (listeners[event] ??= []).push(act), off: () => {},
   };
   const url = URL.createObjectURL(new Blob([script], {type: "text/javascript"}));
-  const widget = (await import(url)).default;
-  const begin = performance.now();
+  window.widget = (await import(url)).default;
+}"""
+DRAW = """async () => {
   widget.render({ model, el: document.body });
   while (!document.querySelector(".nw-neuron-row")) await new Promise(requestAnimationFrame);
-  const drawn = performance.now() - begin;
-  await new Promise(requestAnimationFrame);
-  await new Promise((done) => setTimeout(done));
-  return [drawn, performance.now() - begin];
 }"""
 AWAIT = "await new Promise(requestAnimationFrame); await new Promise((done) => setTimeout(done));"
 SCROLL = f"""async (i) => {{
@@ -64,6 +60,13 @@ FILTER = f"""async (i) => {{
   handles[2].value = String(i % 150);
   handles[2].dispatchEvent(new Event("input", {{ bubbles: true }}));
   {AWAIT} }}"""
+
+ACTS = {"scroll by 10 rows": SCROLL, "cut all trees": DRAG, "sort": SORT, "filter": FILTER}
+TIMED = """async (i) => {
+  const begin = performance.now();
+  await (%s)(i);
+  return performance.now() - begin;
+}"""
 
 
 def layer(neurons: int, top: int) -> dict[str, bytes]:
@@ -160,6 +163,68 @@ def traits(messages: dict[str, bytes]) -> dict[str, Any]:
     }
 
 
+class Steps(NamedTuple):
+    """Milliseconds of each step of one kind.
+
+    Attributes:
+        wall: until the step is painted.
+        busy: processor time of the page's main thread: scripts, style, layout and paint.
+    """
+
+    wall: list[float]
+    busy: list[float]
+
+
+def measured(
+    browser: Any, neurons: int, top: int, steps: int = STEPS
+) -> tuple[dict[str, Steps], float]:
+    """Show a planted layer in a page of `browser`, and act on it.
+
+    Returns the times of each kind of step, and the page's memory in MB: of the process that draws
+    it, the empty page's included.
+    """
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.goto("about:blank")
+    page.add_style_tag(path=STATIC / "neuron-browser.css")
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def busy() -> float:
+        metrics = cdp.send("Performance.getMetrics")["metrics"]
+        return 1000 * float({m["name"]: m["value"] for m in metrics}["TaskDuration"])
+
+    script = (STATIC / "neuron-browser.js").read_text(encoding="utf-8")
+    page.evaluate(LOAD, [script, traits(layer(neurons, top))])
+    begin = busy()
+    drawn = page.evaluate(TIMED % DRAW)
+    found = {"first rows": Steps([drawn], [busy() - begin])}
+    page.wait_for_function("() => document.querySelectorAll('.nw-neuron-row').length > 5")
+    for what, act in ACTS.items():
+        wall, spent = [], []
+        for i in range(steps):
+            before = busy()
+            wall.append(page.evaluate(TIMED % act, i))
+            spent.append(busy() - before)
+        found[what] = Steps(wall, spent)
+    cdp.send("HeapProfiler.collectGarbage")
+    memory = private_memory(browser, page)
+    page.close()
+    return found, memory
+
+
+def private_memory(browser: Any, page: Any) -> float:
+    """MB of the largest process of `browser` that draws a page: that of `page`, if it is large."""
+    processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    drawing = [process["id"] for process in processes if process["type"] == "renderer"]
+    own = [
+        int(line.split()[1])
+        for pid in drawing
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("RssAnon:")
+    ]
+    return max(own) / 1024
+
+
 def main() -> int:
     from playwright.sync_api import sync_playwright
 
@@ -167,48 +232,20 @@ def main() -> int:
     parser.add_argument("--neurons", type=int, default=12_288)
     parser.add_argument("--top", type=int, default=100)
     args = parser.parse_args()
-    state = traits(layer(args.neurons, args.top))
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.goto("about:blank")
-        page.add_style_tag(path=STATIC / "neuron-browser.css")
-        cdp = page.context.new_cdp_session(page)
-        cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-        def busy(name: str = "TaskDuration") -> float:
-            metrics = cdp.send("Performance.getMetrics")["metrics"]
-            return 1000 * float({m["name"]: m["value"] for m in metrics}[name])
-
-        script = (STATIC / "neuron-browser.js").read_text(encoding="utf-8")
-        drawn, idle = page.evaluate(OPEN, [script, state])
-        print(f"{args.neurons:,} neurons, {args.top} top samples")
-        print(f"first rows in the page after {drawn:.0f} ms, map painted after {idle:.0f} ms")
-        page.wait_for_timeout(500)
-        for what, act, steps in [
-            ("scroll by 10 rows", SCROLL, STEPS),
-            ("cut all trees", DRAG, STEPS),
-            ("sort", SORT, 40),
-            ("filter", FILTER, 40),
-        ]:
-            tasks, scripts = [], []
-            for i in range(steps):
-                before = busy(), busy("ScriptDuration")
-                page.evaluate(act, i)
-                tasks.append(busy() - before[0])
-                scripts.append(busy("ScriptDuration") - before[1])
-            print(
-                f"{what}: main thread p50 {np.percentile(tasks, 50):.1f}, "
-                f"p95 {np.percentile(tasks, 95):.1f} ms; scripts p95 "
-                f"{np.percentile(scripts, 95):.1f} ms (frame: {FRAME:.1f})"
-            )
-        heap = busy("JSHeapUsedSize") / 1000 / 2**20
-        print(f"heap {heap:.0f} MB")
-        print(json.dumps({"first_rows": drawn}))
+        found, memory = measured(browser, args.neurons, args.top)
         browser.close()
+    print(f"{args.neurons:,} neurons, {args.top} top samples; a frame: {FRAME:.1f} ms")
+    for what, (wall, busy) in found.items():
+        print(
+            f"{what}: main thread p50 {np.percentile(busy, 50):.1f}, p95 "
+            f"{np.percentile(busy, 95):.1f} ms; until painted p95 {np.percentile(wall, 95):.1f} ms"
+        )
+    print(f"memory of the page: {memory:.0f} MB")
     return 0
 
 

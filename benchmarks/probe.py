@@ -83,11 +83,18 @@ def main() -> None:
             notebook = lab.notebook(name, [setup])
             notebook.run_all()
             notebook.frame()
-            measured(name, notebook, keys)
+            spent, echo = measured(notebook, keys)
+            kernel = float(notebook.python("alone()"))
+            print(
+                f"{name}: key to paint, {len(spent)} keys: median {statistics.median(spent):.0f} "
+                f"ms, p95 {quantile(spent):.0f} ms, max {max(spent):.0f} ms; echo p95 "
+                f"{quantile(echo):.0f} ms; kernel p95 {kernel:.0f} ms"
+            )
             notebook.page.close()
 
 
-def measured(name: str, notebook: Notebook, keys: int) -> None:
+def measured(notebook: Notebook, keys: int) -> tuple[list[float], list[float]]:
+    """Milliseconds from each key to the paint of its reading, and to the next frame."""
     page = notebook.page
     page.evaluate(WATCH)
     box = page.locator(".nw-live-probe textarea").first
@@ -107,12 +114,7 @@ def measured(name: str, notebook: Notebook, keys: int) -> None:
     spent, echo = json.loads(
         page.evaluate("() => JSON.stringify([window.probed.spent, window.probed.echo])")
     )
-    kernel = float(notebook.python("alone()"))
-    print(
-        f"{name}: key to paint, {len(spent)} keys: median {statistics.median(spent):.0f} ms, "
-        f"p95 {quantile(spent):.0f} ms, max {max(spent):.0f} ms; echo p95 {quantile(echo):.0f} ms; "
-        f"kernel p95 {kernel:.0f} ms"
-    )
+    return spent, echo
 
 
 def quantile(values: list[float]) -> float:

@@ -66,6 +66,12 @@ held_out_texts, held_out_labels = topics.texts[160:190], topics.labels[160:190]
     "guide/explore.md": ACTS,
     "guide/layer.md": ACTS,
     "guide/library.md": ACTS,
+    "guide/linking.md": ACTS,
+    "guide/linking.md#A filter of jupyter-scatter": """
+class Scatter:
+    def filter(self, rows): self.kept = rows
+scatter = Scatter()
+""",
     "guide/methods.md": """
 import neuronwidgets as nw
 import numpy as np, torch

@@ -46,7 +46,7 @@ class Recorded:
         self.errors.clear()
 
 
-def opened(top: int = 60, recipe: Recipe | None = None) -> tuple[SplitSession, Recorded]:
+def opened(top: int | None = 60, recipe: Recipe | None = None) -> tuple[SplitSession, Recorded]:
     recorded, acts = Recorded(), activations()
     session = SplitSession(
         Feed(acts), acts, recipe or Recipe(), recorded.screen, limits=Limits(draws=0)
@@ -252,3 +252,26 @@ def test_what_does_not_fit_is_refused(check: str, value: Any, words: str) -> Non
     session, _ = opened()
     with pytest.raises((ValueError, IndexError), match=words):
         getattr(session, check)(value)
+
+
+@pytest.mark.parametrize(("asked", "top"), [(None, 60), (30, 30)])
+def test_newer_samples_have_more_on_top_unless_a_number_was_chosen(
+    asked: int | None, top: int
+) -> None:
+    session, recorded = opened(asked)
+    session.top = asked
+    session.choose("threshold", 0.8)
+    assert recorded.traits["top"] == (asked or 20)
+    steps = session.refreshed(activations(1200))
+    kept: list[Any] = []
+
+    def job() -> Steps:
+        kept.append((yield from steps))
+
+    run(job())
+    kept[0]()
+    assert (recorded.traits["top"], recorded.traits["threshold"]) == (top, 0.8)
+    for wanted in (top, 40):
+        run(session.resplit(1, wanted, "ward", None, "cosine"))
+        assert recorded.traits["top"] == wanted
+        assert session.top == (asked if wanted == top else wanted)

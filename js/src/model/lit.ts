@@ -1,6 +1,6 @@
 /** Which samples are lit: under the pointer here, else in another widget, else the selected ones. */
 import { computed, effect, type ReadonlySignal } from "@preact/signals";
-import { perFrame, type Trait } from "./model";
+import { type Model, perFrame, save, type Trait } from "./model";
 
 interface Here {
   /** The samples under the pointer; null: none are. */
@@ -30,4 +30,20 @@ export function litOf(
     const elsewhere = trait.value ?? [];
     return here.hovered() ?? (elsewhere.length ? elsewhere : here.selected());
   });
+}
+
+/**
+ * Tell the kernel which samples are lit, where it is the kernel that knows how to show them: other
+ * widgets of the page light them without it.
+ */
+export function tellLit(model: Model, trait: Trait<number[]>, lifetime: AbortSignal): void {
+  const tell = perFrame<Model>(lifetime, save);
+  let known = trait.value;
+  lifetime.addEventListener(
+    "abort",
+    effect(() => {
+      if (trait.value !== known) tell(model);
+      known = trait.value;
+    }),
+  );
 }

@@ -56,7 +56,13 @@ export function traitsOf<Traits>(
       for (const [name, value] of bound)
         if (!waiting || free.has(name)) value.value = model.get(name);
     });
+    seen();
   };
+  // What jslink sets is sent with the version that is on the screen, too.
+  const seen = () => {
+    if (model.get("_view_version") !== serial.peek()) model.set("_view_version", serial.peek());
+  };
+  seen();
   model.on("change", update);
   lifetime.addEventListener("abort", () => model.off("change", update));
   const trait = <Name extends keyof Traits & string>(

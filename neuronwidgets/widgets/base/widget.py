@@ -72,6 +72,8 @@ class Widget(anywidget.AnyWidget):
     """The version that the view saw when it set a trait."""
     _key = t.Unicode().tag(sync=True)
     """The name under which a page counts its views."""
+    _given = t.Unicode("acts").tag(sync=True)
+    """The arguments that it was opened with, as code, but for those that are traits."""
 
     status = t.Dict(IDLE).tag(sync=True)
     """`{"state": "idle" | "running" | "error", "text": str, "progress": 0 to 1}`."""

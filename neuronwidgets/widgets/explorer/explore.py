@@ -11,6 +11,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.layer_splits.layer_split import LayerSplit
 from neuronwidgets.widgets.base.feed import Feed, is_capturing
+from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.widget import Widget
 from neuronwidgets.widgets.explorer.place import Place, Tab
 from neuronwidgets.widgets.explorer.widget import Explorer
@@ -66,7 +67,11 @@ def explore(
         several["layer"] = layer or (place and place.layer)
     split: dict[str, Any] = {"top": top, "method": method, "metric": metric}
     browser = NeuronBrowser(
-        acts, model=model, **several, **{k: v for k, v in split.items() if v is not None}
+        acts,
+        model=model,
+        tokenizer=tokenizer,
+        **several,
+        **{k: v for k, v in split.items() if v is not None},
     )
     try:
         shown = browser.acts
@@ -80,7 +85,11 @@ def explore(
             place = place.at(neuron=neuron)
         if place.neuron is not None:
             shown.check_neuron(place.neuron)
-        given = _given(source, data, model, {"tokenizer": tokenizer, **split, **options})
+        names = ("model", "data") if _is_model(source) else ("acts",)
+        code = given(
+            *names, model=None if _is_model(source) else model, tokenizer=tokenizer,
+            held_out=held_out, **split, **options,
+        )  # fmt: skip
         if isinstance(acts, LayerSplit):
             made = acts.settings
             split |= {"top": made.top, "method": made.method}
@@ -90,7 +99,7 @@ def explore(
             raise ValueError(f"state: tab {place.tab!r} cannot be shown: {missing[place.tab]}")
         capturing = acts if is_capturing(acts) else None
         return Explorer(
-            browser, openers, place, missing=missing, reason=reason, given=given,
+            browser, openers, place, missing=missing, reason=reason, given=code,
             capturing=capturing, owned=acts is not source,
         )  # fmt: skip
     except BaseException:
@@ -199,19 +208,6 @@ def _openers(
     if held_out is not None and model is None:
         raise ValueError("held_out= measures what masks cost a model: pass model=, too.")
     return openers, missing
-
-
-def _given(source: Any, data: Any, model: Any, options: Mapping[str, Any]) -> str:
-    """The arguments of `explore` as code: literals as they are, other values by their names."""
-    parts = ["model", "data"] if _is_model(source) else ["acts"]
-    if not _is_model(source) and model is not None:
-        parts.append("model=model")
-    for name, value in options.items():
-        if value is None:
-            continue
-        literal = isinstance(value, str | int | float | bool)
-        parts.append(f"{name}={value!r}" if literal else f"{name}={name}")
-    return ", ".join(parts)
 
 
 def _is_model(source: Any) -> bool:

@@ -54,7 +54,6 @@ class Explorer(Widget):
 
     _VERSIONED = ()
     _reason = t.Unicode().tag(sync=True)
-    _given = t.Unicode().tag(sync=True)
     _missing = t.Dict().tag(sync=True)
     _back = t.Int(0).tag(sync=True)
     _forward = t.Int(0).tag(sync=True)

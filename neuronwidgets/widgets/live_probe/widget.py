@@ -14,6 +14,7 @@ from neuronwidgets.core.text import well_formed
 from neuronwidgets.data.images import prepares_images
 from neuronwidgets.effects.deletions import Deletions
 from neuronwidgets.effects.readings import Reading, SampleReader
+from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.jobs import take
 from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error, front_end
 from neuronwidgets.widgets.live_probe.picture import as_png
@@ -128,7 +129,11 @@ class LiveProbe(Widget):
             target = most_mixed(acts, None)
         session = ProbeSession(acts, reader, kind, target, self._screen, concepts)
         self._session, self._direction = session, None if isinstance(target, int) else target
-        super().__init__()
+        named = {
+            "layer": layer, "tokenizer": tokenizer, "concepts": concepts, "pooling": pooling,
+            "transform": transform, "max_length": max_length, "neuron_axis": neuron_axis,
+        }  # fmt: skip
+        super().__init__(_given=given("acts", "model", **named))
         with self._opening():
             self._put({"neuron": target if isinstance(target, int) else None})
             if sample is None and text is None and image is None and acts.samples.kind == kind:

@@ -15,6 +15,7 @@ from neuronwidgets.effects.contrast import Contrast
 from neuronwidgets.layer_splits.layer_split import RANK, LayerSplit
 from neuronwidgets.layer_splits.split_layer import DRAWS, split_layer
 from neuronwidgets.widgets.base.feed import Feed
+from neuronwidgets.widgets.base.given import given as as_code
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.previews import pack_previews
@@ -141,7 +142,10 @@ class NeuronBrowser(Widget):
         self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SEARCHING,))
         if RANK in self._columns and given is not None:
             session.sorting = {"column": RANK, "descending": True}
-        super().__init__()
+        named = {"top": top, "method": method, "metric": metric, "min_size": min_size,
+                 "scores": scores, "draws": draws, "model": model,
+                 "tokenizer": tokenizer}  # fmt: skip
+        super().__init__(_given=as_code("acts" if given is None else "layer_split", **named))
         with self._opening():
             self._put({**session.begin(), "sorting": dict(session.sorting)})
             self.neuron = neuron

@@ -20,6 +20,7 @@ class BaseTraits(TypedDict):
     _version: Annotated[int, "The version of the picture: counts what was put on the screen."]
     _view_version: Annotated[int, "The version that the view saw when it last set a trait."]
     _key: Annotated[str, "The widget's identity, by which a page counts its views."]
+    _given: Annotated[str, "The arguments it was opened with, as code, but for those in traits."]
 
 
 class JobCancel(TypedDict):

@@ -16,7 +16,6 @@ class ExplorerTraits(BaseTraits):
     state: Annotated[str, "The address of what is shown."]
     layer: Annotated[str, "The layer's name."]
     _reason: Annotated[str, "Why this layer was proposed; empty where the user named it."]
-    _given: Annotated[str, "The arguments of `neuronwidgets.explore`, as code."]
     _missing: Annotated[dict[str, str], "Tabs that cannot be shown, and why, in a sentence."]
     _back: Annotated[int, "How many places are behind the present one."]
     _forward: Annotated[int, "How many are ahead."]

@@ -17,6 +17,7 @@ from neuronwidgets.intervals.ranges import Ranges, labelled
 from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.masks import NeuronEdit, Replacement
 from neuronwidgets.widgets.base.feed import Feed, is_capturing
+from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import Pace
 from neuronwidgets.widgets.base.widget import Widget, as_trait_error, front_end
@@ -159,7 +160,14 @@ class RangeExplorer(Widget):
         self._live = Live(self, feed, self._pace, session.refreshed, session.work)
         with as_trait_error(ValueError):
             begun = session.begin(neuron, label)
-        super().__init__()
+        named = {
+            "model": model, "data": data, "labels": labels, "texts": texts,
+            "language_model": language_model, "tokenizer": tokenizer, "classes": classes,
+            "predict": predict, "transform": transform, "to": None if to == "mean" else to,
+            "batch_size": None if batch_size == 64 else batch_size, "max_length": max_length,
+            "neuron_axis": neuron_axis,
+        }  # fmt: skip
+        super().__init__(_given=given("acts" if concepts is None else "concepts", **named))
         with self._opening():
             session.tau, session.rule, session.top = tau, rule, top
             allowed = {

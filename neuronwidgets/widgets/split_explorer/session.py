@@ -356,7 +356,8 @@ class SplitSession:
 
         def show() -> None:
             rows = acts.samples.rows_of(self.acts.samples.dataset_indices(self.selection))
-            self.user_state.replaced(self.version, before)
+            self._keep()
+            self.user_state.replaced(self.version, before, split)
             heights_version = self._heights_version
             self.acts, evidence.reads = acts, not self.feed.running
             traits = {**self.show(picture), "_evidence": packed}

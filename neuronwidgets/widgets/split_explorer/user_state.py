@@ -32,9 +32,17 @@ class UserState:
         threshold, kept = self._given.get(_key(split), (None, []))
         return threshold, _written(anchored(split, kept))
 
-    def replaced(self, version: int, split: Split) -> None:
-        """`split`, shown as `version`, is replaced by one of newer activations."""
+    def replaced(self, version: int, split: Split, newer: Split) -> None:
+        """`split`, shown as `version`, is replaced by `newer`, of newer activations."""
         self._before = version, split.tree, split.places
+        # More samples may have more on top: of this neuron, and of those that were split alike.
+        (_, *before), (_, *after) = _key(split), _key(newer)
+        if before != after:
+            self._given |= {
+                (target, *after): given
+                for (target, *how), given in self._given.items()
+                if how == before
+            }
 
     def late(self, version: int, names: Mapping[str, str], split: Split) -> Names | None:
         """Names given to the picture `version`, by the nodes of `split`, which has replaced it;

@@ -19,6 +19,7 @@ from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.widgets.base.feed import Feed
+from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.widget import Whole, Widget, front_end
@@ -151,7 +152,9 @@ class SplitExplorer(Widget):
         else:
             session.top = len(shown.index)
         self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SPLITTING,))
-        super().__init__(by=by)
+        own = {name: value for name, value in recipe.settings.items() if name != "metric"}
+        named = {"min_size": recipe.min_size, "truth": truth, "truth_names": truth_names}
+        super().__init__(by=by, _given=given("acts", **named, **own))
         with self._opening():
             able = [name for name in METHODS if name != shown.method and ready(name)]
             self._methods = sorted([shown.method, *able], key=[*METHODS, shown.method].index)

@@ -26,6 +26,8 @@ export interface BaseTraits {
   _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
+  /** The arguments it was opened with, as code, but for those in traits. */
+  _given: string;
 }
 
 /** Stop the job that runs. */

@@ -48,6 +48,8 @@ export interface NeuronBrowserTraits {
   _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
+  /** The arguments it was opened with, as code, but for those in traits. */
+  _given: string;
   /** The capture's progress; empty without one. */
   reading: CaptureProgress | Nothing;
   /** Whether the user holds something in a view. */

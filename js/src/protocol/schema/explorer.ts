@@ -19,6 +19,8 @@ export interface ExplorerTraits {
   _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
+  /** The arguments it was opened with, as code, but for those in traits. */
+  _given: string;
   /** The chosen neuron. */
   neuron: number | null;
   /** What is shown of it. */
@@ -29,8 +31,6 @@ export interface ExplorerTraits {
   layer: string;
   /** Why this layer was proposed; empty where the user named it. */
   _reason: string;
-  /** The arguments of `neuronwidgets.explore`, as code. */
-  _given: string;
   /** Tabs that cannot be shown, and why, in a sentence. */
   _missing: Record<string, string>;
   /** How many places are behind the present one. */

@@ -48,6 +48,8 @@ export interface LiveProbeTraits {
   _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
+  /** The arguments it was opened with, as code, but for those in traits. */
+  _given: string;
   /** The neuron; `None` for a direction. */
   neuron: number | null;
   /** The text in the first box. */

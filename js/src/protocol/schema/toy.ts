@@ -58,6 +58,8 @@ export interface ToyLabTraits {
   _view_version: number;
   /** The widget's identity, by which a page counts its views. */
   _key: string;
+  /** The arguments it was opened with, as code, but for those in traits. */
+  _given: string;
   /** Whether training goes on. */
   running: boolean;
   /** The step that is shown; `None`: the newest. */

@@ -31,9 +31,11 @@ export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
   const requests = requestsOf<ExplorerRequest>(model, status, lifetime);
 
   const links = lit(model, lifetime);
-  effect(() => {
-    links.between([browser.value, inside.split.value, inside.ranges.value, inside.probe.value]);
-  });
+  const inPage = () => [browser, ...Object.values(inside)].map((reference) => reference.value);
+  lifetime.addEventListener(
+    "abort",
+    effect(() => links.between(inPage())),
+  );
 
   return {
     neuron,

@@ -4,9 +4,8 @@ import type { State } from "./state";
 
 /** Images are left out: they are files, not code. */
 export function codeOf(state: State): string {
-  const { neuron, data, typed, comparing, concept } = state;
-  const given = ["acts", "model", ...(data.value?.kind === "text" ? ["tokenizer=tokenizer"] : [])];
-  const opened = call("nw.LiveProbe", given, {
+  const { given, neuron, typed, comparing, concept } = state;
+  const opened = call("nw.LiveProbe", [given.value], {
     neuron: neuron.value ?? undefined,
     text: typed[0].value || undefined,
   });

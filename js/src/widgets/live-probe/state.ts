@@ -13,6 +13,7 @@ export type State = ReturnType<typeof createState>;
 export function createState(model: Model, lifetime: AbortSignal) {
   const trait = traitsOf<LiveProbeTraits>(model, lifetime);
   const neuron = trait("neuron");
+  const given = trait("_given");
   const texts = [trait("text"), trait("other")];
   const images = [trait("image"), trait("other_image")];
   const comparing = trait("comparing");
@@ -91,6 +92,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   });
 
   return {
+    given,
     neuron,
     texts,
     images,

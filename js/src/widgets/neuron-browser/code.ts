@@ -3,8 +3,9 @@ import { call, settings } from "../../core/python";
 import type { State } from "./state";
 
 export function codeOf(state: State): string {
-  const { neuron, neurons, pinned, notes, threshold, sorting, filters, searched } = state;
-  const opened = call("nw.NeuronBrowser", ["acts"], {
+  const { given, neuron, neurons, selection, pinned, notes, threshold } = state;
+  const { sorting, filters, searched } = state;
+  const opened = call("nw.NeuronBrowser", [given.value], {
     neuron: neuron.value ?? undefined,
     threshold: threshold.value < 0 ? undefined : threshold.value,
   });
@@ -12,6 +13,7 @@ export function codeOf(state: State): string {
     sorting: { ...sorting.value },
     filters: Object.keys(filters.value).length ? filters.value : undefined,
     neurons: neurons.value.length ? neurons.value : undefined,
+    selection: selection.value.length ? selection.value : undefined,
     pinned: pinned.value.length ? pinned.value : undefined,
     notes: Object.keys(notes.value).length ? notes.value : undefined,
   });

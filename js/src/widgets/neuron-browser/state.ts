@@ -52,6 +52,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   });
   const trait = traitsOf<NeuronBrowserTraits>(model, lifetime, grips.waits);
   const neuron = trait("neuron");
+  const given = trait("_given");
   const neurons = trait("neurons");
   const selection = trait("selection");
   const pinned = trait("pinned");
@@ -229,6 +230,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     list.includes(one) ? list.filter((other) => other !== one) : [...list, one];
 
   return {
+    given,
     neuron,
     neurons,
     selection,

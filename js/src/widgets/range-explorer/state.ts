@@ -10,6 +10,7 @@ import { barAt, colorOf, countInside, type Pieces, rangeOf, sharesOf } from "../
 import { domainOf } from "../../core/ridges";
 import { ordinal, percent } from "../../core/scale";
 import { gripsOf } from "../../model/grips";
+import { tellLit } from "../../model/lit";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import {
@@ -61,6 +62,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   });
   const trait = traitsOf<RangeExplorerTraits>(model, lifetime, grips.waits);
   const neuron = trait("neuron");
+  const given = trait("_given");
   const label = trait("label");
   const tau = trait("tau");
   const rule = trait("rule");
@@ -69,6 +71,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const thisNeuronOnly = trait("this_neuron_only");
   const selection = trait("selection");
   const litDots = trait("_lit_dots", "always");
+  tellLit(model, trait("lit", "always"), lifetime);
   const capabilities = trait("capabilities");
   const status = trait("status", "always");
   const reading = trait("reading", "always");
@@ -245,6 +248,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   });
 
   return {
+    given,
     neuron,
     label: chosen,
     tau,

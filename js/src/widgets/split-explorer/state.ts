@@ -55,6 +55,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   });
   const trait = traitsOf<SplitExplorerTraits>(model, lifetime, grips.waits);
   const neuron = trait("neuron");
+  const given = trait("_given");
   const top = trait("top");
   const method = trait("method");
   const metric = trait("metric");
@@ -164,6 +165,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const treeNow = (): Tree | null => data.value?.tree ?? null;
 
   return {
+    given,
     neuron,
     top,
     method,

@@ -1,6 +1,6 @@
-"""How long NeuronBrowser takes for a large layer: first rows, map, search, trees.
+"""What NeuronBrowser costs the kernel for a large layer: first rows, map, search, trees.
 
-    python benchmarks/browser.py [--neurons 12288 --samples 2000 --split 1024]
+    python benchmarks/overviews.py [--neurons 12288 --samples 2000 --split 1024]
 
 Synthetic activations: each neuron fires for three of 256 features, each sample has two. The map is
 judged by the share of top samples that neighbours have in common, beside random pairs of

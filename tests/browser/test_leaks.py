@@ -1,0 +1,66 @@
+"""Widgets that were opened and closed leave nothing in the page and in the kernel."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Lab, Notebook
+from tests.browser.memory import PageMemory
+
+MAKE = """
+import gc, threading, ipywidgets, numpy as np, torch, neuronwidgets as nw
+torch.manual_seed(0)
+data = np.random.default_rng(0).integers(0, 255, (300, 12, 12), dtype=np.uint8)
+labels = np.arange(300) % 3
+model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(144, 24), torch.nn.ReLU(),
+                            torch.nn.Linear(24, 3))
+acts = nw.capture(model, data, "2", labels=labels, progress=False)
+def left():
+    gc.collect()
+    return len(ipywidgets.widgets.widget._instances), threading.active_count()
+"""
+WIDGETS = (
+    "nw.SplitExplorer(acts, 3)",
+    "nw.RangeExplorer(acts, 3)",
+    "nw.ToyLab(nw.toy.Config(features=16, dims=4, neurons=16, steps=64, batch=32))",
+    "nw.NeuronBrowser(acts)",
+    "nw.LiveProbe(acts, model, 3)",
+    'nw.explore(model, data, "2", labels=labels, neuron=3)',
+)
+CELLS = [MAKE, *(f"widget = {made}\nwidget.wait(60)\nwidget" for made in WIDGETS)]
+"""A cell that runs again closes the widgets that it made before."""
+ROUNDS = 3
+KEPT = 500_000
+"""Bytes that a page may keep of each widget: the text of its module, which no page forgets, and
+what JupyterLab keeps of a cell that has run."""
+IDLE = """() => new Promise(done => requestIdleCallback(() => requestAnimationFrame(done)))"""
+
+
+def rounds(notebook: Notebook, count: int) -> None:
+    """Open each widget so many times, and close them all."""
+    for _ in range(count):
+        for i in range(len(WIDGETS)):
+            notebook.run_cell(1 + i)
+            expect(notebook.page.locator(".nw-frame").first).to_be_visible()
+            notebook.python("widget.wait(60); widget.close()")
+            expect(notebook.page.locator(".nw-frame")).to_have_count(0)
+    notebook.clear()
+    notebook.python("del widget; Out.clear() if 'Out' in globals() else None; _ = __ = ___ = None")
+    for _ in range(20):
+        notebook.page.evaluate(IDLE)
+
+
+def test_opened_and_closed_widgets_leave_nothing(lab: Lab) -> None:
+    notebook = lab.notebook("leaks", CELLS, 1300, 1000)
+    notebook.run_cell(0)
+    rounds(notebook, 1)
+    memory = PageMemory(notebook.page)
+    before, kernel = memory.held(), notebook.python("print(left())")
+    rounds(notebook, ROUNDS)
+    after = memory.held()
+    assert after.roots <= before.roots <= 1
+    assert after.listeners <= before.listeners
+    assert after.heap - before.heap < ROUNDS * len(WIDGETS) * KEPT
+    assert notebook.python("print(left())") == kernel
+    assert notebook.errors == []
+    notebook.page.close()
