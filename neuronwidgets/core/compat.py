@@ -88,3 +88,11 @@ def shuffles(stream: Any) -> bool:
             return True
         part = getattr(part, "ex_iterable", None)
     return False
+
+
+def dispatch_mode() -> Any:
+    """The class of torch whose subclasses see each operation that is dispatched. Its documentation
+    names it, but its module is private."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    return TorchDispatchMode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,8 +46,12 @@ def warn_stopped(done: int, total: int | None, unit: str) -> None:
     It names the user's line: the first one outside the package and its decorators.
     """
     of = "" if total is None else f" of {total:,}"
-    frame, level = sys._getframe(), 1
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+    frame, level = inspect.currentframe(), 1
+    while (
+        frame is not None
+        and frame.f_back is not None
+        and _is_ours(frame.f_globals.get("__name__", ""))
+    ):
         frame, level = frame.f_back, level + 1
     warnings.warn(f"stopped after {done:,}{of} {unit}", stacklevel=level)
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from neuronwidgets.core.compat import dispatch_mode
 from neuronwidgets.effects.route import Route, Step
 from neuronwidgets.models.axes.tracker import tensors_of
 
@@ -25,11 +25,11 @@ MOST_PATHS = 32
 Rule = Callable[["RouteTracker", Any, Any, Any], "Route | None"]
 
 
-class RouteTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class RouteTracker(dispatch_mode()):  # type: ignore[misc]
     """Inside its `with`, passes routes from the arguments of each operation to its results."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._routes: Any = WeakTensorKeyDictionary()
         self._dependent: Any = WeakTensorKeyDictionary()
 
@@ -57,7 +57,7 @@ class RouteTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = func._schema.name.removeprefix("aten::")
+        name = func.name().removeprefix("aten::").partition(".")[0]
         given = tensors_of([args, kwargs])
         rule = None
         if any(tensor in self._routes for tensor in given):

@@ -21,14 +21,14 @@ export const conceptCode = (variable: string, name: string): string =>
 export const EXPLORE_MODEL = `import neuronwidgets as nw
 
 data = nw.datasets.fashion()  # or your own model and data
-acts = nw.capture(data.model, data.images, layer=data.layer, labels=data.labels)
-nw.SplitExplorer(acts, neuron=3)`;
+explorer = nw.explore(data.model, data.images, layer=data.layer, labels=data.labels)
+explorer`;
 
 /** A notebook of one cell that explores the capture in a folder, as the kernel sees its path. */
 export const exploreFolder = (path: string): string => `import neuronwidgets as nw
 
 acts = nw.Activations.load(${literal(path)})
-nw.SplitExplorer(acts)`;
+nw.explore(acts)`;
 
 /** Cells that load saved concepts: of one neuron, or a library of them. */
 export function openConcepts(kind: "concepts" | "library", path: string): string {

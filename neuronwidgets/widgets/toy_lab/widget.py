@@ -131,9 +131,6 @@ class ToyLab(Widget):
 
         Returns:
             Whether the end was reached.
-
-        Raises:
-            KeyboardInterrupt: the kernel was interrupted; training pauses.
         """
         end = math.inf if timeout is None else time.monotonic() + timeout
         trainer = self._session.trainer

@@ -100,24 +100,6 @@ def test_the_time_left_is_that_of_all_runs_up_to_where_they_pause(small: Any) ->
     assert left() == [None, None]
 
 
-def test_an_interrupt_of_finish_pauses_training(
-    small: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lab = nw.ToyLab(Config.zero_bias(**{**small, "steps": 2**30}))
-
-    def interrupted(_timeout: float | None) -> bool:
-        assert lab.running
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(lab, "wait", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            lab.finish()
-    assert not lab.running
-    assert lab.wait(WAIT)
-    lab.close()
-
-
 def test_its_own_runs_follow_the_machine() -> None:
     threads = torch.get_num_threads()
     zero, negative = presets.own_configs("cpu", patience=1e-9)
