@@ -298,7 +298,7 @@ def test_two_explorers_on_one_page_are_their_own(notebook: Any) -> None:
 def test_landmarks_and_labels(notebook: Any) -> None:
     notebook.run_cell(2)
     expect(notebook.page.locator(".nw-frame")).to_have_count(3)
-    names = notebook.page.locator("section[aria-label]").evaluate_all(
+    names = notebook.page.locator(".nw-frame[aria-label]").evaluate_all(
         "all => all.map(one => one.getAttribute('aria-label'))"
     )
     assert len(names) == 3

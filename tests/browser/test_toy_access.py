@@ -95,7 +95,7 @@ NAMES = """frame => {
   const controls = 'button, [role=switch], a, summary';
   return {
     regions: [...frame.querySelectorAll('section[aria-label]')].map(n => n.ariaLabel),
-    groups: [...frame.querySelectorAll('fieldset, [role=group]')].every(n =>
+    groups: [...frame.querySelectorAll('fieldset:not([role=none]), [role=group]')].every(n =>
       n.ariaLabel || n.querySelector(':scope > legend')?.textContent),
     silent: own.filter(n => n.matches(controls) && !n.ariaLabel.includes(text(n)))
       .map(n => `${text(n)}: ${n.ariaLabel}`),

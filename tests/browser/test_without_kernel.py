@@ -20,7 +20,11 @@ BUSY = """import pathlib, time
 while not pathlib.Path("go").exists(): time.sleep(0.05)"""
 FRAMES = range(3)
 SILENT = ".nw-status.nw-silent"
-CONTROLS = ".nw-header :is(input, select, button), .nw-knobs :is(input, select, button)"
+CONTROLS = (
+    ".nw-header :is(input, select, button:not(.nw-copy button)), "
+    ".nw-knobs :is(input, select, button)"
+)
+"""Those that need the kernel: code can be copied without one."""
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext"
 
 

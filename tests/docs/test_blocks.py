@@ -181,6 +181,9 @@ def test_few_blocks_are_not_run() -> None:
     } == {
         "guide/capture.md#What data may be": "forms of data, shortened",
         "guide/many-machines.md#Capture on many machines": "needs a cluster",
+        "guide/probes.md#Contributions, and control": (
+            "the labels of this small sample may choose no neuron"
+        ),
     }
 
 

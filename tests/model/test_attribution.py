@@ -304,7 +304,7 @@ def test_a_layer_that_returns_numbers_or_is_not_needed_is_refused() -> None:
 def test_the_guide_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     guide = Path(__file__).parents[2] / "docs" / "guide" / "methods.md"
     blocks = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     model, data = Circuits(), inputs(200)[0]
     names = {"nw": nw, "model": model, "data": data, "acts": captured(model, data, "top")}
     names["embeddings"] = np.random.default_rng(0).normal(size=(200, 3))

@@ -40,7 +40,7 @@ export function CopyButton({ text, content, title }: Props) {
       <button type="button" class="nw-plain-button" title={title} onClick={copy}>
         {done.value ? "copied" : text}
       </button>
-      <span class="nw-hidden" role="status">
+      <span class="nw-hidden" aria-live="polite">
         {done.value ? `${text}: copied` : ""}
       </span>
       {shown.value !== null && (

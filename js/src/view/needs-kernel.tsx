@@ -4,7 +4,7 @@ import "./needs-kernel.css";
 
 export function NeedsKernel({ gone, children }: { gone: boolean; children: ComponentChildren }) {
   return (
-    <fieldset class="nw-needs-kernel" disabled={gone}>
+    <fieldset class="nw-needs-kernel" role="none" disabled={gone}>
       {children}
     </fieldset>
   );
