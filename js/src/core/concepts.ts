@@ -160,9 +160,9 @@ function titled(
 }
 
 /** What the cards are called: default names that several concepts share are numbered. */
-export function titlesOf(concepts: readonly Concept[], names: Names): string[] {
+export function titlesOf(concepts: readonly Pick<Concept, "name">[], names: Names): string[] {
   const given = new Set(Object.values(names));
-  const same = (i: number, other: Concept) => other.name === concepts[i].name;
+  const same = (i: number, other: Pick<Concept, "name">) => other.name === concepts[i].name;
   return concepts.map(({ name }, i) => {
     if (given.has(name) || concepts.filter((other) => same(i, other)).length < 2) return name;
     return `${name} ${concepts.slice(0, i + 1).filter((other) => same(i, other)).length}`;

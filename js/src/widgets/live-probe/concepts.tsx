@@ -1,5 +1,7 @@
 /** How much each of the neuron's concepts has of a box: bars, with a random direction as control. */
+import { titlesOf } from "../../core/concepts";
 import { fixed, short } from "../../core/scale";
+import { aboveControl } from "../../core/shares";
 import type { ReadingsMessage } from "../../protocol/probe";
 import type { State } from "./state";
 import "./concepts.css";
@@ -12,6 +14,8 @@ export function Concepts({ state, data }: { state: State; data: ReadingsMessage 
   if (!concepts.length) return null;
   const { low, high } = state.span.value;
   const place = (value: number) => ((value - low) / (high - low)) * 100;
+  const titles = titlesOf(concepts, {});
+  const first = slots[0];
   const two = slots.length > 1 && slots.every(({ shares }) => shares.length > 0);
   return (
     <section class="nw-shares-of" aria-label="Concepts">
@@ -22,7 +26,8 @@ export function Concepts({ state, data }: { state: State; data: ReadingsMessage 
         </span>
       </div>
       <ul>
-        {concepts.map(({ name, color }, k) => {
+        {concepts.map(({ color }, k) => {
+          const name = titles[k];
           const shares = slots.map((slot) => slot.shares[k] ?? 0);
           const words = slots
             .filter((slot) => slot.shares.length)
@@ -77,6 +82,12 @@ export function Concepts({ state, data }: { state: State; data: ReadingsMessage 
           );
         })}
       </ul>
+      {first?.shares.length > 0 && (
+        <p class="nw-quiet nw-small">
+          {aboveControl(first.shares, first.control)} of {concepts.length} have more of it than a
+          random direction; by chance about half would.
+        </p>
+      )}
       {two && <p class="nw-quiet nw-small">upper bar: first box · lower bar: second box</p>}
     </section>
   );
