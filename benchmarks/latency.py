@@ -30,11 +30,19 @@ values = np.random.default_rng(0).normal(size=(300, 12)).astype("f4")
 explorer = nw.SplitExplorer(values, neuron=0)
 explorer"""
 CELL = """
-import os
-while not os.path.exists("stop"):
+import os, time
+looked = 0.0
+while time.monotonic() < looked + 0.25 or not os.path.exists("stop"):
+    if time.monotonic() >= looked + 0.25:
+        looked = time.monotonic()
     sum(i * i for i in range(10_000))
 """
-TURNS = """async ([model, turns]) => {
+"""Computes in Python. It looks for the file rarely: a system call gives Python's lock up and takes
+it back at once, which keeps the threads that wait for it from ever asking for it."""
+MOST = 40
+"""Seconds of each kind of turn, at most: in stock JupyterLab a turn may take seconds while a cell
+computes."""
+TURNS = """async ([model, turns, most]) => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   const comm = kernel._comms.get(model);
   const own = comm.onMsg;
@@ -55,7 +63,8 @@ TURNS = """async ([model, turns]) => {
   });
   try {
     // The first ten warm up: delayed acknowledgements begin after some packets.
-    for (let i = 0; i < turns + 10; i++) await turn();
+    const end = performance.now() + 1000 * most;
+    for (let i = 0; i < turns + 10 && (i < 13 || performance.now() < end); i++) await turn();
   } finally {
     comm.onMsg = own;
   }
@@ -89,7 +98,7 @@ def measured(ours: bool, turns: int) -> dict[str, list[float]]:
 
 
 def run(notebook: Notebook, model: str, turns: int) -> list[float]:
-    times: list[float] = notebook.page.evaluate(TURNS, [model, turns])
+    times: list[float] = notebook.page.evaluate(TURNS, [model, turns, MOST])
     return sorted(times)
 
 
@@ -114,14 +123,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--turns", type=int, default=200, help="requests of each kind")
     turns = parser.parse_args(arguments).turns
     print(f"{turns} requests, one after the other; load average {os.getloadavg()[0]:.1f}")
-    print(f"{'':14}{'p50':>8}{'p95':>8}{'max':>8} ms")
+    print(f"{'':14}{'turns':>8}{'p50':>8}{'p95':>8}{'max':>8} ms")
     reached: list[bool] = []
     for ours in (False, True):
         times: dict[str, Any] = measured(ours, turns)
         for kind, goal in (("idle", IDLE), ("busy", BUSY)):
             p50, p95 = (percentile(times[kind], share) for share in (0.5, 0.95))
             name = f"{'ours' if ours else 'stock'}, {kind}"
-            print(f"{name:14}{p50:8.1f}{p95:8.1f}{times[kind][-1]:8.1f}")
+            print(f"{name:14}{len(times[kind]):8}{p50:8.1f}{p95:8.1f}{times[kind][-1]:8.1f}")
             reached += [p95 <= goal] if ours else []
     print(f"goals (p95 {IDLE:g} ms idle, {BUSY:g} ms busy): {'met' if all(reached) else 'not met'}")
     return 0
