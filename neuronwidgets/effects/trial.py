@@ -92,8 +92,9 @@ class Trial:
         label, name = plain_label(row), titled(row)
         if name in self._names:
             return self._names.index(name)
-        within = label is not None and not isinstance(label, str) and is_whole(label)
-        return int(label) if within and 0 <= int(label) < len(self._names) else -1  # type: ignore
+        if label is None or isinstance(label, str) or not is_whole(label):
+            return -1
+        return int(label) if 0 <= int(label) < len(self._names) else -1
 
     def measured(
         self, concepts: Concepts, edits: ConceptEdits, update: Callable[[], Any]

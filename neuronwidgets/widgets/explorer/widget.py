@@ -353,7 +353,7 @@ class Explorer(Widget):
         return {**super()._messages(), **own}
 
     def _exported(self) -> dict[str, Any]:
-        raise NotImplementedError(
+        raise ValueError(
             "an Explorer cannot be written to a page of its own: use to_html of its parts, "
             "explorer.browser, explorer.split, explorer.ranges."
         )

@@ -281,3 +281,10 @@ def test_the_code_names_what_was_given(explore: Any) -> None:
     explorer = explore(net(), pictures(), "2", pooling="max", batch_size=16)
     assert explorer._given == "model, data, pooling='max', batch_size=16"
     assert explore(acts())._given == "acts"
+
+
+def test_it_has_no_page_of_its_own_and_says_what_has(explore: Any, tmp_path: Path) -> None:
+    explorer = settled(explore(acts(), neuron=1))
+    with pytest.raises(ValueError, match="use to_html of its parts"):
+        explorer.to_html(tmp_path / "page.html")
+    assert explorer.split.to_html(tmp_path / "split.html").exists()
