@@ -4,8 +4,9 @@ The driver hands out the data's rows in windows and keeps the manifest and the l
 has `ShardLimits.batches` batches, or as many as an actor reads in `ShardLimits.seconds`. An actor
 makes the batches, reads them, and writes their shards to a folder that all machines see. It returns
 the shards' entries and the collectors, which the driver adds in the data's order. Batches that an
-actor had no time for are handed out again. Windows are independent: if an actor dies, Ray restarts
-it, and it reads its window again into the same files.
+actor had no time for are handed out again. Windows are independent: if an actor dies, another takes
+its place, and each of its windows is read again, alone at an actor, into the same files. So a
+window that kills actors takes no other window with it twice.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
@@ -43,8 +45,8 @@ if TYPE_CHECKING:
     from neuronwidgets.capturing.engine import Engine, Reading
 
 RETRIES = 3
-"""Times that a window is read again after its actor was lost. More losses mean that the window
-itself kills actors."""
+"""Times that a window is read again, alone, after its actor was lost. More losses mean that the
+window itself kills actors."""
 AHEAD = 2
 """Windows at each actor: one that it reads and one that waits, so that it is never idle."""
 
@@ -195,61 +197,104 @@ def read_on_workers(engine: Engine, workers: int) -> Iterator[Reading]:
         actor_class = ray.remote(
             num_gpus=1 if gpus else 0,
             num_cpus=max(1, cpus // workers) if not gpus else 1,
-            max_restarts=-1,
-            max_task_retries=RETRIES,
         )(Worker)
-        actors = [actor_class.remote(shared, settings) for _ in range(workers)]
+        pool = _Pool(ray, lambda: actor_class.remote(shared, settings), workers)
         try:
-            yield from _read(ray, engine, actors)
+            yield from _read(ray, engine, pool)
         finally:
-            for actor in actors:
-                ray.kill(actor)
+            pool.close()
     finally:
         if started_here:
             ray.shutdown()
 
 
-def _read(ray: Any, engine: Engine, actors: list[Any]) -> Iterator[Reading]:
+def _read(ray: Any, engine: Engine, pool: _Pool) -> Iterator[Reading]:
     """Hand out windows, and add their results to the capture in the data's order."""
     windows = Windows(engine)
     number = windows.number
-    # Windows per actor, the windows being read, and results by the number of their first batch.
-    load, pending = [0] * len(actors), dict[Any, tuple[int, int, list[BatchTask]]]()
+    # Windows whose actor was lost, how often, and results, by the number of their first batch.
+    lost, losses = list[tuple[int, list[BatchTask]]](), Counter[int]()
     results: dict[int, WindowResult] = {}
     while True:
-        while min(load) < AHEAD and (window := windows.take()):
-            idlest = load.index(min(load))
-            load[idlest] += 1
-            pending[actors[idlest].read.remote(*window)] = (idlest, *window)
-        if not pending:
+        while lost and pool.idle():
+            pool.hand_out(*heappop(lost), alone=True)
+        while not lost and pool.room() and (window := windows.take()):
+            pool.hand_out(*window)
+        if not pool.pending:
             return
-        (ref,), _ = ray.wait(list(pending), num_returns=1)
-        actor, first, tasks = pending.pop(ref)
-        load[actor] -= 1
-        results[first] = _result_of(ray, ref, tasks)
-        windows.give_back(first, tasks, results[first])
-        while result := results.pop(number, None):
-            if result.error is not None:
-                engine.current = result.failed
-                raise result.error
-            number += result.batches
-            engine.take(result.entries, result.collectors, result.samples, result.tokens)
+        first, tasks, result = pool.next_result()
+        if isinstance(result, BaseException):
+            losses[first] += 1
+            if losses[first] <= RETRIES:
+                heappush(lost, (first, tasks))
+                continue
+            result = _lost_result(tasks, result)
+        results[first] = result
+        windows.give_back(first, tasks, result)
+        while ready := results.pop(number, None):
+            if ready.error is not None:
+                engine.current = ready.failed
+                raise ready.error
+            number += ready.batches
+            engine.take(ready.entries, ready.collectors, ready.samples, ready.tokens)
             yield engine.reading
 
 
-def _result_of(ray: Any, ref: Any, tasks: list[BatchTask]) -> WindowResult:
-    """An actor's result, or the error that it was lost."""
-    try:
-        result: WindowResult = ray.get(ref)
-    except ray.exceptions.RayError as error:
-        last = tasks[-1]
-        size = 1 if isinstance(last.rows, Raw) else last.rows.size
-        reason = str(error).splitlines()[0]
-        lost = RuntimeError(f"a worker was lost {RETRIES + 1} times: {reason}")
-        lost.__cause__ = error
-        samples = np.arange(tasks[0].first, last.first + size)
-        return WindowResult([], {}, error=lost, failed=samples)
-    return result
+def _lost_result(tasks: list[BatchTask], error: BaseException) -> WindowResult:
+    """The result of a window with which actors were lost too often."""
+    last = tasks[-1]
+    size = len(last.rows.rows) if isinstance(last.rows, Raw) else last.rows.size
+    reason = str(error).splitlines()[0]
+    lost = RuntimeError(f"a worker was lost {RETRIES + 1} times: {reason}")
+    lost.__cause__ = error
+    return WindowResult([], {}, error=lost, failed=np.arange(tasks[0].first, last.first + size))
+
+
+class _Pool:
+    """The actors, and the windows that each reads or will read."""
+
+    def __init__(self, ray: Any, make: Callable[[], Any], workers: int) -> None:
+        self._ray, self._make = ray, make
+        self._actors = [make() for _ in range(workers)]
+        self._load = [0] * workers
+        self.pending: dict[Any, tuple[int, Any, int, int, list[BatchTask]]] = {}
+
+    def idle(self) -> bool:
+        """Whether an actor has no window."""
+        return min(self._load) == 0
+
+    def room(self) -> bool:
+        """Whether an actor may get another window."""
+        return min(self._load) < AHEAD
+
+    def hand_out(self, number: int, tasks: list[BatchTask], alone: bool = False) -> None:
+        """Have the idlest actor read a window; alone: it gets no other until it has read this."""
+        i = self._load.index(min(self._load))
+        size = AHEAD if alone else 1
+        self._load[i] += size
+        ref = self._actors[i].read.remote(number, tasks)
+        self.pending[ref] = (i, self._actors[i], size, number, tasks)
+
+    def next_result(self) -> tuple[int, list[BatchTask], WindowResult | BaseException]:
+        """The next window that was read: its number, its batches and its result.
+
+        The result is an error if the actor was lost; another has then taken its place.
+        """
+        (ref,), _ = self._ray.wait(list(self.pending), num_returns=1)
+        i, actor, size, number, tasks = self.pending.pop(ref)
+        self._load[i] -= size
+        try:
+            return number, tasks, self._ray.get(ref)
+        except self._ray.exceptions.RayError as error:
+            if actor is self._actors[i]:
+                self._ray.kill(actor)
+                self._actors[i] = self._make()
+            return number, tasks, error
+
+    def close(self) -> None:
+        """End the actors."""
+        for actor in self._actors:
+            self._ray.kill(actor)
 
 
 def _settings(engine: Engine) -> WorkerSettings:
