@@ -265,7 +265,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     },
 
     ...requests,
-    ...moreOf(data, evidence, requests.request),
+    ...moreOf(data, evidence, requests.request, lifetime),
 
     paper,
 
