@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { build } from "vite";
 import { buildLab } from "./lab.js";
 
-/** The widgets, and what stands in for one that no page shows. */
+/** The widgets, what loads one, and what stands in for one that no page shows. */
 const WIDGETS = [
   "split-explorer",
   "range-explorer",
@@ -13,6 +13,7 @@ const WIDGETS = [
   "live-probe",
   "neuron-browser",
   "explorer",
+  "loader",
   "asleep",
 ];
 const watch = process.argv.includes("--watch");

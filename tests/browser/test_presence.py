@@ -47,9 +47,23 @@ def models(notebook: Any) -> list[dict[str, Any]]:
     return [model["state"] for model in saved if model["model_name"] == "AnyModel"]
 
 
+def awake(notebook: Any) -> list[dict[str, Any]]:
+    """Those that are shown: with the loader instead of the stand-in."""
+    shown = [state for state in models(notebook) if "neuronwidgets.modules" in state["_esm"]]
+    assert all(len(state["_esm"]) < 2000 and not state["_css"] for state in shown)
+    return shown
+
+
 def largest(notebook: Any) -> int:
-    """Characters of the largest of the saved notebook's models."""
-    return max(len(json.dumps(model)) for model in notebook.saved().values())
+    """Characters of the largest state of one of our widgets in the saved notebook."""
+    return max(len(json.dumps(state)) for state in models(notebook))
+
+
+def kinds(notebook: Any) -> list[str]:
+    """The front ends in the saved notebook, by a class of each."""
+    saved = [m["state"] for m in notebook.saved().values() if m["model_name"] == "WidgetModel"]
+    names = ("nw-split-explorer", "nw-toy-lab")
+    return sorted(next(name for name in names if name in state["code"]) for state in saved)
 
 
 def shown(notebook: Any, frames: int = 1) -> None:
@@ -68,7 +82,8 @@ def test_the_same_cell_run_eight_times_leaves_one_explorer(notebook: Any) -> Non
         notebook.python("explorer.wait(60)")
     shown(notebook)
     saved = notebook.saved()
-    assert sorted(model["model_name"] for model in saved.values()) == ["AnyModel", "LayoutModel"]
+    names = sorted(model["model_name"] for model in saved.values())
+    assert names == ["AnyModel", "LayoutModel", "WidgetModel"]
     assert len(json.dumps(saved)) < 1.1 * once
 
 
@@ -102,8 +117,9 @@ def test_cleared_outputs_are_not_saved_and_come_back(notebook: Any) -> None:
     shown(notebook)
     notebook.page.locator(".nw-slider input[type=range]").fill("1")
     notebook.follows("len(explorer.concepts)", "1")
-    (model,) = [state for state in models(notebook) if len(state["_esm"]) > 10_000]
-    assert "nw-split-explorer" in model["_esm"]
+    # The code stands once in the notebook, and not in the widget.
+    assert len(awake(notebook)) == 1
+    assert kinds(notebook) == ["nw-split-explorer"]
 
 
 def test_a_deleted_cell_is_not_saved_and_its_undo_is(notebook: Any) -> None:
@@ -161,5 +177,5 @@ def test_a_lab_and_what_is_split_below_it(notebook: Any) -> None:
     notebook.follows("(lab._presence.asleep, lab.explorer._presence.asleep)", "(True, True)")
     notebook.run_cell(5)
     shown(notebook, 2)
-    full = [state for state in models(notebook) if len(state["_esm"]) > 10_000]
-    assert len(full) == 2
+    assert len(awake(notebook)) == 2
+    assert kinds(notebook) == ["nw-split-explorer", "nw-toy-lab"]

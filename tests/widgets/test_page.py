@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
+from neuronwidgets.widgets.base.front_end import STATIC
 from neuronwidgets.widgets.base.page import page
-from neuronwidgets.widgets.base.widget import STATIC
 
 FRONT = "var shown = 1;\nexport { shown as default };\n"
 

@@ -16,7 +16,7 @@ from ipywidgets.widgets.widget import _instances
 
 import neuronwidgets as nw
 from neuronwidgets.widgets.base import presence as _presence
-from neuronwidgets.widgets.base.widget import STATIC
+from neuronwidgets.widgets.base.front_end import STATIC
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.random((60, 6))

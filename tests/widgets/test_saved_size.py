@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
-from neuronwidgets.widgets.base.widget import front_end
+from neuronwidgets.widgets.base.front_end import front_end
 
 MB = 1_000_000
 DATA = 4 * MB

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,38 +10,22 @@ from typing import Any
 from uuid import uuid4
 
 import anywidget
+import ipywidgets
 import numpy as np
 import traitlets as t
 
 from neuronwidgets.core.living import Living
 from neuronwidgets.widgets.base.errors import in_words
+from neuronwidgets.widgets.base.front_end import FrontEnd, front_end, loader, shared
 from neuronwidgets.widgets.base.jobs import JobProgress, Jobs, Steps
 from neuronwidgets.widgets.base.origin import Origin
 from neuronwidgets.widgets.base.page import page, write
 from neuronwidgets.widgets.base.presence import STAND_IN, Presence
 from neuronwidgets.widgets.base.screen import Screen
 
-STATIC = Path(__file__).parents[2] / "static"
 log = logging.getLogger("neuronwidgets")
 
 IDLE = {"state": "idle", "text": "", "progress": 1.0}
-
-
-def front_end(name: str) -> Path | str:
-    """The text of a built file of the front end; its path where files are rebuilt on save.
-
-    anywidget keeps every widget in memory whose file it watches, so the path is the exception.
-
-    Raises:
-        ImportError: the front end was not built.
-    """
-    path = STATIC / name
-    if not path.exists():
-        raise ImportError(
-            f"the front end is not built ({path.name} is missing). Install the package with "
-            "`pip install .`, or in a clone run `npm ci && npm run build` in js/."
-        )
-    return path if os.environ.get("ANYWIDGET_HMR") == "1" else path.read_text("utf-8")
 
 
 @contextmanager
@@ -64,6 +47,8 @@ class Whole(t.Int):
 class Widget(anywidget.AnyWidget):
     """A widget with one job at a time, a status, and typed messages from its views."""
 
+    _KIND = ""
+    """The name of its front end."""
     _VERSIONED: tuple[str, ...] = ()
     """Traits that are meant for one version of the picture: the one that the view saw."""
     _version = t.Int(0).tag(sync=True)
@@ -74,14 +59,23 @@ class Widget(anywidget.AnyWidget):
     """The name under which a page counts its views."""
     _given = t.Unicode("acts").tag(sync=True)
     """The arguments that it was opened with, as code, but for those that are traits."""
+    _front = t.Instance(FrontEnd, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
+    """Where its code stands; `None`: in the widget."""
 
     status = t.Dict(IDLE).tag(sync=True)
     """`{"state": "idle" | "running" | "error", "text": str, "progress": 0 to 1}`."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "_KIND" in vars(cls):
+            cls._esm, cls._css = front_end(f"{cls._KIND}.js"), front_end(f"{cls._KIND}.css")
+        super().__init_subclass__(**kwargs)
+
     def __init__(self, **traits: Any) -> None:
         self._presence = Presence(self, str(front_end("asleep.js")))
         self._origin = Origin()
-        super().__init__(_key=uuid4().hex, **traits)
+        front = shared(self._KIND) if self._KIND else None
+        own = {} if front is None else {"_front": front, "_esm": loader(), "_css": ""}
+        super().__init__(_key=uuid4().hex, **own, **traits)
         self._jobs = Jobs(self._report)
         self._failed_during: object = None
         # ipywidgets has a method `_handle_custom_msg`: one of that name would silence on_msg.
@@ -228,13 +222,14 @@ class Widget(anywidget.AnyWidget):
         What the browser computes works on the page; what needs the kernel says so. Returns the
         path.
         """
-        return write(path, page(self._exported(), str(self._esm), str(self._css), repr(self)))
+        code, style = (str(front_end(f"{self._KIND}.{kind}")) for kind in ("js", "css"))
+        return write(path, page(self._exported(), code, style, repr(self)))
 
     def _exported(self) -> dict[str, Any]:
         """The traits that a page gets."""
         # An embedded widget has a page of its own.
         state = self._own_state()
-        return {k: None if isinstance(v, Widget) else v for k, v in state.items()}
+        return {k: None if isinstance(v, ipywidgets.Widget) else v for k, v in state.items()}
 
     def _own_state(self) -> dict[str, Any]:
         own_traits = type(self)._own_traits()

@@ -12,7 +12,7 @@ from ipywidgets import widget_serialization
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.capturing.background import Capturing
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps
-from neuronwidgets.widgets.base.widget import Whole, Widget, front_end
+from neuronwidgets.widgets.base.widget import Whole, Widget
 from neuronwidgets.widgets.explorer.history import History
 from neuronwidgets.widgets.explorer.place import TABS, Place, Tab
 from neuronwidgets.widgets.live_probe.widget import LiveProbe
@@ -37,8 +37,7 @@ class Explorer(Widget):
     model). Back and forward lead through what was looked at; `state` is its address.
     """
 
-    _esm = front_end("explorer.js")
-    _css = front_end("explorer.css")
+    _KIND = "explorer"
 
     neuron = Whole(None, allow_none=True).tag(sync=True)
     """The chosen neuron; `None` before one is chosen."""

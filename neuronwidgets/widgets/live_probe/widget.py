@@ -16,7 +16,7 @@ from neuronwidgets.effects.deletions import Deletions
 from neuronwidgets.effects.readings import Reading, SampleReader
 from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.jobs import take
-from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error, front_end
+from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error
 from neuronwidgets.widgets.live_probe.picture import as_png
 from neuronwidgets.widgets.live_probe.session import ProbeSession
 
@@ -51,8 +51,7 @@ class LiveProbe(Widget):
     then, and if the model raises.
     """
 
-    _esm = front_end("live-probe.js")
-    _css = front_end("live-probe.css")
+    _KIND = "live-probe"
 
     neuron = Whole(None, allow_none=True).tag(sync=True)
     """The neuron; `None` for the direction of the concepts that were given."""

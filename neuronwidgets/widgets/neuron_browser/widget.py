@@ -19,7 +19,7 @@ from neuronwidgets.widgets.base.given import given as as_code
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.previews import pack_previews
-from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error, front_end
+from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error
 from neuronwidgets.widgets.neuron_browser import choices
 from neuronwidgets.widgets.neuron_browser.frame import frame
 from neuronwidgets.widgets.neuron_browser.session import BATCHES, PLAIN_SORTING, BrowserSession
@@ -39,8 +39,7 @@ class NeuronBrowser(Widget):
     progress and a stop button. The view cuts all trees at one threshold itself, at every frame.
     """
 
-    _esm = front_end("neuron-browser.js")
-    _css = front_end("neuron-browser.css")
+    _KIND = "neuron-browser"
 
     neuron = Whole(None, allow_none=True).tag(sync=True)
     """The chosen neuron; `None` for none."""

@@ -21,6 +21,7 @@ class BaseTraits(TypedDict):
     _view_version: Annotated[int, "The version that the view saw when it last set a trait."]
     _key: Annotated[str, "The widget's identity, by which a page counts its views."]
     _given: Annotated[str, "The arguments it was opened with, as code, but for those in traits."]
+    _front: Annotated[str | None, 'The model with its code: "IPY_MODEL_" and its id.']
 
 
 class JobCancel(TypedDict):

@@ -20,7 +20,7 @@ from neuronwidgets.widgets.base.feed import Feed, is_capturing
 from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import Pace
-from neuronwidgets.widgets.base.widget import Widget, as_trait_error, front_end
+from neuronwidgets.widgets.base.widget import Widget, as_trait_error
 from neuronwidgets.widgets.range_explorer.classes import Classes, enough
 from neuronwidgets.widgets.range_explorer.effects import MaskEffects, speaking
 from neuronwidgets.widgets.range_explorer.mask_cost import MaskCost
@@ -34,8 +34,7 @@ class RangeExplorer(Widget):
     model is measured when the drag rests, as a job; so are a language model's completions.
     """
 
-    _esm = front_end("range-explorer.js")
-    _css = front_end("range-explorer.css")
+    _KIND = "range-explorer"
 
     neuron = t.Int(0).tag(sync=True)
     """The neuron on the screen."""

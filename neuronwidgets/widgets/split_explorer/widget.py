@@ -22,7 +22,7 @@ from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
-from neuronwidgets.widgets.base.widget import Whole, Widget, front_end
+from neuronwidgets.widgets.base.widget import Whole, Widget
 from neuronwidgets.widgets.split_explorer.limits import LIMITS
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
 from neuronwidgets.widgets.split_explorer.session import Recipe, SplitSession
@@ -43,8 +43,7 @@ class SplitExplorer(Widget):
     with progress and a cancel button.
     """
 
-    _esm = front_end("split-explorer.js")
-    _css = front_end("split-explorer.css")
+    _KIND = "split-explorer"
 
     neuron = Whole(None, allow_none=True).tag(sync=True)
     """The neuron that is split; `None` for a direction."""

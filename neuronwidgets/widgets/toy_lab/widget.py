@@ -15,7 +15,7 @@ from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.toy import Config, Run
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps
-from neuronwidgets.widgets.base.widget import IDLE, Whole, Widget, as_trait_error, front_end
+from neuronwidgets.widgets.base.widget import IDLE, Whole, Widget, as_trait_error
 from neuronwidgets.widgets.split_explorer.widget import SplitExplorer
 from neuronwidgets.widgets.toy_lab.neuron import activations
 from neuronwidgets.widgets.toy_lab.picture import NAMES
@@ -37,8 +37,7 @@ class ToyLab(Widget):
     widget ends it at its next step.
     """
 
-    _esm = front_end("toy-lab.js")
-    _css = front_end("toy-lab.css")
+    _KIND = "toy-lab"
 
     running = t.Bool(False).tag(sync=True)
     """Whether training goes on. Set it to start and to pause."""

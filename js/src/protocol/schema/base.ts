@@ -28,6 +28,8 @@ export interface BaseTraits {
   _key: string;
   /** The arguments it was opened with, as code, but for those in traits. */
   _given: string;
+  /** The model with its code: "IPY_MODEL_" and its id. */
+  _front: string | null;
 }
 
 /** Stop the job that runs. */

@@ -21,6 +21,8 @@ export interface ExplorerTraits {
   _key: string;
   /** The arguments it was opened with, as code, but for those in traits. */
   _given: string;
+  /** The model with its code: "IPY_MODEL_" and its id. */
+  _front: string | null;
   /** The chosen neuron. */
   neuron: number | null;
   /** What is shown of it. */

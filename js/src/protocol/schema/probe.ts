@@ -50,6 +50,8 @@ export interface LiveProbeTraits {
   _key: string;
   /** The arguments it was opened with, as code, but for those in traits. */
   _given: string;
+  /** The model with its code: "IPY_MODEL_" and its id. */
+  _front: string | null;
   /** The neuron; `None` for a direction. */
   neuron: number | null;
   /** The text in the first box. */

@@ -165,6 +165,8 @@ export interface RangeExplorerTraits {
   _key: string;
   /** The arguments it was opened with, as code, but for those in traits. */
   _given: string;
+  /** The model with its code: "IPY_MODEL_" and its id. */
+  _front: string | null;
   /** The capture's progress; empty without one. */
   reading: CaptureProgress | Nothing;
   /** Whether the user holds something in a view. */

@@ -60,6 +60,8 @@ export interface ToyLabTraits {
   _key: string;
   /** The arguments it was opened with, as code, but for those in traits. */
   _given: string;
+  /** The model with its code: "IPY_MODEL_" and its id. */
+  _front: string | null;
   /** Whether training goes on. */
   running: boolean;
   /** The step that is shown; `None`: the newest. */
