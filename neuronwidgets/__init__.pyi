@@ -22,6 +22,10 @@ from .concepts.concepts import Concepts as Concepts
 from .concepts.methods.method import Clustering as Clustering
 from .concepts.methods.method import TopSamples as TopSamples
 from .concepts.methods.registry import METHODS as METHODS
+from .concepts.name_scores.plan import score_names as score_names
+from .concepts.name_scores.response import NameResponse as NameResponse
+from .concepts.name_scores.response import name_response as name_response
+from .concepts.name_scores.scores import NameScores as NameScores
 from .concepts.only_in_band import BandOnly as BandOnly
 from .concepts.only_in_band import band_only as band_only
 from .concepts.scores.labels import label_entropy as label_entropy
