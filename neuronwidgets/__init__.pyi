@@ -22,6 +22,7 @@ from .concepts.concepts import Concepts as Concepts
 from .concepts.methods.method import Clustering as Clustering
 from .concepts.methods.method import TopSamples as TopSamples
 from .concepts.methods.registry import METHODS as METHODS
+from .concepts.name_scores.answer_sheet import PooledAnswers as PooledAnswers
 from .concepts.name_scores.plan import score_names as score_names
 from .concepts.name_scores.response import NameResponse as NameResponse
 from .concepts.name_scores.response import name_response as name_response
@@ -73,6 +74,7 @@ from .libraries.library import Library as Library
 from .models.layers import layers as layers
 from .widgets.explorer.explore import explore as explore
 from .widgets.explorer.widget import Explorer as Explorer
+from .widgets.intruder_test.widget import IntruderTest as IntruderTest
 from .widgets.link import link as link
 from .widgets.live_probe.widget import LiveProbe as LiveProbe
 from .widgets.neuron_browser.widget import NeuronBrowser as NeuronBrowser
