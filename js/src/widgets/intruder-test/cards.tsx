@@ -70,7 +70,6 @@ export function Cards({ state }: { state: State }) {
         ))}
       </div>
       <div class="nw-answered">
-        <p aria-live="polite">{revealed.value ? verdict(question, chosen) : ""}</p>
         {revealed.value ? (
           <button ref={next} type="button" class="nw-next" onClick={goOn}>
             {at.value + 1 < state.questions.value.length ? "next" : "result"} <kbd>Enter</kbd>
@@ -80,6 +79,7 @@ export function Cards({ state }: { state: State }) {
             click a card, or press <kbd>1</kbd> to <kbd>5</kbd>
           </span>
         )}
+        <p aria-live="polite">{revealed.value ? verdict(question, chosen) : ""}</p>
       </div>
     </fieldset>
   );

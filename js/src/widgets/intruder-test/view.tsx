@@ -9,6 +9,7 @@ import { codeOf } from "./code";
 import { Result } from "./result";
 import { ShareBar } from "./share-bar";
 import type { State } from "./state";
+import "./forced-colors.css";
 import "./view.css";
 
 interface Props {
@@ -30,9 +31,15 @@ export function IntruderTest({ state }: Props) {
         <div class="nw-test">
           {state.ended.value ? <Result state={state} /> : <Cards state={state} />}
           <div class="nw-so-far">
+            <p class="nw-caption">
+              <span>
+                odd one found · band: exact 95% interval · dashed: chance,{" "}
+                {Math.round(100 * data.meta.chance)}%
+              </span>
+            </p>
             <ShareBar
-              name="right"
-              title="How often was the odd one found? The band is the exact 95% interval, the line is chance."
+              name="concepts"
+              title="How often was the odd one found among samples of a concept?"
               share={state.total.value}
               chance={data.meta.chance}
             />
