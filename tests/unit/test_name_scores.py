@@ -102,7 +102,7 @@ def test_the_same_seed_draws_the_same_questions(concepts: nw.Concepts) -> None:
     assert (rows[0] != rows[2]).any()
 
 
-def test_the_control_is_of_random_groups(concepts: nw.Concepts) -> None:
+def test_the_control_is_of_random_samples(concepts: nw.Concepts) -> None:
     questions = intruder_questions(concepts, 1, 300, seed=3)
     control = [q for q in questions if q.control]
     assert len(control) == 300
@@ -196,7 +196,7 @@ def test_true_names_are_detected_and_those_of_others_are_not(concepts: nw.Concep
     assert "<td" in scores._repr_html_()
 
 
-def test_intruders_are_found_among_concepts_and_not_among_random_groups(
+def test_intruders_are_found_among_concepts_and_not_among_random_samples(
     concepts: nw.Concepts,
 ) -> None:
     scores = nw.score_names(concepts, finds, "intruder", questions=60).run(progress=False)

@@ -10,7 +10,7 @@ export interface Question {
   /** The card that does not belong, from 0. */
   odd: number;
   concept: number;
-  /** Whether its samples are of random groups. */
+  /** Whether it is a control: five samples at random. */
   control: boolean;
 }
 

@@ -143,8 +143,8 @@ def score_names(
             is one for each concept that has a name.)
         samples: samples of a detection question, at most.
         control: ask as many questions again of which no better than chance is expected. By
-            detection: the same samples with the name of another concept. By intruder: random groups
-            of the same samples.
+            detection: the same samples with the name of another concept. By intruder: five of the
+            same samples at random.
         others: where samples that are not of the concept come from. "siblings": the neuron's other
             concepts; "dataset": all samples that are not top samples.
         seed: of all draws.

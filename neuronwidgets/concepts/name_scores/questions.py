@@ -30,7 +30,7 @@ class Question:
         rows: int64 `n`, rows of the activations, in the order in which they are shown.
         fits: bool `n`, the samples of the concept.
         name: the name that is shown; `None` in an intruder question.
-        control: whether it is one of the control: samples of random groups, or the name of another
+        control: whether it is one of the control: five samples at random, or the name of another
             concept.
     """
 
@@ -82,30 +82,31 @@ class Pools:
         """What equal samples share."""
         return sent_sample(self._acts, int(row), self._characters)[1]
 
-    def shuffled(self) -> list[np.ndarray]:
-        """Random groups of the concepts' sizes, from what the concepts are drawn from."""
+    def anything(self, count: int) -> np.ndarray:
+        """At most `count` distinct samples at random, from what the concepts or, with
+        others="dataset", the other samples are."""
         source = self._rest if self._others == "dataset" else np.concatenate(self.groups)
-        ends = np.cumsum([len(group) for group in self.groups])
-        # A data set is much larger than what is drawn, even if many of its samples are equal.
-        mixed = self._distinct(self._rng.permutation(source)[: 10 * ends[-1]])
-        return np.split(mixed, ends)[: len(self.groups)]
+        return self._first(self._rng.permutation(source), count, set())
 
     def own(self, rows: np.ndarray, count: int) -> np.ndarray:
-        """`count` of a group's samples, at random."""
+        """`count` of some distinct samples, at random."""
         return self._rng.choice(rows, count, replace=False)
 
-    def foreign(self, groups: list[np.ndarray], k: int, count: int) -> np.ndarray:
-        """At most `count` distinct samples that are not of group `k`, at random.
+    def foreign(self, k: int, count: int) -> np.ndarray:
+        """At most `count` distinct samples that are not of concept `k`, at random.
 
         Each sibling gives about as many, whatever its size.
         """
         if self._others == "dataset":
             order = self._rng.permutation(self._rest)
         else:
-            siblings = [self._rng.permutation(g) for j, g in enumerate(groups) if j != k]
+            siblings = [self._rng.permutation(g) for j, g in enumerate(self.groups) if j != k]
             turn = [(i, self._rng.random(), row) for g in siblings for i, row in enumerate(g)]
             order = np.array([row for _, _, row in sorted(turn)], np.int64)
-        seen = {self.key(row) for row in groups[k]}
+        return self._first(order, count, {self.key(row) for row in self.groups[k]})
+
+    def _first(self, order: np.ndarray, count: int, seen: set[Any]) -> np.ndarray:
+        """The first `count` distinct samples that are not like those seen."""
         rows: list[int] = []
         for row in order.tolist():
             key = self.key(row)
@@ -138,8 +139,8 @@ def intruder_questions(
     Args:
         concepts: the concepts of one neuron, at one cut.
         count: the number of questions.
-        controls: the number of further questions whose samples are of random groups of the same
-            samples. Nothing tells their odd one apart, so that it is found in one of five.
+        controls: the number of further questions whose five samples are drawn at random from the
+            same ones. Nothing tells their odd one apart, so that it is found in one of five.
         others: "siblings": the odd one is of another concept; "dataset": it is none of the top
             samples.
         seed: of all draws.
@@ -151,28 +152,30 @@ def intruder_questions(
     count, controls = integer("count", count, 1), integer("controls", controls, 0)
     rng = np.random.default_rng(integer("seed", seed, 0))
     pools = Pools(concepts, others, rng, characters)
-    questions = _intruders(pools, pools.groups, count, False, rng)
-    if controls:
-        questions += _intruders(pools, pools.shuffled(), controls, True, rng)
+    questions = [
+        *_intruders(pools, count, False, rng), *_intruders(pools, controls, True, rng)
+    ]  # fmt: skip
     return [questions[i] for i in rng.permutation(len(questions))]
 
 
-def _intruders(
-    pools: Pools, groups: list[np.ndarray], count: int, control: bool, rng: np.random.Generator
-) -> list[Question]:
+def _intruders(pools: Pools, count: int, control: bool, rng: np.random.Generator) -> list[Question]:
+    groups = pools.groups
     hosts = [
-        k for k, group in enumerate(groups)
-        if len(group) >= CARDS - 1 and len(pools.foreign(groups, k, 1))
-    ]  # fmt: skip
-    if not hosts:
+        k for k, group in enumerate(groups) if len(group) >= CARDS - 1 and len(pools.foreign(k, 1))
+    ]
+    if not hosts or (control and len(pools.anything(CARDS)) < CARDS):
         raise ValueError(
             f"a concept must have {CARDS - 1} different samples, and there must be one that is not "
             "of it; none has: cut higher, or split more top samples."
         )
-    order = np.concatenate([rng.permutation(hosts) for _ in range(-(-count // len(hosts)))])
+    turns = range(-(-count // len(hosts)))
+    order = [k for _ in turns for k in rng.permutation(hosts).tolist()]
     questions = []
-    for k in order[:count].tolist():
-        rows = np.concatenate([pools.own(groups[k], CARDS - 1), pools.foreign(groups, k, 1)])
+    for k in order[:count]:
+        if control:
+            rows = pools.anything(CARDS)
+        else:
+            rows = np.append(pools.own(groups[k], CARDS - 1), pools.foreign(k, 1))
         place = rng.permutation(CARDS)
         questions.append(Question(k, rows[place], place < CARDS - 1, control=control))
     return questions
@@ -217,7 +220,7 @@ def detection_questions(
         if len(unseen) < min(half, len(rows)):
             notes.append(f"concept {k + 1} is asked about samples that its name was found from")
             unseen = rows
-        foreign = pools.foreign(pools.groups, k, min(half, len(unseen)))
+        foreign = pools.foreign(k, min(half, len(unseen)))
         own = pools.own(unseen, min(half, len(unseen), len(foreign)))
         if not len(own):
             notes.append(f"concept {k + 1} is not asked about: it has no samples to compare")

@@ -52,7 +52,7 @@ class NameScores:
         names: `K` names.
         right, count: int64 `K`, right answers and all answers of each concept.
         control_right, control_count: int64 `K`, the same of the control: with the name of another
-            concept ("detection"), or with random groups of the same samples ("intruder").
+            concept ("detection"), or with samples at random ("intruder").
         chance: the share that a guess gets right.
         notes: what failed, and what is not as asked for.
     """

@@ -24,7 +24,7 @@ class IntruderTest(Widget):
 
     The test is blind: neither names nor the threshold are shown before the last answer. It scores a
     cut, names or not: what people cannot tell apart is one concept to them. Some of the questions
-    are a control, with samples of random groups, in which only luck finds the odd one.
+    are a control, with five samples at random, in which only luck finds the odd one.
 
     The accuracy stands beside chance, one in five, with an exact 95% interval (Clopper & Pearson
     1934). Chang et al. 2009, *Reading Tea Leaves: How Humans Interpret Topic Models*, tested topics
@@ -57,7 +57,7 @@ class IntruderTest(Widget):
             concepts: `Concepts` of texts or images, or an open `SplitExplorer`, whose concepts on
                 the screen are taken.
             questions: questions about concepts.
-            controls: further questions with samples of random groups.
+            controls: further questions with five samples at random.
             others: "siblings": the odd one is of another concept of the neuron; "dataset": it is
                 none of the top samples.
             seed: of the draws. Students with different seeds see different samples.

@@ -37,7 +37,7 @@ QUESTIONS = Binary(
         "row": Array("int32", "(Q, 5)", "Rows of the activations: the five cards."),
         "odd": Array("uint8", "(Q,)", "The card that is not of the concept, from 0."),
         "concept": Array("int32", "(Q,)", "The concept that each question is about."),
-        "control": Array("uint8", "(Q,)", "1: its samples are of random groups."),
+        "control": Array("uint8", "(Q,)", "1: a control, five samples at random."),
         **PREVIEWS,
     },
     meta=QuestionsMeta,

@@ -74,7 +74,7 @@ export interface QuestionsArrays {
   odd: Uint8Array;
   /** `(Q,)`. The concept that each question is about. */
   concept: Int32Array;
-  /** `(Q,)`. 1: its samples are of random groups. */
+  /** `(Q,)`. 1: a control, five samples at random. */
   control: Uint8Array;
   /** `(F,)`. Dataset index of each sample that has a preview. */
   face: Int32Array;

@@ -79,7 +79,9 @@ export function Cards({ state }: { state: State }) {
             click a card, or press <kbd>1</kbd> to <kbd>5</kbd>
           </span>
         )}
-        <p aria-live="polite">{revealed.value ? verdict(question, chosen) : ""}</p>
+        <p aria-live="polite">
+          {revealed.value ? verdict(question, chosen, data.value.meta.others) : ""}
+        </p>
       </div>
     </fieldset>
   );
@@ -113,10 +115,13 @@ function labelOf(question: Question, card: number, chosen: number, text: string)
   return [`card ${card + 1}`, word, text].filter(Boolean).join(": ");
 }
 
-function verdict({ odd, control }: Question, chosen: number): string {
+function verdict({ odd, control }: Question, chosen: number, others: string): string {
   const right = chosen === odd;
+  const card = `card ${odd + 1}`;
   if (control) {
-    return `A control: all five are of random groups, and card ${odd + 1} was drawn as the odd one. ${right ? "Luck found it." : "Only luck finds it."}`;
+    const luck = right ? "Luck found it." : "Only luck finds it.";
+    return `A control: five samples at random, of which ${card} was drawn as the odd one. ${luck}`;
   }
-  return right ? "Right." : `No: card ${odd + 1} is of another concept.`;
+  if (right) return "Right.";
+  return `No: ${card} is ${others === "dataset" ? "no top sample" : "of another concept"}.`;
 }

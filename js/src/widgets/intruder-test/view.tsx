@@ -45,7 +45,7 @@ export function IntruderTest({ state }: Props) {
             />
             {data.questions.some(({ control }) => control) && (
               <ShareBar
-                name="random groups"
+                name="random samples"
                 title="The control: how often was it found where only luck finds it?"
                 share={state.control.value}
                 chance={data.meta.chance}
