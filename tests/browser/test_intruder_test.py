@@ -47,7 +47,7 @@ def notebook(opened: Notebook) -> Notebook:
 
 def odds(notebook: Notebook) -> list[int]:
     found: list[int] = json.loads(
-        notebook.python("print([q.odd + 1 for q in test._paper.questions])")
+        notebook.python("print([q.odd + 1 for q in test._sheet.questions])")
     )
     return found
 
@@ -106,7 +106,7 @@ def test_a_page_needs_no_kernel_and_its_answers_are_pooled(lab: Lab, tmp_path: P
     names: dict[str, Any] = {}
     exec(MAKE, names)
     test = nw.IntruderTest(names["concepts"], 3, 0)
-    right = [question.odd + 1 for question in test._paper.questions]
+    right = [question.odd + 1 for question in test._sheet.questions]
     path = test.to_html(tmp_path / "test.html")
     test.close()
     page = lab.browser.new_page()

@@ -26,7 +26,7 @@ from neuronwidgets.toy import Calibration
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import take
 from neuronwidgets.widgets.base.screen import Screen
-from neuronwidgets.widgets.intruder_test.paper import Paper
+from neuronwidgets.widgets.intruder_test.question_sheet import QuestionSheet
 from neuronwidgets.widgets.live_probe.picture import pack_readings
 from neuronwidgets.widgets.live_probe.subject import Subject
 from neuronwidgets.widgets.neuron_browser.session import BrowserSession
@@ -89,15 +89,15 @@ def messages() -> dict[str, bytes]:
         out[f"{kind}-range"] = pictures(kind).pack(1)
         out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
         out[f"{kind}-readings"] = readings(kind)
-        out[f"{kind}-questions"] = paper(kind).pack()
+        out[f"{kind}-questions"] = question_sheet(kind).pack()
         out |= {f"{kind}-{name}": packed for name, packed in browsed(kind).items()}
     return out
 
 
-def paper(kind: str) -> Paper:
+def question_sheet(kind: str) -> QuestionSheet:
     """Five questions about three concepts, and two of random groups."""
     made = nw.split(activations(kind), 0, top=60, distinct=None)
-    return Paper.of(made.cut(made.tree.top * 0.6), 5, 2, "siblings", 1)
+    return QuestionSheet.of(made.cut(made.tree.top * 0.6), 5, 2, "siblings", 1)
 
 
 def intruder() -> dict[str, object]:
@@ -106,7 +106,9 @@ def intruder() -> dict[str, object]:
     counts = (1, 2, 5, 20, 33, 400)
     return {
         "answers": answers,
-        "sheets": {kind: paper(kind).sheet("Ana 🙂", answers) for kind in ("image", "text")},
+        "sheets": {
+            kind: question_sheet(kind).answered("Ana 🙂", answers) for kind in ("image", "text")
+        },
         "intervals": [
             [right, count, *exact_interval(right, count)]
             for count in counts

@@ -200,7 +200,7 @@ def test_live_probe_of_images() -> None:
 
 @pytest.mark.parametrize("kind", ["image", "text"])
 def test_intruder_test(kind: str) -> None:
-    made = nw.IntruderTest(golden().paper(kind).concepts, 5, 2)
+    made = nw.IntruderTest(golden().question_sheet(kind).concepts, 5, 2)
     assert widget_mismatches(made) == []
     made.answers, made.student = [3, 1], "köln 🙂"
     assert widget_mismatches(made) == []

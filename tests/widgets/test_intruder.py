@@ -99,7 +99,7 @@ def class_of(concepts: nw.Concepts, count: int, right: int) -> list[dict[str, An
     for i in range(count):
         test = nw.IntruderTest(concepts, 6, 2, seed=i, student=f"student {i}")
         found = 0
-        for question, odd in zip(test._paper.questions, right_answers(test), strict=True):
+        for question, odd in zip(test._sheet.questions, right_answers(test), strict=True):
             hit = not question.control and found < right
             found += hit
             test.answers = [*test.answers, odd if hit else odd % 5 + 1]

@@ -103,7 +103,7 @@ def answer_sheet(
     return {"format": FORMAT, "version": VERSION, **about, "student": student, "questions": asked}
 
 
-def scores_of(sheet: Mapping[str, Any]) -> NameScores:
+def counted(sheet: Mapping[str, Any]) -> NameScores:
     """The right answers of one sheet."""
     names = tuple(sheet["names"])
     right, count = np.zeros((2, 2, len(names)), np.int64)
@@ -152,7 +152,7 @@ def pool(sheets: Iterable[Any]) -> PooledAnswers:
             for sheet in cuts.values()
         )
         raise ValueError(f"the sheets must be of one cut, got {described}: pool each alone.")
-    each = [scores_of(sheet) for sheet in read]
+    each = [counted(sheet) for sheet in read]
     parts = ("right", "count", "control_right", "control_count")
     table_of = {part: np.array([getattr(scores, part) for scores in each]) for part in parts}
     first = each[0]

@@ -213,17 +213,18 @@ def detection_questions(
     if not named:
         raise ValueError("no concept has a name: name them first, by concepts.ask(callable).")
     shown = _shown_for_names(concepts)
-    questions, notes = [], []
+    questions: list[Question] = []
+    seen, left_out, alone = [], [], []
     for k in named:
         rows = pools.groups[k]
         unseen = rows[shown.get(k, 0) :]
         if len(unseen) < min(half, len(rows)):
-            notes.append(f"concept {k + 1} is asked about samples that its name was found from")
+            seen.append(k)
             unseen = rows
         foreign = pools.foreign(k, min(half, len(unseen)))
         own = pools.own(unseen, min(half, len(unseen), len(foreign)))
         if not len(own):
-            notes.append(f"concept {k + 1} is not asked about: it has no samples to compare")
+            left_out.append(k)
             continue
         place = rng.permutation(2 * len(own))
         rows, fits = np.concatenate([own, foreign])[place], place < len(own)
@@ -233,10 +234,16 @@ def detection_questions(
             name = names[rng.integers(len(names))]
             questions.append(Question(k, rows, fits, name, control=True))
         elif control:
-            notes.append(f"concept {k + 1} has no control: no other concept has another name")
+            alone.append(k)
     if not questions:
         raise ValueError("no concept has samples to compare: cut elsewhere.")
-    return questions, notes
+    about = (
+        (seen, "asked about samples that their names were found from"),
+        (left_out, "not asked about, without samples to compare"),
+        (alone, "without a control, because no other concept has another name"),
+    )
+    numbers = ((", ".join(str(k + 1) for k in which), words) for which, words in about if which)
+    return questions, [f"concepts {which}: {words}" for which, words in numbers]
 
 
 def _shown_for_names(concepts: Concepts) -> dict[int, int]:

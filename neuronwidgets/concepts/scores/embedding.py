@@ -84,7 +84,10 @@ class Embedding:
 
     def _encode(self, samples: list[Any]) -> np.ndarray:
         assert self._encoder is not None
-        given = self._encoder(samples)
+        import torch
+
+        with torch.no_grad():
+            given = self._encoder(samples)
         try:
             moved = given.detach().cpu() if hasattr(given, "detach") else given
             vectors = np.asarray(moved, np.float64)

@@ -54,8 +54,8 @@ def clarity(
     -1 / (n - 1) to 1; higher: more alike; 0: like random samples.
 
     Args:
-        encoder: gives samples' vectors: texts or images -> an array with a row for each. Not given:
-            the layer's own vectors.
+        encoder: gives samples' vectors: texts or images -> an array with a row for each. It runs
+            with torch's default modes. Not given: the layer's own vectors.
         draws: random groups in the null.
         seed: of the null.
     """

@@ -9,14 +9,14 @@ from typing import Any
 import traitlets as t
 
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.name_scores.answer_sheet import counted
 from neuronwidgets.concepts.name_scores.answer_sheet import pool as pool_sheets
-from neuronwidgets.concepts.name_scores.answer_sheet import scores_of
 from neuronwidgets.concepts.name_scores.questions import OTHERS
 from neuronwidgets.concepts.name_scores.scores import NameScores
 from neuronwidgets.core.text import well_formed
 from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.widget import Widget, as_trait_error, front_end
-from neuronwidgets.widgets.intruder_test.paper import Paper
+from neuronwidgets.widgets.intruder_test.question_sheet import QuestionSheet
 
 
 class IntruderTest(Widget):
@@ -68,25 +68,25 @@ class IntruderTest(Widget):
                 distinct samples; a single concept without `others="dataset"`.
         """
         concepts = concepts if isinstance(concepts, Concepts) else concepts.concepts
-        self._paper = Paper.of(concepts, questions, controls, others, seed)
+        self._sheet = QuestionSheet.of(concepts, questions, controls, others, seed)
         options = {
             "questions": questions, "controls": controls, "others": others, "seed": seed,
         }  # fmt: skip
         super().__init__(_given=given("concepts", **options))
         with self._opening():
-            self._put({"student": student, "_questions": self._paper.pack()})
+            self._put({"student": student, "_questions": self._sheet.pack()})
 
     # What the user reads
 
     @property
     def concepts(self) -> Concepts:
         """The concepts that are tested."""
-        return self._paper.concepts
+        return self._sheet.concepts
 
     @property
     def result(self) -> NameScores:
         """The right answers so far, by concept, and those of the control."""
-        return scores_of(self.export())
+        return counted(self.export())
 
     def export(self, path: str | Path | None = None) -> dict[str, Any]:
         """The answer sheet: the questions that were answered, and the answers.
@@ -94,7 +94,7 @@ class IntruderTest(Widget):
         Args:
             path: a JSON file to write it to.
         """
-        sheet = self._paper.sheet(self.student, self.answers)
+        sheet = self._sheet.answered(self.student, self.answers)
         if path is not None:
             Path(path).write_text(json.dumps(sheet, ensure_ascii=False, indent=1) + "\n", "utf-8")
         return sheet
@@ -102,10 +102,10 @@ class IntruderTest(Widget):
     pool = staticmethod(pool_sheets)
 
     def __repr__(self) -> str:
-        paper = getattr(self, "_paper", None)
-        if paper is None:
+        sheet = getattr(self, "_sheet", None)
+        if sheet is None:
             return "IntruderTest()"
-        about, done = paper.about, f"{len(self.answers)} of {len(paper.questions)} answered"
+        about, done = sheet.about, f"{len(self.answers)} of {len(sheet.questions)} answered"
         return f"IntruderTest({about['target']} of layer {about['layer']!r}, {done})"
 
     # Traits: checked, then passed on
@@ -113,7 +113,7 @@ class IntruderTest(Widget):
     @t.validate("answers")
     def _check_answers(self, proposal: Any) -> Any:
         with as_trait_error(ValueError):
-            self._paper.check_answers(proposal["value"])
+            self._sheet.check_answers(proposal["value"])
         return proposal["value"]
 
     @t.validate("student")

@@ -21,7 +21,7 @@ from neuronwidgets.widgets.protocol.buffers import pack
 
 
 @dataclass(frozen=True, eq=False)
-class Paper:
+class QuestionSheet:
     """The questions of an intruder test.
 
     Attributes:
@@ -36,7 +36,9 @@ class Paper:
     seed: int
 
     @classmethod
-    def of(cls, concepts: Concepts, count: int, controls: int, others: str, seed: int) -> Paper:
+    def of(
+        cls, concepts: Concepts, count: int, controls: int, others: str, seed: int
+    ) -> QuestionSheet:
         """Draw the questions. Texts that look equal on a card are one sample."""
         drawn = intruder_questions(concepts, count, controls, others, seed, CHARACTERS)
         return cls(concepts, drawn, others, seed)
@@ -51,7 +53,7 @@ class Paper:
             "names": list(self.concepts.names),
         }  # fmt: skip
 
-    def sheet(self, student: str, answers: Sequence[int]) -> dict[str, Any]:
+    def answered(self, student: str, answers: Sequence[int]) -> dict[str, Any]:
         """The answer sheet of one person."""
         return answer_sheet(self.about, student, self.questions, answers)
 
