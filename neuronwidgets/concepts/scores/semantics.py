@@ -49,7 +49,9 @@ def clarity(
 
     `(|m|^2 - 1 / n) * n / (n - 1)`, `m` the mean of the `n` vectors of unit length. By the layer's
     own vectors it is 1 minus `variety`. z and p compare it with as many random samples of the data
-    set. NaN for a neuron at rest on more than a tenth of its top samples.
+    set. By the layer's own vectors p is small even for noise, because top samples share the neuron
+    itself; by an encoder p is uniform for samples that have nothing in common. NaN for a
+    neuron at rest on more than a tenth of its top samples.
 
     -1 / (n - 1) to 1; higher: more alike; 0: like random samples.
 
