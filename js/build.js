@@ -12,6 +12,7 @@ const WIDGETS = [
   "toy-lab",
   "live-probe",
   "neuron-browser",
+  "intruder-test",
   "explorer",
   "loader",
   "asleep",

@@ -22,6 +22,11 @@ from .concepts.concepts import Concepts as Concepts
 from .concepts.methods.method import Clustering as Clustering
 from .concepts.methods.method import TopSamples as TopSamples
 from .concepts.methods.registry import METHODS as METHODS
+from .concepts.name_scores.answer_sheet import PooledAnswers as PooledAnswers
+from .concepts.name_scores.plan import score_names as score_names
+from .concepts.name_scores.response import NameResponse as NameResponse
+from .concepts.name_scores.response import name_response as name_response
+from .concepts.name_scores.scores import NameScores as NameScores
 from .concepts.only_in_band import BandOnly as BandOnly
 from .concepts.only_in_band import band_only as band_only
 from .concepts.scores.labels import label_entropy as label_entropy
@@ -69,6 +74,7 @@ from .libraries.library import Library as Library
 from .models.layers import layers as layers
 from .widgets.explorer.explore import explore as explore
 from .widgets.explorer.widget import Explorer as Explorer
+from .widgets.intruder_test.widget import IntruderTest as IntruderTest
 from .widgets.link import link as link
 from .widgets.live_probe.widget import LiveProbe as LiveProbe
 from .widgets.neuron_browser.widget import NeuronBrowser as NeuronBrowser

@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const SOURCE = join(__dirname, "../src");
-const WIDGETS = ["split-explorer", "range-explorer", "toy-lab", "live-probe", "neuron-browser"];
+const WIDGETS = [
+  "split-explorer",
+  "range-explorer",
+  "toy-lab",
+  "live-probe",
+  "neuron-browser",
+  "intruder-test",
+];
 
 const textOf = (folder: string, ending: RegExp) =>
   readdirSync(join(SOURCE, folder))

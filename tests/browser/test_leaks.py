@@ -30,6 +30,7 @@ WIDGETS = (
     "nw.ToyLab(nw.toy.Config(features=16, dims=4, neurons=16, steps=64, batch=32))",
     "nw.NeuronBrowser(acts)",
     "nw.LiveProbe(acts, model, 3)",
+    'nw.IntruderTest(nw.split(acts, 3).cut(1e9), 4, 1, others="dataset")',
     'nw.explore(model, data, "2", labels=labels, neuron=3)',
 )
 PLAIN = len(WIDGETS) * ("Plain()",)

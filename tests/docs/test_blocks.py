@@ -84,6 +84,7 @@ data = torch.randn(200, 6)
 acts = nw.capture(model, data, "high")
 embeddings = np.random.default_rng(0).normal(size=(200, 5))
 """,
+    "guide/intruder-test.md": ACTS,
     "guide/naming.md": ACTS + "def my_model(samples): return f'{len(samples)} texts'",
     "guide/probes.md": ACTS,
     "guide/ranges.md": IMPORT,

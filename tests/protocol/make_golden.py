@@ -16,6 +16,7 @@ import numpy as np
 import neuronwidgets as nw
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.concepts.name_scores.binomial import exact_interval
 from neuronwidgets.concepts.refine import refine
 from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.readings import Reading
@@ -25,6 +26,7 @@ from neuronwidgets.toy import Calibration
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import take
 from neuronwidgets.widgets.base.screen import Screen
+from neuronwidgets.widgets.intruder_test.question_sheet import QuestionSheet
 from neuronwidgets.widgets.live_probe.picture import pack_readings
 from neuronwidgets.widgets.live_probe.subject import Subject
 from neuronwidgets.widgets.neuron_browser.session import BrowserSession
@@ -87,8 +89,32 @@ def messages() -> dict[str, bytes]:
         out[f"{kind}-range"] = pictures(kind).pack(1)
         out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
         out[f"{kind}-readings"] = readings(kind)
+        out[f"{kind}-questions"] = question_sheet(kind).pack()
         out |= {f"{kind}-{name}": packed for name, packed in browsed(kind).items()}
     return out
+
+
+def question_sheet(kind: str) -> QuestionSheet:
+    """Five questions about three concepts, and two of random groups."""
+    made = nw.split(activations(kind), 0, top=60, distinct=None)
+    return QuestionSheet.of(made.cut(made.tree.top * 0.6), 5, 2, "siblings", 1)
+
+
+def intruder() -> dict[str, object]:
+    """Answer sheets and exact intervals: both languages must agree."""
+    answers = [1, 5, 3, 2, 4, 1]
+    counts = (1, 2, 5, 20, 33, 400)
+    return {
+        "answers": answers,
+        "sheets": {
+            kind: question_sheet(kind).answered("Ana 🙂", answers) for kind in ("image", "text")
+        },
+        "intervals": [
+            [right, count, *exact_interval(right, count)]
+            for count in counts
+            for right in sorted({0, 1, count // 3, count // 2, count - 1, count})
+        ],
+    }
 
 
 def readings(kind: str) -> bytes:
@@ -272,6 +298,7 @@ if __name__ == "__main__":
     for name, data in {**messages(), **with_truth}.items():
         (HERE / f"{name}.safetensors").write_bytes(data)
     for name, made in (("cuts", cuts()), ("intervals", intervals()), ("overlap", overlap()),
-                       ("recovery", recovery), ("rename", rename())):  # fmt: skip
+                       ("recovery", recovery), ("rename", rename()),
+                       ("intruder", intruder())):  # fmt: skip
         text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
         (HERE / f"{name}.json").write_text(text, "utf-8")

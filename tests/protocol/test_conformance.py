@@ -16,7 +16,7 @@ from torch import nn
 import neuronwidgets as nw
 from neuronwidgets.toy import Config
 from neuronwidgets.widgets.base.widget import IDLE
-from neuronwidgets.widgets.protocol import browser, probe, ranges, schema, split, toy
+from neuronwidgets.widgets.protocol import browser, intruder, probe, ranges, schema, split, toy
 from neuronwidgets.widgets.protocol.base import Status
 from tests.protocol.validator import (
     SCHEMAS,
@@ -42,6 +42,7 @@ def golden() -> Any:
 MESSAGES = {
     "tree": split.TREE, "evidence": split.EVIDENCE, "refinement": split.REFINEMENT,
     "range": ranges.RANGES, "examples": ranges.EXAMPLES, "readings": probe.READINGS,
+    "questions": intruder.QUESTIONS,
     "table": browser.TABLE, "trees": browser.TREES, "map": browser.MAP, "match": browser.MATCH,
 }  # fmt: skip
 
@@ -193,6 +194,15 @@ def test_live_probe_of_images() -> None:
     images = np.random.default_rng(0).integers(0, 255, (40, 4, 4), dtype=np.uint8)
     model = nn.Sequential(nn.Conv2d(1, 5, 3, padding=1), nn.ReLU())
     made = nw.LiveProbe(nw.capture(model, images, "1", progress=False), model)
+    assert widget_mismatches(made) == []
+    made.close()
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_intruder_test(kind: str) -> None:
+    made = nw.IntruderTest(golden().question_sheet(kind).concepts, 5, 2)
+    assert widget_mismatches(made) == []
+    made.answers, made.student = [3, 1], "köln 🙂"
     assert widget_mismatches(made) == []
     made.close()
 

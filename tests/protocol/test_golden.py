@@ -21,7 +21,18 @@ spec.loader.exec_module(golden)
 
 @pytest.mark.parametrize(
     "kind",
-    ["tree", "evidence", "range", "examples", "readings", "table", "trees", "map", "match"],
+    [
+        "tree",
+        "evidence",
+        "range",
+        "examples",
+        "readings",
+        "questions",
+        "table",
+        "trees",
+        "map",
+        "match",
+    ],
 )
 @pytest.mark.parametrize("shown", ["image", "text"])
 def test_messages(shown: str, kind: str) -> None:
@@ -60,6 +71,16 @@ def test_truth() -> None:
     for one, other in zip(said["assignments"], then["assignments"], strict=True):
         assert one["score"] == other["score"]
         assert one["sum"] == pytest.approx(other["sum"])
+
+
+def test_answer_sheets() -> None:
+    then = json.loads((HERE / "intruder.json").read_text("utf-8"))
+    now = json.loads(json.dumps(golden.intruder()))
+    np.testing.assert_allclose(now.pop("intervals"), then.pop("intervals"))
+    for sheets in (now["sheets"], then["sheets"]):
+        thresholds = [sheet.pop("threshold") for sheet in sheets.values()]
+        assert thresholds == pytest.approx([thresholds[0]] * 2)
+    assert now == then
 
 
 def test_cuts() -> None:

@@ -49,6 +49,11 @@ def opened(name: str) -> Any:
         images = np.random.default_rng(0).integers(0, 255, (40, 2, 2), dtype=np.uint8)
         model = nn.Sequential(nn.Flatten(), nn.Linear(4, 5))
         return nw.LiveProbe(nw.capture(model, images, "1", progress=False), model)
+    if name == "IntruderTest":
+        texts = [f"text {i}" for i in range(40)]
+        acts = nw.Activations.from_arrays(ACTS.values, samples=texts)
+        concepts = nw.split(acts, 0, top=20).cut(1e9)
+        return nw.IntruderTest(concepts, 2, 0, others="dataset")
     return nw.explore(ACTS) if name == "Explorer" else getattr(nw, name)(ACTS)
 
 

@@ -68,7 +68,15 @@ def test_nothing_breaks_out_of_a_page(nasty: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["split-explorer", "range-explorer", "toy-lab", "live-probe", "neuron-browser"]
+    "name",
+    [
+        "split-explorer",
+        "range-explorer",
+        "toy-lab",
+        "live-probe",
+        "neuron-browser",
+        "intruder-test",
+    ],
 )
 def test_what_is_built_ends_as_a_page_needs_it(name: str) -> None:
     page({}, (STATIC / f"{name}.js").read_text("utf-8"), "", "")

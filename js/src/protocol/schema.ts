@@ -9,6 +9,7 @@ export * from "./schema/base";
 export * from "./schema/browser";
 export * from "./schema/dtypes";
 export * from "./schema/explorer";
+export * from "./schema/intruder";
 export * from "./schema/lab";
 export * from "./schema/previews";
 export * from "./schema/probe";

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuronwidgets.concepts.naming.calls import (
+    CHARACTERS,
+    Cost,
+    check_sent,
+    make_calls,
+    sent_sample,
+)
 from neuronwidgets.concepts.naming.naming import Naming
-from neuronwidgets.concepts.naming.text import preview, require_texts
-from neuronwidgets.concepts.naming.words import tokens_about
 from neuronwidgets.core.checks import integer
-from neuronwidgets.core.progress import progress_line, warn_stopped
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -46,30 +48,35 @@ class CallPlan:
         return [k for k in self.inputs if k not in self.answers]
 
     @property
+    def cost(self) -> Cost:
+        """What the calls to make will send."""
+        return Cost.of(self._sent())
+
+    @property
     def calls(self) -> int:
         """The number of calls to make."""
-        return len(self.open)
+        return self.cost.calls
 
     @property
     def samples(self) -> int:
         """Texts or images sent in all calls."""
-        return sum(len(self.inputs[k]) for k in self.open)
+        return self.cost.samples
 
     @property
     def characters(self) -> int:
         """Characters of all texts sent, without what `call` adds (a prompt)."""
-        return sum(len(text) for text in self._sent() if isinstance(text, str))
+        return self.cost.characters
 
     @property
     def tokens(self) -> int:
         """The approximate number of tokens: one for four characters, or for one character of a
         script without spaces."""
-        return math.ceil(sum(tokens_about(text) for text in self._sent() if isinstance(text, str)))
+        return self.cost.tokens
 
     @property
     def pixels(self) -> int:
         """Pixels of all images sent."""
-        return sum(s.shape[0] * s.shape[1] for s in self._sent() if not isinstance(s, str))
+        return self.cost.pixels
 
     def run(self, progress: bool = True) -> Concepts:
         """Make the calls, one after another, and return the concepts with the answered names.
@@ -78,19 +85,7 @@ class CallPlan:
         notes of `naming` give the reason. Another `run()` makes only the missing calls. An
         interrupted call (Ctrl-C) returns the concepts with the names so far.
         """
-        errors: dict[int, str] = {}
-        with progress_line("naming", self.calls, "concepts", progress) as line:
-            for k in self.open:
-                try:
-                    self.answers[k] = _text(self.call(list(self.inputs[k])))
-                except Exception as error:
-                    errors[k] = f"{type(error).__name__}: {error}".rstrip(": ")
-                except KeyboardInterrupt:
-                    if not self.answers:
-                        raise
-                    warn_stopped(len(self.answers), len(self.inputs), "concepts")
-                    break
-                line.update()
+        errors = make_calls(self.open, self.answers, self._ask, "naming", "concepts", progress)
         notes = tuple(f"concept {k + 1} got no name: {error}" for k, error in errors.items())
         if notes:
             warnings.warn("; ".join(notes), stacklevel=2)
@@ -106,35 +101,22 @@ class CallPlan:
         ]
         return Naming("ask", tuple(names), evidence, notes).applied(self.concepts)
 
-    def _sent(self) -> list[Any]:
-        """The samples of all calls to make, without their activations."""
-        entries = [entry for k in self.open for entry in self.inputs[k]]
-        return [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
+    def _ask(self, k: int) -> str:
+        return _text(self.call(list(self.inputs[k])))
 
-    def _cost(self) -> dict[str, str]:
-        cost = {"calls": f"{self.calls:,}", "samples": f"{self.samples:,}"}
-        if self.characters:
-            cost["characters"] = f"{self.characters:,}"
-            cost["tokens, about"] = f"{self.tokens:,}"
-        if self.pixels:
-            cost["pixels"] = f"{self.pixels:,}"
-        if self.answers:
-            cost["answered"] = f"{len(self.answers):,}"
-        return cost
+    def _sent(self) -> list[list[Any]]:
+        """The samples of each call to make, without their activations."""
+        return [
+            [entry[0] if isinstance(entry, tuple) else entry for entry in self.inputs[k]]
+            for k in self.open
+        ]
 
     def __repr__(self) -> str:
-        cost = ", ".join(f"{name} {value}" for name, value in self._cost().items())
+        cost = self.cost.in_words(len(self.answers))
         return f"CallPlan(to ask: {cost}; run() starts it)"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{value}</td></tr>"
-            for name, value in self._cost().items()
-        )
-        return (
-            f"<p>The cost of <code>run()</code>, before which nothing is sent. What the callable "
-            f"adds (a prompt) is not counted.</p><table>{rows}</table>"
-        )
+        return self.cost.as_html(len(self.answers))
 
 
 def plan(
@@ -142,7 +124,7 @@ def plan(
     call: Callable[[list[Any]], str],
     samples: int = 8,
     activations: bool = False,
-    characters: int = 2_000,
+    characters: int = CHARACTERS,
 ) -> CallPlan:
     """Plan to call `call(samples)` once for each concept that the user did not name.
 
@@ -167,9 +149,7 @@ def plan(
     samples, characters = integer("samples", samples, 1), integer("characters", characters, 1)
     split = concepts.require_split("ask")
     acts = split.acts
-    are_images = acts.samples.kind == "image"
-    if not are_images:
-        require_texts(acts.samples, acts.layer, "Name by labels, named('labels').")
+    check_sent(acts)
     inputs: dict[int, list[Any]] = {}
     for k in range(len(concepts)):
         if k in concepts.user_named:
@@ -177,31 +157,13 @@ def plan(
         distinct: dict[Any, Any] = {}
         for member in np.flatnonzero(concepts.assignment == k):
             row = int(concepts.index[member])
-            key: Any
-            sample: Any
-            if are_images:
-                sample = acts.samples.images[acts.samples.item_of(row)]
-                key = sample.shape, sample.tobytes()
-            else:
-                key = sample = _excerpt(*preview(acts.samples, row), characters)
+            sample, key = sent_sample(acts, row, characters)
             activation = float(concepts.activations[member])
             distinct.setdefault(key, (sample, activation) if activations else sample)
             if len(distinct) == samples:
                 break
         inputs[k] = list(distinct.values())
     return CallPlan(concepts, call, inputs)
-
-
-def _excerpt(text: str, token: tuple[int, int] | None, characters: int) -> str:
-    """At most `characters` of a text, those around its token, with «» around the token."""
-    first, last = 0, min(len(text), characters)
-    if token is not None:
-        start, end = token
-        first = max(0, min(start - characters // 2, len(text) - characters))
-        last = min(len(text), first + characters)
-        text = f"{text[:start]}«{text[start:end]}»{text[end:]}"
-        last += 2
-    return "…" * (first > 0) + text[first:last] + "…" * (last < len(text))
 
 
 def _text(answer: Any) -> str:

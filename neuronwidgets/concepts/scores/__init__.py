@@ -2,6 +2,7 @@
 
 from neuronwidgets.concepts.scores import activation as activation
 from neuronwidgets.concepts.scores import polysemanticity as polysemanticity
+from neuronwidgets.concepts.scores import semantics as semantics
 from neuronwidgets.concepts.scores.labels import entropy as entropy
 from neuronwidgets.concepts.scores.labels import label_entropy as label_entropy
 from neuronwidgets.concepts.scores.labels import majority as majority
@@ -22,5 +23,8 @@ for _name in (
     "kurtosis",
     "sparsity",
     "monosemantic_scale",
+    "clarity",
+    "redundancy",
+    "similarity",
 ):
     SCORES[_name] = SCORES.pop(_name)

@@ -162,7 +162,7 @@ def _geometry(
     null = null_separations(grams, neurons.method, neurons.metric, neurons.min_size, draws, seed)
     mean = null.mean(axis=1)
     value[awake] = np.maximum((s - mean) / (1 - mean), 0)
-    z[awake], p[awake] = _against(s, null)
+    z[awake], p[awake] = against(s, null)
     return value, z, p
 
 
@@ -194,7 +194,7 @@ def _alignment(
         # There is no room for one concept, one label, or a concept and label for each sample.
         room = entropies / 2 - chance
         value[i] = max(0.0, (mutual[0] - chance) / room) if room > TIE else 0
-        z[i : i + 1], p[i : i + 1] = _against(mutual[:1], mutual[None, 1:])
+        z[i : i + 1], p[i : i + 1] = against(mutual[:1], mutual[None, 1:])
     return value, z, p
 
 
@@ -230,7 +230,7 @@ def expected_mutual(a: np.ndarray, b: np.ndarray) -> float:
     return float((probability * cell / n * np.log2(n * cell / (rows * columns))).sum())
 
 
-def _against(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def against(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """z and p of `N` observed values against a null, `N x draws`; z is 0 for a constant null."""
     draws = null.shape[1]
     if draws == 0:

@@ -44,6 +44,8 @@ class Score:
         columns: its columns by name; a single one has the score's name.
         labels: whether it needs labelled activations.
         settings: the keyword arguments of `measure`.
+        needs: those of them that have no default.
+        on_request: whether it is measured only where it is asked for by name.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Score:
     columns: dict[str, Column]
     labels: bool = False
     settings: tuple[str, ...] = field(default=())
+    needs: tuple[str, ...] = field(default=())
+    on_request: bool = False
 
     def __call__(self, neurons: Neurons, **settings: Any) -> dict[str, np.ndarray]:
         """Its columns, float64 `N` each.
@@ -112,6 +116,7 @@ def score(
     columns: Mapping[str, Column] | None = None,
     labels: bool = False,
     name: str | None = None,
+    on_request: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function of `Neurons` that gives one number for each neuron.
 
@@ -130,6 +135,8 @@ def score(
             one with the score's name.
         labels: whether it needs labels; without labels it is left out.
         name: the key in `SCORES`; not given: the function's name.
+        on_request: whether it is measured only where it is asked for by name. A score that needs
+            settings must be.
 
     Raises:
         ValueError: another score has a column of the same name.
@@ -145,8 +152,12 @@ def score(
                     f"the score {other.name!r} has a column {min(shared)!r} already: choose "
                     "another name."
                 )
-        settings = tuple(inspect.signature(measure).parameters)[1:]
-        SCORES[key] = Score(key, measure, source, all_columns, labels, settings)
+        settings = list(inspect.signature(measure).parameters.values())[1:]
+        needs = tuple(p.name for p in settings if p.default is p.empty)
+        SCORES[key] = Score(
+            key, measure, source, all_columns, labels, tuple(p.name for p in settings), needs,
+            on_request,
+        )  # fmt: skip
         return measure
 
     return register
@@ -160,13 +171,15 @@ def scores(
 
     Args:
         neurons: the batch.
-        which: names of scores (see `SCORES`). Not given: all, without labels those that need none.
-        settings: settings of the scores: `draws` and `seed` of the null (see `polysemanticity`).
+        which: names of scores (see `SCORES`). Not given: all that need not be asked for, without
+            labels those that need none.
+        settings: settings of the scores: `draws` and `seed` of the null (see `polysemanticity`),
+            `encoder` (see `clarity`), `other` (see `similarity`).
 
     Raises:
         ValueError: an unknown score; one that needs labels, without labels; one that does not
             return its columns.
-        TypeError: a setting that none of them has.
+        TypeError: a setting that none of them has, or one that is missing.
         RuntimeError: a score failed.
     """
     selected = chosen(neurons.acts, which)
@@ -178,6 +191,12 @@ def scores(
                 f"{name}={settings[name]!r} is not a setting of the scores ({names}), which take "
                 f"{', '.join(accepted) or 'none'}."
             )
+    for score in selected:
+        missing = [name for name in score.needs if name not in settings]
+        if missing:
+            raise TypeError(
+                f"the score {score.name!r} needs {' and '.join(f'{m}=' for m in missing)}."
+            )
     columns: dict[str, np.ndarray] = {}
     for score in selected:
         columns.update(score(neurons, **settings))
@@ -185,14 +204,14 @@ def scores(
 
 
 def chosen(acts: Activations, which: str | Sequence[str] | None = None) -> list[Score]:
-    """The scores of these names, or all that the activations allow.
+    """The scores of these names, or all that the activations allow and need not be asked for.
 
     Raises:
         ValueError: an unknown score, or one that needs labels, without labels.
     """
     labelled = acts.labels is not None
     if which is None:
-        return [s for s in SCORES.values() if labelled or not s.labels]
+        return [s for s in SCORES.values() if not s.on_request and (labelled or not s.labels)]
     names = [which] if isinstance(which, str) else list(which)
     for name in names:
         if name not in SCORES:

@@ -9,6 +9,7 @@ from neuronwidgets.widgets.protocol import (
     base,
     browser,
     explorer,
+    intruder,
     lab,
     previews,
     probe,
@@ -19,13 +20,14 @@ from neuronwidgets.widgets.protocol import (
 )
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
-MODULES = (base, reading, previews, split, ranges, toy, probe, browser, explorer, lab)
+MODULES = (base, reading, previews, split, ranges, toy, probe, browser, intruder, explorer, lab)
 WIDGETS = (
     split.SPLIT_EXPLORER,
     ranges.RANGE_EXPLORER,
     toy.TOY_LAB,
     probe.LIVE_PROBE,
     browser.NEURON_BROWSER,
+    intruder.INTRUDER_TEST,
     explorer.EXPLORER,
 )
 EVENTS = (base.JobAck,)

@@ -72,8 +72,9 @@ class Assessment:
         yield show_cuts
         scores: list[dict[str, Any]] = []
         neurons = Neurons.of(self.split.cut())
-        for i, name in enumerate(list(SCORES)):
-            yield progress(i / len(SCORES), "scoring the neuron")
+        usual = [name for name, score in SCORES.items() if not score.on_request]
+        for i, name in enumerate(usual):
+            yield progress(i / len(usual), "scoring the neuron")
             scores += _scored(neurons, name, self._limits)
 
         def show_scores() -> None:

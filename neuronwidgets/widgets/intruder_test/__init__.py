@@ -1,0 +1,1 @@
+"""IntruderTest: which of five samples does not belong?"""
