@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { countsAt, forestOf, stepOf } from "../src/core/forest";
+import { COLORS, labelColors, OTHERS } from "../src/core/palette";
 import { reslotted } from "../src/core/slots";
 import type { Model } from "../src/model/model";
 import { readMatch, readPreviews, readTable, readTrees } from "../src/protocol/browser";
@@ -199,6 +200,32 @@ describe("what is chosen", () => {
     state.hoverSample.value = null;
     state.selection.set([517]);
     expect((state.lit.value as Uint8Array)[17]).toBe(1);
+  });
+});
+
+describe("colours", () => {
+  it("of labels are the palette's, of those beyond it one grey", () => {
+    const names = Array.from({ length: 15 }, (_, i) => `label ${i}`);
+    const layer = layerOf(20, { split: 16, labels: names });
+    const { state } = view({ _table: layer.table, _trees: layer.trees });
+    expect(state.colors.value.slice(0, 12)).toEqual([...COLORS]);
+    expect(state.colors.value.slice(12)).toEqual([OTHERS, OTHERS, OTHERS]);
+    expect(COLORS).not.toContain(OTHERS);
+    for (const { color, label } of state.conceptsAt(0))
+      expect(color).toBe(label < 0 ? null : state.colors.value[label]);
+  });
+
+  it("of concepts without labels are their places in the tree", () => {
+    const layer = layerOf(20, { split: 16, labels: [] });
+    const { state } = view({ _table: layer.table, _trees: layer.trees });
+    expect(state.colors.value).toEqual(COLORS);
+    expect(state.conceptsAt(0).every(({ color }) => COLORS.some((own) => own === color))).toBe(
+      true,
+    );
+  });
+
+  it("go to the labels that are named", () => {
+    expect(labelColors(3, [2, 0])).toEqual([COLORS[1], OTHERS, COLORS[0]]);
   });
 });
 

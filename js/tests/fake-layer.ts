@@ -97,6 +97,7 @@ export function layerOf(
       columns: ["geometry", "geometry_p", "skew"].map(title),
       words: Array.from({ length: count }, () => ""),
       labels,
+      colored: Array.from(labels.keys()).slice(0, 12),
     },
     { histogram: [count, 4], top: [count, 2], score: [3, count] },
   );

@@ -15,7 +15,7 @@ from neuronwidgets.overviews.search import Query
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps, take
 from neuronwidgets.widgets.base.screen import Screen
-from neuronwidgets.widgets.neuron_browser.messages import pack_trees
+from neuronwidgets.widgets.neuron_browser.messages import colored, pack_trees
 from neuronwidgets.widgets.neuron_browser.session import BATCHES, Batches, BrowserSession
 from neuronwidgets.widgets.protocol.buffers import unpack
 
@@ -307,3 +307,18 @@ def test_a_layer_on_disk(acts: nw.Activations, tmp_path: Path) -> None:
     done(other.work())
     assert recorded.traits["_trees"] == expected.traits["_trees"]
     assert recorded.traits["_map"] == expected.traits["_map"]
+
+
+def test_of_many_labels_the_most_frequent_have_colours() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(200, 4)).astype("f4")
+    counts = [5] * 8 + [20, 30, 25] + [5] * 5 + [10] * 6
+    labels = np.repeat([f"label {i:02}" for i in range(len(counts))], counts)
+    labels = np.concatenate([labels, np.full(200 - len(labels), "label 09")])
+    many = nw.Activations.from_arrays(values, labels=labels, layer="body")
+    found = colored(many)
+    # In the order of the labels, whatever their frequency.
+    assert found == [0, 1, 2, 8, 9, 10, *range(16, 22)]
+    few = nw.Activations.from_arrays(values, labels=np.array(NAMES)[np.arange(200) % 3])
+    assert colored(few) == [0, 1, 2]
+    assert colored(nw.Activations.from_arrays(values)) == []

@@ -101,6 +101,11 @@ class TableMeta(TypedDict):
     columns: Annotated[list[BrowserColumn], "The scores, in the order of `score`'s rows."]
     words: Annotated[list[str], "For each neuron the names of its concepts; empty: none."]
     labels: Annotated[list[str], "The names of the label codes; empty without labels."]
+    colored: Annotated[
+        list[int],
+        "The label codes that have a colour, in the order of the palette: of more than 12 those "
+        "that most samples of the dataset have. The others are grey.",
+    ]
 
 
 class TreesMeta(TypedDict):

@@ -132,6 +132,11 @@ export interface TableMeta {
   words: string[];
   /** The names of the label codes; empty without labels. */
   labels: string[];
+  /**
+   * The label codes that have a colour, in the order of the palette: of more than 12 those that
+   * most samples of the dataset have. The others are grey.
+   */
+  colored: number[];
 }
 
 /** The metadata of `trees`. */

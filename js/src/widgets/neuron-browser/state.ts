@@ -2,6 +2,7 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import { cellsOf } from "../../core/cells";
 import { conceptsOf, countsAt, type Forest, forestOf, stepOf } from "../../core/forest";
+import { COLORS, labelColors } from "../../core/palette";
 import { keptOf, ranked, withinLimits } from "../../core/ranking";
 import { gripsOf } from "../../model/grips";
 import { litOf } from "../../model/lit";
@@ -113,6 +114,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
       .filter((code) => counts[code])
       .sort((a, b) => counts[b] - counts[a] || a - b);
   });
+
+  /** The colour of each kind of concept: of each label, or of each place in a tree. */
+  const colors = computed<readonly string[]>(() =>
+    byLabel.value
+      ? labelColors(table.value?.labels.length ?? 0, table.value?.colored ?? [])
+      : COLORS,
+  );
 
   /** The height of all cuts in steps; -1: each tree's own. */
   const step = computed(() =>
@@ -248,6 +256,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     treeOf,
     byLabel,
     commonLabels,
+    colors,
     step,
     counts,
     dragging,
@@ -344,14 +353,15 @@ export function createState(model: Model, lifetime: AbortSignal) {
         (row) => row >= 0,
       );
     },
-    /** The concepts of the neuron at an index: sizes, palette slots and labels. */
-    conceptsAt(i: number): { size: number; slot: number; label: number }[] {
+    /** The concepts of the neuron at an index: sizes, colours (null: of no label) and labels. */
+    conceptsAt(i: number): { size: number; color: string | null; label: number }[] {
       const all = forest.value;
       const m = treeOf.value[i];
       if (!all || m < 0) return [];
+      const kind = byLabel.value ? all.label : all.slot;
       return conceptsOf(all, m, step.value).map((c) => ({
         size: all.size[c],
-        slot: all.slot[c],
+        color: kind[c] < 0 ? null : colors.value[kind[c] % colors.value.length],
         label: all.label[c],
       }));
     },
