@@ -33,6 +33,7 @@ function view(more: Record<string, unknown> = {}, send: (content: unknown) => vo
     _map: layer.map,
     _match: EMPTY,
     _previews: EMPTY,
+    _peaks: EMPTY,
     _version: 1,
     status: { state: "idle", text: "", progress: 1 },
     reading: {},
@@ -66,6 +67,18 @@ function view(more: Record<string, unknown> = {}, send: (content: unknown) => vo
   const lifetime = new AbortController();
   return { state: createState(model, lifetime.signal), values, layer, model };
 }
+
+/** The beginnings of these samples' texts. */
+const previews = (...rows: number[]) =>
+  pack(
+    { face: Int32Array.from(rows), value: new Float32Array() },
+    {
+      kind: "text",
+      segments: rows.map((row) => [String(row)]),
+      values: rows.map(() => 0),
+      peaks: rows.map(() => -1),
+    },
+  );
 
 const match = (values: Float32Array) =>
   pack({ value: values }, { title: "AUROC", about: "chance 0.5", note: "", segments: [] });
@@ -240,19 +253,75 @@ describe("the search", () => {
   });
 });
 
+describe("rows in view", () => {
+  const peaks = (neuron: number, row: number, peak: string) =>
+    pack(
+      {
+        neuron: Int32Array.of(neuron),
+        face: Int32Array.of(row),
+        value: Float32Array.of(0, 2, 1),
+      },
+      {
+        kind: "text",
+        segments: [["so ", peak, " then"]],
+        values: [3],
+        peaks: [1],
+        cut: [false],
+      },
+    );
+
+  it("are asked for once, and show where each neuron's activation peaks", () => {
+    const sent: unknown[] = [];
+    const { state, values, model } = view({ _previews: previews(7) }, (content) =>
+      sent.push(content),
+    );
+    state.inView.look([4, 2]);
+    state.inView.look([4, 2]);
+    state.inView.look([]);
+    expect(sent).toEqual([{ type: "rows.request", neurons: [4, 2] }]);
+    expect(state.preview(7, 4).text?.peak).toBe(-1);
+    values._peaks = peaks(4, 7, "dog");
+    model.save_changes();
+    values._peaks = peaks(2, 7, "cat");
+    model.save_changes();
+    const peakOf = (number: number) => {
+      const text = state.preview(7, number).text;
+      return text?.segments[text.peak];
+    };
+    expect([peakOf(4), peakOf(2), peakOf(6)]).toEqual(["dog", "cat", undefined]);
+    // A newer picture has other samples in these rows.
+    Object.assign(values, { _version: 2, _peaks: EMPTY });
+    model.save_changes();
+    expect(state.inView.peakOf(4, 7)).toBeNull();
+    state.inView.look([4, 2]);
+    expect(sent.length).toBe(2);
+  });
+
+  it("are not asked for without a kernel", () => {
+    let asked = 0;
+    const { state } = view({}, () => {
+      asked++;
+      throw new Error("gone");
+    });
+    state.inView.look([1]);
+    state.inView.look([2]);
+    expect(asked).toBe(1);
+  });
+
+  it("say which late scores are not there yet", () => {
+    const layer = layerOf(20, { split: 16, late: true });
+    const { state } = view({ _table: layer.table });
+    const [column] = state.scoreColumns.value;
+    expect(Array.from(column.pending ?? [])).toEqual(
+      Array.from({ length: 20 }, (_, i) => Number(i >= 16)),
+    );
+    expect(view().state.scoreColumns.value[0].pending).toBeNull();
+  });
+});
+
 describe("previews", () => {
   const answer = (...rows: number[]) =>
-    readPreviews(
-      pack(
-        { face: Int32Array.from(rows), value: new Float32Array() },
-        {
-          kind: "text",
-          segments: rows.map((row) => [String(row)]),
-          values: rows.map(() => 0),
-          peaks: rows.map(() => -1),
-        },
-      ),
-    ) as NonNullable<ReturnType<typeof readPreviews>>;
+    readPreviews(previews(...rows)) as NonNullable<ReturnType<typeof readPreviews>>;
 
   it("are asked for once, and again when they made room for others", () => {
     const sent: number[][] = [];

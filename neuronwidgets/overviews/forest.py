@@ -48,15 +48,19 @@ class Forest:
         settings: those of the splits; `None` before the first.
         concepts: int32 `N`, how many concepts each has at its own cut; -1: not split yet.
         words: the names of its concepts; "" without.
-        scores: float32 `N` each, NaN: not split yet.
+        scores: float32 `N` each, NaN: not known.
+        unscored: bool `N`, the neurons whose `late` scores were not computed yet.
     """
 
-    def __init__(self, acts: Activations, neurons: np.ndarray) -> None:
+    def __init__(self, acts: Activations, neurons: np.ndarray, late: Sequence[str] = ()) -> None:
+        """An empty forest; `late` are the columns of scores that are added by `score`."""
         self.acts, self.neurons = acts, neurons
         self.settings: Settings | None = None
         self.concepts = np.full(len(neurons), NONE, np.int32)
         self.words = [""] * len(neurons)
-        self.scores: dict[str, np.ndarray] = {}
+        self.late = tuple(late)
+        self.scores = {name: self._blank() for name in self.late}
+        self.unscored = np.full(len(neurons), bool(self.late))
         self._parts: list[tuple[np.ndarray, ...]] = []
         self._lock = threading.Lock()
 
@@ -89,12 +93,24 @@ class Forest:
             self.concepts[place] = split.counts
             for i, text in zip(place.tolist(), words, strict=True):
                 self.words[i] = text
-            for name, values in split.scores.items():
-                # The number of concepts is there already.
-                if name != "concepts":
-                    empty = np.full(len(self.neurons), np.nan, np.float32)
-                    self.scores.setdefault(name, empty)[place] = values
+            self._take_scores(split, place)
             self._parts.append(part)
+
+    def score(self, split: LayerSplit) -> None:
+        """Take the scores of neurons that were split before, their late ones among them."""
+        place = np.searchsorted(self.neurons, split.neurons)
+        with self._lock:
+            self._take_scores(split, place)
+            self.unscored[place] = False
+
+    def _take_scores(self, split: LayerSplit, place: np.ndarray) -> None:
+        for name, values in split.scores.items():
+            # The number of concepts is there already.
+            if name != "concepts":
+                self.scores.setdefault(name, self._blank())[place] = values
+
+    def _blank(self) -> np.ndarray:
+        return np.full(len(self.neurons), np.nan, np.float32)
 
     def _trees(self, split: LayerSplit) -> tuple[np.ndarray, ...]:
         """Samples, tops, children, heights and own cuts of some neurons."""

@@ -15,8 +15,9 @@ from neuronwidgets.overviews.search import Query
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps, take
 from neuronwidgets.widgets.base.screen import Screen
+from neuronwidgets.widgets.neuron_browser.batches import BATCHES, Batches
 from neuronwidgets.widgets.neuron_browser.messages import colored, pack_trees
-from neuronwidgets.widgets.neuron_browser.session import BATCHES, Batches, BrowserSession
+from neuronwidgets.widgets.neuron_browser.session import BrowserSession
 from neuronwidgets.widgets.protocol.buffers import unpack
 
 NAMES = ["bag", "boot", "hat"]
@@ -53,12 +54,16 @@ class Recorded:
 
 
 def opened(
-    acts: nw.Activations, given: Any = None, batches: Batches = BATCHES, **splitting: Any
+    acts: nw.Activations,
+    given: Any = None,
+    batches: Batches = BATCHES,
+    late: tuple[str, ...] = (),
+    **splitting: Any,
 ) -> tuple[BrowserSession, Recorded]:
     recorded = Recorded()
     wanted = {"scores": ("active", "kurtosis"), "top": 40, **splitting}
     session = BrowserSession(
-        Feed(acts), acts, recorded.screen, given=given, splitting=wanted, batches=batches
+        Feed(acts), acts, recorded.screen, given=given, splitting=wanted, late=late, batches=batches
     )
     recorded.put(session.begin())
     return session, recorded

@@ -126,3 +126,9 @@ def query_of(
     if kind in ("samples", "contrast") and not rows[0]:
         raise ValueError("these must hold at least one sample, got none.")
     return Query(kind, text, *rows)
+
+
+def query_trait(query: Query) -> dict[str, Any]:
+    """A search as the trait `searched`."""
+    return {"kind": query.kind, "text": query.text, "these": list(query.these),
+            "those": list(query.those)}  # fmt: skip

@@ -39,7 +39,9 @@ def pack_table(acts: Activations, rows: Rows, forest: Forest) -> bytes:
         "concepts": forest.concepts,
         "score": np.stack(scores) if scores else np.zeros((0, count), np.float32),
     }
-    described = [column(name) for name in columns(forest)]
+    if forest.unscored.any():
+        tensors["unscored"] = forest.unscored.astype(np.uint8)
+    described = [{**column(name), "late": name in forest.late} for name in columns(forest)]
     return pack(tensors, {
         "layer": acts.layer,
         "samples": len(acts),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from neuronwidgets.activations.activations import Activations
 from neuronwidgets.overviews.overview import Extremes, drawn
 
 TOP = 5
@@ -55,3 +56,13 @@ class Rows:
     def dead(self) -> np.ndarray:
         """bool `N`: the neurons that are constant."""
         return self.largest == self.least
+
+
+def dead_layer(acts: Activations) -> str:
+    """A sentence on a layer whose neurons are all constant."""
+    count = len(acts)
+    samples = "the only sample" if count == 1 else f"all {count:,} samples"
+    return (
+        f"every neuron of layer {acts.layer!r} is constant on {samples}: there is nothing to split "
+        "or to compare. Read other samples or another layer."
+    )

@@ -8,8 +8,6 @@ from typing import Any
 import traitlets as t
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.concepts.scores import SCORES
-from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.contrast import Contrast
 from neuronwidgets.layer_splits.layer_split import RANK, LayerSplit
@@ -21,13 +19,17 @@ from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.previews import pack_previews
 from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error, front_end
 from neuronwidgets.widgets.neuron_browser import choices
+from neuronwidgets.widgets.neuron_browser.batches import BATCHES
 from neuronwidgets.widgets.neuron_browser.frame import frame
-from neuronwidgets.widgets.neuron_browser.session import BATCHES, PLAIN_SORTING, BrowserSession
+from neuronwidgets.widgets.neuron_browser.opening import (
+    acts_of,
+    planned_scores,
+    refuse_twice,
+    score_names,
+)
+from neuronwidgets.widgets.neuron_browser.session import PLAIN_SORTING, BrowserSession
 from neuronwidgets.widgets.protocol.buffers import pack
 
-CHEAP = ("active", "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale")
-"""The scores of a layer that the browser splits itself: those that cost little beside the trees.
-The null of polysemanticity takes four times as long as everything else."""
 SEARCHING = "search"
 """The kind of the job that searches."""
 
@@ -80,6 +82,7 @@ class NeuronBrowser(Widget):
     _map = t.Bytes().tag(sync=True)
     _match = t.Bytes().tag(sync=True)
     _previews = t.Bytes().tag(sync=True)
+    _peaks = t.Bytes().tag(sync=True)
 
     def __init__(
         self,
@@ -110,8 +113,9 @@ class NeuronBrowser(Widget):
             model, tokenizer: the model that the activations are from, to search by typed text.
             threshold: the height of every cut at first; not given: each tree's own.
             scores: the scores to compute, see `split_layer`. Not given: "active",
-                "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale".
-                "polysemanticity" takes four times as long as all of these.
+                "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale", and in
+                the background "polysemanticity", which takes longer than all of these: of the
+                neurons in view first.
             draws: of the null of polysemanticity.
 
         Raises:
@@ -120,24 +124,24 @@ class NeuronBrowser(Widget):
         """
         given = acts if isinstance(acts, LayerSplit) else None
         if given is not None:
-            acts = _acts_of(given)
-            _refuse_twice(top=top, method=method, metric=metric, min_size=min_size,
+            acts = acts_of(given)
+            refuse_twice(top=top, method=method, metric=metric, min_size=min_size,
                           scores=scores, draws=draws)  # fmt: skip
         feed = Feed(acts, layer, self._pace)
         acts = feed.opened(lambda read: len(read) >= 2)
-        wanted = [name for name in CHEAP if acts.labels is not None or not SCORES[name].labels]
+        at_once, late = planned_scores(acts, scores)
         splitting: dict[str, Any] = {
             "top": top, "method": method or "ward", "metric": metric, "min_size": min_size,
-            "scores": tuple(wanted) if scores is None else scores,
+            "scores": at_once,
             "draws": DRAWS if draws is None else draws,
         }  # fmt: skip
         if given is None and len(acts) > 1 and not feed.running:
             # It refuses what is wrong before the widget is made.
             split_layer(acts, neurons=[0], stream=True, **splitting)
-        self._columns = _score_names(acts, given, splitting["scores"])
+        self._columns = score_names(acts, given, (*at_once, *late))
         self._session = session = BrowserSession(
-            feed, acts, self._screen, given=given, splitting=splitting, model=model,
-            tokenizer=tokenizer, batches=self._batches,
+            feed, acts, self._screen, given=given, splitting=splitting, late=late,
+            model=model, tokenizer=tokenizer, batches=self._batches,
         )  # fmt: skip
         self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SEARCHING,))
         if RANK in self._columns and given is not None:
@@ -305,6 +309,7 @@ class NeuronBrowser(Widget):
             "search.request": self._on_search,
             "search.clear": lambda _: self.clear_search(),
             "previews.request": self._on_previews,
+            "rows.request": self._on_rows,
         }
 
     def _on_search(self, wanted: dict[str, Any]) -> None:
@@ -323,6 +328,17 @@ class NeuronBrowser(Widget):
                 "that are on the screen."
             )
         self._put({"_previews": pack(*pack_previews(self.acts.samples, rows, {}))})
+
+    def _on_rows(self, wanted: dict[str, Any]) -> None:
+        session = self._session
+        given = list(wanted.get("neurons", ()))[: choices.PREVIEWED]
+        with self._jobs.lock:
+            session.look(
+                choices.check_neurons("neurons", given, session.neurons, session.acts.layer)
+            )
+            # Work that goes on comes to them by itself.
+            if session.idle or not self._jobs.running:
+                self._gather()
 
     # The work
 
@@ -356,41 +372,3 @@ class NeuronBrowser(Widget):
         if hasattr(self, "_live"):
             self._live.close()
         super().close()
-
-
-def _acts_of(given: LayerSplit) -> Activations:
-    """The activations of a split layer that can be browsed."""
-    if given.acts is None:
-        raise ValueError(
-            "this layer split was loaded without its activations, which the browser shows: use "
-            "LayerSplit.load(folder, acts)."
-        )
-    if given.kind != "neuron":
-        raise ValueError(
-            "this layer split is of directions, and the browser shows neurons: pass "
-            "Activations.from_arrays(acts.project(directions)) to browse directions."
-        )
-    if not given.blocks:
-        raise ValueError("none of the neurons of this layer split is done yet.")
-    return given.acts
-
-
-def _score_names(
-    acts: Activations, given: LayerSplit | None, scores: Sequence[str]
-) -> tuple[str, ...]:
-    """The columns of scores that the table has, or will have."""
-    if given is not None:
-        return tuple(name for name in given.scores if name != "concepts")
-    return tuple(
-        name for score in chosen(acts, scores) for name in score.columns if name != "concepts"
-    )
-
-
-def _refuse_twice(**given: Any) -> None:
-    """Refuse arguments that a split layer has already."""
-    twice = [name for name, value in given.items() if value is not None]
-    if twice:
-        raise ValueError(
-            f"{twice[0]}= is given with a layer split, which has it already: leave it out, or pass "
-            "the activations, layer.acts, instead."
-        )

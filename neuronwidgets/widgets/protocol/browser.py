@@ -58,6 +58,7 @@ class NeuronBrowserTraits(LiveTraits):
     _map: Annotated[bytes, "The message `map`; empty before the layer is read."]
     _match: Annotated[bytes, "The message `match`; empty without a search."]
     _previews: Annotated[bytes, "The message `previews`."]
+    _peaks: Annotated[bytes, "The message `peaks`; empty where no text was read."]
 
 
 class SearchRequest(TypedDict):
@@ -83,6 +84,13 @@ class PreviewsRequest(TypedDict):
     samples: Annotated[list[int], "Rows of the activations, at most 512."]
 
 
+class RowsRequest(TypedDict):
+    """What rows in view lack comes before that of others: peak tokens, late scores."""
+
+    type: Literal["rows.request"]
+    neurons: Annotated[list[int], "The neurons in view, at most 512, from top to bottom."]
+
+
 class BrowserColumn(TypedDict):
     """A column of scores."""
 
@@ -90,6 +98,7 @@ class BrowserColumn(TypedDict):
     title: Annotated[str, "The heading."]
     about: Annotated[str, "The range, what a higher value means, and the source."]
     main: Annotated[bool, "Whether it is shown at first."]
+    late: Annotated[bool, "Whether it is computed after the others: see `unscored`."]
 
 
 class TableMeta(TypedDict):
@@ -152,6 +161,10 @@ TABLE = Binary(
         "top": Array("int32", "(N, T)", "Rows of the activations: the top samples; -1: fewer."),
         "concepts": Array("int32", "(N,)", "Concepts at the tree's own cut; -1: not split yet."),
         "score": Array("float32", "(C, N)", "The scores; NaN: not known."),
+        "unscored": Array(
+            "uint8", "(N,)", "1: the neuron's late scores are not computed yet.",
+            absent="all are, or none is late",
+        ),
     },
     meta=TableMeta,
 )  # fmt: skip
@@ -209,9 +222,26 @@ FACES = Binary(
     meta=PreviewsMeta,
 )
 
+PEAKS = Binary(
+    trait="_peaks",
+    about="Texts of neurons' top samples, read token by token: those that were read last.",
+    sizes=PREVIEW_SIZES,
+    arrays={
+        "neuron": Array("int32", "(F,)", "The neuron whose activation each text shows."),
+        **PREVIEWS,
+    },
+    meta=PreviewsMeta,
+)
+
 NEURON_BROWSER = WidgetSchema(
     name="NeuronBrowser",
     traits=NeuronBrowserTraits,
-    requests=(SearchRequest, SearchClear, PreviewsRequest, CaptureCancel, JobCancel, ViewsCount),
-    messages={"table": TABLE, "trees": TREES, "map": MAP, "match": MATCH, "previews": FACES},
-)
+    requests=(
+        SearchRequest, SearchClear, PreviewsRequest, RowsRequest, CaptureCancel, JobCancel,
+        ViewsCount,
+    ),
+    messages={
+        "table": TABLE, "trees": TREES, "map": MAP, "match": MATCH, "previews": FACES,
+        "peaks": PEAKS,
+    },
+)  # fmt: skip

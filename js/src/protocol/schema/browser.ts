@@ -83,6 +83,8 @@ export interface NeuronBrowserTraits {
   _match: DataView;
   /** The message `previews`. */
   _previews: DataView;
+  /** The message `peaks`; empty where no text was read. */
+  _peaks: DataView;
 }
 
 /** Search, and sort by the result. */
@@ -106,6 +108,13 @@ export interface PreviewsRequest {
   samples: number[];
 }
 
+/** What rows in view lack comes before that of others: peak tokens, late scores. */
+export interface RowsRequest {
+  type: "rows.request";
+  /** The neurons in view, at most 512, from top to bottom. */
+  neurons: number[];
+}
+
 /** A column of scores. */
 export interface BrowserColumn {
   /** The column of the registry of scores. */
@@ -116,6 +125,8 @@ export interface BrowserColumn {
   about: string;
   /** Whether it is shown at first. */
   main: boolean;
+  /** Whether it is computed after the others: see `unscored`. */
+  late: boolean;
 }
 
 /** The metadata of `table`. */
@@ -182,6 +193,7 @@ export type NeuronBrowserRequest =
   | SearchRequest
   | SearchClear
   | PreviewsRequest
+  | RowsRequest
   | CaptureCancel
   | JobCancel
   | ViewsCount;
@@ -205,6 +217,8 @@ export interface TableArrays {
   concepts: Int32Array;
   /** `(C, N)`. The scores; NaN: not known. */
   score: Float32Array;
+  /** `(N,)`. 1: the neuron's late scores are not computed yet. */
+  unscored?: Uint8Array;
 }
 
 /** The dtypes of the arrays of `table`. */
@@ -216,6 +230,7 @@ export const TABLE: Record<keyof TableArrays, Dtype> = {
   top: "I32",
   concepts: "I32",
   score: "F32",
+  unscored: "U8",
 };
 
 /** The arrays of the message `trees`, the trait `_trees` of NeuronBrowser. */
@@ -293,6 +308,26 @@ export interface PreviewsArrays {
 
 /** The dtypes of the arrays of `previews`. */
 export const PREVIEWS: Record<keyof PreviewsArrays, Dtype> = {
+  face: "I32",
+  atlas: "U8",
+  value: "F32",
+};
+
+/** The arrays of the message `peaks`, the trait `_peaks` of NeuronBrowser. */
+export interface PeaksArrays {
+  /** `(F,)`. The neuron whose activation each text shows. */
+  neuron: Int32Array;
+  /** `(F,)`. Dataset index of each sample that has a preview. */
+  face: Int32Array;
+  /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
+  atlas?: Uint8Array;
+  /** `(V,)`. Activation of each segment, text after text. */
+  value?: Float32Array;
+}
+
+/** The dtypes of the arrays of `peaks`. */
+export const PEAKS: Record<keyof PeaksArrays, Dtype> = {
+  neuron: "I32",
   face: "I32",
   atlas: "U8",
   value: "F32",

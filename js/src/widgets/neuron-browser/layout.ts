@@ -16,7 +16,7 @@ export interface Layout {
 
 /** Pixels of the columns. The top samples' depends on what samples are. */
 const FIXED = { marks: 50, number: 74, match: 88, concepts: 82, activations: 92, score: 94 };
-const SAMPLES = { image: 164, text: 216, none: 220 };
+const SAMPLES = { image: 164, text: 320, none: 220 };
 const [WORDS, NOTE] = [110, 72];
 
 export function layoutOf(state: State): Layout {

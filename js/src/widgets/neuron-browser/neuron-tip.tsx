@@ -18,7 +18,7 @@ interface Props {
 export function NeuronTip({ state, table, index, at }: Props) {
   const concepts = state.conceptsAt(index);
   const labels = state.trees.value?.labels ?? [];
-  const previews = state.topOf(index).map((row) => state.preview(row));
+  const previews = state.topOf(index).map((row) => state.preview(row, table.neuron[index]));
   return (
     <Tooltip at={at} wide>
       <b>{titleOf(state, table, index)}</b>

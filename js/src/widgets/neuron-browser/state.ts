@@ -12,6 +12,7 @@ import {
   type MatchMessage,
   readLayerMap,
   readMatch,
+  readPeaks,
   readPreviews,
   readTable,
   readTrees,
@@ -29,6 +30,7 @@ import type {
 import { captionOf, type Preview } from "../../view/previews";
 import { type Column, conceptColumn, matchColumn, scoreColumn } from "./columns";
 import { heldPreviews } from "./held-previews";
+import { inView } from "./in-view";
 
 /** Which neurons the table has, besides what the filters say. */
 export type Only = "all" | "pinned" | "selected";
@@ -69,6 +71,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const mapBytes = trait("_map");
   const matchBytes = trait("_match");
   const previewsBytes = trait("_previews");
+  const peaksBytes = trait("_peaks");
 
   const table = computed<TableMessage | null>(() => readTable(tableBytes.value));
   const trees = computed<TreesMessage | null>(() => readTrees(treesBytes.value));
@@ -223,11 +226,16 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   const requests = requestsOf<NeuronBrowserRequest>(model, status, lifetime);
   const previews = heldPreviews((request) => model.send(request));
+  const shown = inView((request) => model.send(request));
   const version = trait("_version");
   let of = version.value;
   const dispose = effect(() => {
-    if (version.value !== of) previews.clear();
+    if (version.value !== of) {
+      previews.clear();
+      shown.clear();
+    }
     of = version.value;
+    shown.add(readPeaks(peaksBytes.value));
     const message = readPreviews(previewsBytes.value);
     if (message?.place.size) previews.add(message);
   });
@@ -272,6 +280,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     litSamples,
     lit,
     previews,
+    inView: shown,
     indexOf,
     ...requests,
 
@@ -366,15 +375,16 @@ export function createState(model: Model, lifetime: AbortSignal) {
       }));
     },
 
-    /** How a sample looks. */
-    preview(row: number): Preview {
+    /** How a sample looks, as one of a neuron's top samples. */
+    preview(row: number, number: number): Preview {
       const label = trees.value?.labels[labelOf.value[row] ?? -1];
       const caption = captionOf(label ?? null, null, row);
       const held = previews.of(row);
       if (!held) return { row, caption, picture: null, text: null };
       const { faces, at } = held;
       if (faces.kind === "image") return { row, caption, picture: held, text: null };
-      return { row, caption, picture: null, text: faces.texts[at] ?? null };
+      const text = shown.peakOf(number, row) ?? faces.texts[at] ?? null;
+      return { row, caption, picture: null, text };
     },
   };
 }
