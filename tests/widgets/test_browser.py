@@ -309,6 +309,7 @@ def test_a_running_capture(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert made._trees == made._map == b""
     assert len(made.acts) == 80
     model.allow(2)
+    until(lambda: unpack(made._table)[1]["samples"] == 120)
     until(lambda: made._trees)
     assert made.wait(WAIT)
     assert unpack(made._table)[1]["split"] == 8

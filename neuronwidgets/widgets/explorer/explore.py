@@ -45,7 +45,8 @@ def explore(
             `state`, or a layer of neurons two thirds of the way through the model; the widget says
             why.
         state: an address, `explorer.state`, to open at.
-        neuron: the neuron to open at. Not given: that of `state`, or none yet.
+        neuron: the neuron to open at. Not given: that of `state`; without a `state` the first of
+            the table, which is the most polysemantic one of a `LayerSplit`.
         model: the model of activations that were captured before; the probe needs it.
         held_out: samples and labels that were not captured, `(data, labels)`: the RangeExplorer
             measures on them what masks cost the model. Without them it measures nothing.
@@ -76,7 +77,7 @@ def explore(
     try:
         shown = browser.acts
         if place is None:
-            place = Place(shown.layer)
+            place = Place(shown.layer, browser.first)
         if place.layer != shown.layer:
             raise ValueError(
                 f"state: layer {place.layer!r} is not the one that was captured, {shown.layer!r}."

@@ -52,6 +52,18 @@ class Rows:
         """With the counts of all neurons of the layer."""
         return replace(self, histogram=drawn(counts[self.neurons]))
 
+    def limits(self, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest values of all `width` neurons of the layer; 0 of those that the
+        table has not: float32."""
+        wide = np.zeros((2, width), np.float32)
+        wide[:, self.neurons] = self.least, self.largest
+        return wide[0], wide[1]
+
+    def first(self, ranked: np.ndarray) -> int | None:
+        """The first of these neurons that is not constant; `None` where none is known."""
+        alive = set(self.neurons[~self.dead].tolist()) if self.known else set()
+        return next((neuron for neuron in ranked.tolist() if neuron in alive), None)
+
     @property
     def dead(self) -> np.ndarray:
         """bool `N`: the neurons that are constant."""

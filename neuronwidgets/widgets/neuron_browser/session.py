@@ -12,7 +12,7 @@ from neuronwidgets.concepts.defaults import default_top
 from neuronwidgets.concepts.scores import SCORES
 from neuronwidgets.core.steps import mapped
 from neuronwidgets.layer_splits.block import Block
-from neuronwidgets.layer_splits.layer_split import LayerSplit
+from neuronwidgets.layer_splits.layer_split import RANK, LayerSplit
 from neuronwidgets.layer_splits.settings import Settings
 from neuronwidgets.layer_splits.split_layer import split_layer
 from neuronwidgets.overviews.forest import Forest
@@ -118,6 +118,12 @@ class BrowserSession:
             return False
         return self.place is None or self._splits() or self._scores() or self._unread()
 
+    def first(self) -> int | None:
+        """The neuron of the table's first row that is not constant; `None` where none is known."""
+        given, column = self.given, self.sorting["column"]
+        by_rank = None if given is None or column != RANK else given.neurons[given.ranked]
+        return self.rows.first(self.neurons if by_rank is None else by_rank)
+
     def work(self) -> Steps:
         """Gather and publish what is missing, the table's rows first."""
 
@@ -140,8 +146,8 @@ class BrowserSession:
             yield self._show_rows(self.rows.with_extremes(found))
             yield later
         if self.rows.histogram is None:
-            least, largest = (self._wide(part) for part in (self.rows.least, self.rows.largest))
-            counts = yield from _told(histograms(acts.values, least, largest), COUNT)
+            counted = histograms(acts.values, *self.rows.limits(acts.shape[1]))
+            counts = yield from _told(counted, COUNT)
             yield self._show_rows(self.rows.with_histograms(counts))
         if self.query is not None and self._stale:
             yield from self._search_again(self.query)
@@ -153,12 +159,6 @@ class BrowserSession:
             yield from self._split()
         if self._scores():
             yield from self._score()
-
-    def _wide(self, values: np.ndarray) -> np.ndarray:
-        """The values of the table's neurons at their places in the layer; 0 elsewhere."""
-        wide = np.zeros(self.acts.shape[1], np.float32)
-        wide[self.neurons] = values
-        return wide
 
     def _show_rows(self, rows: Rows) -> Publish:
         packed = self._table(rows)

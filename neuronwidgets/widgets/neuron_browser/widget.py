@@ -170,6 +170,12 @@ class NeuronBrowser(Widget):
         return self._session.given
 
     @property
+    def first(self) -> int | None:
+        """The neuron of the table's first row that is not constant, as it opens; `None` where none
+        is known."""
+        return self._session.first()
+
+    @property
     def contrast(self) -> Contrast | None:
         """The comparison of the last search by name or contrast; `None` without one."""
         match = self._session.match
