@@ -44,6 +44,7 @@ function view(more: Record<string, unknown> = {}, send: (content: unknown) => vo
     selection: [],
     pinned: [],
     notes: {},
+    _library: [],
     threshold: -1,
     sorting: { column: "neuron", descending: false },
     filters: {},
@@ -317,6 +318,18 @@ describe("rows in view", () => {
     );
     expect(view().state.scoreColumns.value[0].pending).toBeNull();
   });
+});
+
+it("a concept is added to the library as it is on the screen", () => {
+  const sent: unknown[] = [];
+  const { state } = view({}, (content) => sent.push(content));
+  state.setThreshold(2);
+  const i = state.counts.value.findIndex((count) => count > 1);
+  const [, second] = state.conceptsAt(i);
+  state.addToLibrary(2 * i, 1, second.size, "wheels");
+  expect(sent).toEqual([
+    { type: "library.pin", neuron: 2 * i, concept: 1, size: second.size, name: "wheels" },
+  ]);
 });
 
 describe("previews", () => {

@@ -25,7 +25,8 @@ class Forested:
         place: int64 `M`, the positions of the neurons among all of the forest.
         sample: int32 `M x n`, the top samples; -1: fewer.
         tops: int64 `M`, how many top samples each has.
-        child: uint16 `M x (n - 1) x 2`, the nodes that each merge joins, merges from `tops` on.
+        child: uint16 `M x (n - 1) x 2`, the nodes that each merge joins, merges from `tops` on, in
+            the order in which `Tree` draws them.
         height: float32 `M x (n - 1)`, the heights of the merges, ascending; 0 for filling.
         own: float32 `M`, the height of each tree's own cut.
     """
@@ -120,7 +121,7 @@ class Forest:
         Z = np.asarray(split.Z)
         merges = np.arange(n - 1) < (tops - 1)[:, None]
         # Linkages of fewer samples are padded: their merges are numbered from `n`.
-        children = Z[:, :, :2].astype(np.int64)
+        children = _as_drawn(Z[:, :, :2].astype(np.int64), Z[:, :, 3])
         children -= np.where(children >= n, (n - tops)[:, None, None], 0)
         child = np.where(merges[:, :, None], children, 0).astype(np.uint16)
         height = np.where(merges, np.maximum.accumulate(Z[:, :, 2], axis=1), 0)
@@ -140,3 +141,23 @@ class Forest:
         with self._lock:
             parts = list(self._parts)
         return Forested(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _as_drawn(children: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The children of merges (int64 `N x (n - 1) x 2`) as `Tree` has them, the larger first; so
+    concepts have one number wherever a neuron is shown.
+
+    Args:
+        children: as the linkage joins them.
+        size: `N x (n - 1)`, how many samples each merge has.
+    """
+    count, merges, _ = children.shape
+    sizes = np.concatenate([np.ones((count, merges + 1)), size], axis=1)
+    left, right = (
+        np.take_along_axis(sizes, children.reshape(count, -1), 1)
+        .reshape(children.shape)
+        .transpose(2, 0, 1)
+    )
+    swap = (right > left) | ((right == left) & (children[:, :, 1] < children[:, :, 0]))
+    drawn: np.ndarray = np.where(swap[:, :, None], children[:, :, ::-1], children)
+    return drawn

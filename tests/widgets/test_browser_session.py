@@ -143,13 +143,16 @@ def test_trees_are_cut_as_those_of_split(acts: nw.Activations, split: nw.LayerSp
         made = split.split(neuron)
         assert trees["sample"][i, :m].tolist() == made.index.tolist()
         assert trees["label"][i, :m].tolist() == acts.labels[made.index].tolist()  # type: ignore[index]
+        # In the order in which a SplitExplorer draws them: concepts have one number in both.
+        assert trees["child"][i, : m - 1].tolist() == made.tree.children.tolist()
         heights = trees["height"][i, : m - 1] * step
         np.testing.assert_allclose(heights, made.Z[:, 2], atol=step)
         own = float(trees["own"][i])
         assert own == pytest.approx(made.suggested, rel=1e-6)
         Z = np.column_stack([trees["child"][i, : m - 1], heights, made.Z[:, 3]]).astype("f8")
         ours = fcluster(Z, own, "distance")
-        theirs = fcluster(made.Z, made.suggested, "distance")
+        drawn = np.column_stack([made.tree.children, made.Z[:, 2:]]).astype("f8")
+        theirs = fcluster(drawn, made.suggested, "distance")
         np.testing.assert_array_equal(ours, theirs)
     assert (trees["sample"][trees["tops"] == 0] == -1).all()
     assert meta["suggested"] == pytest.approx(np.median(trees["own"][trees["tops"] > 1]))

@@ -30,6 +30,7 @@ def explore(
     method: str | None = None,
     metric: str | None = None,
     tokenizer: Any = None,
+    library: Any = None,
     **options: Any,
 ) -> Explorer:
     """Explore a layer: a browser of all its neurons, the chosen one beside it.
@@ -52,6 +53,8 @@ def explore(
             measures on them what masks cost the model. Without them it measures nothing.
         top, method, metric: how each neuron is split, see `neuronwidgets.split`.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
+        library: the `Library` that concepts on the screen are added to; not given: a new one, at
+            the first concept (`explorer.browser.library`).
         options: the other arguments of `neuronwidgets.capture`, such as `labels`, `pooling`,
             `batch_size` or `at`.
 
@@ -71,6 +74,7 @@ def explore(
         acts,
         model=model,
         tokenizer=tokenizer,
+        library=library,
         **several,
         **{k: v for k, v in split.items() if v is not None},
     )
@@ -89,7 +93,7 @@ def explore(
         names = ("model", "data") if _is_model(source) else ("acts",)
         code = given(
             *names, model=None if _is_model(source) else model, tokenizer=tokenizer,
-            held_out=held_out, **split, **options,
+            held_out=held_out, library=library, **split, **options,
         )  # fmt: skip
         if isinstance(acts, LayerSplit):
             made = acts.settings

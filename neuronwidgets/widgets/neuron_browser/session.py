@@ -62,6 +62,7 @@ class BrowserSession:
             map (`None`: not placed yet).
         query, match: the search whose result is on the screen.
         given: the split that the user passed; `None`: the browser splits the layer itself.
+        splitting: the arguments of `split_layer` by which it does.
         sorting: the order of the table before a search.
         selection: the selected samples.
         stopped: whether the user has stopped splitting.
@@ -99,7 +100,7 @@ class BrowserSession:
         self.selection: list[int] = []
         self.stopped, self.version = False, 1
         self.idle = True
-        self._screen, self._splitting, self._batches = screen, dict(splitting or {}), batches
+        self._screen, self.splitting, self._batches = screen, dict(splitting or {}), batches
         self._standard: Standard | None = None
         self._sent, self._stale = 0, False
 
@@ -181,7 +182,7 @@ class BrowserSession:
         if given is not None and given.done:
             top = np.asarray(given.index)[np.argsort(given.neurons)]
         else:
-            count = self._splitting.get("top") or default_top(len(acts))
+            count = self.splitting.get("top") or default_top(len(acts))
             top = (yield from _told(extremes(acts.values, count), PLACE)).top[self.neurons]
         top = np.where(self.rows.dead[:, None], -1, top)
         place = yield from _told(placement(top, len(acts)), PLACE)
@@ -225,7 +226,7 @@ class BrowserSession:
             most = max(1, self._batches.values // self.acts.shape[1])
             chunk = missing_neurons[: min(self._batches.neurons, most)]
             for split in split_layer(
-                self.acts, neurons=chunk, stream=True, progress=False, **self._splitting
+                self.acts, neurons=chunk, stream=True, progress=False, **self.splitting
             ):
                 yield split.blocks[-1:], split.settings
 
@@ -251,7 +252,7 @@ class BrowserSession:
     def _score(self) -> Steps:
         """Compute the late scores: those of the neurons in view first, however large the layer."""
         count, shown = len(self.neurons), 0
-        wanted = {**self._splitting, "scores": self._late}
+        wanted = {**self.splitting, "scores": self._late}
         steps = scoring(self.acts, self.forest, wanted, self._batches.scored, lambda: self.seen)
         for in_view in steps:
             done = count - int(self.forest.unscored.sum())

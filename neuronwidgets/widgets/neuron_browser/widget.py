@@ -12,6 +12,7 @@ from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.contrast import Contrast
 from neuronwidgets.layer_splits.layer_split import RANK, LayerSplit
 from neuronwidgets.layer_splits.split_layer import DRAWS, split_layer
+from neuronwidgets.libraries.library import Library
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.given import given as as_code
 from neuronwidgets.widgets.base.live import REFRESHING, Live
@@ -27,11 +28,12 @@ from neuronwidgets.widgets.neuron_browser.opening import (
     refuse_twice,
     score_names,
 )
+from neuronwidgets.widgets.neuron_browser.pinning import Pin, check_library, listed, pinning
 from neuronwidgets.widgets.neuron_browser.session import PLAIN_SORTING, BrowserSession
 from neuronwidgets.widgets.protocol.buffers import pack
 
-SEARCHING = "search"
-"""The kind of the job that searches."""
+SEARCHING, PINNING = "search", "pin"
+"""The kinds of jobs that a user asks for."""
 
 
 class NeuronBrowser(Widget):
@@ -77,6 +79,7 @@ class NeuronBrowser(Widget):
     _pace, _batches = PACE, BATCHES
     _held = t.Bool(False).tag(sync=True, echo_update=False)
     """Whether the user holds a handle in a view."""
+    _library = t.List().tag(sync=True)
     _table = t.Bytes().tag(sync=True)
     _trees = t.Bytes().tag(sync=True)
     _map = t.Bytes().tag(sync=True)
@@ -99,6 +102,7 @@ class NeuronBrowser(Widget):
         min_size: int | None = None,
         scores: Sequence[str] | None = None,
         draws: int | None = None,
+        library: Library | None = None,
     ) -> None:
         """Open the browser.
 
@@ -117,6 +121,8 @@ class NeuronBrowser(Widget):
                 the background "polysemanticity", which takes longer than all of these: of the
                 neurons in view first.
             draws: of the null of polysemanticity.
+            library: where concepts go that are added on the screen. Not given: a new one, at the
+                first concept.
 
         Raises:
             ValueError, TypeError: no such neuron, score or method; a `LayerSplit` without its
@@ -143,15 +149,18 @@ class NeuronBrowser(Widget):
             feed, acts, self._screen, given=given, splitting=splitting, late=late,
             model=model, tokenizer=tokenizer, batches=self._batches,
         )  # fmt: skip
-        self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SEARCHING,))
+        self._live = Live(
+            self, feed, self._pace, session.refreshed, session.work, (SEARCHING, PINNING)
+        )
         if RANK in self._columns and given is not None:
             session.sorting = {"column": RANK, "descending": True}
         named = {"top": top, "method": method, "metric": metric, "min_size": min_size,
                  "scores": scores, "draws": draws, "model": model,
-                 "tokenizer": tokenizer}  # fmt: skip
+                 "tokenizer": tokenizer, "library": library}  # fmt: skip
         super().__init__(_given=as_code("acts" if given is None else "layer_split", **named))
         with self._opening():
             self._put({**session.begin(), "sorting": dict(session.sorting)})
+            self.library = library
             self.neuron = neuron
             self.threshold = choices.OWN if threshold is None else threshold
             self._gather(self._pace.inline)
@@ -168,6 +177,17 @@ class NeuronBrowser(Widget):
     def layer_split(self) -> LayerSplit | None:
         """The split that the browser was opened with; `None` without one."""
         return self._session.given
+
+    @property
+    def library(self) -> Library | None:
+        """The library that concepts on the screen are added to; `None` before the first, if none
+        was given. Set it to add to another one; `library.save(path)` keeps it."""
+        return self._concepts
+
+    @library.setter
+    def library(self, value: Library | None) -> None:
+        self._concepts = check_library(value)
+        self._put({"_library": [] if value is None else listed(value)})
 
     @property
     def first(self) -> int | None:
@@ -268,19 +288,7 @@ class NeuronBrowser(Widget):
     def _check(self, proposal: Any) -> Any:
         name, value, session = proposal["trait"].name, proposal["value"], self._session
         with as_trait_error(ValueError):
-            if name in ("selection", "lit"):
-                return choices.check_samples(name, value, session.acts)
-            if name == "notes":
-                return choices.check_notes(value, session.neurons, session.acts.layer)
-            if name == "threshold":
-                return choices.check_threshold(float(value))
-            if name == "sorting":
-                return choices.check_sorting(value, self._columns)
-            if name == "filters":
-                return choices.check_filters(value, self._columns)
-            if value:
-                choices.query_of(**{"kind": None, **value}, acts=session.acts)
-        return value
+            return choices.checked(name, value, session.acts, session.neurons, self._columns)
 
     @t.observe("selection")
     def _selected(self, _change: Any) -> None:
@@ -316,6 +324,7 @@ class NeuronBrowser(Widget):
             "search.clear": lambda _: self.clear_search(),
             "previews.request": self._on_previews,
             "rows.request": self._on_rows,
+            "library.pin": self._on_pin,
         }
 
     def _on_search(self, wanted: dict[str, Any]) -> None:
@@ -335,6 +344,14 @@ class NeuronBrowser(Widget):
             )
         self._put({"_previews": pack(*pack_previews(self.acts.samples, rows, {}))})
 
+    def _on_pin(self, wanted: dict[str, Any]) -> None:
+        pin = Pin.of(wanted, self._session)
+        self._clear()
+        if self._concepts is None:
+            self._concepts = Library()
+        steps = pinning(self._session, pin, self.threshold, self._concepts, self._screen)
+        self._start(steps, kind=PINNING)
+
     def _on_rows(self, wanted: dict[str, Any]) -> None:
         session = self._session
         given = list(wanted.get("neurons", ()))[: choices.PREVIEWED]
@@ -350,7 +367,7 @@ class NeuronBrowser(Widget):
 
     def _gather(self, seconds: float = 0.0) -> None:
         """Start what is due, the first seconds of it before this returns."""
-        if not self._session.due() or self._jobs.kind in (SEARCHING, REFRESHING):
+        if not self._session.due() or self._jobs.kind in (SEARCHING, PINNING, REFRESHING):
             return
         steps = self._session.work()
         if seconds:

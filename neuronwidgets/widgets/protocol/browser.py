@@ -36,6 +36,15 @@ class NoSearch(TypedDict):
     """The empty object: nothing was searched for."""
 
 
+class PinnedName(TypedDict):
+    """A concept of the library."""
+
+    name: str
+    layer: Annotated[str, "The layer that it was found in."]
+    neuron: Annotated[int | None, "Its neuron; `None` for a direction."]
+    samples: Annotated[int, "How many samples it has."]
+
+
 class NeuronBrowserTraits(LiveTraits):
     """The synced traits of NeuronBrowser."""
 
@@ -53,6 +62,7 @@ class NeuronBrowserTraits(LiveTraits):
     sorting: Sorting
     filters: Annotated[dict[str, Limits], "Column to limits; `None`: no limit."]
     searched: Annotated[Search | NoSearch, "The search whose result the column `match` holds."]
+    _library: Annotated[list[PinnedName], "The concepts of the library; empty without one."]
     _table: Annotated[bytes, "The message `table`."]
     _trees: Annotated[bytes, "The message `trees`; empty before any tree is there."]
     _map: Annotated[bytes, "The message `map`; empty before the layer is read."]
@@ -82,6 +92,16 @@ class PreviewsRequest(TypedDict):
 
     type: Literal["previews.request"]
     samples: Annotated[list[int], "Rows of the activations, at most 512."]
+
+
+class LibraryPin(TypedDict):
+    """Add a concept to the library, as the present cut has it."""
+
+    type: Literal["library.pin"]
+    neuron: int
+    concept: Annotated[int, "Its number, from 0, from left to right in the tree."]
+    size: Annotated[int, "How many samples it has on the screen."]
+    name: Annotated[str, "The name that the user typed; empty: its own."]
 
 
 class RowsRequest(TypedDict):
@@ -237,8 +257,8 @@ NEURON_BROWSER = WidgetSchema(
     name="NeuronBrowser",
     traits=NeuronBrowserTraits,
     requests=(
-        SearchRequest, SearchClear, PreviewsRequest, RowsRequest, CaptureCancel, JobCancel,
-        ViewsCount,
+        SearchRequest, SearchClear, PreviewsRequest, RowsRequest, LibraryPin, CaptureCancel,
+        JobCancel, ViewsCount,
     ),
     messages={
         "table": TABLE, "trees": TREES, "map": MAP, "match": MATCH, "previews": FACES,

@@ -38,6 +38,17 @@ export interface Search {
 /** The empty object: nothing was searched for. */
 export type NoSearch = Record<string, never>;
 
+/** A concept of the library. */
+export interface PinnedName {
+  name: string;
+  /** The layer that it was found in. */
+  layer: string;
+  /** Its neuron; `None` for a direction. */
+  neuron: number | null;
+  /** How many samples it has. */
+  samples: number;
+}
+
 /** The synced traits of NeuronBrowser. */
 export interface NeuronBrowserTraits {
   /** What the kernel is doing. */
@@ -73,6 +84,8 @@ export interface NeuronBrowserTraits {
   filters: Record<string, Limits>;
   /** The search whose result the column `match` holds. */
   searched: Search | NoSearch;
+  /** The concepts of the library; empty without one. */
+  _library: PinnedName[];
   /** The message `table`. */
   _table: DataView;
   /** The message `trees`; empty before any tree is there. */
@@ -106,6 +119,18 @@ export interface PreviewsRequest {
   type: "previews.request";
   /** Rows of the activations, at most 512. */
   samples: number[];
+}
+
+/** Add a concept to the library, as the present cut has it. */
+export interface LibraryPin {
+  type: "library.pin";
+  neuron: number;
+  /** Its number, from 0, from left to right in the tree. */
+  concept: number;
+  /** How many samples it has on the screen. */
+  size: number;
+  /** The name that the user typed; empty: its own. */
+  name: string;
 }
 
 /** What rows in view lack comes before that of others: peak tokens, late scores. */
@@ -194,6 +219,7 @@ export type NeuronBrowserRequest =
   | SearchClear
   | PreviewsRequest
   | RowsRequest
+  | LibraryPin
   | CaptureCancel
   | JobCancel
   | ViewsCount;

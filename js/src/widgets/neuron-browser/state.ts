@@ -66,6 +66,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const searched = trait("searched");
   const status = trait("status", "always");
   const reading = trait("reading", "always");
+  const library = trait("_library");
   const tableBytes = trait("_table");
   const treesBytes = trait("_trees");
   const mapBytes = trait("_map");
@@ -252,6 +253,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     selection,
     pinned,
     notes,
+    library,
     threshold,
     sorting,
     filters,
@@ -352,6 +354,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
     },
     clearSearch() {
       requests.request({ type: "search.clear" });
+    },
+
+    /** Keep a concept of a neuron, at the present cut, under a name ("": its own). */
+    addToLibrary(number: number, concept: number, size: number, name: string) {
+      requests.request({ type: "library.pin", neuron: number, concept, size, name });
     },
 
     /** The top samples of the neuron at an index: rows of the activations. */
