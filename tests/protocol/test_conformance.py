@@ -43,6 +43,7 @@ MESSAGES = {
     "tree": split.TREE, "evidence": split.EVIDENCE, "refinement": split.REFINEMENT,
     "range": ranges.RANGES, "examples": ranges.EXAMPLES, "readings": probe.READINGS,
     "table": browser.TABLE, "trees": browser.TREES, "map": browser.MAP, "match": browser.MATCH,
+    "peaks": browser.PEAKS,
 }  # fmt: skip
 
 

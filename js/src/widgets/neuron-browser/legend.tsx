@@ -19,7 +19,7 @@ export function Legend({ state }: { state: State }) {
     <div class="nw-small">
       <p class="nw-quiet nw-key-of">
         {byLabel
-          ? "A slice is a concept, in the colour of its most frequent label. The neuron’s own view numbers and colours concepts anew."
+          ? "A slice is a concept, in the colour of its most frequent label. In the neuron’s own view colours tell concepts apart, not labels."
           : "A slice is a concept, in its colour of the neuron’s own view. One colour in two neurons means nothing."}
       </p>
       <p class="nw-color-key">
