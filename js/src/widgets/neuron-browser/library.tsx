@@ -1,6 +1,6 @@
 /** Adds a concept of the chosen neuron to the library, under a name of the user's. */
 import { useSignal } from "@preact/signals";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { TableMessage } from "../../protocol/browser";
 import type { State } from "./state";
 import "./library.css";
@@ -14,9 +14,14 @@ export function LibraryLine({ state, table }: { state: State; table: TableMessag
   const field = useRef<HTMLInputElement>(null);
   const picked = useSignal(0);
   const kept = state.library.value;
+  /** The lists of all trees take long to make: the first rows do not wait for them. */
+  const painted = useSignal(false);
+  useEffect(() => {
+    painted.value = true;
+  }, []);
   // The neuron on the screen, else the one that was pinned last.
   const number = state.neuron.value ?? state.pinned.value.at(-1) ?? null;
-  const concepts = number === null ? [] : state.conceptsAt(state.indexOf(number));
+  const concepts = number === null || !painted.value ? [] : state.conceptsAt(state.indexOf(number));
   if (!concepts.length && !kept.length) return null;
   const concept = Math.min(picked.value, concepts.length - 1);
   const add = () => {
