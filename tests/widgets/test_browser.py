@@ -82,8 +82,10 @@ def test_a_score_that_was_taken_out_of_the_registry_is_no_column(
 
 def test_rows_in_view_must_be_neurons(browser: Any) -> None:
     assert ask(browser, "rows.request", neurons=[3, 1, 3]) == ""
-    assert browser._session.seen == [3, 1]
+    assert browser._session.peaks.seen == [3, 1]
     assert "got 9" in ask(browser, "rows.request", neurons=[9])
+    browser.neurons, browser.pinned = [5], [2]
+    assert browser._session.wanted == [5, 2]
 
 
 def test_before_a_neuron_is_split_its_concepts_are_missing(

@@ -17,8 +17,8 @@ def scoring(
     forest: Forest,
     splitting: Mapping[str, Any],
     count: int,
-    seen: Callable[[], Sequence[int]],
-) -> Iterator[bool]:
+    first: Callable[[], Sequence[int]],
+) -> Iterator[np.ndarray]:
     """Compute the late scores of a forest's neurons, `count` neurons at a time.
 
     The forest keeps no distances, so neurons are split again: that takes a small part of the time.
@@ -28,14 +28,15 @@ def scoring(
         forest: gets the scores.
         splitting: the arguments of `split_layer`, with the late scores.
         count: neurons in one step.
-        seen: the neurons in view, asked before each step.
+        first: the neurons that come before the others, asked before each step.
 
     Yields:
-        whether the neurons of the step are in view.
+        int64: the neurons of the step.
     """
     while len(unscored := forest.neurons[forest.unscored]):
-        first = np.array([neuron for neuron in seen() if neuron in unscored], np.int64)
-        neurons = (first if len(first) else unscored)[:count]
+        left = set(unscored.tolist())
+        urgent = [neuron for neuron in dict.fromkeys(first()) if neuron in left]
+        neurons = np.array(urgent or unscored, np.int64)[:count]
         *_, done = split_layer(acts, neurons=neurons, stream=True, progress=False, **splitting)
         forest.score(done)
-        yield len(first) > 0
+        yield neurons

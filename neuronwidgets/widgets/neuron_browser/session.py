@@ -64,7 +64,7 @@ class BrowserSession:
         given: the split that the user passed; `None`: the browser splits the layer itself.
         splitting: the arguments of `split_layer` by which it does.
         sorting: the order of the table before a search.
-        selection: the selected samples.
+        selection, wanted: the selected samples; the selected and pinned neurons.
         stopped: whether the user has stopped splitting.
         idle: whether nothing is left to do of what a view has asked for.
         version: counts the activations on the screen.
@@ -98,6 +98,7 @@ class BrowserSession:
         self.match: Match | None = None
         self.sorting: dict[str, Any] = dict(PLAIN_SORTING)
         self.selection: list[int] = []
+        self.wanted: list[int] = []
         self.stopped, self.version = False, 1
         self.idle = True
         self._screen, self.splitting, self._batches = screen, dict(splitting or {}), batches
@@ -250,25 +251,23 @@ class BrowserSession:
         return bool(self.forest.unscored.any()) and not self.stopped and not self._splits()
 
     def _score(self) -> Steps:
-        """Compute the late scores: those of the neurons in view first, however large the layer."""
+        """Compute the late scores: of the neurons in view, then of those selected, then of all."""
         count, shown = len(self.neurons), 0
-        wanted = {**self.splitting, "scores": self._late}
-        steps = scoring(self.acts, self.forest, wanted, self._batches.scored, lambda: self.seen)
-        for in_view in steps:
+        steps = scoring(
+            self.acts, self.forest, {**self.splitting, "scores": self._late},
+            self._batches.scored, lambda: [*self.peaks.seen, *self.wanted],
+        )  # fmt: skip
+        for neurons in steps:
             done = count - int(self.forest.unscored.sum())
+            in_view = np.isin(neurons, self.peaks.seen).any()
             if in_view or done >= self._batches.growth * shown or done == count:
                 shown = done
                 yield self._show_rows(self.rows)
             yield from self._read_peaks()
             yield JobProgress(done / count, f"{self._late[0]}: {done:,} of {count:,} neurons")
 
-    @property
-    def seen(self) -> list[int]:
-        """The neurons in view, whose peaks and late scores come before those of others."""
-        return self.peaks.seen
-
     def look(self, neurons: Sequence[int]) -> None:
-        """A view shows these neurons."""
+        """A view shows these neurons, whose peaks and late scores come first."""
         self.peaks.seen = list(neurons)
 
     def _unread(self) -> bool:
@@ -372,7 +371,7 @@ class BrowserSession:
                 self._stale = bool(these) or query.kind in ("name", "text")
             self.acts, self.rows = acts, rows
             self.forest = Forest(acts, self.neurons, self._late_columns)
-            self.peaks = Peaks(acts, self.seen)
+            self.peaks = Peaks(acts, self.peaks.seen)
             self.place = self._standard = None
             self._sent = 0
             self.version += 1

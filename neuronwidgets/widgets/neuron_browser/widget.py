@@ -290,9 +290,10 @@ class NeuronBrowser(Widget):
         with as_trait_error(ValueError):
             return choices.checked(name, value, session.acts, session.neurons, self._columns)
 
-    @t.observe("selection")
+    @t.observe("selection", "neurons", "pinned")
     def _selected(self, _change: Any) -> None:
         self._session.selection = list(self.selection)
+        self._session.wanted = [*self.neurons, *self.pinned]
 
     @t.observe("sorting")
     def _sorted(self, _change: Any) -> None:
