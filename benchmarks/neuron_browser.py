@@ -90,7 +90,13 @@ def layer(neurons: int, top: int) -> dict[str, bytes]:
     histogram = rng.integers(0, 256, (neurons, 24)).astype(np.uint8)
     score = rng.random((4, neurons)).astype(np.float32)
     columns = [
-        {"name": f"score{i}", "title": f"Score {i}", "about": "0 to 1.", "main": True}
+        {
+            "name": f"score{i}",
+            "title": f"Score {i}",
+            "about": "0 to 1.",
+            "main": True,
+            "late": False,
+        }
         for i in range(4)
     ]
     names = [f"label {i}" for i in range(LABELS)]
@@ -113,6 +119,7 @@ def layer(neurons: int, top: int) -> dict[str, bytes]:
             "columns": columns,
             "words": [f"label {i % LABELS}" for i in range(neurons)],
             "labels": names,
+            "colored": list(range(LABELS)),
         },
     )
     scale = float(height.max())
@@ -138,7 +145,8 @@ def layer(neurons: int, top: int) -> dict[str, bytes]:
         {"column": (cell % side).astype(np.int16), "row": (cell // side).astype(np.int16)},
         {"columns": side, "rows": -(-neurons // side), "shared": 0.4, "chance": 0.01},
     )
-    return {"_table": table, "_trees": trees, "_map": cells, "_match": b"", "_previews": b""}
+    empty = dict.fromkeys(("_match", "_previews", "_peaks"), b"")
+    return {"_table": table, "_trees": trees, "_map": cells, **empty}
 
 
 def traits(messages: dict[str, bytes]) -> dict[str, Any]:
@@ -157,6 +165,7 @@ def traits(messages: dict[str, bytes]) -> dict[str, Any]:
         "lit": [],
         "pinned": [],
         "notes": {},
+        "_library": [],
         "threshold": -1,
         "sorting": {"column": "neuron", "descending": False},
         "filters": {},

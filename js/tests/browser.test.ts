@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { countsAt, forestOf, stepOf } from "../src/core/forest";
+import { COLORS, labelColors, OTHERS } from "../src/core/palette";
 import { reslotted } from "../src/core/slots";
 import type { Model } from "../src/model/model";
 import { readMatch, readPreviews, readTable, readTrees } from "../src/protocol/browser";
@@ -32,6 +33,7 @@ function view(more: Record<string, unknown> = {}, send: (content: unknown) => vo
     _map: layer.map,
     _match: EMPTY,
     _previews: EMPTY,
+    _peaks: EMPTY,
     _version: 1,
     status: { state: "idle", text: "", progress: 1 },
     reading: {},
@@ -42,6 +44,7 @@ function view(more: Record<string, unknown> = {}, send: (content: unknown) => vo
     selection: [],
     pinned: [],
     notes: {},
+    _library: [],
     threshold: -1,
     sorting: { column: "neuron", descending: false },
     filters: {},
@@ -65,6 +68,18 @@ function view(more: Record<string, unknown> = {}, send: (content: unknown) => vo
   const lifetime = new AbortController();
   return { state: createState(model, lifetime.signal), values, layer, model };
 }
+
+/** The beginnings of these samples' texts. */
+const previews = (...rows: number[]) =>
+  pack(
+    { face: Int32Array.from(rows), value: new Float32Array() },
+    {
+      kind: "text",
+      segments: rows.map((row) => [String(row)]),
+      values: rows.map(() => 0),
+      peaks: rows.map(() => -1),
+    },
+  );
 
 const match = (values: Float32Array) =>
   pack({ value: values }, { title: "AUROC", about: "chance 0.5", note: "", segments: [] });
@@ -202,6 +217,32 @@ describe("what is chosen", () => {
   });
 });
 
+describe("colours", () => {
+  it("of labels are the palette's, of those beyond it one grey", () => {
+    const names = Array.from({ length: 15 }, (_, i) => `label ${i}`);
+    const layer = layerOf(20, { split: 16, labels: names });
+    const { state } = view({ _table: layer.table, _trees: layer.trees });
+    expect(state.colors.value.slice(0, 12)).toEqual([...COLORS]);
+    expect(state.colors.value.slice(12)).toEqual([OTHERS, OTHERS, OTHERS]);
+    expect(COLORS).not.toContain(OTHERS);
+    for (const { color, label } of state.conceptsAt(0))
+      expect(color).toBe(label < 0 ? null : state.colors.value[label]);
+  });
+
+  it("of concepts without labels are their places in the tree", () => {
+    const layer = layerOf(20, { split: 16, labels: [] });
+    const { state } = view({ _table: layer.table, _trees: layer.trees });
+    expect(state.colors.value).toEqual(COLORS);
+    expect(state.conceptsAt(0).every(({ color }) => COLORS.some((own) => own === color))).toBe(
+      true,
+    );
+  });
+
+  it("go to the labels that are named", () => {
+    expect(labelColors(3, [2, 0])).toEqual([COLORS[1], OTHERS, COLORS[0]]);
+  });
+});
+
 describe("the search", () => {
   it("says that it needs the kernel where there is none", () => {
     const { state } = view({}, () => {
@@ -213,19 +254,87 @@ describe("the search", () => {
   });
 });
 
+describe("rows in view", () => {
+  const peaks = (neuron: number, row: number, peak: string) =>
+    pack(
+      {
+        neuron: Int32Array.of(neuron),
+        face: Int32Array.of(row),
+        value: Float32Array.of(0, 2, 1),
+      },
+      {
+        kind: "text",
+        segments: [["so ", peak, " then"]],
+        values: [3],
+        peaks: [1],
+        cut: [false],
+      },
+    );
+
+  it("are asked for once, and show where each neuron's activation peaks", () => {
+    const sent: unknown[] = [];
+    const { state, values, model } = view({ _previews: previews(7) }, (content) =>
+      sent.push(content),
+    );
+    state.inView.look([4, 2]);
+    state.inView.look([4, 2]);
+    state.inView.look([]);
+    expect(sent).toEqual([{ type: "rows.request", neurons: [4, 2] }]);
+    expect(state.preview(7, 4).text?.peak).toBe(-1);
+    values._peaks = peaks(4, 7, "dog");
+    model.save_changes();
+    values._peaks = peaks(2, 7, "cat");
+    model.save_changes();
+    const peakOf = (number: number) => {
+      const text = state.preview(7, number).text;
+      return text?.segments[text.peak];
+    };
+    expect([peakOf(4), peakOf(2), peakOf(6)]).toEqual(["dog", "cat", undefined]);
+    // A newer picture has other samples in these rows.
+    Object.assign(values, { _version: 2, _peaks: EMPTY });
+    model.save_changes();
+    expect(state.inView.peakOf(4, 7)).toBeNull();
+    state.inView.look([4, 2]);
+    expect(sent.length).toBe(2);
+  });
+
+  it("are not asked for without a kernel", () => {
+    let asked = 0;
+    const { state } = view({}, () => {
+      asked++;
+      throw new Error("gone");
+    });
+    state.inView.look([1]);
+    state.inView.look([2]);
+    expect(asked).toBe(1);
+  });
+
+  it("say which late scores are not there yet", () => {
+    const layer = layerOf(20, { split: 16, late: true });
+    const { state } = view({ _table: layer.table });
+    const [column] = state.scoreColumns.value;
+    expect(Array.from(column.pending ?? [])).toEqual(
+      Array.from({ length: 20 }, (_, i) => Number(i >= 16)),
+    );
+    expect(view().state.scoreColumns.value[0].pending).toBeNull();
+  });
+});
+
+it("a concept is added to the library as it is on the screen", () => {
+  const sent: unknown[] = [];
+  const { state } = view({}, (content) => sent.push(content));
+  state.setThreshold(2);
+  const i = state.counts.value.findIndex((count) => count > 1);
+  const [, second] = state.conceptsAt(i);
+  state.addToLibrary(2 * i, 1, second.size, "wheels");
+  expect(sent).toEqual([
+    { type: "library.pin", neuron: 2 * i, concept: 1, size: second.size, name: "wheels" },
+  ]);
+});
+
 describe("previews", () => {
   const answer = (...rows: number[]) =>
-    readPreviews(
-      pack(
-        { face: Int32Array.from(rows), value: new Float32Array() },
-        {
-          kind: "text",
-          segments: rows.map((row) => [String(row)]),
-          values: rows.map(() => 0),
-          peaks: rows.map(() => -1),
-        },
-      ),
-    ) as NonNullable<ReturnType<typeof readPreviews>>;
+    readPreviews(previews(...rows)) as NonNullable<ReturnType<typeof readPreviews>>;
 
   it("are asked for once, and again when they made room for others", () => {
     const sent: number[][] = [];

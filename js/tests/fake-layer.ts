@@ -64,7 +64,7 @@ export function treesOf(
 /** The messages of a layer of `count` neurons as the kernel packs them, and what they hold. */
 export function layerOf(
   count: number,
-  { split = count, width = 12, labels = ["a", "b", "c"] } = {},
+  { split = count, width = 12, labels = ["a", "b", "c"], late = false } = {},
 ) {
   const next = random(count);
   const trees = treesOf(3, split, width);
@@ -79,6 +79,7 @@ export function layerOf(
     title: name,
     about: "0 to 1.",
     main: name === "geometry",
+    late: late && name !== "skew",
   });
   const table = pack(
     {
@@ -89,6 +90,7 @@ export function layerOf(
       top,
       concepts: Int32Array.from({ length: count }, (_, i) => (i < split ? i % 4 : -1)),
       score,
+      ...(late ? { unscored: Uint8Array.from({ length: count }, (_, i) => +(i >= split)) } : {}),
     },
     {
       layer: "layer",
@@ -97,6 +99,7 @@ export function layerOf(
       columns: ["geometry", "geometry_p", "skew"].map(title),
       words: Array.from({ length: count }, () => ""),
       labels,
+      colored: Array.from(labels.keys()).slice(0, 12),
     },
     { histogram: [count, 4], top: [count, 2], score: [3, count] },
   );

@@ -45,15 +45,15 @@ class Reading:
         spans: int32 `T x 2`, the `(start, end)` characters of each token in the text.
         activations: float32 `T`, the neuron's activation on each token (of an image: on each
             position of the map). Empty for a layer with one vector for each sample.
-        shares: float32 `T x K`, the dot product of each token's vector with each concept's vector
-            of unit length, as `Concepts.project` gives it for samples.
+        shares: float32 `T x K`, the dot product of each token's difference from the layer's mean
+            with each concept's direction (see `Axes`).
         counts: bool `T`, whether pooling reads the token.
         peak: the token (or position) that counts and activates the neuron most; -1 without any.
         pooled: the neuron's activation on the whole, pooled as the activations of the data set are.
             For pooling "token" it is the peak token's.
-        pooled_shares: float32 `K`, the dot products of the whole's pooled vector.
-        control: float32 `K`, its dot products with a random direction of the same kind for each
-            concept (`Axes.control`); empty without any.
+        pooled_shares: float32 `K`, the same of the whole's pooled vector.
+        control: float32 `K`, the same with a random direction for each concept (`Axes.control`);
+            empty without any.
         unread: characters at the end that are beyond the model's limit.
     """
 
@@ -79,16 +79,40 @@ class Reading:
 class Axes:
     """The directions that a reading is projected on.
 
+    Shares are taken about the layer's mean, as `split` clusters samples by "cosine" and
+    `Concepts.retrieve` compares them: without it, what all samples of a layer share (the positive
+    outputs of a ReLU) gives every concept and every random direction the same large share.
+
     Attributes:
         target: a neuron's number, or a direction of unit length (`D`).
-        concepts: float32 `K x D`, concept vectors of unit length.
-        control: float32 `K x D`, a random direction for each concept (see `random_directions`), or
-            none.
+        mean: float64 `D`, the layer's mean; none where there are no concepts.
+        concepts: float32 `K x D`, of unit length: from the layer's mean to each concept's.
+        control: float32 `K x D`, of unit length: from the layer's mean to that of random top
+            samples, as many as the concept has. (A median of random samples would be that of the
+            most frequent concept.)
     """
 
     target: int | np.ndarray
+    mean: np.ndarray = field(default_factory=lambda: np.zeros(0))
     concepts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     control: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    @classmethod
+    def of(
+        cls, target: int | np.ndarray, concepts: Concepts, mean: np.ndarray, seed: int = 0
+    ) -> Axes:
+        """The axes of a neuron's or direction's concepts.
+
+        Args:
+            target: the neuron or direction.
+            concepts: its concepts.
+            mean: `D`, the layer's mean.
+            seed: of the random samples of the control, drawn from the same top samples.
+        """
+        top = concepts.top_vectors
+        at_random = [top[draws_of(len(top), int(n), 1, seed)[0]] for n in concepts.sizes]
+        members = [top[group] for group in concepts.groups]
+        return cls(target, mean, _directions(members, mean), _directions(at_random, mean))
 
     def project(self, vectors: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The activations (float32 `N`), the shares and those of the control (`N x K`) of `N x D`
@@ -97,27 +121,25 @@ class Axes:
             activations = _dot(vectors, self.target[None])[:, 0]
         else:
             activations = vectors[:, self.target].float().cpu().numpy()
+        if len(self.mean):
+            vectors = vectors.float()
+            vectors = vectors - torch.as_tensor(self.mean).to(vectors)
         return activations, _dot(vectors, self.concepts), _dot(vectors, self.control)
 
 
-def _dot(vectors: torch.Tensor, directions: np.ndarray) -> np.ndarray:
+def _directions(groups: Sequence[np.ndarray], mean: np.ndarray) -> np.ndarray:
+    """From the layer's mean to that of each group (`n x D`), of unit length: float32 `K x D`."""
+    if not groups:
+        return np.zeros((0, len(mean)), np.float32)
+    return normalized(np.stack([group.mean(axis=0, dtype=np.float64) - mean for group in groups]))
+
+
+def _dot(vectors: torch.Tensor, onto: np.ndarray) -> np.ndarray:
     """Dot products of `N x D` vectors with `K x D` directions: float32 `N x K`."""
-    if not len(directions):
+    if not len(onto):
         return np.zeros((len(vectors), 0), np.float32)
-    onto = torch.as_tensor(directions, dtype=vectors.dtype, device=vectors.device)
-    products: np.ndarray = (vectors @ onto.T).float().cpu().numpy()
+    products: np.ndarray = (vectors @ torch.as_tensor(onto).to(vectors).T).float().cpu().numpy()
     return products
-
-
-def random_directions(concepts: Concepts, seed: int = 0) -> np.ndarray:
-    """A random direction for each concept, made as concept vectors are: float32 `K x D`.
-
-    Each is the mean, divided by its L2 norm, of as many samples as the concept has, drawn at random
-    from the same top samples.
-    """
-    top = concepts.top_vectors
-    means = [top[draws_of(len(top), int(n), 1, seed)[0]].mean(axis=0) for n in concepts.sizes]
-    return normalized(np.stack(means)) if means else np.zeros((0, top.shape[1]), np.float32)
 
 
 class SampleReader:

@@ -37,7 +37,7 @@ def opened(lab: Lab) -> Iterator[Notebook]:
 
 @pytest.fixture
 def notebook(opened: Notebook) -> Notebook:
-    """The notebook with an explorer whose browser is complete, and without a chosen neuron."""
+    """The notebook with an explorer whose browser is complete."""
     if "NameError" in opened.python("explorer"):
         opened.run_cell(0)
         opened.python("gate.set()")
@@ -67,6 +67,8 @@ def test_one_cell_opens_a_layer_that_fills(opened: Notebook, shots: Path) -> Non
     opened.run_cell(1)
     explorer = opened.frame(0)
     expect(explorer.locator(".nw-neuron-row").first).to_be_visible()
+    # The first row is open already.
+    expect(explorer.locator("section[aria-label='neuron 0']")).to_be_visible()
     expect(facts(explorer)).not_to_contain_text("2,000 samples")
     open_neuron(explorer, 3)
     opened.frame(2)
@@ -98,6 +100,23 @@ def test_tabs_and_the_way_back(notebook: Notebook) -> None:
     notebook.follows("explorer.split.neuron", "3")
     explorer.get_by_role("button", name="forward →").click()
     notebook.follows("explorer.split.neuron", "5")
+    assert notebook.errors == []
+
+
+def test_a_concept_gets_a_name_in_the_library(notebook: Notebook) -> None:
+    explorer = notebook.frame(0)
+    open_neuron(explorer, 3)
+    library = explorer.locator(".nw-library")
+    count = library.locator("option").count()
+    assert count > 1
+    # Each one of the list is that of the kernel.
+    for number in range(count):
+        library.locator("select").select_option(index=number)
+        library.get_by_label("name in the library").fill(f"mine {number}")
+        library.get_by_label("name in the library").press("Enter")
+        expect(library.get_by_role("status")).to_contain_text(f"mine {number}")
+    names = str([f"mine {number}" for number in range(count)])
+    notebook.follows("[entry.name for entry in explorer.browser.library]", names)
     assert notebook.errors == []
 
 

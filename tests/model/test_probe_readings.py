@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 import neuronwidgets as nw
+from neuronwidgets.activations.retrieval import normalized
 from neuronwidgets.effects.deletions import deletions, without, words_of
-from neuronwidgets.effects.readings import MAX_TOKENS, Axes, SampleReader, random_directions
+from neuronwidgets.effects.readings import MAX_TOKENS, Axes, SampleReader
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +66,19 @@ def test_each_token_is_that_of_a_capture_of_tokens(stories: Any) -> None:
         assert reading.tokens[reading.peak] == TEXTS[item][slice(*reading.spans[reading.peak])]
 
 
-def test_shares_are_projections_on_the_concepts_vectors(topics: Any) -> None:
+def test_shares_are_about_the_layers_mean(topics: Any) -> None:
     acts = nw.capture(
         topics.model, topics.texts[:150], topics.layer, tokenizer=topics.tokenizer, progress=False
     )
     concepts = nw.split(acts, 5).cut()
-    axes = Axes(5, concepts.vectors, random_directions(concepts))
+    axes = Axes.of(5, concepts, acts.mean)
     reader = SampleReader(acts, topics.model, tokenizer=topics.tokenizer)
     row = int(acts.top(5, 1)[0])
     reading = reader.texts([topics.texts[row]], axes)[0]
-    np.testing.assert_allclose(
-        reading.pooled_shares, concepts.project(acts.rows([row]))[0], rtol=1e-3, atol=1e-4
-    )
+    means = np.stack([acts.rows(concepts.index[g]).mean(axis=0) for g in concepts.groups])
+    np.testing.assert_allclose(axes.concepts, normalized(means - acts.mean), atol=1e-5)
+    expected = (acts.rows([row])[0] - acts.mean) @ axes.concepts.T
+    np.testing.assert_allclose(reading.pooled_shares, expected, rtol=1e-3, atol=1e-4)
     # The mean of the tokens' shares is the share of their mean.
     np.testing.assert_allclose(
         reading.shares[reading.counts].mean(axis=0), reading.pooled_shares, rtol=1e-3, atol=1e-4
@@ -90,12 +92,50 @@ def test_shares_are_projections_on_the_concepts_vectors(topics: Any) -> None:
     np.testing.assert_allclose(along.activations, reading.activations, rtol=1e-5, atol=1e-6)
 
 
+class Offset(nn.Module):
+    """A layer whose outputs are far from the origin, as those of a ReLU are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(x.flatten(1) + 9)
+
+
+def test_what_all_samples_share_is_no_concept() -> None:
+    rng = np.random.default_rng(0)
+    kind = np.arange(240) % 3
+    pixels = rng.integers(0, 3, (240, 4, 3))
+    pixels[np.arange(240), 1 + kind] += 6
+    pixels[:, 0, 0] += 5 * (kind < 2)
+    images = pixels.astype(np.uint8)
+    model = Offset()
+    read = {"transform": lambda image: torch.from_numpy(np.array(image)).float()}
+    acts = nw.capture(model, list(images), "act", progress=False, **read)
+    made = nw.split(acts, 0, top=80)
+    concepts = made.cut(float(made.Z[-2, 2]))
+    axes = Axes.of(0, concepts, acts.mean)
+    reader = SampleReader(acts, model, **read)
+    own = [int(rows[0]) for rows in concepts.exemplars(1)]
+    readings = [reader.image(images[row], axes) for row in own]
+    shares = np.stack([reading.pooled_shares for reading in readings])
+    assert len(concepts) == 2
+    # Each sample has most of its own concept, more than of a random direction.
+    assert (shares.argmax(axis=1) == np.arange(len(own))).all()
+    controls = [float(reading.control[k]) for k, reading in enumerate(readings)]
+    assert (np.diag(shares) > 1.2 * np.array(controls)).all()
+    # Another kind's sample is on the other side.
+    other = reader.image(images[int(np.flatnonzero(kind == 2)[0])], axes)
+    assert (other.pooled_shares < 0).all()
+
+
 def test_a_deletion_is_a_plain_rerun(topics: Any) -> None:
     acts = nw.capture(
         topics.model, topics.texts[:150], topics.layer, tokenizer=topics.tokenizer, progress=False
     )
     concepts = nw.split(acts, 5).cut()
-    axes = Axes(5, concepts.vectors)
+    axes = Axes.of(5, concepts, acts.mean)
     reader = SampleReader(acts, topics.model, tokenizer=topics.tokenizer)
     text = topics.texts[int(acts.top(5, 1)[0])]
     reading = reader.texts([text], axes)[0]
@@ -109,7 +149,7 @@ def test_a_deletion_is_a_plain_rerun(topics: Any) -> None:
         )
         drop = reading.pooled - float(again.values[0, 5])
         assert found.drops[i] == pytest.approx(drop, rel=1e-3, abs=1e-5)
-        share = float(concepts.project(again.values)[0, found.concept])
+        share = float((again.values[0] - acts.mean) @ axes.concepts[found.concept])
         share_drop = reading.pooled_shares[found.concept] - share
         assert found.concept_drops[i] == pytest.approx(share_drop, rel=1e-3, abs=1e-4)
     assert found.random_drop == pytest.approx(found.drops.mean())

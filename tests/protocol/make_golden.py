@@ -141,9 +141,11 @@ def browsed(kind: str) -> dict[str, bytes]:
     screen = Screen(traits.update, lambda error: None, lambda: None)
     splitting = {"top": 20, "scores": ("active", "label_entropy")}
     session = BrowserSession(Feed(acts), acts, screen, splitting=splitting)
+    session.look([3, 0])
     for step in session.search(Query("name", "dog")):
         take(step)
-    return {name: traits[f"_{name}"] for name in ("table", "trees", "map", "match")}
+    names = ("table", "trees", "map", "match", *(("peaks",) if kind == "text" else ()))
+    return {name: traits[f"_{name}"] for name in names}
 
 
 TRUTH_NAMES = ["cat", "dog", "köln 🙂", "<b>", "half", "elsewhere"]

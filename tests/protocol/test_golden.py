@@ -40,6 +40,10 @@ def test_messages(shown: str, kind: str) -> None:
     compare(name, golden.messages()[name])
 
 
+def test_peaks_of_texts() -> None:
+    compare("text-peaks", golden.messages()["text-peaks"])
+
+
 def compare(name: str, packed: bytes) -> None:
     now, about = unpack(packed)
     then, said = unpack((HERE / f"{name}.safetensors").read_bytes())

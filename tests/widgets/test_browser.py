@@ -14,7 +14,7 @@ import traitlets as t
 
 import neuronwidgets as nw
 from neuronwidgets.widgets.base.pace import Pace
-from neuronwidgets.widgets.neuron_browser.session import Batches
+from neuronwidgets.widgets.neuron_browser.batches import Batches
 from neuronwidgets.widgets.protocol.buffers import unpack
 
 WAIT = 60.0
@@ -56,7 +56,8 @@ def test_the_frame_has_all_neurons(browser: Any) -> None:
     assert frame.names[3] == split.names(3)
     assert frame.top[2] == tuple(activations().top(2, 5))
     np.testing.assert_allclose(frame["kurtosis"], split.scores["kurtosis"], rtol=1e-6)
-    assert "polysemanticity" not in frame
+    for name in ("polysemanticity", "geometry_p"):
+        np.testing.assert_allclose(frame[name], split.scores[name], rtol=1e-5)
     assert repr(browser) == "NeuronBrowser(8 neurons of layer 'body', 8 split)"
 
 
@@ -66,6 +67,25 @@ def test_scores_can_be_chosen() -> None:
     assert {"polysemanticity", "geometry_p"} <= set(made.to_frame())
     made.sorting = {"column": "geometry_p", "descending": False}
     made.close()
+
+
+def test_a_score_that_was_taken_out_of_the_registry_is_no_column(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(nw.SCORES, "polysemanticity")
+    made = nw.NeuronBrowser(activations())
+    assert made.wait(WAIT)
+    assert "polysemanticity" not in made.to_frame()
+    assert "kurtosis" in made.to_frame()
+    made.close()
+
+
+def test_rows_in_view_must_be_neurons(browser: Any) -> None:
+    assert ask(browser, "rows.request", neurons=[3, 1, 3]) == ""
+    assert browser._session.peaks.seen == [3, 1]
+    assert "got 9" in ask(browser, "rows.request", neurons=[9])
+    browser.neurons, browser.pinned = [5], [2]
+    assert browser._session.wanted == [5, 2]
 
 
 def test_before_a_neuron_is_split_its_concepts_are_missing(
@@ -291,6 +311,7 @@ def test_a_running_capture(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert made._trees == made._map == b""
     assert len(made.acts) == 80
     model.allow(2)
+    until(lambda: unpack(made._table)[1]["samples"] == 120)
     until(lambda: made._trees)
     assert made.wait(WAIT)
     assert unpack(made._table)[1]["split"] == 8

@@ -15,8 +15,9 @@ from neuronwidgets.overviews.search import Query
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps, take
 from neuronwidgets.widgets.base.screen import Screen
-from neuronwidgets.widgets.neuron_browser.messages import pack_trees
-from neuronwidgets.widgets.neuron_browser.session import BATCHES, Batches, BrowserSession
+from neuronwidgets.widgets.neuron_browser.batches import BATCHES, Batches
+from neuronwidgets.widgets.neuron_browser.messages import colored, pack_trees
+from neuronwidgets.widgets.neuron_browser.session import BrowserSession
 from neuronwidgets.widgets.protocol.buffers import unpack
 
 NAMES = ["bag", "boot", "hat"]
@@ -53,12 +54,16 @@ class Recorded:
 
 
 def opened(
-    acts: nw.Activations, given: Any = None, batches: Batches = BATCHES, **splitting: Any
+    acts: nw.Activations,
+    given: Any = None,
+    batches: Batches = BATCHES,
+    late: tuple[str, ...] = (),
+    **splitting: Any,
 ) -> tuple[BrowserSession, Recorded]:
     recorded = Recorded()
     wanted = {"scores": ("active", "kurtosis"), "top": 40, **splitting}
     session = BrowserSession(
-        Feed(acts), acts, recorded.screen, given=given, splitting=wanted, batches=batches
+        Feed(acts), acts, recorded.screen, given=given, splitting=wanted, late=late, batches=batches
     )
     recorded.put(session.begin())
     return session, recorded
@@ -138,13 +143,16 @@ def test_trees_are_cut_as_those_of_split(acts: nw.Activations, split: nw.LayerSp
         made = split.split(neuron)
         assert trees["sample"][i, :m].tolist() == made.index.tolist()
         assert trees["label"][i, :m].tolist() == acts.labels[made.index].tolist()  # type: ignore[index]
+        # In the order in which a SplitExplorer draws them: concepts have one number in both.
+        assert trees["child"][i, : m - 1].tolist() == made.tree.children.tolist()
         heights = trees["height"][i, : m - 1] * step
         np.testing.assert_allclose(heights, made.Z[:, 2], atol=step)
         own = float(trees["own"][i])
         assert own == pytest.approx(made.suggested, rel=1e-6)
         Z = np.column_stack([trees["child"][i, : m - 1], heights, made.Z[:, 3]]).astype("f8")
         ours = fcluster(Z, own, "distance")
-        theirs = fcluster(made.Z, made.suggested, "distance")
+        drawn = np.column_stack([made.tree.children, made.Z[:, 2:]]).astype("f8")
+        theirs = fcluster(drawn, made.suggested, "distance")
         np.testing.assert_array_equal(ours, theirs)
     assert (trees["sample"][trees["tops"] == 0] == -1).all()
     assert meta["suggested"] == pytest.approx(np.median(trees["own"][trees["tops"] > 1]))
@@ -307,3 +315,18 @@ def test_a_layer_on_disk(acts: nw.Activations, tmp_path: Path) -> None:
     done(other.work())
     assert recorded.traits["_trees"] == expected.traits["_trees"]
     assert recorded.traits["_map"] == expected.traits["_map"]
+
+
+def test_of_many_labels_the_most_frequent_have_colours() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(200, 4)).astype("f4")
+    counts = [5] * 8 + [20, 30, 25] + [5] * 5 + [10] * 6
+    labels = np.repeat([f"label {i:02}" for i in range(len(counts))], counts)
+    labels = np.concatenate([labels, np.full(200 - len(labels), "label 09")])
+    many = nw.Activations.from_arrays(values, labels=labels, layer="body")
+    found = colored(many)
+    # In the order of the labels, whatever their frequency.
+    assert found == [0, 1, 2, 8, 9, 10, *range(16, 22)]
+    few = nw.Activations.from_arrays(values, labels=np.array(NAMES)[np.arange(200) % 3])
+    assert colored(few) == [0, 1, 2]
+    assert colored(nw.Activations.from_arrays(values)) == []

@@ -14,6 +14,18 @@ export const COLORS = [
   "#99AA33",
 ] as const;
 
+/** The colour of labels that have none of their own: darker than that of samples in no concept. */
+export const OTHERS = "#7d8590";
+
+/** The colour of each of `count` labels: those of `colored` (codes) have one of their own. */
+export function labelColors(count: number, colored: readonly number[]): string[] {
+  const colors: string[] = new Array(count).fill(OTHERS);
+  colored.forEach((code, i) => {
+    colors[code] = COLORS[i];
+  });
+  return colors;
+}
+
 /** "#4477AA" -> 0x00AA7744: a colour as ImageData has it, without its alpha. */
 export function pixelOf(hex: string): number {
   const all = Number.parseInt(hex.slice(1), 16);

@@ -1,5 +1,5 @@
 /** The messages of NeuronBrowser: the table, the trees of all neurons, the map, what a search found. */
-import { type Previews, previewsOf } from "./previews";
+import { type Previews, previewsOf, type Text } from "./previews";
 import { unpack } from "./safetensors";
 import {
   MAP,
@@ -8,6 +8,8 @@ import {
   type MapMeta,
   type MatchArrays,
   type MatchMeta,
+  PEAKS,
+  type PeaksArrays,
   PREVIEWS,
   type PreviewsArrays,
   type PreviewsMeta,
@@ -20,7 +22,9 @@ import {
 } from "./schema";
 
 /** The message `table`, decoded; arrays are in the order of `neuron`. */
-export interface TableMessage extends Omit<TableArrays, "score">, TableMeta {
+export interface TableMessage extends Omit<TableArrays, "score" | "unscored">, TableMeta {
+  /** 1: the neuron's late scores are not computed yet; null: all are. */
+  unscored: Uint8Array | null;
   /** Bins of a histogram, and top samples of a neuron. */
   bins: number;
   tops: number;
@@ -65,6 +69,7 @@ export function readTable(view: DataView | null): TableMessage | null {
     largest: packed.tensor("largest"),
     top: packed.tensor("top"),
     concepts: packed.tensor("concepts"),
+    unscored: packed.has("unscored") ? packed.tensor("unscored") : null,
     bins: packed.shape("histogram")[1],
     tops: packed.shape("top")[1],
     scores: new Map(
@@ -110,4 +115,20 @@ export function readMatch(view: DataView | null): MatchMessage | null {
 export function readPreviews(view: DataView | null): Previews | null {
   const packed = unpack<PreviewsArrays, PreviewsMeta>(view, PREVIEWS);
   return packed && previewsOf(packed);
+}
+
+/** Where a neuron's activation peaks in a sample's text. */
+export interface PeakText {
+  neuron: number;
+  row: number;
+  text: Text;
+}
+
+/** The texts that were read token by token; none where there is no message. */
+export function readPeaks(view: DataView | null): PeakText[] {
+  const packed = unpack<PeaksArrays, PreviewsMeta>(view, PEAKS);
+  if (!packed) return [];
+  const { texts } = previewsOf(packed);
+  const [neurons, rows] = [packed.tensor("neuron"), packed.tensor("face")];
+  return texts.map((text, i) => ({ neuron: neurons[i], row: rows[i], text }));
 }

@@ -47,17 +47,28 @@ def pack_previews(
         atlas, meta = _atlas([samples.images[samples.item_of(row)] for row in rows])
         return {"face": face, "atlas": atlas}, {"kind": "image", "tile": meta}
     if samples.kind == "text" and len(face):
-        shown = [texts.get(int(row)) or plain_text(samples, int(row)) for row in rows]
-        values = [np.asarray(text.values, np.float32) for text in shown]
-        tensors = {"face": face, "value": np.concatenate(values) if values else np.zeros(0, "f4")}
-        return tensors, {
-            "kind": "text",
-            "segments": [text.segments for text in shown],
-            "values": [len(text.values) for text in shown],
-            "peaks": [text.peak for text in shown],
-            "cut": [text.cut for text in shown],
-        }
+        return pack_texts(
+            rows, [texts.get(int(row)) or plain_text(samples, int(row)) for row in rows]
+        )
     return {"face": face[:0]}, {"kind": samples.kind}
+
+
+def pack_texts(
+    rows: Sequence[int], shown: Sequence[Text]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors and metadata that show the texts of `rows`."""
+    values = [np.asarray(text.values, np.float32) for text in shown]
+    tensors = {
+        "face": np.asarray(rows, np.int32),
+        "value": np.concatenate([np.zeros(0, np.float32), *values]),
+    }
+    return tensors, {
+        "kind": "text",
+        "segments": [text.segments for text in shown],
+        "values": [len(text.values) for text in shown],
+        "peaks": [text.peak for text in shown],
+        "cut": [text.cut for text in shown],
+    }
 
 
 def plain_text(samples: Samples, row: int, *, whole: bool = False) -> Text:

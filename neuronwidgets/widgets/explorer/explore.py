@@ -30,6 +30,7 @@ def explore(
     method: str | None = None,
     metric: str | None = None,
     tokenizer: Any = None,
+    library: Any = None,
     **options: Any,
 ) -> Explorer:
     """Explore a layer: a browser of all its neurons, the chosen one beside it.
@@ -45,12 +46,15 @@ def explore(
             `state`, or a layer of neurons two thirds of the way through the model; the widget says
             why.
         state: an address, `explorer.state`, to open at.
-        neuron: the neuron to open at. Not given: that of `state`, or none yet.
+        neuron: the neuron to open at. Not given: that of `state`; without a `state` the first of
+            the table, which is the most polysemantic one of a `LayerSplit`.
         model: the model of activations that were captured before; the probe needs it.
         held_out: samples and labels that were not captured, `(data, labels)`: the RangeExplorer
             measures on them what masks cost the model. Without them it measures nothing.
         top, method, metric: how each neuron is split, see `neuronwidgets.split`.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
+        library: the `Library` that concepts on the screen are added to; not given: a new one, at
+            the first concept (`explorer.browser.library`).
         options: the other arguments of `neuronwidgets.capture`, such as `labels`, `pooling`,
             `batch_size` or `at`.
 
@@ -70,13 +74,14 @@ def explore(
         acts,
         model=model,
         tokenizer=tokenizer,
+        library=library,
         **several,
         **{k: v for k, v in split.items() if v is not None},
     )
     try:
         shown = browser.acts
         if place is None:
-            place = Place(shown.layer)
+            place = Place(shown.layer, browser.first)
         if place.layer != shown.layer:
             raise ValueError(
                 f"state: layer {place.layer!r} is not the one that was captured, {shown.layer!r}."
@@ -88,7 +93,7 @@ def explore(
         names = ("model", "data") if _is_model(source) else ("acts",)
         code = given(
             *names, model=None if _is_model(source) else model, tokenizer=tokenizer,
-            held_out=held_out, **split, **options,
+            held_out=held_out, library=library, **split, **options,
         )  # fmt: skip
         if isinstance(acts, LayerSplit):
             made = acts.settings

@@ -15,7 +15,7 @@ from neuronwidgets.concepts.name_scores.questions import OTHERS
 from neuronwidgets.concepts.name_scores.scores import NameScores
 from neuronwidgets.core.text import well_formed
 from neuronwidgets.widgets.base.given import given
-from neuronwidgets.widgets.base.widget import Widget, as_trait_error, front_end
+from neuronwidgets.widgets.base.widget import Widget, as_trait_error
 from neuronwidgets.widgets.intruder_test.question_sheet import QuestionSheet
 
 
@@ -31,8 +31,7 @@ class IntruderTest(Widget):
     in this way.
     """
 
-    _esm = front_end("intruder-test.js")
-    _css = front_end("intruder-test.css")
+    _KIND = "intruder-test"
 
     student = t.Unicode("").tag(sync=True, echo_update=False)
     """The name of who answers, for the answer sheet."""

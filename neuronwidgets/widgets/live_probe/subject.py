@@ -11,7 +11,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.topk import largest
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.split import split
-from neuronwidgets.effects.readings import Axes, random_directions
+from neuronwidgets.effects.readings import Axes
 
 TOPS = 20
 """Top samples that a text or image can be started from."""
@@ -60,7 +60,8 @@ class Subject:
             why = why or "No concepts: the top samples form no cluster that is large enough."
             axes = Axes(target)
         else:
-            axes = Axes(target, concepts.vectors, random_directions(concepts))
+            mean = acts.mean if concepts.mean is None else concepts.mean
+            axes = Axes.of(target, concepts, mean)
         along = acts.along(target)
         order = largest(along, min(len(along), 8 * TOPS))
         items: dict[int, int] = {}

@@ -43,9 +43,11 @@ class LiveProbe(Widget):
 
     It shows the neuron's activation on each token and on the whole, and how much each concept has
     of it: the dot product of the token's (or the whole's pooled) layer vector with the concept's
-    vector of unit length, as `Concepts.project` gives it. Beside each stands a control, the same
-    with a random direction: the unit mean of as many random samples of the same top samples. The
-    pass ends at the layer. The whole is pooled as the activations of the data set were.
+    direction, both taken from the layer's mean, as `split` clusters samples by "cosine". The
+    direction leads to the mean of the concept's samples and has unit length. Beside each stands a
+    control, the same with a random direction: to the mean of as many random samples of the same top
+    samples. The pass ends at the layer. The whole is pooled as the activations of the data set
+    were.
 
     Each change of a box is read as a job, and the latest wins. What was read before stays until
     then, and if the model raises.

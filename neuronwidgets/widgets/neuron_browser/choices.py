@@ -20,6 +20,36 @@ PREVIEWED = 512
 """Samples whose previews are sent at once, at most."""
 
 
+def checked(
+    name: str, value: Any, acts: Activations, known: np.ndarray, columns: Collection[str]
+) -> Any:
+    """The value of a trait.
+
+    Args:
+        name: the trait's name.
+        value: what the user sets.
+        acts: the activations on the screen.
+        known: int64 `N`, the neurons of the table, ascending.
+        columns: the names of the scores.
+
+    Raises:
+        ValueError: it cannot be chosen.
+    """
+    if name in ("selection", "lit"):
+        return check_samples(name, value, acts)
+    if name == "notes":
+        return check_notes(value, known, acts.layer)
+    if name == "threshold":
+        return check_threshold(float(value))
+    if name == "sorting":
+        return check_sorting(value, columns)
+    if name == "filters":
+        return check_filters(value, columns)
+    if value:
+        query_of(**{"kind": None, **value}, acts=acts)
+    return value
+
+
 def check_neurons(name: str, neurons: Sequence[Any], known: np.ndarray, layer: str) -> list[int]:
     """Neurons of the table, each once, in their order.
 
@@ -126,3 +156,9 @@ def query_of(
     if kind in ("samples", "contrast") and not rows[0]:
         raise ValueError("these must hold at least one sample, got none.")
     return Query(kind, text, *rows)
+
+
+def query_trait(query: Query) -> dict[str, Any]:
+    """A search as the trait `searched`."""
+    return {"kind": query.kind, "text": query.text, "these": list(query.these),
+            "those": list(query.those)}  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.scores import SCORES
+from neuronwidgets.display.palette import COLORS
 from neuronwidgets.overviews.forest import Forest
 from neuronwidgets.overviews.overview import BINS
 from neuronwidgets.overviews.placement import Placement
@@ -38,7 +39,9 @@ def pack_table(acts: Activations, rows: Rows, forest: Forest) -> bytes:
         "concepts": forest.concepts,
         "score": np.stack(scores) if scores else np.zeros((0, count), np.float32),
     }
-    described = [column(name) for name in columns(forest)]
+    if forest.unscored.any():
+        tensors["unscored"] = forest.unscored.astype(np.uint8)
+    described = [{**column(name), "late": name in forest.late} for name in columns(forest)]
     return pack(tensors, {
         "layer": acts.layer,
         "samples": len(acts),
@@ -46,7 +49,17 @@ def pack_table(acts: Activations, rows: Rows, forest: Forest) -> bytes:
         "columns": described,
         "words": list(forest.words),
         "labels": list(acts.label_titles),
+        "colored": colored(acts),
     })  # fmt: skip
+
+
+def colored(acts: Activations) -> list[int]:
+    """The codes of the labels that have a colour, in the order of the palette: of more labels than
+    colours those that most samples have."""
+    if acts.labels is None:
+        return []
+    counts = np.bincount(acts.labels[acts.labels >= 0], minlength=len(acts.label_titles))
+    return sorted(np.argsort(-counts, kind="stable")[: len(COLORS)].tolist())
 
 
 def columns(forest: Forest) -> list[str]:

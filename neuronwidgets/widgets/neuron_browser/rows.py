@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from neuronwidgets.activations.activations import Activations
 from neuronwidgets.overviews.overview import Extremes, drawn
 
 TOP = 5
@@ -51,7 +52,29 @@ class Rows:
         """With the counts of all neurons of the layer."""
         return replace(self, histogram=drawn(counts[self.neurons]))
 
+    def limits(self, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest values of all `width` neurons of the layer; 0 of those that the
+        table has not: float32."""
+        wide = np.zeros((2, width), np.float32)
+        wide[:, self.neurons] = self.least, self.largest
+        return wide[0], wide[1]
+
+    def first(self, ranked: np.ndarray) -> int | None:
+        """The first of these neurons that is not constant; `None` where none is known."""
+        alive = set(self.neurons[~self.dead].tolist()) if self.known else set()
+        return next((neuron for neuron in ranked.tolist() if neuron in alive), None)
+
     @property
     def dead(self) -> np.ndarray:
         """bool `N`: the neurons that are constant."""
         return self.largest == self.least
+
+
+def dead_layer(acts: Activations) -> str:
+    """A sentence on a layer whose neurons are all constant."""
+    count = len(acts)
+    samples = "the only sample" if count == 1 else f"all {count:,} samples"
+    return (
+        f"every neuron of layer {acts.layer!r} is constant on {samples}: there is nothing to split "
+        "or to compare. Read other samples or another layer."
+    )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.defaults import default_top
+from neuronwidgets.concepts.scores import SCORES
 from neuronwidgets.core.steps import mapped
 from neuronwidgets.layer_splits.block import Block
-from neuronwidgets.layer_splits.layer_split import LayerSplit
+from neuronwidgets.layer_splits.layer_split import RANK, LayerSplit
 from neuronwidgets.layer_splits.settings import Settings
 from neuronwidgets.layer_splits.split_layer import split_layer
 from neuronwidgets.overviews.forest import Forest
@@ -28,43 +28,29 @@ from neuronwidgets.overviews.search import (
     by_text,
 )
 from neuronwidgets.widgets.base.feed import Feed
-from neuronwidgets.widgets.base.jobs import JobProgress, Prepared, Publish, Steps, later, silently
+from neuronwidgets.widgets.base.jobs import (
+    JobProgress,
+    Prepared,
+    Publish,
+    Steps,
+    later,
+    silently,
+)
 from neuronwidgets.widgets.base.screen import Screen
+from neuronwidgets.widgets.neuron_browser.batches import BATCHES, Batches
+from neuronwidgets.widgets.neuron_browser.choices import query_trait
+from neuronwidgets.widgets.neuron_browser.late_scores import scoring
 from neuronwidgets.widgets.neuron_browser.messages import (
-    MOST_BYTES,
     pack_map,
     pack_match,
     pack_table,
     pack_trees,
 )
-from neuronwidgets.widgets.neuron_browser.rows import TOP, Rows
+from neuronwidgets.widgets.neuron_browser.peaks import Peaks
+from neuronwidgets.widgets.neuron_browser.rows import TOP, Rows, dead_layer
 
 READ, COUNT, PLACE, SEARCH = "reading the layer", "counting", "placing the map", "searching"
 PLAIN_SORTING = {"column": "neuron", "descending": False}
-
-
-@dataclass(frozen=True)
-class Batches:
-    """How a layer is split bit by bit.
-
-    Attributes:
-        neurons: that are split by one call, at most.
-        values: numbers of their concept vectors, of which there are about three for each neuron,
-            and which are in memory together: 400 MB.
-        blocks: of a finished split that are read in one step.
-        growth: the trees are sent again with so many times the neurons: in all, three times the
-            size of the last message.
-        most_bytes: of the trees that are sent.
-    """
-
-    neurons: int = 1024
-    values: int = 1 << 25
-    blocks: int = 4
-    growth: float = 1.5
-    most_bytes: int = MOST_BYTES
-
-
-BATCHES = Batches()
 
 
 class BrowserSession:
@@ -76,9 +62,11 @@ class BrowserSession:
             map (`None`: not placed yet).
         query, match: the search whose result is on the screen.
         given: the split that the user passed; `None`: the browser splits the layer itself.
+        splitting: the arguments of `split_layer` by which it does.
         sorting: the order of the table before a search.
-        selection: the selected samples.
+        selection, wanted: the selected samples; the selected and pinned neurons.
         stopped: whether the user has stopped splitting.
+        idle: whether nothing is left to do of what a view has asked for.
         version: counts the activations on the screen.
     """
 
@@ -90,6 +78,7 @@ class BrowserSession:
         *,
         given: LayerSplit | None = None,
         splitting: Mapping[str, Any] | None = None,
+        late: Sequence[str] = (),
         model: Any = None,
         tokenizer: Any = None,
         batches: Batches = BATCHES,
@@ -97,14 +86,22 @@ class BrowserSession:
         self.feed, self.acts, self.given = feed, acts, given
         self.model, self.tokenizer = model, tokenizer
         self.neurons = np.arange(acts.shape[1]) if given is None else np.sort(given.targets)
-        self.rows, self.forest = Rows.blank(self.neurons), Forest(acts, self.neurons)
+        self._late = tuple(late) if given is None else ()
+        self._late_columns = [
+            name for score in self._late for name in SCORES[score].columns if name != "concepts"
+        ]
+        self.rows = Rows.blank(self.neurons)
+        self.forest = Forest(acts, self.neurons, self._late_columns)
+        self.peaks = Peaks(acts)
         self.place: Placement | None = None
         self.query: Query | None = None
         self.match: Match | None = None
         self.sorting: dict[str, Any] = dict(PLAIN_SORTING)
         self.selection: list[int] = []
+        self.wanted: list[int] = []
         self.stopped, self.version = False, 1
-        self._screen, self._splitting, self._batches = screen, dict(splitting or {}), batches
+        self.idle = True
+        self._screen, self.splitting, self._batches = screen, dict(splitting or {}), batches
         self._standard: Standard | None = None
         self._sent, self._stale = 0, False
 
@@ -119,18 +116,40 @@ class BrowserSession:
         known = self.rows.known and self.rows.histogram is not None
         if not known or self._stale:
             return True
-        return not self.feed.running and (self.place is None or self._splits())
+        if self.feed.running:
+            return False
+        return self.place is None or self._splits() or self._scores() or self._unread()
+
+    def first(self) -> int | None:
+        """The neuron of the table's first row that is not constant; `None` where none is known."""
+        given, column = self.given, self.sorting["column"]
+        by_rank = None if given is None or column != RANK else given.neurons[given.ranked]
+        return self.rows.first(self.neurons if by_rank is None else by_rank)
 
     def work(self) -> Steps:
         """Gather and publish what is missing, the table's rows first."""
+
+        def begin() -> None:
+            self.idle = False
+
+        def settle() -> None:
+            self.idle = not self._unread()
+
+        yield begin
+        yield from self._gathered()
+        while not self.idle:
+            yield from self._read_peaks()
+            yield settle
+
+    def _gathered(self) -> Steps:
         acts = self.acts
         if not self.rows.known:
             found = yield from _told(extremes(acts.values, TOP), READ)
             yield self._show_rows(self.rows.with_extremes(found))
             yield later
         if self.rows.histogram is None:
-            least, largest = (self._wide(part) for part in (self.rows.least, self.rows.largest))
-            counts = yield from _told(histograms(acts.values, least, largest), COUNT)
+            counted = histograms(acts.values, *self.rows.limits(acts.shape[1]))
+            counts = yield from _told(counted, COUNT)
             yield self._show_rows(self.rows.with_histograms(counts))
         if self.query is not None and self._stale:
             yield from self._search_again(self.query)
@@ -140,12 +159,8 @@ class BrowserSession:
             yield from self._place()
         if self._splits():
             yield from self._split()
-
-    def _wide(self, values: np.ndarray) -> np.ndarray:
-        """The values of the table's neurons at their places in the layer; 0 elsewhere."""
-        wide = np.zeros(self.acts.shape[1], np.float32)
-        wide[self.neurons] = values
-        return wide
+        if self._scores():
+            yield from self._score()
 
     def _show_rows(self, rows: Rows) -> Publish:
         packed = self._table(rows)
@@ -155,7 +170,7 @@ class BrowserSession:
             self.rows = rows
             self._screen.put({"_table": packed})
             if rows.dead.all():
-                self._screen.fail(ValueError(_dead(acts)))
+                self._screen.fail(ValueError(dead_layer(acts)))
 
         return show
 
@@ -168,7 +183,7 @@ class BrowserSession:
         if given is not None and given.done:
             top = np.asarray(given.index)[np.argsort(given.neurons)]
         else:
-            count = self._splitting.get("top") or default_top(len(acts))
+            count = self.splitting.get("top") or default_top(len(acts))
             top = (yield from _told(extremes(acts.values, count), PLACE)).top[self.neurons]
         top = np.where(self.rows.dead[:, None], -1, top)
         place = yield from _told(placement(top, len(acts)), PLACE)
@@ -197,6 +212,7 @@ class BrowserSession:
             enough = done >= self._batches.growth * self._sent or done == wanted
             if enough:
                 yield self._show_trees()
+            yield from self._read_peaks()
             yield JobProgress(done / wanted, f"splitting neurons: {done:,} of {wanted:,}")
 
     def _blocks(self) -> Iterator[tuple[Sequence[Block], Settings]]:
@@ -211,7 +227,7 @@ class BrowserSession:
             most = max(1, self._batches.values // self.acts.shape[1])
             chunk = missing_neurons[: min(self._batches.neurons, most)]
             for split in split_layer(
-                self.acts, neurons=chunk, stream=True, progress=False, **self._splitting
+                self.acts, neurons=chunk, stream=True, progress=False, **self.splitting
             ):
                 yield split.blocks[-1:], split.settings
 
@@ -227,6 +243,40 @@ class BrowserSession:
             self._screen.put(traits)
 
         return show
+
+    # What comes last: scores that take long, and the peaks of texts in view
+
+    def _scores(self) -> bool:
+        """Whether late scores are still to be computed."""
+        return bool(self.forest.unscored.any()) and not self.stopped and not self._splits()
+
+    def _score(self) -> Steps:
+        """Compute the late scores: of the neurons in view, then of those selected, then of all."""
+        count, shown = len(self.neurons), 0
+        steps = scoring(
+            self.acts, self.forest, {**self.splitting, "scores": self._late},
+            self._batches.scored, lambda: [*self.peaks.seen, *self.wanted],
+        )  # fmt: skip
+        for neurons in steps:
+            done = count - int(self.forest.unscored.sum())
+            in_view = np.isin(neurons, self.peaks.seen).any()
+            if in_view or done >= self._batches.growth * shown or done == count:
+                shown = done
+                yield self._show_rows(self.rows)
+            yield from self._read_peaks()
+            yield JobProgress(done / count, f"{self._late[0]}: {done:,} of {count:,} neurons")
+
+    def look(self, neurons: Sequence[int]) -> None:
+        """A view shows these neurons, whose peaks and late scores come first."""
+        self.peaks.seen = list(neurons)
+
+    def _unread(self) -> bool:
+        """Whether texts in view are to be read. A capture that runs uses the model."""
+        return not self.feed.running and bool(self.peaks.missing(self.rows))
+
+    def _read_peaks(self) -> Steps:
+        if self._unread():
+            yield from self.peaks.steps(self.rows, self._screen)
 
     # Search
 
@@ -319,23 +369,19 @@ class BrowserSession:
                 these, those = (_carried(before, acts, s) for s in (query.these, query.those))
                 self.query = Query(query.kind, query.text, tuple(these), tuple(those))
                 self._stale = bool(these) or query.kind in ("name", "text")
-            self.acts, self.rows, self.forest = acts, rows, Forest(acts, self.neurons)
+            self.acts, self.rows = acts, rows
+            self.forest = Forest(acts, self.neurons, self._late_columns)
+            self.peaks = Peaks(acts, self.peaks.seen)
             self.place = self._standard = None
             self._sent = 0
             self.version += 1
             self._screen.put({
                 "_version": self.version, "_table": self._table(rows),
                 "selection": self.selection, "lit": self.selection,
-                "_trees": b"", "_map": b"", "_previews": b"",
+                "_trees": b"", "_map": b"", "_previews": b"", "_peaks": b"",
             })  # fmt: skip
 
         return show
-
-
-def query_trait(query: Query) -> dict[str, Any]:
-    """A search as the trait `searched`."""
-    return {"kind": query.kind, "text": query.text, "these": list(query.these),
-            "those": list(query.those)}  # fmt: skip
 
 
 def _carried(before: Any, acts: Activations, rows: Sequence[int]) -> list[int]:
@@ -350,12 +396,3 @@ def _told(
 ) -> Generator[JobProgress | Publish, None, Any]:
     """The same work, which reports its progress in these words."""
     return mapped(steps, lambda share: JobProgress(share, text))
-
-
-def _dead(acts: Activations) -> str:
-    count = len(acts)
-    samples = "the only sample" if count == 1 else f"all {count:,} samples"
-    return (
-        f"every neuron of layer {acts.layer!r} is constant on {samples}: there is nothing to split "
-        "or to compare. Read other samples or another layer."
-    )

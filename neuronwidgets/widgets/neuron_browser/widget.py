@@ -8,12 +8,11 @@ from typing import Any
 import traitlets as t
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.concepts.scores import SCORES
-from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.contrast import Contrast
 from neuronwidgets.layer_splits.layer_split import RANK, LayerSplit
 from neuronwidgets.layer_splits.split_layer import DRAWS, split_layer
+from neuronwidgets.libraries.library import Library
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.given import given as as_code
 from neuronwidgets.widgets.base.live import REFRESHING, Live
@@ -21,15 +20,20 @@ from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.previews import pack_previews
 from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error
 from neuronwidgets.widgets.neuron_browser import choices
+from neuronwidgets.widgets.neuron_browser.batches import BATCHES
 from neuronwidgets.widgets.neuron_browser.frame import frame
-from neuronwidgets.widgets.neuron_browser.session import BATCHES, PLAIN_SORTING, BrowserSession
+from neuronwidgets.widgets.neuron_browser.opening import (
+    acts_of,
+    planned_scores,
+    refuse_twice,
+    score_names,
+)
+from neuronwidgets.widgets.neuron_browser.pinning import Pin, check_library, listed, pinning
+from neuronwidgets.widgets.neuron_browser.session import PLAIN_SORTING, BrowserSession
 from neuronwidgets.widgets.protocol.buffers import pack
 
-CHEAP = ("active", "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale")
-"""The scores of a layer that the browser splits itself: those that cost little beside the trees.
-The null of polysemanticity takes four times as long as everything else."""
-SEARCHING = "search"
-"""The kind of the job that searches."""
+SEARCHING, PINNING = "search", "pin"
+"""The kinds of jobs that a user asks for."""
 
 
 class NeuronBrowser(Widget):
@@ -74,11 +78,13 @@ class NeuronBrowser(Widget):
     _pace, _batches = PACE, BATCHES
     _held = t.Bool(False).tag(sync=True, echo_update=False)
     """Whether the user holds a handle in a view."""
+    _library = t.List().tag(sync=True)
     _table = t.Bytes().tag(sync=True)
     _trees = t.Bytes().tag(sync=True)
     _map = t.Bytes().tag(sync=True)
     _match = t.Bytes().tag(sync=True)
     _previews = t.Bytes().tag(sync=True)
+    _peaks = t.Bytes().tag(sync=True)
 
     def __init__(
         self,
@@ -95,6 +101,7 @@ class NeuronBrowser(Widget):
         min_size: int | None = None,
         scores: Sequence[str] | None = None,
         draws: int | None = None,
+        library: Library | None = None,
     ) -> None:
         """Open the browser.
 
@@ -109,9 +116,12 @@ class NeuronBrowser(Widget):
             model, tokenizer: the model that the activations are from, to search by typed text.
             threshold: the height of every cut at first; not given: each tree's own.
             scores: the scores to compute, see `split_layer`. Not given: "active",
-                "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale".
-                "polysemanticity" takes four times as long as all of these.
+                "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale", and in
+                the background "polysemanticity", which takes longer than all of these: of the
+                neurons in view first.
             draws: of the null of polysemanticity.
+            library: where concepts go that are added on the screen. Not given: a new one, at the
+                first concept.
 
         Raises:
             ValueError, TypeError: no such neuron, score or method; a `LayerSplit` without its
@@ -119,34 +129,37 @@ class NeuronBrowser(Widget):
         """
         given = acts if isinstance(acts, LayerSplit) else None
         if given is not None:
-            acts = _acts_of(given)
-            _refuse_twice(top=top, method=method, metric=metric, min_size=min_size,
+            acts = acts_of(given)
+            refuse_twice(top=top, method=method, metric=metric, min_size=min_size,
                           scores=scores, draws=draws)  # fmt: skip
         feed = Feed(acts, layer, self._pace)
         acts = feed.opened(lambda read: len(read) >= 2)
-        wanted = [name for name in CHEAP if acts.labels is not None or not SCORES[name].labels]
+        at_once, late = planned_scores(acts, scores)
         splitting: dict[str, Any] = {
             "top": top, "method": method or "ward", "metric": metric, "min_size": min_size,
-            "scores": tuple(wanted) if scores is None else scores,
+            "scores": at_once,
             "draws": DRAWS if draws is None else draws,
         }  # fmt: skip
         if given is None and len(acts) > 1 and not feed.running:
             # It refuses what is wrong before the widget is made.
             split_layer(acts, neurons=[0], stream=True, **splitting)
-        self._columns = _score_names(acts, given, splitting["scores"])
+        self._columns = score_names(acts, given, (*at_once, *late))
         self._session = session = BrowserSession(
-            feed, acts, self._screen, given=given, splitting=splitting, model=model,
-            tokenizer=tokenizer, batches=self._batches,
+            feed, acts, self._screen, given=given, splitting=splitting, late=late,
+            model=model, tokenizer=tokenizer, batches=self._batches,
         )  # fmt: skip
-        self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SEARCHING,))
+        self._live = Live(
+            self, feed, self._pace, session.refreshed, session.work, (SEARCHING, PINNING)
+        )
         if RANK in self._columns and given is not None:
             session.sorting = {"column": RANK, "descending": True}
         named = {"top": top, "method": method, "metric": metric, "min_size": min_size,
                  "scores": scores, "draws": draws, "model": model,
-                 "tokenizer": tokenizer}  # fmt: skip
+                 "tokenizer": tokenizer, "library": library}  # fmt: skip
         super().__init__(_given=as_code("acts" if given is None else "layer_split", **named))
         with self._opening():
             self._put({**session.begin(), "sorting": dict(session.sorting)})
+            self.library = library
             self.neuron = neuron
             self.threshold = choices.OWN if threshold is None else threshold
             self._gather(self._pace.inline)
@@ -163,6 +176,23 @@ class NeuronBrowser(Widget):
     def layer_split(self) -> LayerSplit | None:
         """The split that the browser was opened with; `None` without one."""
         return self._session.given
+
+    @property
+    def library(self) -> Library | None:
+        """The library that concepts on the screen are added to; `None` before the first, if none
+        was given. Set it to add to another one; `library.save(path)` keeps it."""
+        return self._concepts
+
+    @library.setter
+    def library(self, value: Library | None) -> None:
+        self._concepts = check_library(value)
+        self._put({"_library": [] if value is None else listed(value)})
+
+    @property
+    def first(self) -> int | None:
+        """The neuron of the table's first row that is not constant, as it opens; `None` where none
+        is known."""
+        return self._session.first()
 
     @property
     def contrast(self) -> Contrast | None:
@@ -257,23 +287,12 @@ class NeuronBrowser(Widget):
     def _check(self, proposal: Any) -> Any:
         name, value, session = proposal["trait"].name, proposal["value"], self._session
         with as_trait_error(ValueError):
-            if name in ("selection", "lit"):
-                return choices.check_samples(name, value, session.acts)
-            if name == "notes":
-                return choices.check_notes(value, session.neurons, session.acts.layer)
-            if name == "threshold":
-                return choices.check_threshold(float(value))
-            if name == "sorting":
-                return choices.check_sorting(value, self._columns)
-            if name == "filters":
-                return choices.check_filters(value, self._columns)
-            if value:
-                choices.query_of(**{"kind": None, **value}, acts=session.acts)
-        return value
+            return choices.checked(name, value, session.acts, session.neurons, self._columns)
 
-    @t.observe("selection")
+    @t.observe("selection", "neurons", "pinned")
     def _selected(self, _change: Any) -> None:
         self._session.selection = list(self.selection)
+        self._session.wanted = [*self.neurons, *self.pinned]
 
     @t.observe("sorting")
     def _sorted(self, _change: Any) -> None:
@@ -304,6 +323,8 @@ class NeuronBrowser(Widget):
             "search.request": self._on_search,
             "search.clear": lambda _: self.clear_search(),
             "previews.request": self._on_previews,
+            "rows.request": self._on_rows,
+            "library.pin": self._on_pin,
         }
 
     def _on_search(self, wanted: dict[str, Any]) -> None:
@@ -323,11 +344,30 @@ class NeuronBrowser(Widget):
             )
         self._put({"_previews": pack(*pack_previews(self.acts.samples, rows, {}))})
 
+    def _on_pin(self, wanted: dict[str, Any]) -> None:
+        pin = Pin.of(wanted, self._session)
+        self._clear()
+        if self._concepts is None:
+            self._concepts = Library()
+        steps = pinning(self._session, pin, self.threshold, self._concepts, self._screen)
+        self._start(steps, kind=PINNING)
+
+    def _on_rows(self, wanted: dict[str, Any]) -> None:
+        session = self._session
+        given = list(wanted.get("neurons", ()))[: choices.PREVIEWED]
+        with self._jobs.lock:
+            session.look(
+                choices.check_neurons("neurons", given, session.neurons, session.acts.layer)
+            )
+            # Work that goes on comes to them by itself.
+            if session.idle or not self._jobs.running:
+                self._gather()
+
     # The work
 
     def _gather(self, seconds: float = 0.0) -> None:
         """Start what is due, the first seconds of it before this returns."""
-        if not self._session.due() or self._jobs.kind in (SEARCHING, REFRESHING):
+        if not self._session.due() or self._jobs.kind in (SEARCHING, PINNING, REFRESHING):
             return
         steps = self._session.work()
         if seconds:
@@ -355,41 +395,3 @@ class NeuronBrowser(Widget):
         if hasattr(self, "_live"):
             self._live.close()
         super().close()
-
-
-def _acts_of(given: LayerSplit) -> Activations:
-    """The activations of a split layer that can be browsed."""
-    if given.acts is None:
-        raise ValueError(
-            "this layer split was loaded without its activations, which the browser shows: use "
-            "LayerSplit.load(folder, acts)."
-        )
-    if given.kind != "neuron":
-        raise ValueError(
-            "this layer split is of directions, and the browser shows neurons: pass "
-            "Activations.from_arrays(acts.project(directions)) to browse directions."
-        )
-    if not given.blocks:
-        raise ValueError("none of the neurons of this layer split is done yet.")
-    return given.acts
-
-
-def _score_names(
-    acts: Activations, given: LayerSplit | None, scores: Sequence[str]
-) -> tuple[str, ...]:
-    """The columns of scores that the table has, or will have."""
-    if given is not None:
-        return tuple(name for name in given.scores if name != "concepts")
-    return tuple(
-        name for score in chosen(acts, scores) for name in score.columns if name != "concepts"
-    )
-
-
-def _refuse_twice(**given: Any) -> None:
-    """Refuse arguments that a split layer has already."""
-    twice = [name for name, value in given.items() if value is not None]
-    if twice:
-        raise ValueError(
-            f"{twice[0]}= is given with a layer split, which has it already: leave it out, or pass "
-            "the activations, layer.acts, instead."
-        )

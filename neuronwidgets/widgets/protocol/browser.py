@@ -36,6 +36,15 @@ class NoSearch(TypedDict):
     """The empty object: nothing was searched for."""
 
 
+class PinnedName(TypedDict):
+    """A concept of the library."""
+
+    name: str
+    layer: Annotated[str, "The layer that it was found in."]
+    neuron: Annotated[int | None, "Its neuron; `None` for a direction."]
+    samples: Annotated[int, "How many samples it has."]
+
+
 class NeuronBrowserTraits(LiveTraits):
     """The synced traits of NeuronBrowser."""
 
@@ -53,11 +62,13 @@ class NeuronBrowserTraits(LiveTraits):
     sorting: Sorting
     filters: Annotated[dict[str, Limits], "Column to limits; `None`: no limit."]
     searched: Annotated[Search | NoSearch, "The search whose result the column `match` holds."]
+    _library: Annotated[list[PinnedName], "The concepts of the library; empty without one."]
     _table: Annotated[bytes, "The message `table`."]
     _trees: Annotated[bytes, "The message `trees`; empty before any tree is there."]
     _map: Annotated[bytes, "The message `map`; empty before the layer is read."]
     _match: Annotated[bytes, "The message `match`; empty without a search."]
     _previews: Annotated[bytes, "The message `previews`."]
+    _peaks: Annotated[bytes, "The message `peaks`; empty where no text was read."]
 
 
 class SearchRequest(TypedDict):
@@ -83,6 +94,23 @@ class PreviewsRequest(TypedDict):
     samples: Annotated[list[int], "Rows of the activations, at most 512."]
 
 
+class LibraryPin(TypedDict):
+    """Add a concept to the library, as the present cut has it."""
+
+    type: Literal["library.pin"]
+    neuron: int
+    concept: Annotated[int, "Its number, from 0, from left to right in the tree."]
+    size: Annotated[int, "How many samples it has on the screen."]
+    name: Annotated[str, "The name that the user typed; empty: its own."]
+
+
+class RowsRequest(TypedDict):
+    """What rows in view lack comes before that of others: peak tokens, late scores."""
+
+    type: Literal["rows.request"]
+    neurons: Annotated[list[int], "The neurons in view, at most 512, from top to bottom."]
+
+
 class BrowserColumn(TypedDict):
     """A column of scores."""
 
@@ -90,6 +118,7 @@ class BrowserColumn(TypedDict):
     title: Annotated[str, "The heading."]
     about: Annotated[str, "The range, what a higher value means, and the source."]
     main: Annotated[bool, "Whether it is shown at first."]
+    late: Annotated[bool, "Whether it is computed after the others: see `unscored`."]
 
 
 class TableMeta(TypedDict):
@@ -101,6 +130,11 @@ class TableMeta(TypedDict):
     columns: Annotated[list[BrowserColumn], "The scores, in the order of `score`'s rows."]
     words: Annotated[list[str], "For each neuron the names of its concepts; empty: none."]
     labels: Annotated[list[str], "The names of the label codes; empty without labels."]
+    colored: Annotated[
+        list[int],
+        "The label codes that have a colour, in the order of the palette: of more than 12 those "
+        "that most samples of the dataset have. The others are grey.",
+    ]
 
 
 class TreesMeta(TypedDict):
@@ -147,6 +181,10 @@ TABLE = Binary(
         "top": Array("int32", "(N, T)", "Rows of the activations: the top samples; -1: fewer."),
         "concepts": Array("int32", "(N,)", "Concepts at the tree's own cut; -1: not split yet."),
         "score": Array("float32", "(C, N)", "The scores; NaN: not known."),
+        "unscored": Array(
+            "uint8", "(N,)", "1: the neuron's late scores are not computed yet.",
+            absent="all are, or none is late",
+        ),
     },
     meta=TableMeta,
 )  # fmt: skip
@@ -204,9 +242,26 @@ FACES = Binary(
     meta=PreviewsMeta,
 )
 
+PEAKS = Binary(
+    trait="_peaks",
+    about="Texts of neurons' top samples, read token by token: those that were read last.",
+    sizes=PREVIEW_SIZES,
+    arrays={
+        "neuron": Array("int32", "(F,)", "The neuron whose activation each text shows."),
+        **PREVIEWS,
+    },
+    meta=PreviewsMeta,
+)
+
 NEURON_BROWSER = WidgetSchema(
     name="NeuronBrowser",
     traits=NeuronBrowserTraits,
-    requests=(SearchRequest, SearchClear, PreviewsRequest, CaptureCancel, JobCancel, ViewsCount),
-    messages={"table": TABLE, "trees": TREES, "map": MAP, "match": MATCH, "previews": FACES},
-)
+    requests=(
+        SearchRequest, SearchClear, PreviewsRequest, RowsRequest, LibraryPin, CaptureCancel,
+        JobCancel, ViewsCount,
+    ),
+    messages={
+        "table": TABLE, "trees": TREES, "map": MAP, "match": MATCH, "previews": FACES,
+        "peaks": PEAKS,
+    },
+)  # fmt: skip

@@ -63,6 +63,20 @@ def test_a_model_and_data_open_on_a_proposed_layer(explore: Any) -> None:
     assert explorer._missing == {}
 
 
+def test_it_opens_at_the_first_row(explore: Any) -> None:
+    values = acts().values.copy()
+    values[:, :2] = 1
+    explorer = settled(explore(nw.Activations.from_arrays(values)))
+    assert (explorer.neuron, explorer.browser.neuron, explorer.split.neuron) == (2, 2, 2)
+    # It is where one begins: there is no way back from it.
+    assert (explorer._back, explorer.state) == (0, "layer=values&neuron=2&tab=split")
+    layer = nw.split_layer(acts(), top=20, scores=["polysemanticity"], draws=3, progress=False)
+    most = int(layer.to_frame().neuron.iloc[0])
+    assert settled(explore(layer)).neuron == most
+    # An address without a neuron is one of the table alone.
+    assert settled(explore(acts(), state="layer=a&tab=split")).neuron is None
+
+
 def test_choosing_a_neuron_anywhere_shows_it_everywhere(explore: Any) -> None:
     explorer = settled(explore(acts(), neuron=2))
     explorer.tab = "ranges"

@@ -38,6 +38,17 @@ export interface Search {
 /** The empty object: nothing was searched for. */
 export type NoSearch = Record<string, never>;
 
+/** A concept of the library. */
+export interface PinnedName {
+  name: string;
+  /** The layer that it was found in. */
+  layer: string;
+  /** Its neuron; `None` for a direction. */
+  neuron: number | null;
+  /** How many samples it has. */
+  samples: number;
+}
+
 /** The synced traits of NeuronBrowser. */
 export interface NeuronBrowserTraits {
   /** What the kernel is doing. */
@@ -75,6 +86,8 @@ export interface NeuronBrowserTraits {
   filters: Record<string, Limits>;
   /** The search whose result the column `match` holds. */
   searched: Search | NoSearch;
+  /** The concepts of the library; empty without one. */
+  _library: PinnedName[];
   /** The message `table`. */
   _table: DataView;
   /** The message `trees`; empty before any tree is there. */
@@ -85,6 +98,8 @@ export interface NeuronBrowserTraits {
   _match: DataView;
   /** The message `previews`. */
   _previews: DataView;
+  /** The message `peaks`; empty where no text was read. */
+  _peaks: DataView;
 }
 
 /** Search, and sort by the result. */
@@ -108,6 +123,25 @@ export interface PreviewsRequest {
   samples: number[];
 }
 
+/** Add a concept to the library, as the present cut has it. */
+export interface LibraryPin {
+  type: "library.pin";
+  neuron: number;
+  /** Its number, from 0, from left to right in the tree. */
+  concept: number;
+  /** How many samples it has on the screen. */
+  size: number;
+  /** The name that the user typed; empty: its own. */
+  name: string;
+}
+
+/** What rows in view lack comes before that of others: peak tokens, late scores. */
+export interface RowsRequest {
+  type: "rows.request";
+  /** The neurons in view, at most 512, from top to bottom. */
+  neurons: number[];
+}
+
 /** A column of scores. */
 export interface BrowserColumn {
   /** The column of the registry of scores. */
@@ -118,6 +152,8 @@ export interface BrowserColumn {
   about: string;
   /** Whether it is shown at first. */
   main: boolean;
+  /** Whether it is computed after the others: see `unscored`. */
+  late: boolean;
 }
 
 /** The metadata of `table`. */
@@ -134,6 +170,11 @@ export interface TableMeta {
   words: string[];
   /** The names of the label codes; empty without labels. */
   labels: string[];
+  /**
+   * The label codes that have a colour, in the order of the palette: of more than 12 those that
+   * most samples of the dataset have. The others are grey.
+   */
+  colored: number[];
 }
 
 /** The metadata of `trees`. */
@@ -179,6 +220,8 @@ export type NeuronBrowserRequest =
   | SearchRequest
   | SearchClear
   | PreviewsRequest
+  | RowsRequest
+  | LibraryPin
   | CaptureCancel
   | JobCancel
   | ViewsCount;
@@ -202,6 +245,8 @@ export interface TableArrays {
   concepts: Int32Array;
   /** `(C, N)`. The scores; NaN: not known. */
   score: Float32Array;
+  /** `(N,)`. 1: the neuron's late scores are not computed yet. */
+  unscored?: Uint8Array;
 }
 
 /** The dtypes of the arrays of `table`. */
@@ -213,6 +258,7 @@ export const TABLE: Record<keyof TableArrays, Dtype> = {
   top: "I32",
   concepts: "I32",
   score: "F32",
+  unscored: "U8",
 };
 
 /** The arrays of the message `trees`, the trait `_trees` of NeuronBrowser. */
@@ -290,6 +336,26 @@ export interface PreviewsArrays {
 
 /** The dtypes of the arrays of `previews`. */
 export const PREVIEWS: Record<keyof PreviewsArrays, Dtype> = {
+  face: "I32",
+  atlas: "U8",
+  value: "F32",
+};
+
+/** The arrays of the message `peaks`, the trait `_peaks` of NeuronBrowser. */
+export interface PeaksArrays {
+  /** `(F,)`. The neuron whose activation each text shows. */
+  neuron: Int32Array;
+  /** `(F,)`. Dataset index of each sample that has a preview. */
+  face: Int32Array;
+  /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
+  atlas?: Uint8Array;
+  /** `(V,)`. Activation of each segment, text after text. */
+  value?: Float32Array;
+}
+
+/** The dtypes of the arrays of `peaks`. */
+export const PEAKS: Record<keyof PeaksArrays, Dtype> = {
+  neuron: "I32",
   face: "I32",
   atlas: "U8",
   value: "F32",

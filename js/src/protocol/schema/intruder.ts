@@ -21,6 +21,8 @@ export interface IntruderTestTraits {
   _key: string;
   /** The arguments it was opened with, as code, but for those in traits. */
   _given: string;
+  /** The model with its code: "IPY_MODEL_" and its id. */
+  _front: string | null;
   /** The name of who answers; often empty. */
   student: string;
   /** The card chosen in each question so far, from 1. */

@@ -103,8 +103,8 @@ function Panes({ left, right }: { left: ComponentChildren; right: ComponentChild
 function NoneYet() {
   return (
     <p class="nw-none-yet">
-      Choose a neuron: click its row in the table, or its circle on the map. Its concepts, its
-      ranges and its probe open here.
+      Choose a neuron: click its number in the table or press Enter there, or click its circle on
+      the map. Its concepts, its ranges and its probe open here.
     </p>
   );
 }

@@ -7,7 +7,7 @@ import type { State } from "./state";
 import "./concepts.css";
 
 const ABOUT =
-  "How much of the whole points along each concept? The dot product of the pooled layer vector with the concept’s vector of unit length. The thin mark is the control: the same with a random direction, the unit mean of as many random samples of the same top samples.";
+  "How much of the whole points along each concept? The dot product of the pooled layer vector with the concept’s direction of unit length, both from the layer’s mean. The thin mark is the control: the same with a random direction, to the mean of as many random samples of the same top samples.";
 
 export function Concepts({ state, data }: { state: State; data: ReadingsMessage }) {
   const { concepts, slots } = data;

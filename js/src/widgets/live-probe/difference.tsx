@@ -1,13 +1,17 @@
 /** How the second box differs from the first: in total, and token by token. */
 import { Fragment } from "preact";
+import { titlesOf } from "../../core/concepts";
+import { mapDifference } from "../../core/map-difference";
 import { short } from "../../core/scale";
 import { apart } from "../../core/text";
-import type { ReadingsMessage } from "../../protocol/probe";
+import type { ReadingsMessage, Slot } from "../../protocol/probe";
 import type { State } from "./state";
 import "./difference.css";
 
 /** The strongest shade, in percent of the colour. */
 const STRONGEST = 62;
+
+const signed = (change: number): string => `${change < 0 ? "" : "+"}${short(change)}`;
 
 export function DifferencePart({ state, data }: { state: State; data: ReadingsMessage }) {
   const [first, second] = data.slots;
@@ -19,13 +23,12 @@ export function DifferencePart({ state, data }: { state: State; data: ReadingsMe
       <div class="nw-heading">
         <h3 title="What does the second box have over the first?">Difference</h3>
         <span class="nw-gain">
-          {short(first.pooled)} → {short(second.pooled)}{" "}
-          <b>
-            {gain < 0 ? "" : "+"}
-            {short(gain)}
-          </b>
+          {short(first.pooled)} → {short(second.pooled)} <b>{signed(gain)}</b>
         </span>
       </div>
+      {data.kind === "image" && (
+        <DifferenceMap state={state} data={data} first={first} second={second} />
+      )}
       {merged && first.values.length > 0 && second.values.length > 0 && (
         <>
           <p class="nw-merged" dir="auto">
@@ -40,7 +43,7 @@ export function DifferencePart({ state, data }: { state: State; data: ReadingsMe
                 <Fragment key={i}>
                   {space}
                   <Kind
-                    title={`${said} (${change < 0 ? "" : "+"}${short(change)})`}
+                    title={`${said} (${signed(change)})`}
                     style={{
                       background: `color-mix(in srgb, ${color} ${Math.round(share * STRONGEST)}%, transparent)`,
                     }}
@@ -61,5 +64,65 @@ export function DifferencePart({ state, data }: { state: State; data: ReadingsMe
         </>
       )}
     </section>
+  );
+}
+
+interface MapProps {
+  state: State;
+  data: ReadingsMessage;
+  first: Slot;
+  second: Slot;
+}
+
+/** Where the second image has more of the neuron's activation, or of the lit concept, and where
+ * less. */
+function DifferenceMap({ state, data, first, second }: MapProps) {
+  const lit = state.lit.value;
+  const width = data.concepts.length;
+  const of = ({ values, each }: Slot) =>
+    lit < 0 ? values : Float32Array.from(values, (_, i) => each[i * width + lit]);
+  const [before, after] = [of(first), of(second)];
+  const found = mapDifference(before, after);
+  if (!found) {
+    if (!first.grid && !second.grid) return null;
+    return <p class="nw-quiet">The maps of the two images have different sizes.</p>;
+  }
+  const { changes, most, at } = found;
+  const what = lit < 0 ? "activation" : `share of “${titlesOf(data.concepts, {})[lit]}”`;
+  if (at < 0) return <p class="nw-quiet">The two maps are equal.</p>;
+  const place = (i: number) =>
+    `row ${Math.floor(i / first.grid) + 1}, column ${(i % first.grid) + 1}`;
+  return (
+    <div class="nw-difference-of">
+      <div
+        class="nw-difference-map"
+        role="img"
+        aria-label={`Where does the ${what} differ? Most at ${place(at)}: ${signed(changes[at])}`}
+        style={{ gridTemplateColumns: `repeat(${first.grid}, 1fr)` }}
+      >
+        {Array.from(changes, (change, i) => (
+          <i
+            key={i}
+            class={i === at ? "nw-map-peak" : undefined}
+            title={`${place(i)}: ${short(before[i])} → ${short(after[i])} (${signed(change)})`}
+            style={{
+              background: `color-mix(in srgb, var(${change < 0 ? "--nw-lost" : "--nw-gained"}) ${Math.round((Math.abs(change) / most) * 100)}%, var(--nw-zero))`,
+            }}
+          />
+        ))}
+      </div>
+      <div class="nw-difference-key">
+        <span class="nw-quiet nw-small">Second less first: {what}</span>
+        <i class="nw-difference-scale" aria-hidden="true" />
+        <span class="nw-difference-ends nw-small">
+          <span>{short(-most)}</span>
+          <span>0</span>
+          <span>+{short(most)}</span>
+        </span>
+        <span class="nw-quiet nw-small">
+          The frame is around the largest change, {signed(changes[at])}.
+        </span>
+      </div>
+    </div>
   );
 }

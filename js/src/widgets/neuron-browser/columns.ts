@@ -12,6 +12,8 @@ export interface Column {
   values: ArrayLike<number>;
   /** The p or q value of each number; null where none is known. */
   chance: ArrayLike<number> | null;
+  /** 1 where a number is not computed yet; null where all are. */
+  pending: ArrayLike<number> | null;
   /** Whether a number below it counts as found, and is written in bold. */
   whole: boolean;
 }
@@ -24,12 +26,13 @@ export function scoreColumn(table: TableMessage, name: string): Column | null {
   // A p value says itself what chance does.
   const chance = name.endsWith("_p") ? values : (table.scores.get(`${name}_p`) ?? null);
   const pale = chance ? ` Pale: chance does as well (p > ${LEVEL}).` : "";
-  return { ...meta, about: `${meta.about}${pale}`, values, chance, whole: false };
+  const pending = meta.late ? table.unscored : null;
+  return { ...meta, about: `${meta.about}${pale}`, values, chance, pending, whole: false };
 }
 
 export function matchColumn(match: MatchMessage): Column {
   const { title, about, value, q } = match;
-  return { name: "match", title, about, values: value, chance: q, whole: false };
+  return { name: "match", title, about, values: value, chance: q, pending: null, whole: false };
 }
 
 export function conceptColumn(counts: Float32Array): Column {
@@ -39,6 +42,7 @@ export function conceptColumn(counts: Float32Array): Column {
     about: "How many concepts does the cut find in the neuron’s top samples?",
     values: counts,
     chance: null,
+    pending: null,
     whole: true,
   };
 }

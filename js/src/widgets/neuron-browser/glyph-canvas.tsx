@@ -2,7 +2,7 @@
 import { effect, type Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Grid } from "../../core/cells";
-import { COLORS, pixelOf } from "../../core/palette";
+import { pixelOf } from "../../core/palette";
 import type { Theme } from "../../model/theme";
 import { rgb } from "../../view/color";
 import { glyphPainter } from "./paint";
@@ -10,7 +10,6 @@ import type { State } from "./state";
 
 /** The alpha of neurons that are not lit. */
 const DIM = 0.16;
-const PIXELS = Uint32Array.from(COLORS, pixelOf);
 
 interface Props {
   state: State;
@@ -37,7 +36,7 @@ export function GlyphCanvas({ state, theme, grid }: Props) {
         forest: state.forest.value,
         step: state.step.value,
         byLabel: state.byLabel.value,
-        colors: PIXELS,
+        colors: Uint32Array.from(state.colors.value, pixelOf),
         rest: pixel(faint),
         unsplit: pixel(faint),
         lit: state.lit.value,

@@ -15,9 +15,13 @@ export interface Layout {
 }
 
 /** Pixels of the columns. The top samples' depends on what samples are. */
-const FIXED = { marks: 50, number: 74, match: 88, concepts: 82, activations: 92, score: 94 };
-const SAMPLES = { image: 164, text: 216, none: 220 };
+const FIXED = { marks: 50, number: 74, match: 88, concepts: 82, activations: 92 };
+const SAMPLES = { image: 164, text: 250, none: 220 };
 const [WORDS, NOTE] = [110, 72];
+
+/** Pixels of a column of scores: enough for its heading and the mark of the order. */
+const scoreWide = ({ title }: Column): number =>
+  Math.max(94, Math.min(150, 28 + 7.2 * title.length));
 
 export function layoutOf(state: State): Layout {
   const match = state.columnOf("match");
@@ -31,7 +35,7 @@ export function layoutOf(state: State): Layout {
     FIXED.concepts,
     samples,
     FIXED.activations,
-    ...scores.map(() => FIXED.score),
+    ...scores.map(scoreWide),
   ];
   const least = [...widths, named ? WORDS : 0, NOTE].reduce((a, b) => a + b, 0);
   const px = (width: number) => `${width}px`;

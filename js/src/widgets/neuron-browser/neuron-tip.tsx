@@ -1,5 +1,4 @@
 /** What the map says of the neuron under the pointer. */
-import { COLORS } from "../../core/palette";
 import type { TableMessage } from "../../protocol/browser";
 import { PreviewOf } from "../../view/previews";
 import { Tooltip } from "../../view/tooltip";
@@ -19,20 +18,20 @@ interface Props {
 export function NeuronTip({ state, table, index, at }: Props) {
   const concepts = state.conceptsAt(index);
   const labels = state.trees.value?.labels ?? [];
-  const { byLabel } = state;
-  const previews = state.topOf(index).map((row) => state.preview(row));
+  const previews = state.topOf(index).map((row) => state.preview(row, table.neuron[index]));
   return (
     <Tooltip at={at} wide>
       <b>{titleOf(state, table, index)}</b>
       {table.words[index] && <bdi>{table.words[index]}</bdi>}
       {concepts.length > 0 && (
         <ul class="nw-tip-concepts">
-          {concepts.slice(0, LISTED).map(({ size, slot, label }, c) => {
-            const code = byLabel.value ? label : slot;
-            const color = code < 0 ? undefined : { background: COLORS[code % COLORS.length] };
+          {concepts.slice(0, LISTED).map(({ size, color, label }, c) => {
             return (
               <li key={c}>
-                <i class={`nw-concept-color ${color ? "" : "nw-no-concept"}`} style={color} />
+                <i
+                  class={`nw-concept-color ${color ? "" : "nw-no-concept"}`}
+                  style={color ? { background: color } : undefined}
+                />
                 {size} samples
                 {label >= 0 && (
                   <>

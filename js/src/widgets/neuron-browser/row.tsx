@@ -77,7 +77,7 @@ function Row({ state, table, layout, index, top, place, active }: Props) {
       {match && <MatchCell state={state} column={match} index={index} />}
       <ConceptCell state={state} index={index} />
       <Cell class="nw-top-cell">
-        <TopSamples state={state} index={index} />
+        <TopSamples state={state} index={index} number={number} />
       </Cell>
       {named && (
         <Cell title={words}>
@@ -129,6 +129,17 @@ function MatchCell({ state, column, index }: { state: State; column: Column; ind
 }
 
 function ScoreCell({ column, index }: { column: Column; index: number }) {
+  if (column.pending?.[index])
+    return (
+      <Cell class="nw-numeric">
+        <span
+          class="nw-quiet"
+          title="It is computed in the background, for the rows in view first."
+        >
+          not yet
+        </span>
+      </Cell>
+    );
   const p = column.chance?.[index];
   const byChance = p !== undefined && p > LEVEL;
   return (

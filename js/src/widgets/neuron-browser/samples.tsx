@@ -4,16 +4,23 @@ import { type Preview, RestingPreview } from "../../view/previews";
 import type { State } from "./state";
 import "./samples.css";
 
-/** Characters before and after the peak. */
-const AROUND = 9;
+/** Characters before and after the peak, and of a text without one. */
+const [AROUND, BEGINNING] = [60, 28];
 
-export function TopSamples({ state, index }: { state: State; index: number }) {
+interface Props {
+  state: State;
+  index: number;
+  /** The neuron at this index. */
+  number: number;
+}
+
+export function TopSamples({ state, index, number }: Props) {
   const rows = state.topOf(index);
   const lit = state.litSamples.value;
   return (
     <div class={`nw-top-samples ${state.previews.kind() === "text" ? "nw-of-text" : ""}`}>
       {rows.map((row, rank) => {
-        const preview = state.preview(row);
+        const preview = state.preview(row, number);
         return (
           // The button is for the pointer: with the keyboard, samples are searched by their numbers.
           <button
@@ -55,17 +62,18 @@ const nothing = () => {};
 
 function Words({ preview, lit }: { preview: Preview; lit: boolean }) {
   const text = preview.text as NonNullable<Preview["text"]>;
-  const { before, peak, after } = contextOf(text, 1, AROUND, peakless(text) ? 28 : AROUND);
-  const joined = (pieces: { text: string }[]) => pieces.map((piece) => piece.text).join("");
+  const { before, peak, after } = contextOf(text, 1, AROUND, text.peak < 0 ? BEGINNING : AROUND);
+  // A line has no line breaks.
+  const joined = (pieces: { text: string }[]) =>
+    pieces.map((piece) => piece.text.replace(/\s+/g, " ")).join("");
+  const looks = `${peak ? "nw-around-peak" : ""} ${lit ? "nw-lit-words" : ""}`;
   return (
-    <bdi class={`nw-top-words ${lit ? "nw-lit-words" : ""}`}>
+    <bdi class={`nw-top-words ${looks}`}>
       <span class="nw-before-peak">
         <span>{joined(before)}</span>
       </span>
-      {peak && <b>{peak.text}</b>}
+      {peak && <b>{joined([peak])}</b>}
       <span class="nw-after-peak">{joined(after)}</span>
     </bdi>
   );
 }
-
-const peakless = ({ peak }: { peak: number }): boolean => peak < 0;

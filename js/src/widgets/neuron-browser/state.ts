@@ -2,6 +2,7 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import { cellsOf } from "../../core/cells";
 import { conceptsOf, countsAt, type Forest, forestOf, stepOf } from "../../core/forest";
+import { COLORS, labelColors } from "../../core/palette";
 import { keptOf, ranked, withinLimits } from "../../core/ranking";
 import { gripsOf } from "../../model/grips";
 import { litOf } from "../../model/lit";
@@ -11,6 +12,7 @@ import {
   type MatchMessage,
   readLayerMap,
   readMatch,
+  readPeaks,
   readPreviews,
   readTable,
   readTrees,
@@ -28,6 +30,7 @@ import type {
 import { captionOf, type Preview } from "../../view/previews";
 import { type Column, conceptColumn, matchColumn, scoreColumn } from "./columns";
 import { heldPreviews } from "./held-previews";
+import { inView } from "./in-view";
 
 /** Which neurons the table has, besides what the filters say. */
 export type Only = "all" | "pinned" | "selected";
@@ -63,11 +66,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const searched = trait("searched");
   const status = trait("status", "always");
   const reading = trait("reading", "always");
+  const library = trait("_library");
   const tableBytes = trait("_table");
   const treesBytes = trait("_trees");
   const mapBytes = trait("_map");
   const matchBytes = trait("_match");
   const previewsBytes = trait("_previews");
+  const peaksBytes = trait("_peaks");
 
   const table = computed<TableMessage | null>(() => readTable(tableBytes.value));
   const trees = computed<TreesMessage | null>(() => readTrees(treesBytes.value));
@@ -113,6 +118,13 @@ export function createState(model: Model, lifetime: AbortSignal) {
       .filter((code) => counts[code])
       .sort((a, b) => counts[b] - counts[a] || a - b);
   });
+
+  /** The colour of each kind of concept: of each label, or of each place in a tree. */
+  const colors = computed<readonly string[]>(() =>
+    byLabel.value
+      ? labelColors(table.value?.labels.length ?? 0, table.value?.colored ?? [])
+      : COLORS,
+  );
 
   /** The height of all cuts in steps; -1: each tree's own. */
   const step = computed(() =>
@@ -215,11 +227,16 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
   const requests = requestsOf<NeuronBrowserRequest>(model, status, lifetime);
   const previews = heldPreviews((request) => model.send(request));
+  const shown = inView((request) => model.send(request));
   const version = trait("_version");
   let of = version.value;
   const dispose = effect(() => {
-    if (version.value !== of) previews.clear();
+    if (version.value !== of) {
+      previews.clear();
+      shown.clear();
+    }
     of = version.value;
+    shown.add(readPeaks(peaksBytes.value));
     const message = readPreviews(previewsBytes.value);
     if (message?.place.size) previews.add(message);
   });
@@ -236,6 +253,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     selection,
     pinned,
     notes,
+    library,
     threshold,
     sorting,
     filters,
@@ -248,6 +266,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     treeOf,
     byLabel,
     commonLabels,
+    colors,
     step,
     counts,
     dragging,
@@ -263,6 +282,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     litSamples,
     lit,
     previews,
+    inView: shown,
     indexOf,
     ...requests,
 
@@ -336,6 +356,11 @@ export function createState(model: Model, lifetime: AbortSignal) {
       requests.request({ type: "search.clear" });
     },
 
+    /** Keep a concept of a neuron, at the present cut, under a name ("": its own). */
+    addToLibrary(number: number, concept: number, size: number, name: string) {
+      requests.request({ type: "library.pin", neuron: number, concept, size, name });
+    },
+
     /** The top samples of the neuron at an index: rows of the activations. */
     topOf(i: number): number[] {
       const message = table.value;
@@ -344,27 +369,29 @@ export function createState(model: Model, lifetime: AbortSignal) {
         (row) => row >= 0,
       );
     },
-    /** The concepts of the neuron at an index: sizes, palette slots and labels. */
-    conceptsAt(i: number): { size: number; slot: number; label: number }[] {
+    /** The concepts of the neuron at an index: sizes, colours (null: of no label) and labels. */
+    conceptsAt(i: number): { size: number; color: string | null; label: number }[] {
       const all = forest.value;
       const m = treeOf.value[i];
       if (!all || m < 0) return [];
+      const kind = byLabel.value ? all.label : all.slot;
       return conceptsOf(all, m, step.value).map((c) => ({
         size: all.size[c],
-        slot: all.slot[c],
+        color: kind[c] < 0 ? null : colors.value[kind[c] % colors.value.length],
         label: all.label[c],
       }));
     },
 
-    /** How a sample looks. */
-    preview(row: number): Preview {
+    /** How a sample looks, as one of a neuron's top samples. */
+    preview(row: number, number: number): Preview {
       const label = trees.value?.labels[labelOf.value[row] ?? -1];
       const caption = captionOf(label ?? null, null, row);
       const held = previews.of(row);
       if (!held) return { row, caption, picture: null, text: null };
       const { faces, at } = held;
       if (faces.kind === "image") return { row, caption, picture: held, text: null };
-      return { row, caption, picture: null, text: faces.texts[at] ?? null };
+      const text = shown.peakOf(number, row) ?? faces.texts[at] ?? null;
+      return { row, caption, picture: null, text };
     },
   };
 }

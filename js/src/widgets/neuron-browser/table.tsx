@@ -55,7 +55,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
     measure();
     return () => watch.disconnect();
   }, []);
-  usePreviewsInView(state, rows, first, end);
+  useRowsInView(state, table, rows, first, end);
   useScrollToChosen(state, grid, rows);
   useTopOfNewOrder(state, grid);
 
@@ -157,13 +157,20 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   );
 }
 
-/** Ask for previews of the rows in view, once scrolling has rested for two frames. */
-function usePreviewsInView(state: State, rows: Int32Array, first: number, end: number) {
+/** Ask for what the rows in view show, once scrolling has rested for two frames. */
+function useRowsInView(
+  state: State,
+  table: TableMessage,
+  rows: Int32Array,
+  first: number,
+  end: number,
+) {
   useEffect(() => {
     let frame = requestAnimationFrame(() => {
       frame = requestAnimationFrame(() => {
         const inView = Array.from(rows.subarray(first, end));
         state.previews.ask(inView.flatMap((i) => state.topOf(i)));
+        state.inView.look(inView.map((i) => table.neuron[i]));
       });
     });
     return () => cancelAnimationFrame(frame);

@@ -9,6 +9,7 @@ import { Segmented } from "../../view/segmented";
 import { StatusBar } from "../../view/status";
 import { CutSlider } from "./cut";
 import { BrowserHeader } from "./header";
+import { LibraryLine } from "./library";
 import { MapOfLayer } from "./map";
 import { SearchLine } from "./search";
 import type { State } from "./state";
@@ -63,6 +64,7 @@ export function NeuronBrowser({ state, root, lifetime }: Props) {
               <MapOfLayer state={state} theme={theme} table={table} />
             </div>
           </div>
+          <LibraryLine state={state} table={table} />
         </>
       ) : (
         <Empty />
