@@ -7,6 +7,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,32 @@ PAIRS = 1 << 25
 GATHERED, NEAR = 1 << 23, 1 << 19
 """About how many numbers are gathered at once: 64 MB in float64 on a GPU, 4 MB (a core's cache) on
 a CPU."""
+PAIR_ARRAYS = 4
+"""Arrays of all pairs of top samples, in float64, that a block has at once."""
 READ = 1 << 26
 """Activations read from disk at once: 256 MB in float32."""
 
 
+@dataclass(frozen=True, eq=False)
+class GivenTops:
+    """The top samples of a layer's neurons, where these were chosen from more rows than it has.
+
+    Attributes:
+        index: int64 `D x n`, rows of the layer, strongest first, -1 after the last.
+        activations: `D x n`, the neuron's activations on them; NaN after the last.
+    """
+
+    index: np.ndarray
+    activations: np.ndarray
+
+
 class Pipeline:
     """Computes the blocks of one layer, on as many threads as torch has.
+
+    Args:
+        given: the top samples of each neuron; `None` chooses them by `top_samples`.
+        memory: about how many bytes all blocks in work may take; at least one is in work. `None`
+            for no limit: two blocks for each thread.
 
     Attributes:
         size: neurons in a block.
@@ -64,9 +85,11 @@ class Pipeline:
         device: torch.device,
         *,
         read: int = READ,
+        given: GivenTops | None = None,
+        memory: float | None = None,
     ) -> None:
         self.acts, self.targets, self.settings, self.device = acts, targets, settings, device
-        self.read = read
+        self.read, self.given, self.memory = read, given, memory
         self.values: torch.Tensor | None = None
         if not isinstance(acts.values, Stored):
             self.values = _tensor(acts.values, device)
@@ -76,6 +99,13 @@ class Pipeline:
         self.group = max(1, min(self.size, room // (n * acts.shape[1])))
         row, column = np.triu_indices(n, 1)
         self.pairs = row * n + column
+
+    @property
+    def block_bytes(self) -> int:
+        """About how many bytes a block takes: its rows, distances and activations on all rows."""
+        n, width = self.settings.top, self.acts.shape[1]
+        rows = 0 if self.values is not None else min(n * self.size, len(self.acts)) * width * 4
+        return rows + self.size * (n * n * 8 * PAIR_ARRAYS + len(self.acts) * 4)
 
     def blocks(self, first: int = 0) -> Iterator[Block]:
         """The blocks from the `first` on, in order, each as soon as it is done."""
@@ -87,11 +117,14 @@ class Pipeline:
         libraries = ThreadpoolController()
         waiting: deque[Future[Block]] = deque()
         parts = self._parts(first)
+        most = 2 * threads
+        if self.memory is not None:
+            most = max(1, min(most, int(self.memory // self.block_bytes)))
         try:
             while True:
                 # The limit holds for the whole process, so it ends before each `yield`.
                 with libraries.limit(limits=1, user_api="blas"):
-                    for part, along in itertools.islice(parts, 2 * threads - len(waiting)):
+                    for part, along in itertools.islice(parts, most - len(waiting)):
                         waiting.append(pool.submit(self.block, part, along))
                     if not waiting:
                         return
@@ -136,8 +169,13 @@ class Pipeline:
         """One block; `along` is `_along(part)` if it was read before."""
         along = self._along(part) if along is None else along
         projected = self.targets.ndim == 2
-        index, tops = top_samples(self.acts, along, self.settings.top, "vector", projected)
-        activations = np.take_along_axis(along, np.maximum(index, 0), 1)
+        if self.given is None:
+            index, tops = top_samples(self.acts, along, self.settings.top, "vector", projected)
+            activations = np.take_along_axis(along, np.maximum(index, 0), 1)
+        else:
+            targets = self.targets[part]
+            index, activations = self.given.index[targets], self.given.activations[targets]
+            tops = (index >= 0).sum(axis=1)
         neurons = part.start + np.arange(len(index)) if projected else self.targets[part]
         if (tops == self.settings.top).all():
             return self._whole(neurons, along, index, activations)
