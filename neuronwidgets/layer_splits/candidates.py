@@ -173,10 +173,11 @@ class Candidates(Collector):
         flat = enters.flatten().nonzero()[:, 0]
         position = flat // self.neurons
         hashes = self._hashes(rows)
+        # Adding zero turns -0.0 into 0.0.
         self._waiting.append(
             (
                 flat % self.neurons,
-                rows.flatten().index_select(0, flat),
+                rows.flatten().index_select(0, flat) + 0.0,
                 key[position],
                 hashes[position],
             )
@@ -205,10 +206,10 @@ class Candidates(Collector):
         columns = [torch.cat(parts) for parts in zip(own, *self._waiting, strict=True)]
         self._waiting = []
         neuron, value, key, _ = columns
-        order = key.argsort(stable=True)
-        order = order[value[order].argsort(stable=True, descending=True)]
-        order = order[neuron[order].argsort(stable=True)]
-        self._neuron, self._value, self._key, self._hash = (part[order] for part in columns)
+        order = _by_neuron_and_value(neuron, value, key)
+        self._neuron, self._value, self._key, self._hash = (
+            part.index_select(0, order) for part in columns
+        )
         is_first, rank, distinct_rank = self._ranks()
         last = is_first & (distinct_rank == self.k - 1)
         self._bound[self._neuron[last]] = self._value[last]
@@ -242,3 +243,30 @@ class Candidates(Collector):
         # The number of first ones before each neuron's entries.
         base = torch.cat([firsts, firsts.new_zeros(1)])[before.clamp(max=len(neuron))]
         return is_first, rank, firsts - base[neuron]
+
+
+def _by_neuron_and_value(
+    neuron: torch.Tensor, value: torch.Tensor, key: torch.Tensor
+) -> torch.Tensor:
+    """int64 `E`: the order of entries by neuron, then from the largest value, then by key."""
+    # One number holds neuron and value: as integers, the bits of positive floats are in order.
+    bits = value.view(torch.int32).long()
+    code = neuron * (1 << 33) - torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+    order = _argsort(code)
+    code = code.index_select(0, order)
+    tied = code[1:] == code[:-1]
+    if not bool(tied.any()):
+        return order
+    no = tied.new_zeros(1)
+    among = (torch.cat([tied, no]) | torch.cat([no, tied])).nonzero()[:, 0]
+    by_key = among[key[order[among]].argsort(stable=True)]
+    order[among] = order[by_key[code[by_key].argsort(stable=True)]]
+    return order
+
+
+def _argsort(code: torch.Tensor) -> torch.Tensor:
+    """The order of `E` numbers; equal ones in any order."""
+    if code.is_cuda:
+        return code.argsort()
+    # NumPy's is several times as fast as torch's, which keeps equal ones in order.
+    return torch.from_numpy(np.argsort(code.numpy()))

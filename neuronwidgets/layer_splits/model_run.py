@@ -31,7 +31,7 @@ from neuronwidgets.layer_splits.gather import (
 )
 from neuronwidgets.layer_splits.model_splits import ModelFolder
 from neuronwidgets.layer_splits.settings import Settings
-from neuronwidgets.layer_splits.statistics import AbsoluteMean, score_columns
+from neuronwidgets.layer_splits.statistics import Mean, score_columns
 
 STOPPED = "stopped; the same call with out= goes on from here"
 
@@ -68,24 +68,25 @@ class ModelRun:
             ValueError: fewer samples than `top`.
             KeyboardInterrupt: the user stopped it.
         """
+        sums = [Moments(), Mean(absolute=True)] if self.from_sums else []
         collected = capture(
             self.model, self.data, self.layers, out=self.folder.first_pass,
-            collect=[Candidates(self.top), Moments(), AbsoluteMean()], engine=engine,
+            collect=[Candidates(self.top), Mean(), *sums], engine=engine,
             workers=workers, progress=self.progress, **self.options,
         )  # fmt: skip
         manifest = read_manifest(self.folder.first_pass)
         if manifest is None or not manifest["complete"]:
             raise KeyboardInterrupt(STOPPED)
         tops: dict[str, NeuronTops] = {}
-        for number, (layer, (layer_tops, moments, absolute_mean)) in enumerate(collected.items()):
+        for number, (layer, (layer_tops, mean, *totals)) in enumerate(collected.items()):
             if layer_tops.seen < self.top:
                 raise ValueError(
                     f"top must be at most {layer_tops.seen:,}, got {self.top:,}: layer {layer!r} "
                     f"was read on {layer_tops.seen:,} samples."
                 )
-            columns = score_columns(moments, absolute_mean)
+            columns = score_columns(*totals) if totals else {}
             self.folder.write_tops(
-                number, layer_tops, moments.mean, {name: columns[name] for name in self.from_sums}
+                number, layer_tops, mean, {name: columns[name] for name in self.from_sums}
             )
             tops[layer] = layer_tops
         source, _ = self.source()

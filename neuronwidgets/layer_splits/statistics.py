@@ -17,18 +17,25 @@ FROM_SUMS = ("kurtosis", "sparsity", "monosemantic_scale")
 """Scores that `score_columns` gives."""
 
 
-class AbsoluteMean(Collector):
-    """The mean of each neuron's absolute values: float64 `D`. Rows must be finite."""
+class Mean(Collector):
+    """The mean of each neuron's values: float64 `D`. Rows must be finite.
 
-    def __init__(self) -> None:
-        self.seen = 0
+    Args:
+        absolute: of the absolute values.
+    """
+
+    _settings = ("absolute",)
+
+    def __init__(self, absolute: bool = False) -> None:
+        self.absolute, self.seen = absolute, 0
 
     def _start(self, neurons: int, device: torch.device) -> None:
         self._sum = torch.zeros(neurons, dtype=torch.float64, device=device)
 
     def add(self, chunk: Chunk) -> None:
         for part in self._admit(chunk).parts():
-            self._sum += part.rows.abs().sum(0, dtype=torch.float64)
+            rows = part.rows.abs() if self.absolute else part.rows
+            self._sum += rows.sum(0, dtype=torch.float64)
             self.seen += len(part)
 
     def merge(self, other: Self) -> None:

@@ -13,7 +13,7 @@ import neuronwidgets as nw
 from neuronwidgets.activations.top_samples import top_samples
 from neuronwidgets.capturing.collectors.collector import POSITIONS, Chunk
 from neuronwidgets.layer_splits.candidates import Candidates
-from neuronwidgets.layer_splits.statistics import AbsoluteMean, score_columns
+from neuronwidgets.layer_splits.statistics import Mean, score_columns
 
 KINDS = ("normal", "relu", "copies", "few kinds", "rounded", "constant")
 
@@ -109,7 +109,7 @@ def test_scores_from_sums_are_those_of_all_rows(kind: str) -> None:
     values = values_of(kind, 0)
     names = ["kurtosis", "sparsity", "monosemantic_scale"]
     want = nw.split_layer(values, 20, scores=names, progress=False).scores
-    moments, absolute = nw.Moments(), [AbsoluteMean(), AbsoluteMean()]
+    moments, absolute = nw.Moments(), [Mean(absolute=True), Mean(absolute=True)]
     for i, part in enumerate(np.array_split(values, 4)):
         chunk = Chunk(torch.from_numpy(part), torch.arange(len(part)))
         moments.add(chunk)
