@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -90,7 +91,8 @@ class ModelRun:
             )
             tops[layer] = layer_tops
         source, _ = self.source()
-        inputs = source.make(next(source.raw)).inputs
+        with _again():
+            inputs = source.make(next(source.raw)).inputs
         masked = isinstance(inputs, dict) and "attention_mask" in inputs
         self.folder.describe(self.layers, collected[self.layers[0]].samples, masked)
         return tops
@@ -165,8 +167,9 @@ class ModelRun:
                 line.update(len(samples))
                 return
             tasks = gather_tasks(source, samples, codes, self.options["batch_size"])
-            for entries in read(store, islice(tasks, store.batches, None)):
-                line.update(store.commit(entries) - line.n)
+            with _again():
+                for entries in read(store, islice(tasks, store.batches, None)):
+                    line.update(store.commit(entries) - line.n)
             store.finish()
 
     def read_here(
@@ -184,12 +187,16 @@ class ModelRun:
 
     def jobs(self, settings: Settings, device: Any, memory: float) -> Iterator[tuple[Any, ...]]:
         """The arguments of `ModelFolder.split_layer` for each layer."""
-        labels = {
-            layer: self.folder.acts(number, layer).labels is not None
-            for number, layer in enumerate(self.layers)
-        }
+        names = settings.scores
+        if self.folder.acts(0, self.layers[0]).labels is None:
+            names = tuple(name for name in names if name != "label_entropy")
         for number, layer in enumerate(self.layers):
-            names = settings.scores
-            if not labels[layer]:
-                names = tuple(name for name in names if name != "label_entropy")
             yield number, layer, replace(settings, scores=names), device, memory
+
+
+@contextmanager
+def _again() -> Iterator[None]:
+    """Reads data again: of empty samples the first pass has warned."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* (is|are) empty and w")
+        yield

@@ -139,7 +139,7 @@ class Pipeline:
         count = len(self.targets)
         size = self.size
         starts = range(first * size, count, size)
-        if self.values is not None:
+        if self.values is not None or not self._needs_along:
             yield from ((slice(i, min(i + size, count)), None) for i in starts)
             return
         # Files hold whole rows: several blocks are read in one pass.
@@ -167,9 +167,11 @@ class Pipeline:
 
     def block(self, part: slice, along: np.ndarray | None) -> Block:
         """One block; `along` is `_along(part)` if it was read before."""
-        along = self._along(part) if along is None else along
+        if along is None and self._needs_along:
+            along = self._along(part)
         projected = self.targets.ndim == 2
         if self.given is None:
+            assert along is not None
             index, tops = top_samples(self.acts, along, self.settings.top, "vector", projected)
             activations = np.take_along_axis(along, np.maximum(index, 0), 1)
         else:
@@ -181,8 +183,17 @@ class Pipeline:
             return self._whole(neurons, along, index, activations)
         return self._mixed(part, neurons, along, index, np.where(index < 0, np.nan, activations))
 
+    @property
+    def _needs_along(self) -> bool:
+        """Whether activations on all rows are needed: to choose top samples, or for scores."""
+        return self.given is None or bool(self.settings.scores)
+
     def _whole(
-        self, neurons: np.ndarray, along: np.ndarray, index: np.ndarray, activations: np.ndarray
+        self,
+        neurons: np.ndarray,
+        along: np.ndarray | None,
+        index: np.ndarray,
+        activations: np.ndarray,
     ) -> Block:
         """The block of neurons that have `settings.top` top samples."""
         s = self.settings
@@ -195,6 +206,7 @@ class Pipeline:
         threshold, assignment = self._cut(Z, squares)
         scores: dict[str, np.ndarray] = {}
         if s.scores:
+            assert along is not None
             batch = Neurons(
                 self.acts,
                 along,
@@ -222,7 +234,7 @@ class Pipeline:
         )
 
     def _mixed(
-        self, part: slice, neurons: np.ndarray, along: np.ndarray, index: np.ndarray,
+        self, part: slice, neurons: np.ndarray, along: np.ndarray | None, index: np.ndarray,
         activations: np.ndarray,
     ) -> Block:  # fmt: skip
         """A block in which some neurons have fewer top samples than others. These neurons are split
@@ -250,7 +262,8 @@ class Pipeline:
         for name, column in scores.items():
             column[fewer] = [neuron.scores[name][0] for neuron in partials.values()]
         if len(full):
-            block = self._whole(neurons[full], along[full], index[full], activations[full])
+            along_full = None if along is None else along[full]
+            block = self._whole(neurons[full], along_full, index[full], activations[full])
             assignment[full], Z[full], threshold[full] = block.assignment, block.Z, block.threshold
             of_neurons = np.split(block.vectors, np.cumsum(block.counts)[:-1])
             vectors |= dict(zip(full.tolist(), of_neurons, strict=True))

@@ -100,6 +100,21 @@ def test_texts(
     np.testing.assert_allclose(mine[0], theirs[0], atol=1e-5)
 
 
+def test_empty_texts_are_left_out_with_one_warning(
+    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    texts = ["" if i % 9 == 0 else text for i, text in enumerate(TEXTS)]
+    options: dict[str, Any] = {
+        "tokenizer": bert_tokenizer, "batch_size": 8, "pooling": "mean",
+        "labels": [i % 4 for i in range(90)],
+    }  # fmt: skip
+    with pytest.warns(UserWarning, match="10 of 90 texts are empty") as caught:
+        splits = run(bert, texts, [BERT[0]], 10, **options)
+    assert [str(w.message)[:20] for w in caught] == ["10 of 90 texts are e"]
+    with pytest.warns(UserWarning, match="10 of 90 texts are empty"):
+        same_as_by_layer(splits, bert, texts, 10, **options)
+
+
 def test_ready_batches_with_labels_that_appear_late(
     bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase
 ) -> None:
