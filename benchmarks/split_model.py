@@ -1,6 +1,7 @@
 """How long every neuron of a model takes, in processor time, and how that grows.
 
     python benchmarks/split_model.py [--width 768 --layers 12 --tokens 16384] [--scores]
+                                      [--device cuda]
     python benchmarks/split_model.py --growth split-model-growth.svg [--width 256]
 
 A model of GPT-2's shape with random weights (`4 width` neurons a layer) reads random tokens, 128 a
@@ -62,12 +63,12 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     import neuronwidgets as nw
     from neuronwidgets.layer_splits.model_run import ModelRun
 
-    model = model_of(options.width, options.layers)
+    model = model_of(options.width, options.layers).to(options.device)
     ids = np.random.default_rng(0).integers(0, 5_000, (options.tokens // TEXT, TEXT))
     times: dict[str, list[float]] = {}
     with timed(times, "forward"), torch.inference_mode():
         for start in range(0, len(ids), 64):
-            model(torch.from_numpy(ids[start : start + 64]))
+            model(torch.from_numpy(ids[start : start + 64]).to(options.device))
 
     def watched(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any) -> Any:
@@ -136,9 +137,9 @@ def drawn(runs: list[dict[str, Any]]) -> str:
         for i, (step, colour) in enumerate(STEPS.items())
     ]
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="766" height="322" '
+        '<svg xmlns="http://www.w3.org/2000/svg" width="766" height="296" '
         'font-family="sans-serif" font-size="12" fill="#222">'
-        '<rect width="766" height="322" fill="white"/>\n'
+        '<rect width="766" height="296" fill="white"/>\n'
         + "\n".join([*legend, *panels])
         + "\n</svg>\n"
     )
@@ -182,7 +183,8 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--tokens", type=int, default=16_384)
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--dtype", default="float32", help="of the gathered rows")
+    parser.add_argument("--device", default="cpu", help="of the model, such as cuda")
     parser.add_argument("--scores", action="store_true")
     parser.add_argument("--folder", help="where the temporary folder is made")
     parser.add_argument("--growth", metavar="FILE.svg")
