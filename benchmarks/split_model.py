@@ -2,6 +2,7 @@
 
     python benchmarks/split_model.py [--width 768 --layers 12 --tokens 16384] [--scores]
                                       [--device cuda]
+    python benchmarks/split_model.py --merging
     python benchmarks/split_model.py --growth split-model-growth.svg [--width 256]
 
 A model of GPT-2's shape with random weights (`4 width` neurons a layer) reads random tokens, 128 a
@@ -14,6 +15,7 @@ an SVG.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import resource
 import subprocess
@@ -98,6 +100,27 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     return {**about, "neurons": count, "rows": rows, "times": times, "bytes": sizes, "peak": peak}
 
 
+def merging(neurons: int) -> float:
+    """Processor seconds that one neuron's top samples of a worker take to be merged."""
+    import torch
+
+    from neuronwidgets.capturing.collectors.collector import Chunk
+    from neuronwidgets.layer_splits.candidates import Candidates
+
+    torch.set_num_threads(1)
+    states = []
+    for worker in range(4):
+        state = Candidates(100)
+        for batch in range(2):
+            first = (2 * worker + batch) * 2048
+            state.add(Chunk(torch.randn(2048, neurons), torch.arange(first, first + 2048)))
+        states.append(copy.deepcopy(state))  # as a worker sends it
+    began = time.process_time()
+    for state in states[1:]:
+        states[0].merge(state)
+    return (time.process_time() - began) / 3 / neurons
+
+
 def show(run: dict[str, Any]) -> None:
     """Print one run."""
     print(
@@ -137,9 +160,9 @@ def drawn(runs: list[dict[str, Any]]) -> str:
         for i, (step, colour) in enumerate(STEPS.items())
     ]
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="766" height="296" '
+        '<svg xmlns="http://www.w3.org/2000/svg" width="784" height="312" '
         'font-family="sans-serif" font-size="12" fill="#222">'
-        '<rect width="766" height="296" fill="white"/>\n'
+        '<rect width="784" height="312" fill="white"/>\n'
         + "\n".join([*legend, *panels])
         + "\n</svg>\n"
     )
@@ -189,9 +212,12 @@ def main() -> None:
     parser.add_argument("--folder", help="where the temporary folder is made")
     parser.add_argument("--growth", metavar="FILE.svg")
     parser.add_argument("--json", action="store_true", help="print the numbers of one run as JSON")
+    parser.add_argument("--merging", action="store_true", help="what merging workers' states takes")
     options = parser.parse_args()
     if options.growth:
         growth(options)
+    elif options.merging:
+        print(f"{1e6 * merging(4 * options.width):.1f} us of the processor for each neuron")
     elif options.json:
         print(json.dumps(measured(options)))
     else:

@@ -31,6 +31,8 @@ class NeuronTops:
         keys: int64 `D x k`, strongest first, -1 after the last.
         activations: float32 `D x k`, NaN after the last.
         least: int64 `D`, the key of a row on which each neuron is at its minimum.
+        minimum: float32 `D`, that minimum.
+        shared: bool `D`, whether several rows have it.
         first: int64, the keys of the first two rows of the data.
         seen: the number of rows.
     """
@@ -38,6 +40,8 @@ class NeuronTops:
     keys: np.ndarray
     activations: np.ndarray
     least: np.ndarray
+    minimum: np.ndarray
+    shared: np.ndarray
     first: np.ndarray
     seen: int
 
@@ -136,8 +140,11 @@ class Candidates(Collector):
         activations = np.full((self.neurons, self.k), np.nan, np.float32)
         keys[neuron, place], activations[neuron, place] = key[chosen], value[chosen]
         first = self._first.cpu().numpy()
-        least = self._least_key.cpu().numpy()
-        return NeuronTops(keys, activations, least, first[first < EMPTY], self.seen)
+        least, minimum, shared = (
+            part.cpu().numpy() for part in (self._least_key, self._least, self._shared)
+        )
+        first = first[first < EMPTY]
+        return NeuronTops(keys, activations, least, minimum, shared, first, self.seen)
 
     def __getstate__(self) -> dict[str, Any]:
         if self.neurons is not None:

@@ -15,9 +15,9 @@ from neuronwidgets.activations.store.shards import StoreError, absolute_folder, 
 from neuronwidgets.activations.store.store import Store
 from neuronwidgets.capturing.tokens import TokenReader
 from neuronwidgets.core.tensorfile import read_json, write_json, write_tensors
+from neuronwidgets.layer_splits.given_tops import GivenTops
 from neuronwidgets.layer_splits.io import Folder
 from neuronwidgets.layer_splits.layer_split import LayerSplit
-from neuronwidgets.layer_splits.pipeline import GivenTops
 from neuronwidgets.layer_splits.split_layer import partial_results
 
 if TYPE_CHECKING:
@@ -80,7 +80,13 @@ class ModelFolder:
             mean: float64 `D`, of all data.
             scores: columns from all data, float64 `D` each.
         """
-        arrays = {"index": tops.index(), "activations": tops.activations, "mean": mean}
+        arrays = {
+            "index": tops.index(),
+            "activations": tops.activations,
+            "minimum": tops.minimum,
+            "shared": tops.shared.astype(np.uint8),
+            "mean": mean,
+        }
         columns = {f"score.{name}": column for name, column in scores.items()}
         write_tensors(self.path / TOPS / f"{number:04d}.safetensors", arrays | columns)
 
@@ -101,7 +107,9 @@ class ModelFolder:
         targets = np.arange(acts.shape[1])
         folder = Folder(self.split(number))
         folder.open(acts, targets, settings)
-        given = GivenTops(tops["index"], tops["activations"])
+        given = GivenTops(
+            tops["index"], tops["activations"], tops["minimum"], tops["shared"].astype(bool)
+        )
         yield from partial_results(acts, targets, settings, folder, device, given, memory)
 
 

@@ -7,7 +7,6 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from neuronwidgets.concepts.scores import SCORES, Neurons
 from neuronwidgets.concepts.scores.neurons import MOST
 from neuronwidgets.concepts.suggest import default_thresholds
 from neuronwidgets.layer_splits.block import Block
+from neuronwidgets.layer_splits.given_tops import GivenTops
 from neuronwidgets.layer_splits.partial import padded, partial
 from neuronwidgets.layer_splits.settings import Settings
 
@@ -46,19 +46,6 @@ PAIR_ARRAYS = 4
 """Arrays of all pairs of top samples, in float64, that a block has at once."""
 READ = 1 << 26
 """Activations read from disk at once: 256 MB in float32."""
-
-
-@dataclass(frozen=True, eq=False)
-class GivenTops:
-    """The top samples of a layer's neurons, where these were chosen from more rows than it has.
-
-    Attributes:
-        index: int64 `D x n`, rows of the layer, strongest first, -1 after the last.
-        activations: `D x n`, the neuron's activations on them; NaN after the last.
-    """
-
-    index: np.ndarray
-    activations: np.ndarray
 
 
 class Pipeline:
@@ -139,7 +126,7 @@ class Pipeline:
         count = len(self.targets)
         size = self.size
         starts = range(first * size, count, size)
-        if self.values is not None or not self._needs_along:
+        if self.values is not None or self.given is not None:
             yield from ((slice(i, min(i + size, count)), None) for i in starts)
             return
         # Files hold whole rows: several blocks are read in one pass.
@@ -167,31 +154,24 @@ class Pipeline:
 
     def block(self, part: slice, along: np.ndarray | None) -> Block:
         """One block; `along` is `_along(part)` if it was read before."""
-        if along is None and self._needs_along:
-            along = self._along(part)
         projected = self.targets.ndim == 2
         if self.given is None:
-            assert along is not None
+            along = self._along(part) if along is None else along
             index, tops = top_samples(self.acts, along, self.settings.top, "vector", projected)
             activations = np.take_along_axis(along, np.maximum(index, 0), 1)
         else:
-            targets = self.targets[part]
-            index, activations = self.given.index[targets], self.given.activations[targets]
-            tops = (index >= 0).sum(axis=1)
+            given = self.given.of(self.targets[part])
+            index, activations, tops = given.index, given.activations, given.tops
+            along = given.along(len(self.acts))
         neurons = part.start + np.arange(len(index)) if projected else self.targets[part]
         if (tops == self.settings.top).all():
             return self._whole(neurons, along, index, activations)
         return self._mixed(part, neurons, along, index, np.where(index < 0, np.nan, activations))
 
-    @property
-    def _needs_along(self) -> bool:
-        """Whether activations on all rows are needed: to choose top samples, or for scores."""
-        return self.given is None or bool(self.settings.scores)
-
     def _whole(
         self,
         neurons: np.ndarray,
-        along: np.ndarray | None,
+        along: np.ndarray,
         index: np.ndarray,
         activations: np.ndarray,
     ) -> Block:
@@ -206,7 +186,6 @@ class Pipeline:
         threshold, assignment = self._cut(Z, squares)
         scores: dict[str, np.ndarray] = {}
         if s.scores:
-            assert along is not None
             batch = Neurons(
                 self.acts,
                 along,
@@ -234,7 +213,7 @@ class Pipeline:
         )
 
     def _mixed(
-        self, part: slice, neurons: np.ndarray, along: np.ndarray | None, index: np.ndarray,
+        self, part: slice, neurons: np.ndarray, along: np.ndarray, index: np.ndarray,
         activations: np.ndarray,
     ) -> Block:  # fmt: skip
         """A block in which some neurons have fewer top samples than others. These neurons are split
@@ -262,8 +241,7 @@ class Pipeline:
         for name, column in scores.items():
             column[fewer] = [neuron.scores[name][0] for neuron in partials.values()]
         if len(full):
-            along_full = None if along is None else along[full]
-            block = self._whole(neurons[full], along_full, index[full], activations[full])
+            block = self._whole(neurons[full], along[full], index[full], activations[full])
             assignment[full], Z[full], threshold[full] = block.assignment, block.Z, block.threshold
             of_neurons = np.split(block.vectors, np.cumsum(block.counts)[:-1])
             vectors |= dict(zip(full.tolist(), of_neurons, strict=True))

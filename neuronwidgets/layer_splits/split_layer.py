@@ -25,7 +25,7 @@ from neuronwidgets.layer_splits.settings import Settings
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
 
-    from neuronwidgets.layer_splits.pipeline import GivenTops
+    from neuronwidgets.layer_splits.given_tops import GivenTops
 
     class Options(TypedDict, total=False):
         """The arguments that both overloads of `split_layer` take."""

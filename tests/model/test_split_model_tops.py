@@ -13,6 +13,7 @@ import neuronwidgets as nw
 from neuronwidgets.activations.top_samples import top_samples
 from neuronwidgets.capturing.collectors.collector import POSITIONS, Chunk
 from neuronwidgets.layer_splits.candidates import Candidates
+from neuronwidgets.layer_splits.given_tops import GivenTops
 from neuronwidgets.layer_splits.statistics import Mean, score_columns
 
 KINDS = ("normal", "relu", "copies", "few kinds", "rounded", "constant")
@@ -62,8 +63,9 @@ def test_they_are_the_top_samples(kind: str, seed: int) -> None:
         np.testing.assert_array_equal(np.where(tops.keys < 0, -1, tops.keys // POSITIONS), want)
         np.testing.assert_array_equal((tops.keys >= 0).sum(axis=1), count)
         rows = values[tops.rows // POSITIONS]
-        # Of what the data's minimum decides nothing changes.
         np.testing.assert_array_equal(rows.min(axis=0), values.min(axis=0))
+        np.testing.assert_array_equal(tops.minimum, values.min(axis=0))
+        np.testing.assert_array_equal(tops.shared, (values == values.min(axis=0)).sum(axis=0) > 1)
         np.testing.assert_array_equal(tops.first // POSITIONS, [0, 1])
         index = tops.index()
         assert (tops.rows[index[index >= 0]] == tops.keys[tops.keys >= 0]).all()
@@ -72,6 +74,27 @@ def test_they_are_the_top_samples(kind: str, seed: int) -> None:
         np.testing.assert_array_equal(tops.activations[present], activations[present])
         assert np.isnan(tops.activations[~present]).all()
         assert tops.seen == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("k", [20, 200])
+def test_what_stands_for_the_activations_has_their_minimum(kind: str, k: int) -> None:
+    values = values_of(kind, 0)
+    top = Candidates(k)
+    top.add(Chunk(torch.from_numpy(values), torch.arange(200)))
+    tops = top.result()
+    given = GivenTops(tops.index(), tops.activations, tops.minimum, tops.shared)
+    along = given.along(len(tops.rows))
+    least = along.min(axis=1)
+    np.testing.assert_array_equal(least, values.min(axis=0))
+    active = given.tops > 0
+    # A neuron without top samples is constant.
+    assert (values[:, ~active] == values[0, ~active]).all()
+    shared = (along == least[:, None]).sum(axis=1) > 1
+    np.testing.assert_array_equal(shared[active], tops.shared[active])
+    for i in np.flatnonzero(active):
+        index = given.index[i, : given.tops[i]]
+        np.testing.assert_array_equal(along[i, index], given.activations[i, : given.tops[i]])
 
 
 def test_positions_break_ties_after_samples() -> None:
