@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from neuronwidgets.capturing.rows import LayerRows, ToHost
 from neuronwidgets.capturing.to_disk import ShardLimits, ShardWriter
 from neuronwidgets.capturing.word_codes import Coded, coded
 from neuronwidgets.core.layer_place import At
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batch import Batch, BatchSource, Raw
 from neuronwidgets.models.fingerprint import Fingerprint
 from neuronwidgets.models.hooks import evaluating
@@ -110,17 +111,22 @@ class Gatherer:
         shards = ShardWriter(settings.folder, folders, settings.dtype, number, limits)
         host = ToHost(settings.dtype, "refuse")
 
-        def written(arrived: Any) -> Iterator[dict[str, Any]]:
-            for (task, batch), rows in arrived:
-                if entry := shards.add("", batch, task.index, task.code, rows):
-                    yield entry
+        @own_modes()
+        def written(arrived: Iterable[Any]) -> list[dict[str, Any]]:
+            added = [
+                shards.add("", batch, task.index, task.code, rows)
+                for (task, batch), rows in arrived
+            ]
+            return [entry for entry in added if entry]
 
         try:
             with evaluating(self._model):
                 for task in tasks:
                     batch = task.rows if isinstance(task.rows, Batch) else settings.make(task.rows)
                     rows = self._passes(batch, task.index, task.code)
-                    yield from written(host.push((task, batch), [self._wanted(r) for r in rows]))
+                    with own_modes():
+                        arrived = host.push((task, batch), [self._wanted(part) for part in rows])
+                    yield from written(arrived)
                 yield from written(host.rest())
                 if entry := shards.finish():
                     yield entry

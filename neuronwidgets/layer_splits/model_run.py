@@ -19,6 +19,7 @@ from neuronwidgets.capturing.collectors.moments import Moments
 from neuronwidgets.capturing.to_disk import ShardLimits
 from neuronwidgets.capturing.word_codes import labels_of_samples, nested
 from neuronwidgets.core.labels import plain_names
+from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.progress import progress_line
 from neuronwidgets.data.batch import Batch, BatchSource, Raw
 from neuronwidgets.data.batches import batches
@@ -85,7 +86,8 @@ class ModelRun:
                     f"top must be at most {layer_tops.seen:,}, got {self.top:,}: layer {layer!r} "
                     f"was read on {layer_tops.seen:,} samples."
                 )
-            columns = score_columns(*totals) if totals else {}
+            with own_modes():
+                columns = score_columns(*totals) if totals else {}
             self.folder.write_tops(
                 number, layer_tops, mean, {name: columns[name] for name in self.from_sums}
             )

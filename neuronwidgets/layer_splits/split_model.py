@@ -33,7 +33,6 @@ MEMORY = 2e9
 """Bytes that the blocks in work may take."""
 
 
-@own_modes()
 def split_model(
     model: nn.Module,
     data: Any,
@@ -148,7 +147,7 @@ def _here(run: ModelRun, settings: Settings, device: Any, memory: float) -> Mode
     gather_settings = run.gather_settings(tops, source.make)
     gatherer = Gatherer(run.model, gather_settings)
     run.gather(gather_settings, source, codes, run.read_here(gatherer))
-    with progress_line("splitting", _neurons(tops), "neurons", run.progress) as line:
+    with own_modes(), progress_line("splitting", _neurons(tops), "neurons", run.progress) as line:
         before = 0
         for job in run.jobs(settings, device, memory):
             count = 0

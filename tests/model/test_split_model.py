@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,53 @@ def test_other_settings_and_other_data_are_refused(model: nn.Module, tmp_path: P
         run(model, ROWS, "3", 30, out=tmp_path, scores=())
     with pytest.raises(nw.StoreError, match="first batch differs"):
         run(model, ROWS[::-1].copy(), "3", 20, out=tmp_path, scores=())
+
+
+def test_the_modes_of_a_notebook_change_nothing(model: nn.Module) -> None:
+    options: dict[str, Any] = {"labels": [str(i % 3) for i in range(300)], "draws": 3}
+    with torch.inference_mode(), np.errstate(all="raise"):
+        splits = run(model, ROWS, None, 20, **options)
+    same_as_by_layer(splits, model, ROWS, 20, **options)
+
+
+@pytest.mark.parametrize("batch", [4, 15])
+def test_a_stopped_call_goes_on(
+    model: nn.Module, tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the first pass, which has ten batches, and in the second."""
+    forward, batches = nn.GELU.forward, 0
+
+    def stop(module: nn.GELU, x: torch.Tensor) -> torch.Tensor:
+        nonlocal batches
+        batches += 1
+        if batches == batch:
+            raise KeyboardInterrupt
+        return forward(module, x)
+
+    options: dict[str, Any] = {"batch_size": 30, "out": tmp_path / "splits", "scores": ()}
+    monkeypatch.setattr(nn.GELU, "forward", stop)
+    stopped = pytest.warns(UserWarning, match="stopped after 90 of 300")
+    with stopped if batch < 10 else nullcontext(), pytest.raises(KeyboardInterrupt):
+        run(model, ROWS, None, 20, **options)
+    again = run(model, ROWS, None, 20, **options)
+    del options["out"]
+    whole = run(model, ROWS, None, 20, **options)
+    for name in whole:
+        np.testing.assert_array_equal(again[name].Z, whole[name].Z)
+        np.testing.assert_array_equal(again[name].index, whole[name].index)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8"])
+def test_rows_in_fewer_bytes(model: nn.Module, dtype: str, tmp_path: Path) -> None:
+    whole = run(model, ROWS, ["3"], 20, scores=())["3"]
+    splits = run(model, ROWS, ["3"], 20, scores=(), dtype=dtype, out=tmp_path)
+    rounded = splits["3"]
+    np.testing.assert_array_equal(rounded.index, whole.index)
+    np.testing.assert_array_equal(rounded.activations, whole.activations)
+    assert rounded.acts is not None
+    assert rounded.acts.values.stored_dtype == dtype
+    np.testing.assert_allclose(rounded.acts.values[:], whole.acts.values[:], atol=0.02)
+    np.testing.assert_allclose(rounded.Z[:, -1, 2], whole.Z[:, -1, 2], rtol=0.05)
 
 
 class Turning:
