@@ -69,7 +69,9 @@ from .interventions.masks import mask_range as mask_range
 from .interventions.price import price as price
 from .interventions.report import MaskReport as MaskReport
 from .layer_splits.layer_split import LayerSplit as LayerSplit
+from .layer_splits.model_splits import ModelSplits as ModelSplits
 from .layer_splits.split_layer import split_layer as split_layer
+from .layer_splits.split_model import split_model as split_model
 from .libraries.library import Library as Library
 from .models.layers import layers as layers
 from .widgets.explorer.explore import explore as explore

@@ -31,6 +31,7 @@ from neuronwidgets.concepts.scores import SCORES, Neurons
 from neuronwidgets.concepts.scores.neurons import MOST
 from neuronwidgets.concepts.suggest import default_thresholds
 from neuronwidgets.layer_splits.block import Block
+from neuronwidgets.layer_splits.given_tops import GivenTops
 from neuronwidgets.layer_splits.partial import padded, partial
 from neuronwidgets.layer_splits.settings import Settings
 
@@ -41,12 +42,19 @@ PAIRS = 1 << 25
 GATHERED, NEAR = 1 << 23, 1 << 19
 """About how many numbers are gathered at once: 64 MB in float64 on a GPU, 4 MB (a core's cache) on
 a CPU."""
+PAIR_ARRAYS = 4
+"""Arrays of all pairs of top samples, in float64, that a block has at once."""
 READ = 1 << 26
 """Activations read from disk at once: 256 MB in float32."""
 
 
 class Pipeline:
     """Computes the blocks of one layer, on as many threads as torch has.
+
+    Args:
+        given: the top samples of each neuron; `None` chooses them by `top_samples`.
+        memory: about how many bytes all blocks in work may take; at least one is in work. `None`
+            for no limit: two blocks for each thread.
 
     Attributes:
         size: neurons in a block.
@@ -64,9 +72,11 @@ class Pipeline:
         device: torch.device,
         *,
         read: int = READ,
+        given: GivenTops | None = None,
+        memory: float | None = None,
     ) -> None:
         self.acts, self.targets, self.settings, self.device = acts, targets, settings, device
-        self.read = read
+        self.read, self.given, self.memory = read, given, memory
         self.values: torch.Tensor | None = None
         if not isinstance(acts.values, Stored):
             self.values = _tensor(acts.values, device)
@@ -76,6 +86,13 @@ class Pipeline:
         self.group = max(1, min(self.size, room // (n * acts.shape[1])))
         row, column = np.triu_indices(n, 1)
         self.pairs = row * n + column
+
+    @property
+    def block_bytes(self) -> int:
+        """About how many bytes a block takes: its rows, distances and activations on all rows."""
+        n, width = self.settings.top, self.acts.shape[1]
+        rows = 0 if self.values is not None else min(n * self.size, len(self.acts)) * width * 4
+        return rows + self.size * (n * n * 8 * PAIR_ARRAYS + len(self.acts) * 4)
 
     def blocks(self, first: int = 0) -> Iterator[Block]:
         """The blocks from the `first` on, in order, each as soon as it is done."""
@@ -87,11 +104,14 @@ class Pipeline:
         libraries = ThreadpoolController()
         waiting: deque[Future[Block]] = deque()
         parts = self._parts(first)
+        most = 2 * threads
+        if self.memory is not None:
+            most = max(1, min(most, int(self.memory // self.block_bytes)))
         try:
             while True:
                 # The limit holds for the whole process, so it ends before each `yield`.
                 with libraries.limit(limits=1, user_api="blas"):
-                    for part, along in itertools.islice(parts, 2 * threads - len(waiting)):
+                    for part, along in itertools.islice(parts, most - len(waiting)):
                         waiting.append(pool.submit(self.block, part, along))
                     if not waiting:
                         return
@@ -106,7 +126,7 @@ class Pipeline:
         count = len(self.targets)
         size = self.size
         starts = range(first * size, count, size)
-        if self.values is not None:
+        if self.values is not None or self.given is not None:
             yield from ((slice(i, min(i + size, count)), None) for i in starts)
             return
         # Files hold whole rows: several blocks are read in one pass.
@@ -134,17 +154,26 @@ class Pipeline:
 
     def block(self, part: slice, along: np.ndarray | None) -> Block:
         """One block; `along` is `_along(part)` if it was read before."""
-        along = self._along(part) if along is None else along
         projected = self.targets.ndim == 2
-        index, tops = top_samples(self.acts, along, self.settings.top, "vector", projected)
-        activations = np.take_along_axis(along, np.maximum(index, 0), 1)
+        if self.given is None:
+            along = self._along(part) if along is None else along
+            index, tops = top_samples(self.acts, along, self.settings.top, "vector", projected)
+            activations = np.take_along_axis(along, np.maximum(index, 0), 1)
+        else:
+            given = self.given.of(self.targets[part])
+            index, activations, tops = given.index, given.activations, given.tops
+            along = given.along(len(self.acts))
         neurons = part.start + np.arange(len(index)) if projected else self.targets[part]
         if (tops == self.settings.top).all():
             return self._whole(neurons, along, index, activations)
         return self._mixed(part, neurons, along, index, np.where(index < 0, np.nan, activations))
 
     def _whole(
-        self, neurons: np.ndarray, along: np.ndarray, index: np.ndarray, activations: np.ndarray
+        self,
+        neurons: np.ndarray,
+        along: np.ndarray,
+        index: np.ndarray,
+        activations: np.ndarray,
     ) -> Block:
         """The block of neurons that have `settings.top` top samples."""
         s = self.settings

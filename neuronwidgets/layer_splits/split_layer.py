@@ -25,6 +25,8 @@ from neuronwidgets.layer_splits.settings import Settings
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
 
+    from neuronwidgets.layer_splits.given_tops import GivenTops
+
     class Options(TypedDict, total=False):
         """The arguments that both overloads of `split_layer` take."""
 
@@ -117,31 +119,13 @@ def split_layer(
             than the data; fewer than two samples.
     """
     acts = Activations.of(acts)
-    if method in METHODS and method not in LINKAGES:
-        raise ValueError(
-            f"method={method!r} splits one neuron at a time: nw.split(acts, neuron, "
-            f"method={method!r}). A whole layer takes {', '.join(map(repr, LINKAGES))}."
-        )
-    # The same default as that of `split`.
-    metric = "cosine" if metric is None and method == "ward" else metric
-    method, metric = check_method(method, metric)
+    method, metric = checked_method(method, metric)
     count = top_count(acts, top)
-    if count > MOST_TOP:
-        raise ValueError(
-            f"top must be at most {MOST_TOP:,} for a whole layer, got {count:,}. nw.split takes "
-            "more top samples of one neuron."
-        )
-    size = default_min_size(count) if min_size is None else check_min_size(min_size)
     targets = _targets(acts, neurons)
     names = tuple(score.name for score in chosen(acts, scores))
-    if threshold is not None:
-        threshold = check_threshold(threshold)
-    for name, value in ("draws", draws), ("seed", seed):
-        integer(name, value, 0)
-    settings = Settings(
-        count, threshold, method, metric, size, bool(refined), names, int(draws), int(seed),
-        min_size is None, NULL if "polysemanticity" in names else 1,
-    )  # fmt: skip
+    settings = checked_settings(
+        count, threshold, method, metric, min_size, refined, names, draws, seed
+    )
     estimate = len(targets) * acts.shape[1] * 4 * CONCEPTS_EACH
     if out is None and estimate > MOST_BYTES:
         raise ValueError(
@@ -152,14 +136,59 @@ def split_layer(
     if out is not None:
         folder = Folder(out)
         folder.open(acts, targets, settings)
-    partial_results = _partial_results(acts, targets, settings, folder, device)
-    return partial_results if stream else _last(partial_results, acts, targets, progress)
+    results = partial_results(acts, targets, settings, folder, device)
+    return results if stream else _last(results, acts, targets, progress)
 
 
-def _partial_results(
-    acts: Activations, targets: np.ndarray, settings: Settings, folder: Folder | None, device: Any
+def checked_method(method: str, metric: str | None) -> tuple[str, str]:
+    """A linkage and its metric, checked; by default the same as those of `split`."""
+    if method in METHODS and method not in LINKAGES:
+        raise ValueError(
+            f"method={method!r} splits one neuron at a time: nw.split(acts, neuron, "
+            f"method={method!r}). A whole layer takes {', '.join(map(repr, LINKAGES))}."
+        )
+    return check_method(method, "cosine" if metric is None and method == "ward" else metric)
+
+
+def checked_settings(
+    top: int,
+    threshold: float | None,
+    method: str,
+    metric: str,
+    min_size: int | None,
+    refined: bool,
+    scores: tuple[str, ...],
+    draws: int,
+    seed: int,
+) -> Settings:
+    """The settings of a split with `top` top samples, checked; `method`, `metric` and `scores`
+    were checked before."""
+    if top > MOST_TOP:
+        raise ValueError(
+            f"top must be at most {MOST_TOP:,} for a whole layer, got {top:,}. nw.split takes "
+            "more top samples of one neuron."
+        )
+    size = default_min_size(top) if min_size is None else check_min_size(min_size)
+    if threshold is not None:
+        threshold = check_threshold(threshold)
+    for name, value in ("draws", draws), ("seed", seed):
+        integer(name, value, 0)
+    return Settings(
+        top, threshold, method, metric, size, bool(refined), scores, int(draws), int(seed),
+        min_size is None, NULL if "polysemanticity" in scores else 1,
+    )  # fmt: skip
+
+
+def partial_results(
+    acts: Activations,
+    targets: np.ndarray,
+    settings: Settings,
+    folder: Folder | None,
+    device: Any,
+    given: GivenTops | None = None,
+    memory: float | None = None,
 ) -> Iterator[LayerSplit]:
-    """The layer's split after each block."""
+    """The layer's split after each block; `given` and `memory` as for `Pipeline`."""
     from neuronwidgets.layer_splits.pipeline import Pipeline
 
     done = [] if folder is None else list(folder.blocks())
@@ -167,7 +196,8 @@ def _partial_results(
         yield LayerSplit(acts, acts.layer, targets, settings, tuple(done))
     if sum(map(len, done)) == len(targets):
         return
-    for block in Pipeline(acts, targets, settings, _device(acts, device)).blocks(len(done)):
+    pipeline = Pipeline(acts, targets, settings, _device(acts, device), given=given, memory=memory)
+    for block in pipeline.blocks(len(done)):
         if folder is not None:
             folder.write(len(done), block)
             block = folder.block(len(done))
@@ -176,14 +206,14 @@ def _partial_results(
 
 
 def _last(
-    partial_results: Iterator[LayerSplit], acts: Activations, targets: np.ndarray, progress: bool
+    results: Iterator[LayerSplit], acts: Activations, targets: np.ndarray, progress: bool
 ) -> LayerSplit:
     """The last result, or the latest one if the user interrupts."""
     latest: LayerSplit | None = None
     title = f"splitting {acts.layer}"
     with progress_line(title, len(targets), "neurons", progress) as line:
         try:
-            for latest in partial_results:
+            for latest in results:
                 line.update(len(latest) - line.n)
         except KeyboardInterrupt:
             if latest is None:
