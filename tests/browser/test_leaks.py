@@ -38,8 +38,8 @@ CELLS = [MAKE, *(f"widget = {made}\nwidget.wait(60)\nwidget" for made in WIDGETS
 """A cell that runs again closes the widgets that it made before."""
 ROUNDS = 2
 KEPT = 150_000
-"""Bytes that a page may keep of each of ours, beside what it keeps of a plain one: `explore` is five
-widgets in one."""
+"""Bytes that a page may keep of each of ours, beside what it keeps of a plain one.
+`explore` is five widgets in one."""
 IDLE = """() => new Promise(done => requestIdleCallback(() => requestAnimationFrame(done)))"""
 
 
