@@ -32,6 +32,10 @@ from .concepts.scores.registry import scores as scores
 from .concepts.split import Split as Split
 from .concepts.split import split as split
 from .effects.causes import causes as causes
+from .effects.chunks.dictionary import ChunkDictionary as ChunkDictionary
+from .effects.chunks.dictionary import chunk_dictionary as chunk_dictionary
+from .effects.chunks.template import Template as Template
+from .effects.chunks.template import template as template
 from .effects.compare_splits import Agreement as Agreement
 from .effects.compare_splits import compare_splits as compare_splits
 from .effects.concept_effects import ConceptEffects as ConceptEffects
