@@ -51,6 +51,9 @@ from .effects.probing.cett import cett as cett
 from .effects.probing.control import Control as Control
 from .effects.probing.l1 import L1Probe as L1Probe
 from .effects.probing.sparse import SparseProbe as SparseProbe
+from .effects.sae.match import FeatureMatch as FeatureMatch
+from .effects.sae.match import match_features as match_features
+from .effects.sae.sae import SAE as SAE
 from .effects.selectivity import Selectivity as Selectivity
 from .effects.selectivity import selectivity as selectivity
 from .intervals.ranges import Ranges as Ranges
