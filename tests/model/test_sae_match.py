@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 import neuronwidgets as nw
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted, held_out
+from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted, held_out, random_features
 from neuronwidgets.effects.sae.half_agreement import half_agreement
 
 D, THREE = 32, 6.0
@@ -118,6 +118,22 @@ def test_random_features_are_at_chance(planted: Planted) -> None:
     assert np.abs(crossed - 0.5).max() < 0.06
 
 
+def test_random_directions_are_active_on_as_many_samples() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.normal(size=(50, 9))
+    counts = np.array([2, 10, 49, 50])
+    strengths = (np.arange(50)[:, None] < counts).astype(np.float32)
+    random = random_features(values, strengths, 0)
+    assert (random > 0).sum(axis=0).tolist() == counts.tolist()
+    groups = rng.random((50, 2)) < 0.5
+    assert np.abs(held_out(random, groups, 0)[0] - 0.5).max() < 0.15
+
+
+def test_the_planted_features_beat_random_directions(three: nw.FeatureMatch) -> None:
+    assert (three.held_out > three.random).all()
+    assert three.held_out.mean() > three.random.mean() + 0.05
+
+
 def test_p_is_uniform_for_permuted_concepts() -> None:
     rng = np.random.default_rng(3)
     strengths = np.maximum(rng.normal(size=(40, 12)), 0).astype(np.float32)
@@ -171,7 +187,7 @@ def test_table_and_words(three: nw.FeatureMatch) -> None:
     assert (frame["auroc"] >= frame["held_out"] - 1e-9).all()
     assert (frame["purity"] > 0.99).all()
     assert (frame["feature_purity"] > 0.99).all()
-    assert "3 concepts have a feature beyond chance" in repr(three)
+    assert "3 concepts have a feature beyond permuted samples" in repr(three)
     page = three._repr_html_()
     assert page.count("<tr>") == 4
     assert "reconstructs" in page, "the planted autoencoder has a large negative bias"

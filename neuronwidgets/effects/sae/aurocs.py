@@ -72,6 +72,25 @@ def held_out(
     return _means(np.array(values)), _means(np.array(same))
 
 
+def random_features(values: np.ndarray, strengths: np.ndarray, seed: int) -> np.ndarray:
+    """Random directions, each active on as many samples as one of the features: float32 `n x F`.
+
+    Args:
+        values: `n x D`, the layer on the samples.
+        strengths: float32 `n x F`, the features on them.
+    """
+    rng = np.random.default_rng(seed)
+    centered = (values - values.mean(axis=0)).astype(np.float32)
+    along = centered @ rng.standard_normal((values.shape[1], strengths.shape[1]), np.float32)
+    active = (strengths > 0).sum(axis=0)
+    in_order = -np.sort(-along, axis=0)
+    following = np.minimum(active, len(along) - 1)
+    rest = np.take_along_axis(in_order, following[None], 0)[0]
+    # Where all samples are active, so is the last.
+    rest = np.where(active == len(along), rest - 1, rest)
+    return np.maximum(along - rest, 0)
+
+
 def _means(rows: np.ndarray) -> np.ndarray:
     """float64 `K`: the mean of each column without its NaN; NaN if it has nothing else."""
     known = np.isfinite(rows)

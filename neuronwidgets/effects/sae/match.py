@@ -16,7 +16,7 @@ from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.display.html import table
-from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted, held_out
+from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted, held_out, random_features
 from neuronwidgets.effects.sae.chart import chart
 from neuronwidgets.effects.sae.half_agreement import half_agreement
 from neuronwidgets.effects.sae.sae import SAE, largest_cosines
@@ -27,6 +27,8 @@ MOSTLY = 0.5
 """A feature belongs to a concept if this share of the samples on which it is active is of it."""
 LIKELY = 0.95
 """Quantile of the null above which a feature's AUROC is not due to chance."""
+RANDOM_DRAWS, RANDOM_HALVES = 5, 4
+"""Draws of random directions, and divisions into halves of each."""
 DOUBTFUL = 0.3
 """Explained variance below which the autoencoder may be of another layer."""
 
@@ -63,6 +65,9 @@ class FeatureMatch:
             of AUROCs (Hungarian method); -1 if there are too few.
         held_out: float64 `K`, the AUROC of the best feature of one half of the samples on the other
             half: what is left of `auroc` without the choice among `F` features.
+        random: float64 `K`, the same with `F` random directions, each active on as many of the top
+            samples as one of the features: what any `F` directions of the layer tell. A mean over
+            five draws.
         same: float64 `K`, the share of divisions in which both halves have the same best feature.
         null: float64 `draws x K`, the largest AUROC of all features with the samples permuted.
         p: float64 `K`, the share of permutations that reach the best AUROC, itself counted.
@@ -91,6 +96,7 @@ class FeatureMatch:
     best: np.ndarray
     matched: np.ndarray
     held_out: np.ndarray
+    random: np.ndarray
     same: np.ndarray
     null: np.ndarray
     p: np.ndarray
@@ -124,10 +130,11 @@ class FeatureMatch:
         """A `pandas.DataFrame` with a row for each concept.
 
         Columns: `concept`, `name`, `samples`; `feature`, the best one, its `auroc`, `held_out`,
-        `null` (95% quantile) and `p`; `same`; `matched` and `matched_auroc`; `cosine`; `needed`,
-        `covered`; `branch_feature`, `branch_auroc`, `branch_p`; `agreement`, `agreement_chance`,
-        `feature_agreement`, `feature_agreement_chance`. With labels also `purity` of the concept's
-        samples and `feature_purity` of the top samples on which the best feature is active.
+        `random`, `null` (95% quantile) and `p`; `same`; `matched` and `matched_auroc`; `cosine`;
+        `needed`, `covered`; `branch_feature`, `branch_auroc`, `branch_p`; `agreement`,
+        `agreement_chance`, `feature_agreement`, `feature_agreement_chance`. With labels also
+        `purity` of the concept's samples and `feature_purity` of the top samples on which the best
+        feature is active.
         """
         import pandas as pd
 
@@ -135,6 +142,7 @@ class FeatureMatch:
             "concept": np.arange(len(self)), "name": list(self.concepts.names),
             "samples": self.concepts.sizes, "feature": self.best,
             "auroc": self._auroc_of(self.best), "held_out": self.held_out,
+            "random": self.random,
             "null": np.quantile(self.null, LIKELY, axis=0), "p": self.p, "same": self.same,
             "matched": self.matched, "matched_auroc": self._auroc_of(self.matched),
             "cosine": self.cosine, "needed": self.needed, "covered": self.covered,
@@ -168,8 +176,9 @@ class FeatureMatch:
         real = int((self.p <= 1 - LIKELY).sum())
         return (
             f"FeatureMatch({len(self)} concepts of {self._neuron} beside {len(self.features):,} of "
-            f"{len(self.sae):,} features: {real} concepts have a feature beyond chance, mean AUROC "
-            f"held out {np.mean(self.held_out):.3f})"
+            f"{len(self.sae):,} features: {real} concepts have a feature beyond permuted samples; "
+            f"mean AUROC held out {_mean(self.held_out):.3f}, of random directions "
+            f"{_mean(self.random):.3f})"
         )
 
     @property
@@ -178,7 +187,8 @@ class FeatureMatch:
         return "a direction" if neuron is None else f"neuron {neuron}"
 
     def _repr_html_(self) -> str:
-        head = ("concept", "samples", "best feature", "AUROC", "held out", "p", "features needed",
+        head = ("concept", "samples", "best feature", "AUROC", "held out (random)", "p",
+                "features needed",
                 "its branches", "agreement (chance)")  # fmt: skip
         rows = []
         for row in self.to_frame().to_dict("records"):
@@ -189,7 +199,8 @@ class FeatureMatch:
                 branch = f"{row['branch_feature']} ({value})"
             rows.append((
                 f"{dot} <bdi>{html.escape(row['name'])}</bdi>", str(row["samples"]),
-                str(row["feature"]), f"{row['auroc']:.2f}", f"{row['held_out']:.2f}",
+                str(row["feature"]), f"{row['auroc']:.2f}",
+                f"{row['held_out']:.2f} ({row['random']:.2f})",
                 f"{row['p']:.2g}",
                 f"{needed:.0f}" if needed == needed else f"cover {row['covered']:.0%}", branch,
                 f"{row['agreement']:.2f} ({row['agreement_chance']:.2f})",
@@ -261,14 +272,25 @@ def match_features(
     agreement, agreement_chance = half_agreement(concepts, seed)
     of_features = _seed_agreement(sae, other, features[column], seed)
     crossed, same = held_out(strengths, groups, seed)
+    values = layer.rows(concepts.index)
+    random = [
+        held_out(random_features(values, strengths, seed + draw), groups, seed, RANDOM_HALVES)[0]
+        for draw in range(RANDOM_DRAWS)
+    ]
     explained = sae.explained(layer, concepts.index)
     return FeatureMatch(
         concepts, sae, features, strengths, auroc, features[column], _matched(auroc, features),
-        crossed, same, null, (1 + (null >= top - 1e-9).sum(axis=0)) / (1 + draws),
+        crossed, np.mean(random, axis=0), same, null,
+        (1 + (null >= top - 1e-9).sum(axis=0)) / (1 + draws),
         tuple(features[columns] for columns in cover), covered,
         cosine, _divided(split, concepts, strengths, features, draws, seed), agreement,
         agreement_chance, *of_features, explained, _note(layer, explained),
     )  # fmt: skip
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _same_samples(split: Split, acts: Activations) -> Activations:
