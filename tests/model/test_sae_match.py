@@ -129,9 +129,18 @@ def test_random_directions_are_active_on_as_many_samples() -> None:
     assert np.abs(held_out(random, groups, 0)[0] - 0.5).max() < 0.15
 
 
-def test_the_planted_features_beat_random_directions(three: nw.FeatureMatch) -> None:
-    assert (three.held_out > three.random).all()
-    assert three.held_out.mean() > three.random.mean() + 0.05
+def test_features_that_are_the_concepts_beat_random_directions(planted: Planted) -> None:
+    match = nw.match_features(planted.split, planted.sae)
+    assert (match.held_out > match.random).all()
+    assert match.held_out.mean() > match.random.mean() + 0.02
+
+
+def test_an_autoencoder_of_random_directions_is_at_its_control(planted: Planted) -> None:
+    rows = np.random.default_rng(7).normal(size=(64, D)) / np.sqrt(D)
+    noise = nw.SAE(rows.T, rows, np.zeros(D), np.zeros(64))
+    match = nw.match_features(planted.split.cut(THREE), noise)
+    assert (match.p < 0.05).all(), "permuted samples alone are too weak a control"
+    np.testing.assert_allclose(match.held_out, match.random, atol=0.08)
 
 
 def test_p_is_uniform_for_permuted_concepts() -> None:

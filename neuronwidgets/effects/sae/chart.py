@@ -13,9 +13,9 @@ from neuronwidgets.effects.probing.display import styled
 if TYPE_CHECKING:
     from neuronwidgets.effects.sae.match import FeatureMatch
 
-WIDTH, ROW = 660, 22
+WIDTH, ROW = 460, 22
 """Pixels of the chart's width, and of a feature's row."""
-MOST = 330
+MOST = 230
 """Samples that are drawn: two pixels for each."""
 PARTS = 3
 """Features of a concept beside the best one, at most."""
