@@ -176,7 +176,7 @@ def chunk_dictionary(
         raise ValueError(f"acts must have at least four samples, got {len(acts)}.")
     center = acts.mean if by == "cosine" else np.zeros(acts.shape[1])
     rows = evenly_spaced(np.arange(len(acts)), FITTED)
-    values = acts.rows(rows) - center
+    values = (acts.rows(rows) - center).astype(np.float32)
     rng = np.random.default_rng(seed)
     first_half = _half(acts, rows, rng)
     vectors, _ = spherical_kmeans(_directions(values, acts.layer), chunks, n_init, seed)
