@@ -37,6 +37,10 @@ from .concepts.scores.registry import scores as scores
 from .concepts.split import Split as Split
 from .concepts.split import split as split
 from .effects.causes import causes as causes
+from .effects.chunks.dictionary import ChunkDictionary as ChunkDictionary
+from .effects.chunks.dictionary import chunk_dictionary as chunk_dictionary
+from .effects.chunks.template import Template as Template
+from .effects.chunks.template import template as template
 from .effects.compare_splits import Agreement as Agreement
 from .effects.compare_splits import compare_splits as compare_splits
 from .effects.concept_effects import ConceptEffects as ConceptEffects
@@ -52,6 +56,9 @@ from .effects.probing.cett import cett as cett
 from .effects.probing.control import Control as Control
 from .effects.probing.l1 import L1Probe as L1Probe
 from .effects.probing.sparse import SparseProbe as SparseProbe
+from .effects.sae.match import FeatureMatch as FeatureMatch
+from .effects.sae.match import match_features as match_features
+from .effects.sae.sae import SAE as SAE
 from .effects.selectivity import Selectivity as Selectivity
 from .effects.selectivity import selectivity as selectivity
 from .intervals.ranges import Ranges as Ranges

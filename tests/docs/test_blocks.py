@@ -35,6 +35,7 @@ data, labels = topics.texts[:160], topics.labels[:160]
 """
 )
 ACTS = TOPICS + 'acts = nw.capture(model, data, layer, "max", labels, tokenizer)\n'
+TOKENS = TOPICS + 'tokens = nw.capture(model, data[:60], layer, "token", tokenizer=tokenizer)\n'
 
 PRELUDES = {
     "README.md#Widgets": TOPICS
@@ -61,6 +62,7 @@ texts = data[:8]
 texts = data
 held_out_texts, held_out_labels = topics.texts[160:190], topics.labels[160:190]
 """,
+    "guide/chunks.md": TOKENS,
     "guide/concepts.md": ACTS + "split = nw.split(acts, 3)",
     "guide/effects.md": ACTS + "lm, texts = topics.lm, list(topics.texts[:8])",
     "guide/explore.md": ACTS,
@@ -88,6 +90,17 @@ embeddings = np.random.default_rng(0).normal(size=(200, 5))
     "guide/naming.md": ACTS + "def my_model(samples): return f'{len(samples)} texts'",
     "guide/probes.md": ACTS,
     "guide/ranges.md": IMPORT,
+    "guide/sae.md": TOKENS
+    + """
+import numpy as np
+from safetensors.numpy import save_file
+rows = np.random.default_rng(0).normal(size=(600, 512)).astype(np.float32) / 20
+from pathlib import Path
+Path("my_sae").mkdir()
+save_file({"W_enc": rows.T.copy(), "W_dec": rows, "b_enc": np.zeros(600, np.float32),
+           "b_dec": tokens.mean.astype(np.float32)}, "my_sae/sae_weights.safetensors")
+Path("my_sae/cfg.json").write_text('{"architecture": "topk", "k": 16}')
+""",
     "guide/scores.md": ACTS,
     "guide/split-explorer.md": ACTS,
     "guide/split-explorer.md#While the capture still runs": """

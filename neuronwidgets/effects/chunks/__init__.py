@@ -1,0 +1,1 @@
+"""States that recur in a layer: templates of given samples, and a dictionary of all samples."""

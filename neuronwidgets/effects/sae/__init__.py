@@ -1,0 +1,1 @@
+"""Features of sparse autoencoders, beside the concepts of a neuron."""
