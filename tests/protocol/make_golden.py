@@ -30,6 +30,7 @@ from neuronwidgets.widgets.live_probe.subject import Subject
 from neuronwidgets.widgets.neuron_browser.session import BrowserSession
 from neuronwidgets.widgets.range_explorer.picture import Pictures
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
+from neuronwidgets.widgets.split_explorer.promoted import Strip, Strips
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
 from neuronwidgets.widgets.split_explorer.truth import Truth
 
@@ -84,11 +85,25 @@ def messages() -> dict[str, bytes]:
         proof, _ = evidence(kind)
         out[f"{kind}-tree"] = proof.pack_tree()
         out[f"{kind}-evidence"] = proof.pack_evidence()
+        out[f"{kind}-effects"] = effects(kind)
         out[f"{kind}-range"] = pictures(kind).pack(1)
         out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
         out[f"{kind}-readings"] = readings(kind)
         out |= {f"{kind}-{name}": packed for name, packed in browsed(kind).items()}
     return out
+
+
+def effects(kind: str) -> bytes:
+    """Evidence with what two vectors promote and demote: tokens, or classes."""
+    proof, nodes = evidence(kind)
+    strips = Strips("token" if kind == "text" else "class", "logit", 0.75)
+    strips.names = {3: " the", 7: "köln 🙂", 9: "\n", 12: "<b>"}
+    strips.of = {
+        -1: Strip(np.array([[9, 3], [7, 12]]), np.array([[2.5, 1], [-0.5, -0.25]]), float("nan")),
+        nodes[0]: Strip(np.array([[7, 9], [3, 12]]), np.array([[0.5, 0.25], [-0.75, 0]]), 0.875),
+    }
+    proof.promoted.strips = strips
+    return proof.pack_evidence()
 
 
 def readings(kind: str) -> bytes:

@@ -21,7 +21,18 @@ spec.loader.exec_module(golden)
 
 @pytest.mark.parametrize(
     "kind",
-    ["tree", "evidence", "range", "examples", "readings", "table", "trees", "map", "match"],
+    [
+        "tree",
+        "evidence",
+        "effects",
+        "range",
+        "examples",
+        "readings",
+        "table",
+        "trees",
+        "map",
+        "match",
+    ],
 )
 @pytest.mark.parametrize("shown", ["image", "text"])
 def test_messages(shown: str, kind: str) -> None:

@@ -3,6 +3,7 @@ import { type Previews, previewsOf } from "./previews";
 import { type Packed, unpack } from "./safetensors";
 import {
   type By,
+  type EffectsMeta,
   EVIDENCE,
   type EvidenceArrays,
   type EvidenceMeta,
@@ -65,6 +66,26 @@ export interface Spread {
   selected: number;
 }
 
+/** The outputs that one vector promotes and demotes: their names and effects, the strongest first. */
+export interface Promoted {
+  promoted: Effect[];
+  demoted: Effect[];
+  /** Cosine of the effects from two halves of the samples; null: unknown. */
+  agreement: number | null;
+}
+
+export interface Effect {
+  name: string;
+  /** The change of its logit by one unit of the vector, less the mean over all outputs. */
+  value: number;
+}
+
+/** What the model makes of the concepts. */
+export interface Effects extends Omit<EffectsMeta, "names"> {
+  /** By tree node; -1 is the neuron itself. */
+  of: Map<number, Promoted>;
+}
+
 /** What random groups of top-activating samples retrieve, by reading, size and label. */
 export interface Chance {
   sizes: Int32Array;
@@ -83,6 +104,8 @@ export interface EvidenceMessage {
   words: Map<number, string[] | null>;
   /** By tree node; -1 is the neuron itself. Only those that a view has asked for. */
   spread: Map<number, Spread>;
+  /** null without a model. */
+  effects: Effects | null;
   /** Previews that the tree lacks. */
   faces: Previews;
 }
@@ -164,6 +187,31 @@ function spreadsOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Map<number, Sp
   return new Map(entries);
 }
 
+function effectsOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Effects | null {
+  const about = packed.meta.effects;
+  if (!about) return null;
+  const { names, ...rest } = about;
+  if (!packed.has("effect_node")) return { ...rest, of: new Map() };
+  const [, , width] = packed.shape("effect");
+  const outputs = packed.tensor("effect_output");
+  const values = packed.tensor("effect");
+  const agreement = packed.tensor("effect_agreement");
+  const side = (line: number): Effect[] =>
+    Array.from({ length: width }, (_, k) => ({
+      name: names[outputs[line * width + k]],
+      value: values[line * width + k],
+    }));
+  const entries = Array.from(packed.tensor("effect_node"), (node, i) => {
+    const strip: Promoted = {
+      promoted: side(2 * i),
+      demoted: side(2 * i + 1),
+      agreement: Number.isNaN(agreement[i]) ? null : agreement[i],
+    };
+    return [node, strip] as const;
+  });
+  return { ...rest, of: new Map(entries) };
+}
+
 function cosinesOf<Arrays extends Pick<TreeArrays, "truth">>(
   packed: Packed<Arrays, unknown>,
 ): Float64Array[] {
@@ -213,6 +261,7 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
     chance: chanceOf(packed),
     words: new Map(Array.from(nodes, (node, i) => [node, words[i] ?? null] as const)),
     spread: spreadsOf(packed),
+    effects: effectsOf(packed),
     faces: previewsOf(packed),
   };
 }

@@ -8,18 +8,33 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from neuronwidgets.widgets.protocol import (
     base,
     browser,
+    effects,
     explorer,
     lab,
     previews,
     probe,
     ranges,
     reading,
+    scores,
     split,
     toy,
 )
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
-MODULES = (base, reading, previews, split, ranges, toy, probe, browser, explorer, lab)
+MODULES = (
+    base,
+    reading,
+    previews,
+    scores,
+    effects,
+    split,
+    ranges,
+    toy,
+    probe,
+    browser,
+    explorer,
+    lab,
+)
 WIDGETS = (
     split.SPLIT_EXPLORER,
     ranges.RANGE_EXPLORER,

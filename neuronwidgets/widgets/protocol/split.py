@@ -4,34 +4,13 @@ from typing import Annotated, Literal, TypedDict
 
 from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
 from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
+from neuronwidgets.widgets.protocol.effects import EffectsMeta
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
+from neuronwidgets.widgets.protocol.scores import NeuronScore, SuggestedCut
 
 By = Literal["cosine", "dot"]
 Span = Annotated[list[float], Elements(("low", "high"))]
-
-
-class SuggestedCut(TypedDict):
-    """A suggested cut."""
-
-    threshold: Annotated[float, "The height of the cut."]
-    concepts: Annotated[int, "How many concepts it gives."]
-    best: Annotated[
-        list[str],
-        'The kinds of reason ("gap", "compact", "stable", "chance") by which no other cut is '
-        "better; often none.",
-    ]
-    reasons: Annotated[list[str], "The reasons in words."]
-
-
-class NeuronScore(TypedDict):
-    """A score of the neuron as a whole, at the suggested cut."""
-
-    name: Annotated[str, "The column of the registry."]
-    title: Annotated[str, "The name for people."]
-    value: Annotated[float | None, "`None` where the score failed; `about` has the error."]
-    about: Annotated[str, "The range, what a higher value means, and the source."]
-    main: Annotated[bool, "Whether it is a score itself and not a part of one."]
 
 
 class SplitExplorerTraits(LiveTraits):
@@ -116,12 +95,16 @@ class TreeMeta(_TreeMeta, total=False):
     truth: Annotated[TruthMeta, "Absent where no true features are known."]
 
 
-class EvidenceMeta(PreviewsMeta):
-    """The metadata of `evidence`."""
-
+class _EvidenceMeta(PreviewsMeta):
     words: Annotated[
         list[list[str] | None], "Keywords of each node's texts; `None`: not computed yet."
     ]
+
+
+class EvidenceMeta(_EvidenceMeta, total=False):
+    """The metadata of `evidence`."""
+
+    effects: Annotated[EffectsMeta, "Absent without a model."]
 
 
 class RefinementMeta(TypedDict):
@@ -153,6 +136,7 @@ _RETRIEVED_SIZES = {
 
 _NO_LABELS = "no labels, or not computed yet"
 _NOT_ASKED = "not asked for"
+_NO_EFFECTS = "no model, or not computed yet"
 
 TREE = Binary(
     trait="_tree",
@@ -201,6 +185,8 @@ EVIDENCE = Binary(
         "l": "class labels that a concept can be named after",
         "s": "concepts whose samples a view has asked to spread over their activation range",
         "w": "samples shown of each, at most",
+        "e": "vectors whose effects on the model's outputs are known",
+        "o": "outputs on each side",
         **PREVIEW_SIZES,
     },
     arrays={
@@ -238,6 +224,24 @@ EVIDENCE = Binary(
         ),
         "spread_selected": Array(
             "int32", "(s,)", "How many samples each selects.", absent=_NOT_ASKED
+        ),
+        "effect_node": Array(
+            "int32", "(e,)", "The tree nodes; -1: the neuron itself.", absent=_NO_EFFECTS
+        ),
+        "effect_output": Array(
+            "int32", "(e, 2, o)",
+            "Places in `meta.effects.names`: the most promoted first, then the most demoted first.",
+            absent=_NO_EFFECTS,
+        ),
+        "effect": Array(
+            "float32", "(e, 2, o)",
+            "The change of each logit by one unit of the vector, less the mean over all outputs.",
+            absent=_NO_EFFECTS,
+        ),
+        "effect_agreement": Array(
+            "float32", "(e,)",
+            "Cosine of the effects from two halves of the samples; NaN: unknown.",
+            absent=_NO_EFFECTS,
         ),
         **PREVIEWS,
     },

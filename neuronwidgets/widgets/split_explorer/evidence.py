@@ -22,6 +22,8 @@ from neuronwidgets.widgets.protocol.buffers import pack
 from neuronwidgets.widgets.split_explorer.assessment import Assessment
 from neuronwidgets.widgets.split_explorer.keywords import Keywords
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
+from neuronwidgets.widgets.split_explorer.model_use import ModelUse
+from neuronwidgets.widgets.split_explorer.promoted import Promoted
 from neuronwidgets.widgets.split_explorer.retrieved import Retrieval, Retrieved, shown
 from neuronwidgets.widgets.split_explorer.spread import NEURON, Spread, pack_spread, spreading
 from neuronwidgets.widgets.split_explorer.texts import Texts
@@ -44,7 +46,8 @@ class Evidence:
     Args:
         split: what it is about.
         truth: the true features of the layer, if known.
-        reads: whether the model may read texts token by token where the activations lack that.
+        reads: whether the model may run, as to read texts token by token.
+        use: the model, if it was given.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Evidence:
         reads: bool = True,
         pace: Pace = PACE,
         limits: Limits = LIMITS,
+        use: ModelUse | None = None,
     ) -> None:
         self.split, self.reads, self.truth = split, reads, truth
         self._limits = limits
@@ -71,6 +75,7 @@ class Evidence:
         self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
         self.assessment = Assessment(split, pace, limits)
         self.keywords = Keywords(split, pace)
+        self.promoted = Promoted(split, use)
 
     # Messages to the views
 
@@ -133,6 +138,7 @@ class Evidence:
         fresh = sorted((rows - self._sent) | self._later)
         previews, about = pack_previews(self.split.acts.samples, fresh, self.texts.read)
         keywords = [self.keywords.of(n) for n in nodes]
+        strips, about_strips = self.promoted.pack()
         return pack(
             {
                 "node": np.asarray(nodes, np.int32),
@@ -140,9 +146,10 @@ class Evidence:
                 "recurs": np.array([self._recurs.get(n, np.nan) for n in nodes], np.float32),
                 **self.retrieval.pack_chance(),
                 **pack_spread(self.retrieval, self._spreads, self._shown),
+                **strips,
                 **previews,
             },
-            {"words": keywords, **about},
+            {"words": keywords, **about_strips, **about},
         )
 
     def pack_refinement(
@@ -196,6 +203,7 @@ class Evidence:
             or self._lacks_recurring()
             or not self.assessment.done
             or (self.reads and self.keywords.lacks(nodes))
+            or (self.reads and self.promoted.lacks(nodes))
             or bool(self._unread(nodes))
             or any(n not in self._spreads for n in self._spread_wanted)
             or bool(self.texts.cut())
@@ -230,6 +238,8 @@ class Evidence:
         yield from self.assessment.steps(publish)
         if self.reads:
             yield from self.keywords.steps(nodes, publish)
+            possible = self._possible.tolist() if len(self._possible) <= PREFETCH else []
+            yield from self.promoted.steps(nodes, possible, publish)
         if len(self._possible) <= PREFETCH:
             possible = self._possible.tolist()
             if self.reads:

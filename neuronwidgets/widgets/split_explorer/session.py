@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.concepts.concepts import Concepts
-from neuronwidgets.concepts.defaults import default_min_size
 from neuronwidgets.concepts.identity import recolored
 from neuronwidgets.concepts.refine import Refinement
-from neuronwidgets.concepts.split import Split, split
+from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import JobProgress, Prepared, Steps, silently
@@ -20,6 +18,7 @@ from neuronwidgets.widgets.base.pace import PACE, Pace
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
+from neuronwidgets.widgets.split_explorer.recipe import Recipe
 from neuronwidgets.widgets.split_explorer.user_state import Names, UserState, numbered
 
 if TYPE_CHECKING:
@@ -32,32 +31,6 @@ class Picture(NamedTuple):
     split: Split
     evidence: Evidence
     tree: bytes
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How neurons are split.
-
-    Attributes:
-        method, settings: how top samples are clustered. The settings go with this method only.
-        min_size: the size of the smallest concept; `None`: the default.
-        band: the quantiles of the activation between which the samples lie; `None`: the top.
-    """
-
-    method: str = "ward"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    min_size: int | None = None
-    band: tuple[float, float] | None = None
-
-    @classmethod
-    def of(cls, split: Split) -> Recipe:
-        """The recipe by which `split` was made."""
-        settings = dict(split.settings)
-        if not settings and split.method in METRICS:
-            settings["metric"] = split.metric
-        usual = default_min_size(len(split.index))
-        plain = split.min_size == usual or (split.chosen is not None and split.min_size < usual)
-        return cls(split.method, settings, None if plain else split.min_size, split.band)
 
 
 class SplitSession:
@@ -109,20 +82,14 @@ class SplitSession:
         acts: Activations | None = None,
     ) -> Split:
         """Split a neuron, or a direction, by the recipe."""
-        recipe = self.recipe
-        settings = dict(recipe.settings) if method == recipe.method else {}
-        if metric is not None:
-            settings["metric"] = metric
-        acts = self.acts if acts is None else acts
-        return split(
-            acts, neuron, top, method, min_size=recipe.min_size, band=recipe.band, **settings
-        )
+        return self.recipe.make(self.acts if acts is None else acts, neuron, top, method, metric)
 
     @own_modes()
     def picture(self, split: Split, reads: bool = True) -> Picture:
-        """The picture of a split. While a capture runs, no text is read: it needs the model."""
+        """The picture of a split. While a capture runs, the model is in use."""
         reads = reads and not self.feed.running
-        evidence = Evidence(split, self.truth, reads, self._pace, self._limits)
+        use = self.recipe.use
+        evidence = Evidence(split, self.truth, reads, self._pace, self._limits, use)
         return Picture(split, evidence, evidence.pack_tree())
 
     def show(self, picture: Picture) -> dict[str, Any]:

@@ -7,41 +7,14 @@
 
 import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
+import type { EffectsMeta } from "./effects";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
+import type { NeuronScore, SuggestedCut } from "./scores";
 
 export type By = "cosine" | "dot";
 
 export type Span = [low: number, high: number];
-
-/** A suggested cut. */
-export interface SuggestedCut {
-  /** The height of the cut. */
-  threshold: number;
-  /** How many concepts it gives. */
-  concepts: number;
-  /**
-   * The kinds of reason ("gap", "compact", "stable", "chance") by which no other cut is better;
-   * often none.
-   */
-  best: string[];
-  /** The reasons in words. */
-  reasons: string[];
-}
-
-/** A score of the neuron as a whole, at the suggested cut. */
-export interface NeuronScore {
-  /** The column of the registry. */
-  name: string;
-  /** The name for people. */
-  title: string;
-  /** `None` where the score failed; `about` has the error. */
-  value: number | null;
-  /** The range, what a higher value means, and the source. */
-  about: string;
-  /** Whether it is a score itself and not a part of one. */
-  main: boolean;
-}
 
 /** The synced traits of SplitExplorer. */
 export interface SplitExplorerTraits {
@@ -194,6 +167,8 @@ export interface EvidenceMeta {
   cut?: boolean[];
   /** Keywords of each node's texts; `None`: not computed yet. */
   words: (string[] | null)[];
+  /** Absent without a model. */
+  effects?: EffectsMeta;
 }
 
 /** The metadata of `refinement`. */
@@ -301,6 +276,20 @@ export interface EvidenceArrays {
   spread_label?: Int32Array;
   /** `(s,)`. How many samples each selects. */
   spread_selected?: Int32Array;
+  /** `(e,)`. The tree nodes; -1: the neuron itself. */
+  effect_node?: Int32Array;
+  /**
+   * `(e, 2, o)`. Places in `meta.effects.names`: the most promoted first, then the most demoted
+   * first.
+   */
+  effect_output?: Int32Array;
+  /**
+   * `(e, 2, o)`. The change of each logit by one unit of the vector, less the mean over all
+   * outputs.
+   */
+  effect?: Float32Array;
+  /** `(e,)`. Cosine of the effects from two halves of the samples; NaN: unknown. */
+  effect_agreement?: Float32Array;
   /** `(F,)`. Dataset index of each sample that has a preview. */
   face: Int32Array;
   /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
@@ -327,6 +316,10 @@ export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
   spread_activation: "F32",
   spread_label: "I32",
   spread_selected: "I32",
+  effect_node: "I32",
+  effect_output: "I32",
+  effect: "F32",
+  effect_agreement: "F32",
   face: "I32",
   atlas: "U8",
   value: "F32",

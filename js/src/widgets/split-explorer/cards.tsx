@@ -11,6 +11,7 @@ import { inkOn } from "../../view/color";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
 import { NEURON } from "./more";
+import { PromotedStrip } from "./promoted";
 import { ReadingField, RetrievedPart } from "./retrieved";
 import { Scores } from "./scores";
 import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
@@ -137,6 +138,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
           data={data}
         />
       )}
+      <PromotedStrip state={state} node={NEURON} />
     </li>
   );
 }
@@ -238,6 +240,7 @@ const Card = memo(
           retrieved={retrieved}
           shared={shared}
         />
+        {!concept.refined && <PromotedStrip state={state} node={concept.node} />}
         <footer>
           <RangeStrip data={data} range={range} color={color} />
           {recurs !== null && <Stability recurs={recurs} />}

@@ -1,0 +1,35 @@
+/**
+ * What the kernel and the views send each other: `scores`.
+ *
+ * Generated from `neuronwidgets/widgets/protocol` by
+ * `python -m neuronwidgets.widgets.protocol.generate`. Do not edit.
+ */
+
+/** A suggested cut. */
+export interface SuggestedCut {
+  /** The height of the cut. */
+  threshold: number;
+  /** How many concepts it gives. */
+  concepts: number;
+  /**
+   * The kinds of reason ("gap", "compact", "stable", "chance") by which no other cut is better;
+   * often none.
+   */
+  best: string[];
+  /** The reasons in words. */
+  reasons: string[];
+}
+
+/** A score of the neuron as a whole, at the suggested cut. */
+export interface NeuronScore {
+  /** The column of the registry. */
+  name: string;
+  /** The name for people. */
+  title: string;
+  /** `None` where the score failed; `about` has the error. */
+  value: number | null;
+  /** The range, what a higher value means, and the source. */
+  about: string;
+  /** Whether it is a score itself and not a part of one. */
+  main: boolean;
+}

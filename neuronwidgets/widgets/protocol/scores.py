@@ -1,0 +1,26 @@
+"""Scores and suggested cuts of a split."""
+
+from typing import Annotated, TypedDict
+
+
+class SuggestedCut(TypedDict):
+    """A suggested cut."""
+
+    threshold: Annotated[float, "The height of the cut."]
+    concepts: Annotated[int, "How many concepts it gives."]
+    best: Annotated[
+        list[str],
+        'The kinds of reason ("gap", "compact", "stable", "chance") by which no other cut is '
+        "better; often none.",
+    ]
+    reasons: Annotated[list[str], "The reasons in words."]
+
+
+class NeuronScore(TypedDict):
+    """A score of the neuron as a whole, at the suggested cut."""
+
+    name: Annotated[str, "The column of the registry."]
+    title: Annotated[str, "The name for people."]
+    value: Annotated[float | None, "`None` where the score failed; `about` has the error."]
+    about: Annotated[str, "The range, what a higher value means, and the source."]
+    main: Annotated[bool, "Whether it is a score itself and not a part of one."]

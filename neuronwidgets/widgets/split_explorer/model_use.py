@@ -1,0 +1,60 @@
+"""The model that a split's activations are from, and how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class ModelUse:
+    """What SplitExplorer needs to run the model.
+
+    Attributes:
+        model: with its head.
+        held_out: samples that were not captured and their labels, `(data, labels)`; `None` without.
+        data: what `capture` read. Not needed for texts and plain images, which activations hold.
+        tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
+        predict: the model's output -> logits.
+        classes: the names of a classifier's outputs in order.
+    """
+
+    model: Any
+    held_out: tuple[Any, Any] | None = None
+    data: Any = None
+    tokenizer: Any = None
+    transform: Any = None
+    predict: Any = None
+    classes: Any = None
+    batch_size: int | None = None
+    max_length: int | None = None
+    neuron_axis: int | None = None
+
+    @classmethod
+    def of(cls, **given: Any) -> ModelUse | None:
+        """The arguments of SplitExplorer about the model; `None` without one.
+
+        Raises:
+            ValueError: they are given without a model, or `held_out` is no pair.
+        """
+        named = {name: value for name, value in given.items() if value is not None}
+        if "model" not in named:
+            if named:
+                raise ValueError(f"{next(iter(named))}= is there to run a model: pass model=, too.")
+            return None
+        held_out = named.get("held_out")
+        if held_out is not None and not (isinstance(held_out, tuple) and len(held_out) == 2):
+            raise ValueError(
+                "held_out must be samples and their labels, (data, labels), got a "
+                f"{type(held_out).__name__}; without labels pass (data, None)."
+            )
+        return cls(**named)
+
+    def reading(self, *names: str) -> dict[str, Any]:
+        """Some of the attributes as keyword arguments, without those that were not given."""
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def settings(self, takes: Container[str]) -> dict[str, Any]:
+        """What is known of the settings that a method of splitting takes."""
+        return self.reading(*(field.name for field in fields(self) if field.name in takes))
