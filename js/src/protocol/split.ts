@@ -2,6 +2,7 @@
 import { type Previews, previewsOf } from "./previews";
 import { type Packed, unpack } from "./safetensors";
 import {
+  type BandMeta,
   type By,
   type EffectsMeta,
   EVIDENCE,
@@ -27,6 +28,8 @@ export interface TreeMessage
   label: Int32Array | null;
   /** null where concepts are not named by tokens. */
   token?: Int32Array | null;
+  /** Samples in equal steps from the least to the largest activation; null: it never changes. */
+  histogram?: Int32Array | null;
   /** null where no true features are known. */
   truth: TruthOfTree | null;
   faces: Previews;
@@ -86,6 +89,12 @@ export interface Effects extends Omit<EffectsMeta, "names"> {
   of: Map<number, Promoted>;
 }
 
+/** How near concepts of a band are to those of the neuron's top samples. */
+export interface InBand extends BandMeta {
+  /** By tree node. */
+  of: Map<number, { cosine: number; chance: number }>;
+}
+
 /** What random groups of top-activating samples retrieve, by reading, size and label. */
 export interface Chance {
   sizes: Int32Array;
@@ -106,6 +115,8 @@ export interface EvidenceMessage {
   spread: Map<number, Spread>;
   /** null without a model. */
   effects: Effects | null;
+  /** null of top samples, and before it is computed. */
+  band: InBand | null;
   /** Previews that the tree lacks. */
   faces: Previews;
 }
@@ -212,6 +223,18 @@ function effectsOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Effects | null
   return { ...rest, of: new Map(entries) };
 }
 
+function inBandOf(packed: Packed<EvidenceArrays, EvidenceMeta>): InBand | null {
+  const about = packed.meta.band;
+  if (!about) return null;
+  const cosine = packed.tensor("band_cosine");
+  const chance = packed.tensor("band_chance");
+  const entries = Array.from(
+    packed.tensor("band_node"),
+    (node, i) => [node, { cosine: cosine[i], chance: chance[i] }] as const,
+  );
+  return { ...about, of: new Map(entries) };
+}
+
 function cosinesOf<Arrays extends Pick<TreeArrays, "truth">>(
   packed: Packed<Arrays, unknown>,
 ): Float64Array[] {
@@ -243,6 +266,7 @@ export function readTree(view: DataView | null): TreeMessage | null {
     token: packed.has("token") ? packed.tensor("token") : null,
     map: packed.tensor("map"),
     color: packed.tensor("color"),
+    histogram: packed.has("histogram") ? packed.tensor("histogram") : null,
     truth: truthOf(packed),
     faces: previewsOf(packed),
   };
@@ -262,6 +286,7 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
     words: new Map(Array.from(nodes, (node, i) => [node, words[i] ?? null] as const)),
     spread: spreadsOf(packed),
     effects: effectsOf(packed),
+    band: inBandOf(packed),
     faces: previewsOf(packed),
   };
 }

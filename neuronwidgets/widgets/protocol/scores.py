@@ -1,4 +1,4 @@
-"""Scores and suggested cuts of a split."""
+"""Scores and suggested cuts of a split, and what its band says of the neuron."""
 
 from typing import Annotated, TypedDict
 
@@ -24,3 +24,12 @@ class NeuronScore(TypedDict):
     value: Annotated[float | None, "`None` where the score failed; `about` has the error."]
     about: Annotated[str, "The range, what a higher value means, and the source."]
     main: Annotated[bool, "Whether it is a score itself and not a part of one."]
+
+
+class BandMeta(TypedDict):
+    """How concepts of a band are compared with those of the top samples."""
+
+    limit: Annotated[float, "The cosine below which a concept is in the band only."]
+    missed: Annotated[
+        float | None, "The share of concepts that sampling alone would mark; `None`: not known."
+    ]

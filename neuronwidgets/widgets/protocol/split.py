@@ -7,7 +7,7 @@ from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, Widge
 from neuronwidgets.widgets.protocol.effects import EffectsMeta
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
-from neuronwidgets.widgets.protocol.scores import NeuronScore, SuggestedCut
+from neuronwidgets.widgets.protocol.scores import BandMeta, NeuronScore, SuggestedCut
 
 By = Literal["cosine", "dot"]
 Span = Annotated[list[float], Elements(("low", "high"))]
@@ -20,6 +20,10 @@ class SplitExplorerTraits(LiveTraits):
     top: Annotated[int, "How many top-activating samples are split."]
     method: Annotated[str, "The clustering method."]
     metric: Annotated[str, "How distances are measured."]
+    band: Annotated[
+        list[float] | None,
+        "The quantiles of the activation between which the samples lie; `None`: the top.",
+    ]
     by: Annotated[By, "How concepts retrieve samples."]
     threshold: Annotated[float, "The height of the cut; lower is finer."]
     refined: Annotated[bool, "Whether membership is that of k-means instead of the tree's."]
@@ -47,6 +51,7 @@ class SplitRequest(_SplitRequest, total=False):
     """Split a neuron, and show the result."""
 
     metric: Annotated[str, "How distances are measured. Absent: as the method does by default."]
+    band: Annotated[list[float] | None, "Two quantiles; `None`: the top. Absent: unchanged."]
     by: Annotated[By, "How concepts retrieve samples. Absent: unchanged."]
 
 
@@ -105,6 +110,7 @@ class EvidenceMeta(_EvidenceMeta, total=False):
     """The metadata of `evidence`."""
 
     effects: Annotated[EffectsMeta, "Absent without a model."]
+    band: Annotated[BandMeta, "Absent of top samples, and before it is computed."]
 
 
 class RefinementMeta(TypedDict):
@@ -136,6 +142,7 @@ _RETRIEVED_SIZES = {
 
 _NO_LABELS = "no labels, or not computed yet"
 _NOT_ASKED = "not asked for"
+_NO_BAND = "the top samples were split, or not computed yet"
 _NO_EFFECTS = "no model, or not computed yet"
 
 TREE = Binary(
@@ -145,6 +152,7 @@ TREE = Binary(
         "n": "samples, those that activate the neuron most first",
         "p": "nodes that are large enough to be a concept",
         "d": "true features that drive the neuron",
+        "b": "bins of the histogram",
         **PREVIEW_SIZES,
     },
     arrays={
@@ -164,6 +172,11 @@ TREE = Binary(
         "color": Array(
             "int16", "(2 * n - 1,)",
             "Palette slot of each node; -1: too small to be a concept.",
+        ),
+        "histogram": Array(
+            "int32", "(b,)",
+            "Samples in each of `b` equal steps from the least to the largest activation.",
+            absent="the activation never changes",
         ),
         "truth_node": Array("int32", "(p,)", "The nodes of `truth`.", absent="no true features"),
         "truth": Array(
@@ -187,6 +200,7 @@ EVIDENCE = Binary(
         "w": "samples shown of each, at most",
         "e": "vectors whose effects on the model's outputs are known",
         "o": "outputs on each side",
+        "c": "concepts of a band that were compared with those of the top samples",
         **PREVIEW_SIZES,
     },
     arrays={
@@ -242,6 +256,17 @@ EVIDENCE = Binary(
             "float32", "(e,)",
             "Cosine of the effects from two halves of the samples; NaN: unknown.",
             absent=_NO_EFFECTS,
+        ),
+        "band_node": Array("int32", "(c,)", "The tree nodes.", absent=_NO_BAND),
+        "band_cosine": Array(
+            "float32", "(c,)",
+            "The largest cosine with a concept of the top samples; -1: they have none.",
+            absent=_NO_BAND,
+        ),
+        "band_chance": Array(
+            "float32", "(c,)",
+            "The share of random groups of the band whose cosine is below `meta.band.limit`.",
+            absent=_NO_BAND,
         ),
         **PREVIEWS,
     },

@@ -19,6 +19,7 @@ from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later
 from neuronwidgets.widgets.base.pace import PACE, Pace
 from neuronwidgets.widgets.base.previews import pack_previews
 from neuronwidgets.widgets.protocol.buffers import pack
+from neuronwidgets.widgets.split_explorer.activation_band import InBand, histogram
 from neuronwidgets.widgets.split_explorer.assessment import Assessment
 from neuronwidgets.widgets.split_explorer.keywords import Keywords
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
@@ -76,13 +77,14 @@ class Evidence:
         self.assessment = Assessment(split, pace, limits)
         self.keywords = Keywords(split, pace)
         self.promoted = Promoted(split, use)
+        self.in_band = InBand(split)
 
     # Messages to the views
 
     def pack_tree(self) -> bytes:
         """The `tree` message."""
         split, acts, tree = self.split, self.split.acts, self.split.tree
-        along = acts.along(split.direction if split.neuron is None else split.neuron)
+        along = self.retrieval.along
         previews, about = pack_previews(
             acts.samples, sorted(self._sent - self._later), self.texts.read
         )
@@ -93,6 +95,7 @@ class Evidence:
             "activation": split.activations.astype(np.float32),
             "map": split.map,
             "color": split.colors,
+            **histogram(along),
             **previews,
         }
         if split.points is not None:
@@ -139,6 +142,7 @@ class Evidence:
         previews, about = pack_previews(self.split.acts.samples, fresh, self.texts.read)
         keywords = [self.keywords.of(n) for n in nodes]
         strips, about_strips = self.promoted.pack()
+        band, about_band = self.in_band.pack()
         return pack(
             {
                 "node": np.asarray(nodes, np.int32),
@@ -147,9 +151,10 @@ class Evidence:
                 **self.retrieval.pack_chance(),
                 **pack_spread(self.retrieval, self._spreads, self._shown),
                 **strips,
+                **band,
                 **previews,
             },
-            {"words": keywords, **about_strips, **about},
+            {"words": keywords, **about_strips, **about_band, **about},
         )
 
     def pack_refinement(
@@ -202,6 +207,7 @@ class Evidence:
             or self.retrieval.lacks_chance()
             or self._lacks_recurring()
             or not self.assessment.done
+            or self.in_band.lacks(nodes)
             or (self.reads and self.keywords.lacks(nodes))
             or (self.reads and self.promoted.lacks(nodes))
             or bool(self._unread(nodes))
@@ -236,6 +242,7 @@ class Evidence:
         yield from self._recurring(publish)
         yield from self.texts.steps(self._unread(nodes), publish)
         yield from self.assessment.steps(publish)
+        yield from self.in_band.steps(nodes, publish)
         if self.reads:
             yield from self.keywords.steps(nodes, publish)
             possible = self._possible.tolist() if len(self._possible) <= PREFETCH else []

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later
+from neuronwidgets.widgets.split_explorer.groups import concepts_of, disjoint
 from neuronwidgets.widgets.split_explorer.model_use import ModelUse
 from neuronwidgets.widgets.split_explorer.spread import NEURON
 
@@ -152,12 +152,12 @@ class Promoted:
         wanted = [n for n in nodes if n not in strips.of]
         if quick:
             wanted += [n for n in possible if n not in strips.of and n not in wanted]
-        groups = _disjoint(self.split, wanted, len(wanted) if quick else AT_ONCE)
+        groups = disjoint(self.split, wanted, len(wanted) if quick else AT_ONCE)
         for i, group in enumerate(groups):
             yield later if quick else JobProgress(i / len(groups), "what the concepts promote")
             yield self._showing(
                 strips, {node: k for k, node in enumerate(group)},
-                self._effects(_concepts(self.split, group), self._samples), publish,
+                self._effects(concepts_of(self.split, group), self._samples), publish,
             )  # fmt: skip
 
     def _control(self) -> tuple[Effects, int]:
@@ -226,28 +226,3 @@ def _strongest(lens: Any) -> np.ndarray:
     """The strongest effect of each vector, up or down: float64 `K`."""
     strongest: np.ndarray = np.maximum(lens.raised[:, 0], -lens.lowered[:, 0])
     return strongest
-
-
-def _disjoint(split: Split, nodes: Sequence[int], most: int) -> list[list[int]]:
-    """`nodes` in groups of at most `most` that share no sample, as the concepts of one cut."""
-    groups: list[list[int]] = []
-    taken: list[np.ndarray] = []
-    for node in nodes:
-        own = split.tree.samples_of(node)
-        for group, mask in zip(groups, taken, strict=True):
-            if len(group) < most and not mask[own].any():
-                break
-        else:
-            group, mask = [], np.zeros(split.tree.n, bool)
-            groups.append(group)
-            taken.append(mask)
-        group.append(node)
-        mask[own] = True
-    return groups
-
-
-def _concepts(split: Split, nodes: Sequence[int]) -> Concepts:
-    assignment = np.full(split.tree.n, -1, np.int64)
-    for k, node in enumerate(nodes):
-        assignment[split.tree.samples_of(node)] = k
-    return Concepts.grouped(split, 0.0, assignment, np.array(nodes))

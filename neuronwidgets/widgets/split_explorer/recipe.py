@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.band_samples import check_band
 from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.concepts.defaults import default_min_size
 from neuronwidgets.concepts.methods.registry import METHODS, ready
@@ -42,6 +43,14 @@ class Recipe:
         plain = split.min_size == usual or (split.chosen is not None and split.min_size < usual)
         return cls(split.method, settings, None if plain else split.min_size, split.band, use)
 
+    def banded(self, band: Any) -> Recipe:
+        """The same recipe for another band, two quantiles or `None`.
+
+        Raises:
+            ValueError: they are no increasing quantiles from 0 to 1.
+        """
+        return replace(self, band=None if band is None else check_band(band))
+
     def able(self, method: str) -> bool:
         """Whether all settings that a method needs are known."""
         return method == self.method or ready(method, self._known(method))
@@ -55,7 +64,9 @@ class Recipe:
             settings |= self.settings
         if metric is not None:
             settings["metric"] = metric
-        return split(acts, neuron, top, method, min_size=self.min_size, band=self.band, **settings)
+        made = split(acts, neuron, top, method, min_size=self.min_size, band=self.band, **settings)
+        # A neuron at rest has no samples in any band: other neurons keep it.
+        return replace(made, band=self.band) if made.at_rest else made
 
     def _known(self, method: str) -> dict[str, Any]:
         """The settings of a method that say how the model runs."""

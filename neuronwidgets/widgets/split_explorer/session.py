@@ -37,6 +37,7 @@ class SplitSession:
     """The state of one SplitExplorer, without a kernel.
 
     Attributes:
+        recipe: how the split on the screen was made, and the next ones are.
         acts: the activations on the screen.
         split, evidence: the split on the screen, and the evidence for it.
         threshold, names, refined, selection: what the user chose.
@@ -80,9 +81,11 @@ class SplitSession:
         method: str,
         metric: str | None = None,
         acts: Activations | None = None,
+        recipe: Recipe | None = None,
     ) -> Split:
-        """Split a neuron, or a direction, by the recipe."""
-        return self.recipe.make(self.acts if acts is None else acts, neuron, top, method, metric)
+        """Split a neuron, or a direction, by the session's recipe or another one."""
+        acts = self.acts if acts is None else acts
+        return (recipe or self.recipe).make(acts, neuron, top, method, metric)
 
     @own_modes()
     def picture(self, split: Split, reads: bool = True) -> Picture:
@@ -97,6 +100,7 @@ class SplitSession:
         if self.version:
             self._keep()
         split, evidence, tree = picture
+        self.recipe = self.recipe.banded(split.band)
         threshold, names = self.user_state.of(split)
         self.split, self.evidence, self._refinement = split, evidence, None
         self.version += 1
@@ -110,6 +114,7 @@ class SplitSession:
             "top": len(split.index),
             "method": split.method,
             "metric": split.metric,
+            "band": split.band,
             "names": names,
             "threshold": self.threshold,
             "selection": [],
@@ -138,7 +143,7 @@ class SplitSession:
             self.chosen = True
 
     def propose(self, name: str, wanted: Mapping[str, Any]) -> None:
-        """Make the split that `wanted` asks for: neuron, top, method, metric; `name` is new.
+        """Make the split that `wanted` asks for: neuron, top, method, metric, band; `name` is new.
 
         Raises:
             ValueError, TypeError, IndexError: there is no such split.
@@ -148,8 +153,10 @@ class SplitSession:
             "top": len(self.split.index),
             "method": self.split.method,
             "metric": self.split.metric,
+            "band": self.split.band,
         }
         self._pending = None
+        wanted = {**shown, **wanted}
         if wanted == shown:
             return
         neuron, metric = wanted["neuron"], wanted["metric"]
@@ -158,7 +165,8 @@ class SplitSession:
         if neuron is None:
             neuron = self.split.direction
         top = wanted["top"] if name == "top" else self.top
-        self._pending = self.make(neuron, top, wanted["method"], metric)
+        recipe = self.recipe.banded(wanted["band"])
+        self._pending = self.make(neuron, top, wanted["method"], metric, None, recipe)
         self.top = top
 
     def proposed(self) -> Split | None:
@@ -275,8 +283,10 @@ class SplitSession:
         if evidence.lacks(nodes):
             yield from evidence.steps(nodes, publish)
 
-    def resplit(self, neuron: Any, top: Any, method: str, metric: str | None, by: str) -> Steps:
-        """Split what a view asked for, show it, and gather its evidence.
+    def resplit(
+        self, neuron: Any, top: Any, method: str, metric: str | None, by: str, band: Any = ...
+    ) -> Steps:
+        """Split what a view asked for, show it, and gather its evidence. `band=...`: the one shown.
 
         If that fails, show the error. The picture stays, and so does the work for it.
         """
@@ -284,7 +294,8 @@ class SplitSession:
         neuron = self.split.direction if neuron is None else neuron
         try:
             asked = self.top if top == len(self.split.index) else self.acts.check_top(top)
-            split = self.make(neuron, asked, method, metric)
+            recipe = self.recipe if band is ... else self.recipe.banded(band)
+            split = self.make(neuron, asked, method, metric, None, recipe)
         except Exception as error:
             failure = error
             yield lambda: self._screen.fail(failure)

@@ -11,6 +11,7 @@ import numpy as np
 import traitlets as t
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.activations.band_samples import check_band
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.defaults import TOP
 from neuronwidgets.concepts.methods.registry import METHODS
@@ -30,8 +31,19 @@ from neuronwidgets.widgets.split_explorer.session import SplitSession
 if TYPE_CHECKING:
     from neuronwidgets.toy import Calibration
 
+SPLIT_BY = ("neuron", "top", "method", "metric", "band")
+"""The traits that say what is split, and how."""
 SPLITTING = "split"
 """The kind of the job that splits what a view asked for."""
+
+
+class Quantiles(t.TraitType[Any, Any]):
+    """Two increasing quantiles, or `None`; of `t.Tuple`, `None` is not cross-validated."""
+
+    default_value = None
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        return None if value is None else check_band(value)
 
 
 class SplitExplorer(Widget):
@@ -53,6 +65,9 @@ class SplitExplorer(Widget):
     """How they are clustered: "ward", "average", "kmeans" and others, see `neuronwidgets.split`."""
     metric = t.Unicode("cosine").tag(sync=True)
     """How their distances are measured: "cosine" or "euclidean", see `neuronwidgets.split`."""
+    band = Quantiles().tag(sync=True)
+    """The quantiles of the activation between which the samples lie, such as (0.5, 0.9); `None`:
+    the top."""
     by = t.Enum(READINGS, READINGS[0]).tag(sync=True, echo_update=False)
     """How the concepts on the screen retrieve samples: "cosine" (nearest in direction, about the
     layer's mean) or "dot" (largest dot product, as in the paper); see `Concepts.retrieve`."""
@@ -130,7 +145,7 @@ class SplitExplorer(Widget):
             layer: which one, of a running capture that reads several.
             threshold: where to cut at first; not given: chosen from the data.
             min_size: clusters of fewer samples are no concepts; 5 in 100 if not given.
-            band: quantiles between which the samples lie, instead of the top; see `split`.
+            band: quantiles between which the samples lie at first, instead of the top; see `split`.
             refined: begin with the paper's k-means membership.
             by: how concepts retrieve samples at first: "cosine" or "dot".
             truth: the true features of the layer, to see live which are recovered: a `toy.Run`, or
@@ -248,10 +263,10 @@ class SplitExplorer(Widget):
 
     # Traits: checked, then passed on
 
-    @t.validate("neuron", "top", "method", "metric")
+    @t.validate(*SPLIT_BY)
     def _check_split(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
-        traits = {key: getattr(self, key) for key in ("neuron", "top", "method", "metric")}
+        traits = {key: getattr(self, key) for key in SPLIT_BY}
         self._session.propose(name, {**traits, name: value})
         return value
 
@@ -267,7 +282,7 @@ class SplitExplorer(Widget):
     def _check_names(self, proposal: Any) -> dict[str, str]:
         return self._session.check_names(proposal["value"])
 
-    @t.observe("neuron", "top", "method", "metric")
+    @t.observe(*SPLIT_BY)
     def _split_changed(self, _change: Any) -> None:
         if (split := self._session.proposed()) is not None:
             with self._jobs.lock:
@@ -321,7 +336,7 @@ class SplitExplorer(Widget):
         by = wanted["by"] if wanted.get("by") in READINGS else self.by
         steps = self._session.resplit(
             wanted.get("neuron"), wanted.get("top"), str(wanted.get("method")),
-            wanted.get("metric"), by,
+            wanted.get("metric"), by, wanted.get("band", ...),
         )  # fmt: skip
         self._start(steps, kind=SPLITTING)
 

@@ -33,3 +33,11 @@ export interface NeuronScore {
   /** Whether it is a score itself and not a part of one. */
   main: boolean;
 }
+
+/** How concepts of a band are compared with those of the top samples. */
+export interface BandMeta {
+  /** The cosine below which a concept is in the band only. */
+  limit: number;
+  /** The share of concepts that sampling alone would mark; `None`: not known. */
+  missed: number | null;
+}

@@ -10,7 +10,7 @@ import type { Dtype } from "./dtypes";
 import type { EffectsMeta } from "./effects";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
-import type { NeuronScore, SuggestedCut } from "./scores";
+import type { BandMeta, NeuronScore, SuggestedCut } from "./scores";
 
 export type By = "cosine" | "dot";
 
@@ -40,6 +40,8 @@ export interface SplitExplorerTraits {
   method: string;
   /** How distances are measured. */
   metric: string;
+  /** The quantiles of the activation between which the samples lie; `None`: the top. */
+  band: number[] | null;
   /** How concepts retrieve samples. */
   by: By;
   /** The height of the cut; lower is finer. */
@@ -77,6 +79,8 @@ export interface SplitRequest {
   method: string;
   /** How distances are measured. Absent: as the method does by default. */
   metric?: string;
+  /** Two quantiles; `None`: the top. Absent: unchanged. */
+  band?: number[] | null;
   /** How concepts retrieve samples. Absent: unchanged. */
   by?: By;
 }
@@ -169,6 +173,8 @@ export interface EvidenceMeta {
   words: (string[] | null)[];
   /** Absent without a model. */
   effects?: EffectsMeta;
+  /** Absent of top samples, and before it is computed. */
+  band?: BandMeta;
 }
 
 /** The metadata of `refinement`. */
@@ -204,6 +210,8 @@ export interface TreeArrays {
   map: Float32Array;
   /** `(2 * n - 1,)`. Palette slot of each node; -1: too small to be a concept. */
   color: Int16Array;
+  /** `(b,)`. Samples in each of `b` equal steps from the least to the largest activation. */
+  histogram?: Int32Array;
   /** `(p,)`. The nodes of `truth`. */
   truth_node?: Int32Array;
   /** `(p, d)`. Cosines of the nodes' vectors with `meta.truth.names`. */
@@ -226,6 +234,7 @@ export const TREE: Record<keyof TreeArrays, Dtype> = {
   token: "I32",
   map: "F32",
   color: "I16",
+  histogram: "I32",
   truth_node: "I32",
   truth: "F64",
   face: "I32",
@@ -290,6 +299,12 @@ export interface EvidenceArrays {
   effect?: Float32Array;
   /** `(e,)`. Cosine of the effects from two halves of the samples; NaN: unknown. */
   effect_agreement?: Float32Array;
+  /** `(c,)`. The tree nodes. */
+  band_node?: Int32Array;
+  /** `(c,)`. The largest cosine with a concept of the top samples; -1: they have none. */
+  band_cosine?: Float32Array;
+  /** `(c,)`. The share of random groups of the band whose cosine is below `meta.band.limit`. */
+  band_chance?: Float32Array;
   /** `(F,)`. Dataset index of each sample that has a preview. */
   face: Int32Array;
   /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
@@ -320,6 +335,9 @@ export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
   effect_output: "I32",
   effect: "F32",
   effect_agreement: "F32",
+  band_node: "I32",
+  band_cosine: "F32",
+  band_chance: "F32",
   face: "I32",
   atlas: "U8",
   value: "F32",

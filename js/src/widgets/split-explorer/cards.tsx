@@ -10,6 +10,7 @@ import type { TreeMessage } from "../../protocol/split";
 import { inkOn } from "../../view/color";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
+import { BandMark } from "./band-mark";
 import { NEURON } from "./more";
 import { PromotedStrip } from "./promoted";
 import { ReadingField, RetrievedPart } from "./retrieved";
@@ -121,7 +122,8 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
             <SpreadCaption state={state} node={NEURON} most={data.range[1]} />
           ) : (
             <span title="Which samples activate the neuron most?">
-              top samples of {data.samples.toLocaleString("en")}
+              {state.band.value ? "samples of the band, of" : "top samples of"}{" "}
+              {data.samples.toLocaleString("en")}
             </span>
           )}
           <SpreadField state={state} node={NEURON} of="the neuron" />
@@ -216,6 +218,7 @@ const Card = memo(
             onName={(text) => state.rename(concept.node, text)}
           />
           <span class="nw-quiet">{facts.join(" · ")}</span>
+          <BandMark state={state} concept={concept} />
           {state.byChance.value && (
             <span
               class="nw-by-chance"

@@ -6,10 +6,9 @@ import type { TreeMessage } from "../../protocol/split";
 import { Header, OfLayer } from "../../view/header";
 import { NumberField, whole } from "../../view/number-field";
 import { useUniqueId } from "../../view/unique-id";
-import { codeOf, METRIC } from "./code";
+import { codeOf } from "./code";
+import { METRIC, TITLES } from "./methods";
 import type { State } from "./state";
-
-const TITLES: Record<string, string> = { ward: "Ward", kmeans: "k-means" };
 
 export function SplitHeader({ state, data }: { state: State; data: TreeMessage }) {
   const { neuron, top, method, metric } = state;
