@@ -29,7 +29,9 @@ from neuronwidgets.widgets.live_probe.picture import pack_readings
 from neuronwidgets.widgets.live_probe.subject import Subject
 from neuronwidgets.widgets.neuron_browser.session import BrowserSession
 from neuronwidgets.widgets.range_explorer.picture import Pictures
+from neuronwidgets.widgets.split_explorer.causes import Causes, Measured
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
+from neuronwidgets.widgets.split_explorer.model_use import ModelUse
 from neuronwidgets.widgets.split_explorer.promoted import Strip, Strips
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
 from neuronwidgets.widgets.split_explorer.truth import Truth
@@ -103,6 +105,16 @@ def effects(kind: str) -> bytes:
         nodes[0]: Strip(np.array([[7, 9], [3, 12]]), np.array([[0.5, 0.25], [-0.75, 0]]), 0.875),
     }
     proof.promoted.strips = strips
+    use = ModelUse(None, ([], None))
+    proof.causes = Causes(proof.split, use)
+    steps = [np.arange(count, dtype=float) / 4 for count in (54, 6, 6, 3)]
+    measured = Measured(
+        steps[0].reshape(2, 3, 3, 3), steps[1].reshape(2, 3), steps[2].reshape(2, 3), steps[3],
+        ("One does as much as <b>random</b>.",), 50,
+    )  # fmt: skip
+    proof.causes.known = {
+        tuple(nodes[:2]): measured, (nodes[0],): Measured.failed(1, "no labels"),
+    }  # fmt: skip
     return proof.pack_evidence()
 
 

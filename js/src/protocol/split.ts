@@ -4,10 +4,12 @@ import { type Packed, unpack } from "./safetensors";
 import {
   type BandMeta,
   type By,
+  type CausesMeta,
   type EffectsMeta,
   EVIDENCE,
   type EvidenceArrays,
   type EvidenceMeta,
+  type MeasuredCut,
   type PreviewsMeta,
   REFINEMENT,
   type RefinementArrays,
@@ -95,6 +97,34 @@ export interface InBand extends BandMeta {
   of: Map<number, { cosine: number; chance: number }>;
 }
 
+/** A value with its 95% interval; NaN: unknown. */
+export interface Interval {
+  value: number;
+  low: number;
+  high: number;
+}
+
+/** What own, siblings' and other samples lose. */
+export interface Losses {
+  own: Interval;
+  siblings: Interval;
+  others: Interval;
+}
+
+/** What the model loses without one concept, beside its controls, in nats. */
+export interface Cause {
+  concept: Losses;
+  neuron: Losses;
+  random: Losses;
+  /** What own samples lose more than without random directions, and more than siblings'. */
+  above: Interval;
+  selectivity: Interval;
+}
+
+export interface Causes extends Omit<CausesMeta, "cuts"> {
+  cuts: (MeasuredCut & { gain: Interval; of: Map<number, Cause> })[];
+}
+
 /** What random groups of top-activating samples retrieve, by reading, size and label. */
 export interface Chance {
   sizes: Int32Array;
@@ -117,6 +147,8 @@ export interface EvidenceMessage {
   effects: Effects | null;
   /** null of top samples, and before it is computed. */
   band: InBand | null;
+  /** null without a model. */
+  causes: Causes | null;
   /** Previews that the tree lacks. */
   faces: Previews;
 }
@@ -235,6 +267,44 @@ function inBandOf(packed: Packed<EvidenceArrays, EvidenceMeta>): InBand | null {
   return { ...about, of: new Map(entries) };
 }
 
+function causesOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Causes | null {
+  const about = packed.meta.causes;
+  if (!about) return null;
+  const { cuts, ...rest } = about;
+  if (!packed.has("cause")) return { ...rest, cuts: [] };
+  const three = (all: Float32Array, i: number): Interval => ({
+    value: all[3 * i],
+    low: all[3 * i + 1],
+    high: all[3 * i + 2],
+  });
+  const all = packed.tensor("cause");
+  const [above, selectivity] = [packed.tensor("cause_above"), packed.tensor("cause_selectivity")];
+  const gains = packed.tensor("cause_gain");
+  const losses = (line: number): Losses => ({
+    own: three(all, 3 * line),
+    siblings: three(all, 3 * line + 1),
+    others: three(all, 3 * line + 2),
+  });
+  let at = 0;
+  return {
+    ...rest,
+    cuts: cuts.map((cut, c) => {
+      const entries = cut.nodes.map((node) => {
+        const i = at++;
+        const cause: Cause = {
+          concept: losses(3 * i),
+          neuron: losses(3 * i + 1),
+          random: losses(3 * i + 2),
+          above: three(above, i),
+          selectivity: three(selectivity, i),
+        };
+        return [node, cause] as const;
+      });
+      return { ...cut, gain: three(gains, c), of: new Map(entries) };
+    }),
+  };
+}
+
 function cosinesOf<Arrays extends Pick<TreeArrays, "truth">>(
   packed: Packed<Arrays, unknown>,
 ): Float64Array[] {
@@ -287,6 +357,7 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
     spread: spreadsOf(packed),
     effects: effectsOf(packed),
     band: inBandOf(packed),
+    causes: causesOf(packed),
     faces: previewsOf(packed),
   };
 }

@@ -50,7 +50,8 @@ def explore(
         model: the model of activations that were captured before: the probe needs it, and what
             concepts promote.
         held_out: samples and labels that were not captured, `(data, labels)`: the RangeExplorer
-            measures on them what masks cost the model. Without them it measures nothing.
+            measures on them what masks cost the model, the SplitExplorer what it loses without a
+            concept. Without them they measure nothing.
         top, method, metric: how each neuron is split, see `neuronwidgets.split`.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         classes: the names of a classifier's outputs in order. Not given: `config.id2label`.

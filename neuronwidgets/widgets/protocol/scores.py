@@ -1,4 +1,4 @@
-"""Scores and suggested cuts of a split, and what its band says of the neuron."""
+"""What a split is compared with: scores, suggested cuts, true features, the top samples."""
 
 from typing import Annotated, TypedDict
 
@@ -33,3 +33,10 @@ class BandMeta(TypedDict):
     missed: Annotated[
         float | None, "The share of concepts that sampling alone would mark; `None`: not known."
     ]
+
+
+class TruthMeta(TypedDict):
+    """The true features that drive the neuron."""
+
+    names: Annotated[list[str], "Their names."]
+    recovered: Annotated[float, "The least cosine of a concept vector that recovers a feature."]

@@ -4,10 +4,10 @@ from typing import Annotated, Literal, TypedDict
 
 from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
 from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
-from neuronwidgets.widgets.protocol.effects import EffectsMeta
+from neuronwidgets.widgets.protocol.effects import CausesMeasure, CausesMeta, EffectsMeta
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
-from neuronwidgets.widgets.protocol.scores import BandMeta, NeuronScore, SuggestedCut
+from neuronwidgets.widgets.protocol.scores import BandMeta, NeuronScore, SuggestedCut, TruthMeta
 
 By = Literal["cosine", "dot"]
 Span = Annotated[list[float], Elements(("low", "high"))]
@@ -69,13 +69,6 @@ class TextRead(TypedDict):
     row: Annotated[int, "The dataset index of the text or token."]
 
 
-class TruthMeta(TypedDict):
-    """The true features that drive the neuron."""
-
-    names: Annotated[list[str], "Their names."]
-    recovered: Annotated[float, "The least cosine of a concept vector that recovers a feature."]
-
-
 class _TreeMeta(PreviewsMeta):
     layer: Annotated[str, "The name of the layer."]
     name: Annotated[str, "The neuron or direction, in words."]
@@ -111,6 +104,7 @@ class EvidenceMeta(_EvidenceMeta, total=False):
 
     effects: Annotated[EffectsMeta, "Absent without a model."]
     band: Annotated[BandMeta, "Absent of top samples, and before it is computed."]
+    causes: Annotated[CausesMeta, "Absent without a model."]
 
 
 class RefinementMeta(TypedDict):
@@ -200,6 +194,8 @@ EVIDENCE = Binary(
         "w": "samples shown of each, at most",
         "e": "vectors whose effects on the model's outputs are known",
         "o": "outputs on each side",
+        "u": "concepts that were taken out of the model, cut by cut",
+        "v": "measured cuts, as in `meta.causes.cuts`",
         "c": "concepts of a band that were compared with those of the top samples",
         **PREVIEW_SIZES,
     },
@@ -268,6 +264,23 @@ EVIDENCE = Binary(
             "The share of random groups of the band whose cosine is below `meta.band.limit`.",
             absent=_NO_BAND,
         ),
+        "cause": Array(
+            "float32", "(u, 3, 3, 3)",
+            "Nats that are lost without the concept, the whole neuron, a random direction; by the "
+            "concept's own, its siblings' and other samples; value and 95% interval. NaN: unknown.",
+            absent=_NOT_ASKED,
+        ),
+        "cause_above": Array(
+            "float32", "(u, 3)", "What own samples lose more than without random directions.",
+            absent=_NOT_ASKED,
+        ),
+        "cause_selectivity": Array(
+            "float32", "(u, 3)", "What own samples lose more than siblings'.", absent=_NOT_ASKED
+        ),
+        "cause_gain": Array(
+            "float32", "(v, 3)",
+            "Each cut's mean selectivity, less that of random directions.", absent=_NOT_ASKED,
+        ),
         **PREVIEWS,
     },
     meta=EvidenceMeta,
@@ -297,6 +310,14 @@ REFINEMENT = Binary(
 SPLIT_EXPLORER = WidgetSchema(
     name="SplitExplorer",
     traits=SplitExplorerTraits,
-    requests=(SplitRequest, SamplesSpread, TextRead, JobCancel, CaptureCancel, ViewsCount),
+    requests=(
+        SplitRequest,
+        SamplesSpread,
+        TextRead,
+        CausesMeasure,
+        JobCancel,
+        CaptureCancel,
+        ViewsCount,
+    ),
     messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT},
 )

@@ -21,6 +21,7 @@ from neuronwidgets.widgets.base.previews import pack_previews
 from neuronwidgets.widgets.protocol.buffers import pack
 from neuronwidgets.widgets.split_explorer.activation_band import InBand, histogram
 from neuronwidgets.widgets.split_explorer.assessment import Assessment
+from neuronwidgets.widgets.split_explorer.causes import Causes
 from neuronwidgets.widgets.split_explorer.keywords import Keywords
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
 from neuronwidgets.widgets.split_explorer.model_use import ModelUse
@@ -78,6 +79,7 @@ class Evidence:
         self.keywords = Keywords(split, pace)
         self.promoted = Promoted(split, use)
         self.in_band = InBand(split)
+        self.causes = Causes(split, use)
 
     # Messages to the views
 
@@ -143,6 +145,7 @@ class Evidence:
         keywords = [self.keywords.of(n) for n in nodes]
         strips, about_strips = self.promoted.pack()
         band, about_band = self.in_band.pack()
+        causes, about_causes = self.causes.pack()
         return pack(
             {
                 "node": np.asarray(nodes, np.int32),
@@ -152,9 +155,10 @@ class Evidence:
                 **pack_spread(self.retrieval, self._spreads, self._shown),
                 **strips,
                 **band,
+                **causes,
                 **previews,
             },
-            {"words": keywords, **about_strips, **about_band, **about},
+            {"words": keywords, **about_strips, **about_band, **about_causes, **about},
         )
 
     def pack_refinement(
@@ -213,6 +217,7 @@ class Evidence:
             or bool(self._unread(nodes))
             or any(n not in self._spreads for n in self._spread_wanted)
             or bool(self.texts.cut())
+            or (self.reads and self.causes.lacks())
         )
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
@@ -222,6 +227,8 @@ class Evidence:
             yield step
             # A view may ask for more while this job runs.
             yield from self._asked(publish)
+        if self.reads:
+            yield from self.causes.steps(publish)
 
     def _gathering(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         wanted = [n for n in nodes if n not in self._retrieved]

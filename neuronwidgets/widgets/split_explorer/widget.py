@@ -11,7 +11,6 @@ import numpy as np
 import traitlets as t
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.activations.band_samples import check_band
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.defaults import TOP
 from neuronwidgets.concepts.methods.registry import METHODS
@@ -25,6 +24,7 @@ from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.widget import Whole, Widget, front_end
 from neuronwidgets.widgets.split_explorer.arguments import recipe_of, truth_of, written
 from neuronwidgets.widgets.split_explorer.limits import LIMITS
+from neuronwidgets.widgets.split_explorer.quantiles import Quantiles
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
 from neuronwidgets.widgets.split_explorer.session import SplitSession
 
@@ -35,15 +35,6 @@ SPLIT_BY = ("neuron", "top", "method", "metric", "band")
 """The traits that say what is split, and how."""
 SPLITTING = "split"
 """The kind of the job that splits what a view asked for."""
-
-
-class Quantiles(t.TraitType[Any, Any]):
-    """Two increasing quantiles, or `None`; of `t.Tuple`, `None` is not cross-validated."""
-
-    default_value = None
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        return None if value is None else check_band(value)
 
 
 class SplitExplorer(Widget):
@@ -156,7 +147,8 @@ class SplitExplorer(Widget):
             truth_names: of the `N` features; "feature 0" and so on if not given.
             model: the model of the activations, with its head. The cards then show which tokens or
                 classes each concept promotes and demotes, see `effects_of`.
-            held_out: samples that were not captured and their labels, `(data, labels)`.
+            held_out: samples that were not captured and their labels, `(data, labels)`, to measure
+                what the model loses without each concept, see `causes`.
             data: what `capture` read. Not needed for texts and plain images.
             tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
             predict, classes: of the model, see `effects_of`.
@@ -326,6 +318,8 @@ class SplitExplorer(Widget):
             "samples.spread": lambda message: self._on_more(
                 lambda: self._session.evidence.want_spread(message.get("node"))
             ),
+            "causes.measure": lambda _: self._on_more(self._want_causes),
+            "job.cancel": lambda _: self.cancel(),
             "text.read": lambda message: self._on_more(
                 lambda: self._session.evidence.texts.want(int(message["row"]))
             ),
@@ -346,6 +340,14 @@ class SplitExplorer(Widget):
             want()
             self._clear()
             self._gather(self._pace.rest)
+
+    def _want_causes(self) -> None:
+        self._session.evidence.causes.want(self._now().concepts)
+
+    def cancel(self) -> None:
+        """Stop the widget's job, if one runs, and what it measures. The picture stays."""
+        self._session.evidence.causes.drop()
+        super().cancel()
 
     # Evidence
 

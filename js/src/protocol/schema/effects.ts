@@ -18,3 +18,30 @@ export interface EffectsMeta {
   /** Why there are no effects; empty if there are, or may be. */
   note: string;
 }
+
+/** Take the concepts on the screen out of the model. The answer is in `evidence`. */
+export interface CausesMeasure {
+  type: "causes.measure";
+}
+
+/** A cut whose concepts were taken out of the model. */
+export interface MeasuredCut {
+  /** Its concepts' tree nodes. */
+  nodes: number[];
+  /** What the numbers do not show by themselves, in sentences. */
+  findings: string[];
+  /** Held-out samples. */
+  samples: number;
+  /** Why it could not be measured; empty if it was. */
+  note: string;
+}
+
+/** What the model loses without the concepts. */
+export interface CausesMeta {
+  /** Whether there are held-out samples to measure it on. */
+  able: boolean;
+  /** What every edit costs other samples, in nats. */
+  kl: number;
+  /** In the order of the arrays. */
+  cuts: MeasuredCut[];
+}

@@ -41,3 +41,11 @@ export interface BandMeta {
   /** The share of concepts that sampling alone would mark; `None`: not known. */
   missed: number | null;
 }
+
+/** The true features that drive the neuron. */
+export interface TruthMeta {
+  /** Their names. */
+  names: string[];
+  /** The least cosine of a concept vector that recovers a feature. */
+  recovered: number;
+}

@@ -7,10 +7,10 @@
 
 import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
-import type { EffectsMeta } from "./effects";
+import type { CausesMeasure, CausesMeta, EffectsMeta } from "./effects";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
-import type { BandMeta, NeuronScore, SuggestedCut } from "./scores";
+import type { BandMeta, NeuronScore, SuggestedCut, TruthMeta } from "./scores";
 
 export type By = "cosine" | "dot";
 
@@ -99,14 +99,6 @@ export interface TextRead {
   row: number;
 }
 
-/** The true features that drive the neuron. */
-export interface TruthMeta {
-  /** Their names. */
-  names: string[];
-  /** The least cosine of a concept vector that recovers a feature. */
-  recovered: number;
-}
-
 /** The metadata of `tree`. */
 export interface TreeMeta {
   /** What the samples are. */
@@ -175,6 +167,8 @@ export interface EvidenceMeta {
   effects?: EffectsMeta;
   /** Absent of top samples, and before it is computed. */
   band?: BandMeta;
+  /** Absent without a model. */
+  causes?: CausesMeta;
 }
 
 /** The metadata of `refinement`. */
@@ -188,6 +182,7 @@ export type SplitExplorerRequest =
   | SplitRequest
   | SamplesSpread
   | TextRead
+  | CausesMeasure
   | JobCancel
   | CaptureCancel
   | ViewsCount;
@@ -305,6 +300,17 @@ export interface EvidenceArrays {
   band_cosine?: Float32Array;
   /** `(c,)`. The share of random groups of the band whose cosine is below `meta.band.limit`. */
   band_chance?: Float32Array;
+  /**
+   * `(u, 3, 3, 3)`. Nats that are lost without the concept, the whole neuron, a random direction;
+   * by the concept's own, its siblings' and other samples; value and 95% interval. NaN: unknown.
+   */
+  cause?: Float32Array;
+  /** `(u, 3)`. What own samples lose more than without random directions. */
+  cause_above?: Float32Array;
+  /** `(u, 3)`. What own samples lose more than siblings'. */
+  cause_selectivity?: Float32Array;
+  /** `(v, 3)`. Each cut's mean selectivity, less that of random directions. */
+  cause_gain?: Float32Array;
   /** `(F,)`. Dataset index of each sample that has a preview. */
   face: Int32Array;
   /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
@@ -338,6 +344,10 @@ export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
   band_node: "I32",
   band_cosine: "F32",
   band_chance: "F32",
+  cause: "F32",
+  cause_above: "F32",
+  cause_selectivity: "F32",
+  cause_gain: "F32",
   face: "I32",
   atlas: "U8",
   value: "F32",

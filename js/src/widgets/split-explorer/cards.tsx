@@ -11,6 +11,7 @@ import { inkOn } from "../../view/color";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
 import { BandMark } from "./band-mark";
+import { CauseBars, CausesHead } from "./causes";
 import { NEURON } from "./more";
 import { PromotedStrip } from "./promoted";
 import { ReadingField, RetrievedPart } from "./retrieved";
@@ -141,6 +142,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         />
       )}
       <PromotedStrip state={state} node={NEURON} />
+      <CausesHead state={state} />
     </li>
   );
 }
@@ -244,6 +246,7 @@ const Card = memo(
           shared={shared}
         />
         {!concept.refined && <PromotedStrip state={state} node={concept.node} />}
+        <CauseBars state={state} concept={concept} />
         <footer>
           <RangeStrip data={data} range={range} color={color} />
           {recurs !== null && <Stability recurs={recurs} />}
