@@ -2,6 +2,7 @@
 import { type Previews, previewsOf } from "./previews";
 import { type Packed, unpack } from "./safetensors";
 import {
+  type AgreementMeta,
   type BandMeta,
   type By,
   type CausesMeta,
@@ -149,6 +150,8 @@ export interface EvidenceMessage {
   band: InBand | null;
   /** null without a model. */
   causes: Causes | null;
+  /** null of the default split, and before it is computed. */
+  agreement: AgreementMeta | null;
   /** Previews that the tree lacks. */
   faces: Previews;
 }
@@ -358,6 +361,7 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
     effects: effectsOf(packed),
     band: inBandOf(packed),
     causes: causesOf(packed),
+    agreement: packed.meta.agreement ?? null,
     faces: previewsOf(packed),
   };
 }

@@ -40,3 +40,12 @@ class TruthMeta(TypedDict):
 
     names: Annotated[list[str], "Their names."]
     recovered: Annotated[float, "The least cosine of a concept vector that recovers a feature."]
+
+
+class AgreementMeta(TypedDict):
+    """How far a split agrees with the default one, Ward's linkage by cosine."""
+
+    index: Annotated[float, "The adjusted Rand index at both suggested cuts."]
+    chance: Annotated[float, "The index that 97.5% of permutations of the samples do not exceed."]
+    clusters: Annotated[list[int], "Clusters of this split and of the default one."]
+    samples: Annotated[int, "Samples that both have."]

@@ -7,7 +7,13 @@ from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, Widge
 from neuronwidgets.widgets.protocol.effects import CausesMeasure, CausesMeta, EffectsMeta
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
-from neuronwidgets.widgets.protocol.scores import BandMeta, NeuronScore, SuggestedCut, TruthMeta
+from neuronwidgets.widgets.protocol.scores import (
+    AgreementMeta,
+    BandMeta,
+    NeuronScore,
+    SuggestedCut,
+    TruthMeta,
+)
 
 By = Literal["cosine", "dot"]
 Span = Annotated[list[float], Elements(("low", "high"))]
@@ -105,6 +111,9 @@ class EvidenceMeta(_EvidenceMeta, total=False):
     effects: Annotated[EffectsMeta, "Absent without a model."]
     band: Annotated[BandMeta, "Absent of top samples, and before it is computed."]
     causes: Annotated[CausesMeta, "Absent without a model."]
+    agreement: Annotated[
+        AgreementMeta, "With the default split. Absent of it, and before it is computed."
+    ]
 
 
 class RefinementMeta(TypedDict):

@@ -25,6 +25,7 @@ from neuronwidgets.widgets.split_explorer.causes import Causes
 from neuronwidgets.widgets.split_explorer.keywords import Keywords
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
 from neuronwidgets.widgets.split_explorer.model_use import ModelUse
+from neuronwidgets.widgets.split_explorer.other_trees import DefaultAgreement
 from neuronwidgets.widgets.split_explorer.promoted import Promoted
 from neuronwidgets.widgets.split_explorer.retrieved import Retrieval, Retrieved, shown
 from neuronwidgets.widgets.split_explorer.spread import NEURON, Spread, pack_spread, spreading
@@ -80,6 +81,7 @@ class Evidence:
         self.promoted = Promoted(split, use)
         self.in_band = InBand(split)
         self.causes = Causes(split, use)
+        self.agreement = DefaultAgreement(split)
 
     # Messages to the views
 
@@ -158,7 +160,14 @@ class Evidence:
                 **causes,
                 **previews,
             },
-            {"words": keywords, **about_strips, **about_band, **about_causes, **about},
+            {
+                "words": keywords,
+                **about_strips,
+                **about_band,
+                **about_causes,
+                **self.agreement.pack(),
+                **about,
+            },
         )
 
     def pack_refinement(
@@ -212,6 +221,7 @@ class Evidence:
             or self._lacks_recurring()
             or not self.assessment.done
             or self.in_band.lacks(nodes)
+            or self.agreement.lacks()
             or (self.reads and self.keywords.lacks(nodes))
             or (self.reads and self.promoted.lacks(nodes))
             or bool(self._unread(nodes))
@@ -249,6 +259,7 @@ class Evidence:
         yield from self._recurring(publish)
         yield from self.texts.steps(self._unread(nodes), publish)
         yield from self.assessment.steps(publish)
+        yield from self.agreement.steps(publish)
         yield from self.in_band.steps(nodes, publish)
         if self.reads:
             yield from self.keywords.steps(nodes, publish)

@@ -6,6 +6,9 @@ from collections.abc import Container
 from dataclasses import dataclass, fields
 from typing import Any
 
+MOST = 1024
+"""Outputs of which `effect` takes a gradient each, at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class ModelUse:
@@ -55,6 +58,26 @@ class ModelUse:
         """Some of the attributes as keyword arguments, without those that were not given."""
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-    def settings(self, takes: Container[str]) -> dict[str, Any]:
-        """What is known of the settings that a method of splitting takes."""
-        return self.reading(*(field.name for field in fields(self) if field.name in takes))
+    def settings(self, takes: Container[str], layer: str) -> dict[str, Any]:
+        """What is known of the settings that a method of splitting takes, for a layer."""
+        known = self.reading(*(field.name for field in fields(self) if field.name in takes))
+        if "below" in takes and (below := self._below(layer)) is not None:
+            known["below"] = below
+        config = getattr(self.model, "config", None)
+        if "order" in takes and getattr(config, "vocab_size", 0) > MOST:
+            # A backward pass for each of so many outputs would be refused.
+            known["order"] = "exact"
+        return known
+
+    def _below(self, layer: str) -> str | None:
+        """The last layer of neurons before `layer`; `None` if there is none."""
+        # Imported here: it needs torch, which an explorer of plain arrays does not.
+        from neuronwidgets.models.layers import layers
+
+        try:
+            rows = list(layers(self.model))
+        except (TypeError, ValueError):
+            return None
+        names = [row.name for row in rows]
+        before = rows[: names.index(layer)] if layer in names else []
+        return next((row.name for row in reversed(before) if row.neurons), None)

@@ -51,15 +51,16 @@ class Recipe:
         """
         return replace(self, band=None if band is None else check_band(band))
 
-    def able(self, method: str) -> bool:
-        """Whether all settings that a method needs are known."""
-        return method == self.method or ready(method, self._known(method))
+    def methods(self, shown: str, layer: str) -> list[str]:
+        """The method on the screen and all others whose settings are known, in order."""
+        able = [name for name in METHODS if name == shown or ready(name, self._known(name, layer))]
+        return able if shown in METHODS else [*able, shown]
 
     def make(
         self, acts: Activations, neuron: Any, top: Any, method: str, metric: str | None
     ) -> Split:
         """Split a neuron, or a direction, by a method."""
-        settings = self._known(method)
+        settings = self._known(method, acts.layer)
         if method == self.method:
             settings |= self.settings
         if metric is not None:
@@ -68,9 +69,9 @@ class Recipe:
         # A neuron at rest has no samples in any band: other neurons keep it.
         return replace(made, band=self.band) if made.at_rest else made
 
-    def _known(self, method: str) -> dict[str, Any]:
+    def _known(self, method: str, layer: str) -> dict[str, Any]:
         """The settings of a method that say how the model runs."""
-        return {} if self.use is None else self.use.settings(taken_by(method))
+        return {} if self.use is None else self.use.settings(taken_by(method), layer)
 
 
 def taken_by(method: str) -> Collection[str]:

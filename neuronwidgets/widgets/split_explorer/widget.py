@@ -13,7 +13,6 @@ import traitlets as t
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.defaults import TOP
-from neuronwidgets.concepts.methods.registry import METHODS
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
@@ -180,8 +179,7 @@ class SplitExplorer(Widget):
         code = written(recipe, about_model, truth=truth, truth_names=truth_names)
         super().__init__(by=by, _given=code)
         with self._opening():
-            able = [name for name in METHODS if name != shown.method and recipe.able(name)]
-            self._methods = sorted([shown.method, *able], key=[*METHODS, shown.method].index)
+            self._methods = recipe.methods(shown.method, acts.layer)
             if threshold is not None:
                 session.user_state.keep(shown, float(threshold), {})
             self._put({**session.show(session.picture(shown)), "refined": bool(refined)})

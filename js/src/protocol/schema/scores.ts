@@ -49,3 +49,15 @@ export interface TruthMeta {
   /** The least cosine of a concept vector that recovers a feature. */
   recovered: number;
 }
+
+/** How far a split agrees with the default one, Ward's linkage by cosine. */
+export interface AgreementMeta {
+  /** The adjusted Rand index at both suggested cuts. */
+  index: number;
+  /** The index that 97.5% of permutations of the samples do not exceed. */
+  chance: number;
+  /** Clusters of this split and of the default one. */
+  clusters: number[];
+  /** Samples that both have. */
+  samples: number;
+}

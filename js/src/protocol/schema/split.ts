@@ -10,7 +10,7 @@ import type { Dtype } from "./dtypes";
 import type { CausesMeasure, CausesMeta, EffectsMeta } from "./effects";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
-import type { BandMeta, NeuronScore, SuggestedCut, TruthMeta } from "./scores";
+import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut, TruthMeta } from "./scores";
 
 export type By = "cosine" | "dot";
 
@@ -169,6 +169,8 @@ export interface EvidenceMeta {
   band?: BandMeta;
   /** Absent without a model. */
   causes?: CausesMeta;
+  /** With the default split. Absent of it, and before it is computed. */
+  agreement?: AgreementMeta;
 }
 
 /** The metadata of `refinement`. */

@@ -15,7 +15,7 @@ export function BandMark({ state, concept }: { state: State; concept: Concept })
   const missed = known.missed === null ? "" : `; sampling alone marks ${percent(known.missed)}`;
   return (
     <span
-      class={anyway ? "nw-quiet nw-by-chance" : "nw-by-chance"}
+      class={anyway ? "nw-band-anyway" : "nw-by-chance"}
       title={`Do the top samples show it? Its cosine with the nearest of their concepts is ${fixed(own.cosine, 2)}. ${percent(own.chance)} of random groups of the band are as far from them${missed}.`}
     >
       band only{anyway ? ", as random groups" : ""}
