@@ -1,8 +1,9 @@
 /** Bars of what the model loses: which cut they are of, their scale, their words. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { cutOf, scaleOf, verdictOf } from "../src/core/causes";
+import { cutOf, gainsOf, scaleOf, verdictOf } from "../src/core/causes";
 import { type Cause, type Causes, type Interval, readEvidence } from "../src/protocol/split";
+import { treeOf } from "../src/protocol/tree";
 
 const about = (value: number, half = 0.1): Interval => ({
   value,
@@ -65,6 +66,26 @@ describe("what breaks without a concept", () => {
     expect([low, high]).toEqual([-1.1, 2.1]);
     expect(scaleOf([cause(0.1)])[1]).toBe(0.3);
     expect(scaleOf([])).toEqual([0, 1]);
+  });
+
+  it("has a gain over the heights at which its cut holds", () => {
+    // Leaves 0 to 3; 4 joins 0 and 1, 5 joins 2 and 3, 6 is the root.
+    const tree = treeOf(Int32Array.of(0, 1, 2, 3, 4, 5), Float64Array.of(1, 2, 4));
+    const cut = (nodes: number[], gain: number, note = "") => ({
+      nodes,
+      findings: [],
+      samples: 3,
+      note,
+      gain: about(gain),
+      of: new Map(),
+    });
+    const cuts = [cut([6], 0.1), cut([4, 5], 0.5), cut([4], Number.NaN), cut([5], 1, "no labels")];
+    const gains = gainsOf({ able: true, kl: 0.01, cuts }, tree);
+    expect(gains.map(({ from, to, concepts, value }) => [from, to, concepts, value])).toEqual([
+      [2, 4, 2, 0.5],
+      [4, 4.08, 1, 0.1],
+    ]);
+    expect(gainsOf(null, tree)).toEqual([]);
   });
 
   it("is said in words, pale where a random direction does as much", () => {

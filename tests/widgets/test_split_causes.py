@@ -90,6 +90,24 @@ def test_another_cut_is_measured_beside_the_first(parts: Any) -> None:
     explorer.close()
 
 
+def test_every_cut_is_measured_as_by_selectivity(parts: Any) -> None:
+    explorer = opened(parts)
+    explorer._on_view_message(explorer, {**MEASURE, "every": True}, [])
+    assert explorer.wait(120)
+    arrays, about = unpack(explorer._evidence)
+    model, _, (kept, answers) = parts
+    expected = nw.selectivity(explorer.split, model, kept, answers, progress=False)
+    shown = {tuple(cut["nodes"]): i for i, cut in enumerate(about["causes"]["cuts"])}
+    for t, threshold in enumerate(expected.thresholds):
+        i = shown[tuple(explorer.split.cut(threshold).nodes.tolist())]
+        gain = expected.gain(t)
+        # A search for a strength begins where the last one ended, and ends within a tolerance.
+        assert arrays["cause_gain"][i, 0] == pytest.approx(
+            gain.value, abs=0.05, rel=0.2, nan_ok=True
+        )
+    explorer.close()
+
+
 def test_progress_is_told_and_a_stop_forgets_it(parts: Any) -> None:
     explorer = opened(parts)
     causes = explorer._session.evidence.causes

@@ -1,5 +1,7 @@
 /** What the model loses without the concepts of a cut: which cut was measured, how bars are drawn. */
 import type { Cause, Causes, Interval } from "../protocol/split";
+import type { Tree } from "../protocol/tree";
+import { rootOf, topOf } from "./tree";
 
 export const SIDES = ["own", "siblings", "others"] as const;
 export const WAYS = ["concept", "neuron", "random"] as const;
@@ -36,4 +38,31 @@ export function verdictOf({ above, selectivity }: Cause): { word: string; chance
   if (!Number.isFinite(above.value)) return { word: "no samples of its own", chance: true };
   if (!(above.low > 0)) return { word: "as a random direction", chance: true };
   return { word: selectivity.low > 0 ? "selective" : "not selective", chance: false };
+}
+
+/** Over which heights a measured cut holds, and its selectivity less that of random directions. */
+export interface CutGain extends Interval {
+  from: number;
+  to: number;
+  concepts: number;
+}
+
+/** Of the measured cuts of a tree, the finest first. */
+export function gainsOf(causes: Causes | null, tree: Tree): CutGain[] {
+  const gains = (causes?.cuts ?? []).filter(
+    ({ note, gain }) => !note && Number.isFinite(gain.value),
+  );
+  return gains
+    .map(({ nodes, gain }) => {
+      const above = nodes.map((node) =>
+        node === rootOf(tree) ? topOf(tree) * 1.02 : tree.height[tree.parent[node]],
+      );
+      return {
+        ...gain,
+        from: Math.max(...nodes.map((node) => tree.height[node])),
+        to: Math.min(...above),
+        concepts: nodes.length,
+      };
+    })
+    .sort((a, b) => a.from - b.from);
 }

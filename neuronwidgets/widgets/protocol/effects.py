@@ -16,10 +16,14 @@ class EffectsMeta(TypedDict):
     note: Annotated[str, "Why there are no effects; empty if there are, or may be."]
 
 
-class CausesMeasure(TypedDict):
+class _CausesMeasure(TypedDict):
+    type: Literal["causes.measure"]
+
+
+class CausesMeasure(_CausesMeasure, total=False):
     """Take the concepts on the screen out of the model. The answer is in `evidence`."""
 
-    type: Literal["causes.measure"]
+    every: Annotated[bool, "Whether those of every cut into up to ten concepts. Absent: no."]
 
 
 class MeasuredCut(TypedDict):

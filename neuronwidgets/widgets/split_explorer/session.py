@@ -11,6 +11,7 @@ from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.identity import recolored
 from neuronwidgets.concepts.refine import Refinement
 from neuronwidgets.concepts.split import Split
+from neuronwidgets.concepts.suggest import stretches
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import JobProgress, Prepared, Steps, silently
@@ -222,6 +223,18 @@ class SplitSession:
                 concepts = concepts.regrouped(refinement[1], names)
             self._cached = key, concepts
         return self._cached[1]
+
+    def want_causes(self, every: bool = False) -> None:
+        """Have the concepts on the screen taken out of the model, or those of every cut.
+
+        Raises:
+            ValueError: they cannot be measured.
+        """
+        causes, shown = self.evidence.causes, self.split
+        causes.want(self.concepts)
+        if every:
+            for stretch in stretches(shown.tree, shown.min_size):
+                causes.want(shown.cut(stretch.threshold))
 
     # Checks of what is chosen
 

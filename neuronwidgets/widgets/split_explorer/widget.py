@@ -316,7 +316,9 @@ class SplitExplorer(Widget):
             "samples.spread": lambda message: self._on_more(
                 lambda: self._session.evidence.want_spread(message.get("node"))
             ),
-            "causes.measure": lambda _: self._on_more(self._want_causes),
+            "causes.measure": lambda message: self._on_more(
+                lambda: self._now().want_causes(bool(message.get("every")))
+            ),
             "job.cancel": lambda _: self.cancel(),
             "text.read": lambda message: self._on_more(
                 lambda: self._session.evidence.texts.want(int(message["row"]))
@@ -338,9 +340,6 @@ class SplitExplorer(Widget):
             want()
             self._clear()
             self._gather(self._pace.rest)
-
-    def _want_causes(self) -> None:
-        self._session.evidence.causes.want(self._now().concepts)
 
     def cancel(self) -> None:
         """Stop the widget's job, if one runs, and what it measures. The picture stays."""

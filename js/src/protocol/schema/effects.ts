@@ -22,6 +22,8 @@ export interface EffectsMeta {
 /** Take the concepts on the screen out of the model. The answer is in `evidence`. */
 export interface CausesMeasure {
   type: "causes.measure";
+  /** Whether those of every cut into up to ten concepts. Absent: no. */
+  every?: boolean;
 }
 
 /** A cut whose concepts were taken out of the model. */

@@ -81,6 +81,15 @@ export function CausesHead({ state }: { state: State }) {
             </span>
           </p>
           <Findings sentences={measured.findings} />
+          <button
+            type="button"
+            class="nw-every"
+            disabled={busy || state.gone.value}
+            title="Which cut matters most to the model? It measures every cut into up to ten concepts, for a curve above the slider; the status line stops it."
+            onClick={() => state.request({ type: "causes.measure", every: true })}
+          >
+            {busy ? "measuring…" : "measure every cut"}
+          </button>
         </>
       )}
     </div>
