@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.measures import own_labels
 from neuronwidgets.core.labels import is_whole, plain_label, titled
 from neuronwidgets.core.layer_place import at_of
+from neuronwidgets.core.steps import drained, mapped
 from neuronwidgets.effects.cause_words import remarks
 from neuronwidgets.effects.concept_edits import DIRECTION, ConceptEdits, Edits
 from neuronwidgets.effects.concept_effects import ConceptEffects
@@ -100,6 +101,12 @@ class Trial:
         self, concepts: Concepts, edits: ConceptEdits, update: Callable[[], Any]
     ) -> ConceptEffects:
         """Take each concept out, the whole neuron, and random edits; `update()` after each."""
+        return drained(mapped(self.measuring(concepts, edits), lambda _: update()))
+
+    def measuring(
+        self, concepts: Concepts, edits: ConceptEdits
+    ) -> Generator[None, None, ConceptEffects]:
+        """The same in steps, one after each edit."""
         own, others, own_by = self._samples_of(concepts)
         ways = (CONCEPT, NEURON, *[RANDOM] * self._draws)
         shape = (len(concepts), len(ways))
@@ -134,7 +141,7 @@ class Trial:
                 kl[k, v] = _mean(answers.kl, rest)
                 nats[k, v] = self.passes.plain.nats - answers.nats
                 right[k, v] = self.passes.plain.right - answers.right
-                update()
+                yield
         return ConceptEffects(
             concepts.layer, at_of(concepts.origin), concepts.neuron, concepts.names, ways,
             edits.kind, self._kl, strength, kl, nats, right, own, siblings, others, own_by,

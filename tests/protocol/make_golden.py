@@ -31,7 +31,10 @@ from neuronwidgets.widgets.live_probe.picture import pack_readings
 from neuronwidgets.widgets.live_probe.subject import Subject
 from neuronwidgets.widgets.neuron_browser.session import BrowserSession
 from neuronwidgets.widgets.range_explorer.picture import Pictures
+from neuronwidgets.widgets.split_explorer.causes import Causes, Measured
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
+from neuronwidgets.widgets.split_explorer.model_use import ModelUse
+from neuronwidgets.widgets.split_explorer.promoted import Strip, Strips
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
 from neuronwidgets.widgets.split_explorer.truth import Truth
 
@@ -86,6 +89,7 @@ def messages() -> dict[str, bytes]:
         proof, _ = evidence(kind)
         out[f"{kind}-tree"] = proof.pack_tree()
         out[f"{kind}-evidence"] = proof.pack_evidence()
+        out[f"{kind}-effects"] = effects(kind)
         out[f"{kind}-range"] = pictures(kind).pack(1)
         out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
         out[f"{kind}-readings"] = readings(kind)
@@ -115,6 +119,29 @@ def intruder() -> dict[str, object]:
             for right in sorted({0, 1, count // 3, count // 2, count - 1, count})
         ],
     }
+
+
+def effects(kind: str) -> bytes:
+    """Evidence with what two vectors promote and demote: tokens, or classes."""
+    proof, nodes = evidence(kind)
+    strips = Strips("token" if kind == "text" else "class", "logit", 0.75)
+    strips.names = {3: " the", 7: "köln 🙂", 9: "\n", 12: "<b>"}
+    strips.of = {
+        -1: Strip(np.array([[9, 3], [7, 12]]), np.array([[2.5, 1], [-0.5, -0.25]]), float("nan")),
+        nodes[0]: Strip(np.array([[7, 9], [3, 12]]), np.array([[0.5, 0.25], [-0.75, 0]]), 0.875),
+    }
+    proof.promoted.strips = strips
+    use = ModelUse(None, ([], None))
+    proof.causes = Causes(proof.split, use)
+    steps = [np.arange(count, dtype=float) / 4 for count in (54, 6, 6, 3)]
+    measured = Measured(
+        steps[0].reshape(2, 3, 3, 3), steps[1].reshape(2, 3), steps[2].reshape(2, 3), steps[3],
+        ("One does as much as <b>random</b>.",), 50,
+    )  # fmt: skip
+    proof.causes.known = {
+        tuple(nodes[:2]): measured, (nodes[0],): Measured.failed(1, "no labels"),
+    }  # fmt: skip
+    return proof.pack_evidence()
 
 
 def readings(kind: str) -> bytes:

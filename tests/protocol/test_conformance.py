@@ -40,7 +40,8 @@ def golden() -> Any:
 
 
 MESSAGES = {
-    "tree": split.TREE, "evidence": split.EVIDENCE, "refinement": split.REFINEMENT,
+    "tree": split.TREE, "evidence": split.EVIDENCE, "effects": split.EVIDENCE,
+    "refinement": split.REFINEMENT,
     "range": ranges.RANGES, "examples": ranges.EXAMPLES, "readings": probe.READINGS,
     "questions": intruder.QUESTIONS,
     "table": browser.TABLE, "trees": browser.TREES, "map": browser.MAP, "match": browser.MATCH,

@@ -24,6 +24,7 @@ spec.loader.exec_module(golden)
     [
         "tree",
         "evidence",
+        "effects",
         "range",
         "examples",
         "readings",

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import percentileofscore
 
 import neuronwidgets as nw
-from neuronwidgets.widgets.split_explorer.session import Recipe
+from neuronwidgets.widgets.split_explorer.recipe import Recipe
 
 MIDDLE = (0.5, 0.9)
 WIDTH = 12

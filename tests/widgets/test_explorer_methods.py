@@ -102,7 +102,7 @@ def test_attribution_goes_on_with_its_model() -> None:
     acts = nw.capture(model, x, "2", progress=False)
     made = nw.split(acts, 1, method="attribution", model=model, data=x, below="1")
     explorer = nw.SplitExplorer(made)
-    assert explorer._methods == [*PLAIN, "attribution"]
+    assert explorer._methods == [*PLAIN, "attribution", "effect"]
     ask(explorer, neuron=2, top=50, method="attribution")
     assert explorer.split.points is not None
     assert explorer.split.points.shape == (50, 6)

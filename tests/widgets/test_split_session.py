@@ -16,7 +16,8 @@ from neuronwidgets.widgets.base.jobs import JobProgress, Steps, take
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.protocol.buffers import unpack
 from neuronwidgets.widgets.split_explorer.limits import Limits
-from neuronwidgets.widgets.split_explorer.session import Recipe, SplitSession
+from neuronwidgets.widgets.split_explorer.recipe import Recipe
+from neuronwidgets.widgets.split_explorer.session import SplitSession
 
 
 def activations(count: int = 120) -> nw.Activations:

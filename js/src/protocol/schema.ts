@@ -8,6 +8,7 @@
 export * from "./schema/base";
 export * from "./schema/browser";
 export * from "./schema/dtypes";
+export * from "./schema/effects";
 export * from "./schema/explorer";
 export * from "./schema/intruder";
 export * from "./schema/lab";
@@ -15,5 +16,6 @@ export * from "./schema/previews";
 export * from "./schema/probe";
 export * from "./schema/ranges";
 export * from "./schema/reading";
+export * from "./schema/scores";
 export * from "./schema/split";
 export * from "./schema/toy";

@@ -2,10 +2,15 @@
 import { type Previews, previewsOf } from "./previews";
 import { type Packed, unpack } from "./safetensors";
 import {
+  type AgreementMeta,
+  type BandMeta,
   type By,
+  type CausesMeta,
+  type EffectsMeta,
   EVIDENCE,
   type EvidenceArrays,
   type EvidenceMeta,
+  type MeasuredCut,
   type PreviewsMeta,
   REFINEMENT,
   type RefinementArrays,
@@ -26,6 +31,8 @@ export interface TreeMessage
   label: Int32Array | null;
   /** null where concepts are not named by tokens. */
   token?: Int32Array | null;
+  /** Samples in equal steps from the least to the largest activation; null: it never changes. */
+  histogram?: Int32Array | null;
   /** null where no true features are known. */
   truth: TruthOfTree | null;
   faces: Previews;
@@ -65,6 +72,60 @@ export interface Spread {
   selected: number;
 }
 
+/** The outputs that one vector promotes and demotes: their names and effects, the strongest first. */
+export interface Promoted {
+  promoted: Effect[];
+  demoted: Effect[];
+  /** Cosine of the effects from two halves of the samples; null: unknown. */
+  agreement: number | null;
+}
+
+export interface Effect {
+  name: string;
+  /** The change of its logit by one unit of the vector, less the mean over all outputs. */
+  value: number;
+}
+
+/** What the model makes of the concepts. */
+export interface Effects extends Omit<EffectsMeta, "names"> {
+  /** By tree node; -1 is the neuron itself. */
+  of: Map<number, Promoted>;
+}
+
+/** How near concepts of a band are to those of the neuron's top samples. */
+export interface InBand extends BandMeta {
+  /** By tree node. */
+  of: Map<number, { cosine: number; chance: number }>;
+}
+
+/** A value with its 95% interval; NaN: unknown. */
+export interface Interval {
+  value: number;
+  low: number;
+  high: number;
+}
+
+/** What own, siblings' and other samples lose. */
+export interface Losses {
+  own: Interval;
+  siblings: Interval;
+  others: Interval;
+}
+
+/** What the model loses without one concept, beside its controls, in nats. */
+export interface Cause {
+  concept: Losses;
+  neuron: Losses;
+  random: Losses;
+  /** What own samples lose more than without random directions, and more than siblings'. */
+  above: Interval;
+  selectivity: Interval;
+}
+
+export interface Causes extends Omit<CausesMeta, "cuts"> {
+  cuts: (MeasuredCut & { gain: Interval; of: Map<number, Cause> })[];
+}
+
 /** What random groups of top-activating samples retrieve, by reading, size and label. */
 export interface Chance {
   sizes: Int32Array;
@@ -83,6 +144,14 @@ export interface EvidenceMessage {
   words: Map<number, string[] | null>;
   /** By tree node; -1 is the neuron itself. Only those that a view has asked for. */
   spread: Map<number, Spread>;
+  /** null without a model. */
+  effects: Effects | null;
+  /** null of top samples, and before it is computed. */
+  band: InBand | null;
+  /** null without a model. */
+  causes: Causes | null;
+  /** null of the default split, and before it is computed. */
+  agreement: AgreementMeta | null;
   /** Previews that the tree lacks. */
   faces: Previews;
 }
@@ -164,6 +233,81 @@ function spreadsOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Map<number, Sp
   return new Map(entries);
 }
 
+function effectsOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Effects | null {
+  const about = packed.meta.effects;
+  if (!about) return null;
+  const { names, ...rest } = about;
+  if (!packed.has("effect_node")) return { ...rest, of: new Map() };
+  const [, , width] = packed.shape("effect");
+  const outputs = packed.tensor("effect_output");
+  const values = packed.tensor("effect");
+  const agreement = packed.tensor("effect_agreement");
+  const side = (line: number): Effect[] =>
+    Array.from({ length: width }, (_, k) => ({
+      name: names[outputs[line * width + k]],
+      value: values[line * width + k],
+    }));
+  const entries = Array.from(packed.tensor("effect_node"), (node, i) => {
+    const strip: Promoted = {
+      promoted: side(2 * i),
+      demoted: side(2 * i + 1),
+      agreement: Number.isNaN(agreement[i]) ? null : agreement[i],
+    };
+    return [node, strip] as const;
+  });
+  return { ...rest, of: new Map(entries) };
+}
+
+function inBandOf(packed: Packed<EvidenceArrays, EvidenceMeta>): InBand | null {
+  const about = packed.meta.band;
+  if (!about) return null;
+  const cosine = packed.tensor("band_cosine");
+  const chance = packed.tensor("band_chance");
+  const entries = Array.from(
+    packed.tensor("band_node"),
+    (node, i) => [node, { cosine: cosine[i], chance: chance[i] }] as const,
+  );
+  return { ...about, of: new Map(entries) };
+}
+
+function causesOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Causes | null {
+  const about = packed.meta.causes;
+  if (!about) return null;
+  const { cuts, ...rest } = about;
+  if (!packed.has("cause")) return { ...rest, cuts: [] };
+  const three = (all: Float32Array, i: number): Interval => ({
+    value: all[3 * i],
+    low: all[3 * i + 1],
+    high: all[3 * i + 2],
+  });
+  const all = packed.tensor("cause");
+  const [above, selectivity] = [packed.tensor("cause_above"), packed.tensor("cause_selectivity")];
+  const gains = packed.tensor("cause_gain");
+  const losses = (line: number): Losses => ({
+    own: three(all, 3 * line),
+    siblings: three(all, 3 * line + 1),
+    others: three(all, 3 * line + 2),
+  });
+  let at = 0;
+  return {
+    ...rest,
+    cuts: cuts.map((cut, c) => {
+      const entries = cut.nodes.map((node) => {
+        const i = at++;
+        const cause: Cause = {
+          concept: losses(3 * i),
+          neuron: losses(3 * i + 1),
+          random: losses(3 * i + 2),
+          above: three(above, i),
+          selectivity: three(selectivity, i),
+        };
+        return [node, cause] as const;
+      });
+      return { ...cut, gain: three(gains, c), of: new Map(entries) };
+    }),
+  };
+}
+
 function cosinesOf<Arrays extends Pick<TreeArrays, "truth">>(
   packed: Packed<Arrays, unknown>,
 ): Float64Array[] {
@@ -195,6 +339,7 @@ export function readTree(view: DataView | null): TreeMessage | null {
     token: packed.has("token") ? packed.tensor("token") : null,
     map: packed.tensor("map"),
     color: packed.tensor("color"),
+    histogram: packed.has("histogram") ? packed.tensor("histogram") : null,
     truth: truthOf(packed),
     faces: previewsOf(packed),
   };
@@ -213,6 +358,10 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
     chance: chanceOf(packed),
     words: new Map(Array.from(nodes, (node, i) => [node, words[i] ?? null] as const)),
     spread: spreadsOf(packed),
+    effects: effectsOf(packed),
+    band: inBandOf(packed),
+    causes: causesOf(packed),
+    agreement: packed.meta.agreement ?? null,
     faces: previewsOf(packed),
   };
 }

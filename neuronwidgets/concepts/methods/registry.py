@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,9 +51,9 @@ def check_settings(method: str, settings: Mapping[str, Any]) -> None:
         raise TypeError(f"method={method!r} needs {' and '.join(f'{m}=' for m in missing)}.")
 
 
-def ready(method: str) -> bool:
-    """Whether a method needs no settings."""
-    return not _settings(method)[1]
+def ready(method: str, known: Collection[str] = ()) -> bool:
+    """Whether a method needs no settings but those in `known`."""
+    return set(_settings(method)[1]) <= set(known)
 
 
 def clustered(given: TopSamples, method: str, settings: Mapping[str, Any]) -> Clustering:

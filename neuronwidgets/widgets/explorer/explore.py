@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def explore(
     metric: str | None = None,
     tokenizer: Any = None,
     library: Any = None,
+    classes: Sequence[str] | None = None,
     **options: Any,
 ) -> Explorer:
     """Explore a layer: a browser of all its neurons, the chosen one beside it.
@@ -48,13 +49,16 @@ def explore(
         state: an address, `explorer.state`, to open at.
         neuron: the neuron to open at. Not given: that of `state`; without a `state` the first of
             the table, which is the most polysemantic one of a `LayerSplit`.
-        model: the model of activations that were captured before; the probe needs it.
+        model: the model of activations that were captured before: the probe needs it, and what
+            concepts promote.
         held_out: samples and labels that were not captured, `(data, labels)`: the RangeExplorer
-            measures on them what masks cost the model. Without them it measures nothing.
+            measures on them what masks cost the model, the SplitExplorer what it loses without a
+            concept. Without them they measure nothing.
         top, method, metric: how each neuron is split, see `neuronwidgets.split`.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         library: the `Library` that concepts on the screen are added to; not given: a new one, at
             the first concept (`explorer.browser.library`).
+        classes: the names of a classifier's outputs in order. Not given: `config.id2label`.
         options: the other arguments of `neuronwidgets.capture`, such as `labels`, `pooling`,
             `batch_size` or `at`.
 
@@ -93,13 +97,19 @@ def explore(
         names = ("model", "data") if _is_model(source) else ("acts",)
         code = given(
             *names, model=None if _is_model(source) else model, tokenizer=tokenizer,
-            held_out=held_out, library=library, **split, **options,
+            held_out=held_out, library=library, classes=classes, **split, **options,
         )  # fmt: skip
         if isinstance(acts, LayerSplit):
             made = acts.settings
             split |= {"top": made.top, "method": made.method}
             split["metric"] = made.metric if made.method in METRICS else None
-        openers, missing = _openers(browser, acts, several, split, model, tokenizer, held_out)
+        run = {"classes": classes, "transform": options.get("transform")}
+        run |= {name: options.get(name) for name in ("max_length", "neuron_axis")}
+        read = {} if data is None or hasattr(data, "__next__") else {"data": data}
+        openers, missing = _openers(
+            browser, acts, several, split, model, tokenizer, held_out, read,
+            {name: value for name, value in run.items() if value is not None},
+        )  # fmt: skip
         if place.tab in missing:
             raise ValueError(f"state: tab {place.tab!r} cannot be shown: {missing[place.tab]}")
         capturing = acts if is_capturing(acts) else None
@@ -173,6 +183,7 @@ def _source(
 def _openers(
     browser: Any, acts: Any, several: Mapping[str, Any], split: Mapping[str, Any], model: Any,
     tokenizer: Any, held_out: tuple[Any, Any] | None,
+    read: Mapping[str, Any], run: Mapping[str, Any],
 ) -> tuple[dict[Tab, Callable[[int], Widget]], dict[Tab, str]]:  # fmt: skip
     """For each tab what opens it, or the reason why it cannot be shown."""
 
@@ -183,14 +194,17 @@ def _openers(
         from neuronwidgets.widgets.split_explorer.widget import SplitExplorer
 
         shown, of = source
-        return SplitExplorer(shown, neuron, **split, **of)
+        used = {} if model is None else {
+            "model": model, "tokenizer": tokenizer, "held_out": held_out, **read, **run,
+        }  # fmt: skip
+        return SplitExplorer(shown, neuron, **split, **of, **used)
 
     def open_ranges(neuron: int) -> Widget:
         from neuronwidgets.widgets.range_explorer.widget import RangeExplorer
 
         shown, of = source
         samples, labels = (None, None) if held_out is None else held_out
-        measured = {"model": model, "data": samples, "labels": labels} if held_out else {}
+        measured = {"model": model, "data": samples, "labels": labels, **run} if held_out else {}
         return RangeExplorer(shown, neuron, tokenizer=tokenizer, **measured, **of)
 
     def open_probe(neuron: int) -> Widget:

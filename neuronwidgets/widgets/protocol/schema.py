@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from neuronwidgets.widgets.protocol import (
     base,
     browser,
+    effects,
     explorer,
     intruder,
     lab,
@@ -15,12 +16,27 @@ from neuronwidgets.widgets.protocol import (
     probe,
     ranges,
     reading,
+    scores,
     split,
     toy,
 )
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
-MODULES = (base, reading, previews, split, ranges, toy, probe, browser, intruder, explorer, lab)
+MODULES = (
+    base,
+    reading,
+    previews,
+    scores,
+    effects,
+    split,
+    ranges,
+    toy,
+    probe,
+    browser,
+    intruder,
+    explorer,
+    lab,
+)
 WIDGETS = (
     split.SPLIT_EXPLORER,
     ranges.RANGE_EXPLORER,

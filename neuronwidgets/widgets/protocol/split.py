@@ -4,34 +4,19 @@ from typing import Annotated, Literal, TypedDict
 
 from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
 from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
+from neuronwidgets.widgets.protocol.effects import CausesMeasure, CausesMeta, EffectsMeta
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
+from neuronwidgets.widgets.protocol.scores import (
+    AgreementMeta,
+    BandMeta,
+    NeuronScore,
+    SuggestedCut,
+    TruthMeta,
+)
 
 By = Literal["cosine", "dot"]
 Span = Annotated[list[float], Elements(("low", "high"))]
-
-
-class SuggestedCut(TypedDict):
-    """A suggested cut."""
-
-    threshold: Annotated[float, "The height of the cut."]
-    concepts: Annotated[int, "How many concepts it gives."]
-    best: Annotated[
-        list[str],
-        'The kinds of reason ("gap", "compact", "stable", "chance") by which no other cut is '
-        "better; often none.",
-    ]
-    reasons: Annotated[list[str], "The reasons in words."]
-
-
-class NeuronScore(TypedDict):
-    """A score of the neuron as a whole, at the suggested cut."""
-
-    name: Annotated[str, "The column of the registry."]
-    title: Annotated[str, "The name for people."]
-    value: Annotated[float | None, "`None` where the score failed; `about` has the error."]
-    about: Annotated[str, "The range, what a higher value means, and the source."]
-    main: Annotated[bool, "Whether it is a score itself and not a part of one."]
 
 
 class SplitExplorerTraits(LiveTraits):
@@ -41,6 +26,10 @@ class SplitExplorerTraits(LiveTraits):
     top: Annotated[int, "How many top-activating samples are split."]
     method: Annotated[str, "The clustering method."]
     metric: Annotated[str, "How distances are measured."]
+    band: Annotated[
+        list[float] | None,
+        "The quantiles of the activation between which the samples lie; `None`: the top.",
+    ]
     by: Annotated[By, "How concepts retrieve samples."]
     threshold: Annotated[float, "The height of the cut; lower is finer."]
     refined: Annotated[bool, "Whether membership is that of k-means instead of the tree's."]
@@ -68,6 +57,7 @@ class SplitRequest(_SplitRequest, total=False):
     """Split a neuron, and show the result."""
 
     metric: Annotated[str, "How distances are measured. Absent: as the method does by default."]
+    band: Annotated[list[float] | None, "Two quantiles; `None`: the top. Absent: unchanged."]
     by: Annotated[By, "How concepts retrieve samples. Absent: unchanged."]
 
 
@@ -83,13 +73,6 @@ class TextRead(TypedDict):
 
     type: Literal["text.read"]
     row: Annotated[int, "The dataset index of the text or token."]
-
-
-class TruthMeta(TypedDict):
-    """The true features that drive the neuron."""
-
-    names: Annotated[list[str], "Their names."]
-    recovered: Annotated[float, "The least cosine of a concept vector that recovers a feature."]
 
 
 class _TreeMeta(PreviewsMeta):
@@ -116,11 +99,20 @@ class TreeMeta(_TreeMeta, total=False):
     truth: Annotated[TruthMeta, "Absent where no true features are known."]
 
 
-class EvidenceMeta(PreviewsMeta):
-    """The metadata of `evidence`."""
-
+class _EvidenceMeta(PreviewsMeta):
     words: Annotated[
         list[list[str] | None], "Keywords of each node's texts; `None`: not computed yet."
+    ]
+
+
+class EvidenceMeta(_EvidenceMeta, total=False):
+    """The metadata of `evidence`."""
+
+    effects: Annotated[EffectsMeta, "Absent without a model."]
+    band: Annotated[BandMeta, "Absent of top samples, and before it is computed."]
+    causes: Annotated[CausesMeta, "Absent without a model."]
+    agreement: Annotated[
+        AgreementMeta, "With the default split. Absent of it, and before it is computed."
     ]
 
 
@@ -153,6 +145,8 @@ _RETRIEVED_SIZES = {
 
 _NO_LABELS = "no labels, or not computed yet"
 _NOT_ASKED = "not asked for"
+_NO_BAND = "the top samples were split, or not computed yet"
+_NO_EFFECTS = "no model, or not computed yet"
 
 TREE = Binary(
     trait="_tree",
@@ -161,6 +155,7 @@ TREE = Binary(
         "n": "samples, those that activate the neuron most first",
         "p": "nodes that are large enough to be a concept",
         "d": "true features that drive the neuron",
+        "b": "bins of the histogram",
         **PREVIEW_SIZES,
     },
     arrays={
@@ -180,6 +175,11 @@ TREE = Binary(
         "color": Array(
             "int16", "(2 * n - 1,)",
             "Palette slot of each node; -1: too small to be a concept.",
+        ),
+        "histogram": Array(
+            "int32", "(b,)",
+            "Samples in each of `b` equal steps from the least to the largest activation.",
+            absent="the activation never changes",
         ),
         "truth_node": Array("int32", "(p,)", "The nodes of `truth`.", absent="no true features"),
         "truth": Array(
@@ -201,6 +201,11 @@ EVIDENCE = Binary(
         "l": "class labels that a concept can be named after",
         "s": "concepts whose samples a view has asked to spread over their activation range",
         "w": "samples shown of each, at most",
+        "e": "vectors whose effects on the model's outputs are known",
+        "o": "outputs on each side",
+        "u": "concepts that were taken out of the model, cut by cut",
+        "v": "measured cuts, as in `meta.causes.cuts`",
+        "c": "concepts of a band that were compared with those of the top samples",
         **PREVIEW_SIZES,
     },
     arrays={
@@ -239,6 +244,52 @@ EVIDENCE = Binary(
         "spread_selected": Array(
             "int32", "(s,)", "How many samples each selects.", absent=_NOT_ASKED
         ),
+        "effect_node": Array(
+            "int32", "(e,)", "The tree nodes; -1: the neuron itself.", absent=_NO_EFFECTS
+        ),
+        "effect_output": Array(
+            "int32", "(e, 2, o)",
+            "Places in `meta.effects.names`: the most promoted first, then the most demoted first.",
+            absent=_NO_EFFECTS,
+        ),
+        "effect": Array(
+            "float32", "(e, 2, o)",
+            "The change of each logit by one unit of the vector, less the mean over all outputs.",
+            absent=_NO_EFFECTS,
+        ),
+        "effect_agreement": Array(
+            "float32", "(e,)",
+            "Cosine of the effects from two halves of the samples; NaN: unknown.",
+            absent=_NO_EFFECTS,
+        ),
+        "band_node": Array("int32", "(c,)", "The tree nodes.", absent=_NO_BAND),
+        "band_cosine": Array(
+            "float32", "(c,)",
+            "The largest cosine with a concept of the top samples; -1: they have none.",
+            absent=_NO_BAND,
+        ),
+        "band_chance": Array(
+            "float32", "(c,)",
+            "The share of random groups of the band whose cosine is below `meta.band.limit`.",
+            absent=_NO_BAND,
+        ),
+        "cause": Array(
+            "float32", "(u, 3, 3, 3)",
+            "Nats that are lost without the concept, the whole neuron, a random direction; by the "
+            "concept's own, its siblings' and other samples; value and 95% interval. NaN: unknown.",
+            absent=_NOT_ASKED,
+        ),
+        "cause_above": Array(
+            "float32", "(u, 3)", "What own samples lose more than without random directions.",
+            absent=_NOT_ASKED,
+        ),
+        "cause_selectivity": Array(
+            "float32", "(u, 3)", "What own samples lose more than siblings'.", absent=_NOT_ASKED
+        ),
+        "cause_gain": Array(
+            "float32", "(v, 3)",
+            "Each cut's mean selectivity, less that of random directions.", absent=_NOT_ASKED,
+        ),
         **PREVIEWS,
     },
     meta=EvidenceMeta,
@@ -268,6 +319,14 @@ REFINEMENT = Binary(
 SPLIT_EXPLORER = WidgetSchema(
     name="SplitExplorer",
     traits=SplitExplorerTraits,
-    requests=(SplitRequest, SamplesSpread, TextRead, JobCancel, CaptureCancel, ViewsCount),
+    requests=(
+        SplitRequest,
+        SamplesSpread,
+        TextRead,
+        CausesMeasure,
+        JobCancel,
+        CaptureCancel,
+        ViewsCount,
+    ),
     messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT},
 )

@@ -19,9 +19,14 @@ from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later
 from neuronwidgets.widgets.base.pace import PACE, Pace
 from neuronwidgets.widgets.base.previews import pack_previews
 from neuronwidgets.widgets.protocol.buffers import pack
+from neuronwidgets.widgets.split_explorer.activation_band import InBand, histogram
 from neuronwidgets.widgets.split_explorer.assessment import Assessment
+from neuronwidgets.widgets.split_explorer.causes import Causes
 from neuronwidgets.widgets.split_explorer.keywords import Keywords
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
+from neuronwidgets.widgets.split_explorer.model_use import ModelUse
+from neuronwidgets.widgets.split_explorer.other_trees import DefaultAgreement
+from neuronwidgets.widgets.split_explorer.promoted import Promoted
 from neuronwidgets.widgets.split_explorer.retrieved import Retrieval, Retrieved, shown
 from neuronwidgets.widgets.split_explorer.spread import NEURON, Spread, pack_spread, spreading
 from neuronwidgets.widgets.split_explorer.texts import Texts
@@ -44,7 +49,8 @@ class Evidence:
     Args:
         split: what it is about.
         truth: the true features of the layer, if known.
-        reads: whether the model may read texts token by token where the activations lack that.
+        reads: whether the model may run, as to read texts token by token.
+        use: the model, if it was given.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Evidence:
         reads: bool = True,
         pace: Pace = PACE,
         limits: Limits = LIMITS,
+        use: ModelUse | None = None,
     ) -> None:
         self.split, self.reads, self.truth = split, reads, truth
         self._limits = limits
@@ -71,13 +78,17 @@ class Evidence:
         self._possible = np.flatnonzero(tree.size >= split.min_size)[::-1]
         self.assessment = Assessment(split, pace, limits)
         self.keywords = Keywords(split, pace)
+        self.promoted = Promoted(split, use)
+        self.in_band = InBand(split)
+        self.causes = Causes(split, use)
+        self.agreement = DefaultAgreement(split)
 
     # Messages to the views
 
     def pack_tree(self) -> bytes:
         """The `tree` message."""
         split, acts, tree = self.split, self.split.acts, self.split.tree
-        along = acts.along(split.direction if split.neuron is None else split.neuron)
+        along = self.retrieval.along
         previews, about = pack_previews(
             acts.samples, sorted(self._sent - self._later), self.texts.read
         )
@@ -88,6 +99,7 @@ class Evidence:
             "activation": split.activations.astype(np.float32),
             "map": split.map,
             "color": split.colors,
+            **histogram(along),
             **previews,
         }
         if split.points is not None:
@@ -133,6 +145,9 @@ class Evidence:
         fresh = sorted((rows - self._sent) | self._later)
         previews, about = pack_previews(self.split.acts.samples, fresh, self.texts.read)
         keywords = [self.keywords.of(n) for n in nodes]
+        strips, about_strips = self.promoted.pack()
+        band, about_band = self.in_band.pack()
+        causes, about_causes = self.causes.pack()
         return pack(
             {
                 "node": np.asarray(nodes, np.int32),
@@ -140,9 +155,19 @@ class Evidence:
                 "recurs": np.array([self._recurs.get(n, np.nan) for n in nodes], np.float32),
                 **self.retrieval.pack_chance(),
                 **pack_spread(self.retrieval, self._spreads, self._shown),
+                **strips,
+                **band,
+                **causes,
                 **previews,
             },
-            {"words": keywords, **about},
+            {
+                "words": keywords,
+                **about_strips,
+                **about_band,
+                **about_causes,
+                **self.agreement.pack(),
+                **about,
+            },
         )
 
     def pack_refinement(
@@ -195,10 +220,14 @@ class Evidence:
             or self.retrieval.lacks_chance()
             or self._lacks_recurring()
             or not self.assessment.done
+            or self.in_band.lacks(nodes)
+            or self.agreement.lacks()
             or (self.reads and self.keywords.lacks(nodes))
+            or (self.reads and self.promoted.lacks(nodes))
             or bool(self._unread(nodes))
             or any(n not in self._spreads for n in self._spread_wanted)
             or bool(self.texts.cut())
+            or (self.reads and self.causes.lacks())
         )
 
     def steps(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
@@ -208,6 +237,8 @@ class Evidence:
             yield step
             # A view may ask for more while this job runs.
             yield from self._asked(publish)
+        if self.reads:
+            yield from self.causes.steps(publish)
 
     def _gathering(self, nodes: Sequence[int], publish: Callable[[], None]) -> Steps:
         wanted = [n for n in nodes if n not in self._retrieved]
@@ -228,8 +259,12 @@ class Evidence:
         yield from self._recurring(publish)
         yield from self.texts.steps(self._unread(nodes), publish)
         yield from self.assessment.steps(publish)
+        yield from self.agreement.steps(publish)
+        yield from self.in_band.steps(nodes, publish)
         if self.reads:
             yield from self.keywords.steps(nodes, publish)
+            possible = self._possible.tolist() if len(self._possible) <= PREFETCH else []
+            yield from self.promoted.steps(nodes, possible, publish)
         if len(self._possible) <= PREFETCH:
             possible = self._possible.tolist()
             if self.reads:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.linkage.engine import METRICS
 from neuronwidgets.concepts.concepts import Concepts
-from neuronwidgets.concepts.defaults import default_min_size
 from neuronwidgets.concepts.identity import recolored
 from neuronwidgets.concepts.refine import Refinement
-from neuronwidgets.concepts.split import Split, split
+from neuronwidgets.concepts.split import Split
+from neuronwidgets.concepts.suggest import stretches
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import JobProgress, Prepared, Steps, silently
@@ -20,6 +19,7 @@ from neuronwidgets.widgets.base.pace import PACE, Pace
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.split_explorer.evidence import Evidence
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
+from neuronwidgets.widgets.split_explorer.recipe import Recipe
 from neuronwidgets.widgets.split_explorer.user_state import Names, UserState, numbered
 
 if TYPE_CHECKING:
@@ -34,36 +34,11 @@ class Picture(NamedTuple):
     tree: bytes
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How neurons are split.
-
-    Attributes:
-        method, settings: how top samples are clustered. The settings go with this method only.
-        min_size: the size of the smallest concept; `None`: the default.
-        band: the quantiles of the activation between which the samples lie; `None`: the top.
-    """
-
-    method: str = "ward"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    min_size: int | None = None
-    band: tuple[float, float] | None = None
-
-    @classmethod
-    def of(cls, split: Split) -> Recipe:
-        """The recipe by which `split` was made."""
-        settings = dict(split.settings)
-        if not settings and split.method in METRICS:
-            settings["metric"] = split.metric
-        usual = default_min_size(len(split.index))
-        plain = split.min_size == usual or (split.chosen is not None and split.min_size < usual)
-        return cls(split.method, settings, None if plain else split.min_size, split.band)
-
-
 class SplitSession:
     """The state of one SplitExplorer, without a kernel.
 
     Attributes:
+        recipe: how the split on the screen was made, and the next ones are.
         acts: the activations on the screen.
         split, evidence: the split on the screen, and the evidence for it.
         threshold, names, refined, selection: what the user chose.
@@ -107,22 +82,18 @@ class SplitSession:
         method: str,
         metric: str | None = None,
         acts: Activations | None = None,
+        recipe: Recipe | None = None,
     ) -> Split:
-        """Split a neuron, or a direction, by the recipe."""
-        recipe = self.recipe
-        settings = dict(recipe.settings) if method == recipe.method else {}
-        if metric is not None:
-            settings["metric"] = metric
+        """Split a neuron, or a direction, by the session's recipe or another one."""
         acts = self.acts if acts is None else acts
-        return split(
-            acts, neuron, top, method, min_size=recipe.min_size, band=recipe.band, **settings
-        )
+        return (recipe or self.recipe).make(acts, neuron, top, method, metric)
 
     @own_modes()
     def picture(self, split: Split, reads: bool = True) -> Picture:
-        """The picture of a split. While a capture runs, no text is read: it needs the model."""
+        """The picture of a split. While a capture runs, the model is in use."""
         reads = reads and not self.feed.running
-        evidence = Evidence(split, self.truth, reads, self._pace, self._limits)
+        use = self.recipe.use
+        evidence = Evidence(split, self.truth, reads, self._pace, self._limits, use)
         return Picture(split, evidence, evidence.pack_tree())
 
     def show(self, picture: Picture) -> dict[str, Any]:
@@ -130,6 +101,7 @@ class SplitSession:
         if self.version:
             self._keep()
         split, evidence, tree = picture
+        self.recipe = self.recipe.banded(split.band)
         threshold, names = self.user_state.of(split)
         self.split, self.evidence, self._refinement = split, evidence, None
         self.version += 1
@@ -143,6 +115,7 @@ class SplitSession:
             "top": len(split.index),
             "method": split.method,
             "metric": split.metric,
+            "band": split.band,
             "names": names,
             "threshold": self.threshold,
             "selection": [],
@@ -171,7 +144,7 @@ class SplitSession:
             self.chosen = True
 
     def propose(self, name: str, wanted: Mapping[str, Any]) -> None:
-        """Make the split that `wanted` asks for: neuron, top, method, metric; `name` is new.
+        """Make the split that `wanted` asks for: neuron, top, method, metric, band; `name` is new.
 
         Raises:
             ValueError, TypeError, IndexError: there is no such split.
@@ -181,8 +154,10 @@ class SplitSession:
             "top": len(self.split.index),
             "method": self.split.method,
             "metric": self.split.metric,
+            "band": self.split.band,
         }
         self._pending = None
+        wanted = {**shown, **wanted}
         if wanted == shown:
             return
         neuron, metric = wanted["neuron"], wanted["metric"]
@@ -191,7 +166,8 @@ class SplitSession:
         if neuron is None:
             neuron = self.split.direction
         top = wanted["top"] if name == "top" else self.top
-        self._pending = self.make(neuron, top, wanted["method"], metric)
+        recipe = self.recipe.banded(wanted["band"])
+        self._pending = self.make(neuron, top, wanted["method"], metric, None, recipe)
         self.top = top
 
     def proposed(self) -> Split | None:
@@ -247,6 +223,18 @@ class SplitSession:
                 concepts = concepts.regrouped(refinement[1], names)
             self._cached = key, concepts
         return self._cached[1]
+
+    def want_causes(self, every: bool = False) -> None:
+        """Have the concepts on the screen taken out of the model, or those of every cut.
+
+        Raises:
+            ValueError: they cannot be measured.
+        """
+        causes, shown = self.evidence.causes, self.split
+        causes.want(self.concepts)
+        if every:
+            for stretch in stretches(shown.tree, shown.min_size):
+                causes.want(shown.cut(stretch.threshold))
 
     # Checks of what is chosen
 
@@ -308,8 +296,10 @@ class SplitSession:
         if evidence.lacks(nodes):
             yield from evidence.steps(nodes, publish)
 
-    def resplit(self, neuron: Any, top: Any, method: str, metric: str | None, by: str) -> Steps:
-        """Split what a view asked for, show it, and gather its evidence.
+    def resplit(
+        self, neuron: Any, top: Any, method: str, metric: str | None, by: str, band: Any = ...
+    ) -> Steps:
+        """Split what a view asked for, show it, and gather its evidence. `band=...`: the one shown.
 
         If that fails, show the error. The picture stays, and so does the work for it.
         """
@@ -317,7 +307,8 @@ class SplitSession:
         neuron = self.split.direction if neuron is None else neuron
         try:
             asked = self.top if top == len(self.split.index) else self.acts.check_top(top)
-            split = self.make(neuron, asked, method, metric)
+            recipe = self.recipe if band is ... else self.recipe.banded(band)
+            split = self.make(neuron, asked, method, metric, None, recipe)
         except Exception as error:
             failure = error
             yield lambda: self._screen.fail(failure)

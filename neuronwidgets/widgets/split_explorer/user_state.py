@@ -16,7 +16,7 @@ Names = dict[str, str]
 
 
 class UserState:
-    """Threshold and names by neuron, top, method and metric. They outlive their tree."""
+    """Threshold and names by neuron, top, method, metric and band. They outlive their tree."""
 
     def __init__(self) -> None:
         self._given: dict[Any, tuple[float | None, Named]] = {}
@@ -69,4 +69,4 @@ def _written(names: Mapping[int, str]) -> Names:
 
 def _key(split: Split) -> Any:
     target = split.direction.tobytes() if split.neuron is None else split.neuron
-    return target, len(split.index), split.method, split.metric
+    return target, len(split.index), split.method, split.metric, split.band

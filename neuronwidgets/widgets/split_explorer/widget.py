@@ -13,24 +13,25 @@ import traitlets as t
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.defaults import TOP
-from neuronwidgets.concepts.methods.registry import METHODS, ready
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.widgets.base.feed import Feed
-from neuronwidgets.widgets.base.given import given
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.widget import Whole, Widget
+from neuronwidgets.widgets.split_explorer.arguments import recipe_of, truth_of, written
 from neuronwidgets.widgets.split_explorer.limits import LIMITS
+from neuronwidgets.widgets.split_explorer.quantiles import Quantiles
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
-from neuronwidgets.widgets.split_explorer.session import Recipe, SplitSession
+from neuronwidgets.widgets.split_explorer.session import SplitSession
 
 if TYPE_CHECKING:
     from neuronwidgets.toy import Calibration
-    from neuronwidgets.widgets.split_explorer.truth import Truth
 
+SPLIT_BY = ("neuron", "top", "method", "metric", "band")
+"""The traits that say what is split, and how."""
 SPLITTING = "split"
 """The kind of the job that splits what a view asked for."""
 
@@ -53,6 +54,9 @@ class SplitExplorer(Widget):
     """How they are clustered: "ward", "average", "kmeans" and others, see `neuronwidgets.split`."""
     metric = t.Unicode("cosine").tag(sync=True)
     """How their distances are measured: "cosine" or "euclidean", see `neuronwidgets.split`."""
+    band = Quantiles().tag(sync=True)
+    """The quantiles of the activation between which the samples lie, such as (0.5, 0.9); `None`:
+    the top."""
     by = t.Enum(READINGS, READINGS[0]).tag(sync=True, echo_update=False)
     """How the concepts on the screen retrieve samples: "cosine" (nearest in direction, about the
     layer's mean) or "dot" (largest dot product, as in the paper); see `Concepts.retrieve`."""
@@ -102,6 +106,16 @@ class SplitExplorer(Widget):
         by: str = READINGS[0],
         truth: Any = None,
         truth_names: Sequence[str] | None = None,
+        model: Any = None,
+        held_out: tuple[Any, Any] | None = None,
+        data: Any = None,
+        tokenizer: Any = None,
+        transform: Any = None,
+        predict: Any = None,
+        classes: Sequence[str] | None = None,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        neuron_axis: int | None = None,
         **settings: Any,
     ) -> None:
         """Open the explorer.
@@ -120,7 +134,7 @@ class SplitExplorer(Widget):
             layer: which one, of a running capture that reads several.
             threshold: where to cut at first; not given: chosen from the data.
             min_size: clusters of fewer samples are no concepts; 5 in 100 if not given.
-            band: quantiles between which the samples lie, instead of the top; see `split`.
+            band: quantiles between which the samples lie at first, instead of the top; see `split`.
             refined: begin with the paper's k-means membership.
             by: how concepts retrieve samples at first: "cosine" or "dot".
             truth: the true features of the layer, to see live which are recovered: a `toy.Run`, or
@@ -129,19 +143,29 @@ class SplitExplorer(Widget):
                 that count are those that drive the neuron (or direction): their projection on it
                 is at least a tenth of the largest one. See `calibration`.
             truth_names: of the `N` features; "feature 0" and so on if not given.
+            model: the model of the activations, with its head. The cards then show which tokens or
+                classes each concept promotes and demotes, see `effects_of`.
+            held_out: samples that were not captured and their labels, `(data, labels)`, to measure
+                what the model loses without each concept, see `causes`.
+            data: what `capture` read. Not needed for texts and plain images.
+            tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
+            predict, classes: of the model, see `effects_of`.
         """
-        shown, recipe = acts if isinstance(acts, Split) else None, Recipe()
-        if shown is not None:
-            _refuse_twice(neuron=neuron, top=top, method=method, metric=metric, layer=layer,
-                          min_size=min_size, band=band, **settings)  # fmt: skip
-            acts, recipe = shown.acts, Recipe.of(shown)
-        else:
-            chosen = {} if metric is None else {"metric": metric}
-            recipe = Recipe(method or "ward", {**settings, **chosen}, min_size, band)
+        shown = acts if isinstance(acts, Split) else None
+        about_model = {
+            "model": model, "held_out": held_out, "data": data, "tokenizer": tokenizer,
+            "transform": transform, "predict": predict, "classes": classes,
+            "batch_size": batch_size, "max_length": max_length, "neuron_axis": neuron_axis,
+        }  # fmt: skip
+        recipe = recipe_of(
+            shown, about_model, settings, neuron=neuron, top=top, method=method, metric=metric,
+            layer=layer, min_size=min_size, band=band,
+        )  # fmt: skip
+        acts = acts if shown is None else shown.acts
         feed, enough = Feed(acts, layer, self._pace), top if isinstance(top, int) else TOP
         acts = feed.opened(lambda read: len(read) >= enough)
         session = self._session = SplitSession(
-            feed, acts, recipe, self._screen, truth=_known(truth, truth_names, acts.shape[1]),
+            feed, acts, recipe, self._screen, truth=truth_of(truth, truth_names, acts.shape[1]),
             pace=self._pace, limits=self._limits,
         )  # fmt: skip
         if shown is None:
@@ -151,12 +175,10 @@ class SplitExplorer(Widget):
         else:
             session.top = len(shown.index)
         self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SPLITTING,))
-        own = {name: value for name, value in recipe.settings.items() if name != "metric"}
-        named = {"min_size": recipe.min_size, "truth": truth, "truth_names": truth_names}
-        super().__init__(by=by, _given=given("acts", **named, **own))
+        code = written(recipe, about_model, truth=truth, truth_names=truth_names)
+        super().__init__(by=by, _given=code)
         with self._opening():
-            able = [name for name in METHODS if name != shown.method and ready(name)]
-            self._methods = sorted([shown.method, *able], key=[*METHODS, shown.method].index)
+            self._methods = recipe.methods(shown.method, acts.layer)
             if threshold is not None:
                 session.user_state.keep(shown, float(threshold), {})
             self._put({**session.show(session.picture(shown)), "refined": bool(refined)})
@@ -230,10 +252,10 @@ class SplitExplorer(Widget):
 
     # Traits: checked, then passed on
 
-    @t.validate("neuron", "top", "method", "metric")
+    @t.validate(*SPLIT_BY)
     def _check_split(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
-        traits = {key: getattr(self, key) for key in ("neuron", "top", "method", "metric")}
+        traits = {key: getattr(self, key) for key in SPLIT_BY}
         self._session.propose(name, {**traits, name: value})
         return value
 
@@ -249,7 +271,7 @@ class SplitExplorer(Widget):
     def _check_names(self, proposal: Any) -> dict[str, str]:
         return self._session.check_names(proposal["value"])
 
-    @t.observe("neuron", "top", "method", "metric")
+    @t.observe(*SPLIT_BY)
     def _split_changed(self, _change: Any) -> None:
         if (split := self._session.proposed()) is not None:
             with self._jobs.lock:
@@ -293,6 +315,10 @@ class SplitExplorer(Widget):
             "samples.spread": lambda message: self._on_more(
                 lambda: self._session.evidence.want_spread(message.get("node"))
             ),
+            "causes.measure": lambda message: self._on_more(
+                lambda: self._now().want_causes(bool(message.get("every")))
+            ),
+            "job.cancel": lambda _: self.cancel(),
             "text.read": lambda message: self._on_more(
                 lambda: self._session.evidence.texts.want(int(message["row"]))
             ),
@@ -303,7 +329,7 @@ class SplitExplorer(Widget):
         by = wanted["by"] if wanted.get("by") in READINGS else self.by
         steps = self._session.resplit(
             wanted.get("neuron"), wanted.get("top"), str(wanted.get("method")),
-            wanted.get("metric"), by,
+            wanted.get("metric"), by, wanted.get("band", ...),
         )  # fmt: skip
         self._start(steps, kind=SPLITTING)
 
@@ -313,6 +339,11 @@ class SplitExplorer(Widget):
             want()
             self._clear()
             self._gather(self._pace.rest)
+
+    def cancel(self) -> None:
+        """Stop the widget's job, if one runs, and what it measures. The picture stays."""
+        self._session.evidence.causes.drop()
+        super().cancel()
 
     # Evidence
 
@@ -361,24 +392,3 @@ class SplitExplorer(Widget):
         if hasattr(self, "_live"):
             self._live.close()
         super().close()
-
-
-def _refuse_twice(**given: Any) -> None:
-    """Refuse arguments that a split has already."""
-    twice = [name for name, value in given.items() if value is not None]
-    if twice:
-        raise ValueError(
-            f"{twice[0]}= is given with a split, which has it already: leave it out, or "
-            "pass the activations, split.acts, instead of the split."
-        )
-
-
-def _known(truth: Any, names: Any, neurons: int) -> Truth | None:
-    if truth is None:
-        if names is not None:
-            raise ValueError("truth_names is given without truth: there is nothing to name.")
-        return None
-    # Imported here: it needs torch, which an explorer of plain arrays does not.
-    from neuronwidgets.widgets.split_explorer.truth import Truth
-
-    return Truth.of(truth, names, neurons)

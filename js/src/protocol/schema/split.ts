@@ -7,41 +7,14 @@
 
 import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
+import type { CausesMeasure, CausesMeta, EffectsMeta } from "./effects";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
+import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut, TruthMeta } from "./scores";
 
 export type By = "cosine" | "dot";
 
 export type Span = [low: number, high: number];
-
-/** A suggested cut. */
-export interface SuggestedCut {
-  /** The height of the cut. */
-  threshold: number;
-  /** How many concepts it gives. */
-  concepts: number;
-  /**
-   * The kinds of reason ("gap", "compact", "stable", "chance") by which no other cut is better;
-   * often none.
-   */
-  best: string[];
-  /** The reasons in words. */
-  reasons: string[];
-}
-
-/** A score of the neuron as a whole, at the suggested cut. */
-export interface NeuronScore {
-  /** The column of the registry. */
-  name: string;
-  /** The name for people. */
-  title: string;
-  /** `None` where the score failed; `about` has the error. */
-  value: number | null;
-  /** The range, what a higher value means, and the source. */
-  about: string;
-  /** Whether it is a score itself and not a part of one. */
-  main: boolean;
-}
 
 /** The synced traits of SplitExplorer. */
 export interface SplitExplorerTraits {
@@ -69,6 +42,8 @@ export interface SplitExplorerTraits {
   method: string;
   /** How distances are measured. */
   metric: string;
+  /** The quantiles of the activation between which the samples lie; `None`: the top. */
+  band: number[] | null;
   /** How concepts retrieve samples. */
   by: By;
   /** The height of the cut; lower is finer. */
@@ -106,6 +81,8 @@ export interface SplitRequest {
   method: string;
   /** How distances are measured. Absent: as the method does by default. */
   metric?: string;
+  /** Two quantiles; `None`: the top. Absent: unchanged. */
+  band?: number[] | null;
   /** How concepts retrieve samples. Absent: unchanged. */
   by?: By;
 }
@@ -122,14 +99,6 @@ export interface TextRead {
   type: "text.read";
   /** The dataset index of the text or token. */
   row: number;
-}
-
-/** The true features that drive the neuron. */
-export interface TruthMeta {
-  /** Their names. */
-  names: string[];
-  /** The least cosine of a concept vector that recovers a feature. */
-  recovered: number;
 }
 
 /** The metadata of `tree`. */
@@ -196,6 +165,14 @@ export interface EvidenceMeta {
   cut?: boolean[];
   /** Keywords of each node's texts; `None`: not computed yet. */
   words: (string[] | null)[];
+  /** Absent without a model. */
+  effects?: EffectsMeta;
+  /** Absent of top samples, and before it is computed. */
+  band?: BandMeta;
+  /** Absent without a model. */
+  causes?: CausesMeta;
+  /** With the default split. Absent of it, and before it is computed. */
+  agreement?: AgreementMeta;
 }
 
 /** The metadata of `refinement`. */
@@ -209,6 +186,7 @@ export type SplitExplorerRequest =
   | SplitRequest
   | SamplesSpread
   | TextRead
+  | CausesMeasure
   | JobCancel
   | CaptureCancel
   | ViewsCount;
@@ -231,6 +209,8 @@ export interface TreeArrays {
   map: Float32Array;
   /** `(2 * n - 1,)`. Palette slot of each node; -1: too small to be a concept. */
   color: Int16Array;
+  /** `(b,)`. Samples in each of `b` equal steps from the least to the largest activation. */
+  histogram?: Int32Array;
   /** `(p,)`. The nodes of `truth`. */
   truth_node?: Int32Array;
   /** `(p, d)`. Cosines of the nodes' vectors with `meta.truth.names`. */
@@ -253,6 +233,7 @@ export const TREE: Record<keyof TreeArrays, Dtype> = {
   token: "I32",
   map: "F32",
   color: "I16",
+  histogram: "I32",
   truth_node: "I32",
   truth: "F64",
   face: "I32",
@@ -303,6 +284,37 @@ export interface EvidenceArrays {
   spread_label?: Int32Array;
   /** `(s,)`. How many samples each selects. */
   spread_selected?: Int32Array;
+  /** `(e,)`. The tree nodes; -1: the neuron itself. */
+  effect_node?: Int32Array;
+  /**
+   * `(e, 2, o)`. Places in `meta.effects.names`: the most promoted first, then the most demoted
+   * first.
+   */
+  effect_output?: Int32Array;
+  /**
+   * `(e, 2, o)`. The change of each logit by one unit of the vector, less the mean over all
+   * outputs.
+   */
+  effect?: Float32Array;
+  /** `(e,)`. Cosine of the effects from two halves of the samples; NaN: unknown. */
+  effect_agreement?: Float32Array;
+  /** `(c,)`. The tree nodes. */
+  band_node?: Int32Array;
+  /** `(c,)`. The largest cosine with a concept of the top samples; -1: they have none. */
+  band_cosine?: Float32Array;
+  /** `(c,)`. The share of random groups of the band whose cosine is below `meta.band.limit`. */
+  band_chance?: Float32Array;
+  /**
+   * `(u, 3, 3, 3)`. Nats that are lost without the concept, the whole neuron, a random direction;
+   * by the concept's own, its siblings' and other samples; value and 95% interval. NaN: unknown.
+   */
+  cause?: Float32Array;
+  /** `(u, 3)`. What own samples lose more than without random directions. */
+  cause_above?: Float32Array;
+  /** `(u, 3)`. What own samples lose more than siblings'. */
+  cause_selectivity?: Float32Array;
+  /** `(v, 3)`. Each cut's mean selectivity, less that of random directions. */
+  cause_gain?: Float32Array;
   /** `(F,)`. Dataset index of each sample that has a preview. */
   face: Int32Array;
   /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
@@ -329,6 +341,17 @@ export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
   spread_activation: "F32",
   spread_label: "I32",
   spread_selected: "I32",
+  effect_node: "I32",
+  effect_output: "I32",
+  effect: "F32",
+  effect_agreement: "F32",
+  band_node: "I32",
+  band_cosine: "F32",
+  band_chance: "F32",
+  cause: "F32",
+  cause_above: "F32",
+  cause_selectivity: "F32",
+  cause_gain: "F32",
   face: "I32",
   atlas: "U8",
   value: "F32",

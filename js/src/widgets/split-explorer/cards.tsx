@@ -10,7 +10,10 @@ import type { TreeMessage } from "../../protocol/split";
 import { inkOn } from "../../view/color";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
+import { BandMark } from "./band-mark";
+import { CauseBars, CausesHead } from "./causes";
 import { NEURON } from "./more";
+import { PromotedStrip } from "./promoted";
 import { ReadingField, RetrievedPart } from "./retrieved";
 import { Scores } from "./scores";
 import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
@@ -120,7 +123,8 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
             <SpreadCaption state={state} node={NEURON} most={data.range[1]} />
           ) : (
             <span title="Which samples activate the neuron most?">
-              top samples of {data.samples.toLocaleString("en")}
+              {state.band.value ? "samples of the band, of" : "top samples of"}{" "}
+              {data.samples.toLocaleString("en")}
             </span>
           )}
           <SpreadField state={state} node={NEURON} of="the neuron" />
@@ -137,6 +141,8 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
           data={data}
         />
       )}
+      <PromotedStrip state={state} node={NEURON} />
+      <CausesHead state={state} />
     </li>
   );
 }
@@ -214,6 +220,7 @@ const Card = memo(
             onName={(text) => state.rename(concept.node, text)}
           />
           <span class="nw-quiet">{facts.join(" · ")}</span>
+          <BandMark state={state} concept={concept} />
           {state.byChance.value && (
             <span
               class="nw-by-chance"
@@ -238,6 +245,8 @@ const Card = memo(
           retrieved={retrieved}
           shared={shared}
         />
+        {!concept.refined && <PromotedStrip state={state} node={concept.node} />}
+        <CauseBars state={state} concept={concept} />
         <footer>
           <RangeStrip data={data} range={range} color={color} />
           {recurs !== null && <Stability recurs={recurs} />}

@@ -1,12 +1,11 @@
 /** The Python lines that rebuild a split as it is on the screen. */
 import { call, settings } from "../../core/python";
+import { METRIC } from "./methods";
 import type { State } from "./state";
 
-/** Methods whose metric can be chosen. */
-export const METRIC = new Set(["ward", "average", "complete", "single"]);
-
 export function codeOf(state: State): string {
-  const { given, neuron, top, method, metric, threshold, by, refined, names, selection } = state;
+  const { given, neuron, top, method, metric, band, threshold, by, refined, names, selection } =
+    state;
   const direction = neuron.value === null;
   const opened = call(
     "nw.SplitExplorer",
@@ -16,6 +15,7 @@ export function codeOf(state: State): string {
       top: top.value,
       method: method.value,
       metric: METRIC.has(method.value) ? metric.value : undefined,
+      band: band.value ?? undefined,
       threshold: threshold.value,
       by: by.value,
       refined: refined.value || undefined,

@@ -1,15 +1,14 @@
 /** Which neuron is split, by which method, and what is known of it. */
 import { useEffect, useRef } from "preact/hooks";
 import { entropy } from "../../core/concepts";
-import { short } from "../../core/scale";
+import { fixed, short } from "../../core/scale";
 import type { TreeMessage } from "../../protocol/split";
 import { Header, OfLayer } from "../../view/header";
 import { NumberField, whole } from "../../view/number-field";
 import { useUniqueId } from "../../view/unique-id";
-import { codeOf, METRIC } from "./code";
+import { codeOf } from "./code";
+import { ABOUT, METRIC, TITLES } from "./methods";
 import type { State } from "./state";
-
-const TITLES: Record<string, string> = { ward: "Ward", kmeans: "k-means" };
 
 export function SplitHeader({ state, data }: { state: State; data: TreeMessage }) {
   const { neuron, top, method, metric } = state;
@@ -73,17 +72,35 @@ export function SplitHeader({ state, data }: { state: State; data: TreeMessage }
       <select
         ref={methodField}
         aria-label="method"
-        title="How are the samples clustered?"
+        title={`How are the samples clustered? ${ABOUT[method.value] ?? ""}`.trim()}
         value={method.value}
         onChange={(event) => ask({ method: event.currentTarget.value })}
       >
         {listed.map((name) => (
-          <option value={name} key={name}>
+          <option value={name} key={name} title={ABOUT[name]}>
             {TITLES[name] ?? name}
           </option>
         ))}
       </select>
+      <Agreement state={state} />
     </Header>
+  );
+}
+
+/** How far the tree agrees with the default one. */
+function Agreement({ state }: { state: State }) {
+  const agreement = state.evidence.value?.agreement;
+  if (!agreement) return null;
+  const { index, chance, clusters, samples } = agreement;
+  const [own, other] = clusters;
+  return (
+    <span
+      class="nw-quiet"
+      title={`Does the tree agree with the default one, Ward’s by cosine? Adjusted Rand index at both suggested cuts (${own} and ${other} clusters of ${samples} samples): 1 equal, 0 as chance; 97.5% of permutations: up to ${fixed(chance, 2)}.`}
+    >
+      Rand index to default {fixed(index, 2)}
+      {index <= chance ? ", as chance" : ""}
+    </span>
   );
 }
 

@@ -85,7 +85,9 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
         >
           Sample map{data.elsewhere ? ` by ${data.method}` : ""}
         </h3>
-        <span class="nw-quiet nw-small">first two principal components of the top samples</span>
+        <span class="nw-quiet nw-small">
+          first two principal components of the {state.band.value ? "band’s" : "top"} samples
+        </span>
       </div>
       <div
         class="nw-plane"

@@ -32,6 +32,7 @@ import {
 } from "../../protocol/split";
 import type { Tree } from "../../protocol/tree";
 import { captionOf, type Preview } from "../../view/previews";
+import { METRIC } from "./methods";
 import { moreOf } from "./more";
 
 /** Highlighted rows of the dataset, and what is under the pointer. */
@@ -49,7 +50,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
       neuron.value === model.get("neuron") &&
       top.value === model.get("top") &&
       method.value === model.get("method") &&
-      metric.value === model.get("metric"),
+      metric.value === model.get("metric") &&
+      String(band.value) === String(model.get("band") ?? null),
     keep: () => threshold.set(threshold.value),
     update: () => trait.update(),
   });
@@ -59,6 +61,9 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const top = trait("top");
   const method = trait("method");
   const metric = trait("metric");
+  const bandTrait = trait("band");
+  // A notebook that was saved before there were bands has none.
+  const band = computed(() => bandTrait.value ?? null);
   const by = trait("by");
   const methods = trait("_methods");
   const threshold = trait("threshold");
@@ -170,6 +175,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     top,
     method,
     metric,
+    band,
     by,
     methods,
     threshold,
@@ -279,6 +285,25 @@ export function createState(model: Model, lifetime: AbortSignal) {
         metric: on ? "euclidean" : "cosine",
         by: on ? "dot" : "cosine",
       });
+    },
+
+    /** Split a band of the activation, between two quantiles; null: the top. */
+    setBand(next: number[] | null) {
+      requests.request({
+        type: "split.request",
+        neuron: neuron.value,
+        top: top.value,
+        method: method.value,
+        ...(METRIC.has(method.value) ? { metric: metric.value } : {}),
+        band: next,
+      });
+    },
+
+    /** Whether no concept of the neuron's top samples is like this one of a band. */
+    inBandOnly(concept: Concept): boolean {
+      const known = concept.refined ? null : evidence.value?.band;
+      const own = known?.of.get(concept.node);
+      return known != null && own !== undefined && own.cosine < known.limit;
     },
 
     /** Keywords of a concept's texts; null where they were not looked for. */

@@ -11,6 +11,7 @@ import { Canvas, type Size } from "../../view/canvas";
 import { taken } from "../../view/drag";
 import { decimal, NumberField } from "../../view/number-field";
 import { Slider } from "../../view/slider";
+import { GainCurve } from "./gain-curve";
 import { HeightAxis } from "./height-axis";
 import type { State } from "./state";
 import { Suggestions } from "./suggestions";
@@ -136,16 +137,19 @@ export function ThresholdTree({ state, theme }: Props) {
       </div>
       <div class="nw-slider" style={{ paddingLeft: `${INDENT}px` }}>
         <span class="nw-quiet">finer</span>
-        <Slider
-          value={unit}
-          max={1}
-          step="any"
-          label="cut height"
-          text={said}
-          onValue={(place) => state.setUnit(place)}
-          onPointerDown={state.hold}
-          onKeyDown={onKey}
-        />
+        <div class="nw-with-curve">
+          <GainCurve state={state} data={data} />
+          <Slider
+            value={unit}
+            max={1}
+            step="any"
+            label="cut height"
+            text={said}
+            onValue={(place) => state.setUnit(place)}
+            onPointerDown={state.hold}
+            onKeyDown={onKey}
+          />
+        </div>
         <span class="nw-quiet">coarser</span>
         <NumberField
           name="nw-number"

@@ -5,6 +5,7 @@ import { Empty } from "../../view/empty";
 import { Frame } from "../../view/frame";
 import { ReadingLine } from "../../view/reading";
 import { StatusBar } from "../../view/status";
+import { ActivationBand } from "./band";
 import { Cards } from "./cards";
 import { SplitHeader } from "./header";
 import { SampleMap } from "./map";
@@ -37,6 +38,7 @@ export function SplitExplorer({ state, root, lifetime }: Props) {
         <div class="nw-panes">
           <div class="nw-left">
             <ThresholdTree state={state} theme={theme} />
+            <ActivationBand state={state} data={data} />
             <SampleMap state={state} theme={theme} />
           </div>
           <Cards state={state} data={data} />

@@ -1,0 +1,58 @@
+/** What concepts promote and demote: the message, and how it stands beside chance. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { standingOf, strongest, visible } from "../src/core/promoted";
+import { type Promoted, readEvidence } from "../src/protocol/split";
+
+const golden = (name: string) => {
+  const bytes = readFileSync(new URL(`../../tests/protocol/${name}.safetensors`, import.meta.url));
+  return readEvidence(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
+};
+const strip = (value: number, agreement: number | null): Promoted => ({
+  promoted: [{ name: "a", value: 0.5 }],
+  demoted: [{ name: "b", value }],
+  agreement,
+});
+
+describe("what concepts promote", () => {
+  it("is read as Python packed it", () => {
+    for (const [name, kind] of [
+      ["text", "token"],
+      ["image", "class"],
+    ]) {
+      const effects = golden(`${name}-effects`)?.effects;
+      expect(effects).toMatchObject({ kind, lens: "logit", high: 0.75, note: "" });
+      expect(effects?.of.size).toBe(2);
+      expect(effects?.of.get(-1)).toEqual({
+        promoted: [
+          { name: "\n", value: 2.5 },
+          { name: " the", value: 1 },
+        ],
+        demoted: [
+          { name: "köln 🙂", value: -0.5 },
+          { name: "<b>", value: -0.25 },
+        ],
+        agreement: null,
+      });
+      const [, own] = [...(effects?.of.values() ?? [])];
+      expect(own.agreement).toBe(0.875);
+      expect(own.demoted[0]).toEqual({ name: " the", value: -0.75 });
+    }
+  });
+
+  it("is absent without a model", () => {
+    expect(golden("text-evidence")?.effects).toBeNull();
+  });
+
+  it("stands beside random directions, and agrees with itself", () => {
+    expect(strongest(strip(-2, null))).toBe(2);
+    expect(standingOf(strip(-2, 0.9), 2)).toEqual({ word: "as a random direction", chance: true });
+    expect(standingOf(strip(-2, 0.9), 1.9)).toEqual({ word: "halves agree 0.90", chance: false });
+    expect(standingOf(strip(-2, 0.4), 1.9)).toEqual({ word: "halves disagree 0.40", chance: true });
+    expect(standingOf(strip(-2, null), null)).toEqual({ word: "", chance: false });
+  });
+
+  it("shows tokens that cannot be seen", () => {
+    expect(["\n", "\t", "", " the", "\u0002"].map(visible)).toEqual(["↵", "⇥", "∅", " the", "�"]);
+  });
+});

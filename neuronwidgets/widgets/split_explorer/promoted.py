@@ -1,0 +1,228 @@
+"""The outputs that the concepts of a split promote and demote: the strips on the cards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuronwidgets.concepts.split import Split
+from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later
+from neuronwidgets.widgets.split_explorer.groups import concepts_of, disjoint
+from neuronwidgets.widgets.split_explorer.model_use import ModelUse
+from neuronwidgets.widgets.split_explorer.spread import NEURON
+
+if TYPE_CHECKING:
+    from neuronwidgets.effects.effects import Effects
+
+SIDE = 5
+"""Outputs on each side of a strip: as many as fit beside each other."""
+DRAWS = 100
+"""Random directions as a control, if they cost one matrix product together."""
+FEW_DRAWS = 20
+"""Random directions if each needs passes of the model: the fewest whose largest effect is a 95%
+bound."""
+SAMPLES = 32
+"""Samples of the Jacobian lens, if there is no logit lens. Two halves of 16 agree within 0.1."""
+AT_ONCE = 4
+"""Concepts between two looks for a newer job, if each needs passes of the model."""
+READING = ("tokenizer", "transform", "classes", "predict", "max_length", "neuron_axis")
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """The outputs that one vector promotes and demotes, each `SIDE` at most.
+
+    Attributes:
+        outputs: int64 `2 x k`, the most promoted first, then the most demoted first.
+        effects: float64 `2 x k`, changes of logits by one unit, less their mean over all outputs.
+        agreement: the cosine of the effects from two halves of the samples; NaN if unknown.
+    """
+
+    outputs: np.ndarray
+    effects: np.ndarray
+    agreement: float
+
+
+@dataclass(eq=False)
+class Strips:
+    """The strips that are known.
+
+    Attributes:
+        kind: what the outputs are, "token" or "class".
+        lens: "logit" or "jacobian"; "" before it is known.
+        high: the strongest effect that 95% of random directions do not exceed; NaN if unknown.
+        note: why there are no strips, a sentence; "" if there are, or may be.
+        names: of the outputs.
+        of: by tree node, or `NEURON`.
+    """
+
+    kind: str = "token"
+    lens: str = ""
+    high: float = float("nan")
+    note: str = ""
+    names: dict[int, str] = field(default_factory=dict)
+    of: dict[int, Strip] = field(default_factory=dict)
+
+    def pack(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """The arrays and the metadata of the `evidence` message."""
+        strips = list(self.of.values())
+        shown = sorted({n for strip in strips for n in strip.outputs.ravel().tolist()})
+        about = {
+            "kind": self.kind, "lens": self.lens or "logit", "note": self.note,
+            "high": self.high if np.isfinite(self.high) else None,
+            "names": [self.names[n] for n in shown],
+        }  # fmt: skip
+        if not strips:
+            return {}, {"effects": about}
+        outputs = np.stack([strip.outputs for strip in strips])
+        arrays = {
+            "effect_node": np.array(list(self.of), np.int32),
+            "effect_output": np.searchsorted(shown, outputs).astype(np.int32),
+            "effect": np.stack([strip.effects for strip in strips]).astype(np.float32),
+            "effect_agreement": np.array([strip.agreement for strip in strips], np.float32),
+        }
+        return arrays, {"effects": about}
+
+
+class Promoted:
+    """The strips of a split's nodes and of the neuron itself, gathered in steps.
+
+    Args:
+        split: what they are about.
+        use: the model; `None`: there are no strips.
+
+    Attributes:
+        strips: those that are known; `None` without a model.
+    """
+
+    def __init__(self, split: Split, use: ModelUse | None) -> None:
+        self.split, self._use = split, use
+        self.strips = None if use is None else Strips()
+        self._samples = 0
+
+    def lacks(self, nodes: Iterable[int]) -> bool:
+        """Whether strips of some of `nodes`, or of the neuron, are still to be found."""
+        strips = self.strips
+        if strips is None or strips.note or self.split.at_rest:
+            return False
+        return any(node not in strips.of for node in [NEURON, *nodes])
+
+    def steps(
+        self, nodes: Sequence[int], possible: Sequence[int], publish: Callable[[], None]
+    ) -> Steps:
+        """Find the strips of `nodes` and of the neuron. Where that takes no passes of the model,
+        also those of all `possible` nodes."""
+        strips = self.strips
+        if strips is None or not self.lacks(nodes):
+            return
+        yield later
+        try:
+            yield from self._finding(strips, nodes, possible, publish)
+        except (ImportError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            # A model that does not fit must not end the rest of the evidence.
+            failure = str(error)
+
+            def show() -> None:
+                strips.note = failure
+                publish()
+
+            yield show
+
+    def _finding(
+        self,
+        strips: Strips,
+        nodes: Sequence[int],
+        possible: Sequence[int],
+        publish: Callable[[], None],
+    ) -> Steps:
+        if not strips.lens:
+            yield JobProgress(0.0, "what random directions promote")
+            control, self._samples = self._control()
+            ((name, lens),) = control.lenses.items()
+            strips.high = float(np.quantile(_strongest(lens), 0.95, method="higher"))
+            strips.kind, strips.lens = control.kind, name
+        if NEURON not in strips.of:
+            yield later
+            own = self._effects(self.split, self._samples)
+            yield self._showing(strips, {NEURON: 0}, own, publish)
+        quick = not self._samples
+        wanted = [n for n in nodes if n not in strips.of]
+        if quick:
+            wanted += [n for n in possible if n not in strips.of and n not in wanted]
+        groups = disjoint(self.split, wanted, len(wanted) if quick else AT_ONCE)
+        for i, group in enumerate(groups):
+            yield later if quick else JobProgress(i / len(groups), "what the concepts promote")
+            yield self._showing(
+                strips, {node: k for k, node in enumerate(group)},
+                self._effects(concepts_of(self.split, group), self._samples), publish,
+            )  # fmt: skip
+
+    def _control(self) -> tuple[Effects, int]:
+        """The effects of random directions, and the samples that a vector needs."""
+        split = self.split
+        rng = np.random.default_rng(0)
+        rows = rng.normal(size=(DRAWS, split.acts.shape[1]))
+        place = {"layer": split.layer, "at": split.at}
+        try:
+            return self._effects(rows, 0, **place), 0
+        except ValueError:
+            # No linear way to the output.
+            return self._effects(rows[:FEW_DRAWS], SAMPLES, **place), SAMPLES
+
+    def _effects(self, source: Any, samples: int, **place: Any) -> Effects:
+        # Imported here: it needs torch, which an explorer of plain arrays does not.
+        from neuronwidgets.effects.lenses import effects_of
+
+        assert self._use is not None
+        return effects_of(
+            source, self._use.model, self._data(), top=SIDE, samples=samples, random=0, **place,
+            **self._use.reading(*READING),
+        )  # fmt: skip
+
+    def _data(self) -> Any:
+        """Samples for the model: those given, or those that the activations hold."""
+        use, held = self._use, self.split.acts.samples
+        assert use is not None
+        if use.data is not None:
+            return use.data
+        if held.kind == "text" and use.tokenizer is not None:
+            return list(held.texts[:SAMPLES])
+        return list(held.images[:SAMPLES]) if held.kind == "image" else None
+
+    def _showing(
+        self,
+        strips: Strips,
+        places: dict[int, int],
+        effects: Effects,
+        publish: Callable[[], None],
+    ) -> Callable[[], None]:
+        lens = effects.lenses[strips.lens]
+        found = {
+            node: Strip(
+                np.stack([lens.promoted[k], lens.demoted[k]]),
+                np.stack([lens.raised[k], lens.lowered[k]]), float(lens.agreement[k]),
+            )
+            for node, k in places.items()
+        }  # fmt: skip
+
+        # Kept when published: a job that was replaced publishes nothing.
+        def show() -> None:
+            strips.of |= found
+            strips.names |= effects.outputs
+            publish()
+
+        return show
+
+    def pack(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """The arrays and the metadata of the `evidence` message about the strips; both empty
+        without a model."""
+        return ({}, {}) if self.strips is None else self.strips.pack()
+
+
+def _strongest(lens: Any) -> np.ndarray:
+    """The strongest effect of each vector, up or down: float64 `K`."""
+    strongest: np.ndarray = np.maximum(lens.raised[:, 0], -lens.lowered[:, 0])
+    return strongest
