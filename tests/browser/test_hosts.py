@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Response, expect
 
 from .conftest import PLANTED, SHOW, WAIT, Lab, Notebook, document, serving
 from .test_lab_extension import CAPTURE, RUN, SLOW
@@ -30,9 +30,7 @@ pytestmark = [
     pytest.mark.parametrize("host", HOSTS, ids=[each.name for each in HOSTS]),
 ]
 BASE = "/hub/user/ann"
-OWN = (
-    "default-src 'self'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws:;"
-)
+OWN = "default-src 'self'; img-src 'self' data: blob:; font-src 'self' data:;"
 STYLES = "connect-src 'self' ws:; style-src 'self' 'unsafe-inline';"
 SCRIPTS = "script-src 'self' blob: 'unsafe-inline'"
 POLICIES = {
@@ -109,6 +107,14 @@ def environment(host: Path, root: Path) -> dict[str, str]:
     return {"PATH": str(host / "bin"), "HOME": str(root), "OMP_NUM_THREADS": "1", **own}
 
 
+def keeps_a_tab(answer: Response) -> bool:
+    """Whether the page has kept a layout with a widget's tab in its main area."""
+    if "/api/workspaces/" not in answer.url or answer.request.method != "PUT":
+        return False
+    layout = json.loads(answer.request.post_data or "{}")["data"]["layout-restorer:data"]
+    return "neuronwidgets:" in json.dumps(layout["main"])
+
+
 def test_the_wheel_is_found_without_node(host: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [host / "bin" / "python", "-m", "jupyterlab.labextensions", "list"],
@@ -132,7 +138,7 @@ def test_a_capture_in_jupyterlab(lab: Lab, host: Path, tmp_path: Path, shots: Pa
         notebook.python("go_on.set()")
         expect(at.panel).to_contain_text("stopped after 320 of 640 samples")
         # The layout is kept some time after it has changed.
-        with page.expect_response(lambda answer: "/api/workspaces/" in answer.url):
+        with page.expect_response(keeps_a_tab):
             page.get_by_label("Explore the capture of 1 in a tab").click()
         neurons = page.locator(".nw-lab-view .nw-explore .nw-neuron-number")
         expect(neurons).to_have_count(12)
