@@ -212,26 +212,36 @@ def _mapped(array: np.ndarray) -> bool:
 
 
 def _open_widgets(names: dict[int, str]) -> Iterator[WidgetState]:
-    """The widgets that pages can show, an embedded one with the cell of its owner."""
+    """The widgets that pages can show; embedded ones only if a cell shows them by themselves."""
     living = loaded("neuronwidgets.widgets.base.widget", "WIDGETS")
     widgets = [] if living is None else [w for w in living.all() if w.comm is not None]
-    owners = {id(part): widget for widget in widgets for part in widget._parts()}
+    parts = {id(widget): widget._parts() for widget in widgets}
+    embedded = {id(part) for each in parts.values() for part in each}
     for widget in widgets:
-        shown_by = owners.get(id(widget), widget)
+        cell = widget._presence.cell
+        if id(widget) in embedded and cell is None:
+            continue
+        pinned = [n for each in (widget, *parts[id(widget)]) for n in getattr(each, "pinned", ())]
         yield {
             "id": widget.comm.comm_id,
             "kind": type(widget).__name__,
             "title": title(widget),
             "variable": names.get(id(widget)),
-            "cell": shown_by._presence.cell,
-            "pinned": list(getattr(widget, "pinned", ())),
+            "cell": cell,
+            "pinned": pinned,
             "layer": _layer(widget),
         }
 
 
 def _layer(widget: Any) -> str:
+    if widget.has_trait("layer"):
+        return str(widget.layer)
     # A widget that is being made has no activations yet.
     return str(getattr(getattr(widget, "acts", None), "layer", ""))
+
+
+OF_A_LAYER = ("Explorer", "NeuronBrowser")
+"""Widgets of a whole layer: without a neuron, none is chosen. In others it is a direction then."""
 
 
 def title(widget: Any) -> str:
@@ -242,7 +252,9 @@ def title(widget: Any) -> str:
     if not widget.has_trait("neuron"):
         return layer
     neuron = widget.neuron
-    return f"direction of {layer}" if neuron is None else f"neuron {neuron} of {layer}"
+    if neuron is None:
+        return f"neurons of {layer}" if kind in OF_A_LAYER else f"direction of {layer}"
+    return f"neuron {neuron} of {layer}"
 
 
 def _libraries(named: list[tuple[str, Any]], names: dict[int, str]) -> Iterator[LibraryState]:

@@ -35,9 +35,9 @@ class Explorers:
             explorer = self._opened.get(key)
             if explorer is None or explorer.comm is None:
                 # Imported here: it takes a second, which only this request should wait for.
-                from neuronwidgets.widgets.split_explorer.widget import SplitExplorer
+                from neuronwidgets.widgets.explorer.explore import explore
 
-                explorer = self._opened[key] = SplitExplorer(acts(), layer=layer)
+                explorer = self._opened[key] = explore(acts(), layer=layer)
                 # No cell has made it: none ends it by running again.
                 explorer._presence.released()
             return explorer

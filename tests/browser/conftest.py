@@ -292,36 +292,44 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.fail("no Chromium found: apt-get install chromium")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    log = (root / "lab.log").open("w")
-    own = {"JUPYTER_CONFIG_DIR": str(root / "config"), "JUPYTER_DATA_DIR": str(root / "data")}
     if not EXTENSION.exists():
         pytest.fail(f"{EXTENSION} does not exist: run `npm run build` in js/.")
     # Where an installed wheel has it; a source checkout has only its build.
     shutil.copytree(EXTENSION, root / "data" / "labextensions" / "neuronwidgets")
     from neuronwidgets.__main__ import lab_environment
 
-    command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
-        "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
-        f"--ServerApp.root_dir={root}", "--expose-app-in-browser",
+    own = {"JUPYTER_CONFIG_DIR": str(root / "config"), "JUPYTER_DATA_DIR": str(root / "data")}
+    command, environment = [sys.executable, "-m", "jupyterlab"], {**lab_environment(), **own}
+    with serving(command, root, environment) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        yield Lab(root, url, browser)
+        browser.close()
+
+
+@contextmanager
+def serving(
+    command: list[str], root: Path, environment: dict[str, str], base: str = ""
+) -> Iterator[str]:
+    """Run a command that starts a Jupyter server over the folder `root`: its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log, url = root / "lab.log", f"http://127.0.0.1:{port}{base}"
+    own = [
+        "--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token=",
+        "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}",
+        f"--ServerApp.base_url={base}/", "--expose-app-in-browser",
     ]  # fmt: skip
-    server = subprocess.Popen(
-        command, stdout=log, stderr=log, env={**lab_environment(), **own}, cwd=root
-    )
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-            _await_server(url, server, root / "lab.log")
-            yield Lab(root, url, browser)
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [*command, *own], stdout=out, stderr=out, env=environment, cwd=root
+        )
+        try:
+            _await_server(url, server, log)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 def _await_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -108,7 +108,12 @@ def test_a_running_capture_is_listed_explored_and_stopped(panel: Panel, shots: P
     expect(panel.node).to_contain_text("256 of 640 samples")
     expect(panel.node.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "40")
     panel.page.get_by_label("Explore the capture of 1 in a tab").click()
-    expect(panel.page.locator(".nw-lab-view .nw-frame")).to_be_visible()
+    explorer = panel.page.locator(".nw-lab-view .nw-explore")
+    expect(explorer.locator(".nw-neuron-number").nth(11)).to_be_visible()
+    # Its parts are not listed beside it.
+    expect(panel.node.get_by_role("region", name="Widgets").get_by_role("listitem")).to_have_count(
+        1
+    )
     panel.page.screenshot(path=shots / "lab-capture.png")
     panel.page.get_by_label("Stop the capture of 1").click()
     panel.focus().follows("capturing.cancelled", "True")
@@ -197,11 +202,11 @@ def test_code_comes_from_the_panel_by_drag_and_by_key(panel: Panel) -> None:
     row = panel.node.get_by_role("listitem").filter(has_text="300 samples × 12 neurons")
     expect(row).to_contain_text("acts")
     row.drag_to(panel.page.locator(".jp-Notebook .cm-content").nth(1))
-    assert panel.sources()[1] == "nw.SplitExplorer(acts)"
-    button = row.get_by_role("button", name="Insert nw.SplitExplorer(acts) into a cell")
+    assert panel.sources()[1] == "nw.explore(acts)"
+    button = row.get_by_role("button", name="Insert nw.explore(acts) into a cell")
     button.focus()
     panel.page.keyboard.press("Enter")
-    assert panel.sources().count("nw.SplitExplorer(acts)") == 2
+    assert panel.sources().count("nw.explore(acts)") == 2
 
 
 @pytest.mark.parametrize("panel", [[PLANTED]], indirect=True)
@@ -283,7 +288,7 @@ def test_a_folder_of_a_capture_is_previewed_and_explored(panel: Panel, lab: Lab)
     for words in ("Sequential", "50", "12", "float32", "yes"):
         expect(preview).to_contain_text(words)
     panel.page.get_by_role("button", name="Explore this").click()
-    view = panel.page.locator(".nw-lab-view .nw-frame")
+    view = panel.page.locator(".nw-lab-view .nw-explore")
     expect(view).to_be_visible()
     # The same capture by its absolute path has the same tab.
     panel.focus()

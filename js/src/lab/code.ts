@@ -13,7 +13,7 @@ export function neuronCode(neuron: number, layer: string, { stores }: KernelStat
 export const captureCode = (variable: string): string => `${variable}.so_far()`;
 
 export const storeCode = ({ variable }: Pick<StoreState, "variable">): string =>
-  `nw.SplitExplorer(${variable ?? "acts"})`;
+  `nw.explore(${variable ?? "acts"})`;
 
 export const conceptCode = (variable: string, name: string): string =>
   `${variable}[${literal(name)}]`;

@@ -31,7 +31,9 @@ declare module "@lumino/widgets" {
     readonly isAttached: boolean;
     readonly isVisible: boolean;
     readonly title: { label: string; caption: string; icon: unknown; closable: boolean };
+    readonly parent: Widget | null;
     id: string;
+    contains(widget: Widget): boolean;
     addClass(name: string): void;
     dispose(): void;
     close(): void;
@@ -41,6 +43,10 @@ declare module "@lumino/widgets" {
   export class Panel extends Widget {
     addWidget(widget: Widget): void;
     readonly widgets: readonly Widget[];
+  }
+  export class SplitPanel extends Panel {
+    relativeSizes(): number[];
+    setRelativeSizes(sizes: number[]): void;
   }
 }
 

@@ -5,7 +5,7 @@ import { PathExt } from "@jupyterlab/coreutils";
 import type { CellModel } from "@jupyterlab/notebook";
 import type { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import type { TranslationBundle } from "@jupyterlab/translation";
-import { Panel, Widget } from "@lumino/widgets";
+import { Panel, SplitPanel, Widget } from "@lumino/widgets";
 import { effect } from "@preact/signals";
 import type { Document, Documents } from "./documents";
 import { neuronIcon } from "./icons";
@@ -13,6 +13,8 @@ import { neuronIcon } from "./icons";
 export const OPEN = "neuronwidgets:open-widget";
 /** What the ids of the tabs begin with; the model's id follows. */
 const TAB = "neuronwidgets-view-";
+/** The id of Notebook 7's area below the notebook. */
+const BELOW = "jp-down-stack";
 const VIEW = "application/vnd.jupyter.widget-view+json";
 const STATE = "application/vnd.jupyter.widget-state+json";
 /** Milliseconds between two looks for the notebook's widget manager, and how often it is looked for. */
@@ -77,10 +79,24 @@ export class Views {
     void this.tracker.add(tab);
     const beside = this.documents.at(about.path)?.widget;
     const ref = beside?.isAttached ? beside.id : null;
-    // Notebook 7 has one widget in its main area, the notebook.
-    const area = this.tabs ? "main" : "down";
-    this.app.shell.add(tab, area, { mode, ref, type: "neuronwidgets" });
-    if (area === "down") this.app.shell.activateById(tab.id);
+    if (this.tabs) this.app.shell.add(tab, "main", { mode, ref, type: "neuronwidgets" });
+    else this.addBeside(tab);
+  }
+
+  /** Add a tab in Notebook 7, whose main area has one widget, the notebook. */
+  private addBeside(tab: Widget): void {
+    const { shell } = this.app;
+    // Below the notebook; Notebook 7.2 has no such area.
+    shell.add(tab, document.getElementById(BELOW) ? "down" : "left");
+    shell.activateById(tab.id);
+    // An area that was hidden comes with the least size.
+    let split: Widget | null = tab;
+    while (split && !(split instanceof SplitPanel)) split = split.parent;
+    if (!split) return;
+    const sizes = split.relativeSizes();
+    const own = split.widgets.findIndex((area) => area.contains(tab));
+    sizes[own] = Math.max(...sizes);
+    split.setRelativeSizes(sizes);
   }
 
   /** Give a tab the title that its widget has now: the user may have chosen another neuron. */

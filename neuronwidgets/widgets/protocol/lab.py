@@ -87,21 +87,21 @@ class CaptureStop(TypedDict):
 
 
 class CaptureExplore(TypedDict):
-    """Open a SplitExplorer on a capture."""
+    """Open an Explorer on a capture."""
 
     type: Literal["capture.explore"]
     id: str
 
 
 class StoreExplore(TypedDict):
-    """Open a SplitExplorer on activations."""
+    """Open an Explorer on activations."""
 
     type: Literal["store.explore"]
     id: str
 
 
 class PathExplore(TypedDict):
-    """Open a SplitExplorer on a store on disk."""
+    """Open an Explorer on a store on disk."""
 
     type: Literal["path.explore"]
     path: Annotated[str, "The folder: absolute, or relative to the kernel's working directory."]

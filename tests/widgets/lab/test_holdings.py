@@ -230,20 +230,38 @@ def test_the_cell_is_that_which_shows_the_widget(monkeypatch: pytest.MonkeyPatch
         assert entry["cell"] == (cell or "cell2")
 
 
-def test_an_embedded_explorer_has_the_cell_of_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embedded_widgets_are_listed_as_the_whole() -> None:
+    explorer = nw.explore(activations(), neuron=3, top=30)
+    assert explorer.wait(SOON)
+    assert explorer.split is not None
+    explorer.browser.pin(4)
     lab = nw.ToyLab()
     lab.step()
     assert lab.wait(SOON)
     lab.split(0)
+    entries = Holdings({"explorer": explorer}).state()["widgets"]
+    assert [(w["kind"], w["title"], w["pinned"]) for w in entries] == [
+        ("Explorer", "neuron 3 of relu2", [4]),
+        ("ToyLab", "ToyLab", []),
+    ]
+
+
+def test_an_embedded_widget_that_a_cell_shows_is_listed_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    explorer = nw.explore(activations())
     monkeypatch.setattr("neuronwidgets.widgets.base.presence.current_cell", lambda: "cell7")
-    lab._presence.displayed()
+    explorer.browser._presence.displayed()
     entries = Holdings({}).state()["widgets"]
-    assert {w["kind"]: w["cell"] for w in entries} == {"ToyLab": "cell7", "SplitExplorer": "cell7"}
+    assert [(w["kind"], w["title"], w["cell"]) for w in entries] == [
+        ("NeuronBrowser", "neurons of relu2", "cell7"),
+        ("Explorer", "neurons of relu2", None),
+    ]
 
 
 def test_pinned_neurons_are_listed() -> None:
-    explorer = nw.SplitExplorer(activations(), neuron=3, top=30)
-    explorer.__dict__["pinned"] = [4, 5]
+    browser = nw.NeuronBrowser(activations())
+    browser.pin(4, 5)
     assert Holdings({}).state()["widgets"][0]["pinned"] == [4, 5]
 
 

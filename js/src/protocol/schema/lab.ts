@@ -105,19 +105,19 @@ export interface CaptureStop {
   id: string;
 }
 
-/** Open a SplitExplorer on a capture. */
+/** Open an Explorer on a capture. */
 export interface CaptureExplore {
   type: "capture.explore";
   id: string;
 }
 
-/** Open a SplitExplorer on activations. */
+/** Open an Explorer on activations. */
 export interface StoreExplore {
   type: "store.explore";
   id: string;
 }
 
-/** Open a SplitExplorer on a store on disk. */
+/** Open an Explorer on a store on disk. */
 export interface PathExplore {
   type: "path.explore";
   /** The folder: absolute, or relative to the kernel's working directory. */
