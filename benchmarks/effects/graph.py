@@ -3,7 +3,7 @@
     python -m benchmarks.effects graph
 
 Planted: a network of two layers. Each lower neuron fires for two topics, each topic has three lower
-neurons; upper neurons fire for two or three topics, each by the three lower neurons together. Other
+neurons; upper neurons fire for three topics, each by the three lower neurons together. Other
 lower neurons fire for topics as well, with next to no weight. An edge is right if its lower neuron
 and its two concepts' topics are. Controls: the lower neurons of largest activation, the largest
 gradients, sources permuted over targets, topics permuted over samples.
@@ -15,6 +15,7 @@ strongest without its core neurons, without random ones, with the core neurons o
 from __future__ import annotations
 
 import time
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,19 @@ import neuronwidgets as nw
 from neuronwidgets.effects.graph.core import Trials
 from neuronwidgets.effects.graph.passage import Rerun
 
-CUBE = [(a, a ^ bit) for a in range(8) for bit in (1, 2, 4) if a < a ^ bit]
-"""Topics of the lower neurons that carry weight: the edges of a cube whose corners are topics."""
-TOPICS = [(0, 3), (1, 6), (2, 7), (4, 1), (5, 3), (0, 5, 6), (2, 4, 7), (3, 6, 0)]
-"""Topics of the upper neurons: no two of one neuron share a lower neuron."""
+PAIRS = list(combinations(range(5), 2))
+"""The topics, as pairs of five letters: the corners of Petersen's graph."""
+CARRIERS = [
+    (s, t) for s, t in combinations(range(10), 2) if not set(PAIRS[s]) & set(PAIRS[t])
+]  # fmt: skip
+"""Topics of the 15 lower neurons that carry weight: the edges of Petersen's graph."""
+TOPICS = [
+    [PAIRS.index((min(a, b), max(a, b))) for b in range(5) if b not in (a, left)]
+    for a in range(5)
+    for left in ((a + 1) % 5, (a + 2) % 5)
+]  # fmt: skip
+"""Topics of the 10 upper neurons: three that share a letter. No two have a lower neuron in common,
+and no other topic fires all lower neurons of one."""
 DISTRACTORS = 28
 Edge = tuple[int, str, int, str]
 """Upper neuron, topic, lower neuron, topic."""
@@ -40,18 +50,18 @@ class Planted(nn.Module):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         rng = np.random.default_rng(seed)
-        lower = np.zeros((len(CUBE) + DISTRACTORS, 8), np.float32)
-        for neuron, topics in enumerate(CUBE):
+        lower = np.zeros((len(CARRIERS) + DISTRACTORS, 10), np.float32)
+        for neuron, topics in enumerate(CARRIERS):
             lower[neuron, list(topics)] = 1
-        for neuron in range(len(CUBE), len(lower)):
-            lower[neuron, rng.permutation(8)[:2]] = rng.uniform(0.5, 2)
+        for neuron in range(len(CARRIERS), len(lower)):
+            lower[neuron, rng.permutation(10)[:2]] = rng.uniform(0.5, 2)
         upper = rng.normal(0, 0.01, (len(TOPICS), len(lower)))
         for neuron, topics in enumerate(TOPICS):
             for topic in topics:
-                upper[neuron, carriers(topic)] = rng.uniform(0.8, 1.2, 3)
-        self.low = nn.Sequential(nn.Linear(8, len(lower)), nn.ReLU())
+                upper[neuron, carriers(topic)] = rng.uniform(0.9, 1.1, 3)
+        self.low = nn.Sequential(nn.Linear(10, len(lower)), nn.ReLU())
         self.top = nn.Sequential(nn.Linear(len(lower), len(TOPICS)), nn.ReLU())
-        for layer, weight, bias in ((self.low, lower, -0.2), (self.top, upper, -2.0)):
+        for layer, weight, bias in ((self.low, lower, -0.2), (self.top, upper, -3.6)):
             layer[0].weight.data = torch.tensor(weight, dtype=torch.float32)
             layer[0].bias.data.fill_(bias)
 
@@ -62,7 +72,7 @@ class Planted(nn.Module):
 
 def carriers(topic: int) -> list[int]:
     """The lower neurons that carry weight for a topic."""
-    return [i for i, topics in enumerate(CUBE) if topic in topics]
+    return [i for i, topics in enumerate(CARRIERS) if topic in topics]
 
 
 def truth() -> set[Edge]:
@@ -75,12 +85,12 @@ def truth() -> set[Edge]:
     }
 
 
-def samples(seed: int = 0, count: int = 800) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs `count x 8`, and the topic of each."""
+def samples(seed: int = 0, count: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs `count x 10`, and the topic of each."""
     rng = np.random.default_rng(seed + 1)
-    topic = np.arange(count) % 8
-    x = np.abs(rng.normal(0, 0.1, (count, 8))).astype(np.float32)
-    x[np.arange(count), topic] += rng.uniform(1, 2, count)
+    topic = np.arange(count) % 10
+    x = np.abs(rng.normal(0, 0.1, (count, 10))).astype(np.float32)
+    x[np.arange(count), topic] += rng.uniform(1.5, 2, count)
     return x, np.array([f"t{t}" for t in topic])
 
 

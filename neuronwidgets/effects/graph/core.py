@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -20,6 +22,8 @@ OTHERS = 2
 Half of them are the neuron's strongest samples after its top samples, half are random."""
 TOLERANCE = 0.05
 """Overlaps that differ by less count as equal (NeurFlow's)."""
+SIZES = (1, 2, 3, 4, 6, 8, 11)
+"""Sizes of the core that are tried, beside all candidates."""
 FEWEST_STEPS, MOST_STEPS = 4, 32
 """Points of the way from the replacement to the values: doubled until the integral is complete."""
 COMPLETE = 0.01
@@ -128,15 +132,21 @@ class Trials:
         """The plain gradients at the samples, float64 `n x D_below`."""
         return self._own.gradients(self.start, np.ones(1), np.ones(1))[1]
 
-    def kept(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The overlap and the concept's mean activation with only some neurons of the lower layer
-        left, the others replaced: float64 `M` twice. `kept` is bool `M x D_below`."""
-        own = self._own.activations(self.start, kept)
+    def means(self, kept: np.ndarray) -> np.ndarray:
+        """The concept's mean activation with only some neurons of the lower layer left, the others
+        replaced: float64 `M`. `kept` is bool `M x D_below`."""
+        means: np.ndarray = self._own.activations(self.start, kept).mean(axis=1)
+        return means
+
+    def overlap(self, kept: np.ndarray) -> float:
+        """The share of the concept's samples that are the strongest of the pool with only some
+        neurons of the lower layer left; 1 without other samples. `kept` is bool `D_below`."""
         if self._others is None:
-            return np.ones(len(kept)), own.mean(axis=1)
-        others = self._others.activations(self.start, kept)
-        shares = [overlap(a, b) for a, b in zip(own, others, strict=True)]
-        return np.array(shares), own.mean(axis=1)
+            return 1.0
+        own, others = (
+            passage.activations(self.start, kept[None])[0] for passage in (self._own, self._others)
+        )
+        return overlap(own, others)
 
 
 def overlap(own: np.ndarray, others: np.ndarray) -> float:
@@ -151,9 +161,11 @@ def overlap(own: np.ndarray, others: np.ndarray) -> float:
 def core_neurons(trials: Trials, most: int = 16, seed: int = 0) -> CoreNeurons:
     """The core neurons of a concept, after NeurFlow (arXiv 2502.16105, steps 2 to 4).
 
-    The `most` neurons with the largest mean |attribution| are candidates. They are replaced one
-    after the other; the first overlap within `TOLERANCE` of that without all candidates ends the
-    core. It is found by bisection, since overlaps fall as more is replaced. If replacing all
+    The `most` neurons with the largest mean |attribution| are candidates. The core is the smallest
+    number of them, the largest first, that do two things within `TOLERANCE`. Replaced, the overlap
+    falls as far as without all candidates (NeurFlow's rule, whose core ends too early where several
+    neurons are needed at once; the number is found by bisection over `SIZES`). Left alone, with all
+    other neurons replaced, the activation rises as far as with any of `SIZES`. If replacing all
     candidates changes the overlap by less than `TOLERANCE`, all are core.
 
     Args:
@@ -165,34 +177,46 @@ def core_neurons(trials: Trials, most: int = 16, seed: int = 0) -> CoreNeurons:
     strength = np.abs(found).mean(axis=0)
     order = np.argsort(-strength, kind="stable")[:most]
     candidates = order[strength[order] > 0]
+    total = len(candidates)
 
-    def without(neurons: np.ndarray) -> float:
-        kept = np.ones((1, trials.width), bool)
-        kept[0, neurons] = False
-        return float(trials.kept(kept)[0][0])
+    def kept(counts: list[int], only: bool) -> np.ndarray:
+        """For each number of candidates the neurons that keep their values: bool `M x D_below`."""
+        first = np.zeros((len(counts), trials.width), bool)
+        for row, size in zip(first, counts, strict=True):
+            row[candidates[:size]] = True
+        return first if only else ~first
 
-    least = without(candidates)
-    high = len(candidates)
-    lowest = least
-    if least <= 1 - TOLERANCE:
-        low = 0
-        while high - low > 1:
-            middle = (low + high) // 2
-            share = without(candidates[:middle])
-            if share <= least + TOLERANCE:
-                high, lowest = middle, share
-            else:
-                low = middle
-    core = candidates[:high]
+    @cache
+    def without(size: int) -> float:
+        return trials.overlap(kept([size], False)[0])
+
+    count = total
+    if without(total) <= 1 - TOLERANCE:
+        sizes = [size for size in SIZES if size < total] + [total]
+        gained = trials.means(kept(sizes, True)) - (trials.values - change).mean()
+        enough = gained >= (1 - TOLERANCE) * gained.max()
+        least = without(total) + TOLERANCE
+        count = max(
+            _first(sizes, lambda size: without(size) <= least), sizes[int(np.argmax(enough))]
+        )
+    core = candidates[:count]
     idle = np.setdiff1d(np.arange(trials.width), core)
-    random = np.random.default_rng(seed).permutation(idle)[: len(core)]
-    only = np.zeros((1, trials.width), bool)
-    only[0, core] = True
-    share = float(strength[core].sum() / strength.sum()) if len(core) else 0.0
+    others = np.ones(trials.width, bool)
+    others[np.random.default_rng(seed).permutation(idle)[:count]] = False
+    part = float(strength[core].sum() / strength.sum()) if count else 0.0
     return CoreNeurons(
-        trials.rows, candidates, high, found[:, candidates], change, share, error, lowest,
-        without(random), float(trials.kept(only)[0][0]), trials.chance,
+        trials.rows, candidates, count, found[:, candidates], change, part, error, without(count),
+        trials.overlap(others), trials.overlap(kept([count], True)[0]), trials.chance,
     )  # fmt: skip
+
+
+def _first(sizes: list[int], enough: Callable[[int], bool]) -> int:
+    """The first size that is enough, by bisection; the last one is."""
+    low, high = -1, len(sizes) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(sizes[middle]) else (middle, high)
+    return sizes[high]
 
 
 def _target(concepts: Concepts) -> int | np.ndarray:

@@ -17,6 +17,10 @@ LEAST = 0.02
 """Edges below 2% of what a concept's edges carry are left out: they are one or two samples."""
 
 
+ABSENT = -2
+"""Stands for a sample on which a neuron is no more active than on average."""
+
+
 class SplitNeurons(Protocol):
     """Neurons of a layer that are split already, as `nw.split_layer` returns them."""
 
@@ -87,8 +91,7 @@ class Edges:
     """The edges of one concept, the largest |weight| first.
 
     Attributes:
-        neuron, concept: int64 `E`, of the lower layer. Concept -1: the neuron is below its mean, or
-            has no concepts.
+        neuron, concept: int64 `E`, of the lower layer. Concept -1: the neuron has no concepts.
         attribution: float64 `E`, integrated gradients, the mean over the concept's samples: what
             the lower neuron adds to the activation on samples of its own concept.
         weight: float64 `E`, `attribution` over the sum of |attribution| of these edges.
@@ -107,14 +110,15 @@ def edges_of(core: CoreNeurons, layer: Layer, most: int = 16) -> Edges:
     """The edges of a concept, after NeurFlow (arXiv 2502.16105, step 6).
 
     The attributions of each core neuron are added up over the concept's samples in each of the
-    neuron's own concepts. (NeurFlow ends at neurons.) Weights are divided by their sum of absolute
-    values once; the authors' loop divides by a sum that it has already changed in part.
+    neuron's own concepts. (NeurFlow ends at neurons.) Samples on which a neuron is no more active
+    than on average are in none of its concepts, and give no edge. Weights are divided by their sum
+    of absolute values once; the authors' loop divides by a sum that it has already changed in part.
     """
     parts: list[tuple[int, int, float, float]] = []
     for column, neuron in enumerate(core.neurons.tolist()):
         member = concept_of(layer, neuron, core.rows)
         values = core.attributions[:, column]
-        for concept in np.unique(member).tolist():
+        for concept in np.unique(member[member != ABSENT]).tolist():
             inside = member == concept
             parts.append((neuron, concept, values[inside].sum() / len(values), inside.mean()))
     parts.sort(key=lambda part: -abs(part[2]))
@@ -134,15 +138,15 @@ def concept_of(layer: Layer, neuron: int, rows: np.ndarray) -> np.ndarray:
     """The concept of a neuron that each sample belongs to: int64 `n`.
 
     A top sample of the neuron belongs to its own concept. Another belongs to the one that retrieves
-    it with the highest score, if it activates the neuron more than the mean sample does; else to
-    none, -1.
+    it with the highest score. Samples that activate the neuron no more than the mean sample does
+    belong to none: `ABSENT`. Of a neuron without concepts all others are in concept -1.
     """
     concepts = layer.concepts(neuron)
-    if not len(concepts):
-        return np.full(len(rows), -1)
-    nearest = np.asarray(concepts.scores_of(rows=rows)).argmax(axis=1)
     active = layer.acts.neuron(neuron)[rows] > layer.acts.mean[neuron]
-    member = np.where(active, nearest, -1).astype(np.int64)
+    if not len(concepts):
+        return np.where(active, -1, ABSENT)
+    nearest = np.asarray(concepts.scores_of(rows=rows)).argmax(axis=1)
+    member = np.where(active, nearest, ABSENT).astype(np.int64)
     own = {int(row): int(k) for row, k in zip(concepts.index, concepts.assignment, strict=True)}
     for i, row in enumerate(rows.tolist()):
         if own.get(row, -1) >= 0:

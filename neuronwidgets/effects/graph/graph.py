@@ -20,14 +20,13 @@ from neuronwidgets.effects.graph.edges import Edges, Layer, edges_of, require_sa
 from neuronwidgets.effects.graph.passage import Rerun
 
 REPLACEMENTS = ("mean", "zero")
-BELOW = "below its mean"
-"""The name of a node that stands for a neuron where it is less active than on average."""
+WHOLE = "no concept"
+"""The name of a node that stands for a neuron without concepts."""
 
 
 @dataclass(frozen=True, order=True)
 class Node:
-    """A concept of a neuron of a layer. Concept -1: the neuron below its mean, or one without
-    concepts."""
+    """A concept of a neuron of a layer; concept -1: a neuron without concepts."""
 
     layer: str
     neuron: int | None
@@ -124,7 +123,7 @@ class ConceptGraph:
             return self
         found = self.nodes[node]
         if found.concept < 0:
-            raise ValueError(f"node {node} is a neuron {BELOW}, which is no concept.")
+            raise ValueError(f"node {node} is neuron {found.neuron}, which has no concepts.")
         layer = self.search.below(found.layer)
         if layer is None:
             raise ValueError(
@@ -141,7 +140,7 @@ class ConceptGraph:
                 number[lower] = len(nodes)
                 cut = layer.concepts(neuron)
                 nodes.append(lower)
-                names.append(BELOW if concept < 0 else cut.names[concept])
+                names.append(WHOLE if concept < 0 else cut.names[concept])
                 cuts[lower.layer, neuron] = cut
             source.append(number[lower])
         return replace(
