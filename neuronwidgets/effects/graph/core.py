@@ -14,7 +14,7 @@ from neuronwidgets.concepts.methods.method import TopSamples
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.effects.graph.passage import Passage, Rerun
 
-SAMPLES = 24
+SAMPLES = 20
 """Samples of a concept whose gradients are integrated, evenly spaced by rank: twice as many take
 twice the time."""
 OTHERS = 2

@@ -17,6 +17,7 @@ from neuronwidgets.display.html import table
 from neuronwidgets.effects.graph.chart import chart
 from neuronwidgets.effects.graph.core import CoreNeurons, Trials, core_neurons
 from neuronwidgets.effects.graph.edges import Edges, Layer, edges_of, require_same_samples
+from neuronwidgets.effects.graph.fidelity import COUNTS, Fidelity, fidelity
 from neuronwidgets.effects.graph.passage import Rerun
 
 REPLACEMENTS = ("mean", "zero")
@@ -183,6 +184,23 @@ class ConceptGraph:
                 text += f" Integrated gradients miss {core.error:.0%} of the activation."
             sentences.append(text)
         return tuple(sentences)
+
+    def fidelity(self, node: int = 0, counts: Sequence[int] = COUNTS, draws: int = 3) -> Fidelity:
+        """What is left of a node's concept with only a few neurons of the layer below.
+
+        All other neurons of that layer are replaced. The neurons that are left are those with the
+        largest attributions; the controls are those with the largest gradients, and random ones.
+
+        Args:
+            node: the node; it need not be followed.
+            counts: numbers of neurons that keep their values.
+            draws: random choices.
+
+        Raises:
+            IndexError: there is no such node.
+            ValueError: no layer below the node's own was given.
+        """
+        return fidelity(self, node, tuple(counts), draws)
 
     def check_node(self, node: Any) -> int:
         """`node` as an index into `nodes`.
