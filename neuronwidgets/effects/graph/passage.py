@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -227,24 +228,22 @@ class Passage:
                 raise ValueError(f"layer {self._below.layer!r} returns {tensor.dtype}: no floats.")
             lower.append(tensor.detach().clone())
 
-        if self._layouts is None:
-            with (
-                surveyed({"": self._lower}, inputs, batch.size, self._axis, at=self._below.at) as b,
-                surveyed({"": self._module}, inputs, batch.size, self._axis, at=self._acts.at) as a,
-            ):
-                self._run(inputs)
-            self._layouts = a[""].layout(self._call), b[""].layout(self._below.call or 0)
-            if not b[""].calls:
+        resume = None
+        if self._resumes:
+            resume = Resume(self._model, self._lower, self._copying, self._below.at)
+        run = partial(self._run, inputs)
+        with self._followed(inputs, batch.size):
+            with hooked(self._lower, self._at_call(note), at=self._below.at):
+                try:
+                    outputs = run() if resume is None else resume.record(run)
+                except ValueError:
+                    if lower:
+                        raise
+            if not lower:
                 raise ValueError(
                     f"below={self._below.layer!r} gave no {self._below.at} before "
                     f"{titled(self._acts.layer, self._acts.at)} did: choose a layer below it."
                 )
-        resume = None
-        if self._resumes:
-            resume = Resume(self._model, self._lower, self._copying, self._below.at)
-        with hooked(self._lower, self._at_call(note), at=self._below.at):
-            run = partial(self._run, inputs)
-            outputs = run() if resume is None else resume.record(run)
         piece = _Piece(batch, index, position, inputs, lower[0], resume)
         piece.rows = self._pooled(outputs[0], piece)
         if resume is not None and not self._compared:
@@ -254,6 +253,19 @@ class Passage:
             if not same:
                 self._resumes, piece.resume = False, None
         return piece
+
+    @contextmanager
+    def _followed(self, inputs: Any, samples: int) -> Iterator[None]:
+        """Find the axes of both layers in the first pass."""
+        if self._layouts is not None:
+            yield
+            return
+        with (
+            surveyed({"": self._module}, inputs, samples, self._axis, at=self._acts.at) as upper,
+            surveyed({"": self._lower}, inputs, samples, self._axis, at=self._below.at) as lower,
+        ):
+            yield
+        self._layouts = upper[""].layout(self._call), lower[""].layout(self._below.call or 0)
 
     def _run(self, inputs: Any) -> list[Any]:
         """One pass up to the upper layer; its output or input."""
