@@ -48,6 +48,10 @@ from .effects.contrast import Contrast as Contrast
 from .effects.contrast import contrast as contrast
 from .effects.edits import SpanEdit as SpanEdit
 from .effects.effects import Effects as Effects
+from .effects.graph.graph import ConceptGraph as ConceptGraph
+from .effects.graph.graph import concept_graph as concept_graph
+from .effects.graph.sharing import SharedConcepts as SharedConcepts
+from .effects.graph.sharing import shared_concepts as shared_concepts
 from .effects.lenses import effects_of as effects_of
 from .effects.neuron_importance import Importance as Importance
 from .effects.neuron_importance import importance as importance

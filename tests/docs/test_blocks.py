@@ -66,6 +66,7 @@ held_out_texts, held_out_labels = topics.texts[160:190], topics.labels[160:190]
     "guide/concepts.md": ACTS + "split = nw.split(acts, 3)",
     "guide/effects.md": ACTS + "lm, texts = topics.lm, list(topics.texts[:8])",
     "guide/explore.md": ACTS,
+    "guide/graph.md": TOPICS + "texts = data\n",
     "guide/layer.md": ACTS,
     "guide/library.md": ACTS,
     "guide/linking.md": ACTS,
