@@ -24,7 +24,8 @@ from neuronwidgets.clustering.gram_matrix import (
     squares_of_products,
 )
 from neuronwidgets.clustering.kmeans import kmeans
-from neuronwidgets.clustering.linkage.engine import distances_of, from_distances, require_directions
+from neuronwidgets.clustering.linkage.engine import distances_of, require_directions
+from neuronwidgets.clustering.linkage.small_trees import Linker
 from neuronwidgets.clustering.tree import Trees
 from neuronwidgets.concepts.refine import outlier_distance, settle
 from neuronwidgets.concepts.scores import SCORES, Neurons
@@ -86,6 +87,7 @@ class Pipeline:
         self.group = max(1, min(self.size, room // (n * acts.shape[1])))
         row, column = np.triu_indices(n, 1)
         self.pairs = row * n + column
+        self._link = Linker(settings.method, device)
 
     @property
     def block_bytes(self) -> int:
@@ -182,7 +184,7 @@ class Pipeline:
         products, squares = self._products(values, rows, index)
         upper = squares.reshape(count, n * n).take(self.pairs, axis=1)
         distances = distances_of(upper, s.method, s.metric)
-        Z = np.stack([from_distances(of_neuron, s.method) for of_neuron in distances])
+        Z = self._link(distances)
         threshold, assignment = self._cut(Z, squares)
         scores: dict[str, np.ndarray] = {}
         if s.scores:

@@ -123,3 +123,18 @@ def test_a_tie_that_comes_after_merging_later_rows() -> None:
     top.merge(other)
     top.add(Chunk(torch.ones(1, 1), torch.tensor([20])))
     assert top.result().sample.tolist() == [[20]]
+
+
+def test_narrow_rows_get_no_float32_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
+    narrow = torch.from_numpy(values).bfloat16()
+    expected = sorted_out(whole(narrow.float().numpy()), 5)
+
+    def refuse(_chunk: Chunk) -> torch.Tensor:
+        raise AssertionError("a float32 copy was made")
+
+    monkeypatch.setattr(Chunk, "rows", property(refuse))
+    top, index = Top(5), torch.arange(500)
+    for part in index.split(60):
+        top.add(Chunk(narrow[part], part // 7, part % 7))
+    same(top.result(), expected)

@@ -6,7 +6,7 @@ import copy
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,12 +23,12 @@ EMPTY = (1 << 63) - 1
 """The key of no row. It sorts after all others."""
 
 
-@dataclass(frozen=True, eq=False)
 class Chunk:
     """`N` rows of a layer of `D` neurons: one batch, without its padding.
 
     Attributes:
-        rows: `N x D` on the model's device; floats, converted to float32.
+        given: `N x D` on the model's device, in the model's dtype.
+        rows: the same in float32: a copy, made when it is first asked for, unless they are float32.
         sample: int64 `N`, the index of each row's text or image in the data.
         position: int64 `N`, each row's token or map position, from 0 and less than 2^24; `None`
             for whole samples. Each `(sample, position)` occurs once in the data.
@@ -38,31 +38,38 @@ class Chunk:
         ValueError: `rows` is no matrix of floats, or a column has another length.
     """
 
-    rows: torch.Tensor
-    sample: torch.Tensor
-    position: torch.Tensor | None = None
-    label: torch.Tensor | None = None
-
-    def __post_init__(self) -> None:
-        if self.rows.ndim != 2 or not self.rows.is_floating_point():
+    def __init__(
+        self,
+        rows: torch.Tensor,
+        sample: torch.Tensor,
+        position: torch.Tensor | None = None,
+        label: torch.Tensor | None = None,
+    ) -> None:
+        if rows.ndim != 2 or not rows.is_floating_point():
             raise ValueError(
-                f"rows must be floats, rows x neurons, got {self.rows.dtype} of shape "
-                f"{tuple(self.rows.shape)}."
+                f"rows must be floats, rows x neurons, got {rows.dtype} of shape "
+                f"{tuple(rows.shape)}."
             )
-        object.__setattr__(self, "rows", self.rows.detach().float())
-        for name in ("sample", "position", "label"):
-            column = getattr(self, name)
-            if column is None and name != "sample":
-                continue
-            if column.shape != (len(self),) or column.is_floating_point():
-                raise ValueError(
-                    f"{name} must have one whole number for each of the {len(self)} rows, got "
-                    f"{column.dtype} of shape {tuple(column.shape)}."
-                )
-            object.__setattr__(self, name, column.to(self.rows.device, torch.int64))
+        self.given = rows.detach()
+        self.sample = self._column("sample", sample)
+        self.position = None if position is None else self._column("position", position)
+        self.label = None if label is None else self._column("label", label)
+
+    def _column(self, name: str, column: torch.Tensor) -> torch.Tensor:
+        if column.shape != (len(self),) or column.is_floating_point():
+            raise ValueError(
+                f"{name} must have one whole number for each of the {len(self)} rows, got "
+                f"{column.dtype} of shape {tuple(column.shape)}."
+            )
+        return column.to(self.given.device, torch.int64)
+
+    @cached_property
+    def rows(self) -> torch.Tensor:
+        """`given` in float32."""
+        return self.given.float()
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.given)
 
     @property
     def key(self) -> torch.Tensor:
@@ -74,19 +81,22 @@ class Chunk:
         """The chunk on another device."""
         return self._each(lambda column: column.to(device))
 
-    def parts(self, values: int = 1 << 22) -> Iterator[Chunk]:
+    def parts(self, values: int | None = None) -> Iterator[Chunk]:
         """Split the chunk into parts of about this many values, which bounds scratch memory.
 
-        An empty chunk has no parts.
+        An empty chunk has no parts. If `values` is `None`, parts are larger on a GPU, where each
+        has a cost of its own.
         """
-        step = max(1, values // max(1, self.rows.shape[1]))
+        if values is None:
+            values = 1 << (25 if self.given.device.type == "cuda" else 22)
+        step = max(1, values // max(1, self.given.shape[1]))
         for start in range(0, len(self), step):
             yield self._each(operator.itemgetter(slice(start, start + step)))
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Chunk:
         position = None if self.position is None else change(self.position)
         label = None if self.label is None else change(self.label)
-        return Chunk(change(self.rows), change(self.sample), position, label)
+        return Chunk(change(self.given), change(self.sample), position, label)
 
 
 class Collector(ABC):
@@ -165,13 +175,13 @@ class Collector(ABC):
             ValueError: a chunk of another layer.
         """
         # Apple's GPUs have no float64.
-        chunk = chunk.to("cpu") if chunk.rows.device.type == "mps" else chunk
-        neurons, positioned = chunk.rows.shape[1], chunk.position is not None
+        chunk = chunk.to("cpu") if chunk.given.device.type == "mps" else chunk
+        neurons, positioned = chunk.given.shape[1], chunk.position is not None
         if self.neurons is None:
             self.neurons, self.positioned = neurons, positioned
-            self._start(neurons, chunk.rows.device)
+            self._start(neurons, chunk.given.device)
         self._require(neurons, positioned, "this chunk")
-        self.to(chunk.rows.device)
+        self.to(chunk.given.device)
         return chunk
 
     def _peer(self, other: Self) -> Self | None:

@@ -94,7 +94,7 @@ class Moments(Collector):
             raise ValueError("Moments(by_label=True) needs labels, got rows without labels.")
         chunk = self._admit(chunk)
         # On a CPU, parts whose float64 copy fits in the cache are three times as fast.
-        for part in chunk.parts(1 << 18 if chunk.rows.device.type == "cpu" else 1 << 22):
+        for part in chunk.parts(1 << 18 if chunk.given.device.type == "cpu" else None):
             self._add(part)
 
     def merge(self, other: Self) -> None:
@@ -111,10 +111,10 @@ class Moments(Collector):
 
     def _add(self, chunk: Chunk) -> None:
         if not self.by_label or chunk.label is None:
-            group = torch.zeros_like(chunk.sample)
-        else:
-            group = chunk.label + 1
-        groups, member = torch.unique(group, return_inverse=True)
+            sums = summarise(chunk.rows, torch.zeros_like(chunk.sample), 1)
+            self._sums = combine(self._sums, sums)
+            return
+        groups, member = torch.unique(chunk.label + 1, return_inverse=True)
         if int(groups[0]) < 0:
             raise ValueError(
                 f"label codes must be 0 or more, or -1 for unlabelled, got {int(groups[0]) - 1}."

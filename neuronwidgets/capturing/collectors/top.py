@@ -81,7 +81,9 @@ class Top(Collector):
 
     def add(self, chunk: Chunk) -> None:
         for part in self._admit(chunk).parts():
-            rows, key = part.rows, part.key
+            # A comparison widens narrow rows as it reads them: they need no float32 copy.
+            rows, key = part.given, part.key
+            rows = rows.float() if rows.dtype == torch.float64 else rows
             while len(rows):
                 # As many rows as were seen bring about `k` entries per neuron, which fit.
                 step = self._room or self.seen
@@ -124,7 +126,7 @@ class Top(Collector):
                 return
         nan = rows.isnan()
         self._nan += nan.sum(0)
-        values = rows.masked_fill(nan, -torch.inf).T
+        values = rows.masked_fill(nan, -torch.inf).T.float()
         keys = torch.where(nan.T, EMPTY, key)
         if not self._room:
             self._clear(values, keys)
@@ -147,15 +149,18 @@ class Top(Collector):
         if len(flat) == 0:
             return True
         neurons, width = self._values.shape
-        values = rows.flatten().index_select(0, flat)
+        values = rows.flatten().index_select(0, flat).float()
         nan = values.isnan()
-        nans = torch.zeros_like(self._nan)
-        if nan.any():
-            nans = torch.bincount(flat[nan] % neurons, minlength=neurons)
-            flat, values = flat[~nan], values[~nan]
-        neuron = flat % neurons
-        count = torch.bincount(neuron, minlength=neurons)
-        if int((self._used + count).amax()) > width:
+        nans, neuron = torch.zeros_like(self._nan), flat % neurons
+        count = counted(neuron, neurons)
+        # One read of the device for both.
+        fullest, any_nan = torch.stack([(self._used + count).amax(), nan.any().long()]).tolist()
+        if any_nan:
+            nans = counted(neuron[nan], neurons)
+            flat, values, neuron = flat[~nan], values[~nan], neuron[~nan]
+            count -= nans
+            fullest = int((self._used + count).amax())
+        if fullest > width:
             return False
         # The n-th entry of a neuron goes n slots after the used ones.
         neuron, order = neuron.sort(stable=True)
@@ -186,6 +191,12 @@ class Top(Collector):
         full = keys.amax(1) < EMPTY
         self._bound = torch.where(full, bound, torch.nan)
         self._bound_place = torch.where(values == bound[:, None], keys, _FIRST).amax(1)
+
+
+def counted(index: torch.Tensor, size: int) -> torch.Tensor:
+    """int64 `size`: how often each number is in `index`. `bincount` would wait for a GPU."""
+    counts = torch.zeros(size, dtype=torch.int64, device=index.device)
+    return counts.scatter_add_(0, index, torch.ones_like(index))
 
 
 def best(values: torch.Tensor, keys: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
