@@ -15,7 +15,7 @@ POSITIVE, NEGATIVE = "#4477AA", "#EE6677"
 """Colours of edges that raise and that lower the activation, seen on white and on black."""
 INK = "#777777"
 """Colour of texts: contrast 4.5 on white, 4.2 on JupyterLab's dark page."""
-WIDTH, ROW = 640, 170
+WIDTH, ROW = 460, 160
 """Pixels: the chart's width, and the distance between layers."""
 LETTERS = 24
 """Letters of a name that are shown."""
@@ -94,7 +94,8 @@ def chart(graph: ConceptGraph) -> Any:
             .legend(None),
             color=alt.Color("does:N")
             .scale(domain=["raises", "lowers"], range=[POSITIVE, NEGATIVE])
-            .title("activation"),
+            .title("activation")
+            .legend(orient="top", symbolOpacity=1),
             tooltip=["from", "to", alt.Tooltip("weight", format="+.2f")],
         )
     )
