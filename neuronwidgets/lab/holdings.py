@@ -251,7 +251,7 @@ def title(widget: Any) -> str:
         return kind
     if not widget.has_trait("neuron"):
         return layer
-    neuron = widget.neuron
+    neuron = None if kind == "NeuronBrowser" else widget.neuron
     if neuron is None:
         return f"neurons of {layer}" if kind in OF_A_LAYER else f"direction of {layer}"
     return f"neuron {neuron} of {layer}"

@@ -148,7 +148,7 @@ def test_a_concept_under_the_pointer_is_lit_everywhere(notebook: Notebook) -> No
     explorer.locator("h2").first.hover()
     rows = explorer.locator(".nw-top-sample .nw-lit")
     expect(rows).to_have_count(0)
-    split.locator(CONCEPTS).first.hover()
+    split.locator(CONCEPTS).first.locator("header").hover()
     expect(rows.first).to_be_visible()
     lit = "sorted(explorer.split.lit) == sorted(explorer.ranges.lit) and len(explorer.ranges.lit)"
     notebook.follows(f"0 < ({lit}) == len(explorer.ranges._lit_dots)", "True")
@@ -158,7 +158,7 @@ def test_a_concept_under_the_pointer_is_lit_everywhere(notebook: Notebook) -> No
     shown(explorer, "map")
     explorer.locator("h2").first.hover()
     plain = pixels(explorer)
-    split.locator(CONCEPTS).first.hover()
+    split.locator(CONCEPTS).first.locator("header").hover()
     notebook.follows("len(explorer.ranges._lit_dots) > 0", "True")
     assert pixels(explorer) != plain
     explorer.locator("h2").first.hover()

@@ -255,14 +255,15 @@ def test_an_embedded_widget_that_a_cell_shows_is_listed_too(
     entries = Holdings({}).state()["widgets"]
     assert [(w["kind"], w["title"], w["cell"]) for w in entries] == [
         ("NeuronBrowser", "neurons of relu2", "cell7"),
-        ("Explorer", "neurons of relu2", None),
+        ("Explorer", "neuron 0 of relu2", None),
     ]
 
 
 def test_pinned_neurons_are_listed() -> None:
     browser = nw.NeuronBrowser(activations())
     browser.pin(4, 5)
-    assert Holdings({}).state()["widgets"][0]["pinned"] == [4, 5]
+    listed = {w["id"]: w["pinned"] for w in Holdings({}).state()["widgets"]}
+    assert listed[browser.model_id] == [4, 5]
 
 
 # Libraries

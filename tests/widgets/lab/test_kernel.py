@@ -139,8 +139,12 @@ def test_a_page_is_told_what_the_kernel_holds(kernel: Kernel) -> None:
     assert (store["variable"], store["layer"], store["samples"]) == ("acts", "eye", 30)
     kernel.shell("comm_msg", {"comm_id": comm, "data": {"type": "store.explore", **store}})
     opened = kernel.state(comm, lambda data: data["type"] == "widget.opened")
-    (widget,) = kernel.state(comm, lambda data: data.get("widgets"))["widgets"]
-    assert (widget["id"], widget["title"], widget["cell"]) == (opened["id"], opened["title"], None)
+    # The whole is listed, not its parts, once these are put together.
+    whole = (opened["id"], "neuron 0 of eye", None)
+    kernel.state(
+        comm,
+        lambda data: [(w["id"], w["title"], w["cell"]) for w in data.get("widgets", ())] == [whole],
+    )
     kernel.shell("comm_close", {"comm_id": comm, "data": {}})
     kernel.done(kernel.run("del acts"))
 

@@ -129,7 +129,7 @@ def test_activations_are_explored_and_the_same_again(
     (explorer,) = [w for w in WIDGETS.all() if isinstance(w, nw.Explorer) and w.comm is not None]
     assert explorer.acts is namespace["acts"]
     assert first["id"] == explorer.model_id
-    assert first["title"] == "neurons of relu2"
+    assert first["title"] == "neuron 0 of relu2"
     # A closed one is opened anew.
     explorer.close()
     comm.page({"type": "store.explore", "id": store["id"]})
@@ -169,14 +169,14 @@ def test_a_capture_is_explored_as_soon_as_it_has_samples(
     assert "does not exist" in comm.until("request.failed")["text"]
     model.allow(1000)
     opened = comm.until("widget.opened")
-    assert opened["title"] == "neurons of body"
+    assert opened["title"] == "neuron 0 of body"
     assert running.wait(timeout=SOON)
 
 
 def test_a_folder_is_explored(comm: FakeComm, tmp_path: Path) -> None:
     folder = activations("stored").save(tmp_path / "store")
     comm.page({"type": "path.explore", "path": str(folder)})
-    assert comm.until("widget.opened")["title"] == "neurons of stored"
+    assert comm.until("widget.opened")["title"] == "neuron 0 of stored"
 
 
 @pytest.mark.parametrize(
