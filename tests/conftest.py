@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
@@ -181,3 +182,11 @@ def slow_tokenizer() -> ByT5Tokenizer:
     from transformers import ByT5Tokenizer
 
     return ByT5Tokenizer()
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own handler, whatever notebooks that ran in this process have left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -324,6 +324,7 @@ def at_step(config: toy.Config, step: int) -> toy.Run:
     return training.progress().run(0)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_for_the_step_and_leaves_the_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

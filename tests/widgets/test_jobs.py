@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from neuronwidgets.widgets.base.jobs import JobProgress, Jobs, Steps
 
 
@@ -122,3 +124,30 @@ def test_an_error_is_reported_and_the_next_job_runs() -> None:
     jobs.start(good())
     assert jobs.wait(10)
     assert log.said[-2:] == [JobProgress(1, "good"), None]
+
+
+def test_waiting_while_a_job_is_being_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = Jobs(lambda _: None)
+    jobs.start(step for step in [lambda: None])
+    assert jobs.wait(30)
+    begins, go = threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    def slow(thread: threading.Thread) -> None:
+        if thread.name == "neuronwidgets-job":
+            begins.set()
+            assert go.wait(30)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slow)
+    following = threading.Thread(target=lambda: jobs.start(step for step in [lambda: None]))
+    following.start()
+    assert begins.wait(30)
+    ended: list[bool] = []
+    waiting = threading.Thread(target=lambda: ended.append(jobs.wait(30)))
+    waiting.start()
+    waiting.join(0.2)
+    go.set()
+    waiting.join(30)
+    following.join(30)
+    assert ended == [True]

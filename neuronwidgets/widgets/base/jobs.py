@@ -169,6 +169,7 @@ class Jobs:
             if thread is None or thread is threading.current_thread():
                 return not self.running
             thread.join(None if end is None else max(0.0, end - time.monotonic()))
-            # A job may have been followed by another.
-            if thread is self._thread or (end is not None and time.monotonic() >= end):
-                return not self.running
+            # A job may have been followed by another, or is being followed: then under the lock.
+            with self.lock:
+                if thread is self._thread or (end is not None and time.monotonic() >= end):
+                    return not self.running

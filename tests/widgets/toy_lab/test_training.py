@@ -241,6 +241,7 @@ def test_finish(lab: Any, same: Any) -> None:
     same(lab.runs[0], nw.toy.train(lab.configs[0]))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_cell_pauses_the_training(lab: Any) -> None:
     lab.configs = [replace(config, steps=2**30) for config in lab.configs]
 
