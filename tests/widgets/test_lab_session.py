@@ -48,7 +48,7 @@ def run(steps: Steps) -> None:
 
 
 def train(session: LabSession, until: int | None = None) -> None:
-    run(session.train(session.trainer, until, session.trainer.next_era()))
+    run(session.train(session.trainer, session.trainer.next_era(until)))
 
 
 def test_it_needs_neither_traitlets_nor_a_kernel() -> None:
@@ -75,7 +75,7 @@ def test_a_job_of_an_earlier_era_does_no_step() -> None:
     session, _ = opened()
     era = session.trainer.next_era()
     session.trainer.next_era()
-    run(session.train(session.trainer, None, era))
+    run(session.train(session.trainer, era))
     assert session.trainer.steps == [0, 0]
 
 

@@ -123,6 +123,17 @@ def test_the_end_is_as_if_it_had_been_opened_there(model: Any, running: Any) -> 
     assert other.reading == {}
 
 
+def test_the_last_picture_says_how_the_capture_ended(model: Any, running: Any) -> None:
+    # The follower looked while the capture read its last samples, and looks no more.
+    explorer = opened(model, running)
+    explorer._live.follower.end()
+    model.allow(1000)
+    assert running.wait(timeout=SOON)
+    explorer._jobs.start(explorer._live._refresh(), kind="refresh")
+    assert explorer.wait(SOON)
+    assert explorer.reading["state"] == "done"
+
+
 def test_what_a_user_chose_stays(model: Any, running: Any) -> None:
     explorer = opened(model, running)
     explorer.tau, explorer.rule, explorer.top = 1.0, "discriminative", 0.5

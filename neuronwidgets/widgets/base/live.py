@@ -97,18 +97,18 @@ class Live:
         try:
             acts = feed.newest(ended)
             if acts is None:
-                feed.show(read, ended)
+                self._shown(read, ended)
                 return
             show = yield from self._prepare(acts)
         except Exception:
-            feed.show(read, ended)
+            self._shown(read, ended)
             raise
 
         def publish() -> None:
             nonlocal shown
             if self.resting():
                 show()
-                feed.show(read, ended)
+                self._shown(read, ended)
                 shown = True
 
         while not shown:
@@ -116,6 +116,13 @@ class Live:
             if not shown:
                 time.sleep(self.pace.rest / 3)
         yield from self._afterwards()
+
+    def _shown(self, read: int, ended: bool) -> None:
+        """A picture is shown or can't be made. After the last one the follower may not look again,
+        so what it would report is reported here."""
+        with self._widget._jobs.lock:
+            self.feed.show(read, ended)
+            self._report()
 
     def messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
         """The messages about the capture that a view may send, and their answers."""

@@ -192,10 +192,10 @@ class LabSession:
         """Note that a view asked for the checkpoints during training."""
         self._stills_wanted = True
 
-    def train(self, trainer: Trainer, until: int | None, era: int) -> Steps:
-        """Train up to step `until`, or to the end. Send pictures as often as that costs little."""
+    def train(self, trainer: Trainer, era: int) -> Steps:
+        """Train for the job of `era`. Send pictures as often as that costs little."""
         tuning, due = self._tuning, 0.0
-        while trainer.advance(until, era):
+        while trainer.advance(era):
             began = time.perf_counter()
             if self._stills_wanted:
                 self._stills_wanted = False

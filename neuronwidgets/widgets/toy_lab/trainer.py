@@ -61,25 +61,31 @@ class Trainer:
         slots[run_index : run_index + 1] = fresh
         return Trainer(configs, slots, self._tuning)
 
-    def next_era(self) -> int:
-        """Begin a new era: jobs of earlier ones train no further step."""
+    def next_era(self, until: int | None = None) -> int:
+        """Begin a new era, of a job that trains to its end or `until`: jobs of earlier ones train
+        no further step."""
         with self._turn:
             self._era += 1
+            self._until = until
             self._pace.clear()
             return self._era
 
-    def advance(self, until: int | None, era: int) -> bool:
+    def advance(self, era: int) -> bool:
         """Train a slice for the job of `era`. False if there was nothing left to do."""
         with self._turn:
-            behind = self.behind(until) if era == self._era else []
+            behind = self.behind(self._until) if era == self._era else []
             if not behind:
                 return False
             step, r = min(behind)
-            self._until = until
-            self._slots[r][0].advance(self._tuning.slice, until)
+            self._slots[r][0].advance(self._tuning.slice, self._until)
             self._pace.append((time.perf_counter(), step, sum(self.steps)))
             del self._pace[: -int(2 / self._tuning.slice)]
             return True
+
+    @property
+    def to_the_end(self) -> bool:
+        """Whether the job of this era trains to the end, and not a number of steps."""
+        return self._until is None
 
     @property
     def work(self) -> int:

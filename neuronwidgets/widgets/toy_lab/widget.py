@@ -302,10 +302,11 @@ class ToyLab(Widget):
     # Training
 
     def _swap(self, trainer: Trainer | None) -> None:
-        """Show other runs, which train on if these did; `None`: the same ones."""
+        """Show other runs, which train on if these were training to their end; `None`: the same
+        ones."""
         if trainer is None:
             return
-        running = self.running
+        running = self.running and self._session.trainer.to_the_end
         with self._jobs.lock:
             self._jobs.cancel()
             self._show(trainer)
@@ -328,9 +329,9 @@ class ToyLab(Widget):
         if until is None and not self._session.trainer.behind():
             self._show(self._session.fresh())
         trainer = self._session.trainer
-        era = trainer.next_era()
+        era = trainer.next_era(until)
         self._put({"running": True, "checkpoint": None, "status": IDLE})
-        self._start(self._session.train(trainer, until, era), kind="train")
+        self._start(self._session.train(trainer, era), kind="train")
 
     def _settle(self) -> None:
         """Stop training, and show the runs with all checkpoints."""

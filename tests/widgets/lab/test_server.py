@@ -80,8 +80,6 @@ def kernel_answers(url: str) -> None:
     while json.loads(connection.recv())["msg_type"] != "kernel_info_reply":
         pass
     connection.close()
-    end = urllib.request.Request(f"{url}api/kernels/{kernel}", method="DELETE")
-    urllib.request.urlopen(end, timeout=SOON).close()
 
 
 @pytest.mark.slow
@@ -89,7 +87,7 @@ def test_each_kernels_websocket_sends_at_once(tmp_path: Path) -> None:
     with served(tmp_path) as (url, log):
         kernel_answers(url)
         kernel_answers(url)
-    said = log.read_text()
+        said = log.read_text()  # before the kernels end: ipykernel may log an error of its own then
     assert said.count("nodelay is True") == 2
     assert "Traceback" not in said
 

@@ -83,7 +83,6 @@ def test_the_picture_is_the_run(lab: Any, trained: Any, pictured: Any) -> None:
 def test_the_time_left_is_that_of_all_runs_up_to_where_they_pause(small: Any) -> None:
     configs = (Config.zero_bias(**small), Config.zero_bias(**{**small, "neurons": 16}))
     trainer = _toy_bench.Trainer.fresh(configs, "cpu")
-    era = trainer.next_era()
 
     def left() -> list[float | None]:
         # Fifty steps in ten seconds, of both runs together.
@@ -92,9 +91,9 @@ def test_the_time_left_is_that_of_all_runs_up_to_where_they_pause(small: Any) ->
         return [run["left"] for run in unpack(trainer.picture())[1]["runs"]]
 
     assert left() == [None, None]
-    assert trainer.advance(200, era)
+    assert trainer.advance(trainer.next_era(200))
     assert left() == [pytest.approx((400 - sum(trainer.steps)) / 5)] * 2
-    assert trainer.advance(None, era)
+    assert trainer.advance(trainer.next_era())
     assert left() == [pytest.approx((600 - sum(trainer.steps)) / 5)] * 2
     trainer.next_era()
     assert left() == [None, None]
@@ -284,6 +283,18 @@ def test_pausing_is_at_once(lab: Any, strict: Any) -> None:
     assert lab.wait(WAIT)
     told = strict(lab._picture)[1]["runs"]
     assert [run.step for run in lab.runs] == [run["step"] for run in told]
+
+
+def test_other_runs_train_on_only_if_these_were_to_reach_their_end(lab: Any) -> None:
+    lab.configs = [replace(config, steps=2**30) for config in lab.configs]
+    lab.step(2**20)
+    assert lab.running
+    lab.reset()
+    assert not lab.running
+    assert [run.step for run in lab.runs] == [0, 0]
+    lab.run()
+    lab.reset()
+    assert lab.running
 
 
 def test_torch_has_its_threads_back(lab: Any, trained: Any) -> None:
