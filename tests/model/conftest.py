@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
 import neuronwidgets as nw
 from neuronwidgets.capturing import capture as capture_module
+from neuronwidgets.capturing import ray as ray_engine
 from neuronwidgets.capturing.engine import Engine
 from neuronwidgets.capturing.to_disk import ShardLimits
 
@@ -124,3 +128,102 @@ def input_by_hand(
 @pytest.fixture
 def by_hand() -> Callable[..., Any]:
     return input_by_hand
+
+
+POISON = 7
+"""Values for which a worker of `RayHere` dies."""
+
+
+class Lost(Exception):
+    """What Ray raises for all windows of an actor that was lost."""
+
+
+class Call:
+    """A window at an actor."""
+
+    def __init__(self, actor: Actor, tasks: Any, read: Any) -> None:
+        self.actor, self.tasks, self.read = actor, tasks, read
+
+    @property
+    def kills(self) -> bool:
+        rows = (np.asarray(getattr(task.rows, "rows", 0)) for task in self.tasks)
+        return any((values == POISON).any() for values in rows if values.dtype != object)
+
+
+class Actor:
+    """Dies of a window with `POISON`; results of windows before it are lost, too, as on a node
+    that goes down before it has sent them."""
+
+    def __init__(self, worker: Any) -> None:
+        self.worker, self.queue, self.dead = worker, list[Call](), False
+        self.read = SimpleNamespace(remote=self._call)
+
+    def _call(self, number: int, tasks: Any) -> Call:
+        tasks = sent(tasks)
+        self.queue.append(Call(self, tasks, lambda: sent(self.worker.read(number, tasks))))
+        return self.queue[-1]
+
+
+def sent(value: Any) -> Any:
+    """What arrives in another process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ray import cloudpickle
+    return cloudpickle.loads(cloudpickle.dumps(value))
+
+
+class RayHere:
+    """A Ray that runs in this process. Its actors end their windows out of turn."""
+
+    exceptions = SimpleNamespace(RayError=Lost)
+
+    def __init__(self, deaths: int) -> None:
+        self.deaths, self.actors, self._turns = deaths, list[Actor](), random.Random(0)
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def cluster_resources(self) -> dict[str, int]:
+        return {"CPU": 2}
+
+    def put(self, value: Any) -> Any:
+        return value
+
+    def remote(self, **_: Any) -> Any:
+        return lambda kind: SimpleNamespace(
+            remote=lambda *given: self._make(kind(*map(sent, given)))
+        )
+
+    def _make(self, worker: Any) -> Actor:
+        self.actors.append(Actor(worker))
+        return self.actors[-1]
+
+    def wait(self, calls: list[Call], num_returns: int) -> Any:
+        # The first that waits at any of the actors.
+        first = {id(call.actor): call for call in reversed(calls)}
+        done = self._turns.choice(list(first.values()))
+        return [done], [call for call in calls if call is not done]
+
+    def get(self, call: Call) -> Any:
+        actor = call.actor
+        if not actor.dead and self.deaths and any(one.kills for one in actor.queue):
+            actor.dead, self.deaths = True, self.deaths - 1
+        if actor.dead:
+            raise Lost("the actor died")
+        actor.queue.remove(call)
+        return call.read()
+
+    def kill(self, actor: Actor) -> None:
+        actor.dead = True
+
+
+@pytest.fixture
+def ray_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., RayHere]:
+    """Call it with the number of deaths: captures on Ray then run in this process."""
+
+    def use(deaths: int = 0) -> RayHere:
+        here = RayHere(deaths)
+        monkeypatch.setattr(ray_engine, "_ray", lambda: here)
+        return here
+
+    return use
