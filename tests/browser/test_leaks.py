@@ -36,7 +36,7 @@ WIDGETS = (
 PLAIN = len(WIDGETS) * ("Plain()",)
 CELLS = [MAKE, *(f"widget = {made}\nwidget.wait(60)\nwidget" for made in WIDGETS + PLAIN)]
 """A cell that runs again closes the widgets that it made before."""
-ROUNDS = 2
+ROUNDS = 1
 KEPT = 150_000
 """Bytes that a page may keep of each of ours, beside what it keeps of a plain one.
 `explore` is five widgets in one."""
