@@ -16,10 +16,11 @@ import numpy as np
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.shards import StoreError
-from neuronwidgets.capturing.collecting import Collected, LabelCodes, LayerCollectors
+from neuronwidgets.capturing.collecting import Collected, LabelCodes
 from neuronwidgets.capturing.collectors import Collector, Rows
 from neuronwidgets.capturing.first import SINK_TEXTS, FirstTokens
 from neuronwidgets.capturing.forward import ForwardPasses, failed
+from neuronwidgets.capturing.layer_collectors import LayerCollectors
 from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.rows import ToHost
 from neuronwidgets.capturing.to_disk import CaptureStore, ShardLimits

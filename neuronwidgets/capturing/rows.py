@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from neuronwidgets.activations.store.encode import as_array, encode
-from neuronwidgets.capturing.collectors import Chunk
 
 
 class NotFinite(ValueError):
@@ -41,12 +40,6 @@ class LayerRows:
     position: np.ndarray | None
     code: np.ndarray | None = None
     excluded: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
-
-    def chunk(self) -> Chunk:
-        """The rows in the form for collectors."""
-        position = None if self.position is None else torch.as_tensor(self.position)
-        code = None if self.code is None else torch.as_tensor(self.code)
-        return Chunk(self.values, torch.as_tensor(self.sample), position, code)
 
     def finite(self) -> torch.Tensor:
         """Whether each row is finite: bool `N`, computed without a copy of the values."""
