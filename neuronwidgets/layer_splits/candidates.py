@@ -157,7 +157,9 @@ class Candidates(Collector):
         return super().__getstate__()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        # `setattr` interns the names, on which the bytes of the next state depend.
+        for name, value in state.items():
+            setattr(self, name, value)
         # A tensor in states of earlier versions.
         self._latest = int(self._latest)
 
