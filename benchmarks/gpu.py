@@ -1,35 +1,45 @@
 """What runs on a GPU, each beside its plain way, in one run.
 
-    python benchmarks/gpu.py [--device cuda] [--small] [--only collectors trees ward toy]
+    python benchmarks/gpu.py [--device cuda] [--small]
+                             [--only collectors disk splits trees ward toy]
 
 Collectors: a model of GPT-2 small's size (random weights) reads random batches, in float32 and in
-bfloat16, by itself and while collectors watch the 3,072 neurons of each of its 12 layers. Trees:
+bfloat16, by itself and while collectors watch the 3,072 neurons of each of its 12 layers. Disk:
+every token of a middle layer into a folder, beside a pass that ends there. Splits: `split_layer`
+without and with its default scores, beside SciPy's trees of the same samples. Trees:
 the linkages of a layer's neurons, 100 samples each, beside SciPy's in a loop, from the same
 distances; equal to the bit. Ward: one large tree beside the same on the CPU, of a tenth of the
 samples. Toy: a step of one of eight runs that train as a batch, beside a step of a plain loop; the
 set-up counts for both.
 
-`--small` takes sizes for a CPU, to see that everything runs; its times mean nothing.
+Seconds are the processor's on a CPU. `--small` takes sizes for a CPU, to see that everything runs;
+its times mean nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from collectors import Block, take, wait
+from collectors import Block, clock, rows_of, wait
+from scipy.cluster.hierarchy import linkage as scipy_linkage
 from torch import nn
 from toy import plain
 
+import neuronwidgets as nw
 from neuronwidgets import toy
-from neuronwidgets.capturing.collectors import Chunk, Collector, Histogram, Moments, Top
+from neuronwidgets.capturing.collectors import Collector, Histogram, Moments, Top
+from neuronwidgets.capturing.layer_collectors import LayerCollectors
 from neuronwidgets.clustering.linkage.engine import from_distances, linkage
 from neuronwidgets.clustering.linkage.small_trees import linkages
+from neuronwidgets.layer_splits.candidates import Candidates
+from neuronwidgets.layer_splits.statistics import Mean
 
 
 class Sizes(NamedTuple):
@@ -42,13 +52,15 @@ class Sizes(NamedTuple):
     length: int = 128
     k: int = 100
     neurons: int = 2048
+    split_samples: int = 2048
     top: int = 100
     samples: int = 100_000
     columns: int = 768
     steps: int = 256
+    turns: int = 3
 
 
-SMALL = Sizes(2, 64, 4, 4, 16, 10, 40, 20, 2000, 16, 16)
+SMALL = Sizes(3, 128, 4, 2, 64, 10, 40, 200, 20, 2000, 16, 16, 1)
 
 
 class Row(NamedTuple):
@@ -68,44 +80,90 @@ def seconds(device: torch.device, work: Callable[[], object], turns: int = 3) ->
     best = np.inf
     for turn in range(turns + 1):
         wait(device)
-        began = time.perf_counter()
+        began = clock(device)
         work()
         wait(device)
-        best = best if turn == 0 else min(best, time.perf_counter() - began)
+        best = best if turn == 0 else min(best, clock(device) - began)
     return float(best)
 
 
 def collectors(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     """A forward pass with collectors, as a multiple of the same without."""
     torch.manual_seed(0)
-    kinds: dict[str, Callable[[], list[Collector]]] = {
-        f"Top({sizes.k})": lambda: [Top(sizes.k)],
-        "Top, Moments, Histogram": lambda: [Top(sizes.k), Moments(), Histogram()],
+    names = [f"layer {number}" for number in range(sizes.layers)]
+    kinds: dict[str, list[Collector]] = {
+        f"Top({sizes.k})": [Top(sizes.k)],
+        "Top, Moments, Histogram": [Top(sizes.k), Moments(), Histogram()],
+        "split_model's first": [Candidates(sizes.k), Mean()],
+        "the same with sums": [Candidates(sizes.k), Mean(), Moments(), Mean(absolute=True)],
     }
-    order = torch.arange(sizes.batch * sizes.length)
     for dtype in (torch.float32, torch.bfloat16):
         blocks = nn.Sequential(*(Block(sizes.width) for _ in range(sizes.layers)))
         blocks.to(device, dtype)
         shape = sizes.batch, sizes.length, sizes.width
         inputs = [torch.randn(shape, device=device).to(dtype) for _ in range(4)]
 
-        def read(made: list[list[Collector]], blocks: nn.Sequential = blocks,
+        def read(kind: list[Collector], blocks: nn.Sequential = blocks,
                  inputs: list[torch.Tensor] = inputs) -> None:  # fmt: skip
+            collecting = LayerCollectors(names, kind, None)
             with torch.no_grad():
                 for number in range(sizes.batches):
                     blocks(inputs[number % len(inputs)])
-                    sample = order // sizes.length + number * sizes.batch
-                    position = order % sizes.length
-                    for layer_collectors, block in zip(made, blocks, strict=False):
-                        chunk = Chunk(block.active.flatten(0, 1), sample, position)
-                        take(layer_collectors, [chunk] * len(layer_collectors))
+                    collecting.add(rows_of(blocks, number))
 
-        bare = seconds(device, lambda read=read: read([]))
-        for name, make in kinds.items():
-            ours = seconds(
-                device, lambda read=read, make=make: read([make() for _ in range(sizes.layers)])
-            )
+        bare = seconds(device, lambda read=read: read([]), sizes.turns)
+        for name, kind in kinds.items():
+            ours = seconds(device, lambda read=read, kind=kind: read(kind), sizes.turns)
             yield Row(f"{str(dtype).removeprefix('torch.')} pass with {name}", bare, ours)
+
+
+def disk(device: torch.device, sizes: Sizes) -> Iterator[Row]:
+    """Every token of a middle layer to a folder, as a multiple of a hook that ends the pass."""
+    torch.manual_seed(0)
+    for dtype in (torch.float32, torch.bfloat16):
+        model = nn.Sequential(*(Block(sizes.width) for _ in range(sizes.layers)))
+        model.to(device, dtype).eval()
+        shape = sizes.batch, sizes.length, sizes.width
+        data = [torch.randn(shape).to(dtype) for _ in range(sizes.batches)]
+        layer, name = sizes.layers // 2, str(dtype).removeprefix("torch.")
+
+        def hook(model: nn.Sequential = model, data: list[torch.Tensor] = data,
+                 layer: int = layer) -> None:  # fmt: skip
+            with torch.no_grad():
+                for batch in data:
+                    model[: layer + 1](batch.to(device))
+
+        def to_disk(model: nn.Sequential = model, data: list[torch.Tensor] = data,
+                    layer: int = layer, name: str = name) -> None:  # fmt: skip
+            with tempfile.TemporaryDirectory() as folder:
+                nw.capture(
+                    model, data, str(layer), pooling="token", out=folder, dtype=name, progress=False
+                )
+
+        yield Row(f"{name} layer {layer}, tokens to disk", seconds(device, hook, 1),
+                  seconds(device, to_disk, 1))  # fmt: skip
+
+
+def splits(device: torch.device, sizes: Sizes) -> Iterator[Row]:
+    """The trees of a layer, and with the default scores, beside SciPy's trees one by one."""
+    torch.manual_seed(0)
+    values = torch.randn(sizes.split_samples, sizes.neurons).numpy()
+    acts = nw.Activations.from_arrays(values)
+    centred = values - values.mean(0)
+
+    def by_scipy() -> None:
+        for column in values.T:
+            best = np.argpartition(-column, sizes.top)[: sizes.top]
+            scipy_linkage(centred[best], "ward")
+
+    options = {"device": str(device), "progress": False}
+    bare = seconds(torch.device("cpu"), by_scipy, 1)
+    for name, scores in (("no scores", []), ("default scores", None)):
+
+        def ours(scores: list[str] | None = scores) -> None:
+            nw.split_layer(acts, sizes.top, scores=scores, **options)
+
+        yield Row(f"a layer of {sizes.neurons:,}, {name}", bare, seconds(device, ours, 1))
 
 
 def trees(device: torch.device, sizes: Sizes) -> Iterator[Row]:
@@ -157,7 +215,14 @@ def toys(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     yield Row("a step of a toy run, 8 as a batch", one, ours)
 
 
-PARTS = {"collectors": collectors, "trees": trees, "ward": ward, "toy": toys}
+PARTS = {
+    "collectors": collectors,
+    "disk": disk,
+    "splits": splits,
+    "trees": trees,
+    "ward": ward,
+    "toy": toys,
+}
 
 
 def main() -> None:

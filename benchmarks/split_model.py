@@ -104,7 +104,7 @@ def merging(neurons: int) -> float:
     """Processor seconds that one neuron's top samples of a worker take to be merged."""
     import torch
 
-    from neuronwidgets.capturing.collectors.collector import Chunk
+    from neuronwidgets.capturing.collectors.chunk import Chunk
     from neuronwidgets.layer_splits.candidates import Candidates
 
     torch.set_num_threads(1)

@@ -1,19 +1,13 @@
-"""Feeds collectors while data is read, and encodes labels as they come."""
+"""What collectors have collected, and labels that are encoded as they come."""
 
 from __future__ import annotations
 
-import copy
-import io
-import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from neuronwidgets.capturing.collectors import Collector
-from neuronwidgets.capturing.rows import LayerRows
 from neuronwidgets.core.labels import (
     MEASURED,
     LabelEncoder,
@@ -58,81 +52,6 @@ class Collected(Sequence[Any]):
         kinds = ", ".join(type(result).__name__ for result in self.results)
         at = "" if self.at == "output" else ", at='input'"
         return f"Collected(layer={self.layer!r}{at}, {self.samples:,} samples: {kinds})"
-
-
-class LayerCollectors:
-    """The collectors of each layer: copies, so that the user's own stay empty."""
-
-    def __init__(
-        self, layers: Sequence[str], collectors: Sequence[Collector], nonfinite: str | None
-    ) -> None:
-        self._nonfinite = nonfinite
-        self.collectors = {
-            name: [copy.deepcopy(collector) for collector in collectors]
-            for name in (layers if collectors else ())
-        }
-
-    def __bool__(self) -> bool:
-        return bool(self.collectors)
-
-    def add(self, rows: list[LayerRows]) -> list[LayerRows]:
-        """Feed one batch of all layers. Returns the rows, without non-finite ones if excluded."""
-        if not self.collectors:
-            return rows
-        if self._nonfinite is not None:
-            refuse = self._nonfinite == "refuse"
-            finite = [part.finite().cpu().numpy() for part in rows]
-            # Check all layers first: a refused batch must not enter any collector.
-            rows = [p.without(f, refuse) for p, f in zip(rows, finite, strict=True)]
-        for part in rows:
-            chunk = part.chunk()
-            for collector in self.collectors[part.layer]:
-                collector.add(chunk)
-        return rows
-
-    def merge(self, others: dict[str, list[Collector]]) -> None:
-        """Merge the collectors of another process, by layer."""
-        for name, collectors in self.collectors.items():
-            for mine, other in zip(collectors, others[name], strict=True):
-                mine.merge(other)
-
-    def results(self, layer: str) -> list[Any]:
-        """The results of a layer's collectors."""
-        return [collector.result() for collector in self.collectors.get(layer, [])]
-
-    def state(self) -> bytes:
-        """All collectors, pickled. Equal states give equal bytes."""
-        return pickled(self.collectors)
-
-    def resume(self, state: bytes) -> None:
-        """Continue from the bytes of `state`."""
-        self.collectors = _Unpickler(io.BytesIO(state)).load()
-
-
-class _Pickler(pickle.Pickler):
-    """Pickles tensors by their values. torch would also write their place in memory."""
-
-    def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, torch.Tensor) and value.dtype != torch.bfloat16:
-            return torch.from_numpy, (value.detach().cpu().contiguous().numpy(),)
-        return NotImplemented
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads states of version 0.1, in which this room was called `capture`."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        former, room = "neuronwidgets.capture.", "neuronwidgets.capturing."
-        if module.startswith(former):
-            module = room + module.removeprefix(former)
-        return super().find_class(module, name)
-
-
-def pickled(state: Any) -> bytes:
-    """`state` as bytes. Equal states give equal bytes."""
-    buffer = io.BytesIO()
-    _Pickler(buffer, protocol=4).dump(state)
-    return buffer.getvalue()
 
 
 class LabelCodes:

@@ -16,10 +16,11 @@ import numpy as np
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.shards import StoreError
-from neuronwidgets.capturing.collecting import Collected, LabelCodes, LayerCollectors
+from neuronwidgets.capturing.collecting import Collected, LabelCodes
 from neuronwidgets.capturing.collectors import Collector, Rows
 from neuronwidgets.capturing.first import SINK_TEXTS, FirstTokens
 from neuronwidgets.capturing.forward import ForwardPasses, failed
+from neuronwidgets.capturing.layer_collectors import LayerCollectors
 from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.rows import ToHost
 from neuronwidgets.capturing.to_disk import CaptureStore, ShardLimits
@@ -146,7 +147,7 @@ class Engine:
             )  # fmt: skip
         self._stored = self._next = self.count
         dtype = "float32" if self.store is None else request.dtype
-        self._host = ToHost(dtype, request.nonfinite or "refuse")
+        self._host = ToHost(dtype, request.nonfinite or "refuse", soon=self.store is not None)
 
     def _open(self, folder: Path) -> CaptureStore:
         """Open the store, new or as a capture with the same arguments left it."""
@@ -238,7 +239,7 @@ class Engine:
                 self.reader(few, take)
             self.first.warn(stacklevel=3)
         if self.store is not None:
-            self.store.writer.without_first = self.first.without
+            self.store.note_first(self.first.without)
         return self.first.known
 
     def unread(self) -> Iterator[tuple[Raw, Batch | None]]:
@@ -256,7 +257,7 @@ class Engine:
                 code = self.codes(index, batch)
                 rows = self._passes(batch, index, code)
                 if self.store is not None:
-                    self.store.writer.without_first = self.first.without
+                    self.store.note_first(self.first.without)
                 if self.reader.model.training:
                     raise RuntimeError(
                         "the model was set to training while it was read, which turns on dropout "
@@ -377,6 +378,7 @@ class Engine:
 
     def _loaded(self, layer: str) -> Activations:
         assert self.store is not None
+        self.store.settle()
         acts = Activations.load(self.store.folder, layer)
         previews = self.store.previews()
         tokens = self._token_reader(layer, previews.ids, previews.padding, acts.samples)

@@ -26,10 +26,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuronwidgets.capturing.collecting import LayerCollectors
 from neuronwidgets.capturing.collectors import Collector
 from neuronwidgets.capturing.first import FirstTokens
 from neuronwidgets.capturing.forward import ForwardPasses
+from neuronwidgets.capturing.layer_collectors import LayerCollectors
 from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.rows import ToHost
 from neuronwidgets.capturing.to_disk import ShardLimits, ShardWriter, fingerprint

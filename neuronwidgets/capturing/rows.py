@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from neuronwidgets.activations.store.encode import as_array, encode
-from neuronwidgets.capturing.collectors import Chunk
 
 
 class NotFinite(ValueError):
@@ -41,12 +40,6 @@ class LayerRows:
     position: np.ndarray | None
     code: np.ndarray | None = None
     excluded: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
-
-    def chunk(self) -> Chunk:
-        """The rows in the form for collectors."""
-        position = None if self.position is None else torch.as_tensor(self.position)
-        code = None if self.code is None else torch.as_tensor(self.code)
-        return Chunk(self.values, torch.as_tensor(self.sample), position, code)
 
     def finite(self) -> torch.Tensor:
         """Whether each row is finite: bool `N`, computed without a copy of the values."""
@@ -89,11 +82,15 @@ class LayerRows:
 
 @dataclass(frozen=True, eq=False)
 class HostRows:
-    """Rows in the CPU's memory, encoded: `values` and, for int8, `scale` (see `encode`)."""
+    """Rows in the CPU's memory, encoded: `values` and, for int8, `scale` (see `encode`).
+
+    `own` says whether the values are in memory that nothing else changes.
+    """
 
     rows: LayerRows
     values: np.ndarray
     scale: np.ndarray | None
+    own: bool = False
 
 
 Arrays = dict[str, np.ndarray]
@@ -103,10 +100,15 @@ class Copies:
     """Copies tensors to the CPU.
 
     CUDA devices get a stream for it, so that copies overlap with the next batch's computation.
+
+    Args:
+        soon: whether arrays are used up before the next ones but few come. They then stay in the
+            pinned memory that the GPU has written, which torch uses again for later ones.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, soon: bool = False) -> None:
         self._streams: dict[torch.device, Any] = {}
+        self._soon = soon
 
     def start(self, tensors: dict[str, torch.Tensor]) -> Callable[[], Arrays]:
         """Start a copy. Returns a function that waits for the arrays."""
@@ -128,18 +130,29 @@ class Copies:
 
         def wait() -> Arrays:
             done.synchronize()
-            # Pinned memory is scarce: keep an ordinary copy.
-            return {name: as_array(tensor.clone()) for name, tensor in pinned.items()}
+            # Pinned memory is scarce: what is kept is an ordinary copy.
+            return {
+                name: as_array(tensor if self._soon else tensor.clone())
+                for name, tensor in pinned.items()
+            }
 
         return wait
 
 
 class ToHost:
-    """Encodes batches of rows and brings them to the CPU: from a GPU one batch late."""
+    """Encodes batches of rows and brings them to the CPU: from a GPU one batch late.
 
-    def __init__(self, dtype: str, nonfinite: str) -> None:
-        self._dtype, self._refuse, self._copies = dtype, nonfinite == "refuse", Copies()
-        self._waiting: deque[tuple[Any, list[tuple[LayerRows, Callable[[], Arrays]]]]] = deque()
+    Args:
+        dtype: the dtype of the encoded values.
+        nonfinite: "refuse" or "exclude" rows that are not finite.
+        soon: see `Copies`.
+    """
+
+    def __init__(self, dtype: str, nonfinite: str, soon: bool = False) -> None:
+        self._dtype, self._refuse, self._copies = dtype, nonfinite == "refuse", Copies(soon)
+        self._waiting: deque[tuple[Any, list[tuple[LayerRows, bool, Callable[[], Arrays]]]]] = (
+            deque()
+        )
 
     def push(self, origin: Any, rows: list[LayerRows]) -> Iterator[tuple[Any, list[HostRows]]]:
         """Start the copy of a batch's rows, and yield the batches that have arrived.
@@ -148,10 +161,12 @@ class ToHost:
         """
         copies = []
         for part in rows:
-            tensors = encode(part.values, self._dtype)
+            tensors = encoded(part.values, self._dtype)
+            values = tensors["values"]
+            own = values.device.type != "cpu" or values.data_ptr() != part.values.data_ptr()
             # From the values before encoding: int8 has no NaN.
             tensors["finite"] = part.finite()
-            copies.append((part, self._copies.start(tensors)))
+            copies.append((part, own, self._copies.start(tensors)))
         self._waiting.append((origin, copies))
         yield from self.rest(1 if any(part.values.is_cuda for part in rows) else 0)
 
@@ -159,14 +174,31 @@ class ToHost:
         """Wait for all copies but the last `ahead`, and yield their batches."""
         while len(self._waiting) > ahead:
             origin, copies = self._waiting[0]
-            arrived = [self._host_rows(part, wait()) for part, wait in copies]
+            arrived = [self._host_rows(part, own, wait()) for part, own, wait in copies]
             self._waiting.popleft()
             yield origin, arrived
 
-    def _host_rows(self, rows: LayerRows, arrays: Arrays) -> HostRows:
-        finite, scale = arrays["finite"], arrays.get("scale")
+    def _host_rows(self, rows: LayerRows, own: bool, arrays: Arrays) -> HostRows:
+        finite, scale, fits = arrays["finite"], arrays.get("scale"), arrays.get("fits")
+        if fits is not None and not fits.all():
+            # It says which value does not fit.
+            encode(rows.values[int((~fits).argmax())][None], self._dtype)
         kept = rows.without(finite, self._refuse)
         if kept is not rows:
             arrays = {name: array[finite] for name, array in arrays.items()}
-            scale = arrays.get("scale")
-        return HostRows(kept, arrays["values"], scale)
+            scale, own = arrays.get("scale"), True
+        return HostRows(kept, arrays["values"], scale, own)
+
+
+def encoded(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
+    """The tensors of `encode`; for float16 and bfloat16 without waiting for a GPU: `fits` (bool
+    `N`) then says whether each row, if it is finite, is in the dtype."""
+    if dtype not in ("float16", "bfloat16"):
+        return encode(rows, dtype)
+    narrow = rows.to(getattr(torch, dtype))
+    if narrow.dtype == rows.dtype or not rows.shape[1]:
+        return {"values": narrow}
+    # Rounding keeps the order: if the extremes fit, all do.
+    extremes = torch.stack([rows.amax(1), rows.amin(1)])
+    fits = (extremes.to(narrow.dtype).isfinite() | ~extremes.isfinite()).all(0)
+    return {"values": narrow, "fits": fits}

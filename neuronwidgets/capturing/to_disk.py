@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,12 @@ from neuronwidgets.capturing.collecting import LabelCodes
 from neuronwidgets.capturing.rows import HostRows, LayerRows
 from neuronwidgets.capturing.tokens import token_ids
 from neuronwidgets.capturing.word_codes import Coded
+from neuronwidgets.capturing.writing import WritingThread
 from neuronwidgets.data.batch import Batch, Raw, WordLabels
 from neuronwidgets.models.fingerprint import Fingerprint
+
+Write = Callable[[], None]
+End = Callable[[], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,9 @@ class ShardWriter:
     ) -> None:
         self._target, self._next, self._limits = (folder, layer_folders, dtype), first, limits
         self._shard: Shard | None = None
+        # Shards whose files are not complete: the last one, and those that a thread completes.
+        self._open: list[Shard] = []
+        self._bytes = Counter[str]()
         self._fingerprints: list[str] = []
         self._unlabelled = Counter[str]()
         self._labelled: set[str] = set()
@@ -87,9 +95,29 @@ class ShardWriter:
         rows: list[HostRows],
     ) -> dict[str, Any] | None:
         """Add a batch. Returns the shard's entry in the manifest if the shard ends with it."""
+        write, end = self.take(batch_fingerprint, batch, dataset_index, code, rows)
+        write()
+        return None if end is None else end()
+
+    def take(
+        self,
+        batch_fingerprint: str,
+        batch: Batch,
+        dataset_index: np.ndarray,
+        code: Coded,
+        rows: list[HostRows],
+    ) -> tuple[Write, End | None]:
+        """Add a batch whose values another thread may write.
+
+        Returns:
+            A function that writes the batch's values; and if the shard ends with it, one that
+            completes the shard's files and returns its entry. Call them in the order of batches.
+        """
         if self._shard is None:
             self._shard = Shard(*self._target, self._next, self._limits.bytes)
-            self._unlabelled, self._labelled = Counter(), set()
+            self._open.append(self._shard)
+            self._unlabelled, self._labelled, self._bytes = Counter(), set(), Counter()
+        writes = []
         for part in rows:
             columns = {"sample": part.rows.sample}
             if part.rows.position is not None:
@@ -102,7 +130,8 @@ class ShardWriter:
                 self._unlabelled[part.rows.layer] += len(part.rows.sample)
             if part.scale is not None:
                 columns["scale"] = part.scale
-            self._shard.add(part.rows.layer, part.values, **columns)
+            writes.append(partial(self._shard.add, part.rows.layer, part.values, **columns))
+            self._bytes[part.rows.layer] += part.values.nbytes
         previews: dict[str, Any] = {
             "texts": batch.texts,
             "spans": batch.spans,
@@ -114,8 +143,14 @@ class ShardWriter:
         self._fingerprints.append(batch_fingerprint)
         self._next += 1
         late = self._limits.clock() - self._since >= self._limits.seconds
-        full = self._next % self._limits.batches == 0 or self._shard.full
-        return self.finish() if full or late else None
+        full = any(size >= self._limits.bytes for size in self._bytes.values())
+        full = full or self._next % self._limits.batches == 0
+
+        def write() -> None:
+            for task in writes:
+                task()
+
+        return write, self.end() if full or late else None
 
     def _labels(self, rows: LayerRows) -> np.ndarray:
         """The label codes of rows, after -1 for all earlier rows of the shard without a code."""
@@ -125,18 +160,30 @@ class ShardWriter:
 
     def finish(self) -> dict[str, Any] | None:
         """End the open shard. Returns its entry in the manifest; `None` if none is open."""
-        if self._shard is None:
+        end = self.end()
+        return None if end is None else end()
+
+    def end(self) -> End | None:
+        """End the open shard. Returns a function that completes its files and returns its entry in
+        the manifest; `None` if none is open."""
+        shard, mark = self._shard, shard_fingerprint(self._fingerprints)
+        if shard is None:
             return None
-        entry = self._shard.finish(shard_fingerprint(self._fingerprints))
         self._shard, self._fingerprints = None, []
         self.begin()
-        return entry
+
+        def complete() -> dict[str, Any]:
+            entry = shard.finish(mark)
+            self._open.remove(shard)
+            return entry
+
+        return complete
 
     def discard(self) -> None:
-        """Delete the open shard."""
-        if self._shard is not None:
-            self._shard.discard()
-            self._shard = None
+        """Delete the shards that are not complete."""
+        for shard in self._open:
+            shard.discard()
+        self._shard, self._open = None, []
 
 
 def shard_fingerprint(batch_fingerprints: Sequence[str]) -> str:
@@ -170,7 +217,7 @@ class CaptureStore:
         resume: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self.writer = Writer(folder, layers, dtype, about)
-        self._codes, self._state = codes, state
+        self._codes, self._state, self._thread = codes, state, WritingThread()
         self.folder, first = self.writer.folder, self.writer.batches
         self._shards = ShardWriter(self.folder, self.writer.layer_folders, dtype, first, limits)
         self._stored = list(self.writer.manifest["shards"])
@@ -220,16 +267,40 @@ class CaptureStore:
         self._shards.begin()
         return True
 
+    def note_first(self, without: list[str]) -> None:
+        """Keep the layers whose texts' first tokens are left out."""
+        if without != self.writer.without_first:
+            # The thread writes the manifest.
+            self._thread.drain()
+            self.writer.without_first = without
+
     def add(
         self, raw: Raw, batch: Batch, dataset_index: np.ndarray, code: Any, rows: list[HostRows]
     ) -> None:
-        """Add a batch. It is safe once its shard has ended."""
-        self.writer.begin()
-        if entry := self._shards.add(fingerprint(raw), batch, dataset_index, code, rows):
-            self.commit([entry])
+        """Add a batch. A thread writes it. It is safe once its shard has ended.
+
+        Raises:
+            StoreError: the batch, or one before it, could not be written.
+        """
+        write, end = self._shards.take(fingerprint(raw), batch, dataset_index, code, rows)
+        # As they are now: later batches change both.
+        state = None if end is None or self._state is None else self._state()
+        labels = self._codes.about()
+
+        def written() -> None:
+            self.writer.begin()
+            write()
+            if end is not None:
+                self.writer.commit([end()], labels, state)
+
+        self._thread.do(written)
+        if not rows or not all(part.own for part in rows):
+            # The model or the user may change the values; without any, there is nothing to gain.
+            self._thread.drain()
 
     def finish(self, whole: bool) -> None:
         """End the last shard: the data has ended (`whole`), or reading was stopped."""
+        self._thread.drain()
         if whole and self._stored:
             raise StoreError(
                 f"{self.folder} has {self.count:,} samples and the data ended before that: it "
@@ -241,13 +312,18 @@ class CaptureStore:
         if whole:
             self.writer.complete()
 
+    def settle(self) -> None:
+        """Wait until all that was added is written, or could not be, as `add` says."""
+        self._thread.settle()
+
     def commit(self, entries: Sequence[dict[str, Any]], partial: bool = False) -> None:
         """Make finished shards part of the store."""
         state = None if self._state is None or partial else self._state()
         self.writer.commit(entries, self._codes.about(), state, partial=partial)
 
     def close(self) -> None:
-        """Delete the open shard and release the store."""
+        """Delete the shards that are not complete and release the store."""
+        self._thread.close()
         self._shards.discard()
         self.writer.close()
 

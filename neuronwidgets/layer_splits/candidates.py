@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from neuronwidgets.activations.top_samples import FEWEST
-from neuronwidgets.capturing.collectors.collector import EMPTY, Chunk, Collector
+from neuronwidgets.capturing.collectors.chunk import EMPTY, Chunk, in_cache
+from neuronwidgets.capturing.collectors.collector import Collector
+from neuronwidgets.capturing.collectors.entering import Bound, entering
 from neuronwidgets.core.checks import integer
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ class Candidates(Collector):
     """
 
     _settings = ("k",)
+    _latest = _FIRST
+    """The largest key so far: a row with a smaller one may win a tie."""
+    _cleared = 0
+    """Rows seen at the last clearing."""
 
     def __init__(self, k: int = 100) -> None:
         self.k = integer("k", k, 1)
@@ -91,7 +97,6 @@ class Candidates(Collector):
         self._least_key = full(EMPTY, torch.int64)
         self._shared = full(False, torch.bool)
         self._first = full(EMPTY, torch.int64, 2)
-        self._latest = torch.full((), _FIRST, device=device)
         # Odd factors lose no bits.
         random = torch.Generator().manual_seed(0)
         factors = torch.randint(-(1 << 62), 1 << 62, (neurons,), generator=random) * 2 + 1
@@ -99,12 +104,12 @@ class Candidates(Collector):
 
     def add(self, chunk: Chunk) -> None:
         for part in self._admit(chunk).parts():
-            rows, key = part.rows, part.key
-            while len(rows):
+            start = 0
+            while start < len(part):
                 # As many rows as were seen bring about `k` entries per neuron.
                 step = max(self.k, self.seen)
-                self._add(rows[:step], key[:step])
-                rows, key = rows[step:], key[step:]
+                self._add(part.part(start, start + step))
+                start += step
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)
@@ -112,7 +117,7 @@ class Candidates(Collector):
             return
         self.seen += peer.seen
         self._waiting.append((peer._neuron, peer._value, peer._key, peer._hash))
-        self._latest = torch.maximum(self._latest, peer._latest)
+        self._latest = max(self._latest, peer._latest)
         self._first = torch.cat([self._first, peer._first]).sort().values[:2]
         self._take_least(peer._least, peer._least_key, peer._shared)
         self._clear()
@@ -151,13 +156,22 @@ class Candidates(Collector):
             self._clear()
         return super().__getstate__()
 
-    def _add(self, rows: torch.Tensor, key: torch.Tensor) -> None:
-        late = bool(key.amin() <= self._latest)
-        self._latest = torch.maximum(self._latest, key.amax())
-        if late or self.seen < 2:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # `setattr` interns the names, on which the bytes of the next state depend.
+        for name, value in state.items():
+            setattr(self, name, value)
+        # A tensor in states of earlier versions.
+        self._latest = int(self._latest)
+
+    def _add(self, chunk: Chunk) -> None:
+        rows, key = chunk.rows, chunk.key
+        first, last = chunk.span
+        ties, self._latest = first <= self._latest, max(self._latest, last)
+        if ties or self.seen < 2:
             self._first = torch.cat([self._first, key]).sort().values[:2]
+        share = self.k / max(1, self._cleared or self.seen)
         self.seen += len(rows)
-        least = rows.amin(0)
+        least = chunk.extremes[0].float()
         changed = ((least < self._least) | ((least == self._least) & ~self._shared)).nonzero()[:, 0]
         if len(changed):
             equal = rows[:, changed] == least[changed]
@@ -166,34 +180,32 @@ class Candidates(Collector):
             shared = torch.zeros_like(self._shared)
             shared[changed] = equal.sum(0) > 1
             self._take_least(least, least_key, shared)
-        enters = (rows <= self._bound).logical_not_()
-        if late:
-            enters |= (rows == self._bound) & (key[:, None] < self._bound_key)
-        entering = enters.any(1).nonzero()[:, 0]
-        if not len(entering):
+        bound, used = Bound(self._bound, self._bound_key, ties), torch.zeros_like(self._bound_key)
+        # A share of one makes no groups, for which there is always room.
+        entries = entering(chunk, bound, used, share) or entering(chunk, bound, used, 1.0)
+        assert entries is not None
+        if not len(entries.row):
             return
         assert self.neurons is not None
-        if 2 * len(entering) < len(rows):
-            rows, enters = rows.index_select(0, entering), enters.index_select(0, entering)
-            key = key[entering]
-        # Flat indices take half the time of pairs.
-        flat = enters.flatten().nonzero()[:, 0]
-        position = flat // self.neurons
-        hashes = self._hashes(rows)
         # Adding zero turns -0.0 into 0.0.
-        self._waiting.append(
-            (
-                flat % self.neurons,
-                rows.flatten().index_select(0, flat) + 0.0,
-                key[position],
-                hashes[position],
-            )
-        )
+        hashes = self._hashes(rows, entries.row)
+        self._waiting.append((entries.neuron, entries.values + 0.0, entries.keys, hashes))
         if sum(len(waiting[0]) for waiting in self._waiting) > self.k * self.neurons:
             self._clear()
 
-    def _hashes(self, rows: torch.Tensor) -> torch.Tensor:
-        """int64 `N`: equal rows have equal hashes, as sums of integers have no rounding."""
+    def _hashes(self, rows: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """int64 `E`: the hashes of the chosen rows (int64 `E`). Equal rows have equal hashes, as
+        sums of integers have no rounding."""
+        if rows.is_cuda:
+            return self._hash_of(rows)[chosen]
+        entering = torch.zeros(len(rows), dtype=torch.bool).index_fill_(0, chosen, True)
+        index, hashes = entering.nonzero()[:, 0], torch.zeros(len(rows), dtype=torch.int64)
+        step = max(1, (in_cache(rows.device) or 1) // rows.shape[1])
+        for some in torch.split(index, step):
+            hashes[some] = self._hash_of(rows[some])
+        return hashes[chosen]
+
+    def _hash_of(self, rows: torch.Tensor) -> torch.Tensor:
         # Adding zero turns -0.0 into 0.0.
         return ((rows + 0.0).view(torch.int32) * self._factors).sum(1)
 
@@ -210,6 +222,7 @@ class Candidates(Collector):
         if not self._waiting:
             return
         own = (self._neuron, self._value, self._key, self._hash)
+        self._cleared = self.seen
         columns = [torch.cat(parts) for parts in zip(own, *self._waiting, strict=True)]
         self._waiting = []
         neuron, value, key, _ = columns

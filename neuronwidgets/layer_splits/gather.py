@@ -15,7 +15,7 @@ from torch import nn
 from neuronwidgets.activations.store.shards import StoreError
 from neuronwidgets.activations.store.writer import Writer
 from neuronwidgets.capturing.collecting import LabelCodes
-from neuronwidgets.capturing.collectors.collector import POSITIONS
+from neuronwidgets.capturing.collectors.chunk import POSITIONS
 from neuronwidgets.capturing.first import FirstTokens
 from neuronwidgets.capturing.forward import ForwardPasses
 from neuronwidgets.capturing.reader import LayerReader

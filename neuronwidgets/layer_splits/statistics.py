@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from neuronwidgets.capturing.collectors.collector import Chunk, Collector
+from neuronwidgets.capturing.collectors.chunk import Chunk, in_cache
+from neuronwidgets.capturing.collectors.collector import Collector
 from neuronwidgets.capturing.collectors.moments import MomentTable
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ class Mean(Collector):
     """
 
     _settings = ("absolute",)
+    _per_neuron = MappingProxyType({"_sum": 0})
 
     def __init__(self, absolute: bool = False) -> None:
         self.absolute, self.seen = absolute, 0
@@ -33,10 +36,12 @@ class Mean(Collector):
         self._sum = torch.zeros(neurons, dtype=torch.float64, device=device)
 
     def add(self, chunk: Chunk) -> None:
-        for part in self._admit(chunk).parts():
-            rows = part.rows.abs() if self.absolute else part.rows
-            self._sum += rows.sum(0, dtype=torch.float64)
-            self.seen += len(part)
+        chunk = self._admit(chunk)
+        self.seen += len(chunk)
+        for neurons, tile in chunk.tiles(in_cache(chunk.device)):
+            wide = tile.given.double()
+            wide = wide.abs_() if self.absolute else wide
+            self._sum[neurons] += wide.new_ones(len(wide)) @ wide
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)

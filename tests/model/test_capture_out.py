@@ -243,8 +243,10 @@ def test_rows_that_come_late_as_from_a_gpu_are_counted_once(
     assert len(rows) == count == 40
 
 
-def test_a_disk_that_fills_up(tmp_path: Path) -> None:
-    """A real limit of the operating system on the size of a file."""
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 100_000), ("bfloat16", 50_000)])
+def test_a_disk_that_fills_up(tmp_path: Path, dtype: str, limit: int) -> None:
+    """A real limit of the operating system on the size of a file. bfloat16 is written by a
+    thread."""
     script = """
 import resource, signal, sys
 from functools import partial
@@ -261,13 +263,13 @@ model = nn.Linear(12, 400)
 model = nn.Sequential(model)
 data = np.zeros((4, 12), "f4")
 big = [data] * 3 + [np.zeros((100, 12), "f4")]
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 try:
-    nw.capture(model, big, "0", progress=False, out=sys.argv[1])
+    nw.capture(model, big, "0", progress=False, out=sys.argv[1], dtype=sys.argv[2])
 except nw.StoreError as error:
     print(error)
 """
-    command = [sys.executable, "-c", script, str(tmp_path / "acts")]
+    command = [sys.executable, "-c", script, str(tmp_path / "acts"), dtype, str(limit)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "the disk is full. What was written before is safe in it" in done.stdout
     assert len(nw.Activations.load(tmp_path / "acts")) == 8

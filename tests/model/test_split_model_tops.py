@@ -11,7 +11,7 @@ import torch
 
 import neuronwidgets as nw
 from neuronwidgets.activations.top_samples import top_samples
-from neuronwidgets.capturing.collectors.collector import POSITIONS, Chunk
+from neuronwidgets.capturing.collectors.chunk import POSITIONS, Chunk
 from neuronwidgets.layer_splits.candidates import Candidates
 from neuronwidgets.layer_splits.given_tops import GivenTops
 from neuronwidgets.layer_splits.statistics import Mean, score_columns

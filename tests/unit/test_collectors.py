@@ -16,7 +16,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuronwidgets.capturing.collecting import LayerCollectors
 from neuronwidgets.capturing.collectors import (
     Chunk,
     Coactivation,
@@ -27,6 +26,7 @@ from neuronwidgets.capturing.collectors import (
     Rows,
     Top,
 )
+from neuronwidgets.capturing.layer_collectors import LayerCollectors
 
 Make = Callable[[], Collector]
 KINDS: dict[str, Make] = {

@@ -1,8 +1,8 @@
 """Collectors: summaries of a layer that see every row once and merge."""
 
+from neuronwidgets.capturing.collectors.chunk import Chunk as Chunk
 from neuronwidgets.capturing.collectors.coactivation import Coactivation as Coactivation
 from neuronwidgets.capturing.collectors.coactivation import Coactivations as Coactivations
-from neuronwidgets.capturing.collectors.collector import Chunk as Chunk
 from neuronwidgets.capturing.collectors.collector import Collector as Collector
 from neuronwidgets.capturing.collectors.histogram import Histogram as Histogram
 from neuronwidgets.capturing.collectors.histogram import Histograms as Histograms

@@ -1,102 +1,20 @@
-"""A batch's rows, and the base class of all collectors."""
+"""The base class of all collectors."""
 
 from __future__ import annotations
 
 import copy
-import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
+from neuronwidgets.capturing.collectors.chunk import EMPTY, POSITIONS, Chunk
 from neuronwidgets.models.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-POSITIONS = 1 << 24
-"""Positions that a sample may have: 24 bits of a row's key. The sample takes the other 39."""
-EMPTY = (1 << 63) - 1
-"""The key of no row. It sorts after all others."""
-
-
-class Chunk:
-    """`N` rows of a layer of `D` neurons: one batch, without its padding.
-
-    Attributes:
-        given: `N x D` on the model's device, in the model's dtype.
-        rows: the same in float32: a copy, made when it is first asked for, unless they are float32.
-        sample: int64 `N`, the index of each row's text or image in the data.
-        position: int64 `N`, each row's token or map position, from 0 and less than 2^24; `None`
-            for whole samples. Each `(sample, position)` occurs once in the data.
-        label: int64 `N`, codes from 0, -1 for unlabelled; or `None`.
-
-    Raises:
-        ValueError: `rows` is no matrix of floats, or a column has another length.
-    """
-
-    def __init__(
-        self,
-        rows: torch.Tensor,
-        sample: torch.Tensor,
-        position: torch.Tensor | None = None,
-        label: torch.Tensor | None = None,
-    ) -> None:
-        if rows.ndim != 2 or not rows.is_floating_point():
-            raise ValueError(
-                f"rows must be floats, rows x neurons, got {rows.dtype} of shape "
-                f"{tuple(rows.shape)}."
-            )
-        self.given = rows.detach()
-        self.sample = self._column("sample", sample)
-        self.position = None if position is None else self._column("position", position)
-        self.label = None if label is None else self._column("label", label)
-
-    def _column(self, name: str, column: torch.Tensor) -> torch.Tensor:
-        if column.shape != (len(self),) or column.is_floating_point():
-            raise ValueError(
-                f"{name} must have one whole number for each of the {len(self)} rows, got "
-                f"{column.dtype} of shape {tuple(column.shape)}."
-            )
-        return column.to(self.given.device, torch.int64)
-
-    @cached_property
-    def rows(self) -> torch.Tensor:
-        """`given` in float32."""
-        return self.given.float()
-
-    def __len__(self) -> int:
-        return len(self.given)
-
-    @property
-    def key(self) -> torch.Tensor:
-        """Sample and position in one number: int64 `N`. It sorts by sample, then position."""
-        start = self.sample * POSITIONS
-        return start if self.position is None else start + self.position
-
-    def to(self, device: torch.device | str) -> Chunk:
-        """The chunk on another device."""
-        return self._each(lambda column: column.to(device))
-
-    def parts(self, values: int | None = None) -> Iterator[Chunk]:
-        """Split the chunk into parts of about this many values, which bounds scratch memory.
-
-        An empty chunk has no parts. If `values` is `None`, parts are larger on a GPU, where each
-        has a cost of its own.
-        """
-        if values is None:
-            values = 1 << (25 if self.given.device.type == "cuda" else 22)
-        step = max(1, values // max(1, self.given.shape[1]))
-        for start in range(0, len(self), step):
-            yield self._each(operator.itemgetter(slice(start, start + step)))
-
-    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Chunk:
-        position = None if self.position is None else change(self.position)
-        label = None if self.label is None else change(self.label)
-        return Chunk(change(self.given), change(self.sample), position, label)
 
 
 class Collector(ABC):
@@ -127,6 +45,9 @@ class Collector(ABC):
     """Whether rows are tokens or map positions, not whole samples."""
     _settings: ClassVar[tuple[str, ...]] = ()
     """Attributes that must be equal in collectors that merge."""
+    _per_neuron: ClassVar[Mapping[str, int]] = {}
+    """The tensors of the state and the axis of their neurons, if the neurons do not depend on each
+    other: layers that a pass reads together may then be collected side by side, as one layer."""
     # Stores hold pickled collectors: the names of their attributes are part of the format.
 
     @abstractmethod
@@ -175,13 +96,13 @@ class Collector(ABC):
             ValueError: a chunk of another layer.
         """
         # Apple's GPUs have no float64.
-        chunk = chunk.to("cpu") if chunk.given.device.type == "mps" else chunk
-        neurons, positioned = chunk.given.shape[1], chunk.position is not None
+        chunk = chunk.to("cpu") if chunk.device.type == "mps" else chunk.narrowed()
+        neurons, positioned = chunk.neurons, chunk.position is not None
         if self.neurons is None:
             self.neurons, self.positioned = neurons, positioned
-            self._start(neurons, chunk.given.device)
+            self._start(neurons, chunk.device)
         self._require(neurons, positioned, "this chunk")
-        self.to(chunk.given.device)
+        self.to(chunk.device)
         return chunk
 
     def _peer(self, other: Self) -> Self | None:

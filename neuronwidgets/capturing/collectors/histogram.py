@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neuronwidgets.capturing.collectors.collector import Chunk, Collector
+from neuronwidgets.capturing.collectors.chunk import Chunk
+from neuronwidgets.capturing.collectors.collector import Collector
+from neuronwidgets.capturing.collectors.device import read
 from neuronwidgets.core.checks import integer
 
 if TYPE_CHECKING:
@@ -113,6 +115,9 @@ class Histogram(Collector):
     """
 
     _settings = ("bins",)
+    _per_neuron = dict.fromkeys(
+        ("_counts", "_excluded", "_least", "_most", "_exponent", "_first"), 0
+    )
 
     def __init__(self, bins: int = 256) -> None:
         self.bins = integer("bins", bins, 16)
@@ -125,8 +130,21 @@ class Histogram(Collector):
         self._exponent, self._first = grid(self._least, self._most, self.bins)
 
     def add(self, chunk: Chunk) -> None:
-        for part in self._admit(chunk).parts():
-            self._add(part.rows)
+        chunk = self._admit(chunk)
+        if not len(chunk):
+            return
+        least, most = chunk.extremes
+        if not chunk.finite:
+            finite_rows = [(rows, rows.isfinite()) for rows in chunk.blocks]
+            least, most = (
+                torch.cat(
+                    [reduce(rows.masked_fill(~finite, start), 0) for rows, finite in finite_rows]
+                )
+                for reduce, start in ((torch.amin, torch.inf), (torch.amax, -torch.inf))
+            )
+        self._widen(least.float(), most.float())
+        for neurons, tile in chunk.tiles():
+            self._count(neurons, tile.given, chunk.finite)
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)
@@ -156,38 +174,46 @@ class Histogram(Collector):
             self._excluded.cpu().numpy().copy(),
         )
 
-    def _add(self, rows: torch.Tensor) -> None:
-        finite = None if bool(rows.sum().isfinite()) else rows.isfinite()
-        if finite is None:
-            self._widen(*rows.aminmax(dim=0))
-        else:
-            low = rows.masked_fill(~finite, torch.inf).amin(0)
-            self._widen(low, rows.masked_fill(~finite, -torch.inf).amax(0))
-            rows = rows.masked_fill(~finite, 0)
+    def _count(self, neurons: slice, rows: torch.Tensor, finite: bool) -> None:
+        """Count the rows of some of the neurons."""
+        # A power of two: no digit of a narrow value is lost.
+        bins = rows.float() * power(-self._exponent[neurons]).float()
+        # In float32, whole numbers are exact up to 2^24, which the grid does not exceed.
+        bins = bins.floor_().sub_(self._first[neurons].float())
+        if not finite:
+            bins = bins.nan_to_num_(self.bins, self.bins, self.bins)
         # The last bin of each neuron is for excluded values.
         width = self.bins + 1
-        neuron = torch.arange(rows.shape[1], device=rows.device) * width
-        bins = (rows * power(-self._exponent).float()).floor_().long().add_(neuron - self._first)
-        if finite is not None:
-            bins = torch.where(finite, bins, neuron + self.bins)
-        counts = torch.bincount(bins.flatten(), minlength=rows.shape[1] * width).view(-1, width)
-        self._counts += counts[:, :-1]
-        self._excluded += counts[:, -1]
+        size = rows.shape[1] * width
+        fits = size < 1 << 31 and not rows.is_cuda
+        index = bins.to(torch.int32 if fits else torch.int64)
+        index += torch.arange(rows.shape[1], device=rows.device, dtype=index.dtype) * width
+        counts = counted(index.flatten(), size).view(-1, width)
+        self._counts[neurons] += counts[:, :-1]
+        self._excluded[neurons] += counts[:, -1]
 
     def _widen(self, least: torch.Tensor, most: torch.Tensor) -> None:
         """Widen the bins to hold values from `least` to `most` (`D` each; none if least > most)."""
-        least, most = torch.minimum(self._least, least), torch.maximum(self._most, most)
-        if torch.equal(least, self._least) and torch.equal(most, self._most):
+        self._least = torch.minimum(self._least, least)
+        self._most = torch.maximum(self._most, most)
+        exponent, first = grid(self._least, self._most, self.bins)
+        if not read(((exponent != self._exponent) | (first != self._first)).any()[None])[0]:
             return
-        self._least, self._most = least, most
-        exponent, first = grid(least, most, self.bins)
-        if not (torch.equal(exponent, self._exponent) and torch.equal(first, self._first)):
-            # A shift to the right is the floor of a division by a power of two.
-            old = self._first[:, None] + torch.arange(self.bins, device=first.device)
-            new = (old >> (exponent - self._exponent).clamp(max=62)[:, None]) - first[:, None]
-            new.clamp_(0, self.bins - 1)  # only empty bins can be outside
-            self._counts = torch.zeros_like(self._counts).scatter_add_(1, new, self._counts)
+        # A shift to the right is the floor of a division by a power of two.
+        old = self._first[:, None] + torch.arange(self.bins, device=first.device)
+        new = (old >> (exponent - self._exponent).clamp(max=62)[:, None]) - first[:, None]
+        new.clamp_(0, self.bins - 1)  # only empty bins can be outside
+        self._counts = torch.zeros_like(self._counts).scatter_add_(1, new, self._counts)
         self._exponent, self._first = exponent, first
+
+
+def counted(index: torch.Tensor, size: int) -> torch.Tensor:
+    """int64 `size`: how often each number is in `index`."""
+    if not index.is_cuda:
+        return torch.bincount(index, minlength=size)
+    # `bincount` would wait for a GPU.
+    counts = torch.zeros(size, dtype=torch.int64, device=index.device)
+    return counts.scatter_add_(0, index, counts.new_ones(()).expand_as(index))
 
 
 def grid(least: torch.Tensor, most: torch.Tensor, bins: int) -> tuple[torch.Tensor, torch.Tensor]:

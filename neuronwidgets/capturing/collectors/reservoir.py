@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from neuronwidgets.capturing.collectors.collector import EMPTY, Chunk, Collector
+from neuronwidgets.capturing.collectors.chunk import EMPTY, Chunk
+from neuronwidgets.capturing.collectors.collector import Collector
 from neuronwidgets.capturing.collectors.rows import KeptRows
 from neuronwidgets.core.checks import integer
 
@@ -39,7 +40,7 @@ class Reservoir(Collector):
     def add(self, chunk: Chunk) -> None:
         chunk = self._admit(chunk)
         label = torch.full_like(chunk.sample, -1) if chunk.label is None else chunk.label
-        self._offer(chunk.rows, chunk.key, priority(chunk.key, self.seed), label)
+        self._offer(chunk.given, chunk.key, priority(chunk.key, self.seed), label)
         self.seen += len(chunk)
 
     def merge(self, other: Self) -> None:
@@ -70,7 +71,7 @@ class Reservoir(Collector):
         kept = torch.zeros(len(all_priorities), dtype=torch.bool, device=priority.device)
         kept[chosen] = True
         free = (~kept[: self.size]).nonzero()[:, 0]
-        self._rows[free] = rows[entering]
+        self._rows[free] = rows[entering].float()
         self._place[free] = key[entering]
         self._priority[free] = priority[entering]
         self._label[free] = label[entering]

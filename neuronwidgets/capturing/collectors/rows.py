@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from neuronwidgets.capturing.collectors.collector import Chunk, Collector
+from neuronwidgets.capturing.collectors.chunk import Chunk
+from neuronwidgets.capturing.collectors.collector import Collector
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
-from neuronwidgets.capturing.collectors.collector import EMPTY, Chunk, Collector
+from neuronwidgets.capturing.collectors.chunk import EMPTY, Chunk, scratch
+from neuronwidgets.capturing.collectors.collector import Collector
+from neuronwidgets.capturing.collectors.device import read
+from neuronwidgets.capturing.collectors.entering import Bound, entering, group_size
 from neuronwidgets.core.checks import integer
 
 if TYPE_CHECKING:
@@ -55,12 +58,22 @@ class Top(Collector):
     The result is exact and independent of the order of rows: ties go to the smaller sample, then
     position. NaN is left out and counted. Memory: `36 k D` bytes.
 
-    A row enters a neuron's buffer if it exceeds the `k`-th value of the last clearing. Once a
-    buffer is full, all are cleared down to `k` by `torch.topk`. After `n` rows, a row enters with a
-    probability of about `k / n`, so that nearly all work is one comparison per value.
+    A value enters its neuron's buffer if it exceeds the `k`-th value of the last clearing. Once a
+    buffer is full, all are cleared down to `k` by `torch.topk`. After `n` rows, a value enters with
+    a probability of about `k / n`, so that nearly all work is one comparison per value. Layers that
+    come side by side share the buffers, and a GPU is read once a batch for all of them.
     """
 
     _settings = ("k",)
+    _per_neuron = dict.fromkeys(
+        ("_values", "_places", "_nan", "_used", "_bound", "_bound_place"), 0
+    )
+    _latest = _FIRST
+    """The largest key so far: a row with a smaller one may win a tie."""
+    _cleared = 0
+    """Rows seen at the last clearing."""
+    _ahead: ClassVar[bool | None] = None
+    """See `entering`."""
 
     def __init__(self, k: int = 100) -> None:
         self.k = integer("k", k, 1)
@@ -77,18 +90,17 @@ class Top(Collector):
         # The k-th value of the last clearing; NaN, which every value exceeds, if there are fewer.
         self._bound = torch.full((neurons,), torch.nan, dtype=torch.float32, device=device)
         self._bound_place = torch.full((neurons,), EMPTY, device=device)
-        self._latest = torch.full((), _FIRST, device=device)
 
     def add(self, chunk: Chunk) -> None:
-        for part in self._admit(chunk).parts():
-            # A comparison widens narrow rows as it reads them: they need no float32 copy.
-            rows, key = part.given, part.key
-            rows = rows.float() if rows.dtype == torch.float64 else rows
-            while len(rows):
-                # As many rows as were seen bring about `k` entries per neuron, which fit.
-                step = self._room or self.seen
-                self._add(rows[:step], key[:step])
-                rows, key = rows[step:], key[step:]
+        chunk = self._admit(chunk)
+        start = 0
+        while start < len(chunk):
+            # As many rows as were seen bring about `k` entries per neuron, which fit.
+            share = self.k / max(1, self._cleared or self.seen)
+            at_once = scratch(chunk.device) * group_size(share) // max(1, chunk.neurons)
+            step = self._room or min(self.seen, max(1, at_once))
+            self._add(chunk.part(start, start + step), share)
+            start += step
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)
@@ -96,7 +108,7 @@ class Top(Collector):
             return
         self.seen += peer.seen
         self._nan += peer._nan
-        self._latest = torch.maximum(self._latest, peer._latest)
+        self._latest = max(self._latest, peer._latest)
         self._clear(peer._values, peer._places)
 
     def result(self) -> Tops:
@@ -114,64 +126,62 @@ class Top(Collector):
         values = values.masked_fill(keys == EMPTY, torch.nan)
         return Tops(values.cpu().numpy(), sample, position, self._nan.cpu().numpy(), self.seen)
 
-    def _add(self, rows: torch.Tensor, key: torch.Tensor) -> None:
-        late = bool(key.amin() <= self._latest)
-        self._latest = torch.maximum(self._latest, key.amax())
-        self.seen += len(rows)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # `setattr` interns the names, on which the bytes of the next state depend.
+        for name, value in state.items():
+            setattr(self, name, value)
+        # A tensor in states of earlier versions.
+        self._latest = int(self._latest)
+
+    def _add(self, part: Chunk, share: float) -> None:
+        first, last = part.span
+        ties, self._latest = first <= self._latest, max(self._latest, last)
+        self.seen += len(part)
+        if not part.neurons:
+            return
         if not self._room:
-            if self._append(rows, key, late):
+            if self._append(part, ties, share):
                 return
             self._clear()
-            if self._append(rows, key, late):
+            if self._append(part, ties, share):
                 return
-        nan = rows.isnan()
-        self._nan += nan.sum(0)
-        values = rows.masked_fill(nan, -torch.inf).T.float()
-        keys = torch.where(nan.T, EMPTY, key)
-        if not self._room:
-            self._clear(values, keys)
+            for rows in part.parts():
+                values, keys, nan = self._columns_of(rows)
+                self._nan += nan
+                self._clear(values, keys)
             return
         start = self._values.shape[1] - self._room
-        self._values[:, start : start + len(rows)] = values
-        self._places[:, start : start + len(rows)] = keys
-        self._room -= len(rows)
+        stop = start + len(part)
+        for neurons, tile in part.tiles():
+            values, keys, nan = self._columns_of(tile)
+            self._nan[neurons] += nan
+            self._values[neurons, start:stop], self._places[neurons, start:stop] = values, keys
+        self._room -= len(part)
         if not self._room:
             self._clear()
 
-    def _append(self, rows: torch.Tensor, key: torch.Tensor, late: bool) -> bool:
-        """Append the rows that exceed the bound to the buffers. False if they do not fit."""
-        # "rows > bound" would miss NaN, which must be counted.
-        enters = (rows <= self._bound).logical_not_()
-        if late:
-            enters |= (rows == self._bound) & (key[:, None] < self._bound_place)
-        # Flat indices take half the time of pairs.
-        flat = enters.flatten().nonzero()[:, 0]
-        if len(flat) == 0:
-            return True
+    def _columns_of(self, part: Chunk) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Each neuron's values and keys, `D x N`, and its number of NaN, which stand last."""
+        nan = part.given.isnan()
+        values = part.given.masked_fill(nan, -torch.inf).T.float()
+        return values, torch.where(nan.T, EMPTY, part.key), nan.sum(0)
+
+    def _append(self, part: Chunk, ties: bool, share: float) -> bool:
+        """Append the values that exceed the bound to the buffers. False if they do not fit."""
+        bound = Bound(self._bound, self._bound_place, ties)
+        entries = entering(part, bound, self._used, share, self._ahead)
         neurons, width = self._values.shape
-        values = rows.flatten().index_select(0, flat).float()
-        nan = values.isnan()
-        nans, neuron = torch.zeros_like(self._nan), flat % neurons
-        count = counted(neuron, neurons)
-        # One read of the device for both.
-        fullest, any_nan = torch.stack([(self._used + count).amax(), nan.any().long()]).tolist()
-        if any_nan:
-            nans = counted(neuron[nan], neurons)
-            flat, values, neuron = flat[~nan], values[~nan], neuron[~nan]
-            count -= nans
-            fullest = int((self._used + count).amax())
-        if fullest > width:
+        if entries is None or entries.fullest > width:
             return False
         # The n-th entry of a neuron goes n slots after the used ones.
-        neuron, order = neuron.sort(stable=True)
-        start = torch.arange(neurons, device=flat.device) * width + self._used
-        slot = torch.arange(len(flat), device=flat.device)
-        slot += (start - count.cumsum(0) + count).index_select(0, neuron)
-        entry_keys = key.index_select(0, flat.index_select(0, order) // neurons)
-        self._values.view(-1).index_copy_(0, slot, values.index_select(0, order))
-        self._places.view(-1).index_copy_(0, slot, entry_keys)
-        self._used += count
-        self._nan += nans
+        neuron, order = entries.neuron.sort(stable=True)
+        start = torch.arange(neurons, device=neuron.device) * width + self._used
+        slot = torch.arange(len(neuron), device=neuron.device)
+        slot += (start - entries.counts.cumsum(0) + entries.counts).index_select(0, neuron)
+        self._values.view(-1).index_copy_(0, slot, entries.values.index_select(0, order))
+        self._places.view(-1).index_copy_(0, slot, entries.keys.index_select(0, order))
+        self._used += entries.counts
+        self._nan += entries.nan
         return True
 
     def _clear(self, values: torch.Tensor | None = None, keys: torch.Tensor | None = None) -> None:
@@ -186,6 +196,7 @@ class Top(Collector):
         self._values[:, :k], self._values[:, k:] = values, -torch.inf
         self._places[:, :k], self._places[:, k:] = keys, EMPTY
         self._used.fill_(k)
+        self._cleared = self.seen
         self._room = 0 if self.seen >= 3 * k else 2 * k
         bound = values.amin(1)
         full = keys.amax(1) < EMPTY
@@ -193,17 +204,11 @@ class Top(Collector):
         self._bound_place = torch.where(values == bound[:, None], keys, _FIRST).amax(1)
 
 
-def counted(index: torch.Tensor, size: int) -> torch.Tensor:
-    """int64 `size`: how often each number is in `index`. `bincount` would wait for a GPU."""
-    counts = torch.zeros(size, dtype=torch.int64, device=index.device)
-    return counts.scatter_add_(0, index, torch.ones_like(index))
-
-
 def best(values: torch.Tensor, keys: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The `k` largest of each row of `D x M` values, unordered. Ties go to the smaller key."""
     top = values.topk(k, dim=1, sorted=False)
     bound = top.values.amin(1, keepdim=True)
-    if bool(((values >= bound).sum(1) == k).all()):
+    if read(((values >= bound).sum(1) == k).all()[None])[0]:
         return top.values, keys.gather(1, top.indices)
     # Take all values above the bound, then those at the bound by key.
     rank = torch.where(values == bound, keys, EMPTY).masked_fill_(values > bound, _FIRST)
