@@ -14,6 +14,7 @@ NOTEBOOKS = (
     "01_split_a_neuron.ipynb",
     "02_neurons_speak_in_ranges.ipynb",
     "03_engineering_monosemanticity.ipynb",
+    "04_what_a_neuron_does.ipynb",
 )
 HOME = Path(__file__).parent
 

@@ -50,7 +50,8 @@ def documented(body: list[ast.stmt]) -> Iterator[tuple[str, ast.stmt, str | None
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if isinstance(target, ast.Name):
-                text = getattr(getattr(below, "value", None), "value", None)
+                value = below.value if isinstance(below, ast.Expr) else None
+                text = value.value if isinstance(value, ast.Constant) else None
                 yield target.id, node, inspect.cleandoc(text) if isinstance(text, str) else None
 
 
@@ -106,7 +107,9 @@ def members(module: str, node: ast.ClassDef) -> dict[str, tuple[ast.stmt, str | 
 
 
 def defined(module: str, name: str) -> tuple[str, ast.stmt, str | None]:
-    return next(found for found in documented(tree_of(file_of(module)).body) if found[0] == name)
+    """The last definition: overloads come before the function that has the docstring."""
+    found = [of for of in documented(tree_of(file_of(module)).body) if of[0] == name]
+    return found[-1]
 
 
 def entry(module: str, name: str, prefix: str, level: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ def progress_line(title: str, total: int | None, unit: str, show: bool = True) -
             yield line
         finally:
             if layout is not None:
+                if math.isclose(line.n, total or 0, rel_tol=1e-6):
+                    # Fractions add up to a little less, and a notebook's bar would end red.
+                    line.n = total
                 line.bar_format = ENDED
                 line.refresh()
 

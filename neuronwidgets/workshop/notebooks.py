@@ -107,6 +107,17 @@ NOTEBOOKS = {
         "Reading 64 texts",
         _reading,
     ),
+    "effects": Notebook(
+        {
+            "texts": tuple(Size(n, f"{n:,} texts", 13 * n / 1000) for n in (1_000, 700, 500)),
+            "held_out": tuple(
+                Size(n, f"{n} held-out texts without each concept", 35 * n / 140)
+                for n in (140, 100, 70)
+            ),
+        },
+        "Reading 64 texts",
+        _reading,
+    ),
     "toys": Notebook(
         {
             "lab": (

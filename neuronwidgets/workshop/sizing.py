@@ -53,7 +53,7 @@ def sizes(notebook: str, unit: float | None = None) -> Sizes:
     """Measure this machine for one to four seconds, and choose a notebook's sizes.
 
     Args:
-        notebook: "split", "ranges" or "toys".
+        notebook: "split", "ranges", "toys" or "effects".
         unit: seconds that a probe takes. Not given: measured.
 
     Returns:

@@ -23,6 +23,7 @@ SLOW = [
     ("01_split_a_neuron.ipynb", "split", 10.0),
     ("02_neurons_speak_in_ranges.ipynb", "ranges", 2.5),
     ("03_engineering_monosemanticity.ipynb", "toys", 0.024),
+    ("04_what_a_neuron_does.ipynb", "effects", 10.0),
 ]
 """Notebook, its name for `nw.workshop.sizes`, and what it is told that a probe takes, unless
 `NEURONWIDGETS_BUDGET=full`: seconds of a machine ten times as slow as two idle cores, or forty."""
@@ -89,6 +90,49 @@ assert 0 <= lab.explorer.calibration.recovered < 1
 counts = [represented for _, represented in rows]
 assert counts == sorted(counts), rows
 assert counts[0] <= 8 and counts[-1] >= 16, rows
+""",
+    },
+    "04_what_a_neuron_does.ipynb": {
+        "effects-6": "assert len(named) > 2 and sum(named) < len(named), named",
+        "effects-8": """
+assert (told.q < 0.05).sum() > 100
+assert (control.q < 0.05).sum() < 10
+""",
+        "effects-10": """
+table = probe.to_frame().set_index("k")
+assert (table["f1"].loc[:3] > 0.6).all(), table
+assert (table["f1_null"] < 0.3).all(), table
+""",
+        "effects-12": """
+table = report.to_frame()
+assert "do not" not in report.findings[0], report.findings
+assert (table["change"].abs() < 0.01).all(), table
+""",
+        "effects-14": """
+assert abs(lost(once).loc["concept", "own_accuracy"]) < 0.02, lost(once)
+assert abs(lost(once).loc["concept", "own"]) < 0.05, lost(once)
+""",
+        "effects-16": """
+table = lost(equal)
+assert table.loc["concept", "own"] > 1, table
+assert table.loc["random", "own"] < 0.1, table
+assert equal.strength[:, 0].min() > 3
+""",
+        "effects-18": """
+table = lost(stream)
+assert table.loc["concept", "own"] > 0.5, table
+assert table.loc["concept", "own_accuracy"] > 0.2, table
+assert table.loc["concept", ["siblings", "others"]].max() < 0.1, table
+assert abs(table.loc["random", "own"]) < 0.1, table
+""",
+        "effects-20": """
+index, p = nw.compare_splits(state, effect).to_frame()[["suggested", "suggested_p"]].iloc[0]
+assert p < 0.05 and index < 0.6, (index, p)
+""",
+        "effects-22": """
+core = graph.cores[0]
+assert core.without < core.without_random, core
+assert set(graph.layers) == set(names)
 """,
     },
 }

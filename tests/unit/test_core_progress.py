@@ -26,6 +26,11 @@ def test_fractions_add_up(capsys: Any) -> None:
         for _ in range(9):
             line.update(1 / 3)
     assert "3 of 3 samples in" in capsys.readouterr().err
+    with progress_line("scaling", 1, "samples") as line:
+        for _ in range(10):
+            line.update(0.1)
+        assert line.n < 1
+    assert line.n == 1
 
 
 @pytest.mark.parametrize("total", [None, 5])

@@ -9,8 +9,8 @@ from neuronwidgets.workshop.notebooks import NOTEBOOKS
 from neuronwidgets.workshop.sizing import BUDGET, _measured
 
 NAMES = {"split": ["pictures", "texts"], "ranges": ["texts", "table"],
-         "toys": ["lab", "models", "tied"]}  # fmt: skip
-FAST = {"split": 0.2, "ranges": 0.2, "toys": 0.002}
+         "toys": ["lab", "models", "tied"], "effects": ["texts", "held_out"]}  # fmt: skip
+FAST = {"split": 0.2, "ranges": 0.2, "toys": 0.002, "effects": 0.2}
 
 
 @pytest.mark.parametrize("notebook", NAMES)

@@ -188,6 +188,9 @@ def test_it_opens_on_an_explorer_and_refuses_what_cannot_be_shown(concepts: nw.C
         nw.IntruderTest(bare.cut())
     with pytest.raises(ValueError, match="others='siblings' needs several concepts"):
         nw.IntruderTest(concepts.require_split("x").cut(1e6))
+    for other in (bare, bare.acts, None):
+        with pytest.raises(TypeError, match=r"must be Concepts, such as split\.cut\(\), .* got a"):
+            nw.IntruderTest(other)
 
 
 def test_a_page_of_it_holds_the_questions(test: Any, tmp_path: Path) -> None:

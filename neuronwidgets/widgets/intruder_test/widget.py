@@ -63,11 +63,17 @@ class IntruderTest(Widget):
             student: the name of who answers.
 
         Raises:
+            TypeError: something else than concepts and explorers.
             ValueError: samples that are neither texts nor images; concepts with fewer than four
                 distinct samples; a single concept without `others="dataset"`.
         """
-        concepts = concepts if isinstance(concepts, Concepts) else concepts.concepts
-        self._sheet = QuestionSheet.of(concepts, questions, controls, others, seed)
+        shown = getattr(concepts, "concepts", concepts)
+        if not isinstance(shown, Concepts):
+            raise TypeError(
+                "concepts must be Concepts, such as split.cut(), or an open SplitExplorer, got a "
+                f"{type(concepts).__name__}."
+            )
+        self._sheet = QuestionSheet.of(shown, questions, controls, others, seed)
         options = {
             "questions": questions, "controls": controls, "others": others, "seed": seed,
         }  # fmt: skip
