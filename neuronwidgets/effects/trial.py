@@ -22,7 +22,8 @@ from neuronwidgets.effects.concept_edits import DIRECTION, ConceptEdits, Edits
 from neuronwidgets.effects.concept_effects import ConceptEffects
 from neuronwidgets.effects.losses import CONCEPT, NEURON, RANDOM
 from neuronwidgets.effects.own_samples import retrieved
-from neuronwidgets.effects.passes import Answers, Passes, StrengthSearch
+from neuronwidgets.effects.passes import Answers, Passes
+from neuronwidgets.effects.strengths import StrengthSearch
 from neuronwidgets.models.classes import class_codes, class_names
 from neuronwidgets.models.layers import find_layer
 
