@@ -16,6 +16,10 @@ TOLERANCE = 0.1
 """Relative difference from the wanted cost at which the search for a strength ends."""
 STEPS = 24
 """Passes of one search, at most. Three are usual."""
+QUADRATIC = 2.0
+"""The power of the strength with which a divergence grows near 0."""
+STEEPEST = 4.0
+"""Powers above this, as of edits that make a few answers turn at once, do not carry over."""
 
 
 class StrengthSearch:
@@ -33,7 +37,9 @@ class StrengthSearch:
             )
         return self._known[strength]
 
-    def costing(self, kl: float, samples: np.ndarray, start: float = 1.0) -> tuple[float, Answers]:
+    def costing(
+        self, kl: float, samples: np.ndarray, start: float = 1.0, power: float = QUADRATIC
+    ) -> tuple[float, Answers]:
         """The strength at which the mean KL over `samples` (bool `S`) is `kl`, within 10%, and the
         answers there; the largest strength tried where none costs so much.
 
@@ -43,6 +49,9 @@ class StrengthSearch:
 
         Args:
             start: the first strength, where the search has run none yet.
+            power: of the law that gives the second strength. Where a similar edit's divergence
+                grew faster near `kl`, since some samples' answers turned, that growth is nearer
+                than the square.
         """
 
         def cost(strength: float) -> float:
@@ -53,7 +62,7 @@ class StrengthSearch:
             strength = min(tried, key=lambda s: abs(np.log(tried[s] / kl)))
             if abs(tried[strength] / kl - 1) <= TOLERANCE:
                 break
-            following = _next(tried, kl)
+            following = _next(tried, kl, power)
             if following is None:
                 break
             tried[following] = cost(following)
@@ -61,8 +70,21 @@ class StrengthSearch:
         strength = min(tried, key=lambda s: abs(np.log(tried[s] / kl)))
         return strength, self.at(strength)
 
+    def power(self, kl: float, samples: np.ndarray) -> float:
+        """The power with which the mean KL over `samples` grows between the two strengths that were
+        run nearest to `kl`; 2 where fewer than two were."""
+        costs = {s: float(known.kl[samples].mean()) for s, known in self._known.items()}
+        near = sorted((s for s in costs if costs[s] > 0), key=lambda s: abs(np.log(costs[s] / kl)))[
+            :2
+        ]
+        if len(near) < 2:
+            return QUADRATIC
+        one, other = near
+        slope = np.log(costs[one] / costs[other]) / np.log(one / other)
+        return float(np.clip(slope, QUADRATIC, STEEPEST))
 
-def _next(tried: dict[float, float], kl: float) -> float | None:
+
+def _next(tried: dict[float, float], kl: float, power: float) -> float | None:
     """The next strength; `None` where the search ends."""
     order = sorted(tried)
     below = [s for s in order if tried[s] < kl]
@@ -78,7 +100,6 @@ def _next(tried: dict[float, float], kl: float) -> float | None:
     near, far = (order[0], order[1:2]) if above else (order[-1], order[-2:-1])
     if not above and near >= LARGEST:
         return None
-    power = 2.0
     if far:
         power = float(np.log(tried[near] / tried[far[0]]) / np.log(near / far[0]))
     step = (kl / tried[near]) ** (1 / max(power, 0.5))

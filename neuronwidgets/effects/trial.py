@@ -23,7 +23,7 @@ from neuronwidgets.effects.concept_effects import ConceptEffects
 from neuronwidgets.effects.losses import CONCEPT, NEURON, RANDOM
 from neuronwidgets.effects.own_samples import retrieved
 from neuronwidgets.effects.passes import Answers, Passes
-from neuronwidgets.effects.strengths import StrengthSearch
+from neuronwidgets.effects.strengths import QUADRATIC, StrengthSearch
 from neuronwidgets.models.classes import class_codes, class_names
 from neuronwidgets.models.layers import find_layer
 
@@ -55,7 +55,7 @@ class Trial:
         self._kl, self._own, self._k, self._draws, self._seed = kl, own, k, draws, seed
         self._model, self._acts, self._classes = model, acts, classes
         self._names: list[str] = []
-        self._last: dict[str, float] = {}
+        self._last: dict[str, tuple[float, float]] = {}
         self._searches: dict[Hashable, StrengthSearch] = {}
         reading = {"transform": transform, "batch_size": batch_size, "max_length": max_length}
         self.passes = Passes(
@@ -164,9 +164,10 @@ class Trial:
                 "every held-out sample is one of a concept's own, so no other can tell what taking "
                 "it out costs: pass more data, or kl=None."
             )
-        # Edits of one kind need similar strengths, so the last one's is a good first guess.
-        found = search.costing(self._kl, others, self._last.get(way, 1.0))
-        self._last[way] = found[0]
+        # Edits of one kind need similar strengths, and the divergence grows alike: the last one's
+        # are good first guesses.
+        found = search.costing(self._kl, others, *self._last.get(way, (1.0, QUADRATIC)))
+        self._last[way] = found[0], search.power(self._kl, others)
         return found
 
     def _samples_of(self, concepts: Concepts) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
