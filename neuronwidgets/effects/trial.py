@@ -106,8 +106,9 @@ class Trial:
 
     def measuring(
         self, concepts: Concepts, edits: ConceptEdits
-    ) -> Generator[None, None, ConceptEffects]:
-        """The same in steps, one after each edit."""
+    ) -> Generator[ConceptEffects | None, None, ConceptEffects]:
+        """The same in steps, one after each edit: the effects of the concepts that are done, or
+        `None` where the edit did not end one."""
         own, others, own_by = self._samples_of(concepts)
         ways = (CONCEPT, NEURON, *[RANDOM] * self._draws)
         shape = (len(concepts), len(ways))
@@ -120,6 +121,15 @@ class Trial:
         own, others, siblings = (
             np.repeat(mask[:, None], len(ways), axis=1) for mask in (own, others, siblings)
         )
+
+        def effects(done: int) -> ConceptEffects:
+            return ConceptEffects(
+                concepts.layer, at_of(concepts.origin), concepts.neuron, concepts.names[:done],
+                ways, edits.kind, self._kl, strength[:done], kl[:done], nats[:done], right[:done],
+                own[:done], siblings[:done], others[:done], own_by[:done],
+                float(self.passes.plain.right.mean()), self._remarks, self.passes.ran, self._seed,
+            )  # fmt: skip
+
         for k in range(len(concepts)):
             for v, way in enumerate(ways):
                 draw = v - 2
@@ -142,12 +152,8 @@ class Trial:
                 kl[k, v] = _mean(answers.kl, rest)
                 nats[k, v] = self.passes.plain.nats - answers.nats
                 right[k, v] = self.passes.plain.right - answers.right
-                yield
-        return ConceptEffects(
-            concepts.layer, at_of(concepts.origin), concepts.neuron, concepts.names, ways,
-            edits.kind, self._kl, strength, kl, nats, right, own, siblings, others, own_by,
-            float(self.passes.plain.right.mean()), self._remarks, self.passes.ran, self._seed,
-        )  # fmt: skip
+                yield effects(k + 1) if v == len(ways) - 1 else None
+        return effects(len(concepts))
 
     def _search(self, key: Hashable, edits: Callable[[], Edits]) -> StrengthSearch:
         if key not in self._searches:
