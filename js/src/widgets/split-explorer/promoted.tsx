@@ -27,7 +27,7 @@ export function PromotedStrip({ state, node, refined }: Props) {
   if (!effects) return null;
   if (refined) {
     return effects.note ? null : (
-      <p class="nw-caption">what it promotes is known without k-means membership only</p>
+      <p class="nw-caption">what it promotes is known of the tree’s own clusters only</p>
     );
   }
   const strip = effects.of.get(node);
