@@ -1,17 +1,19 @@
 """Cause, state and effect: do the three trees of one neuron agree?
 
-    python -m benchmarks.effects trees
+    python -m benchmarks.effects trees [--full]
 
 For neurons whose top samples have several labels: the adjusted Rand index between the trees by
 cause ("attribution" of a lower layer), by state ("ward") and by effect ("effect" on the outputs),
 at their suggested cuts and with each cut into the same number of clusters; the mean 97.5% quantile
 of permuted samples; the share of neurons whose index is above it; and how well each tree, cut into
-that number, has the labels.
+that number, has the labels. With `--full`: of six neurons of each layer instead of three.
 """
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,14 +23,15 @@ import numpy as np
 import neuronwidgets as nw
 from neuronwidgets.effects.compare_splits import rand_indices
 
-TOP, NEURONS, MIXED = 60, 6, 1.0
+TOP, MIXED = 60, 1.0
+NEURONS, ALL_NEURONS = 3, 6
 
 
-def mixed(acts: nw.Activations) -> np.ndarray:
+def mixed(acts: nw.Activations, count: int) -> np.ndarray:
     """Neurons that fire on at least `TOP` samples of several labels, evenly from all of those."""
     fires = np.partition(np.asarray(acts.values), len(acts) - TOP, axis=0)[len(acts) - TOP]
     found = np.flatnonzero((nw.label_entropy(acts, TOP) > MIXED) & (fires > 0))
-    return found[np.linspace(0, len(found) - 1, min(NEURONS, len(found))).astype(int)]
+    return found[np.linspace(0, len(found) - 1, min(count, len(found))).astype(int)]
 
 
 def cases() -> Any:
@@ -60,13 +63,14 @@ def cases() -> Any:
     yield f"MiniLM, {layer}", acts, given | {"below": "encoder.layer.2"}, given | {"order": "exact"}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
+    count = ALL_NEURONS if "--full" in arguments else NEURONS
     print("| layer | trees | suggested | equal k | chance | above chance | s |")
     print("|---|---|---|---|---|---|---|")
     for name, acts, cause_settings, effect_settings in cases():
         begin = time.perf_counter()
         pairs: dict[str, list[Any]] = {}
-        for neuron in mixed(acts):
+        for neuron in mixed(acts, count):
             splits = [
                 nw.split(acts, neuron, TOP, "attribution", **cause_settings),
                 nw.split(acts, neuron, TOP),
@@ -101,4 +105,4 @@ def _into(split: nw.Split, k: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

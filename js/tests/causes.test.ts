@@ -1,7 +1,8 @@
 /** Bars of what the model loses: which cut they are of, their scale, their words. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { cutOf, gainsOf, scaleOf, verdictOf } from "../src/core/causes";
+import { causeOf, cutOf, gainsOf, scaleOf, verdictOf } from "../src/core/causes";
+import type { Concept } from "../src/core/concepts";
 import { type Cause, type Causes, type Interval, readEvidence } from "../src/protocol/split";
 import { treeOf } from "../src/protocol/tree";
 
@@ -37,12 +38,12 @@ describe("what breaks without a concept", () => {
     ]);
     const [first, second] = causes.cuts;
     // Numbers count up, as the golden message was written.
-    expect(first.of.get(first.nodes[0])?.concept.own).toEqual({ value: 0, low: 0.25, high: 0.5 });
-    expect(first.of.get(first.nodes[0])?.neuron.own.value).toBe(2.25);
-    expect(first.of.get(first.nodes[1])?.concept.own.value).toBe(6.75);
-    expect(first.of.get(first.nodes[1])?.above).toEqual({ value: 0.75, low: 1, high: 1.25 });
+    expect(first.of[0].concept.own).toEqual({ value: 0, low: 0.25, high: 0.5 });
+    expect(first.of[0].neuron.own.value).toBe(2.25);
+    expect(first.of[1].concept.own.value).toBe(6.75);
+    expect(first.of[1].above).toEqual({ value: 0.75, low: 1, high: 1.25 });
     expect(first.gain.value).toBe(0);
-    expect(second.of.get(second.nodes[0])?.concept.own.value).toBeNaN();
+    expect(second.of[0].concept.own.value).toBeNaN();
   });
 
   it("belongs to the cut with just these concepts", () => {
@@ -52,12 +53,28 @@ describe("what breaks without a concept", () => {
       samples: 3,
       note: "",
       gain: about(0),
-      of: new Map(),
+      of: [cause(1), cause(2)],
     };
     const causes = { able: true, kl: 0.01, cuts: [cut] };
     expect(cutOf(causes, [9, 7])).toBe(cut);
     expect(cutOf(causes, [7])).toBeNull();
     expect(cutOf(causes, [7, 9, 11])).toBeNull();
+    // k-means membership at one height is not that of the tree, nor at another height.
+    expect(cutOf(causes, [7, 9], 0.5)).toBeNull();
+    const refined = { ...cut, refined: 0.5 };
+    expect(cutOf({ ...causes, cuts: [cut, refined] }, [7, 9], 0.5)).toBe(refined);
+  });
+
+  it("is of a node, by k-means of a place, and not known before it is measured", () => {
+    const cut = { nodes: [7, -1], findings: [], samples: 3, note: "", gain: about(0) };
+    const of = [cause(1), cause(2)];
+    const concept = (node: number, number: number, refined = false) =>
+      ({ node, number, refined }) as Concept;
+    expect(causeOf({ ...cut, nodes: [9, 7], of }, concept(7, 1))).toBe(of[1]);
+    expect(causeOf({ ...cut, of }, concept(-1, 2, true))).toBe(of[1]);
+    expect(causeOf({ ...cut, of, done: 1 }, concept(-1, 2, true))).toBeNull();
+    expect(causeOf({ ...cut, of, done: 1 }, concept(7, 1, true))).toBe(of[0]);
+    expect(causeOf({ ...cut, of, note: "no labels" }, concept(7, 1, true))).toBeNull();
     expect(cutOf(null, [7])).toBeNull();
   });
 
@@ -77,7 +94,7 @@ describe("what breaks without a concept", () => {
       samples: 3,
       note,
       gain: about(gain),
-      of: new Map(),
+      of: [],
     });
     const cuts = [cut([6], 0.1), cut([4, 5], 0.5), cut([4], Number.NaN), cut([5], 1, "no labels")];
     const gains = gainsOf({ able: true, kl: 0.01, cuts }, tree);

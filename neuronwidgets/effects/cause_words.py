@@ -8,7 +8,7 @@ import numpy as np
 
 from neuronwidgets.core.layer_place import titled
 from neuronwidgets.effects.losses import NEURON, RANDOM, interval, listed, signed
-from neuronwidgets.effects.passes import LARGEST, TOLERANCE
+from neuronwidgets.effects.strengths import LARGEST, TOLERANCE
 
 if TYPE_CHECKING:
     from neuronwidgets.activations.activations import Activations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -70,6 +70,15 @@ class ConceptEffects:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def only(self, k: int) -> ConceptEffects:
+        """Concept `k` alone."""
+        one = slice(k, k + 1)
+        return replace(
+            self, names=self.names[one], own_by=self.own_by[one], strength=self.strength[one],
+            kl=self.kl[one], nats=self.nats[one], right=self.right[one], own=self.own[one],
+            siblings=self.siblings[one], others=self.others[one],
+        )  # fmt: skip
 
     def losses(self, k: int, way: str = CONCEPT, measure: str = "nats") -> dict[str, Loss]:
         """What is lost when concept `k` is taken out in one way: own, siblings, others.

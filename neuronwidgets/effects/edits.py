@@ -12,6 +12,7 @@ import torch
 from neuronwidgets.core.arrays import number_array
 from neuronwidgets.core.layer_place import At, at_of, checked_at
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.interventions.directions import DirectionEdit
 from neuronwidgets.interventions.intervention import Intervention
 from neuronwidgets.interventions.positions import Positions, token_positions
 
@@ -115,13 +116,17 @@ class Scaled:
 
     def prepared(self, like: torch.Tensor) -> Callable[..., torch.Tensor]:
         """The scaled edit; float32 accumulation."""
-        whole = self.edit.prepared(like)
+        edit = self.edit
+        if isinstance(edit, DirectionEdit):
+            remove, added = self.strength * edit.remove, self.strength * edit.strength
+            return replace(edit, remove=remove, strength=added).prepared(like)
+        whole = edit.prepared(like)
 
         def change(values: torch.Tensor, in_place: bool = False) -> torch.Tensor:
             if self.strength == 1:
                 return whole(values, in_place)
-            edited, wide = whole(values).float(), values.float()
-            return (wide + self.strength * (edited - wide)).to(values.dtype)
+            edited = whole(values).float()
+            return torch.lerp(values.float(), edited, self.strength).to(values.dtype)
 
         return change
 

@@ -1,4 +1,4 @@
-"""What edits of a model change on held-out samples, and the strength at which they cost as much."""
+"""What edits of a model change on held-out samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neuronwidgets.core.labels import plain_labels
 from neuronwidgets.core.layer_place import At, at_of
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batches import batches
-from neuronwidgets.effects.edits import Scaled
+from neuronwidgets.effects.read_tokens import ReadTokens
 from neuronwidgets.interventions.edited_forward import EditedBatch, EditedForward
 from neuronwidgets.interventions.intervention import Editor, Intervention
 from neuronwidgets.models.classes import is_binary, logits_of, two_logits
@@ -27,12 +27,6 @@ from neuronwidgets.models.left_padding import LeftPadding
 
 KEPT_BYTES = 1 << 30
 """Bytes of layer outputs that are kept between passes; batches beyond them run anew."""
-LARGEST = 1000.0
-"""Strengths beyond this are not tried: the edit has no effect on the model."""
-TOLERANCE = 0.1
-"""Relative difference from the wanted cost at which the search for a strength ends."""
-STEPS = 24
-"""Passes of one search, at most. Three are usual."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +54,11 @@ class _Kept:
     truth: torch.Tensor
     sample: np.ndarray
     batch: EditedBatch | None
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of its longest text; 1 where samples are no texts."""
+        return 1 if self.mask is None else self.mask.shape[-1]
 
 
 class Passes:
@@ -101,6 +100,7 @@ class Passes:
         self._forward = EditedForward(model, self._modules[self._lowest], neuron_axis, at=at)
         self._given = None if labels is None else plain_labels(labels)
         self._seen, self._what, self._code = seen, what, codes
+        self._read = ReadTokens(model, list(self._modules.values()))
         self._kept: list[_Kept] = []
         self.language = False
         self.ran = 0
@@ -140,6 +140,7 @@ class Passes:
             self.codes = np.concatenate(coded)
         self.plain = _joined(parts)
         self.note = self._forward.note or ""
+        self._learn_read_tokens()
 
     def _rows(self, own: Sequence[Any] | None, place: np.ndarray) -> list[Any] | None:
         """The labels of a batch's samples; `None` without labels."""
@@ -237,16 +238,23 @@ class Passes:
     def under(self, edits: Sequence[Intervention]) -> Answers:
         """The answers with all `edits` applied, at most one of each layer."""
         self.ran += 1
-        parts = []
+        return _joined([self._under(edits, kept) for kept in self._kept])
+
+    def _under(self, edits: Sequence[Intervention], kept: _Kept) -> Answers:
         with evaluating(self._model), torch.no_grad():
-            for kept in self._kept:
-                batch = kept.batch or self._forward.on(kept.inputs)
-                output = self._edited(batch, kept.inputs, {edit.layer: edit for edit in edits})
-                plain = kept.plain
-                if plain is None:
-                    plain = self._log_probabilities(batch.base, kept.mask)
-                parts.append(_answers(self._log_probabilities(output, kept.mask), plain, kept))
-        return _joined(parts)
+            batch = kept.batch or self._forward.on(kept.inputs)
+            by_layer = {edit.layer: edit for edit in edits}
+            with self._read.only(kept.mask):
+                edited = self._log_probabilities(
+                    self._edited(batch, kept.inputs, by_layer), kept.mask
+                )
+            if self._read and bool(edited.isnan().any()):
+                self._read.forget()
+                return self._under(edits, kept)
+            plain = kept.plain
+            if plain is None:
+                plain = self._log_probabilities(batch.base, kept.mask)
+            return _answers(edited, plain, kept)
 
     def _edited(self, batch: EditedBatch, inputs: Any, by_layer: dict[str, Intervention]) -> Any:
         """The output of one batch. The lowest layer's edit resumes, the others are hooks."""
@@ -260,6 +268,18 @@ class Passes:
                 hooks.enter_context(hooked(self._modules[name], editor, at=at_of(edit)))
             lowest = by_layer.get(self._lowest)
             return batch.under(_Nothing(self._lowest) if lowest is None else lowest)
+
+    def _learn_read_tokens(self) -> None:
+        kept = min(self._kept, key=lambda kept: kept.truth.numel() * kept.tokens)
+        batch = kept.batch
+        if self.language or self.note or batch is None:
+            return
+
+        def run() -> torch.Tensor:
+            return self._log_probabilities(self._edited(batch, kept.inputs, {}), kept.mask)
+
+        with evaluating(self._model), torch.no_grad():
+            self._read.learn(run, kept.mask)
 
 
 def _finishing(module: nn.Module) -> Iterator[nn.Module]:
@@ -306,71 +326,3 @@ def _answers(edited: torch.Tensor, plain: torch.Tensor, kept: _Kept) -> Answers:
 def _joined(parts: list[Answers]) -> Answers:
     columns = ([getattr(part, name) for part in parts] for name in ("nats", "right", "kl"))
     return Answers(*map(np.concatenate, columns))
-
-
-class StrengthSearch:
-    """An edit at the strengths at which it costs what others cost; keeps what it has run."""
-
-    def __init__(self, passes: Passes, edits: Sequence[Intervention]) -> None:
-        self._passes, self._edits = passes, tuple(edits)
-        self._known: dict[float, Answers] = {}
-
-    def at(self, strength: float) -> Answers:
-        """The answers under the edits, each at `strength`."""
-        if strength not in self._known:
-            self._known[strength] = self._passes.under(
-                [Scaled(edit, strength) for edit in self._edits]
-            )
-        return self._known[strength]
-
-    def costing(self, kl: float, samples: np.ndarray, start: float = 1.0) -> tuple[float, Answers]:
-        """The strength at which the mean KL over `samples` (bool `S`) is `kl`, within 10%, and the
-        answers there; the largest strength tried where none costs so much.
-
-        Near 0 the divergence is proportional to the square of the strength. The second step takes
-        its strength from that law; the others take theirs from the line between the nearest two in
-        log-log scale.
-
-        Args:
-            start: the first strength, where the search has run none yet.
-        """
-
-        def cost(strength: float) -> float:
-            return max(float(self.at(strength).kl[samples].mean(dtype=np.float64)), 1e-30)
-
-        tried = {strength: cost(strength) for strength in self._known or [start]}
-        for _ in range(STEPS):
-            strength = min(tried, key=lambda s: abs(np.log(tried[s] / kl)))
-            if abs(tried[strength] / kl - 1) <= TOLERANCE:
-                break
-            following = _next(tried, kl)
-            if following is None:
-                break
-            tried[following] = cost(following)
-            strength = following
-        strength = min(tried, key=lambda s: abs(np.log(tried[s] / kl)))
-        return strength, self.at(strength)
-
-
-def _next(tried: dict[float, float], kl: float) -> float | None:
-    """The next strength; `None` where the search ends."""
-    order = sorted(tried)
-    below = [s for s in order if tried[s] < kl]
-    above = [s for s in order if tried[s] >= kl]
-    if above and below and below[0] < above[0]:
-        high = above[0]
-        low = max(s for s in below if s < high)
-        if high / low < 1 + 1e-4:
-            return None
-        share = np.log(kl / tried[low]) / np.log(tried[high] / tried[low])
-        # Ends that hardly move would stall the search: keep away from both.
-        return float(low * (high / low) ** np.clip(share, 0.05, 0.95))
-    near, far = (order[0], order[1:2]) if above else (order[-1], order[-2:-1])
-    if not above and near >= LARGEST:
-        return None
-    power = 2.0
-    if far:
-        power = float(np.log(tried[near] / tried[far[0]]) / np.log(near / far[0]))
-    step = (kl / tried[near]) ** (1 / max(power, 0.5))
-    bounds = (0.001, 0.95) if above else (1.05, 50.0)
-    return float(min(LARGEST, near * np.clip(step, *bounds)))

@@ -22,7 +22,8 @@ from neuronwidgets.effects.concept_edits import DIRECTION, ConceptEdits, Edits
 from neuronwidgets.effects.concept_effects import ConceptEffects
 from neuronwidgets.effects.losses import CONCEPT, NEURON, RANDOM
 from neuronwidgets.effects.own_samples import retrieved
-from neuronwidgets.effects.passes import Answers, Passes, StrengthSearch
+from neuronwidgets.effects.passes import Answers, Passes
+from neuronwidgets.effects.strengths import QUADRATIC, StrengthSearch
 from neuronwidgets.models.classes import class_codes, class_names
 from neuronwidgets.models.layers import find_layer
 
@@ -54,7 +55,7 @@ class Trial:
         self._kl, self._own, self._k, self._draws, self._seed = kl, own, k, draws, seed
         self._model, self._acts, self._classes = model, acts, classes
         self._names: list[str] = []
-        self._last: dict[str, float] = {}
+        self._last: dict[str, tuple[float, float]] = {}
         self._searches: dict[Hashable, StrengthSearch] = {}
         reading = {"transform": transform, "batch_size": batch_size, "max_length": max_length}
         self.passes = Passes(
@@ -105,8 +106,9 @@ class Trial:
 
     def measuring(
         self, concepts: Concepts, edits: ConceptEdits
-    ) -> Generator[None, None, ConceptEffects]:
-        """The same in steps, one after each edit."""
+    ) -> Generator[ConceptEffects | None, None, ConceptEffects]:
+        """The same in steps, one after each edit: the effects of the concepts that are done, or
+        `None` where the edit did not end one."""
         own, others, own_by = self._samples_of(concepts)
         ways = (CONCEPT, NEURON, *[RANDOM] * self._draws)
         shape = (len(concepts), len(ways))
@@ -119,6 +121,15 @@ class Trial:
         own, others, siblings = (
             np.repeat(mask[:, None], len(ways), axis=1) for mask in (own, others, siblings)
         )
+
+        def effects(done: int) -> ConceptEffects:
+            return ConceptEffects(
+                concepts.layer, at_of(concepts.origin), concepts.neuron, concepts.names[:done],
+                ways, edits.kind, self._kl, strength[:done], kl[:done], nats[:done], right[:done],
+                own[:done], siblings[:done], others[:done], own_by[:done],
+                float(self.passes.plain.right.mean()), self._remarks, self.passes.ran, self._seed,
+            )  # fmt: skip
+
         for k in range(len(concepts)):
             for v, way in enumerate(ways):
                 draw = v - 2
@@ -141,12 +152,8 @@ class Trial:
                 kl[k, v] = _mean(answers.kl, rest)
                 nats[k, v] = self.passes.plain.nats - answers.nats
                 right[k, v] = self.passes.plain.right - answers.right
-                yield
-        return ConceptEffects(
-            concepts.layer, at_of(concepts.origin), concepts.neuron, concepts.names, ways,
-            edits.kind, self._kl, strength, kl, nats, right, own, siblings, others, own_by,
-            float(self.passes.plain.right.mean()), self._remarks, self.passes.ran, self._seed,
-        )  # fmt: skip
+                yield effects(k + 1) if v == len(ways) - 1 else None
+        return effects(len(concepts))
 
     def _search(self, key: Hashable, edits: Callable[[], Edits]) -> StrengthSearch:
         if key not in self._searches:
@@ -163,9 +170,10 @@ class Trial:
                 "every held-out sample is one of a concept's own, so no other can tell what taking "
                 "it out costs: pass more data, or kl=None."
             )
-        # Edits of one kind need similar strengths, so the last one's is a good first guess.
-        found = search.costing(self._kl, others, self._last.get(way, 1.0))
-        self._last[way] = found[0]
+        # Edits of one kind need similar strengths, and the divergence grows alike: the last one's
+        # are good first guesses.
+        found = search.costing(self._kl, others, *self._last.get(way, (1.0, QUADRATIC)))
+        self._last[way] = found[0], search.power(self._kl, others)
         return found
 
     def _samples_of(self, concepts: Concepts) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

@@ -74,6 +74,21 @@ def test_the_band_follows_when_a_handle_is_let_go(opened: Any) -> None:
     expect(frame.locator(".nw-own")).to_contain_text("top samples of 300")
 
 
+def keeps_bars_and_band_in_forced_colours(opened: Any, shots: Path) -> None:
+    frame, page = opened.frame(), opened.page
+    page.emulate_media(forced_colors="active", color_scheme="dark")
+    try:
+        for part in (".nw-cause-bar", ".nw-cause-interval"):
+            expect(frame.locator(part).first).to_have_css("forced-color-adjust", "none")
+        expect(frame.locator(".nw-cause-interval").first).to_have_css(
+            "background-color", "rgb(255, 255, 255)"
+        )
+        expect(frame.locator(".nw-band-in").first).to_have_css("fill", "rgb(255, 255, 255)")
+        frame.locator(".nw-activation-band").screenshot(path=shots / "band-forced-colours.png")
+    finally:
+        page.emulate_media(forced_colors="none", color_scheme="light")
+
+
 def test_what_breaks_is_measured_once_asked_for_and_saved(
     lab: Any, opened: Any, tmp_path: Path, shots: Path
 ) -> None:
@@ -85,6 +100,7 @@ def test_what_breaks_is_measured_once_asked_for_and_saved(
     expect(frame.locator(".nw-cause")).to_have_count(cards.count())
     expect(frame.locator(".nw-own")).to_contain_text("Only a linear readout comes after")
     frame.screenshot(path=shots / "causes.png")
+    keeps_bars_and_band_in_forced_colours(opened, shots)
     for look in (UNSPOKEN, NAMELESS):
         found = frame.evaluate(look)
         assert (found[1] if look is UNSPOKEN else found) == []

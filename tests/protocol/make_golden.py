@@ -139,7 +139,8 @@ def effects(kind: str) -> bytes:
         ("One does as much as <b>random</b>.",), 50,
     )  # fmt: skip
     proof.causes.known = {
-        tuple(nodes[:2]): measured, (nodes[0],): Measured.failed(1, "no labels"),
+        (tuple(nodes[:2]), None): measured,
+        ((nodes[0],), None): Measured.failed(1, "no labels"),
     }  # fmt: skip
     return proof.pack_evidence()
 

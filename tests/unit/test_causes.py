@@ -12,7 +12,8 @@ import torch
 import neuronwidgets as nw
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.effects.edits import Scaled, SpanEdit
-from neuronwidgets.effects.passes import Passes, StrengthSearch
+from neuronwidgets.effects.passes import Passes
+from neuronwidgets.effects.strengths import StrengthSearch
 from neuronwidgets.interventions.directions import DirectionEdit
 
 CLASSES, WIDTH = 6, 12

@@ -147,8 +147,57 @@ def test_why_it_cannot_be_measured_is_said_once(parts: Any) -> None:
     plain.close()
 
 
-def test_k_means_membership_is_not_measured(parts: Any) -> None:
-    explorer = opened(parts, refined=True)
-    explorer._on_view_message(explorer, MEASURE, [])
-    assert "switch k-means membership off" in explorer.status["text"]
+def test_k_means_membership_is_measured_beside_the_tree(parts: Any) -> None:
+    explorer = opened(parts)
+    ask(explorer)
+    explorer.refined = True
+    assert explorer.wait(60)
+    concepts = explorer.concepts
+    assert concepts.refined
+    arrays, about = ask(explorer)
+    own, refined = about["causes"]["cuts"]
+    assert "refined" not in own
+    assert refined["refined"] == explorer.threshold
+    assert refined["nodes"] == concepts.nodes.tolist()
+    model, _, held_out = parts
+    expected = nw.causes(concepts, model, *held_out, progress=False)
+    shown = arrays["cause"][len(own["nodes"]) :, 0, 0, 0]
+    values = [expected.losses(k)["own"].value for k in range(len(concepts))]
+    # A search for a strength begins where the last one ended, and ends within a tolerance.
+    assert shown == pytest.approx(values, abs=0.05, rel=0.2)
+    explorer.close()
+
+
+@pytest.mark.parametrize("method", ["kmeans", "average"])
+def test_every_method_has_bars(parts: Any, method: str) -> None:
+    explorer = opened(parts, method=method)
+    (cut,) = ask(explorer)[1]["causes"]["cuts"]
+    assert cut["note"] == ""
+    assert cut["nodes"] == explorer.concepts.nodes.tolist()
+    explorer.close()
+
+
+def test_the_first_bars_are_shown_before_the_last_are_measured(parts: Any) -> None:
+    explorer = opened(parts)
+    causes = explorer._session.evidence.causes
+    causes.want(explorer.concepts)
+    count, parts_shown = len(explorer.concepts), []
+
+    def published() -> None:
+        arrays, about = causes.pack()
+        known = np.isfinite(arrays["cause"][:, 0, 2, 0])
+        parts_shown.append((about["causes"]["cuts"][0].get("done"), known.tolist()))
+
+    words = []
+    for step in causes.steps(published):
+        if isinstance(step, JobProgress):
+            words.append(step.text)
+        elif callable(step):
+            step()
+    assert count > 1
+    assert parts_shown == [
+        (done if done < count else None, [True] * done + [False] * (count - done))
+        for done in range(1, count + 1)
+    ]
+    assert words[1] == f"taking out concept 1 of {count}"
     explorer.close()

@@ -1,6 +1,7 @@
 /** What the model loses without the concepts of a cut: which cut was measured, how bars are drawn. */
 import type { Cause, Causes, Interval } from "../protocol/split";
 import type { Tree } from "../protocol/tree";
+import type { Concept } from "./concepts";
 import { rootOf, topOf } from "./tree";
 
 export const SIDES = ["own", "siblings", "others"] as const;
@@ -8,12 +9,30 @@ export const WAYS = ["concept", "neuron", "random"] as const;
 
 export type MeasuredCut = Causes["cuts"][number];
 
-/** The measurement of the cut with just these nodes; null: not measured. */
-export function cutOf(causes: Causes | null, nodes: readonly number[]): MeasuredCut | null {
+/**
+ * The measurement of the cut with just these nodes; null: not measured.
+ *
+ * @param refined The cut's height, of k-means membership; null: the tree's own.
+ */
+export function cutOf(
+  causes: Causes | null,
+  nodes: readonly number[],
+  refined: number | null = null,
+): MeasuredCut | null {
   const cut = causes?.cuts.find(
-    (one) => one.nodes.length === nodes.length && nodes.every((node) => one.nodes.includes(node)),
+    (one) =>
+      (one.refined ?? null) === refined &&
+      one.nodes.length === nodes.length &&
+      nodes.every((node) => one.nodes.includes(node)),
   );
   return cut ?? null;
+}
+
+/** What the model loses without one of a cut's concepts; null: not measured yet. */
+export function causeOf(cut: MeasuredCut, concept: Concept): Cause | null {
+  // With k-means membership, several concepts may be of no node.
+  const at = concept.refined ? concept.number - 1 : cut.nodes.indexOf(concept.node);
+  return cut.note || at >= (cut.done ?? cut.nodes.length) ? null : (cut.of[at] ?? null);
 }
 
 const ends = ({ value, low, high }: Interval) => [value, low, high].filter(Number.isFinite);
@@ -50,7 +69,7 @@ export interface CutGain extends Interval {
 /** Of the measured cuts of a tree, the finest first. */
 export function gainsOf(causes: Causes | null, tree: Tree): CutGain[] {
   const gains = (causes?.cuts ?? []).filter(
-    ({ note, gain }) => !note && Number.isFinite(gain.value),
+    ({ note, gain, refined }) => !note && refined === undefined && Number.isFinite(gain.value),
   );
   return gains
     .map(({ nodes, gain }) => {

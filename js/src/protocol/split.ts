@@ -123,7 +123,8 @@ export interface Cause {
 }
 
 export interface Causes extends Omit<CausesMeta, "cuts"> {
-  cuts: (MeasuredCut & { gain: Interval; of: Map<number, Cause> })[];
+  /** Of each, its concepts in the order of `nodes`. */
+  cuts: (MeasuredCut & { gain: Interval; of: Cause[] })[];
 }
 
 /** What random groups of top-activating samples retrieve, by reading, size and label. */
@@ -292,18 +293,17 @@ function causesOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Causes | null {
   return {
     ...rest,
     cuts: cuts.map((cut, c) => {
-      const entries = cut.nodes.map((node) => {
+      const of = cut.nodes.map((): Cause => {
         const i = at++;
-        const cause: Cause = {
+        return {
           concept: losses(3 * i),
           neuron: losses(3 * i + 1),
           random: losses(3 * i + 2),
           above: three(above, i),
           selectivity: three(selectivity, i),
         };
-        return [node, cause] as const;
       });
-      return { ...cut, gain: three(gains, c), of: new Map(entries) };
+      return { ...cut, gain: three(gains, c), of };
     }),
   };
 }

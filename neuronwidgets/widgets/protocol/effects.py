@@ -26,13 +26,18 @@ class CausesMeasure(_CausesMeasure, total=False):
     every: Annotated[bool, "Whether those of every cut into up to ten concepts. Absent: no."]
 
 
-class MeasuredCut(TypedDict):
-    """A cut whose concepts were taken out of the model."""
-
-    nodes: Annotated[list[int], "Its concepts' tree nodes."]
+class _MeasuredCut(TypedDict):
+    nodes: Annotated[list[int], "Its concepts' tree nodes; -1: none, of k-means."]
     findings: Annotated[list[str], "What the numbers do not show by themselves, in sentences."]
     samples: Annotated[int, "Held-out samples."]
     note: Annotated[str, "Why it could not be measured; empty if it was."]
+
+
+class MeasuredCut(_MeasuredCut, total=False):
+    """A cut whose concepts were taken out of the model."""
+
+    refined: Annotated[float, "The cut's height, of k-means membership. Absent: the tree's own."]
+    done: Annotated[int, "The concepts, first ones, that are measured so far. Absent: all."]
 
 
 class CausesMeta(TypedDict):

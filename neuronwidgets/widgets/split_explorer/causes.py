@@ -25,6 +25,9 @@ BATCH = 64
 """Samples of a pass, as in `nw.causes`."""
 READING = ("tokenizer", "transform", "predict", "classes", "max_length", "neuron_axis")
 
+CutKey = tuple[tuple[int, ...], "float | None"]
+"""A cut's nodes, and its height where membership is k-means'."""
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -39,6 +42,8 @@ class Measured:
         findings: sentences.
         samples: held-out samples.
         note: why the cut was not measured; "" if it was.
+        done: how many concepts, the first ones, are measured; `None`: all. The others' numbers,
+            `gain` and `findings` are still missing.
     """
 
     losses: np.ndarray
@@ -48,6 +53,7 @@ class Measured:
     findings: tuple[str, ...] = ()
     samples: int = 0
     note: str = ""
+    done: int | None = None
 
     @classmethod
     def of(cls, effects: ConceptEffects, threshold: float) -> Measured:
@@ -72,6 +78,22 @@ class Measured:
         )  # fmt: skip
 
     @classmethod
+    def begun(cls, effects: ConceptEffects, before: Measured | None, concepts: int) -> Measured:
+        """The numbers of the first concepts of a cut, the last of them new.
+
+        Args:
+            effects: of the concepts that are done.
+            before: the numbers without the last of them; `None`: of none.
+            concepts: how many the cut has.
+        """
+        k, whole = len(effects) - 1, before or cls.failed(concepts, "")
+        one = cls.of(effects.only(k), np.nan)
+        losses, above = whole.losses.copy(), whole.above.copy()
+        selectivity = whole.selectivity.copy()
+        losses[k], above[k], selectivity[k] = one.losses[0], one.above[0], one.selectivity[0]
+        return cls(losses, above, selectivity, whole.gain, samples=one.samples, done=k + 1)
+
+    @classmethod
     def failed(cls, concepts: int, note: str) -> Measured:
         """A cut that could not be measured, and why."""
         none = np.full((concepts, 3), np.nan)
@@ -88,8 +110,8 @@ class Causes:
 
     def __init__(self, split: Split, use: ModelUse | None) -> None:
         self._split, self._use = split, use
-        self.known: dict[tuple[int, ...], Measured] = {}
-        self._wanted: dict[tuple[int, ...], Concepts] = {}
+        self.known: dict[CutKey, Measured] = {}
+        self._wanted: dict[CutKey, Concepts] = {}
         self._trial: Trial | None = None
         # A job that was replaced ends its pass while the next one begins.
         self._one_at_a_time = threading.Lock()
@@ -103,21 +125,19 @@ class Causes:
         """Have the concepts of a cut taken out.
 
         Raises:
-            ValueError: nothing can be measured, or there are no concepts of the tree.
+            ValueError: nothing can be measured, or there are no concepts.
         """
         if not self.able:
             raise ValueError(
                 "there are no held-out samples: SplitExplorer(..., model=model, "
                 "held_out=(data, labels))."
             )
-        if not len(concepts) or concepts.refined:
-            raise ValueError(
-                "the cut has no concepts of the tree: choose another cut height, or switch "
-                "k-means membership off."
-            )
-        nodes = tuple(concepts.nodes.tolist())
-        if nodes not in self.known or self.known[nodes].note:
-            self._wanted[nodes] = concepts
+        if not len(concepts):
+            raise ValueError("the cut has no concepts: choose another cut height.")
+        key = tuple(concepts.nodes.tolist()), concepts.threshold if concepts.refined else None
+        known = self.known.get(key)
+        if known is None or known.note or known.done is not None:
+            self._wanted[key] = concepts
 
     def drop(self) -> None:
         """Want nothing any more: the user has stopped it."""
@@ -129,35 +149,46 @@ class Causes:
 
     def steps(self, publish: Callable[[], None]) -> Steps:
         """Measure the wanted cuts."""
-        for nodes, concepts in list(self._wanted.items()):
-            try:
-                measured = yield from self._measuring(concepts)
-            except (ImportError, IndexError, RuntimeError, TypeError, ValueError) as error:
-                measured = Measured.failed(len(nodes), in_words(error))
-
+        for key, concepts in list(self._wanted.items()):
             # Kept when published: a job that was replaced publishes nothing.
-            def show(nodes: tuple[int, ...] = nodes, measured: Measured = measured) -> None:
-                self.known[nodes] = measured
-                self._wanted.pop(nodes, None)
-                publish()
+            def showing(measured: Measured, key: CutKey = key) -> Callable[[], None]:
+                def show() -> None:
+                    self.known[key] = measured
+                    if measured.done is None:
+                        self._wanted.pop(key, None)
+                    publish()
 
-            yield show
+                return show
 
-    def _measuring(self, concepts: Concepts) -> Any:
+            try:
+                measured = yield from self._measuring(concepts, showing)
+            except (ImportError, IndexError, RuntimeError, TypeError, ValueError) as error:
+                measured = Measured.failed(len(concepts), in_words(error))
+            yield showing(measured)
+
+    def _measuring(
+        self, concepts: Concepts, showing: Callable[[Measured], Callable[[], None]]
+    ) -> Any:
         from neuronwidgets.effects.concept_edits import DIRECTION, ConceptEdits
 
         edits = ConceptEdits(concepts, DIRECTION, TAU, TOP, SEED)
         yield JobProgress(0.0, "reading the held-out samples")
         with self._one_at_a_time:
             trial = self._trial = self._trial or self._opened(edits)
-        total, steps = len(concepts) * (2 + DRAWS), trial.measuring(concepts, edits)
-        for done in range(total + 1):
-            yield JobProgress(done / (total + 1), f"taking out {len(concepts)} concepts")
+        count, steps = len(concepts), trial.measuring(concepts, edits)
+        total, begun = count * (2 + DRAWS), None
+        for step in range(total + 1):
+            share = step / (total + 1)
+            concept = min(count, step // (2 + DRAWS) + 1)
+            yield JobProgress(share, f"taking out concept {concept} of {count}")
             with self._one_at_a_time:
                 try:
-                    next(steps)
+                    effects = next(steps)
                 except StopIteration as end:
                     return Measured.of(end.value, concepts.threshold)
+            if effects is not None and len(effects) < count:
+                begun = Measured.begun(effects, begun, count)
+                yield showing(begun)
         raise RuntimeError("a measurement has more steps than edits.")
 
     def _opened(self, edits: Any) -> Trial:
@@ -178,12 +209,14 @@ class Causes:
         if self._use is None:
             return {}, {}
         known = list(self.known.items())
-        cuts = [
+        cuts: list[dict[str, Any]] = [
             {
                 "nodes": list(nodes), "findings": list(one.findings), "samples": one.samples,
                 "note": one.note,
+                **({} if refined is None else {"refined": refined}),
+                **({} if one.done is None else {"done": one.done}),
             }
-            for nodes, one in known
+            for (nodes, refined), one in known
         ]  # fmt: skip
         about = {"causes": {"able": self.able, "kl": COST, "cuts": cuts}}
         if not known:

@@ -28,7 +28,7 @@ export interface CausesMeasure {
 
 /** A cut whose concepts were taken out of the model. */
 export interface MeasuredCut {
-  /** Its concepts' tree nodes. */
+  /** Its concepts' tree nodes; -1: none, of k-means. */
   nodes: number[];
   /** What the numbers do not show by themselves, in sentences. */
   findings: string[];
@@ -36,6 +36,10 @@ export interface MeasuredCut {
   samples: number;
   /** Why it could not be measured; empty if it was. */
   note: string;
+  /** The cut's height, of k-means membership. Absent: the tree's own. */
+  refined?: number;
+  /** The concepts, first ones, that are measured so far. Absent: all. */
+  done?: number;
 }
 
 /** What the model loses without the concepts. */

@@ -245,7 +245,7 @@ const Card = memo(
           retrieved={retrieved}
           shared={shared}
         />
-        {!concept.refined && <PromotedStrip state={state} node={concept.node} />}
+        <PromotedStrip state={state} node={concept.node} refined={concept.refined} />
         <CauseBars state={state} concept={concept} />
         <footer>
           <RangeStrip data={data} range={range} color={color} />

@@ -1,5 +1,5 @@
 /** What breaks without each concept: three short bars on its card, and how to have them. */
-import { cutOf, SIDES, scaleOf, verdictOf } from "../../core/causes";
+import { causeOf, cutOf, SIDES, scaleOf, verdictOf } from "../../core/causes";
 import type { Concept } from "../../core/concepts";
 import { short } from "../../core/scale";
 import type { Cause, Interval } from "../../protocol/split";
@@ -20,17 +20,20 @@ const spoken = ({ value, low, high }: Interval) =>
   `${signed(value)} nats (${signed(low)} to ${signed(high)})`;
 
 /** The measurement of the cut on the screen; null: not measured. */
-const measuredOf = (state: State) =>
-  cutOf(
+const measuredOf = (state: State) => {
+  const cut = state.current.value;
+  return cutOf(
     state.evidence.value?.causes ?? null,
-    (state.current.value?.concepts ?? []).map(({ node }) => node),
+    (cut?.concepts ?? []).map(({ node }) => node),
+    cut?.mark ? state.threshold.value : null,
   );
+};
 
 /** On the neuron's card: the button, what it has found in words, and what the bars are. */
 export function CausesHead({ state }: { state: State }) {
   const causes = state.evidence.value?.causes;
   const cut = state.current.value;
-  if (!causes || !cut?.concepts.length || cut.mark) return null;
+  if (!causes || !cut?.concepts.length) return null;
   if (!causes.able) {
     return (
       <p class="nw-caption">
@@ -42,7 +45,8 @@ export function CausesHead({ state }: { state: State }) {
   }
   const measured = measuredOf(state);
   const busy = state.status.value.state === "running";
-  const done = measured && !measured.note;
+  const done = measured && !measured.note && measured.done === undefined;
+  const begun = measured && !measured.note;
   return (
     <div class="nw-causes">
       <div class="nw-caption">
@@ -69,17 +73,19 @@ export function CausesHead({ state }: { state: State }) {
         )}
       </div>
       {measured?.note && <p class="nw-caption">{measured.note}</p>}
+      {begun && (
+        <p class="nw-caption nw-cause-legend">
+          <span>bars: nats lost, with 95% interval</span>
+          <span>
+            <i class="nw-tick-neuron" /> without the neuron
+          </span>
+          <span>
+            <i class="nw-tick-random" /> without a random direction
+          </span>
+        </p>
+      )}
       {done && (
         <>
-          <p class="nw-caption nw-cause-legend">
-            <span>bars: nats lost, with 95% interval</span>
-            <span>
-              <i class="nw-tick-neuron" /> without the neuron
-            </span>
-            <span>
-              <i class="nw-tick-random" /> without a random direction
-            </span>
-          </p>
           <Findings sentences={measured.findings} />
           <button
             type="button"
@@ -120,11 +126,11 @@ function Findings({ sentences: [first, ...more] }: { sentences: string[] }) {
 
 /** On a concept's card: its bars; nothing where its cut was not measured. */
 export function CauseBars({ state, concept }: { state: State; concept: Concept }) {
-  const measured = concept.refined ? null : measuredOf(state);
-  const cause = measured?.note === "" ? measured.of.get(concept.node) : undefined;
+  const measured = measuredOf(state);
+  const cause = measured && causeOf(measured, concept);
   if (!measured || !cause) return null;
   const { word, chance } = verdictOf(cause);
-  const scale = scaleOf(measured.of.values());
+  const scale = scaleOf(measured.of);
   return (
     <div class={`nw-cause ${chance ? "nw-faint" : ""}`}>
       {SIDES.map((side) => (

@@ -18,11 +18,18 @@ interface Props {
   state: State;
   /** Of the concept, or `NEURON`. */
   node: number;
+  /** Whether it is a concept of k-means membership, which is no node's. */
+  refined?: boolean;
 }
 
-export function PromotedStrip({ state, node }: Props) {
+export function PromotedStrip({ state, node, refined }: Props) {
   const effects = state.evidence.value?.effects;
   if (!effects) return null;
+  if (refined) {
+    return effects.note ? null : (
+      <p class="nw-caption">what it promotes is known of the tree’s own clusters only</p>
+    );
+  }
   const strip = effects.of.get(node);
   const outputs = effects.kind === "token" ? "tokens" : "classes";
   if (!strip) {
