@@ -74,12 +74,18 @@ def explore(
     if is_capturing(acts):
         several["layer"] = layer or (place and place.layer)
     split: dict[str, Any] = {"top": top, "method": method, "metric": metric}
+    read = {} if data is None or hasattr(data, "__next__") else {"data": data}
+    run: dict[str, Any] = {"transform": options.get("transform"), "classes": classes,
+           "neuron_axis": options.get("neuron_axis")}  # fmt: skip
+    run = {name: value for name, value in run.items() if value is not None}
     browser = NeuronBrowser(
         acts,
         model=model,
         tokenizer=tokenizer,
         library=library,
         **several,
+        **read,
+        **run,
         **{k: v for k, v in split.items() if v is not None},
     )
     try:
@@ -103,12 +109,10 @@ def explore(
             made = acts.settings
             split |= {"top": made.top, "method": made.method}
             split["metric"] = made.metric if made.method in METRICS else None
-        run = {"classes": classes, "transform": options.get("transform")}
-        run |= {name: options.get(name) for name in ("max_length", "neuron_axis")}
-        read = {} if data is None or hasattr(data, "__next__") else {"data": data}
+        if options.get("max_length") is not None:
+            run["max_length"] = options["max_length"]
         openers, missing = _openers(
-            browser, acts, several, split, model, tokenizer, held_out, read,
-            {name: value for name, value in run.items() if value is not None},
+            browser, acts, several, split, model, tokenizer, held_out, read, run,
         )  # fmt: skip
         if place.tab in missing:
             raise ValueError(f"state: tab {place.tab!r} cannot be shown: {missing[place.tab]}")

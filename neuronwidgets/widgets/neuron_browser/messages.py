@@ -135,8 +135,8 @@ def pack_map(place: Placement) -> bytes:
 def pack_match(match: Match, neurons: np.ndarray) -> bytes:
     """The message `match`."""
     tensors = {"value": match.value[neurons].astype(np.float32)}
-    if match.contrast is not None:
-        tensors["q"] = match.contrast.q[neurons].astype(np.float32)
+    if match.q is not None:
+        tensors["q"] = match.q[neurons].astype(np.float32)
     if match.token is not None:
         tensors["token"] = match.token[neurons].astype(np.int32)
     return pack(tensors, {

@@ -59,7 +59,7 @@ function NumberHead({ state, column }: { state: State; column: Column }) {
 }
 
 export function TableHead({ state, layout }: { state: State; layout: Layout }) {
-  const { match, concepts, scores, named } = layout;
+  const { match, concepts, scores, named, promotes } = layout;
   return (
     <RowGroup class="nw-grid-head">
       <GridRow aria-rowindex={1}>
@@ -74,6 +74,7 @@ export function TableHead({ state, layout }: { state: State; layout: Layout }) {
           about="Which samples activate the neuron most? Click one to light it on the map."
         />
         {named && <PlainHead title="names" about="What are its concepts called?" />}
+        {promotes && <NumberHead state={state} column={promotes} />}
         <PlainHead
           title="activations"
           about="How are its activations spread, from the smallest to the largest? Heights are square roots."
