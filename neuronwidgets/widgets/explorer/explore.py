@@ -57,7 +57,7 @@ def explore(
         top, method, metric: how each neuron is split, see `neuronwidgets.split`.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         library: the `Library` that concepts on the screen are added to; not given: a new one, at
-            the first concept (`explorer.browser.library`).
+            the first concept (`explorer.library`).
         classes: the names of a classifier's outputs in order. Not given: `config.id2label`.
         options: the other arguments of `neuronwidgets.capture`, such as `labels`, `pooling`,
             `batch_size` or `at`.
@@ -201,7 +201,7 @@ def _openers(
         used = {} if model is None else {
             "model": model, "tokenizer": tokenizer, "held_out": held_out, **read, **run,
         }  # fmt: skip
-        return SplitExplorer(shown, neuron, **split, **of, **used)
+        return SplitExplorer(shown, neuron, library=browser.library, **split, **of, **used)
 
     def open_ranges(neuron: int) -> Widget:
         from neuronwidgets.widgets.range_explorer.widget import RangeExplorer

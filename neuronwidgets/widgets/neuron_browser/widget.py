@@ -14,10 +14,11 @@ from neuronwidgets.layer_splits.layer_split import RANK, LayerSplit
 from neuronwidgets.libraries.library import Library
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.given import given as as_code
+from neuronwidgets.widgets.base.keeping import Keeping
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.previews import pack_previews
-from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error
+from neuronwidgets.widgets.base.widget import Whole, as_trait_error
 from neuronwidgets.widgets.neuron_browser import choices
 from neuronwidgets.widgets.neuron_browser.batches import BATCHES
 from neuronwidgets.widgets.neuron_browser.frame import frame
@@ -26,7 +27,7 @@ from neuronwidgets.widgets.neuron_browser.opening import (
     planned,
     score_names,
 )
-from neuronwidgets.widgets.neuron_browser.pinning import Pin, check_library, listed, pinning
+from neuronwidgets.widgets.neuron_browser.pinning import Pin, pinning
 from neuronwidgets.widgets.neuron_browser.session import PLAIN_SORTING, BrowserSession
 from neuronwidgets.widgets.protocol.buffers import pack
 
@@ -34,7 +35,7 @@ SEARCHING, PINNING = "search", "pin"
 """The kinds of jobs that a user asks for."""
 
 
-class NeuronBrowser(Widget):
+class NeuronBrowser(Keeping):
     """Every neuron of a layer: a table to sort, filter and search, and a map.
 
     The table is there at once. Then a job places the neurons on the map and splits them all, with
@@ -77,7 +78,6 @@ class NeuronBrowser(Widget):
     _pace, _batches = PACE, BATCHES
     _held = t.Bool(False).tag(sync=True, echo_update=False)
     """Whether the user holds a handle in a view."""
-    _library = t.List().tag(sync=True)
     _table = t.Bytes().tag(sync=True)
     _trees = t.Bytes().tag(sync=True)
     _map = t.Bytes().tag(sync=True)
@@ -178,17 +178,6 @@ class NeuronBrowser(Widget):
     def layer_split(self) -> LayerSplit | None:
         """The split that the browser was opened with; `None` without one."""
         return self._session.given
-
-    @property
-    def library(self) -> Library | None:
-        """The library that concepts on the screen are added to; `None` before the first, if none
-        was given. Set it to add to another one; `library.save(path)` keeps it."""
-        return self._concepts
-
-    @library.setter
-    def library(self, value: Library | None) -> None:
-        self._concepts = check_library(value)
-        self._put({"_library": [] if value is None else listed(value)})
 
     @property
     def first(self) -> int | None:
@@ -350,9 +339,8 @@ class NeuronBrowser(Widget):
     def _on_pin(self, wanted: dict[str, Any]) -> None:
         pin = Pin.of(wanted, self._session)
         self._clear()
-        if self._concepts is None:
-            self._concepts = Library()
-        steps = pinning(self._session, pin, self.threshold, self._concepts, self._screen)
+        library = self._opened_library()
+        steps = pinning(self._session, pin, self.threshold, library, self._screen)
         self._start(steps, kind=PINNING)
 
     def _on_rows(self, wanted: dict[str, Any]) -> None:

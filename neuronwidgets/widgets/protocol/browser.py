@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypedDict
 
 from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
 from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
+from neuronwidgets.widgets.protocol.library import PinnedName
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
 
@@ -34,15 +35,6 @@ class Search(TypedDict):
 
 class NoSearch(TypedDict):
     """The empty object: nothing was searched for."""
-
-
-class PinnedName(TypedDict):
-    """A concept of the library."""
-
-    name: str
-    layer: Annotated[str, "The layer that it was found in."]
-    neuron: Annotated[int | None, "Its neuron; `None` for a direction."]
-    samples: Annotated[int, "How many samples it has."]
 
 
 class NeuronBrowserTraits(LiveTraits):

@@ -7,6 +7,7 @@
 
 import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
+import type { PinnedName } from "./library";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
 
 export type Limits = [low: number | null, high: number | null];
@@ -38,17 +39,6 @@ export interface Search {
 
 /** The empty object: nothing was searched for. */
 export type NoSearch = Record<string, never>;
-
-/** A concept of the library. */
-export interface PinnedName {
-  name: string;
-  /** The layer that it was found in. */
-  layer: string;
-  /** Its neuron; `None` for a direction. */
-  neuron: number | null;
-  /** How many samples it has. */
-  samples: number;
-}
 
 /** The synced traits of NeuronBrowser. */
 export interface NeuronBrowserTraits {
