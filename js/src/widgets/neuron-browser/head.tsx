@@ -1,5 +1,6 @@
 /** The table's head: a click sorts, the small histograms below filter. */
 import type { ComponentChildren } from "preact";
+import { memo } from "../../view/memo";
 import type { Column } from "./columns";
 import { GridRow, HeadCell, RowGroup } from "./grid-parts";
 import type { Layout } from "./layout";
@@ -58,7 +59,7 @@ function NumberHead({ state, column }: { state: State; column: Column }) {
   );
 }
 
-export function TableHead({ state, layout }: { state: State; layout: Layout }) {
+function Head({ state, layout }: { state: State; layout: Layout }) {
   const { match, concepts, scores, named, promotes } = layout;
   return (
     <RowGroup class="nw-grid-head">
@@ -87,3 +88,6 @@ export function TableHead({ state, layout }: { state: State; layout: Layout }) {
     </RowGroup>
   );
 }
+
+/** Scrolling changes nothing in the head, and its histograms cost as much as some rows. */
+export const TableHead = memo(Head);

@@ -1,6 +1,6 @@
 /** One neuron in the table. */
 import { spreadOf } from "../../core/ranking";
-import { short } from "../../core/scale";
+import { grouped, short } from "../../core/scale";
 import type { TableMessage } from "../../protocol/browser";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
@@ -72,7 +72,7 @@ function Row({ state, table, layout, index, top, place, active }: Props) {
           title={`Open neuron ${number}`}
           onClick={() => state.open(number)}
         >
-          {number.toLocaleString("en")}
+          {grouped(number)}
         </button>
       </Cell>
       {match && <MatchCell state={state} column={match} index={index} />}
