@@ -38,6 +38,7 @@ from neuronwidgets.widgets.neuron_browser.messages import (
     pack_table,
     pack_trees,
 )
+from neuronwidgets.widgets.neuron_browser.nulls import Nulls
 from neuronwidgets.widgets.neuron_browser.peaks import Peaks
 from neuronwidgets.widgets.neuron_browser.promoted import Promoted
 from neuronwidgets.widgets.neuron_browser.rows import TOP, Rows, dead_layer
@@ -89,7 +90,7 @@ class BrowserSession:
         ]
         self.rows = Rows.blank(self.neurons)
         self.forest = Forest(acts, self.neurons, self._late_columns)
-        self.peaks = Peaks(acts)
+        self.peaks, self._nulls = Peaks(acts), Nulls(acts)
         self.promoted = Promoted(self.neurons, model, tokenizer=tokenizer, **running)
         self._searcher = Searcher(acts, model, tokenizer, self.promoted)
         self.place: Placement | None = None
@@ -177,7 +178,7 @@ class BrowserSession:
         return show
 
     def _table(self, rows: Rows) -> bytes:
-        return pack_table(self.acts, rows, self.forest)
+        return pack_table(self.acts, rows, self.forest, self._nulls)
 
     def _place(self) -> Steps:
         acts, given = self.acts, self.given
@@ -368,7 +369,7 @@ class BrowserSession:
                 self._stale = bool(these) or query.kind in ("name", "text", "promoted")
             self.acts, self.rows = acts, rows
             self.forest = Forest(acts, self.neurons, self._late_columns)
-            self.peaks = Peaks(acts, self.peaks.seen)
+            self.peaks, self._nulls = Peaks(acts, self.peaks.seen), Nulls(acts)
             self._searcher = Searcher(acts, self.model, self.tokenizer, self.promoted)
             self.place = None
             self._sent = 0
