@@ -23,6 +23,7 @@ from neuronwidgets.overviews.overview import extremes, histograms
 from neuronwidgets.overviews.placement import placement
 from neuronwidgets.overviews.search import Standard, by_samples
 from neuronwidgets.widgets.neuron_browser.messages import pack_table, pack_trees
+from neuronwidgets.widgets.neuron_browser.nulls import Nulls
 from neuronwidgets.widgets.neuron_browser.rows import TOP, Rows
 
 FEATURES = 256
@@ -68,7 +69,7 @@ def main() -> None:
     def first_rows() -> tuple[Rows, bytes]:
         found = drained(extremes(acts.values, TOP))
         rows = Rows.blank(neurons).with_extremes(found)
-        return rows, pack_table(acts, rows, Forest(acts, neurons))
+        return rows, pack_table(acts, rows, Forest(acts, neurons), Nulls(acts))
 
     rows, packed = timed("first rows: top 5, least, largest, packed", first_rows)
     print(f"{'   message table':48s} {len(packed) / 1e6:9.2f} MB")

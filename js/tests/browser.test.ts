@@ -32,6 +32,7 @@ function view(more: Record<string, unknown> = {}, send: (content: unknown) => vo
     _trees: layer.trees,
     _map: layer.map,
     _match: EMPTY,
+    _promoted: EMPTY,
     _previews: EMPTY,
     _peaks: EMPTY,
     _version: 1,
@@ -165,6 +166,30 @@ describe("the table", () => {
     const sorting = { column: "match", descending: true };
     expect(view({ _match: match(values), sorting }).state.rows.value[0]).toBe(0);
     expect(view({ _match: match(new Float32Array(3)), sorting }).state.match.value).toBeNull();
+  });
+
+  it("is sorted by the strongest effect on what a neuron promotes, where that is known", () => {
+    expect(view().state.columnOf("promotes")).toBeNull();
+    const effect = new Float32Array(20 * 2);
+    for (let i = 0; i < 20; i++) effect.set(i % 2 ? [1, -i] : [i / 2, -0.5], 2 * i);
+    effect.fill(Number.NaN, 2 * 19);
+    const message = pack(
+      { output: new Int32Array(20 * 2), effect },
+      { kind: "class", names: ["a"], high: 3, poles: false },
+      { output: [20, 2, 1], effect: [20, 2, 1] },
+    );
+    const { state } = view({ _promoted: message });
+    expect(state.columnOf("promotes")?.about).toContain("3 logits");
+    state.sortBy("promotes");
+    expect([...state.rows.value].slice(0, 3)).toEqual([17, 15, 13]);
+    expect(state.rows.value[19]).toBe(19);
+    // Of another table.
+    const few = pack(
+      { output: new Int32Array(4), effect: new Float32Array(4) },
+      { kind: "class", names: ["a"], high: 3, poles: false },
+      { output: [2, 2, 1], effect: [2, 2, 1] },
+    );
+    expect(view({ _promoted: few }).state.promoted.value).toBeNull();
   });
 
   it("shows other scores on demand, and p values with their scores", () => {

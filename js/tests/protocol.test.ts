@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { cutAt, type Names } from "../src/core/concepts";
 import { precisionOf, sharedOf } from "../src/core/retrieved";
 import { betweenEnds } from "../src/core/spaced";
+import { type PromotedMessage, promotedOf, readPromoted } from "../src/protocol/browser";
 import { unpack } from "../src/protocol/safetensors";
 import { type By, TREE } from "../src/protocol/schema";
 import {
@@ -193,4 +194,22 @@ describe("safetensors", () => {
     expect(() => packed?.tensor("row")).toThrow("row is I32, not F32");
     expect(() => packed?.tensor("nothing")).toThrow("no array nothing");
   });
+});
+
+it("what neurons promote is read for each neuron, up and down", () => {
+  const message = readPromoted(golden("text-promoted.safetensors")) as PromotedMessage;
+  expect([message.kind, message.poles, message.high]).toEqual(["token", true, 3]);
+  expect(promotedOf(message, 1)).toEqual({
+    promoted: [
+      { name: "dog", value: 4 },
+      { name: "köln 🙂", value: 2 },
+    ],
+    demoted: [
+      { name: "<b>", value: -1 },
+      { name: "\n", value: -0.5 },
+    ],
+    agreement: null,
+  });
+  expect(promotedOf(message, 5)).toBeNull();
+  expect([...message.strongest]).toEqual([2, 4, 6, 8, 10, Number.NaN]);
 });

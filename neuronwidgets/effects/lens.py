@@ -39,6 +39,17 @@ class Lens:
     chance: np.ndarray
     chance_agreement: np.ndarray
 
+    @property
+    def strongest(self) -> np.ndarray:
+        """The strongest effect of each vector, up or down: float64 `K`."""
+        found: np.ndarray = np.maximum(self.raised[:, 0], -self.lowered[:, 0])
+        return found
+
+    @property
+    def bound(self) -> float:
+        """The strongest effect that 95% of the vectors do not exceed: of random ones a control."""
+        return float(np.quantile(self.strongest, 0.95, method="higher"))
+
 
 @own_modes()
 def lens_of(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.compiled import plain
 from neuronwidgets.core.labels import plain_names
@@ -110,7 +111,8 @@ def effects_of(
     top, random = integer("top", top, 1), integer("random", random, 0)
     samples, sinks = integer("samples", samples, 0), integer("sinks", sinks, 0)
     subjects = Subjects.of(source, model, layer, at, neurons, poles)
-    data = _data_of(subjects, tokenizer, max(1, samples)) if data is None else data
+    if data is None and subjects.acts is not None:
+        data = data_of(subjects.acts, tokenizer, max(1, samples))
     read: list[Batch] = []
     if data is not None:
         source = batches(
@@ -165,11 +167,9 @@ def effects_of(
     )  # fmt: skip
 
 
-def _data_of(subjects: Subjects, tokenizer: Any, samples: int) -> Any:
-    """The samples that the activations hold; `None` where the model cannot read them."""
-    if subjects.acts is None:
-        return None
-    held = subjects.acts.samples
+def data_of(acts: Activations, tokenizer: Any, samples: int) -> Any:
+    """The first samples that activations hold; `None` where the model cannot read them."""
+    held = acts.samples
     if held.kind == "text" and tokenizer is not None:
         return list(held.texts[:samples])
     return list(held.images[:samples]) if held.kind == "image" else None
@@ -253,11 +253,12 @@ def _outputs(
         int(n) for lens in lenses if lens is not None
         for ids in (lens.promoted, lens.demoted) for n in np.unique(ids)
     })  # fmt: skip
-    kind = "token" if trace.per_position and _is_vocabulary(model, count, tokenizer) else "class"
+    kind = "token" if trace.per_position and is_vocabulary(model, count, tokenizer) else "class"
     return kind, {n: output_name(model, kind, n, count, tokenizer, classes) for n in shown}
 
 
-def _is_vocabulary(model: nn.Module, count: int, tokenizer: Any) -> bool:
+def is_vocabulary(model: nn.Module, count: int, tokenizer: Any) -> bool:
+    """Whether a model's `count` outputs at each position are tokens."""
     words = getattr(getattr(plain(model), "config", None), "vocab_size", None)
     known = words if isinstance(words, int) else None
     if known is None and tokenizer is not None:

@@ -1,22 +1,26 @@
-"""Search of a layer: a number for each neuron, by name, typed text, samples or contrast."""
+"""Search of a layer: a number for each neuron, by name, text, samples, contrast or output."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from math import erfc, sqrt
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.checks import nearest
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.effects.contrast import Contrast, contrast_steps
+from neuronwidgets.effects.contrast import Contrast, contrast_steps, false_discovery
 from neuronwidgets.effects.sets import Sets, samples_of
 
-Kind = Literal["name", "text", "samples", "contrast"]
-KINDS: tuple[Kind, ...] = ("name", "text", "samples", "contrast")
+if TYPE_CHECKING:
+    from neuronwidgets.effects.layer_lens import LayerLens
+
+Kind = Literal["name", "text", "samples", "contrast", "promoted"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 CHUNK = 1 << 22
 """Activations that are summed in one step: 32 MB in float64."""
 AUROC = (
@@ -30,7 +34,8 @@ class Query:
     """What is searched for.
 
     Attributes:
-        kind: "name", a label or word; "text", a typed text; "samples"; or "contrast".
+        kind: "name", a label or word; "text", a typed text; "samples"; "contrast"; or "promoted",
+            a token or class.
         text: what was typed.
         these, those: rows of the activations; no `those`: all others.
     """
@@ -49,6 +54,7 @@ class Match:
         title, about, note: the column's heading, what its numbers are, a sentence on the result.
         value: float64 `D`, the match of each neuron; NaN where nothing was found.
         contrast: the comparison that gave the values, if one did.
+        q: float64 `D`, the q value of each; `None` where no null is known.
         token: int64 `D`, for each neuron the token of the typed text that activates it most.
         segments: the tokens of the typed text; joined, they are the text.
     """
@@ -58,6 +64,7 @@ class Match:
     note: str
     value: np.ndarray
     contrast: Contrast | None = None
+    q: np.ndarray | None = None
     token: np.ndarray | None = None
     segments: list[str] = field(default_factory=list)
 
@@ -117,7 +124,7 @@ def by_name(acts: Activations, name: str) -> Generator[float, None, Match]:
         return Match(title, AUROC, note, np.full(acts.shape[1], np.nan))
     result = yield from contrast_steps(acts, rows, others)
     return Match(title, AUROC, _found(result, f"{len(rows):,} samples {noun} {title}"),
-                 result.auroc, result)  # fmt: skip
+                 result.auroc, result, result.q)  # fmt: skip
 
 
 def by_samples(acts: Activations, rows: Sequence[int], standard: Standard) -> Match:
@@ -140,7 +147,7 @@ def by_contrast(
     sets = Sets.of(acts, these, those if len(those) else None)
     result = yield from contrast_steps(acts, sets.these, sets.those)
     title = f"{len(sets.these):,} against {len(sets.those):,}"
-    return Match(title, AUROC, _found(result, title), result.auroc, result)
+    return Match(title, AUROC, _found(result, title), result.auroc, result, result.q)
 
 
 def by_text(acts: Activations, text: str, model: Any, tokenizer: Any, standard: Standard) -> Match:
@@ -181,7 +188,36 @@ def by_text(acts: Activations, text: str, model: Any, tokenizer: Any, standard: 
     if acts.pooling not in ("token", "max"):
         about += f" The samples are {acts.pooling or 'pooled'} values, so that high ones are usual."
     value = standard.z(values.max(axis=0).astype(np.float64))
-    return Match(_short(text), about, "", value, None, token, segments_of(text, spans))
+    found = segments_of(text, spans)
+    return Match(_short(text), about, "", value, token=token, segments=found)
+
+
+def by_output(name: str, lens: LayerLens) -> Match:
+    """Which neurons promote a token or a class?
+
+    The null is random directions: the effect of one is normal about 0, with the neurons' own root
+    mean square.
+
+    Raises:
+        ValueError: nothing was typed, or the model has no such output.
+    """
+    if not name.strip():
+        raise ValueError(f"nothing was typed: give a {lens.kind} that the model predicts.")
+    number = lens.output(name)
+    (title,) = lens.names([number])
+    value = lens.towards(number)
+    deviation = float(np.sqrt(np.mean(value**2)))
+    p = np.array([erfc(abs(v) / (deviation or 1.0) / sqrt(2)) for v in value.tolist()])
+    q = false_discovery(p)
+    about = (
+        f"By how much one unit of the neuron raises the logit of this {lens.kind} more than the "
+        f"mean logit (logit lens). 95% of random directions: up to ±{1.96 * deviation:.2g}. Bold: "
+        "q < 0.05."
+    )
+    found = int(((q <= 0.05) & (value > 0)).sum())
+    many = f"{found:,} of {len(value):,} neurons promote" if found else "No neuron promotes"
+    note = f"{many} it more than random directions do (q ≤ 0.05)."
+    return Match(f"→ {title}", about, note, value, q=q)
 
 
 def samples_with(acts: Activations, word: str) -> np.ndarray:

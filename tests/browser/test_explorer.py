@@ -24,7 +24,12 @@ handle = model.register_forward_pre_hook(hook)
 """
 SHOW = "explorer = nw.explore(model, data, labels=labels)\nexplorer"
 AGAIN = "again = nw.explore(model, data, labels=labels, state=explorer.state)\nagain"
-FASHION = [MAKE, SHOW, AGAIN]
+PROMOTED = """
+last = nw.capture(model, data[:300], "features.7", labels=labels[:300], progress=False)
+browser = nw.NeuronBrowser(last, model=model, scores=("active",))
+browser
+"""
+FASHION = [MAKE, SHOW, AGAIN, PROMOTED]
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +122,20 @@ def test_a_concept_gets_a_name_in_the_library(notebook: Notebook) -> None:
         expect(library.get_by_role("status")).to_contain_text(f"mine {number}")
     names = str([f"mine {number}" for number in range(count)])
     notebook.follows("[entry.name for entry in explorer.browser.library]", names)
+    assert notebook.errors == []
+
+
+def test_a_card_keeps_its_concept_in_the_library_of_the_browser(notebook: Notebook) -> None:
+    explorer = notebook.frame(0)
+    open_neuron(explorer, 3)
+    notebook.python("explorer.library = nw.Library()")
+    card = explorer.locator(".nw-split-explorer").locator(CONCEPTS).first
+    name = card.get_by_label("name of concept 1").input_value()
+    card.get_by_role("button", name="keep concept 1 in the library").click()
+    expect(card.locator(".nw-keep")).to_have_text("kept")
+    for part in (".nw-kept", ".nw-library"):
+        expect(explorer.locator(part).get_by_role("status")).to_contain_text(name)
+    notebook.follows("[entry.name for entry in explorer.library]", str([name]))
     assert notebook.errors == []
 
 
@@ -307,3 +326,22 @@ def test_copied_code_rebuilds_what_is_shown(texts: Notebook, name: str) -> None:
     assert texts.python(f"print(differences({code!r}))") == "[]", code
     texts.python("widget.close()")
     assert texts.errors == []
+
+
+def test_a_column_says_what_neurons_promote_and_a_search_finds_them(
+    notebook: Notebook, shots: Path
+) -> None:
+    notebook.run_cell(3)
+    browser = notebook.page.locator(".nw-neuron-browser", has_text="of layer features.7")
+    first = browser.locator(".nw-neuron-row[aria-rowindex='2']")
+    # Of ten classes the first three.
+    expect(first.locator(".nw-promotes bdi")).to_have_count(3)
+    assert "random directions" in (first.locator(".nw-promotes").get_attribute("title") or "")
+    browser.locator(".nw-search").get_by_text("promotes", exact=True).click()
+    browser.get_by_role("searchbox").fill("3")
+    browser.get_by_role("searchbox").press("Enter")
+    expect(browser.locator(".nw-search-note")).to_contain_text("logit of this class")
+    best = notebook.python("print(browser.to_frame().sort_values('match').neuron.iloc[-1])")
+    expect(first.locator(".nw-neuron-number")).to_have_text(best)
+    browser.screenshot(path=shots / "browser-promotes.png")
+    assert notebook.errors == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.intruder_test.question_sheet import QuestionSheet
 from neuronwidgets.widgets.live_probe.picture import pack_readings
 from neuronwidgets.widgets.live_probe.subject import Subject
+from neuronwidgets.widgets.neuron_browser.promoted import Promoted
 from neuronwidgets.widgets.neuron_browser.session import BrowserSession
 from neuronwidgets.widgets.range_explorer.picture import Pictures
 from neuronwidgets.widgets.split_explorer.causes import Causes, Measured
@@ -173,7 +175,20 @@ def browsed(kind: str) -> dict[str, bytes]:
     for step in session.search(Query("name", "dog")):
         take(step)
     names = ("table", "trees", "map", "match", *(("peaks",) if kind == "text" else ()))
-    return {name: traits[f"_{name}"] for name in names}
+    return {**{name: traits[f"_{name}"] for name in names}, "promoted": promoted(kind)}
+
+
+def promoted(kind: str) -> bytes:
+    """What six neurons promote, of which the last is not known yet, and a side has two outputs."""
+    made = Promoted(np.arange(6), None)
+    made.outputs[:5, :, :2] = np.arange(20).reshape(5, 2, 2) % 4
+    made.effects[:5, :, :2] = np.array([[2, 1], [-0.5, -0.25]]) * np.arange(1, 6)[:, None, None]
+    names = ["dog", "köln 🙂", "<b>", "\n"]
+    lens: Any = SimpleNamespace(
+        kind="token" if kind == "text" else "class", high=3.0, poles=kind == "text",
+        names=lambda outputs: [names[i] for i in outputs],
+    )  # fmt: skip
+    return made.packed(lens)
 
 
 TRUTH_NAMES = ["cat", "dog", "köln 🙂", "<b>", "half", "elsewhere"]

@@ -45,7 +45,7 @@ MESSAGES = {
     "range": ranges.RANGES, "examples": ranges.EXAMPLES, "readings": probe.READINGS,
     "questions": intruder.QUESTIONS,
     "table": browser.TABLE, "trees": browser.TREES, "map": browser.MAP, "match": browser.MATCH,
-    "peaks": browser.PEAKS,
+    "peaks": browser.PEAKS, "promoted": browser.PROMOTED,
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ spec.loader.exec_module(golden)
         "trees",
         "map",
         "match",
+        "promoted",
     ],
 )
 @pytest.mark.parametrize("shown", ["image", "text"])

@@ -74,3 +74,13 @@ export function spreadOf(values: Values, count: number): Spread | null {
     if (!Number.isNaN(values[i])) bins[Math.min(count - 1, Math.floor((values[i] - low) * each))]++;
   return { low, high, bins };
 }
+
+/** Whether each of `numbers` is in a table of `n` rows; `at` gives a number's row, -1: it has none. */
+export function maskOf(at: (number: number) => number, n: number, numbers: Iterable<number>) {
+  const mask = new Uint8Array(n);
+  for (const number of numbers) {
+    const i = at(number);
+    if (i >= 0) mask[i] = 1;
+  }
+  return mask;
+}

@@ -11,6 +11,12 @@ const COMB = 0.15;
 /** The comb ends here at the latest, so that the branches above it keep room. */
 const LATEST = 0.75;
 
+const GROUPS = new Intl.NumberFormat("en");
+
+/** A whole number with commas, for what is drawn many times: `toLocaleString` looks its locale up
+ * at every call. */
+export const grouped = (n: number): string => GROUPS.format(n);
+
 /** Height -> 0 to 1. Heights below `comb` get at most `COMB` of the scale. */
 export function toUnit(height: number, top: number, comb = 0): number {
   if (!(top > 0)) return height > 0 ? 1 : 0;

@@ -11,8 +11,11 @@ import {
   PEAKS,
   type PeaksArrays,
   PREVIEWS,
+  PROMOTED,
   type PreviewsArrays,
   type PreviewsMeta,
+  type PromotedArrays,
+  type PromotedMeta,
   TABLE,
   type TableArrays,
   type TableMeta,
@@ -20,6 +23,7 @@ import {
   type TreesArrays,
   type TreesMeta,
 } from "./schema";
+import type { Effect, Promoted } from "./split";
 
 /** The message `table`, decoded; arrays are in the order of `neuron`. */
 export interface TableMessage extends Omit<TableArrays, "score" | "unscored">, TableMeta {
@@ -53,6 +57,14 @@ export interface MatchMessage extends MatchMeta {
   q: Float32Array | null;
   /** The token that each neuron fires for most; null where no text was searched for. */
   token: Int32Array | null;
+}
+
+/** The message `promoted`, decoded; arrays are in the table's order. */
+export interface PromotedMessage extends PromotedArrays, PromotedMeta {
+  /** Outputs on each side. */
+  side: number;
+  /** The strongest effect, up or down; NaN: not known yet. */
+  strongest: Float32Array;
 }
 
 export function readTable(view: DataView | null): TableMessage | null {
@@ -108,6 +120,35 @@ export function readMatch(view: DataView | null): MatchMessage | null {
     value: packed.tensor("value"),
     q: packed.has("q") ? packed.tensor("q") : null,
     token: packed.has("token") ? packed.tensor("token") : null,
+  };
+}
+
+export function readPromoted(view: DataView | null): PromotedMessage | null {
+  const packed = unpack<PromotedArrays, PromotedMeta>(view, PROMOTED);
+  if (!packed) return null;
+  const [output, effect] = [packed.tensor("output"), packed.tensor("effect")];
+  const [n, , side] = packed.shape("output");
+  const strongest = Float32Array.from({ length: n }, (_, i) =>
+    Math.max(effect[2 * i * side], -effect[(2 * i + 1) * side]),
+  );
+  return { ...packed.meta, output, effect, side, strongest };
+}
+
+/** What the neuron at an index promotes and demotes; null: not known yet. */
+export function promotedOf(message: PromotedMessage, i: number): Promoted | null {
+  const { names, output, effect, side, strongest } = message;
+  if (Number.isNaN(strongest[i])) return null;
+  const at = (from: number): Effect[] =>
+    Array.from(output.subarray(from, from + side), (place, j) => ({
+      place,
+      value: effect[from + j],
+    }))
+      .filter(({ place }) => place >= 0)
+      .map(({ place, value }) => ({ name: names[place], value }));
+  return {
+    promoted: at(2 * i * side),
+    demoted: at((2 * i + 1) * side),
+    agreement: null,
   };
 }
 

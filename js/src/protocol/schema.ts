@@ -12,6 +12,7 @@ export * from "./schema/effects";
 export * from "./schema/explorer";
 export * from "./schema/intruder";
 export * from "./schema/lab";
+export * from "./schema/library";
 export * from "./schema/previews";
 export * from "./schema/probe";
 export * from "./schema/ranges";

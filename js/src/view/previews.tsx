@@ -2,7 +2,7 @@
 
 import { Fragment } from "preact";
 import { directionOf, isolated } from "../core/direction";
-import { short } from "../core/scale";
+import { grouped, short } from "../core/scale";
 import { apart, type Piece, snippet } from "../core/text";
 import type { Previews, Text } from "../protocol/previews";
 import { memo } from "./memo";
@@ -106,7 +106,7 @@ function Plain({ preview, lit, mark, onHover }: Props) {
       onPointerEnter={() => onHover(preview.row)}
       onPointerLeave={() => onHover(null)}
     >
-      {preview.row.toLocaleString("en")}
+      {grouped(preview.row)}
     </span>
   );
 }
@@ -137,5 +137,5 @@ export function captionOf(label: string | null, activation: number | null, row: 
     label && isolated(label),
     activation === null ? null : `activation ${short(activation)}`,
   ];
-  return [...parts, `sample ${row.toLocaleString("en")}`].filter(Boolean).join(", ");
+  return [...parts, `sample ${grouped(row)}`].filter(Boolean).join(", ");
 }

@@ -57,7 +57,7 @@ def explore(
         top, method, metric: how each neuron is split, see `neuronwidgets.split`.
         tokenizer: a Hugging Face tokenizer, image processor or processor.
         library: the `Library` that concepts on the screen are added to; not given: a new one, at
-            the first concept (`explorer.browser.library`).
+            the first concept (`explorer.library`).
         classes: the names of a classifier's outputs in order. Not given: `config.id2label`.
         options: the other arguments of `neuronwidgets.capture`, such as `labels`, `pooling`,
             `batch_size` or `at`.
@@ -74,12 +74,18 @@ def explore(
     if is_capturing(acts):
         several["layer"] = layer or (place and place.layer)
     split: dict[str, Any] = {"top": top, "method": method, "metric": metric}
+    read = {} if data is None or hasattr(data, "__next__") else {"data": data}
+    run: dict[str, Any] = {"transform": options.get("transform"), "classes": classes,
+           "neuron_axis": options.get("neuron_axis")}  # fmt: skip
+    run = {name: value for name, value in run.items() if value is not None}
     browser = NeuronBrowser(
         acts,
         model=model,
         tokenizer=tokenizer,
         library=library,
         **several,
+        **read,
+        **run,
         **{k: v for k, v in split.items() if v is not None},
     )
     try:
@@ -103,12 +109,10 @@ def explore(
             made = acts.settings
             split |= {"top": made.top, "method": made.method}
             split["metric"] = made.metric if made.method in METRICS else None
-        run = {"classes": classes, "transform": options.get("transform")}
-        run |= {name: options.get(name) for name in ("max_length", "neuron_axis")}
-        read = {} if data is None or hasattr(data, "__next__") else {"data": data}
+        if options.get("max_length") is not None:
+            run["max_length"] = options["max_length"]
         openers, missing = _openers(
-            browser, acts, several, split, model, tokenizer, held_out, read,
-            {name: value for name, value in run.items() if value is not None},
+            browser, acts, several, split, model, tokenizer, held_out, read, run,
         )  # fmt: skip
         if place.tab in missing:
             raise ValueError(f"state: tab {place.tab!r} cannot be shown: {missing[place.tab]}")
@@ -197,7 +201,7 @@ def _openers(
         used = {} if model is None else {
             "model": model, "tokenizer": tokenizer, "held_out": held_out, **read, **run,
         }  # fmt: skip
-        return SplitExplorer(shown, neuron, **split, **of, **used)
+        return SplitExplorer(shown, neuron, library=browser.library, **split, **of, **used)
 
     def open_ranges(neuron: int) -> Widget:
         from neuronwidgets.widgets.range_explorer.widget import RangeExplorer

@@ -11,6 +11,7 @@ from ipywidgets import widget_serialization
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.capturing.background import Capturing
+from neuronwidgets.libraries.library import Library
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps
 from neuronwidgets.widgets.base.widget import Whole, Widget
 from neuronwidgets.widgets.explorer.history import History
@@ -94,6 +95,7 @@ class Explorer(Widget):
             self._put({"_browser": browser})
             self._adopt(browser)
             browser.observe(self._on_browser, ["neuron", "threshold"])
+            browser.observe(self._on_library, ["_library"])
             self._go(place)
 
     # What the user reads
@@ -124,6 +126,18 @@ class Explorer(Widget):
     def probe(self) -> LiveProbe | None:
         """The probe of the chosen neuron; `None` before it is open."""
         return self._probe
+
+    @property
+    def library(self) -> Library | None:
+        """The library that concepts in the browser and on the cards are added to; `None` before the
+        first, if none was given."""
+        return self.browser.library
+
+    @library.setter
+    def library(self, value: Library | None) -> None:
+        for part in (self._browser, self._split):
+            if part is not None:
+                part.library = value
 
     def back(self) -> None:
         """Show what was looked at before."""
@@ -283,6 +297,8 @@ class Explorer(Widget):
                 widget.observe(self._on_inside, ["neuron"])
                 if tab == "split":
                     widget.observe(self._on_inside, ["threshold"])
+                    widget.observe(self._on_library, ["_library"])
+                    widget.library = self.library
                 if tab == "probe":
                     widget.observe(self._on_inside, ["text"])
                 now = self._history.now
@@ -338,6 +354,13 @@ class Explorer(Widget):
             self._remember(now.at(cut=float(value) if chosen else None))
         else:
             self._remember(now.at(text=value))
+
+    def _on_library(self, change: Any) -> None:
+        """The browser and the split add to one library."""
+        library = change["owner"].library
+        for part in (self._browser, self._split):
+            if part is not None and (part.library is not library or part._library != change["new"]):
+                part.library = library
 
     def _remember(self, place: Place) -> None:
         """The present place has moved on, which is no step."""

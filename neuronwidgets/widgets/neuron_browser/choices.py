@@ -14,8 +14,8 @@ from neuronwidgets.overviews.search import KINDS, Query
 
 OWN = -1.0
 """The threshold at which each tree is cut at its own height."""
-ALWAYS = ("neuron", "concepts", "match")
-"""Columns that every table has."""
+ALWAYS = ("neuron", "concepts", "match", "promotes")
+"""Columns that are no scores."""
 PREVIEWED = 512
 """Samples whose previews are sent at once, at most."""
 

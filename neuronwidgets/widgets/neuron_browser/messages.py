@@ -13,6 +13,7 @@ from neuronwidgets.overviews.forest import Forest
 from neuronwidgets.overviews.overview import BINS
 from neuronwidgets.overviews.placement import Placement
 from neuronwidgets.overviews.search import Match
+from neuronwidgets.widgets.neuron_browser.nulls import Nulls
 from neuronwidgets.widgets.neuron_browser.rows import Rows
 from neuronwidgets.widgets.protocol.buffers import pack
 
@@ -25,8 +26,9 @@ MAIN = ("polysemanticity", "geometry_p", "active", "label_entropy", "kurtosis")
 """The scores that are shown at first."""
 
 
-def pack_table(acts: Activations, rows: Rows, forest: Forest) -> bytes:
+def pack_table(acts: Activations, rows: Rows, forest: Forest, nulls: Nulls) -> bytes:
     """The message `table`."""
+    top = 0 if forest.settings is None else forest.settings.top
     count = len(rows.neurons)
     scores = [forest.scores[name] for name in columns(forest)]
     histogram = np.zeros((count, BINS), np.uint8) if rows.histogram is None else rows.histogram
@@ -41,7 +43,10 @@ def pack_table(acts: Activations, rows: Rows, forest: Forest) -> bytes:
     }
     if forest.unscored.any():
         tensors["unscored"] = forest.unscored.astype(np.uint8)
-    described = [{**column(name), "late": name in forest.late} for name in columns(forest)]
+    described = [
+        {**column(name, nulls.about(name, top) if top else ""), "late": name in forest.late}
+        for name in columns(forest)
+    ]
     return pack(tensors, {
         "layer": acts.layer,
         "samples": len(acts),
@@ -69,12 +74,13 @@ def columns(forest: Forest) -> list[str]:
     return sorted(forest.scores, key=lambda name: order.get(name, len(order)))
 
 
-def column(name: str) -> dict[str, Any]:
-    """The description of a score's column."""
+def column(name: str, null: str = "") -> dict[str, Any]:
+    """The description of a score's column; `null`: what chance gives, a sentence."""
     for score in SCORES.values():
         if name in score.columns:
             found = score.columns[name]
             about = f"{_range(found.low, found.high)}; higher: {found.higher} ({score.source})"
+            about = f"{about}. {null}" if null else about
             return {"name": name, "title": found.title, "about": about, "main": name in MAIN}
     return {"name": name, "title": name, "about": "", "main": False}
 
@@ -135,8 +141,8 @@ def pack_map(place: Placement) -> bytes:
 def pack_match(match: Match, neurons: np.ndarray) -> bytes:
     """The message `match`."""
     tensors = {"value": match.value[neurons].astype(np.float32)}
-    if match.contrast is not None:
-        tensors["q"] = match.contrast.q[neurons].astype(np.float32)
+    if match.q is not None:
+        tensors["q"] = match.q[neurons].astype(np.float32)
     if match.token is not None:
         tensors["token"] = match.token[neurons].astype(np.int32)
     return pack(tensors, {

@@ -9,6 +9,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.scores import SCORES
 from neuronwidgets.concepts.scores.registry import chosen
 from neuronwidgets.layer_splits.layer_split import LayerSplit
+from neuronwidgets.layer_splits.split_layer import DRAWS, split_layer
 
 CHEAP = ("active", "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale")
 """The scores that the browser computes with the trees, which cost little beside them."""
@@ -32,6 +33,30 @@ def acts_of(given: LayerSplit) -> Activations:
     if not given.blocks:
         raise ValueError("none of the neurons of this layer split is done yet.")
     return given.acts
+
+
+def planned(
+    acts: Activations, given: LayerSplit | None, running: bool, *, top: int | None,
+    method: str | None, metric: str | None, min_size: int | None, scores: Sequence[str] | None,
+    draws: int | None,
+) -> tuple[dict[str, Any], Sequence[str]]:  # fmt: skip
+    """The arguments of `split_layer` by which the browser splits, and the scores after them.
+
+    Raises:
+        ValueError, TypeError: they cannot be, or were given with a split layer.
+    """
+    if given is not None:
+        refuse_twice(top=top, method=method, metric=metric, min_size=min_size,
+                     scores=scores, draws=draws)  # fmt: skip
+    at_once, late = planned_scores(acts, scores)
+    splitting: dict[str, Any] = {
+        "top": top, "method": method or "ward", "metric": metric, "min_size": min_size,
+        "scores": at_once, "draws": DRAWS if draws is None else draws,
+    }  # fmt: skip
+    if given is None and len(acts) > 1 and not running:
+        # It refuses what is wrong before the widget is made.
+        split_layer(acts, neurons=[0], stream=True, **splitting)
+    return splitting, late
 
 
 def planned_scores(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from neuronwidgets.core.checks import integer
 from neuronwidgets.layer_splits.split_layer import split_layer
 from neuronwidgets.libraries.library import Library
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps
+from neuronwidgets.widgets.base.keeping import keep, listed
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.neuron_browser.choices import OWN, check_neurons
 from neuronwidgets.widgets.neuron_browser.session import BrowserSession
@@ -60,16 +61,7 @@ def pinning(
     yield JobProgress(0.0, "adding to the library")
     try:
         concepts = _concepts(session, pin.neuron, threshold)
-        sizes = concepts.sizes.tolist()
-        if pin.concept >= len(sizes) or sizes[pin.concept] != pin.size:
-            raise ValueError(
-                f"neuron {pin.neuron} has other concepts now, of {sizes} samples: choose again."
-            )
-        if pin.name:
-            names = list(concepts.names)
-            names[pin.concept] = pin.name
-            concepts = replace(concepts, names=tuple(names))
-        library.pin(concepts, pin.concept)
+        keep(library, concepts, pin.concept, pin.size, pin.name)
     except Exception as error:
         failure = error
         yield partial(screen.fail, failure)
@@ -90,25 +82,3 @@ def _concepts(session: BrowserSession, neuron: int, threshold: float) -> Concept
         return split.cut(float(layer.threshold[layer.place(neuron)]))
     # Other metrics' heights are shares of each tree's own (see `Forest.absolute`).
     return split.cut(threshold * (1 if layer.settings.metric == "cosine" else split.tree.top))
-
-
-def listed(library: Library) -> list[dict[str, Any]]:
-    """The trait `_library`."""
-    return [
-        {"name": entry.name, "layer": entry.layer, "neuron": entry.neuron,
-         "samples": len(entry.members)}
-        for entry in library
-    ]  # fmt: skip
-
-
-def check_library(library: Any) -> Library | None:
-    """`library`, or `None`.
-
-    Raises:
-        TypeError: it is no library.
-    """
-    if library is not None and not isinstance(library, Library):
-        raise TypeError(
-            f"library must be a Library, such as nw.Library(), got a {type(library).__name__}."
-        )
-    return library

@@ -18,15 +18,7 @@ from neuronwidgets.layer_splits.split_layer import split_layer
 from neuronwidgets.overviews.forest import Forest
 from neuronwidgets.overviews.overview import extremes, histograms
 from neuronwidgets.overviews.placement import Placement, placement
-from neuronwidgets.overviews.search import (
-    Match,
-    Query,
-    Standard,
-    by_contrast,
-    by_name,
-    by_samples,
-    by_text,
-)
+from neuronwidgets.overviews.search import Match, Query
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import (
     JobProgress,
@@ -46,8 +38,11 @@ from neuronwidgets.widgets.neuron_browser.messages import (
     pack_table,
     pack_trees,
 )
+from neuronwidgets.widgets.neuron_browser.nulls import Nulls
 from neuronwidgets.widgets.neuron_browser.peaks import Peaks
+from neuronwidgets.widgets.neuron_browser.promoted import Promoted
 from neuronwidgets.widgets.neuron_browser.rows import TOP, Rows, dead_layer
+from neuronwidgets.widgets.neuron_browser.searching import Searcher
 
 READ, COUNT, PLACE, SEARCH = "reading the layer", "counting", "placing the map", "searching"
 PLAIN_SORTING = {"column": "neuron", "descending": False}
@@ -60,6 +55,7 @@ class BrowserSession:
         acts: the activations on the screen.
         rows, forest, place: what is known of each neuron, of its splits, and where it lies on the
             map (`None`: not placed yet).
+        promoted: what the neurons promote.
         query, match: the search whose result is on the screen.
         given: the split that the user passed; `None`: the browser splits the layer itself.
         splitting: the arguments of `split_layer` by which it does.
@@ -82,7 +78,9 @@ class BrowserSession:
         model: Any = None,
         tokenizer: Any = None,
         batches: Batches = BATCHES,
+        **running: Any,
     ) -> None:
+        """`running`: how the model is run, see `promoted.RUNNING`."""
         self.feed, self.acts, self.given = feed, acts, given
         self.model, self.tokenizer = model, tokenizer
         self.neurons = np.arange(acts.shape[1]) if given is None else np.sort(given.targets)
@@ -92,7 +90,9 @@ class BrowserSession:
         ]
         self.rows = Rows.blank(self.neurons)
         self.forest = Forest(acts, self.neurons, self._late_columns)
-        self.peaks = Peaks(acts)
+        self.peaks, self._nulls = Peaks(acts), Nulls(acts)
+        self.promoted = Promoted(self.neurons, model, tokenizer=tokenizer, **running)
+        self._searcher = Searcher(acts, model, tokenizer, self.promoted)
         self.place: Placement | None = None
         self.query: Query | None = None
         self.match: Match | None = None
@@ -102,7 +102,6 @@ class BrowserSession:
         self.stopped, self.version = False, 1
         self.idle = True
         self._screen, self.splitting, self._batches = screen, dict(splitting or {}), batches
-        self._standard: Standard | None = None
         self._sent, self._stale = 0, False
 
     # The work
@@ -118,7 +117,8 @@ class BrowserSession:
             return True
         if self.feed.running:
             return False
-        return self.place is None or self._splits() or self._scores() or self._unread()
+        missing = self.place is None or self._splits() or self._scores() or self._unread()
+        return missing or self._promotes()
 
     def first(self) -> int | None:
         """The neuron of the table's first row that is not constant; `None` where none is known."""
@@ -157,8 +157,11 @@ class BrowserSession:
             return
         if self.place is None:
             yield from self._place()
+        yield from self._promote(in_view=True)
         if self._splits():
             yield from self._split()
+        if self._promotes():
+            yield from self._promote()
         if self._scores():
             yield from self._score()
 
@@ -175,7 +178,7 @@ class BrowserSession:
         return show
 
     def _table(self, rows: Rows) -> bytes:
-        return pack_table(self.acts, rows, self.forest)
+        return pack_table(self.acts, rows, self.forest, self._nulls)
 
     def _place(self) -> Steps:
         acts, given = self.acts, self.given
@@ -266,8 +269,22 @@ class BrowserSession:
             yield from self._read_peaks()
             yield JobProgress(done / count, f"{self._late[0]}: {done:,} of {count:,} neurons")
 
+    def _promotes(self) -> bool:
+        """Whether what neurons promote is still to be computed."""
+        return self.promoted.due() and not self.stopped
+
+    def _promote(self, in_view: bool = False) -> Steps:
+        """What neurons promote: of those in view, or of all."""
+
+        def publish(packed: bytes) -> None:
+            self._screen.put({"_promoted": packed})
+
+        return self.promoted.steps(
+            self.acts, lambda: self.peaks.seen, self._batches.growth, publish, in_view
+        )
+
     def look(self, neurons: Sequence[int]) -> None:
-        """A view shows these neurons, whose peaks and late scores come first."""
+        """A view shows these neurons: what they lack comes first."""
         self.peaks.seen = list(neurons)
 
     def _unread(self) -> bool:
@@ -301,27 +318,8 @@ class BrowserSession:
         yield from self.work()
 
     def matched(self, query: Query) -> Generator[float, None, Match]:
-        """What a search finds; each step yields the share that is done.
-
-        Raises:
-            ValueError, TypeError, IndexError: nothing can be searched for in this way.
-        """
-        acts = self.acts
-        if query.kind == "name":
-            return (yield from by_name(acts, query.text))
-        if query.kind == "contrast":
-            return (yield from by_contrast(acts, query.these, query.those))
-        if query.kind == "text" and self.feed.running:
-            raise ValueError("the model is in use until the capture has ended: search then.")
-        if self._standard is None:
-            standard = Standard.of(acts)
-            self._standard = standard if acts is self.acts else None
-        else:
-            standard = self._standard
-        yield 0.5
-        if query.kind == "samples":
-            return by_samples(acts, query.these, standard)
-        return by_text(acts, query.text, self.model, self.tokenizer, standard)
+        """What a search finds, see `Searcher.matched`."""
+        return self._searcher.matched(query, self.feed.running)
 
     def show_match(self, query: Query, match: Match) -> dict[str, Any]:
         """Take a result as the one on the screen. Returns the traits that show it."""
@@ -340,7 +338,7 @@ class BrowserSession:
 
     def _search_again(self, query: Query) -> Steps:
         """Search newer activations for the same."""
-        if query.kind == "text" and self.feed.running:
+        if query.kind in ("text", "promoted") and self.feed.running:
             return
         match = yield from silently(_told(self.matched(query), SEARCH))
 
@@ -368,11 +366,12 @@ class BrowserSession:
                 query = self.query
                 these, those = (_carried(before, acts, s) for s in (query.these, query.those))
                 self.query = Query(query.kind, query.text, tuple(these), tuple(those))
-                self._stale = bool(these) or query.kind in ("name", "text")
+                self._stale = bool(these) or query.kind in ("name", "text", "promoted")
             self.acts, self.rows = acts, rows
             self.forest = Forest(acts, self.neurons, self._late_columns)
-            self.peaks = Peaks(acts, self.peaks.seen)
-            self.place = self._standard = None
+            self.peaks, self._nulls = Peaks(acts, self.peaks.seen), Nulls(acts)
+            self._searcher = Searcher(acts, self.model, self.tokenizer, self.promoted)
+            self.place = None
             self._sent = 0
             self.version += 1
             self._screen.put({

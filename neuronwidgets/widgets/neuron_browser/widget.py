@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import traitlets as t
@@ -11,24 +11,23 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.contrast import Contrast
 from neuronwidgets.layer_splits.layer_split import RANK, LayerSplit
-from neuronwidgets.layer_splits.split_layer import DRAWS, split_layer
 from neuronwidgets.libraries.library import Library
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.given import given as as_code
+from neuronwidgets.widgets.base.keeping import Keeping
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.previews import pack_previews
-from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error
+from neuronwidgets.widgets.base.widget import Whole, as_trait_error
 from neuronwidgets.widgets.neuron_browser import choices
 from neuronwidgets.widgets.neuron_browser.batches import BATCHES
 from neuronwidgets.widgets.neuron_browser.frame import frame
 from neuronwidgets.widgets.neuron_browser.opening import (
     acts_of,
-    planned_scores,
-    refuse_twice,
+    planned,
     score_names,
 )
-from neuronwidgets.widgets.neuron_browser.pinning import Pin, check_library, listed, pinning
+from neuronwidgets.widgets.neuron_browser.pinning import Pin, pinning
 from neuronwidgets.widgets.neuron_browser.session import PLAIN_SORTING, BrowserSession
 from neuronwidgets.widgets.protocol.buffers import pack
 
@@ -36,7 +35,7 @@ SEARCHING, PINNING = "search", "pin"
 """The kinds of jobs that a user asks for."""
 
 
-class NeuronBrowser(Widget):
+class NeuronBrowser(Keeping):
     """Every neuron of a layer: a table to sort, filter and search, and a map.
 
     The table is there at once. Then a job places the neurons on the map and splits them all, with
@@ -65,7 +64,8 @@ class NeuronBrowser(Widget):
     each tree's own.
     """
     sorting = t.Dict(PLAIN_SORTING).tag(sync=True, echo_update=False)
-    """`{"column": name, "descending": bool}`: a score, "neuron", "concepts" or "match"."""
+    """`{"column": name, "descending": bool}`: a score, or one of "neuron", "concepts", "match" and
+    "promotes"."""
     filters = t.Dict().tag(sync=True, echo_update=False)
     """Column -> `[low, high]`, the limits of the neurons in the table; `None`: no limit."""
     searched = t.Dict().tag(sync=True)
@@ -78,11 +78,11 @@ class NeuronBrowser(Widget):
     _pace, _batches = PACE, BATCHES
     _held = t.Bool(False).tag(sync=True, echo_update=False)
     """Whether the user holds a handle in a view."""
-    _library = t.List().tag(sync=True)
     _table = t.Bytes().tag(sync=True)
     _trees = t.Bytes().tag(sync=True)
     _map = t.Bytes().tag(sync=True)
     _match = t.Bytes().tag(sync=True)
+    _promoted = t.Bytes().tag(sync=True)
     _previews = t.Bytes().tag(sync=True)
     _peaks = t.Bytes().tag(sync=True)
 
@@ -97,6 +97,10 @@ class NeuronBrowser(Widget):
         layer: str | None = None,
         model: Any = None,
         tokenizer: Any = None,
+        data: Any = None,
+        transform: Callable[[Any], Any] | None = None,
+        classes: Sequence[str] | None = None,
+        neuron_axis: int | None = None,
         threshold: float | None = None,
         min_size: int | None = None,
         scores: Sequence[str] | None = None,
@@ -113,7 +117,10 @@ class NeuronBrowser(Widget):
             neuron: the chosen neuron.
             top, method, metric, min_size: how neurons are split, see `split_layer`.
             layer: which one, of a running capture that reads several.
-            model, tokenizer: the model that the activations are from, to search by typed text.
+            model, tokenizer: the model that the activations are from, to search by typed text, and
+                for what neurons promote: a column, where a linear way leads to the output.
+            data, transform, classes, neuron_axis: for that column, see `effects_of`. Texts and
+                plain images need no `data`: the activations hold them.
             threshold: the height of every cut at first; not given: each tree's own.
             scores: the scores to compute, see `split_layer`. Not given: "active",
                 "label_entropy", "wasserstein", "kurtosis", "sparsity", "monosemantic_scale", and in
@@ -130,23 +137,18 @@ class NeuronBrowser(Widget):
         given = acts if isinstance(acts, LayerSplit) else None
         if given is not None:
             acts = acts_of(given)
-            refuse_twice(top=top, method=method, metric=metric, min_size=min_size,
-                          scores=scores, draws=draws)  # fmt: skip
         feed = Feed(acts, layer, self._pace)
         acts = feed.opened(lambda read: len(read) >= 2)
-        at_once, late = planned_scores(acts, scores)
-        splitting: dict[str, Any] = {
-            "top": top, "method": method or "ward", "metric": metric, "min_size": min_size,
-            "scores": at_once,
-            "draws": DRAWS if draws is None else draws,
-        }  # fmt: skip
-        if given is None and len(acts) > 1 and not feed.running:
-            # It refuses what is wrong before the widget is made.
-            split_layer(acts, neurons=[0], stream=True, **splitting)
-        self._columns = score_names(acts, given, (*at_once, *late))
+        splitting, late = planned(
+            acts, given, feed.running, top=top, method=method, metric=metric, min_size=min_size,
+            scores=scores, draws=draws,
+        )  # fmt: skip
+        running = {"tokenizer": tokenizer, "data": data, "transform": transform,
+                   "classes": classes, "neuron_axis": neuron_axis}  # fmt: skip
+        self._columns = score_names(acts, given, (*splitting["scores"], *late))
         self._session = session = BrowserSession(
-            feed, acts, self._screen, given=given, splitting=splitting, late=late,
-            model=model, tokenizer=tokenizer, batches=self._batches,
+            feed, acts, self._screen, given=given, splitting=splitting, late=late, model=model,
+            batches=self._batches, **running,
         )  # fmt: skip
         self._live = Live(
             self, feed, self._pace, session.refreshed, session.work, (SEARCHING, PINNING)
@@ -154,8 +156,8 @@ class NeuronBrowser(Widget):
         if RANK in self._columns and given is not None:
             session.sorting = {"column": RANK, "descending": True}
         named = {"top": top, "method": method, "metric": metric, "min_size": min_size,
-                 "scores": scores, "draws": draws, "model": model,
-                 "tokenizer": tokenizer, "library": library}  # fmt: skip
+                 "scores": scores, "draws": draws, "model": model, **running,
+                 "library": library}  # fmt: skip
         super().__init__(_given=as_code("acts" if given is None else "layer_split", **named))
         with self._opening():
             self._put({**session.begin(), "sorting": dict(session.sorting)})
@@ -178,17 +180,6 @@ class NeuronBrowser(Widget):
         return self._session.given
 
     @property
-    def library(self) -> Library | None:
-        """The library that concepts on the screen are added to; `None` before the first, if none
-        was given. Set it to add to another one; `library.save(path)` keeps it."""
-        return self._concepts
-
-    @library.setter
-    def library(self, value: Library | None) -> None:
-        self._concepts = check_library(value)
-        self._put({"_library": [] if value is None else listed(value)})
-
-    @property
     def first(self) -> int | None:
         """The neuron of the table's first row that is not constant, as it opens; `None` where none
         is known."""
@@ -204,7 +195,8 @@ class NeuronBrowser(Widget):
         """All neurons as a `pandas.DataFrame`, in the table's order before sorting.
 
         Columns: `neuron`, `concepts` (missing: not split yet), `names`, the scores so far, `least`
-        and `largest` activation, `top` (up to five rows of the activations), `match` and `q` of a
+        and `largest` activation, `top` (up to five rows of the activations), `promotes` and
+        `demotes` (outputs) and the strongest `effect` where they are known, `match` and `q` of a
         search, `pinned`, `note`.
         """
         with self._jobs.lock:
@@ -224,7 +216,7 @@ class NeuronBrowser(Widget):
         Args:
             kind: "name": a label or a word of the texts. "text": a text that goes through the
                 model. "samples": neurons that fire for these. "contrast": neurons that tell `these`
-                from `those`.
+                from `those`. "promoted": neurons that promote a token or class.
             text: what to search for.
             these, those: rows of the activations; no `those`: all others.
 
@@ -347,9 +339,8 @@ class NeuronBrowser(Widget):
     def _on_pin(self, wanted: dict[str, Any]) -> None:
         pin = Pin.of(wanted, self._session)
         self._clear()
-        if self._concepts is None:
-            self._concepts = Library()
-        steps = pinning(self._session, pin, self.threshold, self._concepts, self._screen)
+        library = self._opened_library()
+        steps = pinning(self._session, pin, self.threshold, library, self._screen)
         self._start(steps, kind=PINNING)
 
     def _on_rows(self, wanted: dict[str, Any]) -> None:

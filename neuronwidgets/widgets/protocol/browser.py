@@ -4,17 +4,18 @@ from typing import Annotated, Literal, TypedDict
 
 from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
 from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
+from neuronwidgets.widgets.protocol.library import PinnedName
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
 
 Limits = Annotated[list[float | None], Elements(("low", "high"))]
-SearchKind = Literal["name", "text", "samples", "contrast"]
+SearchKind = Literal["name", "text", "samples", "contrast", "promoted"]
 
 
 class Sorting(TypedDict):
     """The column that orders the table."""
 
-    column: Annotated[str, 'The name of a column, "neuron", "concepts" or "match".']
+    column: Annotated[str, 'The name of a column, "neuron", "concepts", "match" or "promotes".']
     descending: bool
 
 
@@ -25,7 +26,7 @@ class Search(TypedDict):
         SearchKind,
         '"name": a label or word of the samples. "text": neurons that fire for a typed text. '
         '"samples": neurons that fire for these samples. "contrast": neurons that tell `these` '
-        "from `those`.",
+        'from `those`. "promoted": neurons that promote a token or class.',
     ]
     text: Annotated[str, 'What was typed; "" for samples.']
     these: Annotated[list[int], "Rows of the activations."]
@@ -34,15 +35,6 @@ class Search(TypedDict):
 
 class NoSearch(TypedDict):
     """The empty object: nothing was searched for."""
-
-
-class PinnedName(TypedDict):
-    """A concept of the library."""
-
-    name: str
-    layer: Annotated[str, "The layer that it was found in."]
-    neuron: Annotated[int | None, "Its neuron; `None` for a direction."]
-    samples: Annotated[int, "How many samples it has."]
 
 
 class NeuronBrowserTraits(LiveTraits):
@@ -67,6 +59,7 @@ class NeuronBrowserTraits(LiveTraits):
     _trees: Annotated[bytes, "The message `trees`; empty before any tree is there."]
     _map: Annotated[bytes, "The message `map`; empty before the layer is read."]
     _match: Annotated[bytes, "The message `match`; empty without a search."]
+    _promoted: Annotated[bytes, "The message `promoted`; empty where it is not known."]
     _previews: Annotated[bytes, "The message `previews`."]
     _peaks: Annotated[bytes, "The message `peaks`; empty where no text was read."]
 
@@ -165,6 +158,19 @@ class MatchMeta(TypedDict):
     segments: Annotated[list[str], 'Of a "text" search the tokens; else empty.']
 
 
+class PromotedMeta(TypedDict):
+    """The metadata of `promoted`."""
+
+    kind: Annotated[Literal["token", "class"], "What the outputs are."]
+    names: Annotated[list[str], "The outputs that `output` refers to."]
+    high: Annotated[float, "The strongest effect that 95% of random directions do not exceed."]
+    poles: Annotated[
+        bool,
+        "Whether activations take both signs, so that one below zero promotes what the neuron "
+        "demotes.",
+    ]
+
+
 TABLE = Binary(
     trait="_table",
     about="A row for each neuron.",
@@ -234,6 +240,25 @@ MATCH = Binary(
     meta=MatchMeta,
 )  # fmt: skip
 
+PROMOTED = Binary(
+    trait="_promoted",
+    about="The outputs that each neuron promotes and demotes, by the logit lens.",
+    sizes={"N": "neurons", "k": "outputs on each side"},
+    arrays={
+        "output": Array(
+            "int32", "(N, 2, k)",
+            "Places in `names`: the most promoted first, then the most demoted first; -1: not "
+            "known yet, or fewer. In `table`'s order.",
+        ),
+        "effect": Array(
+            "float32", "(N, 2, k)",
+            "Changes of logits by one unit of activation, less their mean over all outputs; NaN: "
+            "not known.",
+        ),
+    },
+    meta=PromotedMeta,
+)  # fmt: skip
+
 FACES = Binary(
     trait="_previews",
     about="How samples look: those that a view asked for last.",
@@ -262,6 +287,6 @@ NEURON_BROWSER = WidgetSchema(
     ),
     messages={
         "table": TABLE, "trees": TREES, "map": MAP, "match": MATCH, "previews": FACES,
-        "peaks": PEAKS,
+        "peaks": PEAKS, "promoted": PROMOTED,
     },
 )  # fmt: skip

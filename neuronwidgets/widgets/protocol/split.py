@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypedDict
 from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
 from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
 from neuronwidgets.widgets.protocol.effects import CausesMeasure, CausesMeta, EffectsMeta
+from neuronwidgets.widgets.protocol.library import ConceptKeep, PinnedName
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
 from neuronwidgets.widgets.protocol.scores import (
@@ -38,6 +39,7 @@ class SplitExplorerTraits(LiveTraits):
         list[int], "Rows of the activations: the samples under the pointer, else those selected."
     ]
     names: Annotated[dict[str, str], "Names given by the user: tree node to name."]
+    _library: Annotated[list[PinnedName], "The concepts of the library; empty without one."]
     _methods: Annotated[list[str], "The methods that can be chosen."]
     _suggestions: Annotated[list[SuggestedCut], "Suggested cuts, those with fewest concepts first."]
     _scores: Annotated[list[NeuronScore], "Scores of the neuron; empty before they are computed."]
@@ -324,6 +326,7 @@ SPLIT_EXPLORER = WidgetSchema(
         SamplesSpread,
         TextRead,
         CausesMeasure,
+        ConceptKeep,
         JobCancel,
         CaptureCancel,
         ViewsCount,

@@ -142,7 +142,7 @@ class Promoted:
             yield JobProgress(0.0, "what random directions promote")
             control, self._samples = self._control()
             ((name, lens),) = control.lenses.items()
-            strips.high = float(np.quantile(_strongest(lens), 0.95, method="higher"))
+            strips.high = lens.bound
             strips.kind, strips.lens = control.kind, name
         if NEURON not in strips.of:
             yield later
@@ -220,9 +220,3 @@ class Promoted:
         """The arrays and the metadata of the `evidence` message about the strips; both empty
         without a model."""
         return ({}, {}) if self.strips is None else self.strips.pack()
-
-
-def _strongest(lens: Any) -> np.ndarray:
-    """The strongest effect of each vector, up or down: float64 `K`."""
-    strongest: np.ndarray = np.maximum(lens.raised[:, 0], -lens.lowered[:, 0])
-    return strongest

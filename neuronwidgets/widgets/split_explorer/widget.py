@@ -20,8 +20,9 @@ from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
-from neuronwidgets.widgets.base.widget import Whole, Widget
+from neuronwidgets.widgets.base.widget import Whole
 from neuronwidgets.widgets.split_explorer.arguments import recipe_of, truth_of, written
+from neuronwidgets.widgets.split_explorer.keeping import KeepingConcepts
 from neuronwidgets.widgets.split_explorer.limits import LIMITS
 from neuronwidgets.widgets.split_explorer.quantiles import Quantiles
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
@@ -36,7 +37,7 @@ SPLITTING = "split"
 """The kind of the job that splits what a view asked for."""
 
 
-class SplitExplorer(Widget):
+class SplitExplorer(KeepingConcepts):
     """Split one neuron into concepts at the threshold that the user drags.
 
     The view cuts the tree itself, at every frame, and Python follows. What needs the kernel
@@ -116,6 +117,7 @@ class SplitExplorer(Widget):
         batch_size: int | None = None,
         max_length: int | None = None,
         neuron_axis: int | None = None,
+        library: Any = None,
         **settings: Any,
     ) -> None:
         """Open the explorer.
@@ -150,6 +152,7 @@ class SplitExplorer(Widget):
             data: what `capture` read. Not needed for texts and plain images.
             tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
             predict, classes: of the model, see `effects_of`.
+            library: where concepts go that are kept. Not given: a new one, at the first concept.
         """
         shown = acts if isinstance(acts, Split) else None
         about_model = {
@@ -175,9 +178,10 @@ class SplitExplorer(Widget):
         else:
             session.top = len(shown.index)
         self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SPLITTING,))
-        code = written(recipe, about_model, truth=truth, truth_names=truth_names)
+        code = written(recipe, about_model, truth=truth, truth_names=truth_names, library=library)
         super().__init__(by=by, _given=code)
         with self._opening():
+            self.library = library
             self._methods = recipe.methods(shown.method, acts.layer)
             if threshold is not None:
                 session.user_state.keep(shown, float(threshold), {})

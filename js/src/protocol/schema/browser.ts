@@ -7,15 +7,16 @@
 
 import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
+import type { PinnedName } from "./library";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
 
 export type Limits = [low: number | null, high: number | null];
 
-export type SearchKind = "name" | "text" | "samples" | "contrast";
+export type SearchKind = "name" | "text" | "samples" | "contrast" | "promoted";
 
 /** The column that orders the table. */
 export interface Sorting {
-  /** The name of a column, "neuron", "concepts" or "match". */
+  /** The name of a column, "neuron", "concepts", "match" or "promotes". */
   column: string;
   descending: boolean;
 }
@@ -25,6 +26,7 @@ export interface Search {
   /**
    * "name": a label or word of the samples. "text": neurons that fire for a typed text. "samples":
    * neurons that fire for these samples. "contrast": neurons that tell `these` from `those`.
+   * "promoted": neurons that promote a token or class.
    */
   kind: SearchKind;
   /** What was typed; "" for samples. */
@@ -37,17 +39,6 @@ export interface Search {
 
 /** The empty object: nothing was searched for. */
 export type NoSearch = Record<string, never>;
-
-/** A concept of the library. */
-export interface PinnedName {
-  name: string;
-  /** The layer that it was found in. */
-  layer: string;
-  /** Its neuron; `None` for a direction. */
-  neuron: number | null;
-  /** How many samples it has. */
-  samples: number;
-}
 
 /** The synced traits of NeuronBrowser. */
 export interface NeuronBrowserTraits {
@@ -96,6 +87,8 @@ export interface NeuronBrowserTraits {
   _map: DataView;
   /** The message `match`; empty without a search. */
   _match: DataView;
+  /** The message `promoted`; empty where it is not known. */
+  _promoted: DataView;
   /** The message `previews`. */
   _previews: DataView;
   /** The message `peaks`; empty where no text was read. */
@@ -213,6 +206,20 @@ export interface MatchMeta {
   note: string;
   /** Of a "text" search the tokens; else empty. */
   segments: string[];
+}
+
+/** The metadata of `promoted`. */
+export interface PromotedMeta {
+  /** What the outputs are. */
+  kind: "token" | "class";
+  /** The outputs that `output` refers to. */
+  names: string[];
+  /** The strongest effect that 95% of random directions do not exceed. */
+  high: number;
+  /**
+   * Whether activations take both signs, so that one below zero promotes what the neuron demotes.
+   */
+  poles: boolean;
 }
 
 /** What a view of NeuronBrowser may ask of the kernel. */
@@ -359,4 +366,24 @@ export const PEAKS: Record<keyof PeaksArrays, Dtype> = {
   face: "I32",
   atlas: "U8",
   value: "F32",
+};
+
+/** The arrays of the message `promoted`, the trait `_promoted` of NeuronBrowser. */
+export interface PromotedArrays {
+  /**
+   * `(N, 2, k)`. Places in `names`: the most promoted first, then the most demoted first; -1: not
+   * known yet, or fewer. In `table`'s order.
+   */
+  output: Int32Array;
+  /**
+   * `(N, 2, k)`. Changes of logits by one unit of activation, less their mean over all outputs;
+   * NaN: not known.
+   */
+  effect: Float32Array;
+}
+
+/** The dtypes of the arrays of `promoted`. */
+export const PROMOTED: Record<keyof PromotedArrays, Dtype> = {
+  output: "I32",
+  effect: "F32",
 };

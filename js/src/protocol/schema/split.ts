@@ -8,6 +8,7 @@
 import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
 import type { CausesMeasure, CausesMeta, EffectsMeta } from "./effects";
+import type { ConceptKeep, PinnedName } from "./library";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
 import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut, TruthMeta } from "./scores";
@@ -56,6 +57,8 @@ export interface SplitExplorerTraits {
   lit: number[];
   /** Names given by the user: tree node to name. */
   names: Record<string, string>;
+  /** The concepts of the library; empty without one. */
+  _library: PinnedName[];
   /** The methods that can be chosen. */
   _methods: string[];
   /** Suggested cuts, those with fewest concepts first. */
@@ -187,6 +190,7 @@ export type SplitExplorerRequest =
   | SamplesSpread
   | TextRead
   | CausesMeasure
+  | ConceptKeep
   | JobCancel
   | CaptureCancel
   | ViewsCount;

@@ -1,5 +1,6 @@
 /** The table's columns of numbers: what they hold, and which are shown. */
-import type { MatchMessage, TableMessage } from "../../protocol/browser";
+import { short } from "../../core/scale";
+import type { MatchMessage, PromotedMessage, TableMessage } from "../../protocol/browser";
 
 /** Above this p value, or q value, chance reaches a score. */
 export const LEVEL = 0.05;
@@ -33,6 +34,20 @@ export function scoreColumn(table: TableMessage, name: string): Column | null {
 export function matchColumn(match: MatchMessage): Column {
   const { title, about, value, q } = match;
   return { name: "match", title, about, values: value, chance: q, pending: null, whole: false };
+}
+
+/** Its numbers are the strongest effects, up or down. */
+export function promotedColumn({ kind, high, poles, strongest }: PromotedMessage): Column {
+  const below = poles ? " Activations below zero promote what is demoted." : "";
+  return {
+    name: "promotes",
+    title: "promotes",
+    about: `Which ${kind === "token" ? "tokens" : "classes"} does the neuron make more likely? Logit lens: along the linear way to the output.${below} Pale: no effect is stronger than ${short(high)} logits a unit, which 95% of random directions do not exceed. The order is by the strongest effect.`,
+    values: strongest,
+    chance: null,
+    pending: null,
+    whole: false,
+  };
 }
 
 export function conceptColumn(counts: Float32Array): Column {

@@ -1,5 +1,6 @@
 /** Below the table: what it lacks, and which scores it may show. */
 import type { TableMessage } from "../../protocol/browser";
+import { memo } from "../../view/memo";
 import { otherScores } from "./columns";
 import type { State } from "./state";
 
@@ -7,7 +8,7 @@ import type { State } from "./state";
 const isDead = ({ least, largest }: TableMessage): boolean =>
   least.length > 0 && least.every((low, i) => !(largest[i] > low));
 
-export function TableFoot({ state, table }: { state: State; table: TableMessage }) {
+function Foot({ state, table }: { state: State; table: TableMessage }) {
   const others = otherScores(table);
   const { extra } = state;
   const note = isDead(table)
@@ -42,3 +43,6 @@ export function TableFoot({ state, table }: { state: State; table: TableMessage 
     </div>
   );
 }
+
+/** Scrolling changes nothing in it. */
+export const TableFoot = memo(Foot);

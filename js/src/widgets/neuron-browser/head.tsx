@@ -1,5 +1,6 @@
 /** The table's head: a click sorts, the small histograms below filter. */
 import type { ComponentChildren } from "preact";
+import { memo } from "../../view/memo";
 import type { Column } from "./columns";
 import { GridRow, HeadCell, RowGroup } from "./grid-parts";
 import type { Layout } from "./layout";
@@ -58,8 +59,8 @@ function NumberHead({ state, column }: { state: State; column: Column }) {
   );
 }
 
-export function TableHead({ state, layout }: { state: State; layout: Layout }) {
-  const { match, concepts, scores, named } = layout;
+function Head({ state, layout }: { state: State; layout: Layout }) {
+  const { match, concepts, scores, named, promotes } = layout;
   return (
     <RowGroup class="nw-grid-head">
       <GridRow aria-rowindex={1}>
@@ -74,6 +75,7 @@ export function TableHead({ state, layout }: { state: State; layout: Layout }) {
           about="Which samples activate the neuron most? Click one to light it on the map."
         />
         {named && <PlainHead title="names" about="What are its concepts called?" />}
+        {promotes && <NumberHead state={state} column={promotes} />}
         <PlainHead
           title="activations"
           about="How are its activations spread, from the smallest to the largest? Heights are square roots."
@@ -86,3 +88,6 @@ export function TableHead({ state, layout }: { state: State; layout: Layout }) {
     </RowGroup>
   );
 }
+
+/** Scrolling changes nothing in the head, and its histograms cost as much as some rows. */
+export const TableHead = memo(Head);

@@ -9,6 +9,8 @@ export interface Layout {
   scores: Column[];
   /** Whether concepts have names. */
   named: boolean;
+  /** What the neurons promote; null where it is not known. */
+  promotes: Column | null;
   /** `grid-template-columns`, and the least width of a row in pixels. */
   template: string;
   wide: number;
@@ -18,6 +20,7 @@ export interface Layout {
 const FIXED = { marks: 50, number: 74, match: 88, concepts: 82, activations: 92 };
 const SAMPLES = { image: 164, text: 250, none: 220 };
 const [WORDS, NOTE] = [110, 72];
+const PROMOTES = { token: 170, class: 190 };
 
 /** Pixels of a column of scores: enough for its heading and the mark of the order. */
 const scoreWide = ({ title }: Column): number =>
@@ -27,6 +30,8 @@ export function layoutOf(state: State): Layout {
   const match = state.columnOf("match");
   const scores = state.scoreColumns.value;
   const named = state.named.value;
+  const promotes = state.columnOf("promotes");
+  const outputs = PROMOTES[state.promoted.value?.kind ?? "token"];
   const samples = SAMPLES[state.previews.kind()];
   const widths = [
     FIXED.marks,
@@ -37,7 +42,10 @@ export function layoutOf(state: State): Layout {
     FIXED.activations,
     ...scores.map(scoreWide),
   ];
-  const least = [...widths, named ? WORDS : 0, NOTE].reduce((a, b) => a + b, 0);
+  const least = [...widths, named ? WORDS : 0, promotes ? outputs : 0, NOTE].reduce(
+    (a, b) => a + b,
+    0,
+  );
   const px = (width: number) => `${width}px`;
   const before = widths.slice(0, match ? 4 : 3).map(px);
   const after = widths.slice(match ? 5 : 4).map(px);
@@ -46,10 +54,12 @@ export function layoutOf(state: State): Layout {
     concepts: state.columnOf("concepts"),
     scores,
     named,
+    promotes,
     template: [
       ...before,
       `minmax(${samples}px, ${state.previews.kind() === "text" ? "3fr" : `${samples}px`})`,
       ...(named ? [`minmax(${WORDS}px, 2fr)`] : []),
+      ...(promotes ? [`minmax(${outputs}px, 1fr)`] : []),
       ...after,
       `minmax(${NOTE}px, 1fr)`,
     ].join(" "),

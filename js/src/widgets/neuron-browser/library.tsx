@@ -2,11 +2,10 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { TableMessage } from "../../protocol/browser";
+import { LibraryContents } from "../../view/library-line";
 import type { State } from "./state";
 import "./library.css";
 
-/** Names of the library that are written out. */
-const NAMED = 6;
 /** Characters of a name. */
 const LONG = 80;
 
@@ -73,21 +72,7 @@ export function LibraryLine({ state, table }: { state: State; table: TableMessag
           <button type="submit">add to library</button>
         </form>
       )}
-      <p class="nw-quiet nw-small" role="status">
-        {kept.length > 0 && (
-          <>
-            Library:{" "}
-            {kept.length === 1 ? "1 concept" : `${kept.length.toLocaleString("en")} concepts`},{" "}
-            <bdi>
-              {kept
-                .slice(-NAMED)
-                .map(({ name }) => name)
-                .join(" · ")}
-            </bdi>
-            . Keep it with <code>browser.library.save(path)</code>.
-          </>
-        )}
-      </p>
+      <LibraryContents kept={kept} variable="browser" />
     </section>
   );
 }

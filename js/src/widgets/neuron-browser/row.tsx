@@ -1,12 +1,13 @@
 /** One neuron in the table. */
 import { spreadOf } from "../../core/ranking";
-import { short } from "../../core/scale";
+import { grouped, short } from "../../core/scale";
 import type { TableMessage } from "../../protocol/browser";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
 import { type Column, LEVEL } from "./columns";
 import { Cell, GridRow } from "./grid-parts";
 import type { Layout } from "./layout";
+import { PromotesCell } from "./promotes";
 import { TopSamples } from "./samples";
 import type { State } from "./state";
 import "./row.css";
@@ -26,7 +27,7 @@ interface Props {
 
 function Row({ state, table, layout, index, top, place, active }: Props) {
   const number = table.neuron[index];
-  const { match, scores, named } = layout;
+  const { match, scores, named, promotes } = layout;
   const chosen = state.neuron.value === number;
   const selected = state.selectedMask.value[index] === 1;
   const pinned = state.pinned.value.includes(number);
@@ -71,7 +72,7 @@ function Row({ state, table, layout, index, top, place, active }: Props) {
           title={`Open neuron ${number}`}
           onClick={() => state.open(number)}
         >
-          {number.toLocaleString("en")}
+          {grouped(number)}
         </button>
       </Cell>
       {match && <MatchCell state={state} column={match} index={index} />}
@@ -84,6 +85,7 @@ function Row({ state, table, layout, index, top, place, active }: Props) {
           <bdi class="nw-names-of">{words}</bdi>
         </Cell>
       )}
+      {promotes && <PromotesCell state={state} index={index} />}
       <Histogram table={table} index={index} />
       {scores.map((column) => (
         <ScoreCell key={column.name} column={column} index={index} />
@@ -103,6 +105,7 @@ export const NeuronRow = memo(
     a.table === b.table &&
     a.layout.scores === b.layout.scores &&
     a.layout.named === b.layout.named &&
+    a.layout.promotes?.values === b.layout.promotes?.values &&
     a.layout.match?.values === b.layout.match?.values,
 );
 

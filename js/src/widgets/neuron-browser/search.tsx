@@ -28,6 +28,12 @@ const KINDS: Kind[] = [
     placeholder: "a text; its tokens are read by the model",
   },
   {
+    value: "promoted",
+    text: "promotes",
+    title: "Which neurons make a token or class of the model more likely?",
+    placeholder: "a token or class that the model predicts",
+  },
+  {
     value: "samples",
     text: "like samples",
     title: "Which neurons fire for these samples, more than for all others?",
@@ -46,6 +52,7 @@ const BY_ROWS = new Set<SearchKind>(["samples", "contrast"]);
 function described({ kind, text, these, those }: Search): string {
   if (kind === "name") return `name “${text}”`;
   if (kind === "text") return `text “${text}”`;
+  if (kind === "promoted") return `promotes “${text}”`;
   const few = (rows: number[]) =>
     rows.length > 6 ? `${rows.length.toLocaleString("en")} samples` : `samples ${rowText(rows)}`;
   if (kind === "samples" || !those.length) return `like ${few(these)}`;
@@ -58,6 +65,8 @@ export function SearchLine({ state }: { state: State }) {
   const field = useRef<HTMLInputElement>(null);
   const chosen = KINDS.find(({ value }) => value === kind.value) as Kind;
   const searched = state.searched.value;
+  // Where no model says what neurons promote, there is nothing to search.
+  const kinds = state.promoted.value ? KINDS : KINDS.filter(({ value }) => value !== "promoted");
   const match = state.match.value;
   const clicked = state.selection.value;
 
@@ -87,7 +96,7 @@ export function SearchLine({ state }: { state: State }) {
       >
         <Segmented
           label="Search by"
-          segments={KINDS}
+          segments={kinds}
           chosen={kind.value}
           onChoose={(value) => {
             kind.value = value;

@@ -3,7 +3,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import { cellsOf } from "../../core/cells";
 import { conceptsOf, countsAt, type Forest, forestOf, stepOf } from "../../core/forest";
 import { COLORS, labelColors } from "../../core/palette";
-import { keptOf, ranked, withinLimits } from "../../core/ranking";
+import { keptOf, maskOf, ranked, withinLimits } from "../../core/ranking";
 import { gripsOf } from "../../model/grips";
 import { litOf } from "../../model/lit";
 import { type Model, perFrame, traitsOf } from "../../model/model";
@@ -14,6 +14,7 @@ import {
   readMatch,
   readPeaks,
   readPreviews,
+  readPromoted,
   readTable,
   readTrees,
   type TableMessage,
@@ -28,7 +29,7 @@ import type {
   SearchKind,
 } from "../../protocol/schema";
 import { captionOf, type Preview } from "../../view/previews";
-import { type Column, conceptColumn, matchColumn, scoreColumn } from "./columns";
+import { type Column, conceptColumn, matchColumn, promotedColumn, scoreColumn } from "./columns";
 import { heldPreviews } from "./held-previews";
 import { inView } from "./in-view";
 
@@ -36,16 +37,6 @@ import { inView } from "./in-view";
 export type Only = "all" | "pinned" | "selected";
 
 export type State = ReturnType<typeof createState>;
-
-/** Whether each of `neurons` (numbers) is in a list, in the table's order. */
-function maskOf(at: (neuron: number) => number, n: number, neurons: Iterable<number>): Uint8Array {
-  const mask = new Uint8Array(n);
-  for (const neuron of neurons) {
-    const i = at(neuron);
-    if (i >= 0) mask[i] = 1;
-  }
-  return mask;
-}
 
 export function createState(model: Model, lifetime: AbortSignal) {
   const grips = gripsOf(model, lifetime, {
@@ -71,6 +62,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const treesBytes = trait("_trees");
   const mapBytes = trait("_map");
   const matchBytes = trait("_match");
+  const promotedBytes = trait("_promoted");
   const previewsBytes = trait("_previews");
   const peaksBytes = trait("_peaks");
 
@@ -81,6 +73,10 @@ export function createState(model: Model, lifetime: AbortSignal) {
     const message = readMatch(matchBytes.value);
     // Of another table: it comes with the next one.
     return message && message.value.length === table.value?.neuron.length ? message : null;
+  });
+  const promoted = computed(() => {
+    const message = readPromoted(promotedBytes.value);
+    return message && message.strongest.length === table.value?.neuron.length ? message : null;
   });
   const cells = computed(() => (map.value ? cellsOf(map.value) : null));
   const forest = computed<Forest | null>(() => (trees.value ? forestOf(trees.value) : null));
@@ -157,6 +153,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const columnOf = (name: string): Column | null => {
     if (name === "concepts") return conceptColumn(restedCounts.value);
     if (name === "match") return match.value && matchColumn(match.value);
+    if (name === "promotes") return promoted.value && promotedColumn(promoted.value);
     return table.value && scoreColumn(table.value, name);
   };
   /** The scores that are shown, main ones first. */
@@ -261,6 +258,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     trees,
     map,
     match,
+    promoted,
     cells,
     forest,
     treeOf,

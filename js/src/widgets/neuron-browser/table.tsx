@@ -1,5 +1,5 @@
 /** The table of neurons: only rows in view are drawn, so that a layer may have 100,000. */
-import { useSignal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { rowsInView, scrolledTo } from "../../core/rows-in-view";
 import { reslotted, type Slots } from "../../core/slots";
@@ -28,7 +28,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   const moved = useRef(false);
 
   const rows = state.rows.value;
-  const layout = layoutOf(state);
+  const layout = useComputed(() => layoutOf(state)).value;
   const { first, end } = rowsInView(rows.length, ROW, scrolled.value, tall.value);
   const known = rows.indexOf(active.value);
   const at = known < 0 ? 0 : known;

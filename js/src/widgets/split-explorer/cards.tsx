@@ -12,6 +12,7 @@ import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
 import { BandMark } from "./band-mark";
 import { CauseBars, CausesHead } from "./causes";
+import { KeepButton, KeptLine } from "./library";
 import { NEURON } from "./more";
 import { PromotedStrip } from "./promoted";
 import { ReadingField, RetrievedPart } from "./retrieved";
@@ -73,6 +74,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
           concepts.
         </li>
       )}
+      <KeptLine state={state} />
     </ul>
   );
 }
@@ -221,6 +223,7 @@ const Card = memo(
           />
           <span class="nw-quiet">{facts.join(" · ")}</span>
           <BandMark state={state} concept={concept} />
+          <KeepButton state={state} data={data} concept={concept} title={title} index={index} />
           {state.byChance.value && (
             <span
               class="nw-by-chance"

@@ -70,6 +70,9 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const refined = trait("refined");
   const selection = trait("selection");
   const names = trait("names");
+  const libraryTrait = trait("_library");
+  // A notebook that was saved before has none.
+  const library = computed(() => libraryTrait.value ?? []);
   const status = trait("status", "always");
   const reading = trait("reading", "always");
   const suggestions = trait("_suggestions");
@@ -181,6 +184,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     threshold,
     refined,
     selection,
+    library,
     names,
     suggestions,
     scores,

@@ -1,0 +1,27 @@
+"""Concepts of a SplitExplorer's cards are kept in a library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.widgets.base.keeping import Keeping, keep
+
+
+class KeepingConcepts(Keeping):
+    """Keeps the concepts on the screen, each by its card."""
+
+    @property
+    def concepts(self) -> Concepts:
+        """The concepts on the screen."""
+        raise NotImplementedError
+
+    def _messages(self) -> dict[str, Any]:
+        return {**super()._messages(), "concept.keep": self._on_keep}
+
+    def _on_keep(self, wanted: dict[str, Any]) -> None:
+        with self._jobs.lock:
+            library = self._opened_library()
+            keep(library, self.concepts, *(wanted.get(of) for of in ("concept", "size", "name")))
+            self.library = library
+            self._clear()
