@@ -36,6 +36,7 @@ from neuronwidgets.widgets.split_explorer.evidence import Evidence
 from neuronwidgets.widgets.split_explorer.model_use import ModelUse
 from neuronwidgets.widgets.split_explorer.promoted import Strip, Strips
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
+from neuronwidgets.widgets.split_explorer.sae import FeatureOf, SAEFeatures, SAEMatch
 from neuronwidgets.widgets.split_explorer.truth import Truth
 
 HERE = Path(__file__).parent
@@ -90,6 +91,7 @@ def messages() -> dict[str, bytes]:
         out[f"{kind}-tree"] = proof.pack_tree()
         out[f"{kind}-evidence"] = proof.pack_evidence()
         out[f"{kind}-effects"] = effects(kind)
+        out[f"{kind}-sae"] = features(kind)
         out[f"{kind}-range"] = pictures(kind).pack(1)
         out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
         out[f"{kind}-readings"] = readings(kind)
@@ -140,6 +142,22 @@ def effects(kind: str) -> bytes:
     )  # fmt: skip
     proof.causes.known = {
         tuple(nodes[:2]): measured, (nodes[0],): Measured.failed(1, "no labels"),
+    }  # fmt: skip
+    return proof.pack_evidence()
+
+
+def features(kind: str) -> bytes:
+    """Evidence with features beside two concepts, and beside all samples."""
+    proof, nodes = evidence(kind)
+    values = np.abs(proof.split.acts.values[:, :4])
+    proof.sae = SAEMatch(proof.split, SAEFeatures(values=values))
+    active = np.arange(4 * 60).reshape(4, 60) % 7 == 0
+    none = np.full(3, np.nan)
+    proof.sae.of = {
+        nodes[0]: FeatureOf(3, np.array([0.875, 0.5, 0.625]), np.array([3, 1]),
+                            np.array([0.75, 0.25]), 2, np.array([0.75, 0.5]), active),
+        nodes[1]: FeatureOf(0, none, np.arange(12), none[:2], -1, none[:2], ~active),
+        2 * 60 - 2: FeatureOf(-1, none, np.zeros(0, int), none[:2], -1, none[:2], active[:2]),
     }  # fmt: skip
     return proof.pack_evidence()
 

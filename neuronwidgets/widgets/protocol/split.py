@@ -7,6 +7,7 @@ from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, Widge
 from neuronwidgets.widgets.protocol.effects import CausesMeasure, CausesMeta, EffectsMeta
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
+from neuronwidgets.widgets.protocol.sae import SAE_ARRAYS, SAE_SIZES, SAEMeta
 from neuronwidgets.widgets.protocol.scores import (
     AgreementMeta,
     BandMeta,
@@ -111,6 +112,7 @@ class EvidenceMeta(_EvidenceMeta, total=False):
     effects: Annotated[EffectsMeta, "Absent without a model."]
     band: Annotated[BandMeta, "Absent of top samples, and before it is computed."]
     causes: Annotated[CausesMeta, "Absent without a model."]
+    sae: Annotated[SAEMeta, "Absent without features of an autoencoder."]
     agreement: Annotated[
         AgreementMeta, "With the default split. Absent of it, and before it is computed."
     ]
@@ -206,6 +208,7 @@ EVIDENCE = Binary(
         "u": "concepts that were taken out of the model, cut by cut",
         "v": "measured cuts, as in `meta.causes.cuts`",
         "c": "concepts of a band that were compared with those of the top samples",
+        **SAE_SIZES,
         **PREVIEW_SIZES,
     },
     arrays={
@@ -290,6 +293,7 @@ EVIDENCE = Binary(
             "float32", "(v, 3)",
             "Each cut's mean selectivity, less that of random directions.", absent=_NOT_ASKED,
         ),
+        **SAE_ARRAYS,
         **PREVIEWS,
     },
     meta=EvidenceMeta,

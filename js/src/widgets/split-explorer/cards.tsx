@@ -15,6 +15,7 @@ import { CauseBars, CausesHead } from "./causes";
 import { NEURON } from "./more";
 import { PromotedStrip } from "./promoted";
 import { ReadingField, RetrievedPart } from "./retrieved";
+import { SAEHead, SAELine } from "./sae";
 import { Scores } from "./scores";
 import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
 import type { State } from "./state";
@@ -142,6 +143,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         />
       )}
       <PromotedStrip state={state} node={NEURON} />
+      <SAEHead state={state} />
       <CausesHead state={state} />
     </li>
   );
@@ -246,6 +248,7 @@ const Card = memo(
           shared={shared}
         />
         {!concept.refined && <PromotedStrip state={state} node={concept.node} />}
+        <SAELine state={state} concept={concept} index={index} />
         <CauseBars state={state} concept={concept} />
         <footer>
           <RangeStrip data={data} range={range} color={color} />

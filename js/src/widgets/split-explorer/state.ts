@@ -38,7 +38,7 @@ import { moreOf } from "./more";
 /** Highlighted rows of the dataset, and what is under the pointer. */
 export interface Hover {
   rows: Set<number>;
-  source: "concept" | "branch" | "point" | "preview";
+  source: "concept" | "branch" | "point" | "preview" | "feature";
   key?: string | undefined;
 }
 
