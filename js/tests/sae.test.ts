@@ -1,12 +1,12 @@
 /** The features beside the concepts: the message, where they are active, what they cover. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { activeOn, alsoCovered, asRandom, coveredBy } from "../src/core/sae";
-import { readEvidence } from "../src/protocol/split";
+import { activeOn, alsoCovered, asRandom, coveredBy, reachedByRandom } from "../src/core/sae";
+import { readSAE } from "../src/protocol/sae";
 
 const golden = (name: string) => {
   const bytes = readFileSync(new URL(`../../tests/protocol/${name}.safetensors`, import.meta.url));
-  return readEvidence(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
+  return readSAE(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
 };
 const mask = (...samples: number[]) => {
   const bits = new Uint8Array(2);
@@ -18,7 +18,7 @@ const OF = [0, 0, 0, 0, 1, 1, 1, -1, 2, 2];
 
 describe("features beside concepts", () => {
   it("are read as Python packed them", () => {
-    const sae = golden("text-sae")?.sae;
+    const sae = golden("text-sae");
     expect(sae).toMatchObject({ features: 4, active: null, explained: null, failed: false });
     const [first, second, whole] = [...(sae?.of.values() ?? [])];
     expect(first).toMatchObject({
@@ -42,12 +42,14 @@ describe("features beside concepts", () => {
     expect(second).toMatchObject({ feature: 0, cover: [0, 1, 2, 3, 4, 5, 6, 7], coverSize: 12 });
     expect(second.auroc).toBeNaN();
     expect(asRandom(second)).toBe(true);
-    expect(asRandom(first)).toBe(false);
+    expect([asRandom(first), reachedByRandom(first)]).toEqual([false, false]);
+    const between = { ...first, auroc: 0.5625 };
+    expect([asRandom(between), reachedByRandom(between)]).toEqual([false, true]);
     expect(whole).toMatchObject({ feature: -1, cover: [] });
   });
 
-  it("are absent without an autoencoder", () => {
-    expect(golden("text-evidence")?.sae).toBeNull();
+  it("are absent without an autoencoder, and in what older versions saved", () => {
+    expect([readSAE(null), readSAE(undefined)]).toEqual([null, null]);
   });
 
   it("cover the concepts of the cut on half of whose samples they are active", () => {
@@ -57,7 +59,7 @@ describe("features beside concepts", () => {
   });
 
   it("stand beside random directions that are active as often", () => {
-    const first = golden("text-sae")?.sae?.of.values().next().value;
+    const first = golden("text-sae")?.of.values().next().value;
     if (!first) throw new Error("the golden message has no feature");
     const one = {
       ...first,

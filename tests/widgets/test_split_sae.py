@@ -44,7 +44,7 @@ def gathered(evidence: Evidence, nodes: list[int]) -> tuple[dict[str, np.ndarray
     for step in evidence.steps(nodes, lambda: None):
         take(step)
     assert not evidence.lacks(nodes)
-    return unpack(evidence.pack_evidence())
+    return unpack(evidence.sae.pack())
 
 
 def bits(packed: np.ndarray) -> np.ndarray:
@@ -56,25 +56,25 @@ def test_the_cards_have_the_numbers_of_match_features(planted: Planted) -> None:
     evidence = Evidence(planted.split, sae=SAEFeatures.of(planted.sae))
     arrays, about = gathered(evidence, nodes)
     match = nw.match_features(planted.cut, planted.sae)
-    assert about["sae"] == {
+    assert about == {
         "features": 6, "active": len(match.features), "note": match.note, "failed": False,
         "explained": pytest.approx(match.explained),
     }  # fmt: skip
-    assert arrays["sae_node"].tolist() == nodes
-    assert arrays["sae_feature"].tolist() == match.best.tolist()
+    assert arrays["node"].tolist() == nodes
+    assert arrays["feature"].tolist() == match.best.tolist()
     # The planted features are found: concept "f0" has feature 0.
     assert [f"f{f}" for f in match.best] == [name[:2] for name in planted.cut.names]
-    np.testing.assert_allclose(arrays["sae_auroc"][:, 0], match.held_out, rtol=1e-6)
-    np.testing.assert_allclose(arrays["sae_auroc"][:, 1], match.random, rtol=1e-6)
-    assert (arrays["sae_auroc"][:, 2] >= arrays["sae_auroc"][:, 1]).all()
-    np.testing.assert_allclose(arrays["sae_covered"][:, 0], match.covered, rtol=1e-6)
-    np.testing.assert_allclose(arrays["sae_covered"][:, 1], match.random_covered, rtol=1e-6)
+    np.testing.assert_allclose(arrays["auroc"][:, 0], match.held_out, rtol=1e-6)
+    np.testing.assert_allclose(arrays["auroc"][:, 1], match.random, rtol=1e-6)
+    assert (arrays["auroc"][:, 2] >= arrays["auroc"][:, 1]).all()
+    np.testing.assert_allclose(arrays["covered"][:, 0], match.covered, rtol=1e-6)
+    np.testing.assert_allclose(arrays["covered"][:, 1], match.random_covered, rtol=1e-6)
     assert (match.random_covered <= match.covered).all()
     assert match.random_covered.mean() < match.covered.mean()
-    active = bits(arrays["sae_active"])
+    active = bits(arrays["active"])
     for k, cover in enumerate(match.cover):
-        assert arrays["sae_cover_size"][k] == len(cover)
-        assert arrays["sae_cover"][k, : len(cover)].tolist() == cover.tolist()
+        assert arrays["cover_size"][k] == len(cover)
+        assert arrays["cover"][k, : len(cover)].tolist() == cover.tolist()
         np.testing.assert_array_equal(active[k, 0], match.strength(int(match.best[k])) > 0)
         union = np.any([match.strength(int(f)) > 0 for f in cover], axis=0)
         np.testing.assert_array_equal(active[k, 1], union)
@@ -92,16 +92,15 @@ def test_features_may_be_given_for_all_samples(planted: Planted) -> None:
         for given in (planted.sae, features)
     ]
     for name, array in both[0][0].items():
-        if name.startswith("sae"):
-            np.testing.assert_array_equal(array, both[1][0][name])
-    assert both[1][1]["sae"]["explained"] is None
+        np.testing.assert_array_equal(array, both[1][0][name])
+    assert both[1][1]["explained"] is None
 
 
 def test_a_node_of_all_samples_has_nothing_to_be_told_from(planted: Planted) -> None:
     root = 2 * TOP - 2
     arrays, _ = gathered(Evidence(planted.split, sae=SAEFeatures.of(planted.sae)), [root])
-    assert arrays["sae_feature"].tolist() == [-1]
-    assert not bits(arrays["sae_active"]).any()
+    assert arrays["feature"].tolist() == [-1]
+    assert not bits(arrays["active"]).any()
 
 
 def test_a_feature_that_divides_a_concept_is_named(planted: Planted) -> None:
@@ -114,8 +113,8 @@ def test_a_feature_that_divides_a_concept_is_named(planted: Planted) -> None:
     children = planted.split.tree.children[node - TOP]
     own = {planted.cut.names[planted.cut.assignment[planted.split.tree.samples_of(int(c))[0]]][:2]
            for c in children}  # fmt: skip
-    assert f"f{arrays['sae_branch'][0]}" in own
-    auroc, random = arrays["sae_branch_auroc"][0]
+    assert f"f{arrays['branch'][0]}" in own
+    auroc, random = arrays["branch_auroc"][0]
     assert auroc > 0.95
     assert random <= auroc
 
@@ -123,11 +122,12 @@ def test_a_feature_that_divides_a_concept_is_named(planted: Planted) -> None:
 def test_an_autoencoder_that_does_not_fit_says_so_and_ends_nothing(planted: Planted) -> None:
     nodes = planted.cut.nodes.tolist()
     silent = np.zeros((400, 3), "f4")
-    arrays, about = gathered(Evidence(planted.split, sae=SAEFeatures.of(silent)), nodes)
-    assert "none of the 3 features is active" in about["sae"]["note"]
-    assert about["sae"]["failed"]
-    assert "sae_node" not in arrays
-    assert len(arrays["node"])
+    evidence = Evidence(planted.split, sae=SAEFeatures.of(silent))
+    arrays, about = gathered(evidence, nodes)
+    assert "none of the 3 features is active" in about["note"]
+    assert about["failed"]
+    assert not len(arrays["node"])
+    assert len(unpack(evidence.pack_evidence())[0]["node"])
 
 
 def test_only_slow_work_reports_progress(planted: Planted) -> None:
@@ -164,10 +164,10 @@ def test_the_explorer_follows_the_threshold(planted: Planted) -> None:
     for threshold in (planted.cut.threshold, planted.split.tree.top * 0.2):
         explorer.threshold = threshold
         explorer.wait(30)
-        known = unpack(explorer._evidence)[0]["sae_node"].tolist()
+        known = unpack(explorer._sae)[0]["node"].tolist()
         assert set(explorer.concepts.nodes.tolist()) <= set(known)
     explorer.close()
     plain = nw.SplitExplorer(planted.acts, planted.direction, TOP)
     plain.wait(30)
-    assert "sae" not in unpack(plain._evidence)[1]
+    assert plain._sae == b""
     plain.close()

@@ -1,6 +1,6 @@
-/** The part of `evidence` about the features of a sparse autoencoder. */
-import type { Packed } from "./safetensors";
-import type { EvidenceArrays, EvidenceMeta, SAEMeta } from "./schema";
+/** The message `sae`: the features of a sparse autoencoder beside the concepts. */
+import { unpack } from "./safetensors";
+import { SAE, type SAEMeta, type SaeArrays } from "./schema";
 
 /** The feature that tells a concept's samples from the other top samples best. */
 export interface FeatureOf {
@@ -35,21 +35,20 @@ export interface SAEFeatures extends SAEMeta {
   of: Map<number, FeatureOf>;
 }
 
-export function saeOf(packed: Packed<EvidenceArrays, EvidenceMeta>): SAEFeatures | null {
-  const about = packed.meta.sae;
-  if (!about) return null;
-  if (!packed.has("sae_node")) return { ...about, of: new Map() };
-  const [, rows, width] = packed.shape("sae_active");
-  const [, listed] = packed.shape("sae_cover");
-  const features = packed.tensor("sae_feature");
-  const aurocs = packed.tensor("sae_auroc");
-  const cover = packed.tensor("sae_cover");
-  const sizes = packed.tensor("sae_cover_size");
-  const covered = packed.tensor("sae_covered");
-  const branches = packed.tensor("sae_branch");
-  const branchAurocs = packed.tensor("sae_branch_auroc");
-  const bits = packed.tensor("sae_active");
-  const entries = Array.from(packed.tensor("sae_node"), (node, i) => {
+export function readSAE(view: DataView | null | undefined): SAEFeatures | null {
+  const packed = unpack<SaeArrays, SAEMeta>(view, SAE);
+  if (!packed) return null;
+  const [, rows, width] = packed.shape("active");
+  const [, listed] = packed.shape("cover");
+  const features = packed.tensor("feature");
+  const aurocs = packed.tensor("auroc");
+  const cover = packed.tensor("cover");
+  const sizes = packed.tensor("cover_size");
+  const covered = packed.tensor("covered");
+  const branches = packed.tensor("branch");
+  const branchAurocs = packed.tensor("branch_auroc");
+  const bits = packed.tensor("active");
+  const entries = Array.from(packed.tensor("node"), (node, i) => {
     const mask = (row: number) =>
       bits.subarray((i * rows + row) * width, (i * rows + row + 1) * width);
     const one: FeatureOf = {
@@ -70,5 +69,5 @@ export function saeOf(packed: Packed<EvidenceArrays, EvidenceMeta>): SAEFeatures
     };
     return [node, one] as const;
   });
-  return { ...about, of: new Map(entries) };
+  return { ...packed.meta, of: new Map(entries) };
 }

@@ -1,6 +1,5 @@
 /** The messages of SplitExplorer: the tree, what its concepts retrieve, the k-means concepts. */
 import { type Previews, previewsOf } from "./previews";
-import { type SAEFeatures, saeOf } from "./sae";
 import { type Packed, unpack } from "./safetensors";
 import {
   type AgreementMeta,
@@ -153,8 +152,6 @@ export interface EvidenceMessage {
   causes: Causes | null;
   /** null of the default split, and before it is computed. */
   agreement: AgreementMeta | null;
-  /** null without features of an autoencoder. */
-  sae: SAEFeatures | null;
   /** Previews that the tree lacks. */
   faces: Previews;
 }
@@ -365,7 +362,6 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
     band: inBandOf(packed),
     causes: causesOf(packed),
     agreement: packed.meta.agreement ?? null,
-    sae: saeOf(packed),
     faces: previewsOf(packed),
   };
 }

@@ -7,7 +7,7 @@ from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, Widge
 from neuronwidgets.widgets.protocol.effects import CausesMeasure, CausesMeta, EffectsMeta
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
-from neuronwidgets.widgets.protocol.sae import SAE_ARRAYS, SAE_SIZES, SAEMeta
+from neuronwidgets.widgets.protocol.sae import SAE
 from neuronwidgets.widgets.protocol.scores import (
     AgreementMeta,
     BandMeta,
@@ -45,6 +45,7 @@ class SplitExplorerTraits(LiveTraits):
     _tree: Annotated[bytes, "The message `tree`."]
     _evidence: Annotated[bytes, "The message `evidence`."]
     _refinement: Annotated[bytes, "The message `refinement`; empty without k-means."]
+    _sae: Annotated[bytes, "The message `sae`; empty without features of an autoencoder."]
 
 
 class _SplitRequest(TypedDict):
@@ -112,7 +113,6 @@ class EvidenceMeta(_EvidenceMeta, total=False):
     effects: Annotated[EffectsMeta, "Absent without a model."]
     band: Annotated[BandMeta, "Absent of top samples, and before it is computed."]
     causes: Annotated[CausesMeta, "Absent without a model."]
-    sae: Annotated[SAEMeta, "Absent without features of an autoencoder."]
     agreement: Annotated[
         AgreementMeta, "With the default split. Absent of it, and before it is computed."
     ]
@@ -208,7 +208,6 @@ EVIDENCE = Binary(
         "u": "concepts that were taken out of the model, cut by cut",
         "v": "measured cuts, as in `meta.causes.cuts`",
         "c": "concepts of a band that were compared with those of the top samples",
-        **SAE_SIZES,
         **PREVIEW_SIZES,
     },
     arrays={
@@ -293,7 +292,6 @@ EVIDENCE = Binary(
             "float32", "(v, 3)",
             "Each cut's mean selectivity, less that of random directions.", absent=_NOT_ASKED,
         ),
-        **SAE_ARRAYS,
         **PREVIEWS,
     },
     meta=EvidenceMeta,
@@ -332,5 +330,5 @@ SPLIT_EXPLORER = WidgetSchema(
         CaptureCancel,
         ViewsCount,
     ),
-    messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT},
+    messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT, "sae": SAE},
 )

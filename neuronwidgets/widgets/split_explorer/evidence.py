@@ -152,7 +152,6 @@ class Evidence:
         strips, about_strips = self.promoted.pack()
         band, about_band = self.in_band.pack()
         causes, about_causes = self.causes.pack()
-        sae, about_sae = self.sae.pack()
         return pack(
             {
                 "node": np.asarray(nodes, np.int32),
@@ -163,7 +162,6 @@ class Evidence:
                 **strips,
                 **band,
                 **causes,
-                **sae,
                 **previews,
             },
             {
@@ -171,7 +169,6 @@ class Evidence:
                 **about_strips,
                 **about_band,
                 **about_causes,
-                **about_sae,
                 **self.agreement.pack(),
                 **about,
             },

@@ -16,6 +16,7 @@ from neuronwidgets.core.steps import mapped
 from neuronwidgets.widgets.base.errors import in_words
 from neuronwidgets.widgets.base.jobs import JobProgress, Publish, Steps, later
 from neuronwidgets.widgets.base.pace import PACE, Pace
+from neuronwidgets.widgets.protocol.buffers import pack
 
 if TYPE_CHECKING:
     from neuronwidgets.effects.sae.sae import SAE
@@ -251,34 +252,32 @@ class SAEMatch:
             self._note = doubt_of(split.acts, self._explained)
         return _OnTop(features, every[:, features], split.acts.rows(split.index))
 
-    def pack(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The arrays and the metadata of the `evidence` message; both empty without features."""
-        if self._given is None:
-            return {}, {}
+    def pack(self) -> bytes:
+        """The `sae` message; empty without features, and before any are known."""
+        if self._given is None or not (self.of or self._failed):
+            return b""
         about = {
             "features": self._given.total,
             "active": None if self._top is None else len(self._top.features),
             "explained": self._explained if np.isfinite(self._explained) else None,
             "note": self._note, "failed": self._failed,
         }  # fmt: skip
-        if not self.of:
-            return {}, {"sae": about}
         known = list(self.of.values())
-        draws = max(len(one.active) for one in known)
         cover = np.full((len(known), LISTED), -1, np.int32)
-        active = np.zeros((len(known), draws, self._split.tree.n), bool)
+        rows = max((len(one.active) for one in known), default=0)
+        active = np.zeros((len(known), rows, self._split.tree.n), bool)
         for k, one in enumerate(known):
-            cover[k, : len(one.cover)] = one.cover[:LISTED]
+            cover[k, : min(LISTED, len(one.cover))] = one.cover[:LISTED]
             active[k, : len(one.active)] = one.active
-        arrays: dict[str, np.ndarray] = {
-            "sae_node": np.array(list(self.of), np.int32),
-            "sae_feature": np.array([one.feature for one in known], np.int32),
-            "sae_auroc": np.stack([one.auroc for one in known]).astype(np.float32),
-            "sae_cover": cover,
-            "sae_cover_size": np.array([len(one.cover) for one in known], np.int32),
-            "sae_covered": np.stack([one.covered for one in known]).astype(np.float32),
-            "sae_branch": np.array([one.branch for one in known], np.int32),
-            "sae_branch_auroc": np.stack([one.branch_auroc for one in known]).astype(np.float32),
-            "sae_active": np.packbits(active, axis=2, bitorder="little"),
-        }
-        return arrays, {"sae": about}
+        numbers = np.array([
+            (one.feature, len(one.cover), one.branch) for one in known
+        ], np.int32).reshape(-1, 3)  # fmt: skip
+        values = np.array([
+            (*one.auroc, *one.covered, *one.branch_auroc) for one in known
+        ], np.float32).reshape(-1, 7)  # fmt: skip
+        return pack({
+            "node": np.array(list(self.of), np.int32), "feature": numbers[:, 0],
+            "auroc": values[:, :3], "cover": cover, "cover_size": numbers[:, 1],
+            "covered": values[:, 3:5], "branch": numbers[:, 2], "branch_auroc": values[:, 5:],
+            "active": np.packbits(active, axis=2, bitorder="little"),
+        }, about)  # fmt: skip

@@ -133,6 +133,7 @@ class SplitSession:
         assessment = self.evidence.assessment
         return {
             "_evidence": packed,
+            "_sae": self.evidence.sae.pack(),
             "_suggestions": assessment.suggestions(),
             "_scores": assessment.scores(),
         }

@@ -88,6 +88,7 @@ class SplitExplorer(Widget):
     _suggestions = t.List().tag(sync=True)
     _scores = t.List().tag(sync=True)
     _evidence = t.Bytes().tag(sync=True)
+    _sae = t.Bytes().tag(sync=True)
     _refinement = t.Bytes().tag(sync=True)
 
     def __init__(

@@ -10,7 +10,6 @@ import type { Dtype } from "./dtypes";
 import type { CausesMeasure, CausesMeta, EffectsMeta } from "./effects";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
-import type { SAEMeta } from "./sae";
 import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut, TruthMeta } from "./scores";
 
 export type By = "cosine" | "dot";
@@ -69,6 +68,8 @@ export interface SplitExplorerTraits {
   _evidence: DataView;
   /** The message `refinement`; empty without k-means. */
   _refinement: DataView;
+  /** The message `sae`; empty without features of an autoencoder. */
+  _sae: DataView;
 }
 
 /** Split a neuron, and show the result. */
@@ -172,8 +173,6 @@ export interface EvidenceMeta {
   band?: BandMeta;
   /** Absent without a model. */
   causes?: CausesMeta;
-  /** Absent without features of an autoencoder. */
-  sae?: SAEMeta;
   /** With the default split. Absent of it, and before it is computed. */
   agreement?: AgreementMeta;
 }
@@ -318,36 +317,6 @@ export interface EvidenceArrays {
   cause_selectivity?: Float32Array;
   /** `(v, 3)`. Each cut's mean selectivity, less that of random directions. */
   cause_gain?: Float32Array;
-  /** `(q,)`. The tree nodes. */
-  sae_node?: Int32Array;
-  /**
-   * `(q,)`. The feature that tells its samples from the other top samples best; -1: it has them
-   * all.
-   */
-  sae_feature?: Int32Array;
-  /**
-   * `(q, 3)`. AUROC of the best feature of one half on the other half; the same of as many random
-   * directions, mean and largest. NaN: unknown.
-   */
-  sae_auroc?: Float32Array;
-  /** `(q, i)`. Features that together make it; -1: there are no more. */
-  sae_cover?: Int32Array;
-  /** `(q,)`. How many there are. */
-  sae_cover_size?: Int32Array;
-  /**
-   * `(q, 2)`. The share of its samples that they cover, and as many random directions (at least
-   * one).
-   */
-  sae_covered?: Float32Array;
-  /** `(q,)`. The feature that tells its two branches apart; -1: it has none. */
-  sae_branch?: Int32Array;
-  /** `(q, 2)`. Its AUROC, held out, and that of random directions. NaN: unknown. */
-  sae_branch_auroc?: Float32Array;
-  /**
-   * `(q, y, z)`. A bit for each top sample, the lowest first: whether the feature is active, one of
-   * `sae_cover` is, each random direction is that is active as often as the feature.
-   */
-  sae_active?: Uint8Array;
   /** `(F,)`. Dataset index of each sample that has a preview. */
   face: Int32Array;
   /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
@@ -385,15 +354,6 @@ export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
   cause_above: "F32",
   cause_selectivity: "F32",
   cause_gain: "F32",
-  sae_node: "I32",
-  sae_feature: "I32",
-  sae_auroc: "F32",
-  sae_cover: "I32",
-  sae_cover_size: "I32",
-  sae_covered: "F32",
-  sae_branch: "I32",
-  sae_branch_auroc: "F32",
-  sae_active: "U8",
   face: "I32",
   atlas: "U8",
   value: "F32",

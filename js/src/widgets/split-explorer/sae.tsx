@@ -1,7 +1,7 @@
 /** The feature of a sparse autoencoder that tells a concept apart, beside random directions. */
 import type { ComponentChildren } from "preact";
 import type { Concept } from "../../core/concepts";
-import { activeOn, alsoCovered, asRandom } from "../../core/sae";
+import { activeOn, alsoCovered, asRandom, reachedByRandom } from "../../core/sae";
 import type { FeatureOf } from "../../protocol/sae";
 import type { State } from "./state";
 import { percent } from "./strip";
@@ -12,7 +12,7 @@ const features = (count: number) => `${count} feature${count === 1 ? "" : "s"}`;
 
 /** On the neuron's card: what is compared, and why it may be void. */
 export function SAEHead({ state }: { state: State }) {
-  const sae = state.evidence.value?.sae;
+  const sae = state.sae.value;
   if (!sae || (sae.active === null && !sae.note)) return null;
   const facts = [
     `${sae.features.toLocaleString("en")} SAE features`,
@@ -38,7 +38,7 @@ interface Props {
 
 /** On a concept's card: its feature, what makes it and what divides it. */
 export function SAELine({ state, concept, index }: Props) {
-  const sae = state.evidence.value?.sae;
+  const sae = state.sae.value;
   if (!sae || sae.failed || concept.refined) return null;
   const one = sae.of.get(concept.node);
   if (!one) {
@@ -60,7 +60,7 @@ export function SAELine({ state, concept, index }: Props) {
         mask={one.active}
         index={index}
         title={`Which feature tells its samples from the other top samples? The best of one half of them, on the other half; so for as many random directions: ${auroc(one.random)}, at most ${auroc(one.randomMost)}.`}
-        control={`random directions ${auroc(one.random)}`}
+        control={`random directions ${auroc(one.random)}${reachedByRandom(one) ? `, up to ${auroc(one.randomMost)}` : ""}`}
       >
         SAE feature {one.feature} · AUROC {auroc(one.auroc)}
       </Fact>
@@ -68,9 +68,9 @@ export function SAELine({ state, concept, index }: Props) {
       <Cover state={state} one={one} index={index} />
       <Others state={state} one={one} index={index} />
       {one.branch >= 0 && (
-        <span title="Which feature is active on one of its two branches in the tree, and not on the other? AUROC, held out.">
+        <span title="Which feature is active on one of its two branches in the tree, and not on the other? AUROC, held out. Random: as many random directions.">
           feature {one.branch} divides it · AUROC {auroc(one.branchAuroc)}{" "}
-          <span class="nw-quiet">(random directions {auroc(one.branchRandom)})</span>
+          <span class="nw-quiet">(random {auroc(one.branchRandom)})</span>
         </span>
       )}
     </div>
@@ -85,10 +85,10 @@ interface PartProps {
 
 /** How many features make the concept. */
 function Cover({ state, one, index }: PartProps) {
-  const control = `${one.coverSize > 1 ? `${one.coverSize} random directions` : "a random direction"} ${percent(one.randomCovered)}`;
+  const control = `random ${percent(one.randomCovered)}`;
   if (!one.coverSize) {
     return (
-      <span title="Is there a feature that is active mostly on its samples, beyond permuted samples?">
+      <span title="Is there a feature that is active mostly on its samples, beyond permuted samples? Random: the share that one random direction covers.">
         no feature is mostly its own <span class="nw-quiet">({control})</span>
       </span>
     );
@@ -99,7 +99,7 @@ function Cover({ state, one, index }: PartProps) {
       state={state}
       mask={one.coverActive}
       index={index}
-      title={`How many features make it? ${one.cover.join(", ")}${more}: each active mostly on its samples, beyond permuted samples; chosen until they cover 90%.`}
+      title={`How many features make it? ${one.cover.join(", ")}${more}: each active mostly on its samples, beyond permuted samples; chosen until they cover 90%. Random: as many random directions.`}
       control={control}
     >
       {features(one.coverSize)} {one.coverSize === 1 ? "covers" : "cover"} {percent(one.covered)} of
@@ -118,9 +118,7 @@ function Others({ state, one, index }: PartProps) {
   return (
     <span title="Is the feature active on at least half of the samples of other concepts, too? So for random directions that are active as often: the mean count.">
       its feature also covers {numbers.length === 1 ? "concept" : "concepts"} {numbers.join(", ")}{" "}
-      <span class="nw-quiet">
-        (random directions: {Number.isFinite(random) ? random.toFixed(1) : "–"})
-      </span>
+      <span class="nw-quiet">(random {Number.isFinite(random) ? random.toFixed(1) : "–"})</span>
     </span>
   );
 }
