@@ -55,6 +55,7 @@ class Reading:
         control: float32 `K`, the same with a random direction for each concept (`Axes.control`);
             empty without any.
         unread: characters at the end that are beyond the model's limit.
+        vectors: float32 `T x D`, the layer on each token, if it was asked for (`Axes.vectors`).
     """
 
     text: str
@@ -68,6 +69,7 @@ class Reading:
     pooled_shares: np.ndarray
     control: np.ndarray
     unread: int = 0
+    vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __repr__(self) -> str:
         token = self.tokens[self.peak].strip() if self.tokens and self.peak >= 0 else ""
@@ -90,12 +92,14 @@ class Axes:
         control: float32 `K x D`, of unit length: from the layer's mean to that of random top
             samples, as many as the concept has. (A median of random samples would be that of the
             most frequent concept.)
+        vectors: whether readings keep the layer's vectors of the tokens.
     """
 
     target: int | np.ndarray
     mean: np.ndarray = field(default_factory=lambda: np.zeros(0))
     concepts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     control: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    vectors: bool = False
 
     @classmethod
     def of(
@@ -256,6 +260,7 @@ class SampleReader:
             if mask is not None and mask.shape[1] == len(activations) == len(spans):
                 own = mask[i].cpu().numpy()
                 activations, shares, at_random = activations[own], shares[own], at_random[own]
+                own_vectors = own_vectors[torch.as_tensor(own).to(own_vectors.device)]
                 counted, spans = counted[own], spans[own]
             peak = -1
             if counted.any():
@@ -274,10 +279,11 @@ class SampleReader:
             tokens = tuple(readable[start:end] for start, end in spans.tolist())
             end = int(spans[:, 1].max(initial=0))
             unread = len(text) - end if text[end:].strip() else 0
+            kept = own_vectors if axes.vectors else own_vectors[:0]
             readings.append(
                 Reading(
                     text, tokens, spans, activations, shares, counted, peak, float(pooled_value),
-                    pooled_shares, control, unread,
+                    pooled_shares, control, unread, kept.float().cpu().numpy(),
                 )
             )  # fmt: skip
         return readings

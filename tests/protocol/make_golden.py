@@ -29,6 +29,7 @@ from neuronwidgets.widgets.base.jobs import take
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.intruder_test.question_sheet import QuestionSheet
 from neuronwidgets.widgets.live_probe.picture import pack_readings
+from neuronwidgets.widgets.live_probe.states import TokenStates
 from neuronwidgets.widgets.live_probe.subject import Subject
 from neuronwidgets.widgets.neuron_browser.promoted import Promoted
 from neuronwidgets.widgets.neuron_browser.session import BrowserSession
@@ -38,6 +39,7 @@ from neuronwidgets.widgets.split_explorer.evidence import Evidence
 from neuronwidgets.widgets.split_explorer.model_use import ModelUse
 from neuronwidgets.widgets.split_explorer.promoted import Strip, Strips
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
+from neuronwidgets.widgets.split_explorer.sae import FeatureOf, SAEFeatures, SAEMatch
 from neuronwidgets.widgets.split_explorer.truth import Truth
 
 HERE = Path(__file__).parent
@@ -95,6 +97,9 @@ def messages() -> dict[str, bytes]:
         out[f"{kind}-range"] = pictures(kind).pack(1)
         out[f"{kind}-examples"] = pictures(kind).pack_examples(1, 0)
         out[f"{kind}-readings"] = readings(kind)
+        if kind == "text":
+            out[f"{kind}-states"] = readings(kind, states=True)
+            out[f"{kind}-sae"] = features(kind)
         out[f"{kind}-questions"] = question_sheet(kind).pack()
         out |= {f"{kind}-{name}": packed for name, packed in browsed(kind).items()}
     return out
@@ -147,8 +152,24 @@ def effects(kind: str) -> bytes:
     return proof.pack_evidence()
 
 
-def readings(kind: str) -> bytes:
-    """A text, or an image with a map of four positions, beside an empty box."""
+def features(kind: str) -> bytes:
+    """Features beside two concepts, and beside all samples."""
+    proof, nodes = evidence(kind)
+    sae = SAEMatch(proof.split, SAEFeatures(values=np.zeros((60, 4))))
+    active = np.arange(4 * 60).reshape(4, 60) % 7 == 0
+    none = np.full(3, np.nan)
+    sae.of = {
+        nodes[0]: FeatureOf(3, np.array([0.875, 0.5, 0.625]), np.array([3, 1]),
+                            np.array([0.75, 0.25]), 2, np.array([0.75, 0.5]), active),
+        nodes[1]: FeatureOf(0, none, np.arange(12), none[:2], -1, none[:2], ~active),
+        2 * 60 - 2: FeatureOf(-1, none, np.zeros(0, int), none[:2], -1, none[:2], active[:2]),
+    }  # fmt: skip
+    return sae.pack()
+
+
+def readings(kind: str, states: bool = False) -> bytes:
+    """A text, or an image with a map of four positions, beside an empty box; with `states`, a text
+    twice, beside chunks and a template with two tolerances."""
     subject = Subject.of(activations(kind), 0, None)
     text = "the köln 🙂" if kind == "text" else ""
     spans = np.array([[0, 0], [0, 3], [3, 8], [9, 10], [9, 10]], np.int32)[: 5 if text else 0]
@@ -162,6 +183,12 @@ def readings(kind: str) -> bytes:
     )
     about = {"kind": kind, "layer": "layer.2", "neurons": 6, "pooling": "max", "most": 2.5,
              "ink": False}  # fmt: skip
+    if states:
+        hit = np.array([[0, 0], [0, 1], [0, 0], [1, 1], [1, 1]], bool)
+        cosine = np.array([1, 0.5, 0.75, 0.25, 0], np.float32)
+        tokens_beside = TokenStates(np.array([0, 2, 2, 1, -1]), cosine, hit)
+        both = [tokens_beside, TokenStates(np.array([1, 0, 3, 3, 3]), cosine / 2, ~hit)]
+        return pack_readings([(reading, text, "")] * 2, subject, about, both)
     return pack_readings([(reading, text, ""), (None, "", "nothing")], subject, about)
 
 

@@ -16,7 +16,7 @@ from torch import nn
 import neuronwidgets as nw
 from neuronwidgets.toy import Config
 from neuronwidgets.widgets.base.widget import IDLE
-from neuronwidgets.widgets.protocol import browser, intruder, probe, ranges, schema, split, toy
+from neuronwidgets.widgets.protocol import browser, intruder, probe, ranges, sae, schema, split, toy
 from neuronwidgets.widgets.protocol.base import Status
 from tests.protocol.validator import (
     SCHEMAS,
@@ -45,7 +45,8 @@ MESSAGES = {
     "range": ranges.RANGES, "examples": ranges.EXAMPLES, "readings": probe.READINGS,
     "questions": intruder.QUESTIONS,
     "table": browser.TABLE, "trees": browser.TREES, "map": browser.MAP, "match": browser.MATCH,
-    "peaks": browser.PEAKS, "promoted": browser.PROMOTED,
+    "peaks": browser.PEAKS, "promoted": browser.PROMOTED, "sae": sae.SAE,
+    "states": probe.READINGS,
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ export * from "./schema/previews";
 export * from "./schema/probe";
 export * from "./schema/ranges";
 export * from "./schema/reading";
+export * from "./schema/sae";
 export * from "./schema/scores";
 export * from "./schema/split";
 export * from "./schema/toy";

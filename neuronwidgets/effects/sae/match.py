@@ -15,20 +15,15 @@ from neuronwidgets.concepts.scores import majority
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.steps import drained
 from neuronwidgets.display.html import table
-from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted, held_out, random_features
+from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted
 from neuronwidgets.effects.sae.chart import chart
+from neuronwidgets.effects.sae.cover import ENOUGH
 from neuronwidgets.effects.sae.half_agreement import half_agreement
+from neuronwidgets.effects.sae.measure import LIKELY, measuring
 from neuronwidgets.effects.sae.sae import SAE, largest_cosines
 
-ENOUGH = 0.9
-"""The share of a concept's samples that its features must cover."""
-MOSTLY = 0.5
-"""A feature belongs to a concept if this share of the samples on which it is active is of it."""
-LIKELY = 0.95
-"""Quantile of the null above which a feature's AUROC is not due to chance."""
-RANDOM_DRAWS, RANDOM_HALVES = 5, 4
-"""Draws of random directions, and divisions into halves of each."""
 DOUBTFUL = 0.3
 """Explained variance below which the autoencoder may be of another layer."""
 
@@ -76,6 +71,8 @@ class FeatureMatch:
             its AUROC is above 95% of `null` and at least half of the samples on which it is active
             are of the concept.
         covered: float64 `K`, the share of the concept's samples on which one of these is active.
+        random_covered: float64 `K`, the share that as many random directions (at least one) cover
+            in the same way. A mean over five draws.
         cosine: float64 `K`, of the concept's difference from the layer's mean with the best
             feature's row of `W_dec`; NaN if the autoencoder reads another layer.
         divided: features that tell the two branches of a concept apart.
@@ -102,6 +99,7 @@ class FeatureMatch:
     p: np.ndarray
     cover: tuple[np.ndarray, ...]
     covered: np.ndarray
+    random_covered: np.ndarray
     cosine: np.ndarray
     divided: Divided
     agreement: np.ndarray
@@ -131,10 +129,10 @@ class FeatureMatch:
 
         Columns: `concept`, `name`, `samples`; `feature`, the best one, its `auroc`, `held_out`,
         `random`, `null` (95% quantile) and `p`; `same`; `matched` and `matched_auroc`; `cosine`;
-        `needed`, `covered`; `branch_feature`, `branch_auroc`, `branch_p`; `agreement`,
-        `agreement_chance`, `feature_agreement`, `feature_agreement_chance`. With labels also
-        `purity` of the concept's samples and `feature_purity` of the top samples on which the best
-        feature is active.
+        `needed`, `covered`, `random_covered`; `branch_feature`, `branch_auroc`, `branch_p`;
+        `agreement`, `agreement_chance`, `feature_agreement`, `feature_agreement_chance`. With
+        labels also `purity` of the concept's samples and `feature_purity` of the top samples on
+        which the best feature is active.
         """
         import pandas as pd
 
@@ -146,6 +144,7 @@ class FeatureMatch:
             "null": np.quantile(self.null, LIKELY, axis=0), "p": self.p, "same": self.same,
             "matched": self.matched, "matched_auroc": self._auroc_of(self.matched),
             "cosine": self.cosine, "needed": self.needed, "covered": self.covered,
+            "random_covered": self.random_covered,
             "branch_feature": self.divided.feature, "branch_auroc": self.divided.auroc,
             "branch_p": self.divided.p, "agreement": self.agreement,
             "agreement_chance": self.agreement_chance,
@@ -258,33 +257,25 @@ def match_features(
         )
     strengths = every[:, features]
     groups = concepts.assignment[:, None] == np.arange(len(concepts))
-    auroc = aurocs(strengths, groups)
-    null = best_of_permuted(strengths, groups, draws, seed)
-    # A concept of all samples cannot be told from others.
-    auroc, null = np.where(np.isfinite(auroc), auroc, 0.5), np.where(np.isfinite(null), null, 0.5)
-    column = auroc.argmax(axis=1)
-    top = auroc.max(axis=1)
-    cover, covered = _cover(strengths > 0, groups, auroc, np.quantile(null, LIKELY, axis=0))
+    values = layer.rows(concepts.index)
+    measured = drained(measuring(values, strengths, groups, draws, seed))
+    best, top = features[measured.column], measured.auroc.max(axis=1)
     cosine = np.full(len(concepts), np.nan)
     if acts is None:
-        rows = normalized(sae.W_dec[features[column]])
+        rows = normalized(sae.W_dec[best])
         cosine = np.einsum("kd,kd->k", concepts.differences, rows, dtype=np.float64)
     agreement, agreement_chance = half_agreement(concepts, seed)
-    of_features = _seed_agreement(sae, other, features[column], seed)
-    crossed, same = held_out(strengths, groups, seed)
-    values = layer.rows(concepts.index)
-    random = [
-        held_out(random_features(values, strengths, seed + draw), groups, seed, RANDOM_HALVES)[0]
-        for draw in range(RANDOM_DRAWS)
-    ]
+    of_features = _seed_agreement(sae, other, best, seed)
     explained = sae.explained(layer, concepts.index)
     return FeatureMatch(
-        concepts, sae, features, strengths, auroc, features[column], _matched(auroc, features),
-        crossed, np.mean(random, axis=0), same, null,
-        (1 + (null >= top - 1e-9).sum(axis=0)) / (1 + draws),
-        tuple(features[columns] for columns in cover), covered,
-        cosine, _divided(split, concepts, strengths, features, draws, seed), agreement,
-        agreement_chance, *of_features, explained, _note(layer, explained),
+        concepts, sae, features, strengths, measured.auroc, best,
+        _matched(measured.auroc, features), measured.held_out, np.mean(measured.random, axis=0),
+        measured.same, measured.null,
+        (1 + (measured.null >= top - 1e-9).sum(axis=0)) / (1 + draws),
+        tuple(features[columns] for columns in measured.cover), measured.covered,
+        measured.random_covered, cosine,
+        _divided(split, concepts, strengths, features, draws, seed), agreement,
+        agreement_chance, *of_features, explained, doubt_of(layer, explained),
     )  # fmt: skip
 
 
@@ -314,24 +305,6 @@ def _matched(auroc: np.ndarray, features: np.ndarray) -> np.ndarray:
     concept, column = linear_sum_assignment(-auroc)
     matched[concept] = features[column]
     return matched
-
-
-def _cover(
-    active: np.ndarray, groups: np.ndarray, auroc: np.ndarray, least: np.ndarray
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """`cover`, as columns, and `covered`."""
-    cover, covered = [], np.zeros(len(auroc))
-    for concept, members in enumerate(groups.T):
-        mostly = active[members].sum(axis=0) >= MOSTLY * active.sum(axis=0)
-        own = active[members] & mostly & (auroc[concept] > least[concept])
-        left = np.ones(len(own), bool)
-        chosen: list[int] = []
-        while 1 - left.mean() < ENOUGH and own[left].any():
-            chosen.append(int(own[left].sum(axis=0).argmax()))
-            left &= ~own[:, chosen[-1]]
-        cover.append(np.array(chosen, np.int64))
-        covered[concept] = 1 - left.mean()
-    return cover, covered
 
 
 def _divided(
@@ -366,7 +339,8 @@ def _seed_agreement(
     return agreement, largest_cosines(sae.W_dec[best], permuted)
 
 
-def _note(acts: Activations, explained: float) -> str:
+def doubt_of(acts: Activations, explained: float) -> str:
+    """Why a comparison with an autoencoder may be void, a sentence; "" if nothing is known."""
     if acts.pooling in ("max", "mean"):
         return (
             f"samples are the {acts.pooling} over tokens, which is no state of the layer: capture "

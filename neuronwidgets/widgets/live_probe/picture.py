@@ -11,6 +11,7 @@ import numpy as np
 
 from neuronwidgets.display.image import laid_out, picture, upright
 from neuronwidgets.effects.readings import Reading
+from neuronwidgets.widgets.live_probe.states import TokenStates
 from neuronwidgets.widgets.live_probe.subject import Subject
 from neuronwidgets.widgets.protocol.buffers import pack
 
@@ -42,18 +43,21 @@ def pieces_of(reading: Reading) -> tuple[list[str], list[int]]:
 
 
 def pack_readings(
-    slots: Sequence[tuple[Reading | None, str, str]], subject: Subject, about: dict[str, Any]
-) -> bytes:
+    slots: Sequence[tuple[Reading | None, str, str]], subject: Subject, about: dict[str, Any],
+    states: Sequence[TokenStates] = (),
+) -> bytes:  # fmt: skip
     """The message `readings`.
 
     Args:
         slots: for each box what was read, the text that was asked for, and a note.
         subject: the neuron.
         about: the rest of the metadata.
+        states: for each box its tokens beside chunks and a template; not given: without any.
     """
     concepts = subject.concepts
     values, shares, metas, control = [], [], [], []
-    for reading, asked, note in slots:
+    compared: list[dict[str, np.ndarray]] = []
+    for box, (reading, asked, note) in enumerate(slots):
         meta: dict[str, Any] = {
             "text": asked, "segments": [], "values": 0, "grid": 0, "peak": -1, "pooled": None,
             "percentile": None, "shares": [], "note": note,
@@ -65,6 +69,7 @@ def pack_readings(
                 # A layer may have one vector for the whole, or positions that are no tokens.
                 kept = tokens if len(each) == len(reading.tokens) else []
                 each, each_share = each[kept], each_share[kept]
+                compared += [one.tensors(kept) for one in states[box : box + 1]]
                 peak = kept.index(reading.peak) if reading.peak in kept else -1
                 meta |= {"segments": pieces, "peak": peak}
             else:
@@ -89,6 +94,8 @@ def pack_readings(
         "value": np.concatenate([np.zeros(0, np.float32), *values]),
         "share": np.concatenate([np.zeros((0, count), np.float32), *shares]),
     }
+    for name in compared[0] if compared else ():
+        tensors[name] = np.concatenate([one[name] for one in compared if name in one])
     named = [] if concepts is None else zip(concepts.names, concepts.colors, strict=True)
     return pack(tensors, {
         **about,

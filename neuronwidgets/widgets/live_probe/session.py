@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from neuronwidgets.effects.readings import Axes, Reading, SampleReader
 from neuronwidgets.widgets.base.jobs import JobProgress, Publish, Steps, pause
 from neuronwidgets.widgets.base.screen import Screen
 from neuronwidgets.widgets.live_probe.picture import opened, pack_readings
+from neuronwidgets.widgets.live_probe.states import States, TokenStates
 from neuronwidgets.widgets.live_probe.subject import SCALED, Subject
 
 AGREES = 0.01
@@ -28,6 +30,9 @@ Content = str | np.ndarray
 """What a box holds: a text or an image."""
 
 
+NO_STATES = TokenStates()
+
+
 class Read(NamedTuple):
     """What was read of one box: `None` where there was nothing to read."""
 
@@ -35,6 +40,7 @@ class Read(NamedTuple):
     subject: Subject
     reading: Reading | None
     note: str
+    states: TokenStates = NO_STATES
 
 
 class ProbeSession:
@@ -45,6 +51,7 @@ class ProbeSession:
         kind: "text" or "image", what the boxes hold.
         target: the neuron's number, or a direction of unit length.
         given: the concepts that the user gave.
+        states: the chunks and the template that tokens are compared with.
         boxes: what the two boxes hold.
         comparing: whether the second box is read too.
         sample: the row that the first box began with.
@@ -54,7 +61,7 @@ class ProbeSession:
 
     def __init__(
         self, acts: Activations, reader: SampleReader, kind: str, target: int | np.ndarray,
-        screen: Screen, concepts: Concepts | None = None,
+        screen: Screen, concepts: Concepts | None = None, states: States | None = None,
     ) -> None:  # fmt: skip
         self.acts, self.kind, self.target, self.given = acts, kind, target, concepts
         empty: Content = "" if kind == "text" else np.zeros((0, 0), np.uint8)
@@ -66,6 +73,7 @@ class ProbeSession:
         self.deletions: Deletions | None = None
         self.version = 0
         self._reader, self._screen = reader, screen
+        self.states = states or States()
         # One pass at a time: a request that was replaced in the middle of one ends it first.
         self._turn = threading.Lock()
         self._subject: tuple[Any, Subject] | None = None
@@ -188,7 +196,8 @@ class ProbeSession:
         elif not content.strip():
             note = "The text is only white space: there is nothing to read."
         else:
-            reading = self._reader.texts([content], subject.axes)[0]
+            axes = replace(subject.axes, vectors=self.states.any)
+            reading = self._reader.texts([content], axes)[0]
             if reading.unread:
                 count = int((reading.spans[:, 1] > reading.spans[:, 0]).sum())
                 note = (
@@ -197,7 +206,8 @@ class ProbeSession:
                 )
         if reading is not None and box == 0 and not note:
             note = self._disagreement(content, reading, subject, sample)
-        return Read(content, subject, reading, note or (subject.why if box == 0 else ""))
+        states = NO_STATES if reading is None else self.states.of_tokens(reading)
+        return Read(content, subject, reading, note or (subject.why if box == 0 else ""), states)
 
     def _disagreement(
         self, content: Content, reading: Reading, subject: Subject, sample: int | None
@@ -269,7 +279,7 @@ class ProbeSession:
         ]
         traits: dict[str, Any] = {
             "_version": self.version,
-            "_readings": pack_readings(slots, subject, about),
+            "_readings": pack_readings(slots, subject, about, [read.states for read in reads]),
         }
         if self.deletions is None:
             traits["_deletions"] = {}

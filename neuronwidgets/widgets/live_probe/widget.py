@@ -19,6 +19,7 @@ from neuronwidgets.widgets.base.jobs import take
 from neuronwidgets.widgets.base.widget import Whole, Widget, as_trait_error
 from neuronwidgets.widgets.live_probe.picture import as_png
 from neuronwidgets.widgets.live_probe.session import ProbeSession
+from neuronwidgets.widgets.live_probe.states import States
 
 BOXES = ("text", "other"), ("image", "other_image")
 """The traits of the two boxes, by what they hold."""
@@ -72,10 +73,14 @@ class LiveProbe(Widget):
     """The row of the activations that the first box began with. Set it to start from another."""
     concept = Whole(-1).tag(sync=True, echo_update=False)
     """The concept that is lit, from 0; -1: none."""
+    tolerance = t.CFloat(0.0).tag(sync=True, echo_update=False)
+    """The tolerance of the template, one of `template.tolerances`; another is set to the nearest of
+    them. 0 without a template."""
 
     _readings = t.Bytes().tag(sync=True)
     _tops = t.List().tag(sync=True)
     _deletions = t.Dict().tag(sync=True)
+    _states = t.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -86,6 +91,8 @@ class LiveProbe(Widget):
         layer: Any = None,
         tokenizer: Any = None,
         concepts: Any = None,
+        chunks: Any = None,
+        template: Any = None,
         text: str | None = None,
         image: Any = None,
         sample: int | None = None,
@@ -106,14 +113,19 @@ class LiveProbe(Widget):
                 images.
             concepts: `Concepts`, or an open `SplitExplorer`, whose concepts on the screen are
                 taken. Not given, and for other neurons: those of `nw.split(acts, neuron).cut()`.
+            chunks: `nw.chunk_dictionary` of this layer's tokens: a strip under the text shows the
+                chunk of each token.
+            template: `nw.template` of this layer's tokens: the tokens in its state are marked, at
+                a tolerance that a slider changes.
             text, image: what the first box holds at first.
             sample: the row of `acts` to start from; not given: the neuron's first top sample.
             pooling: how tokens become one row, for `acts` that no capture made.
             transform, max_length, neuron_axis: as they were passed to `capture`.
 
         Raises:
-            ValueError: the model lacks the layer, or it has another width than `acts`; texts
-                without a tokenizer; nothing says what the boxes hold, or how rows were pooled.
+            ValueError: the model lacks the layer, or it has another width than `acts`; chunks or a
+                template of another layer; texts without a tokenizer; nothing says what the boxes
+                hold, or how rows were pooled.
         """
         acts = Activations.of(acts)
         kind = _kind(acts, tokenizer, text, image)
@@ -128,15 +140,21 @@ class LiveProbe(Widget):
             target = concepts.direction if concepts.neuron is None else concepts.neuron
         else:
             target = most_mixed(acts, None)
-        session = ProbeSession(acts, reader, kind, target, self._screen, concepts)
+        states = States.of(chunks, template, acts, kind)
+        session = ProbeSession(acts, reader, kind, target, self._screen, concepts, states)
         self._session, self._direction = session, None if isinstance(target, int) else target
         named = {
-            "layer": layer, "tokenizer": tokenizer, "concepts": concepts, "pooling": pooling,
+            "layer": layer, "tokenizer": tokenizer, "concepts": concepts, "chunks": chunks,
+            "template": template, "pooling": pooling,
             "transform": transform, "max_length": max_length, "neuron_axis": neuron_axis,
         }  # fmt: skip
         super().__init__(_given=given("acts", "model", **named))
         with self._opening():
-            self._put({"neuron": target if isinstance(target, int) else None})
+            at = 0.0 if states.template is None else states.template.tolerance
+            self._put({
+                "neuron": target if isinstance(target, int) else None,
+                "_states": states.pack(), "tolerance": at,
+            })  # fmt: skip
             if sample is None and text is None and image is None and acts.samples.kind == kind:
                 sample = int(acts.top(target, 1)[0])
             if text is not None:
@@ -230,6 +248,15 @@ class LiveProbe(Widget):
                 f"concept must be -1 or a concept's number below {count}, got {proposal['value']}."
             )
         return proposal["value"]
+
+    @t.validate("tolerance")
+    def _check_tolerance(self, proposal: Any) -> Any:
+        value, states = proposal["value"], self._session.states
+        if not (value > 0 if states.template is not None else value == 0):
+            raise t.TraitError(
+                f"tolerance must be a positive number with a template, else 0, got {value}."
+            )
+        return states.nearest(value) if value else value
 
     @t.validate("sample")
     def _check_sample(self, proposal: Any) -> Any:

@@ -31,6 +31,7 @@ class Binary:
         arrays: by name.
         meta: the `TypedDict` of the metadata.
         per_run: whether each run has arrays of its own, whose names end in its number.
+        module: the module that describes it, whose file of types it is in; empty: the widget's.
     """
 
     trait: str
@@ -39,6 +40,7 @@ class Binary:
     arrays: dict[str, Array]
     meta: type
     per_run: bool = False
+    module: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,35 @@ class DeletedWords(TypedDict):
     ]
 
 
+class ChunksMeta(TypedDict):
+    """The chunks that tokens are compared with."""
+
+    names: Annotated[list[str], "Their names; empty where a chunk has none."]
+    held_out: Annotated[float, "The mean cosine of the data's samples with the other half's."]
+    chance: Annotated[float, "The same where each neuron is permuted over the samples."]
+
+
+class TemplateMeta(TypedDict):
+    """The template that tokens are compared with, at each tolerance."""
+
+    samples: Annotated[int, "The samples that it was made from."]
+    total: Annotated[int, "Samples of the data."]
+    width: Annotated[int, "Neurons of the layer."]
+    tolerances: Annotated[list[float], "In standard deviations of a neuron, ascending."]
+    neurons: Annotated[list[int], "Neurons that each tolerance keeps."]
+    neurons_random: Annotated[list[float], "Those that as many random samples keep."]
+    hits: Annotated[list[int], "Samples of the data that are in its state, beyond its own."]
+    random: Annotated[list[float], "Hits to expect about a random sample."]
+    chance: Annotated[list[float], "Hits to expect if the neurons were independent."]
+
+
+class StatesMeta(TypedDict, total=False):
+    """What the state of each token is compared with."""
+
+    chunks: Annotated[ChunksMeta, "Absent without chunks."]
+    template: Annotated[TemplateMeta, "Absent without a template."]
+
+
 class LiveProbeTraits(BaseTraits):
     """The synced traits of LiveProbe."""
 
@@ -43,6 +72,8 @@ class LiveProbeTraits(BaseTraits):
     comparing: Annotated[bool, "Whether the second box is read too."]
     sample: Annotated[int | None, "The row of the activations that the first box began with."]
     concept: Annotated[int, "The concept that is lit; -1: none."]
+    tolerance: Annotated[float, "That of the template; 0 without."]
+    _states: Annotated[StatesMeta, "What the state of each token is compared with."]
     _readings: Annotated[bytes, "The message `readings`."]
     _tops: Annotated[list[TopSample], "The top samples, strongest first."]
     _deletions: Annotated[DeletedWords | Nothing, "The last deletions; empty without any."]
@@ -101,10 +132,21 @@ class ReadingsMeta(TypedDict):
 READINGS = Binary(
     trait="_readings",
     about="What the layer makes of the text or image in each box.",
-    sizes={"v": "segments or positions, over all boxes", "k": "concepts"},
+    sizes={
+        "v": "segments or positions, over all boxes",
+        "k": "concepts",
+        "s": "tolerances of the template",
+    },
     arrays={
         "value": Array("float32", "(v,)", "The neuron's activation, box after box."),
         "share": Array("float32", "(v, k)", "The share of each concept."),
+        "chunk": Array(
+            "int32", "(v,)", "The chunk of each segment; -1: at the centre.", absent="no chunks"
+        ),
+        "chunk_cosine": Array("float32", "(v,)", "Its cosine with that.", absent="no chunks"),
+        "hit": Array(
+            "uint8", "(v, s)", "Whether it is in the template's state.", absent="no template"
+        ),
     },
     meta=ReadingsMeta,
 )

@@ -8,6 +8,7 @@ from neuronwidgets.widgets.protocol.effects import CausesMeasure, CausesMeta, Ef
 from neuronwidgets.widgets.protocol.library import ConceptKeep, PinnedName
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
+from neuronwidgets.widgets.protocol.sae import SAE
 from neuronwidgets.widgets.protocol.scores import (
     AgreementMeta,
     BandMeta,
@@ -46,6 +47,7 @@ class SplitExplorerTraits(LiveTraits):
     _tree: Annotated[bytes, "The message `tree`."]
     _evidence: Annotated[bytes, "The message `evidence`."]
     _refinement: Annotated[bytes, "The message `refinement`; empty without k-means."]
+    _sae: Annotated[bytes, "The message `sae`; empty without features of an autoencoder."]
 
 
 class _SplitRequest(TypedDict):
@@ -331,5 +333,5 @@ SPLIT_EXPLORER = WidgetSchema(
         CaptureCancel,
         ViewsCount,
     ),
-    messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT},
+    messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT, "sae": SAE},
 )

@@ -67,7 +67,8 @@ def typescript() -> dict[str, str]:
         module_parts = parts[module_of(widget)]
         module_parts.append(_union(f"{widget.name}Request", requests, doc))
         for message, binary in widget.messages.items():
-            module_parts += _arrays(message, binary, widget.name)
+            home = parts[binary.module] if binary.module else module_parts
+            home += _arrays(message, binary, widget.name)
     for union, shapes, doc in (
         ("FromKernel", lab.EVENTS, "What the kernel tells JupyterLab's panel."),
         ("FromPage", lab.REQUESTS, "What JupyterLab's panel may ask of the kernel."),

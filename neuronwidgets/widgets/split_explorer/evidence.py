@@ -28,6 +28,7 @@ from neuronwidgets.widgets.split_explorer.model_use import ModelUse
 from neuronwidgets.widgets.split_explorer.other_trees import DefaultAgreement
 from neuronwidgets.widgets.split_explorer.promoted import Promoted
 from neuronwidgets.widgets.split_explorer.retrieved import Retrieval, Retrieved, shown
+from neuronwidgets.widgets.split_explorer.sae import SAEFeatures, SAEMatch
 from neuronwidgets.widgets.split_explorer.spread import NEURON, Spread, pack_spread, spreading
 from neuronwidgets.widgets.split_explorer.texts import Texts
 
@@ -51,6 +52,7 @@ class Evidence:
         truth: the true features of the layer, if known.
         reads: whether the model may run, as to read texts token by token.
         use: the model, if it was given.
+        sae: an autoencoder or its features, if given.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Evidence:
         pace: Pace = PACE,
         limits: Limits = LIMITS,
         use: ModelUse | None = None,
+        sae: SAEFeatures | None = None,
     ) -> None:
         self.split, self.reads, self.truth = split, reads, truth
         self._limits = limits
@@ -81,6 +84,7 @@ class Evidence:
         self.promoted = Promoted(split, use)
         self.in_band = InBand(split)
         self.causes = Causes(split, use)
+        self.sae = SAEMatch(split, sae, pace)
         self.agreement = DefaultAgreement(split)
 
     # Messages to the views
@@ -224,6 +228,7 @@ class Evidence:
             or self.agreement.lacks()
             or (self.reads and self.keywords.lacks(nodes))
             or (self.reads and self.promoted.lacks(nodes))
+            or (self.reads and self.sae.lacks(nodes))
             or bool(self._unread(nodes))
             or any(n not in self._spreads for n in self._spread_wanted)
             or bool(self.texts.cut())
@@ -265,6 +270,7 @@ class Evidence:
             yield from self.keywords.steps(nodes, publish)
             possible = self._possible.tolist() if len(self._possible) <= PREFETCH else []
             yield from self.promoted.steps(nodes, possible, publish)
+            yield from self.sae.steps(nodes, publish)
         if len(self._possible) <= PREFETCH:
             possible = self._possible.tolist()
             if self.reads:

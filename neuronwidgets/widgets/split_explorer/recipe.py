@@ -14,6 +14,7 @@ from neuronwidgets.concepts.defaults import default_min_size
 from neuronwidgets.concepts.methods.registry import METHODS, ready
 from neuronwidgets.concepts.split import Split, split
 from neuronwidgets.widgets.split_explorer.model_use import ModelUse
+from neuronwidgets.widgets.split_explorer.sae import SAEFeatures
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Recipe:
         min_size: the size of the smallest concept; `None`: the default.
         band: the quantiles of the activation between which the samples lie; `None`: the top.
         use: the model, for methods that run it; `None` without.
+        sae: features beside the concepts of every split; `None` without.
     """
 
     method: str = "ward"
@@ -32,6 +34,7 @@ class Recipe:
     min_size: int | None = None
     band: tuple[float, float] | None = None
     use: ModelUse | None = None
+    sae: SAEFeatures | None = None
 
     @classmethod
     def of(cls, split: Split, use: ModelUse | None = None) -> Recipe:
@@ -50,6 +53,14 @@ class Recipe:
             ValueError: they are no increasing quantiles from 0 to 1.
         """
         return replace(self, band=None if band is None else check_band(band))
+
+    def beside(self, sae: Any) -> Recipe:
+        """The same recipe, with an autoencoder or features beside the concepts.
+
+        Raises:
+            ValueError: `sae` is neither.
+        """
+        return replace(self, sae=SAEFeatures.of(sae))
 
     def methods(self, shown: str, layer: str) -> list[str]:
         """The method on the screen and all others whose settings are known, in order."""

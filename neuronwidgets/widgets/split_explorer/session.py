@@ -62,6 +62,8 @@ class SplitSession:
         limits: Limits = LIMITS,
     ) -> None:
         self.feed, self.acts, self.recipe, self.truth = feed, acts, recipe, truth
+        if recipe.sae is not None:
+            recipe.sae.check(acts)
         self.user_state = UserState()
         self.threshold, self.chosen, self.refined = 0.0, False, False
         self.top: int | None = None
@@ -92,8 +94,8 @@ class SplitSession:
     def picture(self, split: Split, reads: bool = True) -> Picture:
         """The picture of a split. While a capture runs, the model is in use."""
         reads = reads and not self.feed.running
-        use = self.recipe.use
-        evidence = Evidence(split, self.truth, reads, self._pace, self._limits, use)
+        use, sae = self.recipe.use, self.recipe.sae
+        evidence = Evidence(split, self.truth, reads, self._pace, self._limits, use, sae)
         return Picture(split, evidence, evidence.pack_tree())
 
     def show(self, picture: Picture) -> dict[str, Any]:
@@ -131,6 +133,7 @@ class SplitSession:
         assessment = self.evidence.assessment
         return {
             "_evidence": packed,
+            "_sae": self.evidence.sae.pack(),
             "_suggestions": assessment.suggestions(),
             "_scores": assessment.scores(),
         }

@@ -89,6 +89,7 @@ class SplitExplorer(KeepingConcepts):
     _suggestions = t.List().tag(sync=True)
     _scores = t.List().tag(sync=True)
     _evidence = t.Bytes().tag(sync=True)
+    _sae = t.Bytes().tag(sync=True)
     _refinement = t.Bytes().tag(sync=True)
 
     def __init__(
@@ -109,6 +110,7 @@ class SplitExplorer(KeepingConcepts):
         truth_names: Sequence[str] | None = None,
         model: Any = None,
         held_out: tuple[Any, Any] | None = None,
+        sae: Any = None,
         data: Any = None,
         tokenizer: Any = None,
         transform: Any = None,
@@ -149,6 +151,8 @@ class SplitExplorer(KeepingConcepts):
                 classes each concept promotes and demotes, see `effects_of`.
             held_out: samples that were not captured and their labels, `(data, labels)`, to measure
                 what the model loses without each concept, see `causes`.
+            sae: an autoencoder, `nw.SAE`, or features (a row for each sample). The cards then show
+                which feature tells each concept apart, beside random directions.
             data: what `capture` read. Not needed for texts and plain images.
             tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
             predict, classes: of the model, see `effects_of`.
@@ -163,7 +167,7 @@ class SplitExplorer(KeepingConcepts):
         recipe = recipe_of(
             shown, about_model, settings, neuron=neuron, top=top, method=method, metric=metric,
             layer=layer, min_size=min_size, band=band,
-        )  # fmt: skip
+        ).beside(sae)  # fmt: skip
         acts = acts if shown is None else shown.acts
         feed, enough = Feed(acts, layer, self._pace), top if isinstance(top, int) else TOP
         acts = feed.opened(lambda read: len(read) >= enough)
@@ -178,7 +182,9 @@ class SplitExplorer(KeepingConcepts):
         else:
             session.top = len(shown.index)
         self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SPLITTING,))
-        code = written(recipe, about_model, truth=truth, truth_names=truth_names, library=library)
+        code = written(
+            recipe, about_model, truth=truth, truth_names=truth_names, library=library, sae=sae
+        )
         super().__init__(by=by, _given=code)
         with self._opening():
             self.library = library

@@ -38,6 +38,46 @@ export interface DeletedWords {
   random: [neuron: number, concept: number];
 }
 
+/** The chunks that tokens are compared with. */
+export interface ChunksMeta {
+  /** Their names; empty where a chunk has none. */
+  names: string[];
+  /** The mean cosine of the data's samples with the other half's. */
+  held_out: number;
+  /** The same where each neuron is permuted over the samples. */
+  chance: number;
+}
+
+/** The template that tokens are compared with, at each tolerance. */
+export interface TemplateMeta {
+  /** The samples that it was made from. */
+  samples: number;
+  /** Samples of the data. */
+  total: number;
+  /** Neurons of the layer. */
+  width: number;
+  /** In standard deviations of a neuron, ascending. */
+  tolerances: number[];
+  /** Neurons that each tolerance keeps. */
+  neurons: number[];
+  /** Those that as many random samples keep. */
+  neurons_random: number[];
+  /** Samples of the data that are in its state, beyond its own. */
+  hits: number[];
+  /** Hits to expect about a random sample. */
+  random: number[];
+  /** Hits to expect if the neurons were independent. */
+  chance: number[];
+}
+
+/** What the state of each token is compared with. */
+export interface StatesMeta {
+  /** Absent without chunks. */
+  chunks?: ChunksMeta;
+  /** Absent without a template. */
+  template?: TemplateMeta;
+}
+
 /** The synced traits of LiveProbe. */
 export interface LiveProbeTraits {
   /** What the kernel is doing. */
@@ -68,6 +108,10 @@ export interface LiveProbeTraits {
   sample: number | null;
   /** The concept that is lit; -1: none. */
   concept: number;
+  /** That of the template; 0 without. */
+  tolerance: number;
+  /** What the state of each token is compared with. */
+  _states: StatesMeta;
   /** The message `readings`. */
   _readings: DataView;
   /** The top samples, strongest first. */
@@ -153,10 +197,19 @@ export interface ReadingsArrays {
   value: Float32Array;
   /** `(v, k)`. The share of each concept. */
   share: Float32Array;
+  /** `(v,)`. The chunk of each segment; -1: at the centre. */
+  chunk?: Int32Array;
+  /** `(v,)`. Its cosine with that. */
+  chunk_cosine?: Float32Array;
+  /** `(v, s)`. Whether it is in the template's state. */
+  hit?: Uint8Array;
 }
 
 /** The dtypes of the arrays of `readings`. */
 export const READINGS: Record<keyof ReadingsArrays, Dtype> = {
   value: "F32",
   share: "F32",
+  chunk: "I32",
+  chunk_cosine: "F32",
+  hit: "U8",
 };

@@ -71,6 +71,8 @@ export interface SplitExplorerTraits {
   _evidence: DataView;
   /** The message `refinement`; empty without k-means. */
   _refinement: DataView;
+  /** The message `sae`; empty without features of an autoencoder. */
+  _sae: DataView;
 }
 
 /** Split a neuron, and show the result. */

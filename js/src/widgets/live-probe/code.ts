@@ -4,7 +4,7 @@ import type { State } from "./state";
 
 /** Images are left out: they are files, not code. */
 export function codeOf(state: State): string {
-  const { given, neuron, typed, comparing, concept } = state;
+  const { given, neuron, typed, comparing, concept, tolerance } = state;
   const opened = call("nw.LiveProbe", [given.value], {
     neuron: neuron.value ?? undefined,
     text: typed[0].value || undefined,
@@ -13,6 +13,7 @@ export function codeOf(state: State): string {
     other: typed[1].value || undefined,
     comparing: comparing.value || undefined,
     concept: concept.value >= 0 ? concept.value : undefined,
+    tolerance: tolerance.value || undefined,
   });
   return [`probe = ${opened}`, ...set, "probe"].join("\n");
 }

@@ -1,11 +1,17 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
 import { computed, effect, signal } from "@preact/signals";
 import { short } from "../../core/scale";
+import { chunkColors, nearestTolerance } from "../../core/states";
 import { type Difference, differences } from "../../core/token-difference";
-import { type Model, traitsOf } from "../../model/model";
+import { type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import { type ReadingsMessage, readReadings, type Slot } from "../../protocol/probe";
-import type { DeletedWords, LiveProbeRequest, LiveProbeTraits } from "../../protocol/schema";
+import type {
+  DeletedWords,
+  LiveProbeRequest,
+  LiveProbeTraits,
+  StatesMeta,
+} from "../../protocol/schema";
 import { flightOf } from "./flight";
 
 export type State = ReturnType<typeof createState>;
@@ -23,6 +29,8 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const bytes = trait("_readings");
   const tops = trait("_tops");
   const deleted = trait("_deletions");
+  const tolerance = trait("tolerance");
+  const compared = trait("_states");
   const requests = requestsOf<LiveProbeRequest>(model, status, lifetime);
 
   const data = computed<ReadingsMessage | null>(() => readReadings(bytes.value));
@@ -73,6 +81,16 @@ export function createState(model: Model, lifetime: AbortSignal) {
     return differences(first, second);
   });
 
+  /** What tokens are compared with. A notebook that was saved before there was any has none. */
+  const states = computed<StatesMeta>(() => compared.value ?? {});
+  const colors = computed(() => chunkColors(slots.value.map(({ chunk }) => chunk ?? [])));
+  /** The place of the tolerance among those of the template. */
+  const stop = computed(() => {
+    const { tolerances } = states.value.template ?? {};
+    return tolerances ? nearestTolerance(tolerances, tolerance.value || tolerances[0]) : 0;
+  });
+  const setTolerance = perFrame<number>(lifetime, (value) => tolerance.set(value));
+
   /** The largest share on the screen, and the least, at most 0. */
   const span = computed(() => {
     const all = slots.value.flatMap(({ shares, control }) => [...shares, ...control]);
@@ -109,6 +127,22 @@ export function createState(model: Model, lifetime: AbortSignal) {
     difference,
     span,
     said,
+    states,
+    colorOf: (chunk: number): string => colors.value.get(chunk) ?? "transparent",
+    stop,
+    tolerance,
+
+    /** Whether a token is in the template's state. */
+    isHit: ({ hit }: Slot, token: number): boolean => {
+      const count = states.value.template?.tolerances.length ?? 0;
+      return hit?.[token * count + stop.value] === 1;
+    },
+
+    /** Move the tolerance to one of the template's, at most once per frame. */
+    setStop(place: number) {
+      const chosen = states.value.template?.tolerances[place];
+      if (chosen !== undefined) setTolerance(chosen);
+    },
 
     /** Whether the screen shows an earlier text, and no newer reading will come. */
     isStale: (box: number) =>

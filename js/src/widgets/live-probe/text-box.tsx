@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import { directionOf } from "../../core/direction";
 import type { ReadingsMessage } from "../../protocol/probe";
 import type { State } from "./state";
+import { ChunkKey } from "./states";
 import { Tokens } from "./tokens";
 import { Total } from "./total";
 import "./text-box.css";
@@ -37,6 +38,7 @@ export function TextBox({ state, data, box }: Props) {
       />
       <Total slot={slot} />
       {slot && slot.values.length > 0 && <Tokens state={state} data={data} slot={slot} />}
+      {slot?.chunk && <ChunkKey state={state} slot={slot} chunk={slot.chunk} />}
     </section>
   );
 }

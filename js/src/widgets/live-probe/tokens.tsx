@@ -4,11 +4,13 @@ import { Fragment } from "preact";
 import { useRef } from "preact/hooks";
 import { directionOf } from "../../core/direction";
 import { short } from "../../core/scale";
+import { begins } from "../../core/states";
 import { apart } from "../../core/text";
 import type { ReadingsMessage, Slot } from "../../protocol/probe";
 import { Tooltip } from "../../view/tooltip";
 import { useUniqueId } from "../../view/unique-id";
 import type { State } from "./state";
+import { StateTip } from "./states";
 import "./tokens.css";
 
 /** The strongest shade, in percent of the colour: the text on it stays readable. */
@@ -69,7 +71,7 @@ export function Tokens({ state, data, slot }: Props) {
     <div class="nw-tokens-around">
       <div
         ref={strip}
-        class="nw-tokens"
+        class={`nw-tokens ${slot.chunk ? "nw-with-chunks" : ""}`}
         dir={directionOf(slot.text)}
         role="listbox"
         tabIndex={0}
@@ -100,12 +102,14 @@ export function Tokens({ state, data, slot }: Props) {
                 aria-selected={i === at?.token}
                 aria-label={`${token.trim() || "space"}: ${short(value(i))}`}
                 data-token={i}
-                class={`${i === peak ? "nw-token-peak" : ""} ${i === at?.token ? "nw-token-at" : ""}`}
-                style={
-                  shade > 0
-                    ? { background: `color-mix(in srgb, ${color} ${shade}%, transparent)` }
-                    : undefined
-                }
+                class={`${i === peak ? "nw-token-peak" : ""} ${i === at?.token ? "nw-token-at" : ""} ${state.isHit(slot, i) ? "nw-token-hit" : ""}`}
+                data-chunk={slot.chunk && begins(slot.chunk, i) ? slot.chunk[i] : undefined}
+                style={{
+                  ...(shade > 0 && {
+                    background: `color-mix(in srgb, ${color} ${shade}%, transparent)`,
+                  }),
+                  ...chunkStyle(state, slot, i),
+                }}
               >
                 {token}
               </span>
@@ -116,14 +120,22 @@ export function Tokens({ state, data, slot }: Props) {
       </div>
       {at && (
         <Tooltip at={at} wide>
-          <TokenTip data={data} slot={slot} token={at.token} />
+          <TokenTip state={state} data={data} slot={slot} token={at.token} />
         </Tooltip>
       )}
     </div>
   );
 }
 
-function TokenTip({ data, slot, token }: { data: ReadingsMessage; slot: Slot; token: number }) {
+/** The bar beneath a token, and room for the number where a run of one chunk begins. */
+function chunkStyle(state: State, { chunk, segments }: Slot, i: number) {
+  if (!chunk || chunk[i] < 0) return {};
+  const shown = apart(segments[i])[1].length;
+  const room = begins(chunk, i) ? Math.max(0, String(chunk[i]).length + 1 - shown) : 0;
+  return { borderBottomColor: state.colorOf(chunk[i]), paddingRight: `${6 * room}px` };
+}
+
+function TokenTip({ state, data, slot, token }: Props & { token: number }) {
   const width = data.concepts.length;
   const shares = data.concepts
     .map((concept, k) => ({ concept, share: slot.each[token * width + k] }))
@@ -135,6 +147,7 @@ function TokenTip({ data, slot, token }: { data: ReadingsMessage; slot: Slot; to
         <b>{short(slot.values[token])}</b> on <bdi>“{slot.segments[token].trim() || "␣"}”</bdi>
         {token === slot.peak && <span class="nw-quiet"> · peak</span>}
       </div>
+      <StateTip state={state} slot={slot} token={token} />
       {shares.map(({ concept, share }) => (
         <div key={concept.name} class="nw-token-share">
           <i style={{ background: concept.color }} />

@@ -13,6 +13,7 @@ import { Deletions } from "./deletions";
 import { DifferencePart } from "./difference";
 import { ImageBox } from "./image-box";
 import type { State } from "./state";
+import { TemplatePart } from "./states";
 import { TextBox } from "./text-box";
 import "./view.css";
 
@@ -41,6 +42,7 @@ export function LiveProbe({ state }: Props) {
                 <Box key={box} state={state} data={data} box={box} />
               ))}
             </div>
+            <TemplatePart state={state} />
             {boxes.length > 1 && <DifferencePart state={state} data={data} />}
             {data.kind === "text" && <Deletions state={state} data={data} />}
           </div>

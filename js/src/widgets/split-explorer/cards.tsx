@@ -16,6 +16,7 @@ import { KeepButton, KeptLine } from "./library";
 import { NEURON } from "./more";
 import { PromotedStrip } from "./promoted";
 import { ReadingField, RetrievedPart } from "./retrieved";
+import { SAEHead, SAELine } from "./sae";
 import { Scores } from "./scores";
 import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
 import type { State } from "./state";
@@ -144,6 +145,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         />
       )}
       <PromotedStrip state={state} node={NEURON} />
+      <SAEHead state={state} />
       <CausesHead state={state} />
     </li>
   );
@@ -249,6 +251,7 @@ const Card = memo(
           shared={shared}
         />
         <PromotedStrip state={state} node={concept.node} refined={concept.refined} />
+        <SAELine state={state} concept={concept} index={index} />
         <CauseBars state={state} concept={concept} />
         <footer>
           <RangeStrip data={data} range={range} color={color} />

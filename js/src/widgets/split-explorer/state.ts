@@ -18,6 +18,7 @@ import { gripsOf } from "../../model/grips";
 import { litOf } from "../../model/lit";
 import { type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
+import { readSAE } from "../../protocol/sae";
 import type {
   CaptureProgress,
   SplitExplorerRequest,
@@ -38,7 +39,7 @@ import { moreOf } from "./more";
 /** Highlighted rows of the dataset, and what is under the pointer. */
 export interface Hover {
   rows: Set<number>;
-  source: "concept" | "branch" | "point" | "preview";
+  source: "concept" | "branch" | "point" | "preview" | "feature";
   key?: string | undefined;
 }
 
@@ -80,10 +81,12 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const treeBytes = trait("_tree");
   const evidenceBytes = trait("_evidence");
   const refinementBytes = trait("_refinement");
+  const saeBytes = trait("_sae");
 
   const data = computed<TreeMessage | null>(() => readTree(treeBytes.value));
   const evidence = computed(() => readEvidence(evidenceBytes.value));
   const refinement = computed(() => readRefinement(refinementBytes.value));
+  const sae = computed(() => readSAE(saeBytes.value));
   const seen = computed<Seen>(() => {
     data.value; // another tree, other concepts
     return new Map();
@@ -190,6 +193,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     scores,
     data,
     evidence,
+    sae,
     refining,
     current,
     titles,
