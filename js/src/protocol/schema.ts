@@ -10,6 +10,7 @@ export * from "./schema/browser";
 export * from "./schema/dtypes";
 export * from "./schema/effects";
 export * from "./schema/explorer";
+export * from "./schema/graph";
 export * from "./schema/intruder";
 export * from "./schema/lab";
 export * from "./schema/previews";

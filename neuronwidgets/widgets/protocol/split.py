@@ -5,6 +5,13 @@ from typing import Annotated, Literal, TypedDict
 from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
 from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
 from neuronwidgets.widgets.protocol.effects import CausesMeasure, CausesMeta, EffectsMeta
+from neuronwidgets.widgets.protocol.graph import (
+    GRAPH,
+    GraphClose,
+    GraphFollow,
+    GraphOpen,
+    GraphSplit,
+)
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
 from neuronwidgets.widgets.protocol.scores import (
@@ -44,6 +51,10 @@ class SplitExplorerTraits(LiveTraits):
     _tree: Annotated[bytes, "The message `tree`."]
     _evidence: Annotated[bytes, "The message `evidence`."]
     _refinement: Annotated[bytes, "The message `refinement`; empty without k-means."]
+    _graph: Annotated[bytes, "The message `graph`; empty while none is open."]
+    _below: Annotated[str, "The layer whose concepts feed those of the split; empty: none can."]
+    _node_split: Annotated[str | None, "The explorer of a node of the graph, `IPY_MODEL_` and id."]
+    _split_node: Annotated[int | None, "Whose explorer it is: a place in `graph`'s `meta.nodes`."]
 
 
 class _SplitRequest(TypedDict):
@@ -324,9 +335,13 @@ SPLIT_EXPLORER = WidgetSchema(
         SamplesSpread,
         TextRead,
         CausesMeasure,
+        GraphOpen,
+        GraphFollow,
+        GraphSplit,
+        GraphClose,
         JobCancel,
         CaptureCancel,
         ViewsCount,
     ),
-    messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT},
+    messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT, "graph": GRAPH},
 )

@@ -20,8 +20,11 @@ from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
-from neuronwidgets.widgets.base.widget import Whole, Widget
+from neuronwidgets.widgets.base.widget import Whole
 from neuronwidgets.widgets.split_explorer.arguments import recipe_of, truth_of, written
+from neuronwidgets.widgets.split_explorer.graph.session import GraphSession
+from neuronwidgets.widgets.split_explorer.graph.widget import GraphWidget
+from neuronwidgets.widgets.split_explorer.job_kinds import KEPT, SPLITTING
 from neuronwidgets.widgets.split_explorer.limits import LIMITS
 from neuronwidgets.widgets.split_explorer.quantiles import Quantiles
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
@@ -32,11 +35,9 @@ if TYPE_CHECKING:
 
 SPLIT_BY = ("neuron", "top", "method", "metric", "band")
 """The traits that say what is split, and how."""
-SPLITTING = "split"
-"""The kind of the job that splits what a view asked for."""
 
 
-class SplitExplorer(Widget):
+class SplitExplorer(GraphWidget):
     """Split one neuron into concepts at the threshold that the user drags.
 
     The view cuts the tree itself, at every frame, and Python follows. What needs the kernel
@@ -108,6 +109,7 @@ class SplitExplorer(Widget):
         truth_names: Sequence[str] | None = None,
         model: Any = None,
         held_out: tuple[Any, Any] | None = None,
+        below: Any = None,
         data: Any = None,
         tokenizer: Any = None,
         transform: Any = None,
@@ -147,6 +149,8 @@ class SplitExplorer(Widget):
                 classes each concept promotes and demotes, see `effects_of`.
             held_out: samples that were not captured and their labels, `(data, labels)`, to measure
                 what the model loses without each concept, see `causes`.
+            below: the layer below, captured or its name, or several from top to bottom, for what
+                feeds a concept, see `concept_graph`. Not given: the model reads it.
             data: what `capture` read. Not needed for texts and plain images.
             tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
             predict, classes: of the model, see `effects_of`.
@@ -154,7 +158,7 @@ class SplitExplorer(Widget):
         shown = acts if isinstance(acts, Split) else None
         about_model = {
             "model": model, "held_out": held_out, "data": data, "tokenizer": tokenizer,
-            "transform": transform, "predict": predict, "classes": classes,
+            "transform": transform, "predict": predict, "classes": classes, "below": below,
             "batch_size": batch_size, "max_length": max_length, "neuron_axis": neuron_axis,
         }  # fmt: skip
         recipe = recipe_of(
@@ -174,9 +178,10 @@ class SplitExplorer(Widget):
             session.top = top
         else:
             session.top = len(shown.index)
-        self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SPLITTING,))
+        self._live = Live(self, feed, self._pace, session.refreshed, session.work, KEPT)
         code = written(recipe, about_model, truth=truth, truth_names=truth_names)
-        super().__init__(by=by, _given=code)
+        self._graphs = GraphSession(session, self._put)
+        super().__init__(by=by, _given=code, _below=self._graphs.below)
         with self._opening():
             self._methods = recipe.methods(shown.method, acts.layer)
             if threshold is not None:
@@ -323,7 +328,7 @@ class SplitExplorer(Widget):
                 lambda: self._session.evidence.texts.want(int(message["row"]))
             ),
         }
-        return {**super()._messages(), **self._live.messages(), **own}
+        return {**super()._messages(), **self._live.messages(), **self._graph_messages(), **own}
 
     def _on_split_request(self, wanted: dict[str, Any]) -> None:
         by = wanted["by"] if wanted.get("by") in READINGS else self.by
@@ -353,7 +358,7 @@ class SplitExplorer(Widget):
         session = self._now()
         if not session.due():
             return
-        if delay and self._jobs.kind in (SPLITTING, REFRESHING):
+        if delay and self._jobs.kind in (*KEPT, REFRESHING):
             # Such a job ends with the evidence for its picture: a drag must not stop it.
             return
         steps = session.work()

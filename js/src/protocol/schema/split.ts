@@ -8,6 +8,7 @@
 import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
 import type { CausesMeasure, CausesMeta, EffectsMeta } from "./effects";
+import type { GraphClose, GraphFollow, GraphOpen, GraphSplit } from "./graph";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
 import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut, TruthMeta } from "./scores";
@@ -68,6 +69,14 @@ export interface SplitExplorerTraits {
   _evidence: DataView;
   /** The message `refinement`; empty without k-means. */
   _refinement: DataView;
+  /** The message `graph`; empty while none is open. */
+  _graph: DataView;
+  /** The layer whose concepts feed those of the split; empty: none can. */
+  _below: string;
+  /** The explorer of a node of the graph, `IPY_MODEL_` and id. */
+  _node_split: string | null;
+  /** Whose explorer it is: a place in `graph`'s `meta.nodes`. */
+  _split_node: number | null;
 }
 
 /** Split a neuron, and show the result. */
@@ -187,6 +196,10 @@ export type SplitExplorerRequest =
   | SamplesSpread
   | TextRead
   | CausesMeasure
+  | GraphOpen
+  | GraphFollow
+  | GraphSplit
+  | GraphClose
   | JobCancel
   | CaptureCancel
   | ViewsCount;
@@ -393,4 +406,21 @@ export const REFINEMENT: Record<keyof RefinementArrays, Dtype> = {
   retrieved_activation: "F32",
   percentile: "F32",
   cosine: "F32",
+};
+
+/** The arrays of the message `graph`, the trait `_graph` of SplitExplorer. */
+export interface GraphArrays {
+  /** `(F,)`. Dataset index of each sample that has a preview. */
+  face: Int32Array;
+  /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
+  atlas?: Uint8Array;
+  /** `(V,)`. Activation of each segment, text after text. */
+  value?: Float32Array;
+}
+
+/** The dtypes of the arrays of `graph`. */
+export const GRAPH: Record<keyof GraphArrays, Dtype> = {
+  face: "I32",
+  atlas: "U8",
+  value: "F32",
 };
