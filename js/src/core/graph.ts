@@ -2,8 +2,8 @@
 import type { GraphEdge, GraphNode } from "../protocol/schema";
 
 /** Pixels: a node, the distance between two of a column, and the least one between columns. */
-export const NODE = { height: 42, pitch: 49, least: 168, most: 280 };
-const GAP = { least: 72, most: 320 };
+export const NODE = { height: 42, pitch: 49, least: 160, most: 280 };
+const GAP = { least: 56, most: 320 };
 /** Pixels: the width of an edge of weight 0 and of weight 1. */
 const LINE = [1, 11] as const;
 

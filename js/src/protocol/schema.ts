@@ -19,4 +19,6 @@ export * from "./schema/ranges";
 export * from "./schema/reading";
 export * from "./schema/scores";
 export * from "./schema/split";
+export * from "./schema/split_requests";
 export * from "./schema/toy";
+export * from "./schema/tree";

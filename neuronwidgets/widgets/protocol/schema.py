@@ -19,7 +19,9 @@ from neuronwidgets.widgets.protocol import (
     reading,
     scores,
     split,
+    split_requests,
     toy,
+    tree,
 )
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
@@ -30,6 +32,8 @@ MODULES = (
     scores,
     effects,
     graph,
+    tree,
+    split_requests,
     split,
     ranges,
     toy,

@@ -130,7 +130,11 @@ function Findings({ graph }: { graph: GraphMessage }) {
 function Sample({ lowers = false }: { lowers?: boolean }) {
   return (
     <svg width="26" height="8" aria-hidden="true">
-      <path class={lowers ? "nw-edge nw-lowers" : "nw-edge"} d="M0 4H26" stroke-width="4" />
+      <path
+        class={lowers ? "nw-graph-edge nw-graph-lowers" : "nw-graph-edge"}
+        d="M0 4H26"
+        stroke-width="4"
+      />
     </svg>
   );
 }
@@ -158,6 +162,11 @@ function Picture({ state, graph, root, onClose }: PictureProps) {
     measure();
     return () => watch.disconnect();
   }, []);
+  const layout = layoutOf(graph, room.value);
+  // The concept that is fed stands at the right end.
+  useLayoutEffect(() => {
+    if (box.current) box.current.scrollLeft = layout.width;
+  }, [layout.width]);
   const nodeAt = (i: number) =>
     box.current?.querySelector<HTMLElement>(`.nw-graph-node[data-node="${i}"]`);
   useEffect(() => {
@@ -165,7 +174,6 @@ function Picture({ state, graph, root, onClose }: PictureProps) {
     const { activeElement } = root.getRootNode() as Document | ShadowRoot;
     if (activeElement?.matches(`.nw-feeds-button[data-node="${graph.root}"]`)) nodeAt(0)?.focus();
   }, []);
-  const layout = layoutOf(graph, room.value);
   const followed = new Map(graph.findings.map((finding) => [finding.node, finding]));
   const busy = state.status.value.state === "running";
   const gone = state.gone.value;
@@ -204,7 +212,7 @@ function Picture({ state, graph, root, onClose }: PictureProps) {
           {graph.edges.map((edge, e) => (
             <path
               key={`${edge.source} ${edge.target}`}
-              class={`nw-edge ${edge.weight < 0 ? "nw-lowers" : ""} ${followed.get(edge.target)?.chance ? "nw-edge-chance" : ""}`}
+              class={`nw-graph-edge ${edge.weight < 0 ? "nw-graph-lowers" : ""} ${followed.get(edge.target)?.chance ? "nw-graph-chance" : ""}`}
               d={layout.lines[e].path}
               stroke-width={layout.lines[e].stroke}
             >
@@ -246,12 +254,12 @@ function Picture({ state, graph, root, onClose }: PictureProps) {
               }
               onClick={() => !gone && i > 0 && feeds.split(i)}
             >
-              <span class="nw-graph-line">
+              <span class="nw-graph-line" aria-hidden="true">
                 <i class="nw-graph-dot" style={{ background: node.color }} />
                 <bdi class="nw-graph-name">{node.name}</bdi>
                 {i > 0 && <b class="nw-graph-share">{shareOf(graph, i)}</b>}
               </span>
-              <span class="nw-graph-line nw-quiet">
+              <span class="nw-graph-line nw-quiet" aria-hidden="true">
                 <span class="nw-graph-neuron">{ofNeuron(node)}</span>
                 <Look state={state} graph={graph} node={node} />
               </span>
@@ -326,5 +334,6 @@ function labelOf(graph: GraphMessage, i: number): string {
         `${edge.weight < 0 ? "lowers" : "raises"} ${isolated(graph.nodes[edge.target].name)} by ${weightOf(edge)}`,
     );
   const words = node.words?.length ? `, keywords ${node.words.map(isolated).join(", ")}` : "";
-  return `${isolated(node.name)}, ${ofNeuron(node)} of layer ${graph.layers[node.layer]}, ${node.size} samples${words}${out.length ? `: ${out.join(", ")}` : ""}`;
+  const share = i > 0 ? `, ${shareOf(graph, i)}` : "";
+  return `${isolated(node.name)}${share}, ${ofNeuron(node)} of layer ${graph.layers[node.layer]}, ${node.size} samples${words}${out.length ? `: ${out.join(", ")}` : ""}`;
 }
