@@ -86,5 +86,5 @@ export function shareOf(graph: Graph, node: number): string {
   const own = graph.edges.filter(({ source }) => source === node);
   const lowers = own.length > 0 && own.every(({ weight }) => weight < 0);
   const percent = 100 * graph.nodes[node].strength;
-  return `${lowers ? "−" : ""}${percent < 1 ? "<1" : Math.round(percent)}%`;
+  return percent < 1 ? "<1%" : `${lowers ? "−" : ""}${Math.round(percent)}%`;
 }

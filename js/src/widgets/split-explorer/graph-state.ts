@@ -34,6 +34,8 @@ export function graphOf(
   return {
     graph,
     asked,
+    /** Whose graph is known, also where it was closed: the concept's tree node. */
+    known: computed(() => message.value?.root ?? null),
     /** The layer that feeds the one on the screen; empty: none can. */
     below: computed(() => below.value ?? ""),
     /** The explorer of a node, and which node that is; null: none is open. */

@@ -34,7 +34,7 @@ export function FeedsButton({ state, node }: { state: State; node: number }) {
       class="nw-plain-button nw-feeds-button"
       data-node={node}
       aria-expanded={open}
-      disabled={reading || (state.gone.value && feeds.graph.value?.root !== node)}
+      disabled={reading || (state.gone.value && feeds.known.value !== node)}
       title={
         reading
           ? "The capture still uses the model"
