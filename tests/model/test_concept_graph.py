@@ -220,7 +220,7 @@ def test_what_is_refused(deep: Any, graph: nw.ConceptGraph) -> None:
     with pytest.raises(IndexError, match="concept must be less than"):
         run(concept=99)
     with pytest.raises(TypeError, match="below must be Activations"):
-        run(below="act1")
+        run(below=3)
     with pytest.raises(TypeError, match="model must be a torch"):
         run(model="x")
     with pytest.raises(ValueError, match="below must be at least one layer"):
@@ -272,3 +272,15 @@ def test_topics_are_of_the_planted_network() -> None:
     for topics in TOPICS:
         assert len(set(topics)) == 3
     assert len(truth()) == 9 * len(TOPICS)
+
+
+def test_layers_by_name_are_read_by_the_model(deep: Any, graph: nw.ConceptGraph) -> None:
+    model, data, acts = deep
+    cut = nw.split(acts["act2"], 1, 40).cut()
+    read = nw.concept_graph(
+        cut, below=["act1", "act0"], model=model, data=data, onwards=2, progress=False
+    )
+    assert read.nodes == graph.nodes
+    np.testing.assert_allclose(read.weight, graph.weight, atol=1e-5)
+    with pytest.raises(ValueError, match="layer 'act9' does not exist"):
+        nw.concept_graph(cut, below="act9", model=model, data=data, progress=False)

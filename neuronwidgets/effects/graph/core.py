@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.methods.method import TopSamples
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.graph.passage import Passage, Rerun
 
 SAMPLES = 20
@@ -66,6 +66,11 @@ class CoreNeurons:
     def neurons(self) -> np.ndarray:
         """int64 `count`: the core neurons."""
         return self.candidates[: self.count]
+
+    @property
+    def as_random(self) -> bool:
+        """Whether the concept needs them no more than random neurons, within `TOLERANCE`."""
+        return self.without > self.without_random - TOLERANCE
 
 
 class Trials:
@@ -173,7 +178,15 @@ def core_neurons(trials: Trials, most: int = 16, seed: int = 0) -> CoreNeurons:
         most: candidates at most.
         seed: of the random neurons.
     """
+    return drained(finding_core(trials, most, seed))
+
+
+def finding_core(
+    trials: Trials, most: int = 16, seed: int = 0
+) -> Generator[float, None, CoreNeurons]:
+    """`core_neurons` in steps; each is the share that is done, 0 to 1."""
     found, change, error = trials.attributions()
+    yield 0.3
     strength = np.abs(found).mean(axis=0)
     order = np.argsort(-strength, kind="stable")[:most]
     candidates = order[strength[order] > 0]
@@ -186,37 +199,38 @@ def core_neurons(trials: Trials, most: int = 16, seed: int = 0) -> CoreNeurons:
             row[candidates[:size]] = True
         return first if only else ~first
 
-    @cache
-    def without(size: int) -> float:
-        return trials.overlap(kept([size], False)[0])
-
+    without = {total: trials.overlap(kept([total], False)[0])}
+    yield 0.4
     count = total
-    if without(total) <= 1 - TOLERANCE:
+    if without[total] <= 1 - TOLERANCE:
         sizes = [size for size in SIZES if size < total] + [total]
         gained = trials.means(kept(sizes, True)) - (trials.values - change).mean()
+        yield 0.55
         enough = gained >= (1 - TOLERANCE) * gained.max()
-        least = without(total) + TOLERANCE
-        count = max(
-            _first(sizes, lambda size: without(size) <= least), sizes[int(np.argmax(enough))]
-        )
+        # The first size that is enough, by bisection; the last one is.
+        low, high = -1, len(sizes) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            size = sizes[middle]
+            without[size] = trials.overlap(kept([size], False)[0])
+            yield 0.7
+            fell = without[size] <= without[total] + TOLERANCE
+            low, high = (low, middle) if fell else (middle, high)
+        count = max(sizes[high], sizes[int(np.argmax(enough))])
     core = candidates[:count]
     idle = np.setdiff1d(np.arange(trials.width), core)
     others = np.ones(trials.width, bool)
     others[np.random.default_rng(seed).permutation(idle)[:count]] = False
+    if count not in without:
+        without[count] = trials.overlap(kept([count], False)[0])
+    yield 0.8
+    without_random = trials.overlap(others)
+    yield 0.9
     part = float(strength[core].sum() / strength.sum()) if count else 0.0
     return CoreNeurons(
-        trials.rows, candidates, count, found[:, candidates], change, part, error, without(count),
-        trials.overlap(others), trials.overlap(kept([count], True)[0]), trials.chance,
+        trials.rows, candidates, count, found[:, candidates], change, part, error, without[count],
+        without_random, trials.overlap(kept([count], True)[0]), trials.chance,
     )  # fmt: skip
-
-
-def _first(sizes: list[int], enough: Callable[[int], bool]) -> int:
-    """The first size that is enough, by bisection; the last one is."""
-    low, high = -1, len(sizes) - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(sizes[middle]) else (middle, high)
-    return sizes[high]
 
 
 def _target(concepts: Concepts) -> int | np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,11 +13,13 @@ from torch import nn
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.core.checks import integer, one_of
 from neuronwidgets.core.progress import progress_line
+from neuronwidgets.core.steps import drained, mapped
 from neuronwidgets.display.html import table
 from neuronwidgets.effects.graph.chart import chart
-from neuronwidgets.effects.graph.core import CoreNeurons, Trials, core_neurons
+from neuronwidgets.effects.graph.core import CoreNeurons, Trials, finding_core
 from neuronwidgets.effects.graph.edges import Edges, Layer, edges_of, require_same_samples
 from neuronwidgets.effects.graph.fidelity import COUNTS, Fidelity, fidelity
+from neuronwidgets.effects.graph.lower import reading_lower
 from neuronwidgets.effects.graph.passage import Rerun
 
 REPLACEMENTS = ("mean", "zero")
@@ -50,12 +52,16 @@ class Search:
         number = names.index(name) + 1 if name in names else 0
         return self.layers[number] if number < len(names) else None
 
-    def edges(self, concepts: Concepts, concept: int) -> tuple[CoreNeurons, Edges]:
-        """The core neurons and the edges of one concept."""
+    def finding(
+        self, concepts: Concepts, concept: int
+    ) -> Generator[float, None, tuple[CoreNeurons, Edges]]:
+        """Steps that return the core neurons and the edges of one concept."""
         layer = self.below(concepts.layer)
         assert layer is not None
         trials = Trials(self.rerun, concepts, concept, layer.acts, self.replacement, self.seed)
-        core = core_neurons(trials, self.most, self.seed)
+        yield 0.1
+        steps = finding_core(trials, self.most, self.seed)
+        core = yield from mapped(steps, lambda share: 0.1 + 0.8 * share)
         return core, edges_of(core, layer, self.most)
 
 
@@ -119,6 +125,10 @@ class ConceptGraph:
             IndexError: there is no such node.
             ValueError: it stands for no concept, or no layer below its own was given.
         """
+        return drained(self.following(node))
+
+    def following(self, node: int) -> Generator[float, None, ConceptGraph]:
+        """`follow` in steps; each is the share that is done, 0 to 1."""
         node = self.check_node(node)
         if node in self.cores:
             return self
@@ -131,7 +141,7 @@ class ConceptGraph:
                 f"node {node} is of layer {found.layer!r}, and no layer below that was given: pass "
                 "it in below=."
             )
-        core, edges = self.search.edges(self.concepts(node), found.concept)
+        core, edges = yield from self.search.finding(self.concepts(node), found.concept)
         nodes, names, cuts = list(self.nodes), list(self.names), dict(self.cuts)
         number = {known: i for i, known in enumerate(nodes)}
         source = []
@@ -178,7 +188,7 @@ class ConceptGraph:
                 f"Without its {core.count} core neurons, {core.without:.0%} of the samples of {of} "
                 f"stay the strongest; without {core.count} random ones {core.without_random:.0%}."
             )
-            if core.without > core.without_random - 0.05:
+            if core.as_random:
                 text += " So these neurons do no more than random ones."
             if core.error > 0.05:
                 text += f" Integrated gradients miss {core.error:.0%} of the activation."
@@ -258,6 +268,16 @@ class ConceptGraph:
         return f"<p>{html.escape(repr(self))}</p>{notes}{table(head, rows)}"
 
 
+def unfollowed(concepts: Concepts, concept: int, search: Search) -> ConceptGraph:
+    """The graph of one concept, without edges: `follow(0)` finds them."""
+    empty, none = np.zeros(0), np.zeros(0, np.int64)
+    layers = (concepts.layer, *(layer.acts.layer for layer in search.layers))
+    return ConceptGraph(
+        layers, (Node(concepts.layer, concepts.neuron, concept),), (concepts.names[concept],), none,
+        none, empty, empty, empty, {}, {(concepts.layer, concepts.neuron): concepts}, search,
+    )  # fmt: skip
+
+
 def concept_graph(
     concepts: Concepts, concept: int = 0, *, below: Any, model: nn.Module, data: Any = None,
     edges: int = 16, onwards: int = 3, replacement: str = "mean", seed: int = 0,
@@ -279,8 +299,8 @@ def concept_graph(
         concepts: `split.cut()` of a neuron or direction of the upper layer.
         concept: the index of one of them.
         below: the layer below: `Activations` of the same samples, captured at once with the upper
-            layer, or what `nw.split_layer` returned for these. Or several layers, from top to
-            bottom.
+            layer; what `nw.split_layer` returned for these; or its name, then the model reads it.
+            Or several layers, from top to bottom.
         model: the model that was captured.
         data: the data given to `capture`. Not needed for texts and plain images, which the
             activations hold.
@@ -308,7 +328,11 @@ def concept_graph(
         raise IndexError(f"concept must be less than {len(concepts)}, got {concept}.")
     one_of("replacement", replacement, REPLACEMENTS)
     several = isinstance(below, Sequence) and not isinstance(below, str)
-    layers = tuple(Layer(given) for given in (below if several else [below]))
+    rerun = Rerun(model, data, tokenizer, transform, batch_size, max_length, neuron_axis)
+    layers = tuple(
+        Layer(drained(reading_lower(split.acts, one, rerun)) if isinstance(one, str) else one)
+        for one in (below if several else [below])
+    )
     if not layers:
         raise ValueError("below must be at least one layer, got none.")
     names = (concepts.layer, *(layer.acts.layer for layer in layers))
@@ -316,17 +340,12 @@ def concept_graph(
         raise ValueError(f"below must be other layers, each once, got {', '.join(names[1:])}.")
     for layer in layers:
         require_same_samples(split.acts, layer.acts)
-    rerun = Rerun(model, data, tokenizer, transform, batch_size, max_length, neuron_axis)
     search = Search(
         rerun, layers, integer("edges", edges, 1), replacement, integer("seed", seed, 0)
     )
     onwards = integer("onwards", onwards, 0)
-    empty = np.zeros(0)
-    none = np.zeros(0, np.int64)
-    graph = ConceptGraph(
-        names, (Node(concepts.layer, concepts.neuron, concept),), (concepts.names[concept],), none,
-        none, empty, empty, empty, {}, {(concepts.layer, concepts.neuron): concepts}, search,
-    )  # fmt: skip
+    graph = unfollowed(concepts, concept, search)
+    names = graph.layers
     total = 1 + onwards * (len(layers) - 1)
     with progress_line("following", total, "concepts", progress) as line:
         for name in names[:-1]:

@@ -10,6 +10,7 @@ from neuronwidgets.widgets.protocol import (
     browser,
     effects,
     explorer,
+    graph,
     intruder,
     lab,
     library,
@@ -20,7 +21,9 @@ from neuronwidgets.widgets.protocol import (
     sae,
     scores,
     split,
+    split_requests,
     toy,
+    tree,
 )
 from neuronwidgets.widgets.protocol.binary import Elements, WidgetSchema
 
@@ -32,6 +35,9 @@ MODULES = (
     library,
     effects,
     sae,
+    graph,
+    tree,
+    split_requests,
     split,
     ranges,
     toy,

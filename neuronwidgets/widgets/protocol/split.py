@@ -1,10 +1,17 @@
 """The traits and messages of SplitExplorer."""
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, TypedDict
 
 from neuronwidgets.widgets.protocol.base import JobCancel, ViewsCount
-from neuronwidgets.widgets.protocol.binary import Array, Binary, Elements, WidgetSchema
+from neuronwidgets.widgets.protocol.binary import Array, Binary, WidgetSchema
 from neuronwidgets.widgets.protocol.effects import CausesMeasure, CausesMeta, EffectsMeta
+from neuronwidgets.widgets.protocol.graph import (
+    GRAPH,
+    GraphClose,
+    GraphFollow,
+    GraphOpen,
+    GraphSplit,
+)
 from neuronwidgets.widgets.protocol.library import ConceptKeep, PinnedName
 from neuronwidgets.widgets.protocol.previews import PREVIEW_SIZES, PREVIEWS, PreviewsMeta
 from neuronwidgets.widgets.protocol.reading import CaptureCancel, LiveTraits
@@ -14,11 +21,9 @@ from neuronwidgets.widgets.protocol.scores import (
     BandMeta,
     NeuronScore,
     SuggestedCut,
-    TruthMeta,
 )
-
-By = Literal["cosine", "dot"]
-Span = Annotated[list[float], Elements(("low", "high"))]
+from neuronwidgets.widgets.protocol.split_requests import By, SamplesSpread, SplitRequest, TextRead
+from neuronwidgets.widgets.protocol.tree import TreeMeta
 
 
 class SplitExplorerTraits(LiveTraits):
@@ -48,59 +53,10 @@ class SplitExplorerTraits(LiveTraits):
     _evidence: Annotated[bytes, "The message `evidence`."]
     _refinement: Annotated[bytes, "The message `refinement`; empty without k-means."]
     _sae: Annotated[bytes, "The message `sae`; empty without features of an autoencoder."]
-
-
-class _SplitRequest(TypedDict):
-    type: Literal["split.request"]
-    neuron: Annotated[int | None, "`None`: the neuron or direction on the screen."]
-    top: Annotated[int, "How many top-activating samples."]
-    method: Annotated[str, "The clustering method."]
-
-
-class SplitRequest(_SplitRequest, total=False):
-    """Split a neuron, and show the result."""
-
-    metric: Annotated[str, "How distances are measured. Absent: as the method does by default."]
-    band: Annotated[list[float] | None, "Two quantiles; `None`: the top. Absent: unchanged."]
-    by: Annotated[By, "How concepts retrieve samples. Absent: unchanged."]
-
-
-class SamplesSpread(TypedDict):
-    """Show samples of the whole layer over their activation range. The answer is in `evidence`."""
-
-    type: Literal["samples.spread"]
-    node: Annotated[int | None, "Of the tree, the concept that selects them; `None`: the neuron."]
-
-
-class TextRead(TypedDict):
-    """Read a text to its ends. The answer is in `evidence`."""
-
-    type: Literal["text.read"]
-    row: Annotated[int, "The dataset index of the text or token."]
-
-
-class _TreeMeta(PreviewsMeta):
-    layer: Annotated[str, "The name of the layer."]
-    name: Annotated[str, "The neuron or direction, in words."]
-    neurons: Annotated[int, "The width of the layer."]
-    samples: Annotated[int, "Samples in the data set."]
-    method: Annotated[str, "The clustering method."]
-    metric: Annotated[str, "How distances are measured."]
-    minSize: Annotated[int, "The least number of samples of a concept."]
-    labels: Annotated[list[str], "Titles of the class labels; empty without labels."]
-    range: Annotated[Span, "The least and the largest activation in the data set."]
-    suggested: Annotated[float, "The default threshold."]
-    palette: Annotated[list[str], "The CSS colours that `color` refers to."]
-    words: Annotated[bool, "Whether the samples are texts, which keywords can describe."]
-
-
-class TreeMeta(_TreeMeta, total=False):
-    """The metadata of `tree`."""
-
-    elsewhere: Annotated[bool, "True where tree and map are not of the layer's own vectors."]
-    doubt: Annotated[str, "Why the concepts should not be trusted. Absent: they may be."]
-    tokens: Annotated[list[str], "The tokens that `token` refers to. Absent without `token`."]
-    truth: Annotated[TruthMeta, "Absent where no true features are known."]
+    _graph: Annotated[bytes, "The message `graph`; empty while none is open."]
+    _below: Annotated[str, "The layer whose concepts feed those of the split; empty: none can."]
+    _node_split: Annotated[str | None, "The explorer of a node of the graph, `IPY_MODEL_` and id."]
+    _split_node: Annotated[int | None, "Whose explorer it is: a place in `graph`'s `meta.nodes`."]
 
 
 class _EvidenceMeta(PreviewsMeta):
@@ -329,9 +285,19 @@ SPLIT_EXPLORER = WidgetSchema(
         TextRead,
         CausesMeasure,
         ConceptKeep,
+        GraphOpen,
+        GraphFollow,
+        GraphSplit,
+        GraphClose,
         JobCancel,
         CaptureCancel,
         ViewsCount,
     ),
-    messages={"tree": TREE, "evidence": EVIDENCE, "refinement": REFINEMENT, "sae": SAE},
+    messages={
+        "tree": TREE,
+        "evidence": EVIDENCE,
+        "refinement": REFINEMENT,
+        "sae": SAE,
+        "graph": GRAPH,
+    },
 )

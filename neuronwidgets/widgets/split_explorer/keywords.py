@@ -24,12 +24,16 @@ class Keywords:
     """The keywords of each node of a split's tree: by the method of `concepts.named("text")`, from
     fewer texts.
 
+    Args:
+        split: the split.
+        most: texts of the dataset to compare with.
+
     Attributes:
         able: whether the samples are texts.
     """
 
-    def __init__(self, split: Split, pace: Pace = PACE) -> None:
-        self.split, self._pace = split, pace
+    def __init__(self, split: Split, pace: Pace = PACE, most: int = MOST) -> None:
+        self.split, self._pace, self._most = split, pace, most
         self._of: dict[int, list[str]] = {}
         samples = split.acts.samples
         # A token has keywords only if its position in its text is known.
@@ -68,7 +72,7 @@ class Keywords:
         from neuronwidgets.concepts.naming.text import TermCounts
 
         began = time.perf_counter()
-        self._reader = TermCounts(self.split, most=MOST, characters=CHARACTERS)
+        self._reader = TermCounts(self.split, most=self._most, characters=CHARACTERS)
         for i, share in enumerate(self._reader.reading()):
             if i % CHUNK == 0:
                 quick = time.perf_counter() - began < self._pace.silent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,6 +19,8 @@ class ModelUse:
         held_out: samples that were not captured and their labels, `(data, labels)`; `None` without.
         data: what `capture` read. Not needed for texts and plain images, which activations hold.
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
+        below: layers below, from top to bottom: activations of the same samples, split layers, or
+            names; one, or several.
         predict: the model's output -> logits.
         classes: the names of a classifier's outputs in order.
     """
@@ -33,6 +35,7 @@ class ModelUse:
     batch_size: int | None = None
     max_length: int | None = None
     neuron_axis: int | None = None
+    below: Any = None
 
     @classmethod
     def of(cls, **given: Any) -> ModelUse | None:
@@ -58,10 +61,25 @@ class ModelUse:
         """Some of the attributes as keyword arguments, without those that were not given."""
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments of SplitExplorer that were given."""
+        return self.reading(*(field.name for field in fields(self)))
+
+    @property
+    def layers_below(self) -> tuple[Any, ...]:
+        """The layers of `below`, from top to bottom."""
+        below = self.below
+        if below is None:
+            return ()
+        several = isinstance(below, Sequence) and not isinstance(below, str)
+        return tuple(below) if several else (below,)
+
     def settings(self, takes: Container[str], layer: str) -> dict[str, Any]:
         """What is known of the settings that a method of splitting takes, for a layer."""
         known = self.reading(*(field.name for field in fields(self) if field.name in takes))
-        if "below" in takes and (below := self._below(layer)) is not None:
+        known.pop("below", None)
+        if "below" in takes and (below := self.layer_below(layer)) is not None:
             known["below"] = below
         config = getattr(self.model, "config", None)
         if "order" in takes and getattr(config, "vocab_size", 0) > MOST:
@@ -69,15 +87,17 @@ class ModelUse:
             known["order"] = "exact"
         return known
 
-    def _below(self, layer: str) -> str | None:
-        """The last layer of neurons before `layer`; `None` if there is none."""
+    def layer_below(self, layer: str) -> str | None:
+        """The name of the layer below `layer`, which is split: as given, else the last layer of
+        neurons before it; `None` if there is none."""
         # Imported here: it needs torch, which an explorer of plain arrays does not.
-        from neuronwidgets.models.layers import layers
+        from neuronwidgets.effects.graph.lower import layer_below
 
-        try:
-            rows = list(layers(self.model))
-        except (TypeError, ValueError):
-            return None
-        names = [row.name for row in rows]
-        before = rows[: names.index(layer)] if layer in names else []
-        return next((row.name for row in reversed(before) if row.neurons), None)
+        given = self.layers_below
+        return name_of(given[0]) if given else layer_below(self.model, layer)
+
+
+def name_of(layer: Any) -> str:
+    """The name of a layer: of activations, of a layer that was split, or itself."""
+    name: str = layer if isinstance(layer, str) else getattr(layer, "acts", layer).layer
+    return name

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import traitlets as t
 
 from neuronwidgets.activations.activations import Activations
@@ -16,28 +15,29 @@ from neuronwidgets.concepts.defaults import TOP
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.core.renamed import former_attribute
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.widget import Whole
 from neuronwidgets.widgets.split_explorer.arguments import recipe_of, truth_of, written
+from neuronwidgets.widgets.split_explorer.graph.session import GraphSession
+from neuronwidgets.widgets.split_explorer.graph.widget import GraphWidget
+from neuronwidgets.widgets.split_explorer.job_kinds import KEPT, SPLITTING
 from neuronwidgets.widgets.split_explorer.keeping import KeepingConcepts
+from neuronwidgets.widgets.split_explorer.known_features import KnownFeatures
 from neuronwidgets.widgets.split_explorer.limits import LIMITS
 from neuronwidgets.widgets.split_explorer.quantiles import Quantiles
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
 from neuronwidgets.widgets.split_explorer.session import SplitSession
 
 if TYPE_CHECKING:
-    from neuronwidgets.toy import Calibration
+    pass
 
 SPLIT_BY = ("neuron", "top", "method", "metric", "band")
 """The traits that say what is split, and how."""
-SPLITTING = "split"
-"""The kind of the job that splits what a view asked for."""
 
 
-class SplitExplorer(KeepingConcepts):
+class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
     """Split one neuron into concepts at the threshold that the user drags.
 
     The view cuts the tree itself, at every frame, and Python follows. What needs the kernel
@@ -111,6 +111,7 @@ class SplitExplorer(KeepingConcepts):
         model: Any = None,
         held_out: tuple[Any, Any] | None = None,
         sae: Any = None,
+        below: Any = None,
         data: Any = None,
         tokenizer: Any = None,
         transform: Any = None,
@@ -153,6 +154,8 @@ class SplitExplorer(KeepingConcepts):
                 what the model loses without each concept, see `causes`.
             sae: an autoencoder, `nw.SAE`, or features (a row for each sample). The cards then show
                 which feature tells each concept apart, beside random directions.
+            below: the layer below, captured or its name, or several from top to bottom, for what
+                feeds a concept, see `concept_graph`. Not given: the model reads it.
             data: what `capture` read. Not needed for texts and plain images.
             tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
             predict, classes: of the model, see `effects_of`.
@@ -161,7 +164,7 @@ class SplitExplorer(KeepingConcepts):
         shown = acts if isinstance(acts, Split) else None
         about_model = {
             "model": model, "held_out": held_out, "data": data, "tokenizer": tokenizer,
-            "transform": transform, "predict": predict, "classes": classes,
+            "transform": transform, "predict": predict, "classes": classes, "below": below,
             "batch_size": batch_size, "max_length": max_length, "neuron_axis": neuron_axis,
         }  # fmt: skip
         recipe = recipe_of(
@@ -181,11 +184,12 @@ class SplitExplorer(KeepingConcepts):
             session.top = top
         else:
             session.top = len(shown.index)
-        self._live = Live(self, feed, self._pace, session.refreshed, session.work, (SPLITTING,))
+        self._live = Live(self, feed, self._pace, session.refreshed, session.work, KEPT)
         code = written(
             recipe, about_model, truth=truth, truth_names=truth_names, library=library, sae=sae
         )
-        super().__init__(by=by, _given=code)
+        self._graphs = GraphSession(session, self._put)
+        super().__init__(by=by, _given=code, _below=self._graphs.below)
         with self._opening():
             self.library = library
             self._methods = recipe.methods(shown.method, acts.layer)
@@ -215,28 +219,6 @@ class SplitExplorer(KeepingConcepts):
         """
         with self._jobs.lock:
             return self._now().concepts
-
-    driving = former_attribute("SplitExplorer", "driving", "driving_features")
-
-    @property
-    def driving_features(self) -> np.ndarray | None:
-        """The true features that drive the neuron: int64 `F`, rows of `truth`; `None` without.
-
-        For a run of the task "absolute", whose features are signed, `N + i` is the negative of
-        feature `i`.
-        """
-        truth = self._session.truth
-        return None if truth is None else truth.drivers(self.split)
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """`concepts` matched with the true features that drive the neuron; `None` without truth.
-
-        As from `toy.calibrate(explorer.concepts.vectors, truth[explorer.driving_features])`. A
-        concept whose samples are all zero has no direction: its cosines are 0.
-        """
-        truth = self._session.truth
-        return None if truth is None else truth.calibration(self.concepts)
 
     def rename(self, concept: int, name: str) -> None:
         """Give concept number `concept` (from 0, in the order of `concepts`) a name.
@@ -333,7 +315,7 @@ class SplitExplorer(KeepingConcepts):
                 lambda: self._session.evidence.texts.want(int(message["row"]))
             ),
         }
-        return {**super()._messages(), **self._live.messages(), **own}
+        return {**super()._messages(), **self._live.messages(), **self._graph_messages(), **own}
 
     def _on_split_request(self, wanted: dict[str, Any]) -> None:
         by = wanted["by"] if wanted.get("by") in READINGS else self.by
@@ -363,7 +345,7 @@ class SplitExplorer(KeepingConcepts):
         session = self._now()
         if not session.due():
             return
-        if delay and self._jobs.kind in (SPLITTING, REFRESHING):
+        if delay and self._jobs.kind in (*KEPT, REFRESHING):
             # Such a job ends with the evidence for its picture: a drag must not stop it.
             return
         steps = session.work()

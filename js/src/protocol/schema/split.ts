@@ -9,13 +9,11 @@ import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
 import type { CausesMeasure, CausesMeta, EffectsMeta } from "./effects";
 import type { ConceptKeep, PinnedName } from "./library";
+import type { GraphClose, GraphFollow, GraphOpen, GraphSplit } from "./graph";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
-import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut, TruthMeta } from "./scores";
-
-export type By = "cosine" | "dot";
-
-export type Span = [low: number, high: number];
+import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut } from "./scores";
+import type { By, SamplesSpread, SplitRequest, TextRead } from "./split_requests";
 
 /** The synced traits of SplitExplorer. */
 export interface SplitExplorerTraits {
@@ -71,87 +69,14 @@ export interface SplitExplorerTraits {
   _evidence: DataView;
   /** The message `refinement`; empty without k-means. */
   _refinement: DataView;
-  /** The message `sae`; empty without features of an autoencoder. */
-  _sae: DataView;
-}
-
-/** Split a neuron, and show the result. */
-export interface SplitRequest {
-  type: "split.request";
-  /** `None`: the neuron or direction on the screen. */
-  neuron: number | null;
-  /** How many top-activating samples. */
-  top: number;
-  /** The clustering method. */
-  method: string;
-  /** How distances are measured. Absent: as the method does by default. */
-  metric?: string;
-  /** Two quantiles; `None`: the top. Absent: unchanged. */
-  band?: number[] | null;
-  /** How concepts retrieve samples. Absent: unchanged. */
-  by?: By;
-}
-
-/** Show samples of the whole layer over their activation range. The answer is in `evidence`. */
-export interface SamplesSpread {
-  type: "samples.spread";
-  /** Of the tree, the concept that selects them; `None`: the neuron. */
-  node: number | null;
-}
-
-/** Read a text to its ends. The answer is in `evidence`. */
-export interface TextRead {
-  type: "text.read";
-  /** The dataset index of the text or token. */
-  row: number;
-}
-
-/** The metadata of `tree`. */
-export interface TreeMeta {
-  /** What the samples are. */
-  kind: SampleKind;
-  /** The layout of `atlas`. */
-  tile?: Tile;
-  /** The segments of each text; joined, they are the text. */
-  segments?: string[][];
-  /** How many elements of `value` each text has; 0: not read. */
-  values?: number[];
-  /** The segment of each text's peak token; -1: none. */
-  peaks?: number[];
-  /** Whether each text is a part of a longer one. */
-  cut?: boolean[];
-  /** The name of the layer. */
-  layer: string;
-  /** The neuron or direction, in words. */
-  name: string;
-  /** The width of the layer. */
-  neurons: number;
-  /** Samples in the data set. */
-  samples: number;
-  /** The clustering method. */
-  method: string;
-  /** How distances are measured. */
-  metric: string;
-  /** The least number of samples of a concept. */
-  minSize: number;
-  /** Titles of the class labels; empty without labels. */
-  labels: string[];
-  /** The least and the largest activation in the data set. */
-  range: Span;
-  /** The default threshold. */
-  suggested: number;
-  /** The CSS colours that `color` refers to. */
-  palette: string[];
-  /** Whether the samples are texts, which keywords can describe. */
-  words: boolean;
-  /** True where tree and map are not of the layer's own vectors. */
-  elsewhere?: boolean;
-  /** Why the concepts should not be trusted. Absent: they may be. */
-  doubt?: string;
-  /** The tokens that `token` refers to. Absent without `token`. */
-  tokens?: string[];
-  /** Absent where no true features are known. */
-  truth?: TruthMeta;
+  /** The message `graph`; empty while none is open. */
+  _graph: DataView;
+  /** The layer whose concepts feed those of the split; empty: none can. */
+  _below: string;
+  /** The explorer of a node of the graph, `IPY_MODEL_` and id. */
+  _node_split: string | null;
+  /** Whose explorer it is: a place in `graph`'s `meta.nodes`. */
+  _split_node: number | null;
 }
 
 /** The metadata of `evidence`. */
@@ -193,6 +118,10 @@ export type SplitExplorerRequest =
   | TextRead
   | CausesMeasure
   | ConceptKeep
+  | GraphOpen
+  | GraphFollow
+  | GraphSplit
+  | GraphClose
   | JobCancel
   | CaptureCancel
   | ViewsCount;
@@ -399,4 +328,21 @@ export const REFINEMENT: Record<keyof RefinementArrays, Dtype> = {
   retrieved_activation: "F32",
   percentile: "F32",
   cosine: "F32",
+};
+
+/** The arrays of the message `graph`, the trait `_graph` of SplitExplorer. */
+export interface GraphArrays {
+  /** `(F,)`. Dataset index of each sample that has a preview. */
+  face: Int32Array;
+  /** `(B,)`. A PNG or JPEG file of square tiles, row by row. */
+  atlas?: Uint8Array;
+  /** `(V,)`. Activation of each segment, text after text. */
+  value?: Float32Array;
+}
+
+/** The dtypes of the arrays of `graph`. */
+export const GRAPH: Record<keyof GraphArrays, Dtype> = {
+  face: "I32",
+  atlas: "U8",
+  value: "F32",
 };

@@ -12,6 +12,7 @@ import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
 import { BandMark } from "./band-mark";
 import { CauseBars, CausesHead } from "./causes";
+import { FeedsButton } from "./graph";
 import { KeepButton, KeptLine } from "./library";
 import { NEURON } from "./more";
 import { PromotedStrip } from "./promoted";
@@ -256,6 +257,7 @@ const Card = memo(
         <footer>
           <RangeStrip data={data} range={range} color={color} />
           {recurs !== null && <Stability recurs={recurs} />}
+          {!concept.refined && <FeedsButton state={state} node={concept.node} />}
           {feature && (
             <span class="nw-feature" title={matched}>
               {feature}

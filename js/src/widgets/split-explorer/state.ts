@@ -16,7 +16,7 @@ import { combOf, members, nodeAt, rootOf, topOf } from "../../core/tree";
 import { asChance } from "../../core/verdict";
 import { gripsOf } from "../../model/grips";
 import { litOf } from "../../model/lit";
-import { type Model, perFrame, traitsOf } from "../../model/model";
+import { type Host, type Model, perFrame, traitsOf } from "../../model/model";
 import { requestsOf } from "../../model/requests";
 import { readSAE } from "../../protocol/sae";
 import type {
@@ -33,6 +33,7 @@ import {
 } from "../../protocol/split";
 import type { Tree } from "../../protocol/tree";
 import { captionOf, type Preview } from "../../view/previews";
+import { graphOf } from "./graph-state";
 import { METRIC } from "./methods";
 import { moreOf } from "./more";
 
@@ -45,7 +46,7 @@ export interface Hover {
 
 export type State = ReturnType<typeof createState>;
 
-export function createState(model: Model, lifetime: AbortSignal) {
+export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
   const grips = gripsOf(model, lifetime, {
     same: () =>
       neuron.value === model.get("neuron") &&
@@ -280,6 +281,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
 
     ...requests,
     ...moreOf(data, evidence, requests.request, lifetime),
+    feeds: graphOf(trait, requests.request, model, host),
 
     paper,
 

@@ -7,6 +7,7 @@ import { ReadingLine } from "../../view/reading";
 import { StatusBar } from "../../view/status";
 import { ActivationBand } from "./band";
 import { Cards } from "./cards";
+import { ConceptGraph } from "./graph";
 import { SplitHeader } from "./header";
 import { SampleMap } from "./map";
 import type { State } from "./state";
@@ -46,6 +47,7 @@ export function SplitExplorer({ state, root, lifetime }: Props) {
       ) : (
         <Empty />
       )}
+      <ConceptGraph state={state} root={root} />
     </Frame>
   );
 }

@@ -1,0 +1,1 @@
+"""The concept graph that opens from a card: what feeds a concept, as traits and steps."""
