@@ -8,8 +8,8 @@
 import type { JobCancel, Status, ViewsCount } from "./base";
 import type { Dtype } from "./dtypes";
 import type { CausesMeasure, CausesMeta, EffectsMeta } from "./effects";
-import type { ConceptKeep, PinnedName } from "./library";
 import type { GraphClose, GraphFollow, GraphOpen, GraphSplit } from "./graph";
+import type { ConceptKeep, PinnedName } from "./library";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
 import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut } from "./scores";
@@ -69,6 +69,8 @@ export interface SplitExplorerTraits {
   _evidence: DataView;
   /** The message `refinement`; empty without k-means. */
   _refinement: DataView;
+  /** The message `sae`; empty without features of an autoencoder. */
+  _sae: DataView;
   /** The message `graph`; empty while none is open. */
   _graph: DataView;
   /** The layer whose concepts feed those of the split; empty: none can. */
