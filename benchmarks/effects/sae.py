@@ -9,6 +9,9 @@ out for as many random directions, how many features make the divided concept, a
 concepts with p at most 0.05. Random directions tell planted concepts apart as well: p of permuted
 samples says that a feature is no accident, not that it is better than any direction.
 
+Covered: the share of a concept on which one of the features that make it is active, and one of as
+many random directions.
+
 Topics: tokens of the bundled classifier, and two top-k autoencoders trained here with two seeds.
 Beside them one of random directions, whose best features show what the choice alone gives.
 """
@@ -110,7 +113,9 @@ def main() -> None:
           f"of seeds {one.agreement(other).mean():.2f}")  # fmt: skip
     print(
         "| autoencoder | concepts | AUROC | held out | random | null | p <= 0.05 | covered "
-        "| features needed | features agree | concepts agree (chance) |\n" + "|---" * 11 + "|"
+        "| covered by random | features needed | features agree | concepts agree (chance) |\n"
+        + "|---" * 12
+        + "|"
     )
     concepts = [nw.split(acts, neuron, top=200).cut() for neuron in range(8)]
     for name, sae, second in (("seed 0", one, other), ("random", noise, None)):
@@ -119,12 +124,12 @@ def main() -> None:
             matches = [nw.match_features(c, sae, other=second) for c in concepts if len(c) > 1]
             frames = [match.to_frame() for match in matches]
             mean = {c: np.nanmean(np.concatenate([f[c] for f in frames])) for c in (
-                "auroc", "held_out", "random", "null", "covered", "needed",
+                "auroc", "held_out", "random", "null", "covered", "random_covered", "needed",
                 "feature_agreement", "agreement",
                 "agreement_chance")}  # fmt: skip
         p = np.concatenate([match.p for match in matches])
         print(f"| {name} | {len(p)} | {mean['auroc']:.3f} | {mean['held_out']:.3f} "
               f"| {mean['random']:.3f} | {mean['null']:.3f} | {(p <= 0.05).mean():.2f} "
-              f"| {mean['covered']:.2f} "
+              f"| {mean['covered']:.2f} | {mean['random_covered']:.2f} "
               f"| {mean['needed']:.2f} | {mean['feature_agreement']:.2f} "
               f"| {mean['agreement']:.2f} ({mean['agreement_chance']:.2f}) |")  # fmt: skip

@@ -66,6 +66,8 @@ def test_a_feature_lights_its_samples_and_follows_the_cut(opened: Any, shots: Pa
     shared = lines.filter(has_text="SAE feature 3 ·")
     expect(shared).to_have_count(2)
     expect(shared.first).to_contain_text("its feature also covers concept")
+    # Later evidence would move the card away from under the pointer.
+    assert opened.python("print(explorer.wait(60))") == "True"
     button = shared.first.get_by_role("button").first
     button.hover()
     active = "set(split[0].top(split[1], 60)[m.strength(3) > 0].tolist())"

@@ -99,7 +99,7 @@ function Cover({ state, one, index }: PartProps) {
       state={state}
       mask={one.coverActive}
       index={index}
-      title={`How many features make it? ${one.cover.join(", ")}${more}: each active mostly on its samples, beyond permuted samples; chosen until they cover 90%. Random: as many random directions.`}
+      title={`How many features make it? ${one.cover.join(", ")}${more}: each active mostly on its samples, beyond permuted samples; chosen until they cover 90%. Random: as many random directions. Untrained autoencoders cover as much: it tells how many, not how good.`}
       control={control}
     >
       {features(one.coverSize)} {one.coverSize === 1 ? "covers" : "cover"} {percent(one.covered)} of
