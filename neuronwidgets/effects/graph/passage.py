@@ -35,6 +35,9 @@ KEPT = 1 << 29
 """Bytes of outputs below the lower layer that are kept between passes: 512 MiB. Batches beyond it
 run from the beginning each time."""
 
+TEXTS = 10
+"""Texts of similar length in a batch, at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rerun:
@@ -105,9 +108,16 @@ class Passage:
             self._layouts, self._resumes = like._layouts, like._resumes
             self._copying, self._compared = like._copying, like._compared
         data, places = data_of(given, rerun.data, "graph")
+        size = rerun.batch_size
+        if rerun.data is None and given.acts.samples.kind == "text":
+            # Texts of similar length in one batch: little padding.
+            order = np.argsort([len(text) for text in data], kind="stable")
+            data = [data[i] for i in order]
+            places = np.stack([np.argsort(order), places[:, 1]], axis=1)
+            size = min(size, TEXTS)
         source = batches(
             data, model=self._model, processor=rerun.tokenizer, transform=rerun.transform,
-            batch_size=rerun.batch_size, max_length=rerun.max_length,
+            batch_size=size, max_length=rerun.max_length,
         )  # fmt: skip
         self._kept: dict[int, _Piece] = {}
         self._parts: list[tuple[Batch, np.ndarray, np.ndarray]] = []
@@ -116,7 +126,7 @@ class Passage:
             partial(read_layer, self._model, self._module, self._acts, self._axis, self._call),
         )
         with evaluating(self._model):
-            for batch, index in selected(source, places[:, 0], rerun.batch_size):
+            for batch, index in selected(source, places[:, 0], size):
                 self._parts.append((padding(batch), index, places[index, 1]))
             rows = self._joined([piece.rows.cpu().numpy() for piece in self._pieces()])
         require_equal(rows, given, self._model)
