@@ -186,9 +186,10 @@ def _entries(
     ).float()
     first = torch.arange(len(chunk.blocks), device=device)[:, None] * width
     neuron = (column + first)[..., None]
-    inside = (values <= bound.values[neuron]).logical_not_()
+    limit = bound.values.take(neuron)
+    inside = (values <= limit).logical_not_()
     if bound.ties:
-        inside |= (values == bound.values[neuron]) & (chunk.key[row] < bound.keys[neuron])
+        inside |= (values == limit) & (chunk.key.take(row) < bound.keys.take(neuron))
     nan = values.isnan() & valid
     inside &= valid & ~nan
     neuron = neuron.expand_as(row).flatten()
@@ -196,10 +197,12 @@ def _entries(
     chosen, total = true_places(inside.view(1, -1), None if room is None else room.entries)
     index = chosen[0]
     real = torch.arange(len(index), device=device) < total
-    neuron = neuron[index]
+    neuron = neuron.index_select(0, index)
     count = torch.zeros_like(used).scatter_add_(0, neuron, real.long())
     most, needed, fullest = read(torch.stack([in_groups.amax(), total[0], (used + count).amax()]))
     # The valid ones come first.
     index, neuron = index[:needed], neuron[:needed]
-    values, row = values.flatten()[index], row.flatten()[index]
-    return Entries(row, neuron, values, chunk.key[row], count, nans, fullest), Room(most, needed)
+    values = values.flatten().index_select(0, index)
+    row = row.flatten().index_select(0, index)
+    keys = chunk.key.index_select(0, row)
+    return Entries(row, neuron, values, keys, count, nans, fullest), Room(most, needed)
