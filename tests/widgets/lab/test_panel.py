@@ -149,8 +149,8 @@ def test_an_explorer_of_the_panel_belongs_to_no_cell(
     (store,) = comm.until("kernel.state", stores=1)["stores"]
     comm.page({"type": "store.explore", "id": store["id"]})
     comm.until("widget.opened")
-    # The explorer and its browser.
-    assert made == forgotten == ["cell3", "cell3"]
+    # The explorer and its browser; one for a neuron may follow.
+    assert made[:2] == forgotten[:2] == ["cell3", "cell3"]
     assert comm.until("kernel.state", widgets=1)["widgets"][0]["cell"] is None
 
 
