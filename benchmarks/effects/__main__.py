@@ -1,6 +1,7 @@
 """Runs `main()` of every module of this folder: `python -m benchmarks.effects [NAME ...] [--full]`.
 
-Each takes at most 3 minutes on 2 cores. With `--full`, those that have more to show take longer.
+Each is meant to take at most 3 minutes on 2 free cores; `causal` took 11 on busy ones. With
+`--full`, those that have more to show take longer.
 """
 
 from __future__ import annotations
