@@ -156,11 +156,11 @@ def test_text_progress_and_cancel(opened: Any, shots: Path) -> None:
     neuron = frame.locator(".nw-neuron")
     neuron.fill("1")
     neuron.press("Enter")
-    expect(frame.get_by_role("status")).to_contain_text("token by token")
+    expect(frame.locator(".nw-status")).to_contain_text("token by token")
     assert notebook.python("print(40 + 2)") == "42"
     expect(frame.locator(".nw-own")).to_contain_text("neuron 1 itself")
     frame.locator("text=cancel").click()
-    expect(frame.get_by_role("status")).to_be_hidden()
+    expect(frame.locator(".nw-status")).to_be_hidden()
     notebook.python("go.set()")
     # A closed widget ends its job.
     notebook.python("go.clear(); explorer._on_split_request(dict(neuron=2, top=50, method='ward'))")

@@ -268,13 +268,14 @@ class Widget(anywidget.AnyWidget):
         jobs = getattr(self, "_jobs", None)
         if jobs is None:
             return
-        jobs.close()
-        self._presence.parked = False
-        super().close()
-        # A parked widget is closed too.
-        self.__dict__["_repr_mimebundle_"] = None
-        for part in self._parts():
-            part.close()
+        with jobs.lock:  # the job that made it may close it at the same moment
+            jobs.close()
+            self._presence.parked = False
+            super().close()
+            # A parked widget is closed too.
+            self.__dict__["_repr_mimebundle_"] = None
+            for part in self._parts():
+                part.close()
 
 
 WIDGETS: Living[Widget] = Living()
