@@ -3,11 +3,10 @@ import { countsAt, forestOf, stepOf } from "../src/core/forest";
 import { COLORS, labelColors, OTHERS } from "../src/core/palette";
 import { reslotted } from "../src/core/slots";
 import type { Model } from "../src/model/model";
-import { readMatch, readPreviews, readTable, readTrees } from "../src/protocol/browser";
+import { readMatch, readTable, readTrees } from "../src/protocol/browser";
 import { otherScores } from "../src/widgets/neuron-browser/columns";
-import { heldPreviews } from "../src/widgets/neuron-browser/held-previews";
 import { createState } from "../src/widgets/neuron-browser/state";
-import { pack } from "./fake";
+import { pack, previews } from "./fake";
 import { layerOf } from "./fake-layer";
 
 const EMPTY = new DataView(new ArrayBuffer(0));
@@ -69,18 +68,6 @@ function view(more: Record<string, unknown> = {}, send: (content: unknown) => vo
   const lifetime = new AbortController();
   return { state: createState(model, lifetime.signal), values, layer, model };
 }
-
-/** The beginnings of these samples' texts. */
-const previews = (...rows: number[]) =>
-  pack(
-    { face: Int32Array.from(rows), value: new Float32Array() },
-    {
-      kind: "text",
-      segments: rows.map((row) => [String(row)]),
-      values: rows.map(() => 0),
-      peaks: rows.map(() => -1),
-    },
-  );
 
 const match = (values: Float32Array) =>
   pack({ value: values }, { title: "AUROC", about: "chance 0.5", note: "", segments: [] });
@@ -355,52 +342,6 @@ it("a concept is added to the library as it is on the screen", () => {
   expect(sent).toEqual([
     { type: "library.pin", neuron: 2 * i, concept: 1, size: second.size, name: "wheels" },
   ]);
-});
-
-describe("previews", () => {
-  const answer = (...rows: number[]) =>
-    readPreviews(previews(...rows)) as NonNullable<ReturnType<typeof readPreviews>>;
-
-  it("are asked for once, and again when they made room for others", () => {
-    const sent: number[][] = [];
-    const held = heldPreviews(({ samples }) => sent.push(samples));
-    held.ask([3, 4, 3, -1]);
-    held.ask([4, 5]);
-    expect(sent).toEqual([[3, 4], [5]]);
-    held.add(answer(3, 4));
-    expect(held.of(4)?.at).toBe(1);
-    expect(held.of(9)).toBeNull();
-    for (let i = 0; i < 24; i++) held.add(answer(100 + i));
-    expect(held.of(3)).toBeNull();
-    expect(held.of(123)?.at).toBe(0);
-    held.ask([3, 123]);
-    expect(sent[2]).toEqual([3]);
-  });
-
-  it("are asked for again once the rows are other samples", () => {
-    const sent: number[][] = [];
-    const held = heldPreviews(({ samples }) => sent.push(samples));
-    held.ask([3]);
-    held.add(answer(3));
-    held.clear();
-    expect(held.of(3)).toBeNull();
-    held.ask([3]);
-    expect(sent).toEqual([[3], [3]]);
-  });
-
-  it("are not asked for without a kernel, nor more than a message may hold", () => {
-    let asked = 0;
-    const alone = heldPreviews(() => {
-      asked++;
-      throw new Error("gone");
-    });
-    alone.ask([1]);
-    alone.ask([2]);
-    expect(asked).toBe(1);
-    const sent: number[][] = [];
-    heldPreviews(({ samples }) => sent.push(samples)).ask(Array.from({ length: 900 }, (_, i) => i));
-    expect(sent[0].length).toBe(512);
-  });
 });
 
 it("a row that stays keeps its element, and new ones take the free ones", () => {

@@ -163,3 +163,15 @@ export function randomPicture(seed: number): RangesMessage {
   });
   return pictureOf(classes, 5 + Math.floor(next() * 60));
 }
+
+/** The beginnings of these samples' texts. */
+export const previews = (...rows: number[]) =>
+  pack(
+    { face: Int32Array.from(rows), value: new Float32Array() },
+    {
+      kind: "text",
+      segments: rows.map((row) => [String(row)]),
+      values: rows.map(() => 0),
+      peaks: rows.map(() => -1),
+    },
+  );

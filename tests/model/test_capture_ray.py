@@ -33,13 +33,8 @@ def read(model: nn.Module, data: Any, layer: Any, **options: Any) -> Any:
     return nw.capture(model, data, layer, progress=False, **{"batch_size": 4} | options)
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-
-
 def test_two_workers_do_what_one_process_does(
-    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path, files: Any
 ) -> None:
     options = {"tokenizer": bert_tokenizer, "pooling": "token", "labels": LABELS}
     collect = [nw.Top(5), nw.Rows()]
@@ -74,7 +69,7 @@ class Mortal(nn.Module):
 DATA = RNG.normal(size=(80, 3)).astype("f4")
 
 
-def test_a_worker_that_dies_costs_a_retry(tmp_path: Path) -> None:
+def test_a_worker_that_dies_costs_a_retry(tmp_path: Path, files: Any) -> None:
     torch.manual_seed(0)
     data = DATA.copy()
     data[50, 1] = 7

@@ -38,17 +38,16 @@ def read(model: nn.Module, data: Any, layer: Any, **options: Any) -> Any:
     return nw.capture(model, data, layer, progress=False, **{"batch_size": 4} | options)
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-
-
 @pytest.mark.filterwarnings("ignore:8 of 70 texts are empty")
 @pytest.mark.parametrize(
     "labels", ["given", "with the data", "of words", "of empty texts", "of ids"]
 )
 def test_two_workers_write_what_one_process_writes(
-    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path, labels: str
+    bert: BertModel,
+    bert_tokenizer: PreTrainedTokenizerBase,
+    tmp_path: Path,
+    files: Any,
+    labels: str,
 ) -> None:
     ray = {"engine": "ray", "workers": 2}
     data: Any = TEXTS
