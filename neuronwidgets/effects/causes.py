@@ -68,9 +68,14 @@ def causes(
         A `ConceptEffects`. Its `findings` name the concepts that do no more than a random edit.
 
     Raises:
+        TypeError: something else than concepts.
         ValueError: no concepts, data that hold samples that were split, labels that are no class,
             or a concept to which all samples belong.
     """
+    if not isinstance(concepts, Concepts):
+        raise TypeError(
+            f"concepts must be Concepts, such as split.cut(), got a {type(concepts).__name__}."
+        )
     split = concepts.require_split("causes")
     if not len(concepts):
         raise ValueError("the cut has no concepts: take a higher threshold, or a smaller min_size.")

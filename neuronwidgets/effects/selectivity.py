@@ -159,8 +159,13 @@ def selectivity(
     The other arguments are those of `causes`.
 
     Raises:
+        TypeError: something else than a split.
         ValueError: a threshold at which the tree has no concept, and all that `causes` raises.
     """
+    if not isinstance(split, Split):
+        raise TypeError(
+            f"split must be a Split, such as nw.split(acts, 0), got a {type(split).__name__}."
+        )
     if thresholds is None:
         heights = [stretch.threshold for stretch in stretches(split.tree, split.min_size)]
     else:

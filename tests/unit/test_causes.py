@@ -272,6 +272,16 @@ def test_a_cut_without_concepts() -> None:
         nw.causes(split.cut(0.0), planted(), *drawn(50, 3), progress=False)
 
 
+def test_a_split_is_no_cut_and_a_cut_no_split() -> None:
+    values = np.random.default_rng(0).normal(size=(60, 5)).astype("f4")
+    split: Any = nw.split(nw.Activations.from_arrays(values), 1)
+    model = torch.nn.Identity()
+    with pytest.raises(TypeError, match=r"such as split\.cut\(\), got a Split"):
+        nw.causes(split, model, values, None)
+    with pytest.raises(TypeError, match=r"must be a Split, .* got a Concepts"):
+        nw.selectivity(split.cut(), model, values, None)
+
+
 def test_selectivity_over_thresholds() -> None:
     split = concepts().require_split("test")
     curve = nw.selectivity(split, planted(), *drawn(300, 4), draws=2, progress=False)
