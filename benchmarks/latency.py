@@ -2,6 +2,7 @@
 
     python benchmarks/latency.py [--turns 200]
 
+*Stock* is without the server extension and with Python's own interval between turns of threads.
 Opens a SplitExplorer in JupyterLab twice, without and with the server extension
 `neuronwidgets.lab.server`, and sends a small request over the widget's own comm, the next as soon
 as the kernel has acknowledged the one before: with an idle kernel, and while a cell computes.
@@ -93,6 +94,8 @@ def measured(ours: bool, turns: int) -> dict[str, list[float]]:
             notebook = lab.notebook("latency", [WIDGET, CELL])
             notebook.run_cell(0)
             notebook.frame()
+            if not ours:
+                notebook.python("import sys; sys.setswitchinterval(0.005)")
             assert notebook.python("print(explorer.wait(90))") == "True"
             widgets = {
                 name: notebook.python(f"print({variable}.model_id)")

@@ -22,6 +22,7 @@ from neuronwidgets.widgets.base.origin import Origin
 from neuronwidgets.widgets.base.page import page, write
 from neuronwidgets.widgets.base.presence import STAND_IN, Presence
 from neuronwidgets.widgets.base.screen import Screen
+from neuronwidgets.widgets.base.turns import shorten
 
 log = logging.getLogger("neuronwidgets")
 
@@ -81,6 +82,7 @@ class Widget(anywidget.AnyWidget):
         # ipywidgets has a method `_handle_custom_msg`: one of that name would silence on_msg.
         self.on_msg(self._on_view_message)
         self._presence.made()
+        shorten()
         WIDGETS.add(self)
 
     @contextmanager
