@@ -12,6 +12,9 @@ import { TopSamples } from "./samples";
 import type { State } from "./state";
 import "./row.css";
 
+/** What answers a click in a row by itself. */
+const CONTROLS = "button, input, textarea, select, a";
+
 interface Props {
   state: State;
   table: TableMessage;
@@ -43,6 +46,9 @@ function Row({ state, table, layout, index, top, place, active }: Props) {
       style={{ transform: `translateY(${top}px)` }}
       onPointerEnter={() => {
         state.hoverNeuron.value = index;
+      }}
+      onClick={(event: MouseEvent) => {
+        if (!(event.target as Element).closest(CONTROLS)) state.open(number);
       }}
     >
       <Cell class="nw-marks">
