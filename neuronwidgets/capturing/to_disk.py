@@ -130,8 +130,8 @@ class ShardWriter:
                 self._unlabelled[part.rows.layer] += len(part.rows.sample)
             if part.scale is not None:
                 columns["scale"] = part.scale
-            writes.append(partial(self._shard.add, part.rows.layer, part.values, **columns))
-            self._bytes[part.rows.layer] += part.values.nbytes
+            writes.append((part, partial(self._shard.add, part.rows.layer, **columns)))
+            self._bytes[part.rows.layer] += part.nbytes
         previews: dict[str, Any] = {
             "texts": batch.texts,
             "spans": batch.spans,
@@ -147,8 +147,8 @@ class ShardWriter:
         full = full or self._next % self._limits.batches == 0
 
         def write() -> None:
-            for task in writes:
-                task()
+            for part, add in writes:
+                add(values=part.arrive())
 
         return write, self.end() if full or late else None
 
