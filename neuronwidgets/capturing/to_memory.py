@@ -155,7 +155,8 @@ def _codes(rows: LayerRows) -> np.ndarray:
 
 def _reordered(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
     """`np.concatenate(parts)[order]` in float32, without a second copy of all rows."""
-    rows = torch.empty(len(order), parts[0].shape[1], dtype=torch.float32)
+    rows = np.empty((len(order), parts[0].shape[1]), np.float32)
+    whole = torch.from_numpy(rows)
     target = np.empty(len(order), np.int64)
     target[order] = np.arange(len(order))
     first = 0
@@ -167,7 +168,7 @@ def _reordered(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
         start, stop = int(index[0]), int(index[0]) + len(part)
         if (index == np.arange(start, stop)).all():
             # Rows that stay together need no float32 copy of their own.
-            rows[start:stop] = part
+            whole[start:stop] = part
         else:
-            rows[torch.from_numpy(index)] = part.float()
-    return rows.numpy()
+            whole[torch.from_numpy(index)] = part.float()
+    return rows

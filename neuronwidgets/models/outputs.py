@@ -12,7 +12,8 @@ from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.axes import Layout
 
 _EXPERTS = ".experts."
-_HALF = (torch.float16, torch.bfloat16)
+HALF = (torch.float16, torch.bfloat16)
+"""The dtypes in which activations of models come and stay, beside float32."""
 
 
 def tensor_of(output: Any, layer: str, at: At = "output") -> torch.Tensor:
@@ -105,7 +106,7 @@ def own_rows_of(
     if rows.ndim == 2 and batch.mask is not None and batch.mask.shape[1] == 1:
         # Texts of one token: the layer may have dropped the axis of tokens.
         rows = rows[:, None]
-    return rows if rows.dtype in _HALF else rows.float()
+    return rows if rows.dtype in HALF else rows.float()
 
 
 def unclear(
