@@ -146,8 +146,8 @@ class Engine:
                 self._token_reader,
             )  # fmt: skip
         self._stored = self._next = self.count
-        dtype = "float32" if self.store is None else request.dtype
-        self._host = ToHost(dtype, request.nonfinite or "refuse", soon=self.store is not None)
+        dtype = None if self.store is None else request.dtype
+        self._host = ToHost(dtype, request.nonfinite or "refuse")
 
     def _open(self, folder: Path) -> CaptureStore:
         """Open the store, new or as a capture with the same arguments left it."""

@@ -103,7 +103,7 @@ class ForwardPasses:
             position = position.astype(np.int32)
             layer_rows.append(LayerRows(name, rows, dataset_index[row], position, codes))
 
-        self._reader(batch, take)
+        self._reader.own(batch, take)
         self._first.warn(stacklevel=5)
         return layer_rows
 

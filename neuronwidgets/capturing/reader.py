@@ -16,12 +16,12 @@ from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.forward import move
 from neuronwidgets.models.hooks import TruncatedForward, evaluating
 from neuronwidgets.models.left_padding import LeftPadding
-from neuronwidgets.models.outputs import check_axes, checked, rows_of, tensor_of
+from neuronwidgets.models.outputs import check_axes, checked, own_rows_of, tensor_of
 from neuronwidgets.models.survey import LayerCalls, surveyed
 
 
 class LayerReader:
-    """Gives layers' activations on a batch as float32 `B x D` or `B x P x D` (`P` positions).
+    """Gives layers' activations on a batch as `B x D` or `B x P x D` (`P` positions).
 
     Args:
         model: the model.
@@ -51,11 +51,15 @@ class LayerReader:
         self._padding = LeftPadding(model, self._all_layers)
 
     def __call__(self, batch: Batch, take: Callable[[str, torch.Tensor], None]) -> None:
-        """Call `take(name, values)` at each layer's output, or at its input.
+        """Call `take(name, values)` at each layer's output, or at its input: float32 `values`.
 
         With several layers, `values` may be a view of the model's own tensor, which later layers
         may change in place: copy it to keep it.
         """
+        self.own(batch, lambda name, values: take(name, values.float()))
+
+    def own(self, batch: Batch, take: Callable[[str, torch.Tensor], None]) -> None:
+        """As a call of the reader, but float16 and bfloat16 `values` stay as they are."""
         batch = self._padding(batch)
         inputs = move(self.model, batch.inputs)
         if self._calls is not None:
@@ -95,7 +99,7 @@ class LayerReader:
         def read(name: str, output: Any) -> None:
             tensor = checked(tensor_of(output, name, self.at), name, self.at)
             check_axes(tensor.shape, name, *self.axes, self.at)
-            rows = rows_of(tensor, name, calls[name].layout(self.call), batch, self.at)
+            rows = own_rows_of(tensor, name, calls[name].layout(self.call), batch, self.at)
             # Later layers may change the output in place.
             take(name, rows.clone() if go_on else rows)
 

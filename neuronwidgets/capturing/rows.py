@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from neuronwidgets.activations.store.encode import as_array, encode
+from neuronwidgets.activations.store.encode import as_array, as_tensor, encode
+from neuronwidgets.models.outputs import HALF
 
 
 class NotFinite(ValueError):
@@ -27,7 +28,7 @@ class LayerRows:
 
     Attributes:
         layer: the layer's name.
-        values: `N x D`.
+        values: `N x D`: float16 or bfloat16 as the model gave it, else float32.
         sample: int64 `N`, each row's sample.
         position: int32 `N`, each row's token or map position; `None` for whole samples.
         code: int64 `N`, label codes, -1 for none; or `None`.
@@ -45,6 +46,10 @@ class LayerRows:
         """Whether each row is finite: bool `N`, computed without a copy of the values."""
         if not self.values.shape[1]:
             return torch.ones(len(self.values), dtype=torch.bool, device=self.values.device)
+        if self.values.device.type == "cpu" and self.values.dtype in HALF:
+            # A CPU finds the largest magnitude faster by the bits of float16 and bfloat16.
+            infinite = int(torch.tensor(torch.inf, dtype=self.values.dtype).view(torch.int16))
+            return (self.values.view(torch.int16) & 0x7FFF).amax(1) < infinite
         # `amax` and `amin` of a row with NaN are NaN.
         return self.values.amax(1).isfinite() & self.values.amin(1).isfinite()
 
@@ -82,14 +87,21 @@ class LayerRows:
 
 @dataclass(frozen=True, eq=False)
 class HostRows:
-    """Rows in the CPU's memory, encoded: `values` and, for int8, `scale` (see `encode`).
+    """Encoded rows on their way to the CPU's memory (see `encode`).
 
-    `own` says whether the values are in memory that nothing else changes.
+    Attributes:
+        rows: where they come from; its `values` are empty.
+        arrive: waits for the values and returns them, `N x D`. Any thread may call it. bfloat16
+            comes as its bits in uint16.
+        scale: float32 `N x ceil(D / 64)` for int8, else `None`.
+        nbytes: bytes of the values.
+        own: whether the values are in memory that nothing else changes.
     """
 
     rows: LayerRows
-    values: np.ndarray
+    arrive: Callable[[], np.ndarray]
     scale: np.ndarray | None
+    nbytes: int
     own: bool = False
 
 
@@ -106,7 +118,7 @@ class Copies:
             pinned memory that the GPU has written, which torch uses again for later ones.
     """
 
-    def __init__(self, soon: bool = False) -> None:
+    def __init__(self, soon: bool = True) -> None:
         self._streams: dict[torch.device, Any] = {}
         self._soon = soon
 
@@ -114,7 +126,8 @@ class Copies:
         """Start a copy. Returns a function that waits for the arrays."""
         device = next(iter(tensors.values())).device
         if device.type != "cuda":
-            return lambda: {name: as_array(tensor.cpu()) for name, tensor in tensors.items()}
+            arrays = {name: as_array(tensor.cpu()) for name, tensor in tensors.items()}
+            return lambda: arrays
         if device not in self._streams:
             self._streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         stream = self._streams[device]
@@ -130,64 +143,107 @@ class Copies:
 
         def wait() -> Arrays:
             done.synchronize()
-            # Pinned memory is scarce: what is kept is an ordinary copy.
-            return {
-                name: as_array(tensor if self._soon else tensor.clone())
-                for name, tensor in pinned.items()
-            }
+            arrays = {name: as_array(tensor) for name, tensor in pinned.items()}
+            return arrays if self._soon else {name: _kept(a) for name, a in arrays.items()}
 
         return wait
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    """A copy in ordinary memory: pinned memory is scarce."""
+    # NumPy asks for large pages, and torch copies on all threads.
+    kept = np.empty_like(array)
+    as_tensor(kept).copy_(as_tensor(array))
+    return kept
 
 
 class ToHost:
     """Encodes batches of rows and brings them to the CPU: from a GPU one batch late.
 
     Args:
-        dtype: the dtype of the encoded values.
+        dtype: the dtype of the encoded values, which are soon used up; `None` leaves them in their
+            own, to be kept.
         nonfinite: "refuse" or "exclude" rows that are not finite.
-        soon: see `Copies`.
     """
 
-    def __init__(self, dtype: str, nonfinite: str, soon: bool = False) -> None:
-        self._dtype, self._refuse, self._copies = dtype, nonfinite == "refuse", Copies(soon)
-        self._waiting: deque[tuple[Any, list[tuple[LayerRows, bool, Callable[[], Arrays]]]]] = (
-            deque()
-        )
+    def __init__(self, dtype: str | None, nonfinite: str) -> None:
+        self._dtype, self._refuse = dtype, nonfinite == "refuse"
+        self._copies = Copies(soon=dtype is not None)
+        self._waiting: deque[tuple[Any, list[_Leaving]]] = deque()
 
     def push(self, origin: Any, rows: list[LayerRows]) -> Iterator[tuple[Any, list[HostRows]]]:
         """Start the copy of a batch's rows, and yield the batches that have arrived.
 
-        `origin` is handed out together with the rows.
+        Of a batch from a GPU, the values may still be on their way. `origin` is handed out
+        together with the rows.
         """
-        copies = []
+        values, flags = [], []
         for part in rows:
-            tensors = encoded(part.values, self._dtype)
-            values = tensors["values"]
-            own = values.device.type != "cpu" or values.data_ptr() != part.values.data_ptr()
+            tensors = {"values": part.values}
+            if self._dtype is not None:
+                tensors = encoded(part.values, self._dtype)
+            values.append(tensors.pop("values"))
             # From the values before encoding: int8 has no NaN.
-            tensors["finite"] = part.finite()
-            copies.append((part, own, self._copies.start(tensors)))
-        self._waiting.append((origin, copies))
+            flags.append(self._copies.start({**tensors, "finite": part.finite()}))
+        # After all flags, for which the next batch waits.
+        self._waiting.append((origin, list(map(self._leaving, rows, values, flags))))
         yield from self.rest(1 if any(part.values.is_cuda for part in rows) else 0)
 
+    def _leaving(
+        self, rows: LayerRows, values: torch.Tensor, flags: Callable[[], Arrays]
+    ) -> _Leaving:
+        own = values.device.type != "cpu" or values.data_ptr() != rows.values.data_ptr()
+        nbytes = values.element_size() * values.shape[1]
+        return _Leaving(rows, flags, self._copies.start({"values": values}), nbytes, own)
+
     def rest(self, ahead: int = 0) -> Iterator[tuple[Any, list[HostRows]]]:
-        """Wait for all copies but the last `ahead`, and yield their batches."""
+        """Wait for the flags of all batches but the last `ahead`, and yield them."""
         while len(self._waiting) > ahead:
-            origin, copies = self._waiting[0]
-            arrived = [self._host_rows(part, own, wait()) for part, own, wait in copies]
+            origin, leaving = self._waiting[0]
+            arrived = [self._host_rows(one) for one in leaving]
             self._waiting.popleft()
             yield origin, arrived
 
-    def _host_rows(self, rows: LayerRows, own: bool, arrays: Arrays) -> HostRows:
-        finite, scale, fits = arrays["finite"], arrays.get("scale"), arrays.get("fits")
-        if fits is not None and not fits.all():
+    def _host_rows(self, leaving: _Leaving) -> HostRows:
+        rows, flags = leaving.rows, leaving.flags()
+        finite, scale, fits = flags["finite"], flags.get("scale"), flags.get("fits")
+        if fits is not None and not fits.all() and self._dtype is not None:
             # It says which value does not fit.
             encode(rows.values[int((~fits).argmax())][None], self._dtype)
-        kept = rows.without(finite, self._refuse)
-        if kept is not rows:
-            arrays = {name: array[finite] for name, array in arrays.items()}
-            scale, own = arrays.get("scale"), True
-        return HostRows(kept, arrays["values"], scale, own)
+        kept, wait = rows.without(finite, self._refuse), leaving.wait
+        whole = kept is rows
+
+        def arrive() -> np.ndarray:
+            values = wait()["values"]
+            return values if whole else values[finite]
+
+        return HostRows(
+            # The device's memory is free for other batches.
+            replace(kept, values=torch.empty(0, rows.values.shape[1])),
+            arrive,
+            scale if scale is None or whole else scale[finite],
+            leaving.row_bytes * len(kept.sample),
+            leaving.own or not whole,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Leaving:
+    """The rows of a layer that leave a device.
+
+    Attributes:
+        rows: the rows.
+        flags: waits for `finite` and what else `encoded` gives.
+        wait: waits for the values.
+        row_bytes: bytes of a row's values.
+        own: see `HostRows`.
+    """
+
+    rows: LayerRows
+    flags: Callable[[], Arrays]
+    wait: Callable[[], Arrays]
+    row_bytes: int
+    own: bool
 
 
 def encoded(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
@@ -195,9 +251,11 @@ def encoded(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
     `N`) then says whether each row, if it is finite, is in the dtype."""
     if dtype not in ("float16", "bfloat16"):
         return encode(rows, dtype)
-    narrow = rows.to(getattr(torch, dtype))
-    if narrow.dtype == rows.dtype or not rows.shape[1]:
-        return {"values": narrow}
+    kind = getattr(torch, dtype)
+    if kind == rows.dtype or not rows.shape[1]:
+        return {"values": rows.to(kind)}
+    rows = rows.float()
+    narrow = rows.to(kind)
     # Rounding keeps the order: if the extremes fit, all do.
     extremes = torch.stack([rows.amax(1), rows.amin(1)])
     fits = (extremes.to(narrow.dtype).isfinite() | ~extremes.isfinite()).all(0)

@@ -130,8 +130,8 @@ class ShardWriter:
                 self._unlabelled[part.rows.layer] += len(part.rows.sample)
             if part.scale is not None:
                 columns["scale"] = part.scale
-            writes.append(partial(self._shard.add, part.rows.layer, part.values, **columns))
-            self._bytes[part.rows.layer] += part.values.nbytes
+            writes.append((part, partial(self._shard.add, part.rows.layer, **columns)))
+            self._bytes[part.rows.layer] += part.nbytes
         previews: dict[str, Any] = {
             "texts": batch.texts,
             "spans": batch.spans,
@@ -147,8 +147,8 @@ class ShardWriter:
         full = full or self._next % self._limits.batches == 0
 
         def write() -> None:
-            for task in writes:
-                task()
+            for part, add in writes:
+                add(values=part.arrive())
 
         return write, self.end() if full or late else None
 
@@ -218,6 +218,8 @@ class CaptureStore:
     ) -> None:
         self.writer = Writer(folder, layers, dtype, about)
         self._codes, self._state, self._thread = codes, state, WritingThread()
+        # Waits for the disk, while the other thread writes the next shard.
+        self._committing, self._begun = WritingThread(ahead=1), False
         self.folder, first = self.writer.folder, self.writer.batches
         self._shards = ShardWriter(self.folder, self.writer.layer_folders, dtype, first, limits)
         self._stored = list(self.writer.manifest["shards"])
@@ -271,13 +273,13 @@ class CaptureStore:
         """Keep the layers whose texts' first tokens are left out."""
         if without != self.writer.without_first:
             # The thread writes the manifest.
-            self._thread.drain()
+            self._drain()
             self.writer.without_first = without
 
     def add(
         self, raw: Raw, batch: Batch, dataset_index: np.ndarray, code: Any, rows: list[HostRows]
     ) -> None:
-        """Add a batch. A thread writes it. It is safe once its shard has ended.
+        """Add a batch. A thread writes it. It is safe once its shard is in the manifest.
 
         Raises:
             StoreError: the batch, or one before it, could not be written.
@@ -288,10 +290,12 @@ class CaptureStore:
         labels = self._codes.about()
 
         def written() -> None:
-            self.writer.begin()
+            if not self._begun:
+                self.writer.begin()
+                self._begun = True
             write()
             if end is not None:
-                self.writer.commit([end()], labels, state)
+                self._committing.do(lambda: self.writer.commit([end()], labels, state))
 
         self._thread.do(written)
         if not rows or not all(part.own for part in rows):
@@ -300,7 +304,7 @@ class CaptureStore:
 
     def finish(self, whole: bool) -> None:
         """End the last shard: the data has ended (`whole`), or reading was stopped."""
-        self._thread.drain()
+        self._drain()
         if whole and self._stored:
             raise StoreError(
                 f"{self.folder} has {self.count:,} samples and the data ended before that: it "
@@ -315,6 +319,11 @@ class CaptureStore:
     def settle(self) -> None:
         """Wait until all that was added is written, or could not be, as `add` says."""
         self._thread.settle()
+        self._committing.settle()
+
+    def _drain(self) -> None:
+        self._thread.drain()
+        self._committing.drain()
 
     def commit(self, entries: Sequence[dict[str, Any]], partial: bool = False) -> None:
         """Make finished shards part of the store."""
@@ -324,6 +333,9 @@ class CaptureStore:
     def close(self) -> None:
         """Delete the shards that are not complete and release the store."""
         self._thread.close()
+        # Whole shards become part of the store.
+        self._committing.settle()
+        self._committing.close()
         self._shards.discard()
         self.writer.close()
 

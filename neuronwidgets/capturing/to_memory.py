@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.io import unless_all
 from neuronwidgets.activations.samples import Samples
+from neuronwidgets.activations.store.encode import as_tensor
 from neuronwidgets.capturing.collecting import LabelCodes
 from neuronwidgets.capturing.rows import HostRows, LayerRows
 from neuronwidgets.capturing.tokens import TokenReader, token_ids
@@ -17,6 +19,8 @@ from neuronwidgets.core.labels import encode_labels, in_order
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.data.records import EMPTY
 
+_Part = tuple[LayerRows, np.ndarray]
+"""Rows, and their values as `HostRows.arrive` gives them."""
 MakeTokenReader = Callable[[str, Sequence[np.ndarray], Sequence[int], Samples], TokenReader | None]
 """A layer, its texts' token ids and left padding, its samples -> a reader of their tokens."""
 
@@ -34,7 +38,7 @@ class RowsInMemory:
 
     Attributes:
         count: samples added.
-        nbytes: bytes of their values. The result of `result(last=True)` has as many.
+        nbytes: bytes of their values, in the layers' own dtypes until `result` makes them float32.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class RowsInMemory:
     ) -> None:  # fmt: skip
         self._pooling, self._given, self._names, self._tokens = pooling, labels, names, tokens
         self._codes, self._per_word = codes, False
-        self._rows: dict[str, list[HostRows]] = {name: [] for name in layers}
+        self._rows: dict[str, list[_Part]] = {name: [] for name in layers}
         self._dataset_index: list[np.ndarray] = []
         self._previews: dict[str, list[Any]] = {
             name: [] for name in ("labels", "images", "texts", "spans", "ids", "padding", "origin")
@@ -53,8 +57,8 @@ class RowsInMemory:
     def add(self, batch: Batch, dataset_index: np.ndarray, rows: list[HostRows]) -> None:
         """Add a batch, its samples' indices into the data set, and its rows of all layers."""
         for part in rows:
-            self._rows[part.rows.layer].append(part)
-            self.nbytes += part.values.nbytes
+            self._rows[part.rows.layer].append((part.rows, part.arrive()))
+            self.nbytes += part.nbytes
         self._dataset_index.append(dataset_index)
         self._per_word = self._per_word or bool(batch.words)
         columns = {
@@ -99,23 +103,23 @@ class RowsInMemory:
     def _activations(
         self,
         layer: str,
-        rows: list[HostRows],
+        parts: list[_Part],
         present: np.ndarray,
         previews: dict[str, Any],
         codes: np.ndarray | None,
         names: tuple[str, ...],
         last: bool,
     ) -> Activations:
-        sample = np.concatenate([part.rows.sample for part in rows])
-        excluded = np.concatenate([part.rows.excluded for part in rows])
+        rows = [part for part, _ in parts]
+        sample = np.concatenate([part.sample for part in rows])
+        excluded = np.concatenate([part.excluded for part in rows])
         if not len(sample):
             reason = "every row holds NaN" if len(excluded) else "no token is left in the data"
             raise ValueError(f"layer {layer!r}: {reason}.")
         item = np.searchsorted(present, sample)
         token = None
-        if rows[0].rows.position is not None:
-            positions = [p.rows.position for p in rows if p.rows.position is not None]
-            token = np.concatenate(positions)
+        if rows[0].position is not None:
+            token = np.concatenate([part.position for part in rows if part.position is not None])
             order = np.lexsort((token, item))
             token = token[order]
         else:
@@ -124,12 +128,12 @@ class RowsInMemory:
         if codes is not None:
             codes = codes[item]
         elif self._per_word:
-            row_codes = np.concatenate([_codes(part.rows) for part in rows])
+            row_codes = np.concatenate([_codes(part) for part in rows])
             about = self._codes.about()
             codes, names = in_order(row_codes[order], about["names"], about["order"])
-        values = _reordered([part.values for part in rows], order)
+        values = _reordered([values for _, values in parts], order)
         if last:
-            rows.clear()
+            parts.clear()
         samples = Samples(
             len(values),
             images=previews["images"],
@@ -150,12 +154,21 @@ def _codes(rows: LayerRows) -> np.ndarray:
 
 
 def _reordered(parts: list[np.ndarray], order: np.ndarray) -> np.ndarray:
-    """`np.concatenate(parts)[order]` without a second copy of all rows."""
-    rows = np.empty((len(order), parts[0].shape[1]), parts[0].dtype)
-    target = np.empty(len(order), np.intp)
+    """`np.concatenate(parts)[order]` in float32, without a second copy of all rows."""
+    rows = np.empty((len(order), parts[0].shape[1]), np.float32)
+    whole = torch.from_numpy(rows)
+    target = np.empty(len(order), np.int64)
     target[order] = np.arange(len(order))
     first = 0
-    for part in parts:
-        rows[target[first : first + len(part)]] = part
+    for part in map(as_tensor, parts):
+        index = target[first : first + len(part)]
         first += len(part)
+        if not len(part):
+            continue
+        start, stop = int(index[0]), int(index[0]) + len(part)
+        if (index == np.arange(start, stop)).all():
+            # Rows that stay together need no float32 copy of their own.
+            whole[start:stop] = part
+        else:
+            whole[torch.from_numpy(index)] = part.float()
     return rows

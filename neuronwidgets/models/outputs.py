@@ -12,6 +12,8 @@ from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.axes import Layout
 
 _EXPERTS = ".experts."
+HALF = (torch.float16, torch.bfloat16)
+"""The dtypes in which activations of models come and stay, beside float32."""
 
 
 def tensor_of(output: Any, layer: str, at: At = "output") -> torch.Tensor:
@@ -84,6 +86,17 @@ def rows_of(
     Raises:
         ValueError: the batch axis or the neuron axis is unknown.
     """
+    return own_rows_of(tensor, layer, layout, batch, at).float()
+
+
+def own_rows_of(
+    tensor: torch.Tensor, layer: str, layout: Layout | None, batch: Batch, at: At = "output"
+) -> torch.Tensor:
+    """As `rows_of`, but float16 and bfloat16 stay as they are. All else is float32.
+
+    Raises:
+        ValueError: the batch axis or the neuron axis is unknown.
+    """
     shape = tuple(tensor.shape)
     if layout is None or len(layout.kinds) != tensor.ndim:
         raise ValueError(unclear(layer, shape, batch.size, at))
@@ -93,7 +106,7 @@ def rows_of(
     if rows.ndim == 2 and batch.mask is not None and batch.mask.shape[1] == 1:
         # Texts of one token: the layer may have dropped the axis of tokens.
         rows = rows[:, None]
-    return rows.float()
+    return rows if rows.dtype in HALF else rows.float()
 
 
 def unclear(

@@ -17,7 +17,9 @@ def pooled(
     content: torch.Tensor | None,
     layer: str,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Pool `B x P x D` activations (`P` positions), or `B x D`, to float32 rows of neurons.
+    """Pool `B x P x D` activations (`P` positions), or `B x D`, to rows of neurons.
+
+    Means are float32, summed in float32. All other rows keep the dtype of `values`.
 
     Args:
         values: `B x D` or `B x P x D`.
@@ -57,13 +59,15 @@ def pooled(
     if pooling in ("last", "cls"):
         position = read.int().argmax(1).to(device, non_blocking=True)
         return values[torch.arange(len(values), device=device), position], None
-    read = read.to(device, non_blocking=True)
+    count = read.sum(1, keepdim=True, dtype=torch.float32).to(device, non_blocking=True)
+    if not read.all():
+        unread = ~read[..., None].to(device, non_blocking=True)
+        # A masked position may hold NaN (fully padded rows in some attentions): 0 * NaN is NaN.
+        values = values.masked_fill(unread, 0 if pooling == "mean" else -torch.inf)
     if pooling == "max":
-        return values.masked_fill(~read[..., None], -torch.inf).amax(1), None
-    weight = read[..., None].to(values.dtype)
-    # A masked position may hold NaN (fully padded rows in some attentions): 0 * NaN is NaN.
-    total = values.masked_fill(~read[..., None], 0).sum(1)
-    return total / weight.sum(1), None
+        return values.amax(1), None
+    # The order of sums, and so their rounding, is that of the axes in memory.
+    return values.contiguous().sum(1, dtype=torch.float32) / count, None
 
 
 def pooled_positions(

@@ -1,4 +1,4 @@
-"""Encodes float32 rows in a store's dtype, and decodes them."""
+"""Encodes rows in a store's dtype, and decodes them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ Blocks keep one huge neuron from costing all others their precision."""
 
 
 def encode(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
-    """Encode `N x D` float32 rows as the tensors of a shard, on the same device.
+    """Encode `N x D` rows of float32, float16 or bfloat16 as the tensors of a shard, on the same
+    device. Rows of the dtype itself are taken as they are.
 
     The relative error of float16 is at most 2^-11 (absolute: 2^-25 near 0), that of bfloat16 2^-8.
     The absolute error of int8 is at most 1/254 of the largest magnitude in the neuron's block.
@@ -39,13 +40,13 @@ def encode(rows: torch.Tensor, dtype: str) -> dict[str, torch.Tensor]:
             )
         return {"values": narrow}
     if dtype == "int8":
-        padded = torch.nn.functional.pad(rows, (0, -rows.shape[1] % BLOCK))
+        padded = torch.nn.functional.pad(rows.float(), (0, -rows.shape[1] % BLOCK))
         blocks = padded.view(len(rows), -1, BLOCK)
         scale = blocks.abs().amax(2) / 127
         whole = (blocks / scale.clamp_min(torch.finfo(torch.float32).tiny)[..., None]).round()
         values = whole.clamp(-127, 127).to(torch.int8).flatten(1)[:, : rows.shape[1]]
         return {"values": values.contiguous(), "scale": scale}
-    return {"values": rows}
+    return {"values": rows.float()}
 
 
 def as_array(tensor: torch.Tensor) -> np.ndarray:
@@ -55,6 +56,15 @@ def as_array(tensor: torch.Tensor) -> np.ndarray:
     if tensor.dtype == torch.bfloat16:
         return tensor.view(torch.int16).numpy().view(np.uint16)
     return tensor.numpy()
+
+
+def as_tensor(values: np.ndarray) -> torch.Tensor:
+    """The inverse of `as_array`: uint16 holds the bits of bfloat16."""
+    import torch
+
+    if values.dtype == np.uint16:
+        return torch.from_numpy(values.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(values)
 
 
 @own_modes()
