@@ -17,11 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neuronwidgets.clustering.linkage.engine import distances_of
 from neuronwidgets.clustering.silhouette import silhouettes
+
+if TYPE_CHECKING:
+    import torch
+
+    from neuronwidgets.clustering.device_draws import DeviceDraws
 
 BLOCK = 1 << 18
 """Numbers in a block of rotations: 2 MB."""
@@ -135,13 +141,18 @@ def distances(gram: np.ndarray, method: str, metric: str) -> np.ndarray:
 
 def separation(distances: np.ndarray, Z: np.ndarray, min_size: int) -> np.ndarray:
     """The largest silhouette of the cuts with 2 to 10 concepts, at least 0: `B`."""
-    scores = silhouettes(distances, Z, min_size, MOST_CONCEPTS)
-    return np.fmax.reduce(scores, axis=1, initial=0)
+    return _largest(silhouettes(distances, Z, min_size, MOST_CONCEPTS))
+
+
+def _largest(of_cuts: np.ndarray) -> np.ndarray:
+    """The largest silhouette of each tree's cuts, at least 0."""
+    return np.fmax.reduce(of_cuts, axis=1, initial=0)
 
 
 def null_separations(
-    grams: np.ndarray, method: str, metric: str, min_size: int, draws: int, seed: int = 0
-) -> np.ndarray:
+    grams: np.ndarray, method: str, metric: str, min_size: int, draws: int, seed: int = 0,
+    device: torch.device | None = None,
+) -> np.ndarray:  # fmt: skip
     """`separation` of the samples after each of `draws` rotations: float64 `N x draws`.
 
     Each draw has its own tree. Neurons of like null (see `alike`) share their draws, of which each
@@ -152,29 +163,57 @@ def null_separations(
         method, metric, min_size: of the trees and their concepts.
         draws: rotations for each neuron.
         seed: of the rotations.
+        device: a GPU makes all draws of a block at once, if it can link so many samples (see
+            `can_fuse`); they are the same draws, up to rounding.
     """
     n = grams.shape[1]
     tails = np.array([heavy_tailed(gram) for gram in grams], bool)
     group = alike(grams, tails, metric, LIKE / np.sqrt(max(draws, 1)))
     members = [np.flatnonzero(group == g) for g in range(group.max(initial=-1) + 1)]
     out = np.empty((len(members), draws))
-    step = max(1, TREES // n**2)
+    on_device = _on_device(grams, tails, method, metric, device)
     begin = 0
     for turns in rotations(n, draws, seed):
-        narrow = turns.astype(np.float32)
         draw = np.arange(begin, begin + len(turns))
         owner = np.concatenate([m[draw % len(m)] for m in members])
-        order = np.argsort(owner, kind="stable")
-        found = np.empty(len(owner))
-        for k in range(0, len(order), step):
-            some = order[k : k + step]
-            apart = _distances(
-                grams, tails, method, metric, (turns, narrow), owner[some], some % len(turns)
-            )
-            found[some] = separation(apart, _trees(apart, method), min_size)
+        turn = np.tile(np.arange(len(turns)), len(members))
+        if on_device is None:
+            found = _separations(grams, tails, method, metric, turns, owner, turn, min_size)
+        else:
+            found = _largest(on_device.silhouettes(turns, owner, turn, min_size, MOST_CONCEPTS))
         out[:, draw] = found.reshape(len(members), -1)
         begin += len(turns)
     return out[group]
+
+
+def _on_device(
+    grams: np.ndarray, tails: np.ndarray, method: str, metric: str, device: torch.device | None
+) -> DeviceDraws | None:
+    """What makes the draws on a GPU, if it is one that can link so many samples."""
+    if device is None or device.type == "cpu":
+        return None
+    from neuronwidgets.clustering.device_draws import DeviceDraws
+    from neuronwidgets.clustering.linkage.small_trees import can_fuse
+
+    if not can_fuse(device, grams.shape[1], method):
+        return None
+    return DeviceDraws(grams, tails, method, metric, device)
+
+
+def _separations(
+    grams: np.ndarray, tails: np.ndarray, method: str, metric: str,
+    turns: np.ndarray, owner: np.ndarray, turn: np.ndarray, min_size: int,
+) -> np.ndarray:  # fmt: skip
+    """float64 `B`: `separation` of the samples of neurons `owner` after rotations `turn`."""
+    both = turns, turns.astype(np.float32)
+    order = np.argsort(owner, kind="stable")
+    step = max(1, TREES // grams.shape[1] ** 2)
+    out = np.empty(len(owner))
+    for begin in range(0, len(order), step):
+        some = order[begin : begin + step]
+        apart = _distances(grams, tails, method, metric, both, owner[some], turn[some])
+        out[some] = separation(apart, _trees(apart, method), min_size)
+    return out
 
 
 def _distances(

@@ -180,6 +180,12 @@ class Trees:
         order[tree, start[:, :n]] = np.arange(n)
         return cls(np.stack([left, right], axis=2), height, size, start, parent, order)
 
+    @classmethod
+    def single(cls, tree: Tree) -> Trees:
+        """One tree, whose arrays it shares."""
+        arrays = (tree.children, tree.height, tree.size, tree.start, tree.parent, tree.order)
+        return cls(*(array[None] for array in arrays))
+
     def __len__(self) -> int:
         return len(self.order)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from neuronwidgets.clustering.silhouette import silhouettes
 from neuronwidgets.clustering.tree import Tree, Trees
+from neuronwidgets.concepts.stretches import MOST, POWER, Stretch, Stretches, compactness, leaders
 from neuronwidgets.core.checks import one_of
 from neuronwidgets.core.steps import drained
 
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
 KINDS = ("rest", "method", "compact", "gap", "stable", "chance")
 QUICK = KINDS[:4]
 """The kinds that take no time."""
-POWER = 0.25
-"""Exponent of the number of concepts, by which a cut's mean silhouette is multiplied.
-
-Two concepts far apart have the best silhouette of all, so without this factor the default cut would
-be too coarse. Exponents from 0.2 to 0.35 do equally well (docs/decisions/ has the data)."""
-MOST = 10
-"""Concepts in a suggested cut, at most."""
 MOST_SAMPLES = 2_000
 """Samples up to which distances of all pairs are computed; with more, only gaps are suggested."""
 MOST_DRAWN = 500
@@ -45,8 +39,6 @@ AS_STABLE = 0.03
 """Shares of resamples that differ by less count as equal: about their sampling error."""
 NARROW = 0.01
 """Gaps below 1% of the axis are too narrow to hit by dragging and are not suggested."""
-ROUNDING = 1e-9
-"""Relative differences of heights up to this are rounding errors."""
 
 
 @dataclass(frozen=True)
@@ -93,53 +85,9 @@ class Suggestion:
         return "; ".join(reason.text for reason in self.reasons)
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """An interval of heights over which the number of concepts does not change."""
-
-    threshold: float
-    """Its middle, on the square-root scale."""
-    concepts: int
-    gap: float
-    low: float
-    """Its lower end: a merge height, or 0."""
-
-    @property
-    def rank(self) -> float:
-        """Its width, weighted by the number of concepts: gaps narrow as concepts become more."""
-        return self.gap * self.concepts
-
-
 def stretches(tree: Tree, min_size: int) -> list[Stretch]:
-    """The stretches with up to ten concepts that hold at least half of the samples, from the top.
-
-    Concepts are clusters of at least `min_size` samples. Heights that differ by rounding only have
-    no stretch between them. A tree of fewer samples than `min_size` has no stretch.
-    """
-    heights, n = tree.merge_heights, tree.n
-    if n < min_size:
-        return []
-    if n == 1 or tree.top == 0:
-        return [Stretch(tree.top, 1, 1.0, 0.0)]
-
-    def sums_down(node_values: np.ndarray) -> np.ndarray:
-        # Down the tree each split replaces a node by its two children.
-        change = node_values[tree.children].sum(axis=1) - node_values[n:]
-        return np.asarray(np.cumsum(np.concatenate([node_values[-1:], change[::-1]])))
-
-    is_concept = tree.size >= min_size
-    covers_half = 2 * sums_down(is_concept * tree.size) >= n
-    count = np.where(covers_half, sums_down(is_concept.astype(np.int64)), 0)
-    roots = np.sqrt(np.concatenate([[tree.top * 1.02], heights[::-1], [0.0]]) / tree.top)
-    # A small cluster that splits off does not change the number of concepts: neighbours are joined.
-    starts = np.flatnonzero(np.diff(count, prepend=-1))
-    intervals = []
-    for i, j in zip(starts, np.append(starts[1:], len(count)), strict=True):
-        concepts, gap = int(count[i]), float(roots[i] - roots[j])
-        if 1 <= concepts <= MOST and gap > ROUNDING:
-            middle = float(((roots[i] + roots[j]) / 2) ** 2 * tree.top)
-            intervals.append(Stretch(middle, concepts, gap, float(roots[j] ** 2 * tree.top)))
-    return intervals
+    """The stretches of one tree, from the top; see `Stretches.of`."""
+    return Stretches.of(Trees.single(tree), min_size).listed()
 
 
 def default_threshold(split: Split, *, power: float = POWER) -> float:
@@ -149,8 +97,9 @@ def default_threshold(split: Split, *, power: float = POWER) -> float:
     `silhouette * concepts ** power`; with too many samples for a matrix of distances, the middle of
     the widest gap for its number of concepts.
     """
-    intervals = stretches(split.tree, split.min_size)
-    return _threshold(split.tree, _leader(intervals, _compactness(split, intervals), power))
+    trees = Trees.single(split.tree)
+    of_cuts = _of_cuts(split) if len(split.index) <= MOST_SAMPLES else None
+    return float(_thresholds(trees, of_cuts, split.min_size, power)[0])
 
 
 def default_thresholds(
@@ -163,69 +112,47 @@ def default_thresholds(
         distances: float64 `B x n x n`.
         min_size: smaller clusters are no concept.
     """
-    of_cuts = silhouettes(distances, Z, min_size, MOST)
-    thresholds = np.empty(len(trees))
-    for i in range(len(trees)):
-        tree = trees[i]
-        intervals = stretches(tree, min_size)
-        compact = _in_stretches(of_cuts[i], tree, intervals, min_size)
-        thresholds[i] = _threshold(tree, _leader(intervals, compact))
+    return _thresholds(trees, silhouettes(distances, Z, min_size, MOST), min_size)
+
+
+def _thresholds(
+    trees: Trees, of_cuts: np.ndarray | None, min_size: int, power: float = POWER
+) -> np.ndarray:
+    """float64 `B`: the default thresholds; a tree without stretches has its top."""
+    found = Stretches.of(trees, min_size)
+    compact = None
+    if of_cuts is not None:
+        compact = compactness(trees, of_cuts, min_size, found.tree, found.threshold, found.concepts)
+    chosen = leaders(found.tree, found.concepts, found.gap, compact, power)
+    thresholds = trees.height[:, -1].copy()
+    thresholds[found.tree[chosen]] = found.threshold[chosen]
     return thresholds
 
 
-def _threshold(tree: Tree, leader: Stretch | None) -> float:
-    return tree.top if leader is None else leader.threshold
+def _leader(intervals: list[Stretch], compact: np.ndarray | None) -> Stretch | None:
+    """The stretch of `leaders`, of one tree."""
+    concepts, gap = _column(intervals, "concepts"), _column(intervals, "gap")
+    chosen = leaders(np.zeros(len(intervals), np.int64), concepts, gap, compact)
+    return intervals[chosen[0]] if len(chosen) else None
 
 
-def _leader(
-    intervals: list[Stretch], compact: np.ndarray | None, power: float = POWER
-) -> Stretch | None:
-    """The stretch that the default threshold is in.
-
-    Args:
-        intervals: the stretches.
-        compact: the mean silhouette in each; `None`: the widest gap decides.
-        power: see `POWER`.
-    """
-    several = [i for i, s in enumerate(intervals) if s.concepts > 1]
-    if not several:
-        return max(intervals, key=lambda s: s.rank, default=None)
-    if compact is None:
-        return intervals[max(several, key=lambda i: intervals[i].rank)]
-    # Of equally compact cuts the widest.
-    rank = [
-        (max(float(value), 0.0) * s.concepts**power, s.rank)
-        for value, s in zip(compact, intervals, strict=True)
-    ]
-    return intervals[max(several, key=rank.__getitem__)]
+def _compactness(split: Split, intervals: list[Stretch]) -> np.ndarray:
+    """`compactness` of one tree."""
+    return compactness(
+        Trees.single(split.tree), _of_cuts(split), split.min_size,
+        np.zeros(len(intervals), np.int64), _column(intervals, "threshold"),
+        _column(intervals, "concepts"),
+    )  # fmt: skip
 
 
-def _compactness(split: Split, intervals: list[Stretch]) -> np.ndarray | None:
-    """The mean silhouette in each stretch; `None` for too many samples."""
-    if len(split.index) > MOST_SAMPLES:
-        return None
-    of_cuts = silhouettes(split.distances[None], split.Z[None], split.min_size, MOST)[0]
-    return _in_stretches(of_cuts, split.tree, intervals, split.min_size)
+def _column(intervals: list[Stretch], field: str) -> np.ndarray:
+    kind = np.int64 if field == "concepts" else np.float64
+    return np.array([getattr(s, field) for s in intervals], kind)
 
 
-def _in_stretches(
-    of_cuts: np.ndarray, tree: Tree, intervals: list[Stretch], min_size: int
-) -> np.ndarray:
-    """The mean silhouette in the middle of each stretch, -1 to 1.
-
-    Samples in no concept count 0: otherwise cuts that leave most samples out would win.
-
-    Args:
-        of_cuts: float64 `n - 1`, the mean silhouettes of all cuts, see `silhouettes`.
-    """
-    if not intervals or not len(of_cuts):
-        return np.full(len(intervals), -1.0)
-    middles = [s.threshold for s in intervals]
-    cuts = np.minimum(np.searchsorted(tree.merge_heights, middles, side="right"), len(of_cuts) - 1)
-    covered = [_covered(tree, s, min_size) for s in intervals]
-    # Above the last merge there is one cluster, which has no silhouette.
-    single = np.array([s.concepts < 2 for s in intervals])
-    return np.where(single, -1.0, np.nan_to_num(of_cuts[cuts] * covered, nan=-1.0))
+def _of_cuts(split: Split) -> np.ndarray:
+    """float64 `1 x (n - 1)`: the mean silhouettes of all cuts."""
+    return silhouettes(split.distances[None], split.Z[None], split.min_size, MOST)
 
 
 def suggest(split: Split, kinds: Sequence[str] | None = None) -> list[Suggestion]:
@@ -376,12 +303,6 @@ def _nodes(split: Split, s: Stretch) -> np.ndarray:
     """The nodes of the concepts in the middle of a stretch."""
     cut = split.tree.cut(s.threshold)
     return cut[split.tree.size[cut] >= split.min_size]
-
-
-def _covered(tree: Tree, s: Stretch, min_size: int) -> float:
-    """The share of the samples that are in concepts, in the middle of a stretch."""
-    cut = tree.cut(s.threshold)
-    return float(tree.size[cut][tree.size[cut] >= min_size].sum() / tree.n)
 
 
 def _concepts(s: Stretch) -> str:

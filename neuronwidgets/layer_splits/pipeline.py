@@ -198,6 +198,7 @@ class Pipeline:
                 s.method,
                 s.metric,
                 s.min_size,
+                self.device,
             )
             for name in s.scores:
                 scores |= SCORES[name](batch, draws=s.draws, seed=s.seed)

@@ -10,6 +10,7 @@ from scipy.spatial.distance import squareform
 from scipy.stats import kstest
 
 import neuronwidgets as nw
+from neuronwidgets.clustering.device_draws import DeviceDraws
 from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.rotation_null import (
     LIKE,
@@ -22,6 +23,11 @@ from neuronwidgets.clustering.rotation_null import (
     rotations,
     separation,
 )
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+]
 
 
 def grams_of(points: np.ndarray, metric: str = "euclidean") -> np.ndarray:
@@ -38,12 +44,12 @@ def own(gram: np.ndarray, method: str, metric: str, draws: int) -> np.ndarray:
     return separation(apart, np.stack([linkage(d, method) for d in exact]), 3)
 
 
-@pytest.mark.parametrize("method", ["ward", "average", "complete", "single"])
-def test_draws_in_float32_are_those_in_float64(method: str) -> None:
+def clouds() -> list[tuple[np.ndarray, str]]:
+    """Samples, float64 `40 x 12`, and the metric of their trees."""
     rng = np.random.default_rng(0)
     cloud = rng.normal(size=(40, 12))
     tails = cloud / np.sqrt(rng.chisquare(2, (40, 1)))
-    samples = [
+    return [
         (cloud, "euclidean"),
         (cloud * 1e-60, "euclidean"),
         (tails, "euclidean"),
@@ -54,10 +60,41 @@ def test_draws_in_float32_are_those_in_float64(method: str) -> None:
         (cloud + 100, "cosine"),
         (cloud + 1e5, "cosine"),
     ]
-    for points, metric in samples:
+
+
+@pytest.mark.parametrize("method", ["ward", "average", "complete", "single"])
+def test_draws_in_float32_are_those_in_float64(method: str) -> None:
+    for points, metric in clouds():
         gram = grams_of(points[None], metric)
         made = null_separations(gram, method, metric, 3, 15)[0]
         np.testing.assert_allclose(made, own(gram[0], method, metric, 15), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("method", ["ward", "average", "complete", "single"])
+def test_draws_on_a_device_are_those_on_the_host(method: str, device: str) -> None:
+    for metric in ("euclidean", "cosine"):
+        points = np.stack([points for points, by in clouds() if by == metric])
+        grams = grams_of(points, metric)
+        tails = np.array([heavy_tailed(gram) for gram in grams])
+        (turns,) = rotations(40, 5, 0)
+        owner, turn = np.repeat(np.arange(len(grams)), 5), np.tile(np.arange(5), len(grams))
+        made = DeviceDraws(grams, tails, method, metric, torch.device(device))
+        found = np.fmax.reduce(made.silhouettes(turns, owner, turn, 3, 10), axis=1, initial=0)
+        expected = [own(gram, method, metric, 5) for gram in grams]
+        np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["ward", "single"])
+def test_a_gpu_makes_the_same_null(method: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    grams = grams_of(np.random.default_rng(0).normal(size=(9, 40, 12)))
+    on_host, on_device = (
+        null_separations(grams, method, "euclidean", 3, 19, device=device)
+        for device in (None, torch.device("cuda"))
+    )
+    np.testing.assert_allclose(on_device, on_host, rtol=1e-4, atol=1e-6)
 
 
 def test_alike_keeps_unlike_nulls_apart() -> None:

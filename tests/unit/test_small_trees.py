@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from scipy.spatial.distance import pdist
 
 from neuronwidgets.clustering.linkage.engine import from_distances
-from neuronwidgets.clustering.linkage.small_trees import Linker, linkages
+from neuronwidgets.clustering.linkage.small_trees import Linker, can_fuse, linkages
 
 DEVICES = [
     "cpu",
@@ -40,6 +41,28 @@ def test_as_scipy_to_the_bit(method: str, kind: str, samples: int, device: str) 
     expected = np.stack([from_distances(one, method) for one in distances])
     trees = linkages(torch.from_numpy(distances).to(device), method)
     np.testing.assert_array_equal(trees, expected)
+
+
+@pytest.mark.parametrize("method", ["ward", "average", "complete"])
+def test_the_kernel_as_scipy_to_the_bit(method: str) -> None:
+    pytest.importorskip("triton")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    interpreted = device == "cpu"
+    if interpreted and os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("TRITON_INTERPRET=1 runs kernels on a CPU")
+    # The interpreter takes a second for a tree of 20.
+    for samples in (2, 3, 13) if interpreted else (2, 3, 100, 129, 300):
+        kinds = ("normal", "ties", "grid", "equal")
+        sets = np.stack([pdist(points_of(kind, samples)[0]) for kind in kinds])
+        expected = np.stack([from_distances(one, method) for one in sets])
+        trees = linkages(torch.from_numpy(sets).to(device), method, fused=True)
+        np.testing.assert_array_equal(trees, expected)
+
+
+def test_the_kernel_is_for_gpus() -> None:
+    assert not can_fuse(torch.device("cpu"), 100, "ward")
+    assert not can_fuse(torch.device("cuda"), 100, "single")
+    assert not can_fuse(torch.device("cuda"), 1025, "ward")
 
 
 @pytest.mark.parametrize("method", ["ward", "average", "single"])

@@ -17,13 +17,14 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 import neuronwidgets as nw
 from neuronwidgets.clustering.linkage.engine import linkage
 from neuronwidgets.clustering.stability import recurring
-from neuronwidgets.clustering.tree import Tree
+from neuronwidgets.clustering.tree import Tree, Trees
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.concepts.suggest import (
     KINDS,
     MOST_DRAWN,
     MOST_SAMPLES,
     default_threshold,
+    default_thresholds,
     stretches,
 )
 
@@ -339,3 +340,27 @@ def test_equal_samples_are_one_concept_at_zero() -> None:
     (only,) = made.suggest()
     assert (only.threshold, only.concepts, only.kinds) == (0.0, 1, ("gap",))
     assert made.suggested == 0.0
+
+
+@pytest.mark.parametrize("min_size", [1, 3, 8])
+@pytest.mark.parametrize("samples", [1, 2, 6, 40])
+def test_many_trees_have_the_thresholds_of_each_alone(samples: int, min_size: int) -> None:
+    rng = np.random.default_rng(samples)
+    sets = [
+        *rng.normal(size=(5, samples, 3)),
+        *rng.integers(0, 3, (5, samples, 2)).astype(float),
+        *(rng.normal(size=(5, samples, 3)) + 9 * rng.integers(0, 4, (5, samples, 1))),
+        np.ones((samples, 2)),
+    ]
+    Z = np.stack([linkage(points) for points in sets])
+    distances = np.stack([squareform(pdist(points)) for points in sets])
+    together = default_thresholds(Trees.of(Z), Z, distances, min_size)
+    alone = [
+        default_thresholds(Trees.of(Z[i : i + 1]), Z[i : i + 1], distances[i : i + 1], min_size)[0]
+        for i in range(len(sets))
+    ]
+    np.testing.assert_array_equal(together, alone)
+    for threshold, of_tree in zip(together, Z, strict=True):
+        tree = Tree.of(of_tree)
+        middles = [s.threshold for s in stretches(tree, min_size)]
+        assert threshold in (middles or [tree.top])

@@ -135,7 +135,7 @@ def distances_of(squares: Any, method: str, metric: str) -> Any:
     array or a tensor.
     """
     if method == "ward" or metric == "euclidean":
-        return np.sqrt(squares)
+        return np.sqrt(squares) if isinstance(squares, np.ndarray) else squares.sqrt()
     return squares / 2 if metric == "cosine" else squares
 
 

@@ -2,11 +2,13 @@
 
 All trees take one step of SciPy's own algorithms together: a chain of nearest neighbours (Müllner
 2011, fig. 3; see `nn_chain.py`), or for "single" Prim's minimum spanning tree. The number of steps
-depends on the size of a tree only, so that nothing is read back before the end.
+depends on the size of a tree only, so that nothing is read back before the end. On a GPU with
+Triton one kernel makes the chains of all trees (`chains_triton.py`), with the same results.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -18,6 +20,8 @@ from neuronwidgets.clustering.linkage.engine import from_distances
 
 NUMBERS = 1 << 27
 """Distances between all samples of the sets that are linked at once, about: 1 GB on the device."""
+MOST_FUSED = 1024
+"""Samples of a tree that the kernel in Triton makes, at most: its registers hold a row of them."""
 
 
 class Linker:
@@ -70,25 +74,47 @@ class Linker:
             future.set_result(part)
 
 
-def linkages(distances: torch.Tensor, method: str) -> np.ndarray:
-    """The linkages of `B` sets of `n` samples: float64 `B x (n - 1) x 4`, as `from_distances` gives
-    them one by one, equal distances included.
+def linkages(distances: torch.Tensor, method: str, fused: bool | None = None) -> np.ndarray:
+    """`linked` as an array."""
+    Z: np.ndarray = linked(distances, method, fused).cpu().numpy()
+    return Z
+
+
+def linked(distances: torch.Tensor, method: str, fused: bool | None = None) -> torch.Tensor:
+    """The linkages of `B` sets of `n` samples: float64 `B x (n - 1) x 4`, on their device, as
+    `from_distances` gives them one by one, equal distances included.
 
     Memory: 8 n^2 bytes for each set, on the device.
 
     Args:
         distances: float64 `B x n (n - 1) / 2`, condensed and finite.
         method: "ward", "average", "complete" or "single".
+        fused: whether by the kernel in Triton. `None`: where `can_fuse` is true.
     """
     pairs = distances.shape[1]
     count = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
     square = _square(distances, count)
-    merges, whole = _spanning_trees(square) if method == "single" else _chains(square, method)
-    Z: np.ndarray = _named(merges).cpu().numpy()
+    if can_fuse(distances.device, count, method) if fused is None else fused:
+        from neuronwidgets.clustering.linkage import chains_triton
+
+        Z, whole = chains_triton.linked(square, method)
+    else:
+        merges, whole = _spanning_trees(square) if method == "single" else _chains(square, method)
+        Z = _named(merges)
     # Rounding may leave a chain without an end, where SciPy takes more steps.
     for i in (~whole).nonzero()[:, 0].tolist():
-        Z[i] = from_distances(distances[i].cpu().numpy(), method)
+        Z[i] = torch.from_numpy(from_distances(distances[i].cpu().numpy(), method))
     return Z
+
+
+def can_fuse(device: torch.device, samples: int, method: str) -> bool:
+    """Whether the kernel in Triton makes trees of that many samples on a device."""
+    return (
+        device.type == "cuda"
+        and method != "single"
+        and 2 <= samples <= MOST_FUSED
+        and importlib.util.find_spec("triton") is not None
+    )
 
 
 def _square(distances: torch.Tensor, count: int) -> torch.Tensor:

@@ -15,6 +15,8 @@ from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_names
 
 if TYPE_CHECKING:
+    import torch
+
     from neuronwidgets.concepts.concepts import Concepts
 
 MOST = 2000
@@ -36,6 +38,7 @@ class Neurons:
         assignment: int64 `N x n`, the concept of each top sample at the cut, -1 for none.
         method, metric: the linkage that defines the heights of `Z`, and its metric.
         min_size: smaller clusters are no concept.
+        device: where the draws of a null are made; `None`: on the CPU.
     """
 
     acts: Activations
@@ -47,6 +50,7 @@ class Neurons:
     method: str = "ward"
     metric: str = "euclidean"
     min_size: int = 5
+    device: torch.device | None = None
 
     def __post_init__(self) -> None:
         count, n = self.index.shape

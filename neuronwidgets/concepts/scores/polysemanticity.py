@@ -159,7 +159,9 @@ def _geometry(
     if neurons.gram is None or draws == 0 or len(awake) == 0:
         return value, z, p
     grams, s = neurons.gram[awake], observed[awake]
-    null = null_separations(grams, neurons.method, neurons.metric, neurons.min_size, draws, seed)
+    null = null_separations(
+        grams, neurons.method, neurons.metric, neurons.min_size, draws, seed, neurons.device
+    )
     mean = null.mean(axis=1)
     value[awake] = np.maximum((s - mean) / (1 - mean), 0)
     z[awake], p[awake] = against(s, null)
