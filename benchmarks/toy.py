@@ -1,17 +1,17 @@
 """Toy models: what a sweep as one batch saves, and the claims of arXiv 2211.09169 on a CPU.
 
-    python benchmarks/toy.py [--quick] [--only speed claims decay recovery] [--seeds 5]
-        [--device cpu] [--threads 1] [--paper]
+    python benchmarks/toy.py [--quick] [--only speed claims start decay recovery] [--seeds 5]
+        [--device cpu] [--threads 1] [--paper] [--rate 0.01]
 
 Speed: 16 configurations as one batch, against the same 16 one after the other (`alone`), and
 against 16 plain PyTorch loops as the authors wrote theirs (`plain`: a `Sequential`, autograd,
 LAMB tensor by tensor, every feature drawn); in one run, interleaved, best of three.
 
 Claims, over seeds that train as one batch, mean and standard deviation over seeds: (a) zero start,
-learning rates; (b) start at -1 with decay against the zero start; (c) numbers of neurons; (d) the
-biases of monosemantic neurons. Recovery (what splitting finds of the true features) is described
-in toy_recovery.py. Relative loss is on 16,384 held-out samples, as a share of the best
-linear decoder's.
+learning rates; (b) start at -1 with decay against the zero start, also alone by `--only start`;
+(c) numbers of neurons; (d) the biases of monosemantic neurons. Recovery (what splitting finds of
+the true features) is described in toy_recovery.py. Relative loss is on 16,384 held-out samples, as
+a share of the best linear decoder's.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from toy_recovery import recovery
 from neuronwidgets import toy
 
 PARTS = ["speed", "claims", "decay", "recovery"]
+"""What runs without `--only`; "start" is a part of "claims"."""
 BOTTOM = 512
 """Steps are this more than a multiple of 1,024: training ends where the learning rate does."""
 
@@ -36,14 +37,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="a minute or two; smaller models")
     parser.add_argument("--paper", action="store_true", help="claims at the paper's size: a GPU's")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=None)
+    parser.add_argument("--only", nargs="+", choices=[*PARTS, "start"], default=PARTS)
+    parser.add_argument("--rate", type=float, default=0.01, help="the highest learning rate")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.device}")
-    wanted = options.only or PARTS
+    wanted = options.only
     if "speed" in wanted:
         sizes = [(64, 8, 128, 32), (64, 8, 128, 64), (64, 8, 128, 256), (128, 32, 256, 1024)]
         for size in sizes[: 3 if options.quick else 4]:
@@ -54,12 +56,14 @@ def main() -> None:
         neurons=256,
         batch=256 if options.quick else 512,
         steps=(2 if options.quick else 8) * 1024 + BOTTOM,
-        learning_rate=0.01,
+        learning_rate=options.rate,
     )
     if options.paper:
-        base = toy.Config(learning_rate=0.01)
+        base = toy.Config(learning_rate=options.rate)
     if "claims" in wanted:
         claims(base, options.seeds, options.device)
+    if "start" in wanted:
+        starts(base, options.seeds, options.device)
     if "decay" in wanted:
         decays(base, options.seeds, options.device)
     if "recovery" in wanted:
@@ -145,11 +149,12 @@ def claims(base: toy.Config, seeds: int, device: str) -> None:
     """(a) to (d)."""
     start = negative(base)
     print(f"claims at {base}, {seeds} seeds")
-    groups = {f"(a) zero start, learning rate {rate}": replace(base, learning_rate=rate)
-              for rate in (0.003, 0.01, 0.02)}  # fmt: skip
-    groups[f"(b) start at -1, decay {start.decay:.3g}, learning rate 0.01"] = start
+    groups = {f"(a) zero start, learning rate {rate:g}": replace(base, learning_rate=rate)
+              for rate in (0.003, base.learning_rate, 0.02)}  # fmt: skip
+    groups[named(start)] = start
     found = sweep(groups, seeds, device)
-    _, zero, _, minus = found.values()
+    zero = found[f"(a) zero start, learning rate {base.learning_rate:g}"]
+    minus = found[named(start)]
     pairs = list(zip(zero, minus, strict=True))
     more = sum(loud_of(b) > loud_of(a) for a, b in pairs)
     lower = sum(b.loss <= a.loss for a, b in pairs)
@@ -166,6 +171,18 @@ def claims(base: toy.Config, seeds: int, device: str) -> None:
     sizes = [base.neurons // 4, base.neurons // 2, 2 * base.neurons]
     sweep({f"(c) start at -1, {k} neurons": replace(start, neurons=k) for k in sizes}, seeds,
           device)  # fmt: skip
+
+
+def starts(base: toy.Config, seeds: int, device: str) -> None:
+    """(b), and the zero start that it is compared with."""
+    start = negative(base)
+    print(f"starts at {base}, {seeds} seeds")
+    sweep({"(b) zero start": base, named(start): start}, seeds, device)
+
+
+def named(start: toy.Config) -> str:
+    rate = f"learning rate {start.learning_rate:g}"
+    return f"(b) start at -1, decay {start.decay:.3g}, {rate}"
 
 
 def loud_of(run: toy.Run) -> int:
@@ -196,6 +213,7 @@ def sweep(groups: dict[str, toy.Config], seeds: int, device: str) -> dict[str, l
     found = {name: [next(runs) for _ in range(seeds)] for name in groups}
     for name, group in found.items():
         columns = {
+            "loss": [run.loss for run in group],
             "relative loss": [run.relative_loss for run in group],
             "monosemantic": [run.monosemantic.sum() for run in group],
             "of them faint": [(run.monosemantic & run.faint).sum() for run in group],

@@ -9,6 +9,7 @@ import torch
 
 from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.features import FeatureStream, embedding, probabilities
+from neuronwidgets.toy.graph import StepGraph
 from neuronwidgets.toy.log import Log
 from neuronwidgets.toy.measures import monosemantic
 from neuronwidgets.toy.network import Gradients, Parameters, initial, response
@@ -32,8 +33,17 @@ class RunBatch:
             config.nonlinearity, config.optimizer,
         )  # fmt: skip
 
-    def __init__(self, configs: Sequence[Config], device: torch.device) -> None:
+    def __init__(
+        self, configs: Sequence[Config], device: torch.device, graph: bool | None = None
+    ) -> None:
+        """Args:
+        graph: whether a `StepGraph` repeats the step, with counters on the device. Not given: on
+            CUDA devices.
+        """
         self.configs = tuple(configs)
+        self._graph = (
+            StepGraph(device) if graph or (graph is None and device.type == "cuda") else None
+        )
         first = self.configs[0]
         self.step, self.steps, self._task = 0, first.steps, first.task
         self._batch, self._nonlinearity = first.batch, first.nonlinearity
@@ -54,13 +64,18 @@ class RunBatch:
         self._gradients = Gradients(self._p, self._batch, self._nonlinearity, l1)
         self._optimizer = Optimizer(self._p, self._gradients.flat, first.optimizer)
         self._cycle, self._rate = self._column("cycle"), self._column("learning_rate")
-        keep = 1 - self._column("decay") * self._rate
-        self._keep = keep.to(device).float() if bool((keep != 1).any()) else None
+        self._keep = 1 - self._column("decay") * self._rate
         self._ahead = max(1, _CELLS // (first.batch * first.features))
         runs, rows = len(self.configs), self._ahead * first.batch
         self._v = self._p.flat.new_empty(runs, rows, first.features)
         self._x = self._p.flat.new_ones(runs, rows, first.dims + 1)
         self._target = self._v
+        if first.task == "reprojector":
+            self._target = self._v.new_empty(runs, rows, first.outputs)
+        self._rates = self._v.new_empty(self._ahead, runs, 1)
+        self._keeps = torch.ones_like(self._rates) if bool((self._keep != 1).any()) else None
+        self._row = torch.zeros(1, dtype=torch.int64, device=device)
+        self._loss = self._v.new_empty(runs)
         self._losses: list[torch.Tensor] = []
         self.loss = np.full(runs, np.nan)
         self._sum, self._count = np.zeros(runs), 0
@@ -79,11 +94,14 @@ class RunBatch:
         row = self.step % self._ahead
         if row == 0:
             self._draw()
-        rows = slice(row * self._batch, (row + 1) * self._batch)
-        self._losses.append(self._gradients(self._x[:, rows], self._target[:, rows]))
-        self._optimizer.step(self._rates[row])
-        if self._keep is not None and self.step < self.steps / 2:
-            self._p.b.mul_(self._keep)
+        if self._graph is None:
+            rows = slice(row * self._batch, (row + 1) * self._batch)
+            data = self._x[:, rows], self._target[:, rows]
+            keep = None if self._keeps is None else self._keeps[row]
+            self._losses.append(self._train(*data, self._rates[row], keep))
+        else:
+            self._graph(self._train_row)
+            self._losses.append(self._loss.clone())
         self.step += 1
         if is_logged(self.step, self.steps):
             self._write_log()
@@ -94,7 +112,8 @@ class RunBatch:
 
     def alone(self, index: int) -> RunBatch:
         """A batch of one run, which trains on with the same result as in this batch."""
-        single = RunBatch([self.configs[index]], self._p.flat.device)
+        device, graph = self._p.flat.device, self._graph is not None
+        single = RunBatch([self.configs[index]], device, graph)
         pairs = [(single._p.flat, self._p.flat), *self._optimizer.moments(single._optimizer)]
         for one_flat, all_ in pairs:
             for of_one, of_all in zip(single._p.like(one_flat).tensors, self._p.like(all_).tensors,
@@ -105,11 +124,15 @@ class RunBatch:
         single._sum, single._count = self._sum[index : index + 1].copy(), self._count
         single._streams = [self._streams[index]]
         if self.step % self._ahead:
-            single._rates = self._rates[:, index : index + 1].clone()
-            single._v.copy_(self._v[index : index + 1])
-            single._x.copy_(self._x[index : index + 1])
+            column = slice(index, index + 1)
+            single._rates.copy_(self._rates[:, column])
+            if single._keeps is not None and self._keeps is not None:
+                single._keeps.copy_(self._keeps[:, column])
+            single._row.copy_(self._row)
+            single._v.copy_(self._v[column])
+            single._x.copy_(self._x[column])
             if self._W_o is not None:
-                single._target = self._target[index : index + 1].clone()
+                single._target.copy_(self._target[column])
         column = slice(index, index + 1)
         single._log = [(step, loss[column], bias[column], mono[column])
                      for step, loss, bias, mono in self._log]  # fmt: skip
@@ -167,17 +190,45 @@ class RunBatch:
         values = [float(getattr(config, name)) for config in self.configs]
         return torch.tensor(values, dtype=torch.float64)[:, None]
 
+    def _train(
+        self, x: torch.Tensor, target: torch.Tensor, rate: torch.Tensor, keep: torch.Tensor | None
+    ) -> torch.Tensor:
+        """A step of every run; returns the losses, `R`."""
+        loss = self._gradients(x, target)
+        self._optimizer.step(rate)
+        if keep is not None:
+            self._p.b.mul_(keep)
+        return loss
+
+    def _train_row(self) -> None:
+        """The same with the data of `self._row`, which it counts up: nothing of it depends on
+        Python, so a graph can repeat it."""
+        x, target = self._x, self._target
+        if self._ahead > 1:
+            x, target = (
+                rows.view(len(rows), self._ahead, self._batch, -1).index_select(1, self._row)[:, 0]
+                for rows in (x, target)
+            )
+        rate = self._rates.index_select(0, self._row)[0]
+        keep = None if self._keeps is None else self._keeps.index_select(0, self._row)[0]
+        self._loss.copy_(self._train(x, target, rate, keep))
+        self._row.add_(1)
+
     def _draw(self) -> None:
-        """Draw the data and compute the learning rates of the next steps."""
+        """Draw the data and compute the learning rates and decays of the next steps."""
         ahead = torch.arange(self.step, self.step + self._ahead, dtype=torch.float64)
-        self._rates = (self._rate * cosine(ahead[:, None, None], self._cycle)).to(self._p.flat)
+        ahead = ahead[:, None, None]
+        _send(self._rate * cosine(ahead, self._cycle), self._rates)
+        if self._keeps is not None:
+            _send(torch.where(ahead < self.steps / 2, self._keep, 1.0), self._keeps)
+        self._row.zero_()
         for stream, out in zip(self._streams, self._v, strict=True):
             stream.fill(out)
         self._x[..., :-1] = torch.bmm(self._v, self._W_e.mT)
         if self._task == "absolute":
             self._v.abs_()
         elif self._W_o is not None:
-            self._target = torch.bmm(self._v, self._W_o.mT)
+            torch.bmm(self._v, self._W_o.mT, out=self._target)
 
     def _write_log(self) -> None:
         self.read_loss()
@@ -185,6 +236,14 @@ class RunBatch:
         A = response(self._p.W1, self._p.b, self._W_e, self._nonlinearity).cpu().numpy()
         bias = self._p.b.double().mean(dim=1).cpu().numpy()
         self._log.append((self.step, self.loss, bias, monosemantic(A).sum(axis=1)))
+
+
+def _send(values: torch.Tensor, out: torch.Tensor) -> None:
+    """Copy values of the CPU to `out`; a CUDA device does so when it has come there."""
+    values = values.to(out.dtype)
+    if out.is_cuda:
+        values = values.pin_memory()
+    out.copy_(values, non_blocking=True)
 
 
 class InitialWeights:

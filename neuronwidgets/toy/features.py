@@ -59,7 +59,8 @@ class FeatureStream:
         if self._dense:
             entropy = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
             self._generator = torch.Generator(device).manual_seed(int(entropy >> 1))
-            self._scale = torch.as_tensor(1 / self._probability, device=device).float()
+            self._low = torch.as_tensor(1 - 1 / self._probability, device=device).float()
+            self._high = torch.ones_like(self._low)
             return
         self._rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed)))
         self._common = np.flatnonzero(self._probability >= COMMON)
@@ -78,7 +79,7 @@ class FeatureStream:
     def _cells(self, out: torch.Tensor) -> None:
         # One uniform decides whether a feature is present and, rescaled, how strongly.
         out.uniform_(generator=self._generator)
-        out.sub_(1).mul_(self._scale).add_(1).clamp_(min=0)
+        torch.lerp(self._low, self._high, out, out=out).clamp_(min=0)
 
     def _points(self, out: torch.Tensor) -> None:
         out.zero_()

@@ -44,7 +44,7 @@ class Optimizer:
         self._move = torch.zeros_like(flat)
         self._weights = parameters.tensors
         self._moves = parameters.like(self._move).tensors
-        self._step = flat.new_zeros(())
+        self._step, self._one = flat.new_zeros(()), flat.new_ones(())
 
     def moments(self, other: Optimizer) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Copy the step count to `other`. Returns pairs of arrays: one of `other`, and ours to
@@ -60,7 +60,7 @@ class Optimizer:
         if self._lamb:
             weight, size = _norms(self._weights).clamp_(max=LARGEST_NORM), _norms(self._moves)
             # Where either norm is zero the ratio is 1, as in the reference implementations.
-            ratio = torch.where((weight > 0) & (size > 0), weight / size, 1.0)
+            ratio = torch.where((weight > 0) & (size > 0), weight / size, self._one)
             rates = rates * ratio
         for tensor, part, own in zip(self._weights, self._moves, rates.unbind(1), strict=True):
             tensor.addcmul_(part, own.view(-1, *[1] * (part.ndim - 1)))

@@ -40,7 +40,8 @@ def drawn(
     out = torch.empty(count, len(probability))
     if dense:  # what runs on an accelerator, here on the CPU
         source._generator = torch.Generator().manual_seed(seed)
-        source._scale = torch.as_tensor(1 / source._probability).float()
+        source._low = torch.as_tensor(1 - 1 / source._probability).float()
+        source._high = torch.ones_like(source._low)
         source._dense = True
     source.fill(out)
     return out.numpy()
