@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +20,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
-CHROMIUM = """--no-sandbox --disable-gpu --disable-quic --no-first-run
---disable-background-networking --disable-component-update --disable-sync""".split()  # noqa: SIM905
+from tests.browser.pages import CHROMIUM, OPEN, Ear, Pages
+
 STATE = "application/vnd.jupyter.widget-state+json"
 FAILED = """() => [...window.jupyterapp?.shell.currentWidget?.content.model?.cells ?? []].flatMap(
   cell => cell.toJSON().outputs ?? []).filter(o => o.output_type === 'error').map(o => o.evalue)"""
@@ -49,21 +50,25 @@ expect.set_options(timeout=WAIT)
 class Notebook:
     """A notebook open in JupyterLab."""
 
-    def __init__(self, page: Page, url: str, path: Path) -> None:
+    def __init__(self, page: Page, url: str, path: Path, pages: Pages) -> None:
         self.page, self.url, self.path = page, url, path
-        self.errors: list[str] = []
-        self.requests: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", self._heard)
-        page.on("request", lambda request: self.requests.append(request.url))
+        self._pages, self._ear = pages, Ear(page)
+        self.closed = False
+        self.errors, self.requests = self._ear.errors, self._ear.requests
 
-    def _heard(self, message: Any) -> None:
-        """What a view throws as its model changes, ipywidgets only writes to the console."""
-        if message.type == "error" and "setting state" in message.text:
-            self.errors.append(message.text)
+    def close(self) -> None:
+        """Leave the page to the next notebook. (`page.close()` leaves none.)"""
+        self.closed = True
+        self._ear.close()
+        self._pages.leave(self.page)
 
     def open(self) -> None:
+        """Load the page, with this notebook."""
         self.page.goto(f"{self.url}/lab/workspaces/{self.path.stem}/tree/{self.path.name}")
+        self.ready()
+
+    def ready(self) -> None:
+        """Wait for the notebook's kernel."""
         self.page.wait_for_function(
             """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status
             === 'idle'""",
@@ -236,26 +241,39 @@ class Lab:
     def __init__(self, root: Path, url: str, browser: Browser) -> None:
         self.root, self.url, self.browser = root, url, browser
         self.opened: list[Notebook] = []
+        self._pages = Pages(browser, WAIT)
 
     def notebook(
-        self, name: str, cells: Sequence[str], width: int = 1500, height: int = 1150
+        self,
+        name: str,
+        cells: Sequence[str],
+        width: int = 1500,
+        height: int = 1150,
+        alone: bool = False,
     ) -> Notebook:
         path = self.root / f"{name}.ipynb"
         path.write_text(json.dumps(document(cells)))
-        return self.page(path, width, height)
+        return self.page(path, width, height, alone)
 
-    def page(self, path: Path, width: int = 1500, height: int = 1150) -> Notebook:
+    def page(
+        self, path: Path, width: int = 1500, height: int = 1150, alone: bool = False
+    ) -> Notebook:
+        """A notebook on a page that another one has left, or on a new one; `alone`, always."""
         self._end_kernels(path)
-        page = self.browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(WAIT)
-        made = Notebook(page, self.url, path)
+        left = None if alone else self._pages.take(width, height)
+        made = Notebook(left or self._pages.new(width, height), self.url, path, self._pages)
         self.opened.append(made)
-        made.open()
+        if left:
+            left.evaluate(OPEN, path.name)
+            made.ready()
+        else:
+            made.open()
         return made
 
     def _end_kernels(self, path: Path) -> None:
         """Those of closed pages, which take memory and may still be busy; not that of `path`."""
-        used = {n.path.name for n in self.opened if not n.page.is_closed()} | {path.name}
+        used = {n.path.name for n in self.opened if not (n.closed or n.page.is_closed())}
+        used.add(path.name)
         with urllib.request.urlopen(f"{self.url}/api/sessions") as answer:
             sessions = json.load(answer)
         for session in sessions:
@@ -333,8 +351,6 @@ def serving(
 
 
 def _await_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    import time
-
     end = time.monotonic() + WAIT / 1000
     while time.monotonic() < end:
         if server.poll() is not None:
@@ -353,7 +369,7 @@ def opened(lab: Lab) -> Iterator[Notebook]:
     notebook = lab.notebook("explore", [PLANTED, SHOW, "explorer"])
     notebook.run_anew("explorer", (0, 1))
     yield notebook
-    notebook.page.close()
+    notebook.close()
 
 
 @pytest.fixture

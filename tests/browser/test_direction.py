@@ -42,7 +42,7 @@ def notebook(lab: Any) -> Iterator[Any]:
     made.run_all()
     made.frame(1)
     yield made
-    made.page.close()
+    made.close()
 
 
 ORDER = """line => [...line.querySelectorAll('span')].filter(s => s.textContent.trim() !== '…')

@@ -37,7 +37,7 @@ def opened(lab: Lab) -> Iterator[Notebook]:
     notebook = lab.notebook("explorer", FASHION, 1600, 1300)
     notebook.run_cell(0)
     yield notebook
-    notebook.page.close()
+    notebook.close()
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_a_kernel_that_dies_while_the_browser_fills(lab: Lab, shots: Path) -> No
     expect(explorer.locator(".nw-status").first).to_contain_text("kernel")
     assert (explorer.locator(".nw-neuron-row").count(), cards.count()) == (rows, shown)
     explorer.screenshot(path=shots / "explorer-without-kernel.png")
-    notebook.page.close()
+    notebook.close()
 
 
 TEXTS = """
@@ -313,7 +313,7 @@ def texts(lab: Lab) -> Iterator[Notebook]:
     notebook.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     notebook.run_cell(0)
     yield notebook
-    notebook.page.close()
+    notebook.close()
 
 
 @pytest.mark.parametrize("name", COPIED)

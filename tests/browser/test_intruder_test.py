@@ -34,7 +34,7 @@ def opened(lab: Lab) -> Iterator[Notebook]:
     notebook = lab.notebook("intruder", [MAKE, SHOW], 1300, 900)
     notebook.run_anew("test", (0, 1))
     yield notebook
-    notebook.page.close()
+    notebook.close()
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_sliders_move_the_cut_and_the_neuron(lab: Lab) -> None:
     notebook.follows("abs(explorer.threshold - cut.value) < 1e-9", "True")
     assert field.input_value() != before
     assert notebook.errors == []
-    notebook.page.close()
+    notebook.close()
 
 
 def steps(notebook: Any, handle: Any, count: int) -> None:

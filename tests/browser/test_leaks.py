@@ -59,7 +59,7 @@ def rounds(notebook: Notebook, count: int, plain: bool = False) -> None:
 
 
 def test_opened_and_closed_widgets_leave_nothing(lab: Lab) -> None:
-    notebook = lab.notebook("leaks", CELLS, 1300, 1000)
+    notebook = lab.notebook("leaks", CELLS, 1300, 1000, alone=True)
     notebook.run_cell(0)
     rounds(notebook, 1)
     rounds(notebook, 1, plain=True)

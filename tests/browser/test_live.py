@@ -56,7 +56,7 @@ def opened(lab: Any) -> Iterator[Any]:
     made = lab.notebook("live", [MODEL, SHOW])
     made.run_cell(0)
     yield made
-    made.page.close()
+    made.close()
 
 
 @pytest.fixture
@@ -199,4 +199,4 @@ def test_ranges_open_on_a_capture_and_grow(lab: Any, shots: Path) -> None:
     expect(frame.locator(".nw-facts")).to_contain_text("400 samples")
     notebook.follows("int(ranges.ranges.count.sum())", "400")
     assert notebook.errors == []
-    notebook.page.close()
+    notebook.close()

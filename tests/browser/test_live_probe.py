@@ -40,7 +40,7 @@ def opened(lab: Lab) -> Iterator[Notebook]:
     notebook = lab.notebook("probe", [MAKE, SHOW, IMAGES], 1300, 1100)
     notebook.run_anew("painted", (0, 1, 2))
     yield notebook
-    notebook.page.close()
+    notebook.close()
 
 
 @pytest.fixture
@@ -236,4 +236,4 @@ def test_without_a_kernel_the_last_result_stays(lab: Lab) -> None:
     expect(frame.get_by_role("alert")).to_contain_text("kernel")
     shows(frame, text)
     expect(frame.locator("textarea")).to_have_value(f"{text} more")
-    notebook.page.close()
+    notebook.close()

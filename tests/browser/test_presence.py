@@ -33,7 +33,7 @@ def notebook(lab: Any) -> Iterator[Any]:
     made = lab.notebook("presence", [DATA, SHOW, "explorer", MAKE, BOX, LAB, "kept"])
     made.run_cell(0)
     yield made
-    made.page.close()
+    made.close()
 
 
 @pytest.fixture(autouse=True)

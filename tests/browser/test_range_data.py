@@ -48,7 +48,7 @@ def apart(lab: Any) -> Iterator[Any]:
     """A notebook of other data, a cell for each."""
     notebook = lab.notebook("ranges-apart", [PROMPT, BIG, MANY])
     yield notebook
-    notebook.page.close()
+    notebook.close()
 
 
 def test_a_prompt_is_completed_token_by_token(apart: Any, shots: Path) -> None:

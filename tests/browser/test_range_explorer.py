@@ -48,7 +48,7 @@ def opened(lab: Any) -> Iterator[Any]:
     notebook = lab.notebook("ranges", [DATA, SHOW, BOTH, CHART])
     notebook.run_anew("explorer", (0, 1))
     yield notebook
-    notebook.page.close()
+    notebook.close()
 
 
 @pytest.fixture

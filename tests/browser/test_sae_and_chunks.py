@@ -49,7 +49,7 @@ def opened(lab: Any) -> Iterator[Any]:
     notebook = lab.notebook("sae", [f"{first}\n{FEATURES}", CHUNKS], 1300, 1100)
     notebook.run_all()
     yield notebook
-    notebook.clear()
+    notebook.close()
 
 
 def test_a_feature_lights_its_samples_and_follows_the_cut(opened: Any, shots: Path) -> None:

@@ -73,7 +73,7 @@ explorer
 def opened(lab: Any) -> Iterator[Any]:
     notebook = lab.notebook("data", [KNOWN, TEXT, BIG])
     yield notebook
-    notebook.page.close()
+    notebook.close()
 
 
 def test_known_features_are_counted_during_the_drag(opened: Any, shots: Path) -> None:

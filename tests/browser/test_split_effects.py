@@ -34,7 +34,7 @@ def opened(lab: Any) -> Iterator[Any]:
     notebook.frame()
     assert notebook.python("print(explorer.wait(60))") == "True"
     yield notebook
-    notebook.clear()
+    notebook.close()
 
 
 def test_every_card_says_what_it_promotes(opened: Any, shots: Path) -> None:

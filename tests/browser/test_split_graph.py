@@ -35,7 +35,7 @@ def opened(lab: Any) -> Iterator[Any]:
     notebook.frame()
     assert notebook.python("print(explorer.wait(60))") == "True"
     yield notebook
-    notebook.clear()
+    notebook.close()
 
 
 def test_the_graph_opens_by_keyboard_and_a_node_opens_its_split(

@@ -59,7 +59,7 @@ def opened(lab: Any) -> Iterator[Any]:
     notebook.frame()
     assert notebook.python("print(explorer.wait(60))") == "True"
     yield notebook
-    notebook.clear()
+    notebook.close()
 
 
 def choose(card: Locator, text: str) -> None:

@@ -22,7 +22,7 @@ def opened(lab: Any) -> Iterator[Any]:
     notebook.run_anew("lab", (0,))
     yield notebook
     assert notebook.errors == []
-    notebook.page.close()
+    notebook.close()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def saved(lab: Any) -> Iterator[Any]:
     notebook = lab.page(path)
     notebook.end_kernel()
     yield notebook
-    notebook.page.close()
+    notebook.close()
 
 
 def test_a_notebook_of_version_0_1_shows_its_widgets(saved: Any, shots: Path) -> None:

@@ -32,7 +32,7 @@ KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext"
 def notebook(lab: Any) -> Iterator[Any]:
     made = lab.notebook("gone", [PLANTED, SHOW, RANGES, LAB, BUSY])
     yield made
-    made.page.close()
+    made.close()
 
 
 def run(notebook: Any) -> None:
@@ -141,4 +141,4 @@ def test_an_untrusted_notebook_says_how_to_trust_it(notebook: Any, lab: Any, sho
     expect(said).to_contain_text("jupyter trust")
     expect(other.page.locator(".nw-frame")).to_have_count(0)
     said.screenshot(path=shots / "untrusted.png")
-    other.page.close()
+    other.close()
