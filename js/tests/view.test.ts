@@ -3,7 +3,7 @@ import { entropy, majority, strongest } from "../src/core/concepts";
 import { branches, trace, yOf } from "../src/core/dendrogram";
 import { mixed } from "../src/core/direction";
 import { nearest, placed, towards } from "../src/core/map";
-import { apart, contextOf, shadesOf, snippet } from "../src/core/text";
+import { apart, contextOf, quoted, shadesOf, snippet } from "../src/core/text";
 import { treeOf } from "../src/protocol/tree";
 
 const tree = treeOf(Int32Array.from([0, 1, 2, 3, 4, 5]), Float64Array.from([1, 2, 9]));
@@ -144,6 +144,10 @@ describe("cards", () => {
       true,
       false,
     ]);
+  });
+  it("quotes a name once", () => {
+    expect(quoted("Plant")).toBe("“Plant”");
+    expect(quoted("“to”, “in”")).toBe("“to”, “in”");
   });
   it("takes the space off a word, and cuts no character in half", () => {
     expect(apart(" cat")).toEqual([" ", "cat"]);

@@ -34,7 +34,7 @@ RANDOM = 4
 MOST_JACOBIAN = 64
 """More vectors than these get no Jacobian lens: each takes a pass over the samples."""
 CHUNK = 1 << 24
-"""Effects that are computed at once: 64 MB in float32."""
+"""Numbers at once, effects or the vectors that they are of: 64 MB in float32."""
 
 
 def effects_of(
@@ -189,7 +189,8 @@ def _logit_lens(
 
     random = centred(route.linear(control)) if len(control) else control.new_zeros((0, 1))
     outputs = route.linear(torch.zeros((1, width), dtype=dtype)).shape[1]
-    size = max(1, CHUNK // outputs)
+    # A neuron is an axis: with few outputs, its vector is longer than its effects.
+    size = max(1, CHUNK // max(outputs, width))
     count = len(subjects)
     parts = [read(subjects.rows(width, slice(i, i + size))) for i in range(0, count, size)]
     agreement = np.full(count, np.nan)

@@ -125,7 +125,7 @@ class Subjects:
     def rows(self, width: int, part: slice = slice(None)) -> np.ndarray:
         """Some of the vectors in a layer of `width` neurons: float64 `n x D`."""
         vectors = self.vectors[part]
-        return vectors if self.neurons is None else vectors * _axes(self.neurons[part], width)
+        return vectors if self.neurons is None else _axes(self.neurons[part], width, vectors[:, 0])
 
     def others(self, count: int, width: int, seed: int) -> np.ndarray:
         """Controls of the same kind: random other neurons, or random directions: `count x D`."""
@@ -138,9 +138,9 @@ class Subjects:
         return _unit(rng.normal(size=(count, width)))
 
 
-def _axes(neurons: np.ndarray, width: int) -> np.ndarray:
+def _axes(neurons: np.ndarray, width: int, signs: Any = 1.0) -> np.ndarray:
     axes = np.zeros((len(neurons), width))
-    axes[np.arange(len(neurons)), neurons] = 1
+    axes[np.arange(len(neurons)), neurons] = signs
     return axes
 
 

@@ -173,6 +173,7 @@ def test_twelve_chunks_have_a_colour_and_the_others_are_grey() -> None:
     ("settings", "words"),
     [
         ({"chunks": 0}, "chunks must be a positive integer, got 0"),
+        ({"chunks": 301}, r"chunks must be at most 300, the number of samples, got 301\."),
         ({"by": "dot"}, "by must be 'cosine' or 'cosine-origin'; got 'dot'"),
         ({"n_init": 1.5}, "n_init must be a positive integer"),
     ],
@@ -186,7 +187,7 @@ def test_degenerate_data() -> None:
     with pytest.raises(ValueError, match="at least four samples, got 3"):
         nw.chunk_dictionary(np.eye(3))
     with pytest.raises(ValueError, match="is constant"):
-        nw.chunk_dictionary(np.ones((9, 3)))
+        nw.chunk_dictionary(np.ones((9, 3)), 2)
 
 
 def test_wrong_texts_and_chunks(found: nw.ChunkDictionary) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,21 @@ def test_a_pooled_net_promotes_classes_by_its_weights() -> None:
         np.testing.assert_allclose(lens.lowered[:, 0], effects.min(1), rtol=1e-5)
     assert found.promoted(0)[0] == CLASSES[effects[0].argmax()]
     np.testing.assert_allclose(found.cosine, 1, atol=1e-6)
+
+
+def test_many_neurons_with_few_outputs_are_read_in_parts() -> None:
+    width = 6000
+    model = nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, 3))
+    tracemalloc.start()
+    try:
+        found = nw.effects_of(np.arange(width), model, torch.zeros(1, 2), layer="1", samples=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    weight = numbers(model[2].weight).T
+    np.testing.assert_array_equal(found.logit.promoted[:, 0], weight.argmax(1))
+    # All axes at once are 288 MB.
+    assert peak < 180e6
 
 
 def test_a_flat_head_adds_up_the_weights_of_all_positions() -> None:

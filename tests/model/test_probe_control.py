@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -207,6 +208,23 @@ def test_neurons_that_are_read_control_the_model_and_others_do_not() -> None:
         assert {"accuracy", "accuracy_random"} <= set(frame)
         assert len(report.to_altair().to_dict()["hconcat"]) == 2
         assert "of random neurons" in report._repr_html_()
+
+
+def test_few_permutations_tell_nothing() -> None:
+    torch.manual_seed(0)
+    x, labels = data([0, 1])
+    model = Reader().eval()
+    acts = captured(model, x[:200], "act", labels=labels[:200])
+    for draws, reads in (
+        (3, r"^Too few permutations to tell whether the \d+ neurons read the label out: ROC AUC "
+            r"[01]\.\d+, 0\.\d+ with permuted labels, p 0\.25; with draws=3 it cannot be below "
+            r"0\.25\.$"),
+        (0, r"^Too few .*: ROC AUC [01]\.\d+, p 1; with draws=0 it cannot be below 1\.$"),
+        (19, r"^The \d+ neurons read the label out: .*, p 0\.05\.$"),
+    ):  # fmt: skip
+        found = nw.probe(acts, "yes", method="l1", draws=draws, resamples=20)
+        report = found.control(model, x[200:], alphas=[0], resamples=20, draws=1, progress=False)
+        assert re.search(reads, report.findings[0])
 
 
 def test_perplexity_is_the_price_of_a_language_model() -> None:

@@ -29,6 +29,9 @@ export function shadesOf({ segments, values, peak }: Text, most: number): number
   });
 }
 
+/** A name in quotation marks; one of tokens has marks of its own. */
+export const quoted = (name: string) => (name.includes("“") ? name : `“${name}”`);
+
 export interface Context {
   before: Piece[];
   /** null where no segment is the peak: then all of the text is `after`. */

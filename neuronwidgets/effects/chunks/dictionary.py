@@ -157,7 +157,7 @@ def chunk_dictionary(
     Args:
         acts: the layer's activations, or a plain `S x D` array. Of tokens, if texts are to be shown
             with their chunks.
-        chunks: how many; fewer come back if fewer samples differ.
+        chunks: how many, at most as many as samples; fewer come back if fewer samples differ.
         by: "cosine": about the layer's mean; "cosine-origin": about the origin, as in the paper.
             Most layers have a large mean, which makes all cosines about the origin large.
         n_init, seed: of k-means.
@@ -167,7 +167,7 @@ def chunk_dictionary(
 
     Raises:
         ValueError: an unknown `by`; numbers that are no positive integers; fewer than four samples,
-            or all samples at the centre.
+            fewer samples than chunks, or all samples at the centre.
     """
     acts = Activations.of(acts)
     chunks, n_init = integer("chunks", chunks, 1), integer("n_init", n_init, 1)
@@ -176,6 +176,11 @@ def chunk_dictionary(
         raise ValueError(f"acts must have at least four samples, got {len(acts)}.")
     center = acts.mean if by == "cosine" else np.zeros(acts.shape[1])
     rows = evenly_spaced(np.arange(len(acts)), FITTED)
+    if chunks > len(rows):
+        kind = "samples" if len(rows) == len(acts) else "samples that are fitted"
+        raise ValueError(
+            f"chunks must be at most {len(rows):,}, the number of {kind}, got {chunks:,}."
+        )
     values = (acts.rows(rows) - center).astype(np.float32)
     rng = np.random.default_rng(seed)
     first_half = _half(acts, rows, rng)

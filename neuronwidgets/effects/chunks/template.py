@@ -77,8 +77,10 @@ class Template:
         return self.steady.neurons[: self.size(tolerance)]
 
     def threshold(self, tolerance: float | None = None) -> float:
-        """The largest deviation of a hit, in squared standard deviations; NaN without a neuron. It
-        is below the tolerance's square."""
+        """The largest deviation of a hit, in squared standard deviations; NaN without a neuron.
+
+        It is below the tolerance's square. It may fall while the tolerance grows, since a mean over
+        more neurons may be smaller; the neurons that are kept only become more."""
         size = self.size(tolerance)
         return float(self.steady.thresholds[size - 1]) if size else np.nan
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from neuronwidgets.effects.probing.l1 import L1Probe
     from neuronwidgets.effects.probing.null import Measured
 
-CHOSEN, RANDOM = "chosen", "random"
+LEVEL = 0.05
+"""The largest p at which the neurons are said to read the label out."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -98,23 +99,12 @@ class Control:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Two sentences: whether the neurons read the label out, and whether they control the
-        behaviour."""
-        i = self.probe.index(self.C)
-        test = self.probe.test
-        roc, p = float(test.value["roc_auc"][i]), float(test.p["roc_auc"][i])
-        null = test.null["roc_auc"][:, i]
-        chance = float(null.mean()) if len(null) else 0.5
-        reads = (
-            "read the label out" if p <= 0.05 else "do not read the label out better than chance"
-        )
+        """Two sentences: whether the neurons read the label out (with fewer than 19 permutations
+        that cannot be told), and whether they control the behaviour."""
+        first = self._readout_sentence()
         frame = self.to_frame()
         moved = frame[frame["alpha"] != 1]
         clear = moved[(moved["beyond_low"] > 0) | (moved["beyond_high"] < 0)]
-        many = f"{len(self.neurons):,} neurons"
-        first = (
-            f"The {many} {reads}: ROC AUC {roc:.3f}, {chance:.3f} with permuted labels, p {p:.2g}."
-        )
         if not len(clear):
             return first, (
                 f"They control the behaviour no more than {len(self.neurons):,} random neurons "
@@ -125,6 +115,24 @@ class Control:
             f"They change the behaviour by {row['change']:+.3g} at factor {row['alpha']:g}, random "
             f"neurons by {row['change_random']:+.3g} (difference {row['beyond_low']:.3g} to "
             f"{row['beyond_high']:.3g})."
+        )
+
+    def _readout_sentence(self) -> str:
+        i, test = self.probe.index(self.C), self.probe.test
+        p, null = float(test.p["roc_auc"][i]), test.null["roc_auc"][:, i]
+        least = 1 / (1 + len(null))
+        many = f"{len(self.neurons):,} neurons"
+        if p <= LEVEL:
+            said = f"The {many} read the label out"
+        elif least > LEVEL:
+            said = f"Too few permutations to tell whether the {many} read the label out"
+        else:
+            said = f"The {many} do not read the label out better than chance"
+        chance = f", {null.mean():.3f} with permuted labels" if len(null) else ""
+        why = f"; with draws={len(null)} it cannot be below {least:.2g}"
+        return (
+            f"{said}: ROC AUC {test.value['roc_auc'][i]:.3f}{chance}, p {p:.2g}"
+            f"{why if least > LEVEL else ''}."
         )
 
     def to_altair(self) -> Any:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.widgets.base.keeping import Keeping, keep
+from neuronwidgets.widgets.split_explorer.on_screen import OnScreen
 
 
-class KeepingConcepts(Keeping):
+class KeepingConcepts(OnScreen, Keeping):
     """Keeps the concepts on the screen, each by its card."""
-
-    @property
-    def concepts(self) -> Concepts:
-        """The concepts on the screen."""
-        raise NotImplementedError
 
     def _messages(self) -> dict[str, Any]:
         return {**super()._messages(), "concept.keep": self._on_keep}

@@ -5,31 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neuronwidgets.core.renamed import former_attribute
-from neuronwidgets.widgets.base.widget import Widget
-from neuronwidgets.widgets.split_explorer.session import SplitSession
+from neuronwidgets.widgets.split_explorer.on_screen import OnScreen
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from neuronwidgets.concepts.concepts import Concepts
-    from neuronwidgets.concepts.split import Split
     from neuronwidgets.toy.calibration import Calibration
 
 
-class KnownFeatures(Widget):
+class KnownFeatures(OnScreen):
     """What a SplitExplorer with `truth` says of its concepts."""
-
-    _session: SplitSession
-
-    @property
-    def split(self) -> Split:
-        """The split on the screen."""
-        raise NotImplementedError
-
-    @property
-    def concepts(self) -> Concepts:
-        """The concepts on the screen."""
-        raise NotImplementedError
 
     driving = former_attribute("SplitExplorer", "driving", "driving_features")
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import traitlets as t
 
-from neuronwidgets.activations.activations import Activations
-from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.defaults import TOP
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import Split
@@ -26,12 +24,10 @@ from neuronwidgets.widgets.split_explorer.job_kinds import KEPT, SPLITTING
 from neuronwidgets.widgets.split_explorer.keeping import KeepingConcepts
 from neuronwidgets.widgets.split_explorer.known_features import KnownFeatures
 from neuronwidgets.widgets.split_explorer.limits import LIMITS
+from neuronwidgets.widgets.split_explorer.on_screen import CHOSEN
 from neuronwidgets.widgets.split_explorer.quantiles import Quantiles
 from neuronwidgets.widgets.split_explorer.retrieved import READINGS
 from neuronwidgets.widgets.split_explorer.session import SplitSession
-
-if TYPE_CHECKING:
-    pass
 
 SPLIT_BY = ("neuron", "top", "method", "metric", "band")
 """The traits that say what is split, and how."""
@@ -201,25 +197,6 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
 
     # What the user reads
 
-    @property
-    def acts(self) -> Activations:
-        """The activations that are explored; while a capture runs, those on the screen."""
-        return self._session.acts
-
-    @property
-    def split(self) -> Split:
-        """The split on the screen, as from `neuronwidgets.split`."""
-        return self._session.split
-
-    @property
-    def concepts(self) -> Concepts:
-        """The concepts on the screen: the cut at the threshold, with its names.
-
-        With `refined`, the tree's own clusters until the k-means membership is on the screen.
-        """
-        with self._jobs.lock:
-            return self._now().concepts
-
     def rename(self, concept: int, name: str) -> None:
         """Give concept number `concept` (from 0, in the order of `concepts`) a name.
 
@@ -273,7 +250,7 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
                 self._clear()
             self._gather()
 
-    @t.observe("threshold", "names", "refined", "selection")
+    @t.observe(*CHOSEN)
     def _chosen(self, change: Any) -> None:
         # Its value now: an observer before this one may have changed it again.
         name = change["name"]
@@ -287,13 +264,6 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
     @t.observe("_held")
     def _hand_changed(self, change: Any) -> None:
         self._live.hold(change["new"])
-
-    def _now(self) -> SplitSession:
-        """The session, with the traits whose observers are on hold or were removed."""
-        with self._jobs.lock:
-            for name in ("threshold", "names", "refined", "selection"):
-                setattr(self._session, name, getattr(self, name))
-        return self._session
 
     def _set_late(self, version: int, late: dict[str, Any]) -> None:
         for name, value in self._session.late(version, late).items():

@@ -2,6 +2,7 @@
 import { titlesOf } from "../../core/concepts";
 import { fixed, short } from "../../core/scale";
 import { aboveControl } from "../../core/shares";
+import { quoted } from "../../core/text";
 import type { ReadingsMessage } from "../../protocol/probe";
 import type { State } from "./state";
 import "./concepts.css";
@@ -40,7 +41,7 @@ export function Concepts({ state, data }: { state: State; data: ReadingsMessage 
                 class={`nw-concept ${state.lit.value === k ? "nw-share-lit" : ""}`}
                 aria-pressed={state.pinned.value === k}
                 aria-label={`${name}: ${words.join("; second box ")}`}
-                title={`Where in the text is “${name}”?`}
+                title={`Where in the text is ${quoted(name)}?`}
                 onPointerEnter={() => state.hover(k)}
                 onPointerLeave={() => state.hover(null)}
                 onFocus={({ currentTarget }) =>

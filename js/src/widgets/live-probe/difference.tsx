@@ -3,7 +3,7 @@ import { Fragment } from "preact";
 import { titlesOf } from "../../core/concepts";
 import { mapDifference } from "../../core/map-difference";
 import { short } from "../../core/scale";
-import { apart } from "../../core/text";
+import { apart, quoted } from "../../core/text";
 import type { ReadingsMessage, Slot } from "../../protocol/probe";
 import type { State } from "./state";
 import "./difference.css";
@@ -88,7 +88,7 @@ function DifferenceMap({ state, data, first, second }: MapProps) {
     return <p class="nw-quiet">The maps of the two images have different sizes.</p>;
   }
   const { changes, most, at } = found;
-  const what = lit < 0 ? "activation" : `share of “${titlesOf(data.concepts, {})[lit]}”`;
+  const what = lit < 0 ? "activation" : `share of ${quoted(titlesOf(data.concepts, {})[lit])}`;
   if (at < 0) return <p class="nw-quiet">The two maps are equal.</p>;
   const place = (i: number) =>
     `row ${Math.floor(i / first.grid) + 1}, column ${(i % first.grid) + 1}`;

@@ -12,13 +12,12 @@ from neuronwidgets.widgets.base.jobs import JobProgress, Steps, silently
 from neuronwidgets.widgets.base.widget import Widget
 from neuronwidgets.widgets.split_explorer.graph.session import GraphSession
 from neuronwidgets.widgets.split_explorer.job_kinds import FOLLOWING
-from neuronwidgets.widgets.split_explorer.session import SplitSession
+from neuronwidgets.widgets.split_explorer.on_screen import OnScreen
 
 
-class GraphWidget(Widget):
+class GraphWidget(OnScreen):
     """A SplitExplorer's concept graph. It has the explorer's job, and its session."""
 
-    _session: SplitSession
     _graphs: GraphSession
     _graph = t.Bytes().tag(sync=True)
     _below = t.Unicode().tag(sync=True)
