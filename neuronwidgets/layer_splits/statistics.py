@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from neuronwidgets.capturing.collectors import fused
 from neuronwidgets.capturing.collectors.chunk import Chunk, in_cache
 from neuronwidgets.capturing.collectors.collector import Collector
 from neuronwidgets.capturing.collectors.moments import MomentTable
@@ -38,6 +39,10 @@ class Mean(Collector):
     def add(self, chunk: Chunk) -> None:
         chunk = self._admit(chunk)
         self.seen += len(chunk)
+        if len(chunk) and fused.usable(chunk.device):
+            sums = chunk.sums
+            self._sum += sums[9] if self.absolute else sums[0] * sums[1]
+            return
         for neurons, tile in chunk.tiles(in_cache(chunk.device)):
             wide = tile.given.double()
             wide = wide.abs_() if self.absolute else wide

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import torch
 
+from neuronwidgets.capturing.collectors import fused
 from neuronwidgets.capturing.collectors.device import read, sent
 
 POSITIONS = 1 << 24
@@ -112,6 +113,25 @@ class Chunk:
             return int(key.min()), int(key.max())
         first, last = read(torch.stack([self.key.amin(), self.key.amax()]))
         return first, last
+
+    @cached_property
+    def ascending(self) -> bool:
+        """Whether the keys are known to increase, without asking a device."""
+        if len(self._host) != 1 + (self.position is not None):
+            return False
+        sample, *position = (column.to(torch.int64) for column in self._host)
+        key = sample * POSITIONS + position[0] if position else sample
+        return bool((key[1:] > key[:-1]).all())
+
+    @cached_property
+    def fused(self) -> fused.Rows:
+        """The rows as kernels take them."""
+        return fused.Rows.of(self.blocks)
+
+    @cached_property
+    def sums(self) -> torch.Tensor:
+        """See `fused.power_sums`."""
+        return fused.power_sums(self.fused)
 
     @cached_property
     def extremes(self) -> tuple[torch.Tensor, torch.Tensor]:

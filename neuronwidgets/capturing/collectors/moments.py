@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from neuronwidgets.capturing.collectors import fused
 from neuronwidgets.capturing.collectors.chunk import Chunk, in_cache
 from neuronwidgets.capturing.collectors.collector import Collector
 
@@ -102,6 +103,9 @@ class Moments(Collector):
             for part in chunk.parts():
                 self._add_labelled(part)
             return
+        if fused.usable(chunk.device):
+            self._sums[:, 0] = combine(self._sums[:, 0], chunk.sums[:9])
+            return
         finite, extremes = chunk.finite, chunk.extremes
         at_once = in_cache(chunk.device)
         for neurons, tile in chunk.tiles():
@@ -173,7 +177,9 @@ def power_sums(rows: torch.Tensor, finite: bool, at_once: int | None = None) -> 
         rows = rows.masked_fill(~real, 0)
     count = sums[0].clamp(min=1)
     largest = torch.finfo(torch.float32).max
-    pivot = (rows.sum(0, dtype=torch.float32) / count.float()).clamp(-largest, largest).double()
+    mean = rows.sum(0, dtype=torch.float32) / count.float()
+    # The sum may be too large for float32.
+    pivot = mean.nan_to_num(0, largest, -largest).double()
     powers = sums.new_zeros(4, rows.shape[1])
     step = len(rows) if at_once is None else max(1, at_once // max(1, rows.shape[1]))
     for start in range(0, len(rows), step):

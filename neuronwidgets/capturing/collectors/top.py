@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
+from neuronwidgets.capturing.collectors import fused
 from neuronwidgets.capturing.collectors.chunk import EMPTY, Chunk, scratch
 from neuronwidgets.capturing.collectors.collector import Collector
 from neuronwidgets.capturing.collectors.device import read
@@ -93,6 +94,9 @@ class Top(Collector):
 
     def add(self, chunk: Chunk) -> None:
         chunk = self._admit(chunk)
+        if fused.usable(chunk.device) and fused.buffers_fit(self.k, self._values.shape[1]):
+            self._add_fused(chunk)
+            return
         start = 0
         while start < len(chunk):
             # As many rows as were seen bring about `k` entries per neuron, which fit.
@@ -101,6 +105,22 @@ class Top(Collector):
             step = self._room or min(self.seen, max(1, at_once))
             self._add(chunk.part(start, start + step), share)
             start += step
+
+    def _add_fused(self, chunk: Chunk) -> None:
+        """Append and clear in one kernel: nothing is read back."""
+        if not len(chunk):
+            return
+        first, last = chunk.span
+        ties, self._latest = first <= self._latest, max(self._latest, last)
+        self.seen += len(chunk)
+        if not chunk.neurons:
+            return
+        if self._room:
+            # The first rows fill the buffers from their beginning on.
+            self._used.fill_(max(self.k, self._values.shape[1] - self._room))
+            self._room = 0
+        state = (self._values, self._places, self._used, self._bound, self._bound_place, self._nan)
+        fused.append(chunk.fused, chunk.key, state, self.k, ties or not chunk.ascending)
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)
