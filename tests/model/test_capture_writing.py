@@ -124,6 +124,34 @@ def test_an_error_of_the_disk_is_said_and_the_next_call_goes_on(
     np.testing.assert_array_equal(np.asarray(acts.values), values)
 
 
+def test_a_shard_is_completed_while_the_next_one_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard_limits: Any
+) -> None:
+    shard_limits(batches=2)
+    model = nn.Sequential(nn.Linear(5, 4))
+    batches = [torch.rand(4, 5) for _ in range(7)]
+    add, finish = Shard.add, Shard.finish
+    written, finished = threading.Event(), []
+
+    def watched(shard: Shard, *args: Any, **columns: Any) -> None:
+        add(shard, *args, **columns)
+        if shard._first == 2:
+            written.set()
+
+    def slow(shard: Shard, mark: str) -> Any:
+        if shard._first == 0:
+            assert written.wait(60), "the next shard waits for this one"
+        finished.append(shard._first)
+        return finish(shard, mark)
+
+    monkeypatch.setattr(Shard, "add", watched)
+    monkeypatch.setattr(Shard, "finish", slow)
+    acts = nw.capture(model, batches, "0", out=tmp_path, progress=False)
+    assert finished == [0, 2, 4, 6]
+    expected = nw.capture(model, batches, "0", progress=False).values
+    np.testing.assert_array_equal(np.asarray(acts.values), expected)
+
+
 @pytest.mark.parametrize(("dtype", "value"), [("float16", 65_520.0), ("bfloat16", 3.4e38)])
 def test_a_value_that_does_not_fit_is_refused_when_it_arrives(dtype: str, value: float) -> None:
     values = torch.ones(3, 4)
