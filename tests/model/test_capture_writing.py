@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ import neuronwidgets as nw
 from neuronwidgets.activations.store.writer import Shard
 from neuronwidgets.capturing.rows import LayerRows, ToHost
 from neuronwidgets.capturing.writing import AHEAD, WritingThread
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
 def test_tasks_are_done_in_order_and_few_wait() -> None:
@@ -163,3 +167,27 @@ def test_a_value_that_does_not_fit_is_refused_when_it_arrives(dtype: str, value:
     ((_, (host,)),) = ToHost(dtype, "exclude").push(None, [rows])
     assert host.rows.sample.tolist() == [0, 1]
     assert host.own
+
+
+def marks_of(folder: Path) -> list[str]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return [shard["mark"] for shard in manifest["shards"]]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+def test_batches_that_are_made_in_the_same_memory_are_recognised(
+    device: str, tmp_path: Path, shard_limits: Any
+) -> None:
+    shard_limits(batches=2)
+    model = nn.Sequential(nn.Linear(500, 4)).to(device)
+    given = torch.rand(5, 400, 500)
+
+    def stream() -> Iterator[torch.Tensor]:
+        memory = torch.empty(400, 500)
+        for batch in given:
+            yield memory.copy_(batch)
+
+    nw.capture(model, stream(), "0", out=tmp_path / "one", progress=False)
+    nw.capture(model, list(given), "0", out=tmp_path / "other", progress=False)
+    assert marks_of(tmp_path / "one") == marks_of(tmp_path / "other")
+    assert len({*marks_of(tmp_path / "one")}) == 3
