@@ -5,7 +5,8 @@
 
 Collectors: a model of GPT-2 small's size (random weights) reads random batches, in float32 and in
 bfloat16, by itself and while collectors watch the 3,072 neurons of each of its 12 layers. Disk:
-every token of a middle layer into a folder, beside a pass that ends there. Splits: `split_layer`
+token ids through the same model; means, every token in memory and every token in a folder, beside
+a hook that ends the pass; and as many bytes written to files, in MB/s. Splits: `split_layer`
 without and with its default scores, beside SciPy's trees of the same samples. Trees:
 the linkages of a layer's neurons, 100 samples each, beside SciPy's in a loop, from the same
 distances; equal to the bit. Ward: one large tree beside the same on the CPU, of a tenth of the
@@ -23,6 +24,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,10 +38,12 @@ from toy import plain
 
 import neuronwidgets as nw
 from neuronwidgets import toy
+from neuronwidgets.activations.store.writer import SHARD_BYTES
 from neuronwidgets.capturing.collectors import Collector, Histogram, Moments, Top
 from neuronwidgets.capturing.layer_collectors import LayerCollectors
 from neuronwidgets.clustering.linkage.engine import from_distances, linkage
 from neuronwidgets.clustering.linkage.small_trees import linkages
+from neuronwidgets.core.tensorfile import sync
 from neuronwidgets.layer_splits.candidates import Candidates
 from neuronwidgets.layer_splits.statistics import Mean
 
@@ -118,30 +124,67 @@ def collectors(device: torch.device, sizes: Sizes) -> Iterator[Row]:
 
 
 def disk(device: torch.device, sizes: Sizes) -> Iterator[Row]:
-    """Every token of a middle layer to a folder, as a multiple of a hook that ends the pass."""
+    """A middle layer as means, in memory and in a folder, as multiples of a hook that ends the
+    pass there and keeps the same, or for the folder nothing."""
     torch.manual_seed(0)
+    data = [torch.randint(0, 50_257, (sizes.batch, sizes.length)) for _ in range(sizes.batches)]
+    layer = sizes.layers // 2
     for dtype in (torch.float32, torch.bfloat16):
-        model = nn.Sequential(*(Block(sizes.width) for _ in range(sizes.layers)))
-        model.to(device, dtype).eval()
-        shape = sizes.batch, sizes.length, sizes.width
-        data = [torch.randn(shape).to(dtype) for _ in range(sizes.batches)]
-        layer, name = sizes.layers // 2, str(dtype).removeprefix("torch.")
+        blocks = (Block(sizes.width) for _ in range(sizes.layers))
+        model = nn.Sequential(nn.Embedding(50_257, sizes.width), *blocks).to(device, dtype).eval()
+        name = str(dtype).removeprefix("torch.")
 
-        def hook(model: nn.Sequential = model, data: list[torch.Tensor] = data,
-                 layer: int = layer) -> None:  # fmt: skip
+        def hook(keep: Callable[[torch.Tensor], torch.Tensor] | None = None,
+                 model: nn.Sequential = model) -> np.ndarray | None:  # fmt: skip
+            kept = []
             with torch.no_grad():
-                for batch in data:
-                    model[: layer + 1](batch.to(device))
+                for ids in data:
+                    rows = model[: layer + 1](ids.to(device))
+                    if keep is not None:
+                        kept.append(keep(rows).cpu())
+            return torch.cat(kept).float().numpy() if kept else None
 
-        def to_disk(model: nn.Sequential = model, data: list[torch.Tensor] = data,
-                    layer: int = layer, name: str = name) -> None:  # fmt: skip
+        def ours(pooling: str, model: nn.Sequential = model, **options: str) -> None:
+            nw.capture(
+                model, data, str(layer), pooling, first=True, progress=False, **options
+            )  # fmt: skip
+
+        def to_disk(ours: Callable[..., None] = ours, name: str = name) -> None:
             with tempfile.TemporaryDirectory() as folder:
-                nw.capture(
-                    model, data, str(layer), pooling="token", out=folder, dtype=name, progress=False
-                )
+                ours("token", out=folder, dtype=name)
 
-        yield Row(f"{name} layer {layer}, tokens to disk", seconds(device, hook, 1),
-                  seconds(device, to_disk, 1))  # fmt: skip
+        work = f"{name} layer {layer}, "
+        for what, pooling, keep in (
+            ("means", "mean", lambda rows: rows.mean(1)),
+            ("tokens in memory", "token", lambda rows: rows.flatten(0, 1)),
+        ):
+            plain_way = seconds(device, lambda keep=keep, hook=hook: hook(keep), 1)
+            yield Row(work + what, plain_way,
+                      seconds(device, lambda way=pooling, ours=ours: ours(way), 1))  # fmt: skip
+        bare = seconds(device, hook, 1)
+        yield Row(work + "tokens to disk", bare, seconds(device, to_disk, 1))
+        size = sizes.batch * sizes.length * sizes.width * dtype.itemsize
+        for synced in (True, False):
+            written = partial(write_plainly, sizes.batches, size, synced)
+            spent = seconds(device, written, 1)
+            rate = sizes.batches * size / 1e6 / spent
+            end = "synced" if synced else "not synced"
+            yield Row(f"{name} as many bytes, {end}: {rate:,.0f} MB/s", bare, spent)
+
+
+def write_plainly(pieces: int, size: int, synced: bool) -> None:
+    """Write pieces of `size` bytes to files of a shard's size, one after the other."""
+    piece, left = bytes(size), 0
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as files:
+        for number in range(pieces):
+            if left <= 0:
+                files.close()
+                file = files.enter_context(Path(folder, str(number)).open("wb"))
+                if synced:
+                    files.callback(sync, file)
+                left = SHARD_BYTES
+            file.write(piece)
+            left -= size
 
 
 def splits(device: torch.device, sizes: Sizes) -> Iterator[Row]:

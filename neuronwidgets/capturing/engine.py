@@ -252,6 +252,7 @@ class Engine:
     def _read_locally(self) -> Iterator[Reading]:
         with evaluating(self.reader.model):
             for raw, made_batch in self.unread():
+                mark = None if self.store is None else self.store.mark(raw)
                 batch = self.make(raw) if made_batch is None else made_batch
                 self.current = index = self.next_index(batch.dataset_index, batch.size)
                 code = self.codes(index, batch)
@@ -268,9 +269,11 @@ class Engine:
                     # must be stored with the collectors' state at its own end.
                     self._keep(self._host.rest())
                     rows = self.collectors.add(rows)
-                    origin = raw, batch, index, code
+                    origin = mark, batch, index, code
                     arrived = self._host.push(origin, rows) if self.keeps_rows else [(origin, [])]
                     self._keep(arrived)
+                if mark is not None:
+                    mark.result()
                 # Free the batch's memory for the next pass.
                 del rows, origin, arrived, batch, made_batch, raw
                 self.current = None
@@ -330,9 +333,9 @@ class Engine:
 
     def _keep(self, batches: Iterable[tuple[Any, list[Any]]]) -> None:
         """Add batches whose rows are in the CPU's memory."""
-        for (raw, batch, dataset_index, code), rows in batches:
+        for (mark, batch, dataset_index, code), rows in batches:
             if self.store is not None:
-                self.store.add(raw, batch, dataset_index, code, rows)
+                self.store.add(mark.result(), batch, dataset_index, code, rows)
             elif self._memory is not None:
                 self._memory.add(batch, dataset_index, rows)
             self.count += batch.size

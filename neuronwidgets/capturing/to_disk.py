@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -220,6 +221,7 @@ class CaptureStore:
         self._codes, self._state, self._thread = codes, state, WritingThread()
         # Waits for the disk, while the other thread writes the next shard.
         self._committing, self._begun = WritingThread(ahead=1), False
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="neuronwidgets-hashing")
         self.folder, first = self.writer.folder, self.writer.batches
         self._shards = ShardWriter(self.folder, self.writer.layer_folders, dtype, first, limits)
         self._stored = list(self.writer.manifest["shards"])
@@ -269,6 +271,13 @@ class CaptureStore:
         self._shards.begin()
         return True
 
+    def mark(self, raw: Raw) -> Future[str]:
+        """The fingerprint of a batch. A thread computes it: hashing images takes a while.
+
+        Wait for it before the next batch is made, which may be in the memory of this one.
+        """
+        return self._hashing.submit(fingerprint, raw)
+
     def note_first(self, without: list[str]) -> None:
         """Keep the layers whose texts' first tokens are left out."""
         if without != self.writer.without_first:
@@ -277,14 +286,15 @@ class CaptureStore:
             self.writer.without_first = without
 
     def add(
-        self, raw: Raw, batch: Batch, dataset_index: np.ndarray, code: Any, rows: list[HostRows]
+        self, mark: str, batch: Batch, dataset_index: np.ndarray, code: Any, rows: list[HostRows]
     ) -> None:
-        """Add a batch. A thread writes it. It is safe once its shard is in the manifest.
+        """Add a batch with its fingerprint. A thread writes it. It is safe once the manifest lists
+        its shard.
 
         Raises:
             StoreError: the batch, or one before it, could not be written.
         """
-        write, end = self._shards.take(fingerprint(raw), batch, dataset_index, code, rows)
+        write, end = self._shards.take(mark, batch, dataset_index, code, rows)
         # As they are now: later batches change both.
         state = None if end is None or self._state is None else self._state()
         labels = self._codes.about()
@@ -332,6 +342,7 @@ class CaptureStore:
 
     def close(self) -> None:
         """Delete the shards that are not complete and release the store."""
+        self._hashing.shutdown(wait=True, cancel_futures=True)
         self._thread.close()
         # Whole shards become part of the store.
         self._committing.settle()

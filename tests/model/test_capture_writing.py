@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ import neuronwidgets as nw
 from neuronwidgets.activations.store.writer import Shard
 from neuronwidgets.capturing.rows import LayerRows, ToHost
 from neuronwidgets.capturing.writing import AHEAD, WritingThread
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
 def test_tasks_are_done_in_order_and_few_wait() -> None:
@@ -124,6 +128,34 @@ def test_an_error_of_the_disk_is_said_and_the_next_call_goes_on(
     np.testing.assert_array_equal(np.asarray(acts.values), values)
 
 
+def test_a_shard_is_completed_while_the_next_one_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard_limits: Any
+) -> None:
+    shard_limits(batches=2)
+    model = nn.Sequential(nn.Linear(5, 4))
+    batches = [torch.rand(4, 5) for _ in range(7)]
+    add, finish = Shard.add, Shard.finish
+    written, finished = threading.Event(), []
+
+    def watched(shard: Shard, *args: Any, **columns: Any) -> None:
+        add(shard, *args, **columns)
+        if shard._first == 2:
+            written.set()
+
+    def slow(shard: Shard, mark: str) -> Any:
+        if shard._first == 0:
+            assert written.wait(60), "the next shard waits for this one"
+        finished.append(shard._first)
+        return finish(shard, mark)
+
+    monkeypatch.setattr(Shard, "add", watched)
+    monkeypatch.setattr(Shard, "finish", slow)
+    acts = nw.capture(model, batches, "0", out=tmp_path, progress=False)
+    assert finished == [0, 2, 4, 6]
+    expected = nw.capture(model, batches, "0", progress=False).values
+    np.testing.assert_array_equal(np.asarray(acts.values), expected)
+
+
 @pytest.mark.parametrize(("dtype", "value"), [("float16", 65_520.0), ("bfloat16", 3.4e38)])
 def test_a_value_that_does_not_fit_is_refused_when_it_arrives(dtype: str, value: float) -> None:
     values = torch.ones(3, 4)
@@ -135,3 +167,27 @@ def test_a_value_that_does_not_fit_is_refused_when_it_arrives(dtype: str, value:
     ((_, (host,)),) = ToHost(dtype, "exclude").push(None, [rows])
     assert host.rows.sample.tolist() == [0, 1]
     assert host.own
+
+
+def marks_of(folder: Path) -> list[str]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return [shard["mark"] for shard in manifest["shards"]]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+def test_batches_that_are_made_in_the_same_memory_are_recognised(
+    device: str, tmp_path: Path, shard_limits: Any
+) -> None:
+    shard_limits(batches=2)
+    model = nn.Sequential(nn.Linear(500, 4)).to(device)
+    given = torch.rand(5, 400, 500)
+
+    def stream() -> Iterator[torch.Tensor]:
+        memory = torch.empty(400, 500)
+        for batch in given:
+            yield memory.copy_(batch)
+
+    nw.capture(model, stream(), "0", out=tmp_path / "one", progress=False)
+    nw.capture(model, list(given), "0", out=tmp_path / "other", progress=False)
+    assert marks_of(tmp_path / "one") == marks_of(tmp_path / "other")
+    assert len({*marks_of(tmp_path / "one")}) == 3

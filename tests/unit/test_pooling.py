@@ -79,6 +79,36 @@ def test_without_a_mask_or_with_one_of_another_length_every_position_counts(pool
     torch.testing.assert_close(rows, expected[pooling])
 
 
+def widened_first(values: torch.Tensor, read: torch.Tensor, pooling: str) -> torch.Tensor:
+    """The mean or the maximum of positions that are all made float32, and copied, before."""
+    wide, read = values.float(), read[..., None]
+    if pooling == "max":
+        return wide.masked_fill(~read, -torch.inf).amax(1)
+    return wide.masked_fill(~read, 0).sum(1) / read.float().sum(1)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("order", ["positions", "neurons", "a part"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_bits_are_those_of_rows_widened_and_copied(
+    pooling: str, dtype: torch.dtype, order: str, whole: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    if order == "neurons":  # as of a convolution
+        values = torch.randn(5, 70, 121, generator=generator).to(dtype).transpose(1, 2)
+    else:
+        values = torch.randn(5, 122, 70, generator=generator).to(dtype)[:, 1:]
+        values = values.contiguous() if order == "positions" else values
+    mask = torch.ones(5, 121, dtype=torch.bool)
+    if not whole:
+        mask[:, 100:] = torch.rand(5, 21, generator=generator) < 0.5
+        values = values.masked_fill(~mask[..., None], torch.nan) if order != "a part" else values
+    rows, _ = pooled(values, pooling, mask, None, "fc")
+    assert rows.dtype == (dtype if pooling == "max" else torch.float32)
+    assert torch.equal(rows.float(), widened_first(values, mask, pooling))
+
+
 @pytest.mark.parametrize("pooling", ["mean", "max", "last", "cls"])
 def test_a_row_of_padding_has_nothing_to_reduce(pooling: str) -> None:
     mask = torch.tensor([[True, True], [False, False]])
