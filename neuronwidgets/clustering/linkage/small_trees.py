@@ -12,6 +12,7 @@ import importlib.util
 import threading
 from collections import deque
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,38 +40,41 @@ class Linker:
     def __init__(self, method: str, device: torch.device, together: bool | None = None) -> None:
         self._method, self._device = method, device
         self._together = device.type == "cuda" if together is None else together
-        self._waiting: deque[tuple[np.ndarray, Future[np.ndarray]]] = deque()
+        self._waiting: deque[tuple[torch.Tensor, Future[torch.Tensor]]] = deque()
         self._turn = threading.Lock()
 
-    def __call__(self, distances: np.ndarray) -> np.ndarray:
+    def __call__(self, distances: Any) -> Any:
         """float64 `B x (n - 1) x 4`: the linkages of condensed distances, `B x n (n - 1) / 2`.
 
-        All calls have the same `n`.
+        An array for an array, a tensor on the device for a tensor. All calls have the same `n`.
         """
+        is_array = isinstance(distances, np.ndarray)
         if not self._together:
-            return np.stack([from_distances(one, self._method) for one in distances])
-        mine: Future[np.ndarray] = Future()
-        self._waiting.append((distances, mine))
+            host = distances if is_array else distances.cpu().numpy()
+            Z = np.stack([from_distances(one, self._method) for one in host])
+            return Z if is_array else torch.from_numpy(Z).to(self._device)
+        mine: Future[torch.Tensor] = Future()
+        self._waiting.append((torch.as_tensor(distances), mine))
         with self._turn:
             # The thread that had the turn before may have linked them.
             while not mine.done():
                 self._link_waiting()
-        return mine.result()
+        return mine.result().cpu().numpy() if is_array else mine.result()
 
     def _link_waiting(self) -> None:
         sets, numbers = [], 0
         while self._waiting and numbers < NUMBERS:
             sets.append(self._waiting.popleft())
-            numbers += 2 * sets[-1][0].size
+            numbers += 2 * sets[-1][0].numel()
         try:
-            distances = torch.from_numpy(np.concatenate([each for each, _ in sets]))
-            Z = linkages(distances.to(self._device), self._method)
+            distances = torch.cat([each for each, _ in sets])
+            Z = linked(distances.to(self._device), self._method)
         except Exception as error:
             for _, future in sets:
                 future.set_exception(error)
             return
-        ends = np.cumsum([len(each) for each, _ in sets])
-        for (_, future), part in zip(sets, np.split(Z, ends[:-1]), strict=True):
+        parts = torch.split(Z, [len(each) for each, _ in sets])
+        for (_, future), part in zip(sets, parts, strict=True):
             future.set_result(part)
 
 
