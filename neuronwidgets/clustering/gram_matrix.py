@@ -62,41 +62,47 @@ def _nonzero(lengths: Any) -> Any:
     return lengths.masked_fill_(lengths == 0, 1)
 
 
-def dot_products(points: Any, out: np.ndarray | None = None) -> np.ndarray:
-    """Dot products of the rows of a float64 `... x n x D` tensor: `... x n x n`, into `out`."""
+def dot_products(points: Any, out: Any = None) -> Any:
+    """Dot products of the rows of a float64 `... x n x D` tensor: `... x n x n`, an array, or into
+    `out`: an array if the tensor is on the CPU, or a tensor on its device."""
+    if out is not None and not isinstance(out, np.ndarray):
+        return out.copy_(points @ points.mT)
     if isinstance(points, np.ndarray) or points.device.type == "cpu":
         # A matrix times itself: NumPy computes one half of it.
         array = np.asarray(points)
         return np.matmul(array, array.swapaxes(-1, -2), out=out)
-    products: np.ndarray = (points @ points.mT).cpu().numpy()
-    if out is None:
-        return products
-    out[...] = products
-    return out
+    return (points @ points.mT).cpu().numpy()
 
 
-def squares_of_products(products: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def squares_of_products(products: Any, width: int) -> tuple[Any, np.ndarray]:
     """Squared distances from dot products.
 
     Args:
-        products: float64 `B x n x n`.
+        products: float64 `B x n x n`, an array or a tensor.
         width: `D`, how many terms each of them has.
 
     Returns:
         float64 `B x n x n`, and bool `B`: where rounding leaves too little of one of them, so
         that `gram_and_squares` has to compute the set again.
     """
-    norms = np.diagonal(products, axis1=1, axis2=2)
+    norms = products.diagonal(0, 1, 2)
     squares = products * -2
     squares += norms[:, :, None]
     squares += norms[:, None, :]
+    count, n = norms.shape
+    diagonal = squares.reshape(count, n * n)[:, :: n + 1]
+    diagonal[...] = np.inf
     # With the largest norms: a few sets are computed again without need.
-    bound = 2 * doubtful_share(width, ACCURACY) * norms.max(axis=1, initial=0)
-    diagonal = np.arange(norms.shape[1])
-    squares[:, diagonal, diagonal] = np.inf
-    doubtful = squares.min(axis=(1, 2), initial=np.inf) <= bound
-    squares[:, diagonal, diagonal] = 0
-    return np.maximum(squares, 0, out=squares), doubtful
+    share = 2 * doubtful_share(width, ACCURACY)
+    if isinstance(squares, np.ndarray):
+        least, most = squares.min(axis=(1, 2), initial=np.inf), norms.max(axis=1, initial=0)
+        doubtful = least <= share * most
+        np.maximum(squares, 0, out=squares)
+    else:
+        doubtful = (squares.amin((1, 2)) <= share * norms.amax(1)).cpu().numpy()
+        squares.clamp_(min=0)
+    diagonal[...] = 0
+    return squares, doubtful
 
 
 def centred_products(products: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -39,25 +38,24 @@ def silhouettes(distances: Any, Z: Any, min_size: int, most: int = 20) -> np.nda
     out = np.full((trees, merges), np.nan)
     on_device = not isinstance(Z, np.ndarray)
     step = max(1, (ON_DEVICE if on_device else BLOCK) // max(1, merges) ** 2)
-    with _device_of(Z):
-        for begin in range(0, trees, step):
-            part = slice(begin, begin + step)
-            values = _of_block(distances[part], Z[part], min_size, most)
-            out[part] = values.cpu() if on_device else values
+    for begin in range(0, trees, step):
+        part = slice(begin, begin + step)
+        values = _of_block(distances[part], Z[part], min_size, most)
+        out[part] = values.cpu() if on_device else values
     return out
 
 
 def _of_block(distances: Any, Z: Any, min_size: int, most: int) -> Any:
     """`silhouettes` of one block, of the kind of `Z`."""
-    library = _library(Z)
+    library, here = _library(Z), _device_of(Z)
     trees, merges = Z.shape[:2]
     n, nodes = merges + 1, 2 * merges + 1
-    every = library.arange(trees)[:, None]
+    every = library.arange(trees, **here)[:, None]
     children = library.asarray(Z[:, :, :2], dtype=library.int64).reshape(trees, -1)
-    ones = library.ones((trees, n), dtype=library.int64)
+    ones = library.ones((trees, n), dtype=library.int64, **here)
     size = library.concatenate([ones, library.asarray(Z[:, :, 3], dtype=library.int64)], 1)
-    parent = library.full((trees, nodes), nodes - 1)
-    parent[every, children] = n + library.arange(2 * merges) // 2
+    parent = library.full((trees, nodes), nodes - 1, **here)
+    parent[every, children] = n + library.arange(2 * merges, **here) // 2
 
     big = size >= min_size
 
@@ -69,31 +67,31 @@ def _of_block(distances: Any, Z: Any, min_size: int, most: int) -> Any:
     concepts, held = walk(library.asarray(big, dtype=library.int64)), walk(big * size)
     # A small cluster that falls apart changes nothing.
     valid = (concepts >= 2) & (concepts <= most) & (2 * held >= n)
-    out = library.full((trees, merges), np.nan, dtype=library.float64)
+    out = library.full((trees, merges), np.nan, dtype=library.float64, **here)
     tree, cut = _nonzero(valid & big[:, n:])
     if len(tree) == 0:
         return out
 
     # The concepts of each cut: nodes made before it that merge at it or later.
     owner, node = _nonzero(big)
-    first = library.searchsorted(owner, library.arange(trees + 1))
+    first = library.searchsorted(owner, library.arange(trees + 1, **here))
     width = int((first[1:] - first[:-1]).max())
-    table = library.full((trees, width), nodes - 1)
-    table[owner, library.arange(len(owner)) - first[owner]] = node
+    table = library.full((trees, width), nodes - 1, **here)
+    table[owner, library.arange(len(owner), **here) - first[owner]] = node
     born, dies = table - n, parent[every, table] - n
     alive = (born[tree] < cut[:, None]) & (dies[tree] >= cut[:, None])
     which, place = _nonzero(alive)
-    slot = library.arange(len(which))
-    slot = slot - library.searchsorted(which, library.arange(len(tree)))[which]
+    slot = library.arange(len(which), **here)
+    slot = slot - library.searchsorted(which, library.arange(len(tree), **here))[which]
 
     # The nodes that are needed, side by side: rows of `apart` and `within`.
-    used = library.zeros((trees, width), dtype=bool)
+    used = library.zeros((trees, width), dtype=bool, **here)
     used[tree[which], place] = True
     row = library.cumsum(library.asarray(used, dtype=library.int64), 1) - 1
     width = int(row[:, -1].max()) + 1
     owner, place_used = _nonzero(used)
     node = table[owner, place_used]
-    chosen = library.full((trees, width), -1)
+    chosen = library.full((trees, width), -1, **here)
     chosen[owner, row[owner, place_used]] = node
     size_of = library.where(chosen < 0, 1, size[every, chosen])
     size_of = library.asarray(size_of, dtype=distances.dtype)
@@ -106,11 +104,11 @@ def _of_block(distances: Any, Z: Any, min_size: int, most: int) -> Any:
     within[size_of == 1] = np.inf
     within = within.reshape(-1, n)
 
-    rows = library.full((len(tree), int(slot.max()) + 1), -1)
+    rows = library.full((len(tree), int(slot.max()) + 1), -1, **here)
     rows[which, slot] = tree[which] * width + row[tree[which], place]
     # Slots that a cut does not have repeat its first concept.
     rows = library.where(rows < 0, rows[:, :1], rows)
-    total = library.empty(len(tree), dtype=library.float64)
+    total = library.empty(len(tree), dtype=library.float64, **here)
     step = max(1, (SLICE if library is np else ON_DEVICE) // n)
     for begin in range(0, len(tree), step):
         cut_rows = rows[begin : begin + step]
@@ -121,7 +119,7 @@ def _of_block(distances: Any, Z: Any, min_size: int, most: int) -> Any:
         total[begin : begin + step] = _total(a, b)
     out[tree, cut] = total / held[tree, cut]
     # Cuts in between are as the one above.
-    change = library.where(big[:, n:], library.arange(merges), merges)
+    change = library.where(big[:, n:], library.arange(merges, **here), merges)
     above = library.flip(_running_minimum(library.flip(change, (1,))), (1,))
     return library.where(valid, out[every, above.clip(None, merges - 1)], np.nan)
 
@@ -138,10 +136,10 @@ def _total(a: Any, b: Any) -> Any:
 
 def _samples_inside(children: Any, parent: Any, size: Any, chosen: Any) -> Any:
     """bool `B x P x n`: whether each of the nodes `chosen` holds a sample; none for node -1."""
-    library = _library(parent)
+    library, here = _library(parent), _device_of(parent)
     trees, nodes = parent.shape
     n = (nodes + 1) // 2
-    every = library.arange(trees)[:, None]
+    every = library.arange(trees, **here)[:, None]
     # Leaves stand from left to right: a node starts where the siblings left of it and of its
     # ancestors end.
     start = library.zeros_like(parent)
@@ -164,9 +162,9 @@ def _library(array: Any) -> Any:
     return torch
 
 
-def _device_of(array: Any) -> Any:
-    """A context in which new tensors are on the device of a tensor."""
-    return nullcontext() if isinstance(array, np.ndarray) else _library(array).device(array.device)
+def _device_of(array: Any) -> dict[str, Any]:
+    """The argument by which new tensors are on the device of a tensor."""
+    return {} if isinstance(array, np.ndarray) else {"device": array.device}
 
 
 def _nonzero(mask: Any) -> Any:

@@ -102,14 +102,12 @@ def default_threshold(split: Split, *, power: float = POWER) -> float:
     return float(_thresholds(trees, of_cuts, split.min_size, power)[0])
 
 
-def default_thresholds(
-    trees: Trees, Z: np.ndarray, distances: np.ndarray, min_size: int
-) -> np.ndarray:
+def default_thresholds(trees: Trees, Z: Any, distances: Any, min_size: int) -> np.ndarray:
     """`default_threshold` of `B` trees at once: float64 `B`.
 
     Args:
         trees, Z: the trees, and their linkages, float64 `B x (n - 1) x 4`.
-        distances: float64 `B x n x n`.
+        distances: float64 `B x n x n`, an array, or a tensor as `Z` then is.
         min_size: smaller clusters are no concept.
     """
     return _thresholds(trees, silhouettes(distances, Z, min_size, MOST), min_size)

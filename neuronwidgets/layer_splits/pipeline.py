@@ -56,6 +56,8 @@ class Pipeline:
         given: the top samples of each neuron; `None` chooses them by `top_samples`.
         memory: about how many bytes all blocks in work may take; at least one is in work. `None`
             for no limit: two blocks for each thread.
+        tensors: whether what is known of all pairs stays on the device, as tensors. `None`: on a
+            GPU.
 
     Attributes:
         size: neurons in a block.
@@ -75,6 +77,7 @@ class Pipeline:
         read: int = READ,
         given: GivenTops | None = None,
         memory: float | None = None,
+        tensors: bool | None = None,
     ) -> None:
         self.acts, self.targets, self.settings, self.device = acts, targets, settings, device
         self.read, self.given, self.memory = read, given, memory
@@ -87,6 +90,8 @@ class Pipeline:
         self.group = max(1, min(self.size, room // (n * acts.shape[1])))
         row, column = np.triu_indices(n, 1)
         self.pairs = row * n + column
+        self._tensors = device.type == "cuda" if tensors is None else tensors
+        self._pairs = torch.from_numpy(self.pairs).to(device)
         self._link = Linker(settings.method, device)
 
     @property
@@ -182,17 +187,18 @@ class Pipeline:
         count, n = index.shape
         values, rows = self._values(index)
         products, squares = self._products(values, rows, index)
-        upper = squares.reshape(count, n * n).take(self.pairs, axis=1)
-        distances = distances_of(upper, s.method, s.metric)
-        Z = self._link(distances)
-        threshold, assignment = self._cut(Z, squares)
+        flat = squares.reshape(count, n * n)
+        upper = flat[:, self._pairs] if self._tensors else flat.take(self.pairs, axis=1)
+        linkages = self._link(distances_of(upper, s.method, s.metric))
+        Z = _array(linkages)
+        threshold, assignment = self._cut(Z, linkages, squares)
         scores: dict[str, np.ndarray] = {}
         if s.scores:
             batch = Neurons(
                 self.acts,
                 along,
                 index,
-                centred_products(products) if n <= MOST else None,
+                centred_products(_array(products)) if n <= MOST else None,
                 Z,
                 assignment,
                 s.method,
@@ -266,12 +272,13 @@ class Pipeline:
         values = torch.from_numpy(self.acts.rows(samples)).to(self.device)
         return values, torch.from_numpy(rows.reshape(index.shape)).to(self.device)
 
-    def _products(
-        self, values: torch.Tensor, rows: torch.Tensor, index: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Dot products and squared distances of each neuron's samples: float64 `N x n x n`."""
+    def _products(self, values: torch.Tensor, rows: torch.Tensor, index: np.ndarray) -> Any:
+        """Dot products and squared distances of each neuron's samples: float64 `N x n x n` each,
+        as arrays or, on a GPU, as tensors."""
         metric, (count, n) = self.settings.metric, index.shape
-        out = np.empty((count, n, n))
+        out: Any = values.new_empty((count, n, n), dtype=torch.float64)
+        if not self._tensors:
+            out = np.empty((count, n, n))
         buffer = values.new_empty(self.group * n, values.shape[1])
         wide_buffer = values.new_empty(self.group, n, values.shape[1], dtype=torch.float64)
 
@@ -289,20 +296,25 @@ class Pipeline:
             dot_products(points, out[begin:end])
         square, inexact = squares_of_products(out, values.shape[1])
         for i in np.flatnonzero(inexact).tolist():
-            out[i], square[i] = gram_and_squares(gathered(i, i + 1)[0], metric)
+            pair = gram_and_squares(gathered(i, i + 1)[0], metric)
+            for several, one in zip((out, square), pair, strict=True):
+                several[i] = torch.from_numpy(one) if self._tensors else one
         return out, square
 
-    def _cut(self, Z: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The thresholds, float64 `N`, and each top sample's concept, int `N x n`."""
+    def _cut(self, Z: np.ndarray, linkages: Any, squares: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The thresholds, float64 `N`, and each top sample's concept, int `N x n`.
+
+        `linkages` is `Z` on the device of `squares`.
+        """
         s = self.settings
         trees = Trees.of(Z)
         if s.threshold is None:
             distances = distances_of(squares, s.method, s.metric)
-            threshold = default_thresholds(trees, Z, distances, s.min_size)
+            threshold = default_thresholds(trees, linkages, distances, s.min_size)
         else:
             threshold = np.full(len(Z), s.threshold)
         if s.refined:
-            return threshold, self._refined(trees, threshold, squares)
+            return threshold, self._refined(trees, threshold, _array(squares))
         return threshold, trees.assignment(threshold, s.min_size)
 
     def _refined(self, trees: Trees, threshold: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -326,6 +338,11 @@ def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:
         # The tensor is only read.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.as_tensor(values, device=device)
+
+
+def _array(values: Any) -> np.ndarray:
+    """An array, or a tensor as one."""
+    return values if isinstance(values, np.ndarray) else values.cpu().numpy()
 
 
 def _means(values: torch.Tensor, rows: torch.Tensor, assignment: np.ndarray) -> np.ndarray:

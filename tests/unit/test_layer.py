@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics import adjusted_rand_score
@@ -314,6 +316,25 @@ def test_gram(metric: str, shift: float) -> None:
     np.testing.assert_allclose(square, exact, rtol=1e-9, atol=1e-28)
     assert (square[10:20, 0] == 0).all()
     assert (np.diagonal(square) == 0).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{"metric": "cosine"}, {"method": "average"}, {"refined": True}]
+)
+@pytest.mark.parametrize("name", DATA)
+def test_pairs_as_tensors_give_the_same_trees(name: str, options: dict[str, Any]) -> None:
+    if "method" in options and (DATA[name] == 0).all(axis=1).any():
+        pytest.skip("zeros have no direction")
+    layer = quietly(nw.Activations.from_arrays(DATA[name]), **options)
+    pipeline = Pipeline(
+        layer.acts, layer.targets, layer.settings, torch.device("cpu"), tensors=True
+    )
+    made = list(pipeline.blocks())
+    Z, threshold = (np.concatenate([getattr(b, f) for b in made]) for f in ("Z", "threshold"))
+    np.testing.assert_allclose(Z, layer.Z, rtol=1e-9)
+    np.testing.assert_allclose(threshold, layer.threshold, rtol=1e-9)
+    assignment = np.concatenate([block.assignment for block in made])
+    np.testing.assert_array_equal(assignment, layer.assignment)
 
 
 @pytest.mark.skipif("not __import__('torch').cuda.is_available()")

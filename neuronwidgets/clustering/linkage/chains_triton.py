@@ -8,12 +8,15 @@ heights are the same to the last bit.
 
 from __future__ import annotations
 
+import threading
+
 import torch
 import triton
 import triton.language as tl
 
 WARP = 128
 """Samples for each warp of a program: four for each of its threads."""
+_LAUNCHING = threading.Lock()
 
 
 def linked(square: torch.Tensor, method: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,11 +34,14 @@ def linked(square: torch.Tensor, method: str) -> tuple[torch.Tensor, torch.Tenso
     Z = square.new_empty(count, n - 1, 4)
     merges = square.new_empty(count, n - 1, 3)
     whole = torch.zeros(count, dtype=torch.int32, device=square.device)
-    block = max(32, triton.next_power_of_2(n))
-    _link[(count,)](
-        square, merges, Z, whole, n, method, block,
-        num_warps=max(1, block // WARP), enable_fp_fusion=False,
-    )  # fmt: skip
+    # One kernel for all small trees.
+    block = max(WARP, triton.next_power_of_2(n))
+    # Threads have a current device of their own, and compile one at a time.
+    with _LAUNCHING, torch.cuda.device_of(square):
+        _link[(count,)](
+            square, merges, Z, whole, n, method, block,
+            num_warps=block // WARP, enable_fp_fusion=False,
+        )  # fmt: skip
     return Z, whole.bool()
 
 

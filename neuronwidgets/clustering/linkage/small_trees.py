@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import warnings
 from collections import deque
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +24,8 @@ NUMBERS = 1 << 27
 """Distances between all samples of the sets that are linked at once, about: 1 GB on the device."""
 MOST_FUSED = 1024
 """Samples of a tree that the kernel in Triton makes, at most: its registers hold a row of them."""
+_COMPILED: dict[torch.device, bool] = {}
+_COMPILING = threading.Lock()
 
 
 class Linker:
@@ -39,38 +43,41 @@ class Linker:
     def __init__(self, method: str, device: torch.device, together: bool | None = None) -> None:
         self._method, self._device = method, device
         self._together = device.type == "cuda" if together is None else together
-        self._waiting: deque[tuple[np.ndarray, Future[np.ndarray]]] = deque()
+        self._waiting: deque[tuple[torch.Tensor, Future[torch.Tensor]]] = deque()
         self._turn = threading.Lock()
 
-    def __call__(self, distances: np.ndarray) -> np.ndarray:
+    def __call__(self, distances: Any) -> Any:
         """float64 `B x (n - 1) x 4`: the linkages of condensed distances, `B x n (n - 1) / 2`.
 
-        All calls have the same `n`.
+        An array for an array, a tensor on the device for a tensor. All calls have the same `n`.
         """
+        is_array = isinstance(distances, np.ndarray)
         if not self._together:
-            return np.stack([from_distances(one, self._method) for one in distances])
-        mine: Future[np.ndarray] = Future()
-        self._waiting.append((distances, mine))
+            host = distances if is_array else distances.cpu().numpy()
+            Z = np.stack([from_distances(one, self._method) for one in host])
+            return Z if is_array else torch.from_numpy(Z).to(self._device)
+        mine: Future[torch.Tensor] = Future()
+        self._waiting.append((torch.as_tensor(distances), mine))
         with self._turn:
             # The thread that had the turn before may have linked them.
             while not mine.done():
                 self._link_waiting()
-        return mine.result()
+        return mine.result().cpu().numpy() if is_array else mine.result()
 
     def _link_waiting(self) -> None:
         sets, numbers = [], 0
         while self._waiting and numbers < NUMBERS:
             sets.append(self._waiting.popleft())
-            numbers += 2 * sets[-1][0].size
+            numbers += 2 * sets[-1][0].numel()
         try:
-            distances = torch.from_numpy(np.concatenate([each for each, _ in sets]))
-            Z = linkages(distances.to(self._device), self._method)
+            distances = torch.cat([each for each, _ in sets])
+            Z = linked(distances.to(self._device), self._method)
         except Exception as error:
             for _, future in sets:
                 future.set_exception(error)
             return
-        ends = np.cumsum([len(each) for each, _ in sets])
-        for (_, future), part in zip(sets, np.split(Z, ends[:-1]), strict=True):
+        parts = torch.split(Z, [len(each) for each, _ in sets])
+        for (_, future), part in zip(sets, parts, strict=True):
             future.set_result(part)
 
 
@@ -113,8 +120,38 @@ def can_fuse(device: torch.device, samples: int, method: str) -> bool:
         device.type == "cuda"
         and method != "single"
         and 2 <= samples <= MOST_FUSED
-        and importlib.util.find_spec("triton") is not None
+        and _compiles(device)
     )
+
+
+def _compiles(device: torch.device) -> bool:
+    """Whether Triton is there and compiles: it needs a C compiler and Python's headers.
+
+    Warns:
+        RuntimeWarning: it is there and does not compile.
+    """
+    with _COMPILING:
+        if device not in _COMPILED:
+            _COMPILED[device] = _trial(device)
+        return _COMPILED[device]
+
+
+def _trial(device: torch.device) -> bool:
+    if importlib.util.find_spec("triton") is None:
+        return False
+    try:
+        from neuronwidgets.clustering.linkage import chains_triton
+
+        chains_triton.linked(torch.ones(1, 2, 2, dtype=torch.float64, device=device), "ward")
+    except Exception as error:
+        warnings.warn(
+            f"Triton compiles no kernel for {device}: {error}. PyTorch makes small trees instead, "
+            "which takes longer.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 def _square(distances: torch.Tensor, count: int) -> torch.Tensor:
