@@ -7,6 +7,7 @@ them moves.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -96,3 +97,21 @@ def dispatch_mode() -> Any:
     from torch.utils._python_dispatch import TorchDispatchMode
 
     return TorchDispatchMode
+
+
+def end_failed_capture(device: int, pool: tuple[int, int]) -> None:
+    """Take a CUDA device's allocator out of a graph capture that failed.
+
+    Torch leaves it there, so that it asks about that capture at every allocation. In public only
+    the end of a capture that succeeded does this.
+
+    Args:
+        device: its number.
+        pool: the pool of memory that the capture was given.
+    """
+    from torch._C import _cuda_endAllocateToPool, _cuda_releasePool
+
+    # Where the capture itself ended in order this has been done.
+    with suppress(RuntimeError):
+        _cuda_endAllocateToPool(device, pool)
+        _cuda_releasePool(device, pool)

@@ -11,7 +11,7 @@ from neuronwidgets.toy.config import Config
 from neuronwidgets.toy.features import FeatureStream, embedding, probabilities
 from neuronwidgets.toy.graph import StepGraph
 from neuronwidgets.toy.log import Log
-from neuronwidgets.toy.measures import monosemantic
+from neuronwidgets.toy.measures import count_monosemantic, monosemantic
 from neuronwidgets.toy.network import Gradients, Parameters, initial, response
 from neuronwidgets.toy.optimizer import Optimizer
 from neuronwidgets.toy.run import Run
@@ -233,9 +233,13 @@ class RunBatch:
     def _write_log(self) -> None:
         self.read_loss()
         self._sum[:], self._count = 0, 0
-        A = response(self._p.W1, self._p.b, self._W_e, self._nonlinearity).cpu().numpy()
+        A = response(self._p.W1, self._p.b, self._W_e, self._nonlinearity)
         bias = self._p.b.double().mean(dim=1).cpu().numpy()
-        self._log.append((self.step, self.loss, bias, monosemantic(A).sum(axis=1)))
+        if A.device.type == "cpu":
+            counts = monosemantic(A.numpy()).sum(axis=1)
+        else:  # counts are small to copy, responses are not
+            counts = count_monosemantic(A).cpu().numpy()
+        self._log.append((self.step, self.loss, bias, counts))
 
 
 def _send(values: torch.Tensor, out: torch.Tensor) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import torch
 
+from neuronwidgets.core.compat import end_failed_capture
+
 WARM = 3
 """Steps before the capture: the libraries of CUDA initialise themselves in the first ones."""
 
@@ -48,11 +50,7 @@ class StepGraph:
 def captured(step: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
     """The step as a graph, without doing it; None where that fails."""
     try:
-        graph = torch.cuda.CUDAGraph()
-        # Other threads, as those of a notebook, may use or capture on the device meanwhile.
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            step()
+        return _capture(step)
     except RuntimeError as error:
         reason = str(error).splitlines()[0].rstrip(".")
         warnings.warn(
@@ -61,4 +59,23 @@ def captured(step: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
             stacklevel=2,
         )
         return None
+
+
+def _capture(step: Callable[[], None]) -> torch.cuda.CUDAGraph:
+    graph = torch.cuda.CUDAGraph()
+    before, pool = torch.cuda.current_stream(), torch.cuda.graph_pool_handle()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    try:
+        # Other threads, as those of a notebook, may use or capture on the device meanwhile.
+        with torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
+            step()
+    except RuntimeError:
+        # Torch leaves the stream, the allocator and the generator as they are during a capture:
+        # the user's next random numbers would raise an error.
+        torch.cuda.set_stream(before)
+        device = torch.cuda.current_device()
+        end_failed_capture(device, pool)
+        generator = torch.cuda.default_generators[device]
+        generator.graphsafe_set_state(generator.clone_state())
+        raise
     return graph

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 MONOSEMANTIC = 0.999
 """Share of a neuron's responses that its largest must exceed: the paper's rule."""
@@ -29,6 +30,14 @@ def share(A: np.ndarray) -> np.ndarray:
 def monosemantic(A: np.ndarray) -> np.ndarray:
     """Neurons whose `share` is above 0.999: bool `... x k`."""
     return share(A) > MONOSEMANTIC
+
+
+def count_monosemantic(A: torch.Tensor) -> torch.Tensor:
+    """The number of monosemantic neurons of `... x k x N` responses, on their device: int64 `...`.
+
+    The sums round otherwise than those of `monosemantic`, so a neuron at 0.999 may count otherwise.
+    """
+    return (A.amax(-1) / (_TINY + A.sum(-1)) > MONOSEMANTIC).sum(-1)
 
 
 def dead(A: np.ndarray) -> np.ndarray:

@@ -167,3 +167,12 @@ def test_a_shuffled_stream_says_so() -> None:
     assert compat.shuffles(stream.shuffle(seed=0))
     assert compat.shuffles(stream.shuffle(seed=0).map(lambda row: row))
     assert not compat.shuffles([1, 2, 3])
+
+
+def test_a_failed_capture_can_be_ended() -> None:
+    from torch._C import _cuda_endAllocateToPool, _cuda_releasePool
+
+    assert callable(_cuda_endAllocateToPool)
+    assert callable(_cuda_releasePool)
+    # Without a GPU, and where there is no such capture, nothing happens.
+    compat.end_failed_capture(0, (0, 1 << 40))

@@ -17,7 +17,7 @@ from scipy.spatial.distance import pdist, squareform
 from neuronwidgets.clustering.linkage import engine, rounds
 from neuronwidgets.clustering.linkage.centroids import Centroids
 from neuronwidgets.clustering.linkage.engine import LINEAR, METRICS
-from neuronwidgets.clustering.linkage.tuning import Tuning
+from neuronwidgets.clustering.linkage.tuning import GPU, Tuning
 from neuronwidgets.clustering.squared_distances import condensed_distances, squared_distance_matrix
 
 METHODS = sorted(LINEAR)
@@ -373,3 +373,24 @@ def test_squared_distances_of_tight_clouds_keep_their_digits() -> None:
     squares = squared_distance_matrix(torch.tensor(X), block_rows=16).numpy()
     np.testing.assert_allclose(squares, squareform(pdist(X, "sqeuclidean")), rtol=1e-8)
     np.testing.assert_array_equal(squares, squares.T)
+
+
+LARGE_TILES = replace(GPU, scipy_work=0, matrix_clusters=100, tile=32)
+"""Those of a GPU, for inputs of a test."""
+
+
+@pytest.mark.parametrize("method", ["ward", "average"])
+def test_the_large_tiles_of_a_gpu_give_the_same_tree(method: str) -> None:
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(20, 12))[rng.integers(20, size=900)] + rng.normal(size=(900, 12))
+    assert_same_tree(X, method, "euclidean" if method == "ward" else "cosine", LARGE_TILES)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("method", ["ward", "average"])
+def test_on_a_gpu_the_tree_is_the_same(method: str) -> None:
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(20, 48))[rng.integers(20, size=6000)] + rng.normal(size=(6000, 48))
+    ours, expected = (engine.linkage(torch.tensor(X, device=d), method) for d in ("cuda", "cpu"))
+    np.testing.assert_array_equal(ours[:, [0, 1, 3]], expected[:, [0, 1, 3]])
+    np.testing.assert_allclose(ours[:, 2], expected[:, 2], rtol=1e-9)

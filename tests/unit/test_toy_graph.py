@@ -5,10 +5,12 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from neuronwidgets import toy
 from neuronwidgets.toy.batch import RunBatch
@@ -25,6 +27,26 @@ SWEEPS = {
 }
 each_sweep = pytest.mark.parametrize("sweep", SWEEPS.values(), ids=SWEEPS.keys())
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+
+VIEWS = {"view", "slice", "select", "transpose", "unsqueeze", "expand", "unbind", "_unsafe_view",
+         "detach", "alias", "split", "_reshape_alias"}  # fmt: skip
+"""Operations that launch nothing."""
+WAITS = {"_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "lift_fresh", "_to_copy"}
+"""Operations after which the process waits for a GPU, or brings it something: a graph has none."""
+
+
+class Operations(TorchDispatchMode):
+    """Lists torch's operations that launch something, or wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket.__name__ not in VIEWS:
+            self.names.append(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +89,17 @@ def test_a_run_taken_out_goes_on_with_counters_too(after: int) -> None:
     trained(batch, after)
     (alone,) = trained(batch.alone(1))
     assert bits(alone) == bits(toy.train(sweep[1], progress=False))
+
+
+@each_sweep
+def test_a_repeated_step_is_few_launches_and_waits_for_none(sweep: list[toy.Config]) -> None:
+    batch = RunBatch(sweep, torch.device("cpu"), graph=True)
+    batch._draw()
+    with Operations() as operations:
+        batch._train_row()
+    assert not WAITS & set(operations.names)
+    assert "bmm" in operations.names
+    assert len(operations.names) <= 45
 
 
 def test_on_a_cpu_a_step_is_only_called() -> None:
@@ -116,9 +149,24 @@ def test_a_step_that_cannot_be_captured_is_said_so(monkeypatch: pytest.MonkeyPat
 
 
 @on_cuda
-def test_a_step_that_cannot_be_captured_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", refuse)
+def test_a_capture_that_fails_harms_nothing() -> None:
+    device = torch.device("cuda")
+    count, graph = torch.zeros((), device=device), StepGraph(device)
+    stream = torch.cuda.current_stream()
+
+    def step() -> None:
+        count.add_(1)
+        count.item()  # a graph cannot wait
+
+    for _ in range(WARM):
+        graph(step)
+    torch.cuda.manual_seed(3)
+    expected = torch.rand(5, device=device)
+    torch.cuda.manual_seed(3)
     with pytest.warns(UserWarning, match="could not become a CUDA graph"):
-        run = toy.train(SMALL, device="cuda", progress=False)
-    monkeypatch.undo()
-    assert bits(run) == bits(toy.train(SMALL, device="cuda", progress=False))
+        graph(step)
+    graph(step)
+    assert count.item() == WARM + 2
+    assert torch.cuda.current_stream() == stream
+    torch.testing.assert_close(torch.rand(5, device=device), expected)
+    same("cuda", [SMALL])

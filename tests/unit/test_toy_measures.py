@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from neuronwidgets.toy import measures
 
@@ -22,6 +23,11 @@ def test_monosemantic_is_over_0999_of_the_sum() -> None:
     assert measures.monosemantic(A).tolist() == [False, True, False, True, False, True]
     np.testing.assert_allclose(measures.share(A), [0, 1, 0.5, 3 / 3.001, 1 / 1.002, 1])
     assert measures.monosemantic(np.stack([A, A * 0])).sum(axis=1).tolist() == [3, 0]
+
+
+def test_they_are_counted_on_a_device_too() -> None:
+    both = torch.tensor(np.stack([A, A * 0, A * np.nan]))
+    assert measures.count_monosemantic(both).tolist() == [3, 0, 0]
 
 
 def test_dead_neurons_and_covered_features() -> None:

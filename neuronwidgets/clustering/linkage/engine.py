@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.clustering.linkage.tuning import DEFAULT, Tuning
+from neuronwidgets.clustering.linkage.tuning import DEFAULT, GPU, Tuning
 from neuronwidgets.core.arrays import dense, number_array
 from neuronwidgets.core.checks import one_of
 from neuronwidgets.core.modes import own_modes
@@ -59,7 +59,7 @@ def require_directions(points: Any, rows: np.ndarray) -> None:
 
 
 def linkage(
-    X: Any, method: str = "ward", metric: str | None = None, *, tuning: Tuning = DEFAULT
+    X: Any, method: str = "ward", metric: str | None = None, *, tuning: Tuning | None = None
 ) -> np.ndarray:
     """Cluster `S` vectors from the bottom up: exactly, and on the device of `X`.
 
@@ -74,7 +74,8 @@ def linkage(
             (average: cosine, others: Euclidean). Ward with "cosine" is Ward's linkage, Euclidean,
             of the vectors at unit length (a zero vector stays at the origin).
         tuning: where the algorithm changes, and the sizes of its blocks, for tests and
-            benchmarks. It changes speed, memory and the limit on samples, not the tree.
+            benchmarks; by the device of `X` if not given. It changes speed, memory and the limit
+            on samples, not the tree.
 
     Returns:
         `Z`, float64 `(S - 1) x 4`, as `scipy.cluster.hierarchy.linkage` gives it: the two nodes
@@ -90,6 +91,9 @@ def linkage(
     method, metric = check_method(method, metric)
     with own_modes():
         points = _matrix(X)
+        if tuning is None:
+            on_cpu = isinstance(points, np.ndarray) or points.device.type == "cpu"
+            tuning = DEFAULT if on_cpu else GPU
         count, width = points.shape
         if metric == "cosine" and method != "ward":
             require_directions(points, np.arange(count))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Tuning:
     """Where `linkage` changes its algorithm, and in what portions it works.
 
-    The defaults were measured on two CPU cores with 100 to 4,000 neurons.
+    The defaults were measured on two CPU cores with 100 to 4,000 neurons; `GPU` has others.
 
     Attributes:
         scipy_work: samples x samples x (neurons + 64). Below it SciPy is faster than our kernels
@@ -57,4 +57,8 @@ class Tuning:
 
 
 DEFAULT = Tuning()
-"""What `linkage` takes unless told otherwise."""
+"""What `linkage` takes on a CPU unless told otherwise."""
+
+GPU = Tuning(most_tiles=16, block_slots=2**13, block_numbers=2**26)
+"""The same on a GPU, where launches take longer than the products that smaller tiles would rule
+out: a fifth of the launches for 30,000 samples. Temporary matrices have up to 0.5 GB."""
