@@ -5,6 +5,7 @@ import { reslotted } from "../src/core/slots";
 import type { Model } from "../src/model/model";
 import { readMatch, readTable, readTrees } from "../src/protocol/browser";
 import { otherScores } from "../src/widgets/neuron-browser/columns";
+import { layoutOf } from "../src/widgets/neuron-browser/layout";
 import { createState } from "../src/widgets/neuron-browser/state";
 import { pack, previews } from "./fake";
 import { layerOf } from "./fake-layer";
@@ -157,23 +158,35 @@ describe("the table", () => {
 
   it("is sorted by the strongest effect on what a neuron promotes, where that is known", () => {
     expect(view().state.columnOf("promotes")).toBeNull();
+    const classes = { kind: "class", names: ["a"], high: 3, poles: false };
     const effect = new Float32Array(20 * 2);
     for (let i = 0; i < 20; i++) effect.set(i % 2 ? [1, -i] : [i / 2, -0.5], 2 * i);
     effect.fill(Number.NaN, 2 * 19);
     const message = pack(
       { output: new Int32Array(20 * 2), effect },
-      { kind: "class", names: ["a"], high: 3, poles: false },
+      { lens: "jacobian", samples: 64, note: "", ...classes },
       { output: [20, 2, 1], effect: [20, 2, 1] },
     );
     const { state } = view({ _promoted: message });
     expect(state.columnOf("promotes")?.about).toContain("3 logits");
+    expect(state.columnOf("promotes")?.about).toContain("over those of 64 samples");
+    expect(layoutOf(state).noPromotes).toBe("");
     state.sortBy("promotes");
     expect([...state.rows.value].slice(0, 3)).toEqual([17, 15, 13]);
     expect(state.rows.value[19]).toBe(19);
+    // A reason why nothing is known takes the column's place.
+    const none = pack(
+      { output: new Int32Array(20 * 2).fill(-1), effect: new Float32Array(40).fill(Number.NaN) },
+      { lens: "logit", samples: 0, note: "too many classes", ...classes },
+      { output: [20, 2, 1], effect: [20, 2, 1] },
+    );
+    const without = view({ _promoted: none }).state;
+    expect(layoutOf(without).noPromotes).toBe("too many classes");
+    expect(layoutOf(without).wide).toBeLessThan(layoutOf(state).wide);
     // Of another table.
     const few = pack(
       { output: new Int32Array(4), effect: new Float32Array(4) },
-      { kind: "class", names: ["a"], high: 3, poles: false },
+      { lens: "jacobian", samples: 64, note: "", ...classes },
       { output: [2, 2, 1], effect: [2, 2, 1] },
     );
     expect(view({ _promoted: few }).state.promoted.value).toBeNull();

@@ -198,7 +198,8 @@ describe("safetensors", () => {
 
 it("what neurons promote is read for each neuron, up and down", () => {
   const message = readPromoted(golden("text-promoted.safetensors")) as PromotedMessage;
-  expect([message.kind, message.poles, message.high]).toEqual(["token", true, 3]);
+  const { kind, lens, samples, note, poles, high } = message;
+  expect([kind, lens, samples, note, poles, high]).toEqual(["token", "logit", 0, "", true, 3]);
   expect(promotedOf(message, 1)).toEqual({
     promoted: [
       { name: "dog", value: 4 },

@@ -1,10 +1,11 @@
-"""The logit lens of all neurons of a layer: one pass finds the way to the output for all."""
+"""What all neurons of a layer promote: by the logit lens, for which one pass finds the way to the
+output for all, or else by the mean gradients of a classifier's outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,11 +16,14 @@ from neuronwidgets.core.checks import nearest
 from neuronwidgets.core.compiled import plain
 from neuronwidgets.core.layer_place import titled
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.steps import drained
+from neuronwidgets.data.batch import BatchSource
 from neuronwidgets.data.batches import batches
+from neuronwidgets.effects.class_gradients import class_gradients, obstacle, spread
 from neuronwidgets.effects.lens import Lens, centred, lens_of
-from neuronwidgets.effects.lenses import CHUNK, data_of, is_vocabulary, output_name
+from neuronwidgets.effects.lenses import CHUNK, MAX_LENGTH, data_of, is_vocabulary, output_name
 from neuronwidgets.effects.readout import PROBE, probe_inputs, taken, traced
-from neuronwidgets.effects.route import Route
+from neuronwidgets.effects.route import Route, Step
 from neuronwidgets.models.neurons import neuron_layers
 
 DRAWS = 100
@@ -28,11 +32,14 @@ DRAWS = 100
 
 @dataclass(frozen=True, eq=False)
 class LayerLens:
-    """What the neurons of a layer promote and demote, by the logit lens of `effects_of`.
+    """What the neurons of a layer promote and demote, by a lens of `effects_of`.
 
     Attributes:
         model, tokenizer, classes: the model, and what names its outputs.
-        route: the linear way from the neurons to the logits.
+        lens: "logit", along a linear way; or, without one, "jacobian": for each neuron the mean
+            gradient over the samples in which it is active.
+        samples: of that mean; 0 for the logit lens.
+        route: the linear way from the neurons to the logits, or the mean gradient as one.
         width, outputs: the number of neurons and of outputs.
         kind: what the outputs are, "token" or "class".
         poles: whether the neurons are of a gated MLP, whose activations take both signs. An
@@ -44,6 +51,8 @@ class LayerLens:
     model: nn.Module
     tokenizer: Any
     classes: Any
+    lens: Literal["logit", "jacobian"]
+    samples: int
     route: Route
     width: int
     outputs: int
@@ -68,35 +77,65 @@ class LayerLens:
         """The lens of the layer that activations are from; see `effects_of`.
 
         Raises:
-            ValueError: no linear way leads from the layer to the output, or the model is another
-                one.
+            ValueError: no linear way leads from the layer to the output and it has no classes, or
+                too many; or the model is another one.
         """
-        data = data_of(acts, tokenizer, PROBE[0]) if data is None else data
-        read = []
-        if data is not None:
-            read = taken(batches(data, model=model, processor=tokenizer, transform=transform,
-                                 batch_size=PROBE[0], max_length=None), PROBE[0])  # fmt: skip
-        inputs, size = probe_inputs(model, read)
+        return drained(
+            cls.steps(
+                acts, model, tokenizer=tokenizer, data=data, transform=transform, classes=classes,
+                neuron_axis=neuron_axis,
+            )
+        )  # fmt: skip
+
+    @classmethod
+    def steps(
+        cls,
+        acts: Activations,
+        model: nn.Module,
+        *,
+        tokenizer: Any = None,
+        data: Any = None,
+        transform: Any = None,
+        classes: Any = None,
+        neuron_axis: int | None = None,
+    ) -> Generator[float, None, LayerLens]:
+        """`of` in steps, each of which yields the share that is done."""
+
+        def read(samples: Any, size: int) -> BatchSource:
+            return batches(samples, model=model, processor=tokenizer, transform=transform,
+                           batch_size=size, max_length=MAX_LENGTH)  # fmt: skip
+
+        few = data_of(acts, tokenizer, PROBE[0]) if data is None else data
+        probe = [] if few is None else taken(read(few, PROBE[0]), PROBE[0])
+        inputs, size = probe_inputs(model, probe)
         trace = traced(model, acts.layer, acts.at, inputs, size, neuron_axis)
         if trace.width != acts.shape[1]:
             raise ValueError(
                 f"layer {acts.layer!r} of this model has {trace.width:,} neurons and the "
                 f"activations have {acts.shape[1]:,}: pass the model that they were captured from."
             )
-        if trace.route is None:
-            raise ValueError(
-                f"every way from {titled(acts.layer, acts.at)} to the output leads through an "
-                "activation function or another map that is not linear: the logit lens cannot say "
-                "what its neurons promote."
-            )
+        route, samples = trace.route, 0
+        if route is None:
+            why = obstacle(trace)
+            if few is None and not why:
+                why = "they need samples: pass data="
+            if why:
+                raise ValueError(
+                    f"every way from {titled(acts.layer, acts.at)} to the output leads through an "
+                    "activation function or another map that is not linear: the logit lens cannot "
+                    f"say what its neurons promote. Nor can mean gradients: {why}."
+                )
+            found = yield from class_gradients(model, trace, spread(acts, data, read))
+            route, samples = Route(-1, ((Step(matrix=found.effects),),)), found.samples
         count = trace.logits.shape[-1]
         token = trace.per_position and is_vocabulary(model, count, tokenizer)
         dtype = torch.promote_types(trace.values.dtype, torch.float32)
         poles = acts.at == "input" and neuron_layers(plain(model)).get(acts.layer) == "input"
         device = trace.values.device
-        high = _reached(trace.route, trace.width, device, dtype)
-        return cls(model, tokenizer, classes, trace.route, trace.width, count,
-                   "token" if token else "class", poles, device, dtype, high)  # fmt: skip
+        high = _reached(route, trace.width, device, dtype)
+        return cls(model, tokenizer, classes, "jacobian" if samples else "logit", samples, route,
+                   trace.width, count, "token" if token else "class", poles, device, dtype, high,
+                   )  # fmt: skip
 
     @property
     def together(self) -> int:

@@ -209,9 +209,10 @@ def by_output(name: str, lens: LayerLens) -> Match:
     deviation = float(np.sqrt(np.mean(value**2)))
     p = np.array([erfc(abs(v) / (deviation or 1.0) / sqrt(2)) for v in value.tolist()])
     q = false_discovery(p)
+    how = "logit lens" if lens.lens == "logit" else f"Jacobian lens, {lens.samples} samples"
     about = (
         f"By how much one unit of the neuron raises the logit of this {lens.kind} more than the "
-        f"mean logit (logit lens). 95% of random directions: up to ±{1.96 * deviation:.2g}. Bold: "
+        f"mean logit ({how}). 95% of random directions: up to ±{1.96 * deviation:.2g}. Bold: "
         "q < 0.05."
     )
     found = int(((q <= 0.05) & (value > 0)).sum())

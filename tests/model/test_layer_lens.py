@@ -113,11 +113,93 @@ def test_a_search_finds_the_neuron_that_promotes_a_class_and_says_what_chance_do
         by_output(" ", lens)
 
 
-def test_what_has_no_lens_says_why() -> None:
-    model, inputs = Classifier(), torch.randn(8, 5)
+def test_without_a_linear_way_it_is_the_mean_gradient_where_each_neuron_is_active() -> None:
+    model, inputs = Classifier(), torch.randn(40, 5, generator=torch.Generator().manual_seed(1))
     acts = nw.capture(model, inputs, "body", progress=False)
-    with pytest.raises(ValueError, match="activation function or another map that is not linear"):
+    lens = LayerLens.of(acts, model, data=inputs)
+    assert (lens.lens, lens.samples, lens.kind) == ("jacobian", 40, "class")
+    values = model.body(inputs).detach()
+    expected = torch.zeros(40, 64, 3)
+    for sample, row in enumerate(values):
+        slopes = torch.autograd.functional.jacobian(lambda v: model.head(model.more(v)), row)
+        expected[sample] = slopes.T
+    fires = (values > 0).float()
+    mean = (fires[..., None] * expected).sum(0) / fires.sum(0).clamp(min=1)[:, None]
+    mean[fires.sum(0) == 0] = expected.mean(0)[fires.sum(0) == 0]
+    mean = mean - mean.mean(1, keepdim=True)
+    for output in range(3):
+        np.testing.assert_allclose(lens.towards(output), mean[:, output], atol=1e-5)
+    found = lens.read(range(64), 1)
+    np.testing.assert_array_equal(found.promoted[:, 0], mean.argmax(1))
+
+
+class Convolutions(nn.Module):
+    """Channels whose positions are added up, and changes in place behind the layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(1, 6, 3)
+        self.rest = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(6, 5, 3), nn.ReLU(),
+                                  nn.Flatten(), nn.Linear(5 * 16, 4))  # fmt: skip
+        # Active everywhere, so that the mean is over all samples.
+        with torch.no_grad():
+            self.first.bias += 30
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.rest(self.first(x))
+
+
+def test_the_gradients_are_the_jacobian_lens_of_each_neuron() -> None:
+    model = Convolutions()
+    images = torch.randn(20, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    acts = nw.capture(model, images, "first", progress=False)
+    lens = LayerLens.of(acts, model, data=images)
+    found = lens.read(range(6), 2)
+    each = nw.effects_of(acts, model, images, neurons=range(6), top=2, random=0).jacobian
+    assert each is not None
+    np.testing.assert_array_equal(found.promoted, each.promoted)
+    np.testing.assert_allclose(found.raised, each.raised, rtol=1e-4)
+    assert not any(p.grad is not None for p in model.parameters())
+
+
+def test_samples_are_spread_over_the_data_and_held_images_take_its_place() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(),
+                          nn.Linear(8, 3))  # fmt: skip
+    images = np.zeros((300, 4, 4), np.uint8)
+    images[np.arange(300), 0, np.arange(300) * 4 // 300] = 200
+    acts = nw.capture(model, images, "2", progress=False)
+    lens = LayerLens.of(acts, model, data=images)
+    assert lens.samples == 64
+    held = LayerLens.of(acts, model)
+    np.testing.assert_allclose(held.towards(1), lens.towards(1), rtol=1e-6)
+    with pytest.raises(ValueError, match="data must have sample"):
+        LayerLens.of(acts, model, data=images[:10])
+
+
+def test_what_has_no_lens_says_why() -> None:
+    inputs = torch.randn(8, 5)
+    model = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 1))
+    acts = nw.capture(model, inputs, "0", progress=False)
+    with pytest.raises(ValueError, match=r"not linear: .* gradients: the model has a single out"):
         LayerLens.of(acts, model, data=inputs)
     other = nw.Activations.from_arrays(np.ones((4, 9)), layer="more")
     with pytest.raises(ValueError, match="has 64 neurons and the activations have 9"):
-        LayerLens.of(other, model, data=inputs)
+        LayerLens.of(other, Classifier(), data=inputs)
+
+
+def test_a_vocabulary_behind_an_activation_function_has_none() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.body = nn.Embedding(40, 8), nn.Linear(8, 8)
+            self.head = nn.Linear(8, 40)
+
+        def forward(self, input_ids: torch.Tensor) -> Any:
+            return self.head(torch.relu(self.body(self.table(input_ids))))
+
+    model = Gated()
+    acts = captured(model, "body")
+    with pytest.raises(ValueError, match="the outputs are 40 numbers at each position"):
+        LayerLens.of(acts, model, data=torch.tensor(TEXTS))

@@ -207,11 +207,12 @@ def browsed(kind: str) -> dict[str, bytes]:
 
 def promoted(kind: str) -> bytes:
     """What six neurons promote, of which the last is not known yet, and a side has two outputs."""
-    made = Promoted(np.arange(6), None)
+    made = Promoted(np.arange(6), SimpleNamespace())
     made.outputs[:5, :, :2] = np.arange(20).reshape(5, 2, 2) % 4
     made.effects[:5, :, :2] = np.array([[2, 1], [-0.5, -0.25]]) * np.arange(1, 6)[:, None, None]
     names = ["dog", "köln 🙂", "<b>", "\n"]
     lens: Any = SimpleNamespace(
+        lens="logit" if kind == "text" else "jacobian", samples=0 if kind == "text" else 64,
         kind="token" if kind == "text" else "class", high=3.0, poles=kind == "text",
         names=lambda outputs: [names[i] for i in outputs],
     )  # fmt: skip

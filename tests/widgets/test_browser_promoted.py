@@ -133,15 +133,32 @@ def test_a_stopped_browser_computes_no_more_than_what_is_in_view(
     assert not session.due()
 
 
-def test_without_a_linear_way_there_is_no_column_and_the_search_says_why(net: Net) -> None:
+def test_without_a_linear_way_the_column_has_the_mean_gradients(net: Net) -> None:
     acts = nw.capture(net, INPUTS, "early", progress=False)
-    made = nw.NeuronBrowser(acts, model=net, data=INPUTS, scores=("active",))
+    made = nw.NeuronBrowser(acts, model=net, data=INPUTS, classes=CLASSES, scores=("active",))
     assert made.wait(WAIT)
-    assert made._promoted == b""
+    arrays, about = unpack(made._promoted)
+    assert (about["lens"], about["samples"], about["note"]) == ("jacobian", 60, "")
+    found = made.search("promoted", "hat")
+    best = int(found.neuron[0])
+    names = np.array(about["names"])
+    assert "hat" in names[arrays["output"][best, 0, :2]]
+    assert "Jacobian lens, 60 samples" in made._session.match.about
+    made.close()
+
+
+def test_outputs_that_have_no_gradients_are_said_where_the_column_would_be(net: Net) -> None:
+    many = nn.Sequential(net.early, nn.Linear(12, 100), nn.ReLU(), nn.Linear(100, 300))
+    acts = nw.capture(many, INPUTS, "0", progress=False)
+    made = nw.NeuronBrowser(acts, model=many, data=INPUTS, scores=("active",))
+    assert made.wait(WAIT)
+    arrays, about = unpack(made._promoted)
+    assert (arrays["output"] == -1).all()
+    assert "the model has 300 classes, and at most 200 are tried" in about["note"]
     assert made.status["state"] == "idle"
     assert len(made._session.forest) == 12
     with pytest.raises(ValueError, match="activation function or another map"):
-        made.search("promoted", "hat")
+        made.search("promoted", "1")
     made.close()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
+from neuronwidgets.core.steps import mapped
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps, pause
 from neuronwidgets.widgets.protocol.buffers import pack
 
@@ -18,12 +19,13 @@ SIDE = 3
 """Outputs on each side: as many as a cell has room for."""
 IN_VIEW = 64
 """Neurons of the first step, at most: those on a screen and some more."""
+GRADIENTS = "what neurons promote: mean gradients"
 RUNNING = ("tokenizer", "data", "transform", "classes", "neuron_axis")
 """Arguments of a NeuronBrowser by which its model is run and its outputs are named."""
 
 
 class Promoted:
-    """The outputs that each of `N` neurons promotes and demotes most, by the logit lens.
+    """The outputs that each of `N` neurons promotes and demotes most, see `LayerLens`.
 
     Attributes:
         outputs: int32 `N x 2 x k`, the most promoted first, then the most demoted first; -1: not
@@ -60,11 +62,11 @@ class Promoted:
         """Whether outputs of some neurons are to be computed."""
         return not self.note and not self.known.all()
 
-    def lens(self, acts: Activations) -> LayerLens:
-        """The lens of the layer.
+    def lens(self, acts: Activations) -> Generator[float, None, LayerLens]:
+        """The lens of the layer; each step yields the share that is done.
 
         Raises:
-            ValueError: there is no model, or no linear way to its output.
+            ValueError: there is no model, or it has no lens.
         """
         if self._lens is None:
             if self.note:
@@ -72,7 +74,7 @@ class Promoted:
             # Imported here: it needs torch, which a browser of plain arrays does not.
             from neuronwidgets.effects.layer_lens import LayerLens
 
-            self._lens = LayerLens.of(acts, self._model, **self._running)
+            self._lens = yield from LayerLens.steps(acts, self._model, **self._running)
         return self._lens
 
     def steps(
@@ -89,10 +91,12 @@ class Promoted:
             return
         yield pause
         try:
-            lens = self.lens(acts)
+            lens = yield from mapped(self.lens(acts), lambda done: JobProgress(done, GRADIENTS))
         except (ImportError, IndexError, RuntimeError, TypeError, ValueError) as error:
             # A model that does not fit must not end the rest of the work.
             self.note = str(error)
+            packed = self.packed(None)
+            yield lambda: publish(packed)
             return
         while not (known := self.known).all():
             wanted = [n for n in seen() if not known[np.searchsorted(self._neurons, n)]]
@@ -117,16 +121,24 @@ class Promoted:
         self.outputs[places, :, :k] = np.stack([found.promoted, found.demoted], axis=1)
         self.effects[places, :, :k] = np.stack([found.raised, found.lowered], axis=1)
 
-    def packed(self, lens: LayerLens) -> bytes:
-        """The message `promoted`."""
+    def packed(self, lens: LayerLens | None) -> bytes:
+        """The message `promoted`; without a lens it says why there is none."""
         shown = np.unique(self.outputs[self.outputs >= 0])
         place = np.where(self.outputs >= 0, np.searchsorted(shown, self.outputs), -1)
-        return pack({"output": place.astype(np.int32), "effect": self.effects}, {
-            "kind": lens.kind,
-            "names": lens.names(shown.tolist()),
-            "high": lens.high,
-            "poles": lens.poles,
-        })  # fmt: skip
+        known: dict[str, Any] = {"lens": "logit", "samples": 0, "kind": "class", "names": [],
+                                 "high": 0.0, "poles": False}  # fmt: skip
+        if lens is not None:
+            known = {
+                "lens": lens.lens,
+                "samples": lens.samples,
+                "kind": lens.kind,
+                "names": lens.names(shown.tolist()),
+                "high": lens.high,
+                "poles": lens.poles,
+            }
+        return pack(
+            {"output": place.astype(np.int32), "effect": self.effects}, known | {"note": self.note}
+        )
 
     def words(self) -> list[tuple[list[str], list[str]]]:
         """The names of what each neuron promotes and demotes; empty where that is not known."""

@@ -45,7 +45,7 @@ class Searcher:
         if query.kind in ("text", "promoted") and running:
             raise ValueError("the model is in use until the capture has ended: search then.")
         if query.kind == "promoted":
-            return by_output(text, self._promoted.lens(acts))
+            return by_output(text, (yield from self._promoted.lens(acts)))
         if self._standard is None:
             self._standard = Standard.of(acts)
         yield 0.5

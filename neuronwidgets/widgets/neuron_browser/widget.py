@@ -118,7 +118,8 @@ class NeuronBrowser(Keeping):
             top, method, metric, min_size: how neurons are split, see `split_layer`.
             layer: which one, of a running capture that reads several.
             model, tokenizer: the model that the activations are from, to search by typed text, and
-                for what neurons promote: a column, where a linear way leads to the output.
+                for what neurons promote: a column, by the logit lens where a linear way leads to
+                the output, else by the mean gradients of a classifier of at most 200 classes.
             data, transform, classes, neuron_axis: for that column, see `effects_of`. Texts and
                 plain images need no `data`: the activations hold them.
             threshold: the height of every cut at first; not given: each tree's own.

@@ -161,6 +161,12 @@ class MatchMeta(TypedDict):
 class PromotedMeta(TypedDict):
     """The metadata of `promoted`."""
 
+    lens: Annotated[
+        Literal["logit", "jacobian"],
+        "How effects are read: along the linear way to the output, or by mean gradients.",
+    ]
+    samples: Annotated[int, "Samples of the mean gradients; 0 for the logit lens."]
+    note: Annotated[str, 'Why nothing is known, a sentence; "" if something is.']
     kind: Annotated[Literal["token", "class"], "What the outputs are."]
     names: Annotated[list[str], "The outputs that `output` refers to."]
     high: Annotated[float, "The strongest effect that 95% of random directions do not exceed."]
@@ -242,7 +248,7 @@ MATCH = Binary(
 
 PROMOTED = Binary(
     trait="_promoted",
-    about="The outputs that each neuron promotes and demotes, by the logit lens.",
+    about="The outputs that each neuron promotes and demotes.",
     sizes={"N": "neurons", "k": "outputs on each side"},
     arrays={
         "output": Array(

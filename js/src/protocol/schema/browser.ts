@@ -210,6 +210,12 @@ export interface MatchMeta {
 
 /** The metadata of `promoted`. */
 export interface PromotedMeta {
+  /** How effects are read: along the linear way to the output, or by mean gradients. */
+  lens: "logit" | "jacobian";
+  /** Samples of the mean gradients; 0 for the logit lens. */
+  samples: number;
+  /** Why nothing is known, a sentence; "" if something is. */
+  note: string;
   /** What the outputs are. */
   kind: "token" | "class";
   /** The outputs that `output` refers to. */

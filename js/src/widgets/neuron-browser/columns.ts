@@ -36,13 +36,23 @@ export function matchColumn(match: MatchMessage): Column {
   return { name: "match", title, about, values: value, chance: q, pending: null, whole: false };
 }
 
+const LENSES = {
+  logit: () => "Logit lens: along the linear way to the output.",
+  jacobian: (samples: number) =>
+    `Jacobian lens: the mean gradient over those of ${samples} samples in which the neuron is active.`,
+};
+
 /** Its numbers are the strongest effects, up or down. */
-export function promotedColumn({ kind, high, poles, strongest }: PromotedMessage): Column {
+export function promotedColumn(message: PromotedMessage): Column {
+  const { kind, high, lens, note, poles, samples, strongest } = message;
   const below = poles ? " Activations below zero promote what is demoted." : "";
+  const outputs = kind === "token" ? "tokens" : "classes";
   return {
     name: "promotes",
     title: "promotes",
-    about: `Which ${kind === "token" ? "tokens" : "classes"} does the neuron make more likely? Logit lens: along the linear way to the output.${below} Pale: no effect is stronger than ${short(high)} logits a unit, which 95% of random directions do not exceed. The order is by the strongest effect.`,
+    about:
+      note ||
+      `Which ${outputs} does the neuron make more likely? ${LENSES[lens](samples)}${below} Pale: no effect is stronger than ${short(high)} logits a unit, which 95% of random directions do not exceed. The order is by the strongest effect.`,
     values: strongest,
     chance: null,
     pending: null,

@@ -60,7 +60,7 @@ function NumberHead({ state, column }: { state: State; column: Column }) {
 }
 
 function Head({ state, layout }: { state: State; layout: Layout }) {
-  const { match, concepts, scores, named, promotes } = layout;
+  const { match, concepts, scores, named, noPromotes, promotes } = layout;
   return (
     <RowGroup class="nw-grid-head">
       <GridRow aria-rowindex={1}>
@@ -75,7 +75,12 @@ function Head({ state, layout }: { state: State; layout: Layout }) {
           about="Which samples activate the neuron most? Click one to light it on the map."
         />
         {named && <PlainHead title="names" about="What are its concepts called?" />}
-        {promotes && <NumberHead state={state} column={promotes} />}
+        {promotes &&
+          (noPromotes ? (
+            <PlainHead title={promotes.title} about={noPromotes} />
+          ) : (
+            <NumberHead state={state} column={promotes} />
+          ))}
         <PlainHead
           title="activations"
           about="How are its activations spread, from the smallest to the largest? Heights are square roots."

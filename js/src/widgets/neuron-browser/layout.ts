@@ -11,6 +11,8 @@ export interface Layout {
   named: boolean;
   /** What the neurons promote; null where it is not known. */
   promotes: Column | null;
+  /** Why it cannot be known: what the column says then; "" otherwise. */
+  noPromotes: string;
   /** `grid-template-columns`, and the least width of a row in pixels. */
   template: string;
   wide: number;
@@ -20,7 +22,7 @@ export interface Layout {
 const FIXED = { marks: 50, number: 74, match: 88, concepts: 82, activations: 92 };
 const SAMPLES = { image: 164, text: 250, none: 220 };
 const [WORDS, NOTE] = [110, 72];
-const PROMOTES = { token: 170, class: 190 };
+const PROMOTES = { token: 170, class: 190, none: 82 };
 
 /** Pixels of a column of scores: enough for its heading and the mark of the order. */
 const scoreWide = ({ title }: Column): number =>
@@ -31,7 +33,9 @@ export function layoutOf(state: State): Layout {
   const scores = state.scoreColumns.value;
   const named = state.named.value;
   const promotes = state.columnOf("promotes");
-  const outputs = PROMOTES[state.promoted.value?.kind ?? "token"];
+  const message = state.promoted.value;
+  const noPromotes = message?.note ?? "";
+  const outputs = PROMOTES[noPromotes ? "none" : (message?.kind ?? "token")];
   const samples = SAMPLES[state.previews.kind()];
   const widths = [
     FIXED.marks,
@@ -55,11 +59,12 @@ export function layoutOf(state: State): Layout {
     scores,
     named,
     promotes,
+    noPromotes,
     template: [
       ...before,
       `minmax(${samples}px, ${state.previews.kind() === "text" ? "3fr" : `${samples}px`})`,
       ...(named ? [`minmax(${WORDS}px, 2fr)`] : []),
-      ...(promotes ? [`minmax(${outputs}px, 1fr)`] : []),
+      ...(promotes ? [noPromotes ? px(outputs) : `minmax(${outputs}px, 1fr)`] : []),
       ...after,
       `minmax(${NOTE}px, 1fr)`,
     ].join(" "),

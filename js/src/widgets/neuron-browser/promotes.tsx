@@ -1,5 +1,5 @@
 /** The tokens or classes that a neuron promotes most. */
-import { standingOf, visible } from "../../core/promoted";
+import { standingOf, strongest, visible } from "../../core/promoted";
 import { short } from "../../core/scale";
 import { type PromotedMessage, promotedOf } from "../../protocol/browser";
 import type { Effect } from "../../protocol/split";
@@ -10,11 +10,29 @@ import "./promotes.css";
 export function PromotesCell({ state, index }: { state: State; index: number }) {
   const message = state.promoted.value;
   const strip = message && promotedOf(message, index);
+  if (message?.note) {
+    return (
+      <Cell>
+        <span class="nw-quiet" title={message.note}>
+          –
+        </span>
+      </Cell>
+    );
+  }
   if (!strip) {
     return (
       <Cell>
         <span class="nw-quiet" title="It is computed in the background, in view first.">
           not yet
+        </span>
+      </Cell>
+    );
+  }
+  if (strongest(strip) === 0) {
+    return (
+      <Cell>
+        <span class="nw-quiet" title="No output changes with the neuron.">
+          none
         </span>
       </Cell>
     );

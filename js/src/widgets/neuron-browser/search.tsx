@@ -66,7 +66,8 @@ export function SearchLine({ state }: { state: State }) {
   const chosen = KINDS.find(({ value }) => value === kind.value) as Kind;
   const searched = state.searched.value;
   // Where no model says what neurons promote, there is nothing to search.
-  const kinds = state.promoted.value ? KINDS : KINDS.filter(({ value }) => value !== "promoted");
+  const known = state.promoted.value?.note === "";
+  const kinds = known ? KINDS : KINDS.filter(({ value }) => value !== "promoted");
   const match = state.match.value;
   const clicked = state.selection.value;
 
