@@ -19,6 +19,7 @@ from neuronwidgets.widgets.protocol.sae import SAE
 from neuronwidgets.widgets.protocol.scores import (
     AgreementMeta,
     BandMeta,
+    HalvesOfCut,
     NeuronScore,
     SuggestedCut,
 )
@@ -74,6 +75,7 @@ class EvidenceMeta(_EvidenceMeta, total=False):
     agreement: Annotated[
         AgreementMeta, "With the default split. Absent of it, and before it is computed."
     ]
+    halves: Annotated[list[HalvesOfCut], "Of the cuts that were on the screen. Absent: of none."]
 
 
 class RefinementMeta(TypedDict):

@@ -12,7 +12,7 @@ import type { GraphClose, GraphFollow, GraphOpen, GraphSplit } from "./graph";
 import type { ConceptKeep, PinnedName } from "./library";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
-import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut } from "./scores";
+import type { AgreementMeta, BandMeta, HalvesOfCut, NeuronScore, SuggestedCut } from "./scores";
 import type { By, SamplesSpread, SplitRequest, TextRead } from "./split_requests";
 
 /** The synced traits of SplitExplorer. */
@@ -105,6 +105,8 @@ export interface EvidenceMeta {
   causes?: CausesMeta;
   /** With the default split. Absent of it, and before it is computed. */
   agreement?: AgreementMeta;
+  /** Of the cuts that were on the screen. Absent: of none. */
+  halves?: HalvesOfCut[];
 }
 
 /** The metadata of `refinement`. */
