@@ -207,7 +207,9 @@ EVIDENCE = Binary(
             "int32", "(s,)", "How many samples each selects.", absent=_NOT_ASKED
         ),
         "effect_node": Array(
-            "int32", "(e,)", "The tree nodes; -1: the neuron itself.", absent=_NO_EFFECTS
+            "int32", "(e,)",
+            "The tree nodes; -1: the neuron itself; -2 and below: the k-means concepts in order.",
+            absent=_NO_EFFECTS,
         ),
         "effect_output": Array(
             "int32", "(e, 2, o)",

@@ -223,7 +223,7 @@ export interface EvidenceArrays {
   spread_label?: Int32Array;
   /** `(s,)`. How many samples each selects. */
   spread_selected?: Int32Array;
-  /** `(e,)`. The tree nodes; -1: the neuron itself. */
+  /** `(e,)`. The tree nodes; -1: the neuron itself; -2 and below: the k-means concepts in order. */
   effect_node?: Int32Array;
   /**
    * `(e, 2, o)`. Places in `meta.effects.names`: the most promoted first, then the most demoted

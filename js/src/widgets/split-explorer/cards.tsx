@@ -3,6 +3,7 @@
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
+import { stripOf } from "../../core/promoted";
 import { short } from "../../core/scale";
 import { verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
@@ -251,7 +252,7 @@ const Card = memo(
           retrieved={retrieved}
           shared={shared}
         />
-        <PromotedStrip state={state} node={concept.node} refined={concept.refined} />
+        <PromotedStrip state={state} node={stripOf(concept)} refined={concept.refined} />
         <SAELine state={state} concept={concept} index={index} />
         <CauseBars state={state} concept={concept} />
         <footer>
