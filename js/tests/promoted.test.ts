@@ -1,7 +1,8 @@
 /** What concepts promote and demote: the message, and how it stands beside chance. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { standingOf, strongest, visible } from "../src/core/promoted";
+import type { Concept } from "../src/core/concepts";
+import { standingOf, stripOf, strongest, visible } from "../src/core/promoted";
 import { type Promoted, readEvidence } from "../src/protocol/split";
 
 const golden = (name: string) => {
@@ -42,6 +43,13 @@ describe("what concepts promote", () => {
 
   it("is absent without a model", () => {
     expect(golden("text-evidence")?.effects).toBeNull();
+  });
+
+  it("is that of a node, or of a k-means concept in its place", () => {
+    const concept = { node: 7, number: 3, refined: false } as Concept;
+    expect(stripOf(concept)).toBe(7);
+    // The neuron itself is -1, so the first is -2.
+    expect(stripOf({ ...concept, refined: true })).toBe(-4);
   });
 
   it("stands beside random directions, and agrees with itself", () => {

@@ -13,6 +13,7 @@ import numpy as np
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.retrieval import DEFAULT, directions, retrieve, scored_rows
 from neuronwidgets.concepts import display, io, measures
+from neuronwidgets.concepts.half_agreement import half_agreement
 from neuronwidgets.concepts.io import SavedSplit
 from neuronwidgets.concepts.membership import (
     check_threshold,
@@ -327,12 +328,9 @@ class Concepts:
 
     if not TYPE_CHECKING:
         __getattr__ = former_names(
-            "Concepts",
-            labels="assignment",
-            moved="reassigned",
-            left="outlier",
+            "Concepts", labels="assignment", moved="reassigned", left="outlier",
             by_hand="user_named",
-        )
+        )  # fmt: skip
 
     def found(self, k: int = 20) -> np.ndarray:
         """The former name of `retrieve(k=k, by="dot")`."""
@@ -351,6 +349,7 @@ class Concepts:
     chance = measures.chance
     overlap = measures.overlap
     stability = measures.stability
+    half_agreement = half_agreement
 
     def found_purity(self, k: int = 20) -> np.ndarray:
         """The former name of `retrieved_purity(k, by="dot")`."""

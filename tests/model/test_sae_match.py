@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 import neuronwidgets as nw
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted, held_out, random_features
-from neuronwidgets.effects.sae.half_agreement import half_agreement
 
 D, THREE = 32, 6.0
 """Neurons, and a threshold at which the planted neuron has three concepts."""
@@ -157,7 +156,7 @@ def test_p_is_uniform_for_permuted_concepts() -> None:
 def test_halves_of_noise_agree_no_more_than_permuted_clusters() -> None:
     acts = nw.Activations.from_arrays(np.random.default_rng(4).normal(size=(500, 40)))
     concepts = nw.split(acts, 0, top=100).cut()
-    agreement, chance = half_agreement(concepts)
+    agreement, chance = concepts.half_agreement()
     assert np.nanmean(agreement) < 0.6
     assert np.abs(np.nanmean(agreement - chance)) < 0.25
 

@@ -121,6 +121,35 @@ def test_behind_another_activation_function_the_jacobian_lens_reads_it() -> None
     np.testing.assert_allclose(strip[0], np.sort(effect)[::-1][:2], atol=0.02)
 
 
+@pytest.mark.parametrize("deep", [False, True], ids=["logit", "jacobian"])
+def test_k_means_concepts_have_strips_of_their_own(deep: bool) -> None:
+    model = Net(deep)
+    explorer = nw.SplitExplorer(
+        nw.capture(model, INPUTS, "neurons", progress=False), 0, 40, model=model, data=INPUTS,
+        refined=True,
+    )  # fmt: skip
+    assert explorer.wait(60)
+    arrays, about = unpack(explorer._evidence)
+    concepts, places = explorer.concepts, arrays["effect_node"].tolist()
+    assert concepts.refined
+    assert about["effects"]["refined"] == explorer.threshold
+    assert {p for p in places if p < NEURON} == {-2 - k for k in range(len(concepts))}
+    expected = nw.effects_of(
+        concepts, model, INPUTS, top=2, samples=32 if deep else 0, random=0
+    ).lenses["jacobian" if deep else "logit"]
+    for k in range(len(concepts)):
+        raised = arrays["effect"][places.index(-2 - k)][0, :2]
+        np.testing.assert_allclose(raised, expected.raised[k], atol=1e-5)
+    # Another cut has other concepts: the strips of those before are gone.
+    explorer.threshold = explorer.split.tree.top
+    assert explorer.wait(60)
+    arrays, about = unpack(explorer._evidence)
+    of_cut = [-2 - k for k in range(len(explorer.concepts))]
+    assert about["effects"]["refined"] == explorer.threshold
+    assert [p for p in arrays["effect_node"].tolist() if p < NEURON] == of_cut
+    explorer.close()
+
+
 def test_nothing_is_sent_without_a_model() -> None:
     model = Net()
     made = nw.split(nw.capture(model, INPUTS, "neurons", progress=False), 0, top=40)

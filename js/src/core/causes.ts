@@ -1,7 +1,7 @@
 /** What the model loses without the concepts of a cut: which cut was measured, how bars are drawn. */
 import type { Cause, Causes, Interval } from "../protocol/split";
 import type { Tree } from "../protocol/tree";
-import type { Concept } from "./concepts";
+import { type Concept, sameNodes } from "./concepts";
 import { rootOf, topOf } from "./tree";
 
 export const SIDES = ["own", "siblings", "others"] as const;
@@ -20,10 +20,7 @@ export function cutOf(
   refined: number | null = null,
 ): MeasuredCut | null {
   const cut = causes?.cuts.find(
-    (one) =>
-      (one.refined ?? null) === refined &&
-      one.nodes.length === nodes.length &&
-      nodes.every((node) => one.nodes.includes(node)),
+    (one) => (one.refined ?? null) === refined && sameNodes(one.nodes, nodes),
   );
   return cut ?? null;
 }

@@ -45,6 +45,10 @@ export interface Cut {
 
 export type Names = Record<string, string>;
 
+/** Whether two lists of tree nodes are of one cut. */
+export const sameNodes = (one: readonly number[], other: readonly number[]) =>
+  one.length === other.length && other.every((node) => one.includes(node));
+
 /** How often each label occurs, and how many samples have one. */
 function tally(labels: Iterable<number>, count: number): [Int32Array, number] {
   const counts = new Int32Array(count);

@@ -1,5 +1,9 @@
 /** Whether what a vector promotes is more than chance. */
 import type { Promoted } from "../protocol/split";
+import type { Concept } from "./concepts";
+
+/** Where the strip of a concept is kept: a tree node, or a place among the k-means concepts. */
+export const stripOf = ({ node, number, refined }: Concept) => (refined ? -1 - number : node);
 
 /** A smaller cosine of the effects from two halves of the samples: they disagree. */
 export const DISAGREE = 0.5;

@@ -10,6 +10,7 @@ import {
   EVIDENCE,
   type EvidenceArrays,
   type EvidenceMeta,
+  type HalvesOfCut,
   type MeasuredCut,
   type PreviewsMeta,
   REFINEMENT,
@@ -153,6 +154,8 @@ export interface EvidenceMessage {
   causes: Causes | null;
   /** null of the default split, and before it is computed. */
   agreement: AgreementMeta | null;
+  /** Of the cuts that were on the screen: whether concepts come back from other halves. */
+  halves: HalvesOfCut[];
   /** Previews that the tree lacks. */
   faces: Previews;
 }
@@ -362,6 +365,7 @@ export function readEvidence(view: DataView | null): EvidenceMessage | null {
     band: inBandOf(packed),
     causes: causesOf(packed),
     agreement: packed.meta.agreement ?? null,
+    halves: packed.meta.halves ?? [],
     faces: previewsOf(packed),
   };
 }

@@ -20,7 +20,6 @@ from neuronwidgets.display.html import table
 from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted
 from neuronwidgets.effects.sae.chart import chart
 from neuronwidgets.effects.sae.cover import ENOUGH
-from neuronwidgets.effects.sae.half_agreement import half_agreement
 from neuronwidgets.effects.sae.measure import LIKELY, measuring
 from neuronwidgets.effects.sae.sae import SAE, largest_cosines
 
@@ -77,7 +76,7 @@ class FeatureMatch:
             feature's row of `W_dec`; NaN if the autoencoder reads another layer.
         divided: features that tell the two branches of a concept apart.
         agreement, agreement_chance: float64 `K`, of the concept over halves of the top samples, and
-            with permuted clusters (`neuronwidgets.effects.sae.half_agreement`).
+            with permuted clusters (`Concepts.half_agreement`).
         feature_agreement, feature_agreement_chance: float64 `K`, the largest cosine of the best
             feature with those of the other autoencoder, and with each neuron's weights permuted
             over its features; NaN without one.
@@ -264,7 +263,7 @@ def match_features(
     if acts is None:
         rows = normalized(sae.W_dec[best])
         cosine = np.einsum("kd,kd->k", concepts.differences, rows, dtype=np.float64)
-    agreement, agreement_chance = half_agreement(concepts, seed)
+    agreement, agreement_chance = concepts.half_agreement(seed)
     of_features = _seed_agreement(sae, other, best, seed)
     explained = sae.explained(layer, concepts.index)
     return FeatureMatch(

@@ -3,9 +3,7 @@
 from typing import Annotated, Literal, TypedDict
 
 
-class EffectsMeta(TypedDict):
-    """What the model makes of the concepts."""
-
+class _EffectsMeta(TypedDict):
     kind: Annotated[Literal["token", "class"], "What the outputs are."]
     lens: Annotated[Literal["logit", "jacobian"], "How effects are read."]
     names: Annotated[list[str], "The outputs that `effect_output` refers to."]
@@ -14,6 +12,14 @@ class EffectsMeta(TypedDict):
         "The strongest effect that 95% of random directions do not exceed; `None`: not known yet.",
     ]
     note: Annotated[str, "Why there are no effects; empty if there are, or may be."]
+
+
+class EffectsMeta(_EffectsMeta, total=False):
+    """What the model makes of the concepts."""
+
+    refined: Annotated[
+        float, "The cut's height, of the k-means concepts in `effect_node`. Absent: of none."
+    ]
 
 
 class _CausesMeasure(TypedDict):

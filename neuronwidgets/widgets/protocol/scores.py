@@ -49,3 +49,15 @@ class AgreementMeta(TypedDict):
     chance: Annotated[float, "The index that 97.5% of permutations of the samples do not exceed."]
     clusters: Annotated[list[int], "Clusters of this split and of the default one."]
     samples: Annotated[int, "Samples that both have."]
+
+
+class HalvesOfCut(TypedDict):
+    """How far the concepts of a cut come back from another half of the top samples."""
+
+    nodes: Annotated[list[int], "Its concepts' tree nodes."]
+    agreement: Annotated[
+        list[float | None],
+        "The cosine of each concept's directions from two halves, each clustered anew: the mean "
+        "over divisions. `None`: no half has it.",
+    ]
+    chance: Annotated[list[float | None], "The same with the samples of all clusters permuted."]

@@ -19,6 +19,7 @@ from neuronwidgets.widgets.protocol.sae import SAE
 from neuronwidgets.widgets.protocol.scores import (
     AgreementMeta,
     BandMeta,
+    HalvesOfCut,
     NeuronScore,
     SuggestedCut,
 )
@@ -74,6 +75,7 @@ class EvidenceMeta(_EvidenceMeta, total=False):
     agreement: Annotated[
         AgreementMeta, "With the default split. Absent of it, and before it is computed."
     ]
+    halves: Annotated[list[HalvesOfCut], "Of the cuts that were on the screen. Absent: of none."]
 
 
 class RefinementMeta(TypedDict):
@@ -205,7 +207,9 @@ EVIDENCE = Binary(
             "int32", "(s,)", "How many samples each selects.", absent=_NOT_ASKED
         ),
         "effect_node": Array(
-            "int32", "(e,)", "The tree nodes; -1: the neuron itself.", absent=_NO_EFFECTS
+            "int32", "(e,)",
+            "The tree nodes; -1: the neuron itself; -2 and below: the k-means concepts in order.",
+            absent=_NO_EFFECTS,
         ),
         "effect_output": Array(
             "int32", "(e, 2, o)",

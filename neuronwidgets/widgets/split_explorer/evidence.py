@@ -22,6 +22,7 @@ from neuronwidgets.widgets.protocol.buffers import pack
 from neuronwidgets.widgets.split_explorer.activation_band import InBand, histogram
 from neuronwidgets.widgets.split_explorer.assessment import Assessment
 from neuronwidgets.widgets.split_explorer.causes import Causes
+from neuronwidgets.widgets.split_explorer.halves import Halves
 from neuronwidgets.widgets.split_explorer.keywords import Keywords
 from neuronwidgets.widgets.split_explorer.limits import LIMITS, Limits
 from neuronwidgets.widgets.split_explorer.model_use import ModelUse
@@ -86,6 +87,7 @@ class Evidence:
         self.causes = Causes(split, use)
         self.sae = SAEMatch(split, sae, pace)
         self.agreement = DefaultAgreement(split)
+        self.halves = Halves(split, limits)
 
     # Messages to the views
 
@@ -170,6 +172,7 @@ class Evidence:
                 **about_band,
                 **about_causes,
                 **self.agreement.pack(),
+                **self.halves.pack(),
                 **about,
             },
         )
@@ -226,6 +229,7 @@ class Evidence:
             or not self.assessment.done
             or self.in_band.lacks(nodes)
             or self.agreement.lacks()
+            or self.halves.lacks(nodes)
             or (self.reads and self.keywords.lacks(nodes))
             or (self.reads and self.promoted.lacks(nodes))
             or (self.reads and self.sae.lacks(nodes))
@@ -265,6 +269,7 @@ class Evidence:
         yield from self.texts.steps(self._unread(nodes), publish)
         yield from self.assessment.steps(publish)
         yield from self.agreement.steps(publish)
+        yield from self.halves.steps(nodes, publish)
         yield from self.in_band.steps(nodes, publish)
         if self.reads:
             yield from self.keywords.steps(nodes, publish)

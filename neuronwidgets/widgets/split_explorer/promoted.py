@@ -15,6 +15,7 @@ from neuronwidgets.widgets.split_explorer.model_use import ModelUse
 from neuronwidgets.widgets.split_explorer.spread import NEURON
 
 if TYPE_CHECKING:
+    from neuronwidgets.concepts.concepts import Concepts
     from neuronwidgets.effects.effects import Effects
 
 SIDE = 5
@@ -28,6 +29,9 @@ SAMPLES = 32
 """Samples of the Jacobian lens, if there is no logit lens. Two halves of 16 agree within 0.1."""
 AT_ONCE = 4
 """Concepts between two looks for a newer job, if each needs passes of the model."""
+REFINED = -2
+"""The place of the first k-means concept's strip; those of the others follow downwards. Nodes of
+the tree are 0 and above, the neuron is -1."""
 READING = ("tokenizer", "transform", "classes", "predict", "max_length", "neuron_axis")
 
 
@@ -56,7 +60,8 @@ class Strips:
         high: the strongest effect that 95% of random directions do not exceed; NaN if unknown.
         note: why there are no strips, a sentence; "" if there are, or may be.
         names: of the outputs.
-        of: by tree node, or `NEURON`.
+        of: by tree node, `NEURON`, or `REFINED` and below.
+        refined: the height at which the k-means concepts are cut; `None`: there are none.
     """
 
     kind: str = "token"
@@ -65,6 +70,7 @@ class Strips:
     note: str = ""
     names: dict[int, str] = field(default_factory=dict)
     of: dict[int, Strip] = field(default_factory=dict)
+    refined: float | None = None
 
     def pack(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """The arrays and the metadata of the `evidence` message."""
@@ -74,6 +80,7 @@ class Strips:
             "kind": self.kind, "lens": self.lens or "logit", "note": self.note,
             "high": self.high if np.isfinite(self.high) else None,
             "names": [self.names[n] for n in shown],
+            **({} if self.refined is None else {"refined": self.refined}),
         }  # fmt: skip
         if not strips:
             return {}, {"effects": about}
@@ -102,13 +109,22 @@ class Promoted:
         self.split, self._use = split, use
         self.strips = None if use is None else Strips()
         self._samples = 0
+        self._refined: Concepts | None = None
+
+    def refine(self, concepts: Concepts) -> None:
+        """These k-means concepts are on the screen."""
+        strips = self.strips
+        if strips is not None and strips.refined != concepts.threshold:
+            strips.refined, self._refined = concepts.threshold, concepts
+            strips.of = {place: strip for place, strip in strips.of.items() if place > REFINED}
 
     def lacks(self, nodes: Iterable[int]) -> bool:
-        """Whether strips of some of `nodes`, or of the neuron, are still to be found."""
+        """Whether strips of some of `nodes`, of the neuron, or of k-means concepts on the screen,
+        are still to be found."""
         strips = self.strips
         if strips is None or strips.note or self.split.at_rest:
             return False
-        return any(node not in strips.of for node in [NEURON, *nodes])
+        return bool(self._refined) or any(node not in strips.of for node in [NEURON, *nodes])
 
     def steps(
         self, nodes: Sequence[int], possible: Sequence[int], publish: Callable[[], None]
@@ -149,6 +165,7 @@ class Promoted:
             own = self._effects(self.split, self._samples)
             yield self._showing(strips, {NEURON: 0}, own, publish)
         quick = not self._samples
+        yield from self._finding_refined(strips, publish)
         wanted = [n for n in nodes if n not in strips.of]
         if quick:
             wanted += [n for n in possible if n not in strips.of and n not in wanted]
@@ -159,6 +176,29 @@ class Promoted:
                 strips, {node: k for k, node in enumerate(group)},
                 self._effects(concepts_of(self.split, group), self._samples), publish,
             )  # fmt: skip
+
+    def _finding_refined(self, strips: Strips, publish: Callable[[], None]) -> Steps:
+        concepts = self._refined
+        if not concepts:
+            return
+        size = AT_ONCE if self._samples else len(concepts)
+        place = {"layer": self.split.layer, "at": self.split.at}
+        for start in range(0, len(concepts), size):
+            yield JobProgress(start / len(concepts), "what the concepts promote")
+            part = range(start, min(start + size, len(concepts)))
+            effects = (
+                self._effects(concepts.differences[start : start + size], self._samples, **place)
+                if self._samples
+                else self._effects(concepts, 0)
+            )
+            shown = self._showing(strips, {REFINED - k: k - start for k in part}, effects, publish)
+
+            def show(shown: Callable[[], None] = shown, end: int = part.stop) -> None:
+                if self._refined is concepts:
+                    self._refined = None if end == len(concepts) else concepts
+                    shown()
+
+            yield show
 
     def _control(self) -> tuple[Effects, int]:
         """The effects of random directions, and the samples that a vector needs."""

@@ -290,7 +290,7 @@ class SplitSession:
 
             def regroup() -> None:
                 if self.split is shown:
-                    self._refinement = threshold, refinement
+                    self._regrouped(threshold, refinement)
                     traits = {"_refinement": packed, "_evidence": evidence.pack_evidence()}
                     self._screen.put(traits)
 
@@ -298,6 +298,12 @@ class SplitSession:
         nodes = _nodes(shown, threshold)
         if evidence.lacks(nodes):
             yield from evidence.steps(nodes, publish)
+
+    def _regrouped(self, threshold: float, refinement: Refinement) -> None:
+        """The k-means membership at a threshold is on the screen."""
+        self._refinement = threshold, refinement
+        concepts = Concepts.at(self.split, threshold).regrouped(refinement)
+        self.evidence.promoted.refine(concepts)
 
     def resplit(
         self, neuron: Any, top: Any, method: str, metric: str | None, by: str, band: Any = ...
@@ -358,7 +364,8 @@ class SplitSession:
             self._heights_version = heights_version
             self.selection = traits["selection"] = rows[rows >= 0].tolist()
             if regrouped is not None and self.refined and self.threshold == threshold:
-                traits["_refinement"], self._refinement = regrouped[0], (threshold, regrouped[1])
+                traits["_refinement"] = regrouped[0]
+                self._regrouped(threshold, regrouped[1])
             self._screen.put(traits)
 
         return show

@@ -17,6 +17,8 @@ export interface EffectsMeta {
   high: number | null;
   /** Why there are no effects; empty if there are, or may be. */
   note: string;
+  /** The cut's height, of the k-means concepts in `effect_node`. Absent: of none. */
+  refined?: number;
 }
 
 /** Take the concepts on the screen out of the model. The answer is in `evidence`. */

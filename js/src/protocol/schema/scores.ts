@@ -61,3 +61,16 @@ export interface AgreementMeta {
   /** Samples that both have. */
   samples: number;
 }
+
+/** How far the concepts of a cut come back from another half of the top samples. */
+export interface HalvesOfCut {
+  /** Its concepts' tree nodes. */
+  nodes: number[];
+  /**
+   * The cosine of each concept's directions from two halves, each clustered anew: the mean over
+   * divisions. `None`: no half has it.
+   */
+  agreement: (number | null)[];
+  /** The same with the samples of all clusters permuted. */
+  chance: (number | null)[];
+}

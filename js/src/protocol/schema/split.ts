@@ -12,7 +12,7 @@ import type { GraphClose, GraphFollow, GraphOpen, GraphSplit } from "./graph";
 import type { ConceptKeep, PinnedName } from "./library";
 import type { SampleKind, Tile } from "./previews";
 import type { CaptureCancel, CaptureProgress, Nothing } from "./reading";
-import type { AgreementMeta, BandMeta, NeuronScore, SuggestedCut } from "./scores";
+import type { AgreementMeta, BandMeta, HalvesOfCut, NeuronScore, SuggestedCut } from "./scores";
 import type { By, SamplesSpread, SplitRequest, TextRead } from "./split_requests";
 
 /** The synced traits of SplitExplorer. */
@@ -105,6 +105,8 @@ export interface EvidenceMeta {
   causes?: CausesMeta;
   /** With the default split. Absent of it, and before it is computed. */
   agreement?: AgreementMeta;
+  /** Of the cuts that were on the screen. Absent: of none. */
+  halves?: HalvesOfCut[];
 }
 
 /** The metadata of `refinement`. */
@@ -221,7 +223,7 @@ export interface EvidenceArrays {
   spread_label?: Int32Array;
   /** `(s,)`. How many samples each selects. */
   spread_selected?: Int32Array;
-  /** `(e,)`. The tree nodes; -1: the neuron itself. */
+  /** `(e,)`. The tree nodes; -1: the neuron itself; -2 and below: the k-means concepts in order. */
   effect_node?: Int32Array;
   /**
    * `(e, 2, o)`. Places in `meta.effects.names`: the most promoted first, then the most demoted

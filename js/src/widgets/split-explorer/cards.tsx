@@ -3,7 +3,7 @@
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
-import { UNSTABLE } from "../../core/retrieved";
+import { stripOf } from "../../core/promoted";
 import { short } from "../../core/scale";
 import { verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
@@ -20,6 +20,7 @@ import { ReadingField, RetrievedPart } from "./retrieved";
 import { SAEHead, SAELine } from "./sae";
 import { Scores } from "./scores";
 import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
+import { HalvesAgree, Stability } from "./stability";
 import type { State } from "./state";
 import { percent, Strip } from "./strip";
 import { type Nearest, nearestOf } from "./truth";
@@ -251,12 +252,13 @@ const Card = memo(
           retrieved={retrieved}
           shared={shared}
         />
-        <PromotedStrip state={state} node={concept.node} refined={concept.refined} />
+        <PromotedStrip state={state} node={stripOf(concept)} refined={concept.refined} />
         <SAELine state={state} concept={concept} index={index} />
         <CauseBars state={state} concept={concept} />
         <footer>
           <RangeStrip data={data} range={range} color={color} />
           {recurs !== null && <Stability recurs={recurs} />}
+          <HalvesAgree state={state} concept={concept} />
           {!concept.refined && <FeedsButton state={state} node={concept.node} />}
           {feature && (
             <span class="nw-feature" title={matched}>
@@ -268,19 +270,6 @@ const Card = memo(
     );
   },
 );
-
-/** How often it comes back when half of the samples are clustered again. */
-function Stability({ recurs }: { recurs: number }) {
-  const word = recurs < UNSTABLE ? "unstable" : recurs < 0.75 ? "fairly stable" : "stable";
-  return (
-    <span
-      class="nw-quiet"
-      title="How often is it a cluster again when only half of the samples are clustered?"
-    >
-      {word} {percent(recurs)}
-    </span>
-  );
-}
 
 /** In characters, where the browser cannot size a field by its content. */
 const widthOf = (name: string) => Math.max(4, name.length);

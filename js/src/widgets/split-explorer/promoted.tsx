@@ -16,7 +16,7 @@ const SIDE = { token: 5, class: 3 };
 
 interface Props {
   state: State;
-  /** Of the concept, or `NEURON`. */
+  /** Of the concept, or `NEURON`; of a k-means concept its place, see `stripOf`. */
   node: number;
   /** Whether it is a concept of k-means membership, which is no node's. */
   refined?: boolean;
@@ -25,12 +25,8 @@ interface Props {
 export function PromotedStrip({ state, node, refined }: Props) {
   const effects = state.evidence.value?.effects;
   if (!effects) return null;
-  if (refined) {
-    return effects.note ? null : (
-      <p class="nw-caption">what it promotes is known of the tree’s own clusters only</p>
-    );
-  }
-  const strip = effects.of.get(node);
+  const known = !refined || effects.refined === state.threshold.value;
+  const strip = known ? effects.of.get(node) : undefined;
   const outputs = effects.kind === "token" ? "tokens" : "classes";
   if (!strip) {
     if (effects.note) {

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from neuronwidgets.activations.retrieval import directions
-from neuronwidgets.concepts.concepts import Concepts
+from neuronwidgets.core.steps import drained
+
+if TYPE_CHECKING:
+    from neuronwidgets.concepts.concepts import Concepts
 
 DRAWS = 20
 """Divisions into halves."""
 MOST_SAMPLES = 2000
 """Top samples, at most: above, clustering halves takes too long."""
+Agreement = tuple[np.ndarray, np.ndarray]
 
 
-def half_agreement(
-    concepts: Concepts, seed: int = 0, draws: int = DRAWS
-) -> tuple[np.ndarray, np.ndarray]:
+def half_agreement(concepts: Concepts, seed: int = 0, draws: int = DRAWS) -> Agreement:
     """The cosine of a concept's directions from two halves of the top samples without a common one.
 
     Each half is clustered anew into as many clusters as there are concepts. A concept is in a half
@@ -27,6 +32,13 @@ def half_agreement(
         float64 `K`, means over `draws` divisions, NaN where no half has the concept or the top
         samples are more than 2,000; and the same where the samples of all clusters are permuted.
     """
+    return drained(agreeing(concepts, seed, draws))
+
+
+def agreeing(
+    concepts: Concepts, seed: int = 0, draws: int = DRAWS
+) -> Generator[float, None, Agreement]:
+    """`half_agreement` in steps: yields the share done."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
@@ -36,7 +48,7 @@ def half_agreement(
         return np.full(kinds, np.nan), np.full(kinds, np.nan)
     rng = np.random.default_rng(seed)
     totals, counted = np.zeros((2, kinds)), np.zeros((2, kinds))
-    for _ in range(draws):
+    for draw in range(draws):
         order = rng.permutation(count)
         halves: list[list[np.ndarray]] = [[], []]
         for part in (order[: count // 2], order[count // 2 :]):
@@ -49,6 +61,7 @@ def half_agreement(
             known = one.any(axis=1) & other.any(axis=1)
             totals[which] += np.where(known, cosines, 0)
             counted[which] += known
+        yield (draw + 1) / draws
     means = np.where(counted > 0, totals / np.maximum(counted, 1), np.nan)
     return means[0], means[1]
 
