@@ -51,9 +51,9 @@ def _of_block(distances: Any, Z: Any, min_size: int, most: int) -> Any:
     trees, merges = Z.shape[:2]
     n, nodes = merges + 1, 2 * merges + 1
     every = library.arange(trees, **here)[:, None]
-    children = library.asarray(Z[:, :, :2], dtype=library.int64).reshape(trees, -1)
+    children = library.asarray(Z[:, :, :2], dtype=library.int64, **here).reshape(trees, -1)
     ones = library.ones((trees, n), dtype=library.int64, **here)
-    size = library.concatenate([ones, library.asarray(Z[:, :, 3], dtype=library.int64)], 1)
+    size = library.concatenate([ones, library.asarray(Z[:, :, 3], dtype=library.int64, **here)], 1)
     parent = library.full((trees, nodes), nodes - 1, **here)
     parent[every, children] = n + library.arange(2 * merges, **here) // 2
 
@@ -64,7 +64,7 @@ def _of_block(distances: Any, Z: Any, min_size: int, most: int) -> Any:
         change = of[every, children].reshape(trees, merges, 2).sum(2) - of[:, n:]
         return of[:, -1:] + library.flip(library.cumsum(library.flip(change, (1,)), 1), (1,))
 
-    concepts, held = walk(library.asarray(big, dtype=library.int64)), walk(big * size)
+    concepts, held = walk(library.asarray(big, dtype=library.int64, **here)), walk(big * size)
     # A small cluster that falls apart changes nothing.
     valid = (concepts >= 2) & (concepts <= most) & (2 * held >= n)
     out = library.full((trees, merges), np.nan, dtype=library.float64, **here)
@@ -87,16 +87,16 @@ def _of_block(distances: Any, Z: Any, min_size: int, most: int) -> Any:
     # The nodes that are needed, side by side: rows of `apart` and `within`.
     used = library.zeros((trees, width), dtype=bool, **here)
     used[tree[which], place] = True
-    row = library.cumsum(library.asarray(used, dtype=library.int64), 1) - 1
+    row = library.cumsum(library.asarray(used, dtype=library.int64, **here), 1) - 1
     width = int(row[:, -1].max()) + 1
     owner, place_used = _nonzero(used)
     node = table[owner, place_used]
     chosen = library.full((trees, width), -1, **here)
     chosen[owner, row[owner, place_used]] = node
     size_of = library.where(chosen < 0, 1, size[every, chosen])
-    size_of = library.asarray(size_of, dtype=distances.dtype)
+    size_of = library.asarray(size_of, dtype=distances.dtype, **here)
     inside = _samples_inside(children, parent, size, chosen)
-    sums = library.asarray(inside, dtype=distances.dtype) @ distances
+    sums = library.asarray(inside, dtype=distances.dtype, **here) @ distances
     apart = library.where(inside, np.inf, sums / size_of[:, :, None]).reshape(-1, n)
     alone = (size_of - 1).clip(1)[:, :, None]
     within = library.where(inside, sums / alone, np.inf)

@@ -167,6 +167,18 @@ def test_variety_is_one_minus_the_mean_cosine_about_the_layers_mean() -> None:
     assert other["variety"] == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_variety_does_not_depend_on_the_scale(scale: float) -> None:
+    values = np.random.default_rng(0).normal(size=(200, 12)) + 1
+    one, scaled = (
+        nw.split_layer(
+            nw.Activations.from_arrays(each), 30, scores=["variety"], progress=False
+        ).scores["variety"]
+        for each in (values, values * scale)
+    )
+    np.testing.assert_allclose(scaled, one, rtol=1e-9)
+
+
 def test_all_samples_at_two_points() -> None:
     two = np.repeat([[0.0, 0], [3, 4]], [12, 18], axis=0)
     found = polysemanticity(batch([two]), draws=19)

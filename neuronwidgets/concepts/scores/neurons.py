@@ -10,7 +10,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.clustering.gram_matrix import gram_and_squares
-from neuronwidgets.clustering.linkage.engine import at_unit_length
+from neuronwidgets.clustering.linkage.engine import SAFE_SQUARE, at_unit_length
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.renamed import former_names
 
@@ -124,9 +124,12 @@ class Neurons:
         mean = self.acts.mean
         n = self.index.shape[1]
         out = np.full(len(self), np.nan)
+        # Fresh memory for each neuron would take longer than the arithmetic.
+        points, squares = np.empty((2, n, len(mean)))
         for i, index in enumerate(self.index if n > 1 else ()):
+            np.subtract(self.acts.rows(index), mean, out=points)
             # The sum of unit vectors gives the mean cosine without all pairs.
-            total = at_unit_length(self.acts.rows(index) - mean).sum(axis=0)
+            total = _sum_of_directions(points, squares)
             out[i] = 1 - (total @ total - n) / (n * (n - 1))
         return out
 
@@ -142,3 +145,13 @@ class Neurons:
             f"Neurons({len(self)} of layer {self.acts.layer!r}, top {self.index.shape[1]}, "
             f"{self.method}/{self.metric})"
         )
+
+
+def _sum_of_directions(points: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """float64 `D`: the sum of `at_unit_length(points)`; `squares`, `n x D`, is overwritten."""
+    with np.errstate(over="ignore", under="ignore"):
+        norms = np.square(points, out=squares).sum(axis=1)
+    if ((norms > SAFE_SQUARE) & (norms < np.inf)).all():
+        total: np.ndarray = (1 / np.sqrt(norms)) @ points
+        return total
+    return at_unit_length(points).sum(axis=0)
