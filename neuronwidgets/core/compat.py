@@ -109,9 +109,9 @@ def end_failed_capture(device: int, pool: tuple[int, int]) -> None:
         device: its number.
         pool: the pool of memory that the capture was given.
     """
-    from torch._C import _cuda_endAllocateToPool, _cuda_releasePool
+    # Where the capture itself ended in order this has been done; older versions have other names.
+    with suppress(RuntimeError, ImportError):
+        from torch._C import _cuda_endAllocateToPool, _cuda_releasePool
 
-    # Where the capture itself ended in order this has been done.
-    with suppress(RuntimeError):
         _cuda_endAllocateToPool(device, pool)
         _cuda_releasePool(device, pool)
