@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
 from tests.browser.pages import CHROMIUM, OPEN, Ear, Pages
+from tests.browser.server import WAIT, serving
 
 STATE = "application/vnd.jupyter.widget-state+json"
 FAILED = """() => [...window.jupyterapp?.shell.currentWidget?.content.model?.cells ?? []].flatMap(
@@ -42,8 +39,6 @@ acts = nw.Activations.from_arrays(values, images, labels, layer="layer <b>4</b>"
 """Three kinds of samples, of which two fire neuron 0; faces are small pictures."""
 SHOW = "explorer = nw.SplitExplorer(acts, neuron=0, top=100)\nexplorer"
 EXTENSION = Path(__file__).parents[2] / "neuronwidgets" / "labextension"
-WAIT = 90_000
-"""Milliseconds after which something will not come, on a busy machine neither."""
 expect.set_options(timeout=WAIT)
 
 
@@ -65,10 +60,14 @@ class Notebook:
     def open(self) -> None:
         """Load the page, with this notebook."""
         self.page.goto(f"{self.url}/lab/workspaces/{self.path.stem}/tree/{self.path.name}")
-        self.ready()
+        self._ready()
 
-    def ready(self) -> None:
-        """Wait for the notebook's kernel."""
+    def replace(self) -> None:
+        """Open this notebook on its page in the place of another."""
+        self.page.evaluate(OPEN, self.path.name)
+        self._ready()
+
+    def _ready(self) -> None:
         self.page.wait_for_function(
             """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status
             === 'idle'""",
@@ -263,11 +262,7 @@ class Lab:
         left = None if alone else self._pages.take(width, height)
         made = Notebook(left or self._pages.new(width, height), self.url, path, self._pages)
         self.opened.append(made)
-        if left:
-            left.evaluate(OPEN, path.name)
-            made.ready()
-        else:
-            made.open()
+        made.replace() if left else made.open()
         return made
 
     def _end_kernels(self, path: Path) -> None:
@@ -322,45 +317,6 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
         yield Lab(root, url, browser)
         browser.close()
-
-
-@contextmanager
-def serving(
-    command: list[str], root: Path, environment: dict[str, str], base: str = ""
-) -> Iterator[str]:
-    """Run a command that starts a Jupyter server over the folder `root`: its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log, url = root / "lab.log", f"http://127.0.0.1:{port}{base}"
-    own = [
-        "--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token=",
-        "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}",
-        f"--ServerApp.base_url={base}/", "--expose-app-in-browser",
-    ]  # fmt: skip
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            [*command, *own], stdout=out, stderr=out, env=environment, cwd=root
-        )
-        try:
-            _await_server(url, server, log)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def _await_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + WAIT / 1000
-    while time.monotonic() < end:
-        if server.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"{url}/api", timeout=5):
-                return
-        except OSError:
-            os.sched_yield()
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ class Pages:
         return page
 
     def leave(self, page: Page) -> None:
-        """End the page's kernel and leave the page to the next notebook.
+        """End the page's kernel and leave the page, as it was at first, to the next notebook.
 
         One that is not as it was is closed: a test has failed in it.
         """
@@ -88,6 +88,7 @@ class Pages:
             return
         try:
             page.emulate_media(media="null", color_scheme="null", forced_colors="null")
+            page.context.clear_permissions()
             good = page.evaluate(SHUT_DOWN)
         except Error:
             good = False

@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Response, expect
 
-from .conftest import PLANTED, SHOW, WAIT, Lab, Notebook, document, serving
+from .conftest import PLANTED, SHOW, Lab, Notebook, document
+from .pages import Pages
+from .server import WAIT, serving
 from .test_lab_extension import CAPTURE, RUN, SLOW
 
 HOSTS = [Path(each) for each in os.environ.get("NEURONWIDGETS_HOSTS", "").split(os.pathsep) if each]
@@ -93,11 +95,11 @@ def visit(
     (config / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": headers}))
     command = [str(host / "bin" / "python"), "-m", module]
     with serving(command, root, environment(host, root), BASE) as url:
-        page = lab.browser.new_page(viewport={"width": 1500, "height": 1000})
-        page.set_default_timeout(WAIT)
+        pages = Pages(lab.browser, WAIT)
+        page = pages.new(1500, 1000)
         path = root / "notebook.ipynb"
         path.write_text(json.dumps(document(cells)))
-        yield Visit(kind(page, url, path))
+        yield Visit(kind(page, url, path, pages))
         page.close()
 
 

@@ -6,13 +6,14 @@ import os
 import shutil
 import socket
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+
+from .server import await_answer
 
 MARIMO = os.environ.get("NEURONWIDGETS_MARIMO") or shutil.which("marimo")
 pytestmark = pytest.mark.skipif(
@@ -83,23 +84,11 @@ def url(folder: Path) -> Iterator[str]:
             command, stdout=log, stderr=log, cwd=folder, env={**os.environ, **own}
         )
         try:
-            _await(f"http://127.0.0.1:{port}/health", server, folder / "log")
+            await_answer(f"http://127.0.0.1:{port}/health", server, folder / "log")
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
             server.wait(20)
-
-
-def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(1_000_000):
-        if server.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            os.sched_yield()
-    pytest.fail(f"marimo did not start:\n{log.read_text()[-2000:]}")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -42,15 +43,21 @@ def imported(path: Path, module: list[str], running: bool = False) -> Iterator[t
 
     With `running`, those under `if TYPE_CHECKING:` are left out.
     """
-    tree: ast.AST = ast.parse(path.read_text("utf-8"))
-    for node in ast.walk(_Running().visit(tree) if running else tree):
+    for node in import_statements(path, running):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             # `from . import x` counts from the package that the file is in.
             home = module[: len(module) - node.level] if node.level else []
             base = ".".join([*home, *([node.module] if node.module else [])])
             yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+@cache
+def import_statements(path: Path, running: bool) -> list[ast.Import | ast.ImportFrom]:
+    tree: ast.AST = ast.parse(path.read_text("utf-8"))
+    nodes = ast.walk(_Running().visit(tree) if running else tree)
+    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 class _Running(ast.NodeTransformer):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,17 +54,22 @@ def served(folder: Path, *options: str) -> Iterator[tuple[str, Path]]:
         server = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **own})
         url = f"http://127.0.0.1:{port}{BASE}"
         try:
-            while True:
+            while not answers(f"{url}api"):
+                with suppress(subprocess.TimeoutExpired):
+                    server.wait(0.05)
                 assert server.poll() is None, log.read_text()
-                try:
-                    urllib.request.urlopen(f"{url}api", timeout=5).close()
-                    break
-                except OSError:
-                    os.sched_yield()
             yield url, log
         finally:
             server.terminate()
             server.wait(SOON)
+
+
+def answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def kernel_answers(url: str) -> None:

@@ -1,0 +1,59 @@
+"""A Jupyter server for the browser tests."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+WAIT = 90_000
+"""Milliseconds after which something will not come, on a busy machine neither."""
+
+
+@contextmanager
+def serving(
+    command: list[str], root: Path, environment: dict[str, str], base: str = ""
+) -> Iterator[str]:
+    """Run a command that starts a Jupyter server over the folder `root`: its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log, url = root / "lab.log", f"http://127.0.0.1:{port}{base}"
+    own = [
+        "--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token=",
+        "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}",
+        f"--ServerApp.base_url={base}/", "--expose-app-in-browser",
+    ]  # fmt: skip
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [*command, *own], stdout=out, stderr=out, env=environment, cwd=root
+        )
+        try:
+            await_answer(f"{url}/api", server, log)
+            yield url
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def await_answer(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a server answers."""
+    end = time.monotonic() + WAIT / 1000
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            pass
+        try:
+            server.wait(0.05)
+            break
+        except subprocess.TimeoutExpired:
+            pass
+    pytest.fail(f"{server.args} did not start:\n{log.read_text()[-2000:]}")
