@@ -149,9 +149,8 @@ def disk(device: torch.device, sizes: Sizes) -> Iterator[Row]:
                 model, data, str(layer), pooling, first=True, progress=False, **options
             )  # fmt: skip
 
-        def to_disk(ours: Callable[..., None] = ours, name: str = name) -> None:
-            with tempfile.TemporaryDirectory() as folder:
-                ours("token", out=folder, dtype=name)
+        def to_disk(folder: str, ours: Callable[..., None] = ours, name: str = name) -> None:
+            ours("token", out=folder, dtype=name)
 
         work = f"{name} layer {layer}, "
         for what, pooling, keep in (
@@ -162,20 +161,26 @@ def disk(device: torch.device, sizes: Sizes) -> Iterator[Row]:
             yield Row(work + what, plain_way,
                       seconds(device, lambda way=pooling, ours=ours: ours(way), 1))  # fmt: skip
         bare = seconds(device, hook, 1)
-        yield Row(work + "tokens to disk", bare, seconds(device, to_disk, 1))
+        yield Row(work + "tokens to disk", bare, in_folders(device, to_disk))
         size = sizes.batch * sizes.length * sizes.width * dtype.itemsize
         for synced in (True, False):
             written = partial(write_plainly, sizes.batches, size, synced)
-            spent = seconds(device, written, 1)
+            spent = in_folders(device, written)
             rate = sizes.batches * size / 1e6 / spent
             end = "synced" if synced else "not synced"
             yield Row(f"{name} as many bytes, {end}: {rate:,.0f} MB/s", bare, spent)
 
 
-def write_plainly(pieces: int, size: int, synced: bool) -> None:
+def in_folders(device: torch.device, work: Callable[[str], object]) -> float:
+    """The `seconds` of work in a new folder. To delete the folder does not count."""
+    with tempfile.TemporaryDirectory() as home:
+        return seconds(device, lambda: work(tempfile.mkdtemp(dir=home)), 1)
+
+
+def write_plainly(pieces: int, size: int, synced: bool, folder: str) -> None:
     """Write pieces of `size` bytes to files of a shard's size, one after the other."""
     piece, left = bytes(size), 0
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as files:
+    with ExitStack() as files:
         for number in range(pieces):
             if left <= 0:
                 files.close()

@@ -310,7 +310,7 @@ class CaptureStore:
         self._thread.do(written)
         if not rows or not all(part.own for part in rows):
             # The model or the user may change the values; without any, there is nothing to gain.
-            self._thread.drain()
+            self._drain()
 
     def finish(self, whole: bool) -> None:
         """End the last shard: the data has ended (`whole`), or reading was stopped."""

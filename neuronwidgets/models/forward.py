@@ -112,9 +112,20 @@ def trainable(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model) if any(w.is_inference() for w in weights) else model
 
 
+def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on a device. A GPU goes on with the batch before, and `tensor` may then change."""
+    ordinary = type(tensor) is torch.Tensor and tensor.layout is torch.strided
+    if device.type != "cuda" or tensor.device.type != "cpu" or not ordinary:
+        return tensor.to(device)
+    if tensor.is_nested or tensor.requires_grad or tensor.is_pinned():
+        return tensor.to(device)
+    # The copy waits in pinned memory of its own, not for the GPU.
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     if isinstance(inputs, torch.Tensor):
-        moved = inputs.to(device)
+        moved = _sent(inputs, device)
         if moved.is_inference() and not torch.is_inference_mode_enabled():
             moved = moved.clone()  # inference tensors take no gradient and no change in place
         return moved.to(dtype) if dtype is not None and moved.is_floating_point() else moved
