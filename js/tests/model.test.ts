@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { type Model, traitsOf } from "../src/model/model";
 
 function fake(values: Record<string, unknown>) {
-  const heard = new Set<() => void>();
+  const heard = new Map<() => void, string>();
   const model: Model = {
     get: (name) => values[name],
     set: (name, value) => {
@@ -11,14 +11,18 @@ function fake(values: Record<string, unknown>) {
     },
     save_changes: () => {},
     send: () => {},
-    on: (_event, act) => heard.add(act),
+    on: (event, act) => heard.set(act, event),
     off: (_event, act) => heard.delete(act),
   };
   const kernel = (changed: Record<string, unknown>) => {
     Object.assign(values, changed);
-    for (const act of heard) act();
+    fire("change");
   };
-  return { model, kernel, values };
+  // Those that listen as it begins, as Backbone does.
+  const fire = (event: string) => {
+    for (const [act, of] of [...heard]) if (of === event) act();
+  };
+  return { model, kernel, values, fire };
 }
 
 test("the view's version is the one on the screen", () => {
@@ -36,4 +40,20 @@ test("the view's version is the one on the screen", () => {
   held = false;
   trait.update();
   expect([values._view_version, threshold.value]).toEqual([5, 3]);
+});
+
+test("a closed widget's model drops what is large, and a view that ends alone does not", () => {
+  const large = new DataView(new ArrayBuffer(8));
+  const { model, values, fire } = fake({ _version: 3, _table: large, threshold: 1 });
+  const [first, second] = [new AbortController(), new AbortController()];
+  for (const lifetime of [first, second])
+    traitsOf<{ _table: DataView; threshold: number }>(model, lifetime.signal)("_table");
+  first.abort();
+  fire("destroy");
+  expect((values._table as DataView).byteLength).toBe(0);
+  expect([values.threshold, values._version]).toEqual([1, 3]);
+  values._table = large;
+  second.abort();
+  fire("destroy");
+  expect(values._table).toBe(large);
 });

@@ -4,7 +4,7 @@ import { batch, type Signal, signal } from "@preact/signals";
 /** What anywidget hands to a view. */
 export interface Model {
   get(name: string): unknown;
-  set(name: string, value: unknown): void;
+  set(name: string, value: unknown, how?: { silent: boolean }): void;
   save_changes(): void;
   send(content: unknown): void;
   on(event: string, callback: () => void): void;
@@ -63,8 +63,13 @@ export function traitsOf<Traits>(
     if (model.get("_view_version") !== serial.peek()) model.set("_view_version", serial.peek());
   };
   seen();
+  const end = () => release(model, bound.keys());
   model.on("change", update);
-  lifetime.addEventListener("abort", () => model.off("change", update));
+  model.on("destroy", end);
+  lifetime.addEventListener("abort", () => {
+    model.off("change", update);
+    model.off("destroy", end);
+  });
   const trait = <Name extends keyof Traits & string>(
     name: Name,
     when?: "always",
@@ -83,6 +88,19 @@ export function traitsOf<Traits>(
     };
   };
   return Object.assign(trait, { update });
+}
+
+const NOTHING = new DataView(new ArrayBuffer(0));
+
+/**
+ * Drop what is large of a closed widget's model. JupyterLab 4.4 keeps every model until the page is
+ * connected to another kernel: a comm that is closed stays bound to the kernel's status.
+ */
+function release(model: Model, names: Iterable<string>): void {
+  for (const name of names)
+    if (model.get(name) instanceof DataView) model.set(name, NOTHING, { silent: true });
+  // A model remembers what it was before the last call.
+  model.set("_version", model.get("_version"), { silent: true });
 }
 
 /** Set traits that change together: one message, one repaint. */
