@@ -110,6 +110,35 @@ def test_tabs_and_the_way_back(notebook: Notebook) -> None:
     assert notebook.errors == []
 
 
+def test_a_node_of_a_concept_graph_is_a_place(notebook: Notebook, shots: Path) -> None:
+    explorer = notebook.frame(0)
+    tab(explorer, "Concepts")
+    open_neuron(explorer, 7)
+    notebook.follows("explorer.split.neuron", "7")
+    explorer.locator(".nw-feeds-button:enabled").first.click()
+    node = explorer.locator(".nw-graph-node[data-node='1']")
+    node.click()
+    heading = explorer.locator(".nw-lower-heading")
+    lower = explorer.locator("section:has(> .nw-lower-heading)")
+    expect(heading).to_contain_text("below neuron 7")
+    expect(lower.locator(".nw-card").first).to_be_visible()
+    expect(node).to_be_hidden()
+    notebook.follows(
+        "explorer.state.partition('&lower=')[0]", "layer=features.4&neuron=7&tab=split"
+    )
+    explorer.screenshot(path=shots / "explorer-lower.png")
+    explorer.get_by_role("button", name="← back").click()
+    expect(heading).to_have_count(0)
+    # The graph is still open.
+    expect(node).to_be_visible()
+    explorer.get_by_role("button", name="forward →").click()
+    expect(lower.locator(".nw-card").first).to_be_visible()
+    heading.get_by_role("button", name="back to neuron 7").click()
+    expect(node).to_be_visible()
+    notebook.follows("explorer.lower", "None")
+    assert notebook.errors == []
+
+
 def test_a_concept_gets_a_name_in_the_library(notebook: Notebook) -> None:
     explorer = notebook.frame(0)
     open_neuron(explorer, 3)

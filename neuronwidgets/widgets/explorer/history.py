@@ -30,12 +30,13 @@ class History:
         return len(self._places) - 1 - self._at
 
     def visit(self, place: Place) -> None:
-        """Go to a place. Another neuron or tab is a new entry, and drops those ahead.
+        """Go to a place. Another neuron, tab or lower neuron is a new entry, and drops those ahead.
 
         A place that differs in its cuts only takes the present one's entry: a drag is no step.
         """
         now = self.now
-        if (place.neuron, place.tab) == (now.neuron, now.tab) or now.neuron is None:
+        same = (place.neuron, place.tab, place.lower) == (now.neuron, now.tab, now.lower)
+        if same or now.neuron is None:
             self._places[self._at] = place
             return
         self._places = [*self._places[: self._at + 1], place][-MOST:]

@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 Tab = Literal["split", "ranges", "probe"]
+PARTS = ("layer", "neuron", "tab", "cut", "height", "text", "lower")
+"""The names in an address."""
 TABS: tuple[Tab, ...] = get_args(Tab)
 
 
@@ -22,6 +24,8 @@ class Place:
         cut: the height of its cut; `None`: the suggested one.
         height: the height of all cuts in the browser; `None`: each tree's own.
         text: the text in the probe.
+        lower: the layer below and its neuron whose concepts are shown in place of the chosen
+            neuron's, since one of them feeds one of these; `None`: the neuron's own.
     """
 
     layer: str
@@ -30,6 +34,7 @@ class Place:
     cut: float | None = None
     height: float | None = None
     text: str = ""
+    lower: tuple[str, int] | None = None
 
     def __str__(self) -> str:
         """The address: "layer=relu2&neuron=17&tab=split&cut=0.82"."""
@@ -43,7 +48,14 @@ class Place:
             parts["height"] = f"{self.height:.6g}"
         if self.text:
             parts["text"] = self.text
+        if self.lower is not None:
+            parts["lower"] = "{}:{}".format(*self.lower)
         return urlencode(parts)
+
+    @property
+    def lower_title(self) -> str:
+        """The lower neuron in words; empty without one."""
+        return "" if self.lower is None else "neuron {1} of layer {0}".format(*self.lower)
 
     @classmethod
     def of(cls, address: str) -> Place:
@@ -58,7 +70,7 @@ class Place:
                 f"state must be an address such as 'layer=relu2&neuron=17', got {address!r:.60}."
             )
         parts = dict(parse_qsl(address, keep_blank_values=True))
-        unknown = sorted(set(parts) - {"layer", "neuron", "tab", "cut", "height", "text"})
+        unknown = sorted(set(parts) - {*PARTS})
         if unknown or not parts.get("layer"):
             what = f"does not know {unknown[0]!r}" if unknown else "names no layer"
             raise ValueError(
@@ -71,6 +83,11 @@ class Place:
         neuron = _number(parts, "neuron")
         if neuron is not None and (neuron != int(neuron) or neuron < 0):
             raise ValueError(f"state: neuron must be a neuron's number, got {parts['neuron']!r}.")
+        lower = parts.get("lower")
+        if lower is not None and (neuron is None or tab != TABS[0]):
+            raise ValueError(
+                f"state: lower={lower!r} needs a neuron that it feeds, and tab={TABS[0]!r}."
+            )
         return cls(
             parts["layer"],
             None if neuron is None else int(neuron),
@@ -78,6 +95,7 @@ class Place:
             _number(parts, "cut"),
             _number(parts, "height"),
             parts.get("text", ""),
+            None if lower is None else _lower(lower),
         )
 
     def at(self, **changes: Any) -> Place:
@@ -95,3 +113,10 @@ def _number(parts: dict[str, str], name: str) -> float | None:
     if not math.isfinite(value):
         raise ValueError(f"state: {name} must be a number, got {parts[name]!r}.")
     return value
+
+
+def _lower(text: str) -> tuple[str, int]:
+    layer, _, neuron = text.rpartition(":")
+    if not layer or not neuron.isdecimal():
+        raise ValueError(f"state: lower must be a layer and a neuron, 'relu1:17', got {text!r}.")
+    return layer, int(neuron)

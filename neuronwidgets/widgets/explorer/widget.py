@@ -15,6 +15,7 @@ from neuronwidgets.libraries.library import Library
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps
 from neuronwidgets.widgets.base.widget import Whole, Widget
 from neuronwidgets.widgets.explorer.history import History
+from neuronwidgets.widgets.explorer.lower import LowerNeuron
 from neuronwidgets.widgets.explorer.place import TABS, Place, Tab
 from neuronwidgets.widgets.live_probe.widget import LiveProbe
 from neuronwidgets.widgets.neuron_browser.widget import NeuronBrowser
@@ -30,7 +31,7 @@ OPENING = "open"
 """The kind of the job that opens a widget inside."""
 
 
-class Explorer(Widget):
+class Explorer(LowerNeuron):
     """A layer on one screen: every neuron in a browser, the chosen one beside it.
 
     `neuronwidgets.explore` makes it. Choose a neuron in the browser, and it opens in a
@@ -202,7 +203,7 @@ class Explorer(Widget):
     def _leaving(self, neuron: int | None, tab: Tab) -> dict[str, Any]:
         """The changes to the present place that another neuron or tab brings."""
         other = neuron != self._history.now.neuron
-        return {"neuron": neuron, "tab": tab, **({"cut": None} if other else {})}
+        return {"neuron": neuron, "tab": tab, "lower": None, **({"cut": None} if other else {})}
 
     def _step(self, steps: int) -> None:
         with self._jobs.lock:
@@ -229,8 +230,11 @@ class Explorer(Widget):
             self._cut(place)
             if place.tab == "probe":
                 self._share_concepts()
+            self._leave_lower(place)
             if self._widget(place.tab) is None and place.tab in self._openers:
                 self._start(self._opened(place), kind=OPENING)
+            elif not self._shows_lower(place):
+                self._start(self._lowering(), kind=OPENING)
 
     def _write(self, place: Place) -> None:
         history = self._history
@@ -241,6 +245,7 @@ class Explorer(Widget):
                 "state": str(place),
                 "_back": history.back,
                 "_forward": history.forward,
+                "_lower_of": place.lower_title,
             }
         )
 
@@ -297,6 +302,7 @@ class Explorer(Widget):
                 widget.observe(self._on_inside, ["neuron"])
                 if tab == "split":
                     widget.observe(self._on_inside, ["threshold"])
+                    widget._open_elsewhere = self._open_lower
                     widget.observe(self._on_library, ["_library"])
                     widget.library = self.library
                 if tab == "probe":
@@ -313,6 +319,7 @@ class Explorer(Widget):
         finally:
             if not kept:
                 widget.close()
+        yield from self._lowering()
 
     def _adopt(self, widget: Widget) -> None:
         """Take a widget in: it belongs to no cell, and shares this one's lock."""
@@ -371,7 +378,10 @@ class Explorer(Widget):
     # Requests of a view
 
     def _messages(self) -> dict[str, Any]:
-        own = {"history.step": lambda wanted: self._step(int(wanted["steps"]))}
+        own = {
+            "history.step": lambda wanted: self._step(int(wanted["steps"])),
+            "lower.close": lambda _: self._go(self._history.now.at(lower=None)),
+        }
         return {**super()._messages(), **own}
 
     def _exported(self) -> dict[str, Any]:

@@ -23,6 +23,10 @@ class ExplorerTraits(BaseTraits):
     _split: Annotated[str | None, "The SplitExplorer inside."]
     _ranges: Annotated[str | None, "The RangeExplorer inside."]
     _probe: Annotated[str | None, "The LiveProbe inside."]
+    _lower: Annotated[str | None, "The SplitExplorer of a lower neuron. `None` while it opens."]
+    _lower_of: Annotated[
+        str, "Which neuron of a layer below is shown in place of the split, in words; empty: none."
+    ]
 
 
 class HistoryStep(TypedDict):
@@ -32,9 +36,15 @@ class HistoryStep(TypedDict):
     steps: Annotated[int, "Negative: back."]
 
 
+class LowerClose(TypedDict):
+    """Show the chosen neuron's own split again."""
+
+    type: Literal["lower.close"]
+
+
 EXPLORER = WidgetSchema(
     name="Explorer",
     traits=ExplorerTraits,
-    requests=(HistoryStep, JobCancel, ViewsCount),
+    requests=(HistoryStep, LowerClose, JobCancel, ViewsCount),
     messages={},
 )

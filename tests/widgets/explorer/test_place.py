@@ -32,6 +32,10 @@ def test_an_address_is_short_and_readable() -> None:
     place = Place("relu2", 17, "split", 0.82)
     assert str(place) == "layer=relu2&neuron=17&tab=split&cut=0.82"
     assert str(Place("relu2")) == "layer=relu2&tab=split"
+    below = Place("relu2", 17, lower=("a:b", 4))
+    assert str(below) == "layer=relu2&neuron=17&tab=split&lower=a%3Ab%3A4"
+    assert Place.of(str(below)) == below
+    assert (below.lower_title, place.lower_title) == ("neuron 4 of layer a:b", "")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +49,10 @@ def test_an_address_is_short_and_readable() -> None:
         ("layer=a&neuron=-1", "neuron must be a neuron's number"),
         ("layer=a&cut=nan", "cut must be a number"),
         ("layer=a&cut=inf", "cut must be a number"),
+        ("layer=a&neuron=1&lower=b", "lower must be a layer and a neuron, 'relu1:17', got 'b'"),
+        ("layer=a&neuron=1&lower=b:-4", "lower must be a layer and a neuron"),
+        ("layer=a&lower=b:4", "lower='b:4' needs a neuron that it feeds, and tab='split'"),
+        ("layer=a&neuron=1&tab=probe&lower=b:4", "needs a neuron that it feeds"),
         ("layer=a&tab=map", "tab must be one of split, ranges, probe"),
     ],
 )

@@ -47,6 +47,10 @@ export interface ExplorerTraits {
   _ranges: string | null;
   /** The LiveProbe inside. */
   _probe: string | null;
+  /** The SplitExplorer of a lower neuron. `None` while it opens. */
+  _lower: string | null;
+  /** Which neuron of a layer below is shown in place of the split, in words; empty: none. */
+  _lower_of: string;
 }
 
 /** Go to a place that was looked at before. */
@@ -56,5 +60,10 @@ export interface HistoryStep {
   steps: number;
 }
 
+/** Show the chosen neuron's own split again. */
+export interface LowerClose {
+  type: "lower.close";
+}
+
 /** What a view of Explorer may ask of the kernel. */
-export type ExplorerRequest = HistoryStep | JobCancel | ViewsCount;
+export type ExplorerRequest = HistoryStep | LowerClose | JobCancel | ViewsCount;

@@ -27,11 +27,14 @@ export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
   const forward = trait("_forward");
   const status = trait("status", "always");
   const browser = trait("_browser");
+  const lower = trait("_lower");
+  const lowerOf = trait("_lower_of");
   const inside = { split: trait("_split"), ranges: trait("_ranges"), probe: trait("_probe") };
   const requests = requestsOf<ExplorerRequest>(model, status, lifetime);
 
   const links = lit(model, lifetime);
-  const inPage = () => [browser, ...Object.values(inside)].map((reference) => reference.value);
+  const inPage = () =>
+    [browser, lower, ...Object.values(inside)].map((reference) => reference.value);
   lifetime.addEventListener(
     "abort",
     effect(() => links.between(inPage())),
@@ -46,6 +49,10 @@ export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
     back,
     forward,
     browser,
+    lower,
+    /** Which neuron of a layer below is shown in place of the split, in words; empty: none. */
+    lowerOf,
+    closeLower: () => requests.request({ type: "lower.close" }),
     widgetOf: (of: ExplorerTab) => inside[of].value,
     ...requests,
     embed: (reference: string, box: HTMLElement, shown: AbortSignal) =>

@@ -9,6 +9,7 @@ import { Embedded } from "../../view/embedded";
 import { Empty } from "../../view/empty";
 import { Frame } from "../../view/frame";
 import { Header } from "../../view/header";
+import { NeedsKernel } from "../../view/needs-kernel";
 import { StatusBar } from "../../view/status";
 import { type State, TABS } from "./state";
 import "./view.css";
@@ -110,7 +111,7 @@ function NoneYet() {
 }
 
 function Neuron({ state }: { state: State }) {
-  const { tab, missing, neuron } = state;
+  const { tab, missing, neuron, lowerOf } = state;
   const refused = useSignal<ExplorerTab | null>(null);
   return (
     <section aria-label={`neuron ${neuron.value}`}>
@@ -134,15 +135,47 @@ function Neuron({ state }: { state: State }) {
       {TABS.map(({ tab: of, title }) => {
         const reference = state.widgetOf(of);
         const here = of === tab.value;
+        const below = of === "split" && Boolean(lowerOf.value);
         // A widget that was opened stays in the page: to return to it costs nothing.
         return reference ? (
-          <div key={`${of} ${reference}`} role="tabpanel" aria-label={title} hidden={!here}>
+          <div
+            key={`${of} ${reference}`}
+            role="tabpanel"
+            aria-label={title}
+            hidden={!here || below}
+          >
             <Part state={state} reference={reference} name={`explorer.${of}`} />
           </div>
         ) : (
-          here && <p class="nw-none-yet">{missing.value[of] ?? "Opening …"}</p>
+          here && !below && <p class="nw-none-yet">{missing.value[of] ?? "Opening …"}</p>
         );
       })}
+      {tab.value === "split" && lowerOf.value && <Lower state={state} />}
+    </section>
+  );
+}
+
+/** A neuron of a layer below, one of whose concepts feeds one of the chosen neuron's. */
+function Lower({ state }: { state: State }) {
+  const { lower, lowerOf, neuron, gone } = state;
+  const reference = lower.value;
+  return (
+    <section aria-label={lowerOf.value}>
+      <div class="nw-heading nw-lower-heading">
+        <h3>
+          <bdi>{lowerOf.value}</bdi>, below neuron {neuron.value}
+        </h3>
+        <NeedsKernel gone={gone.value}>
+          <button type="button" title="Show its own concepts again?" onClick={state.closeLower}>
+            back to neuron {neuron.value}
+          </button>
+        </NeedsKernel>
+      </div>
+      {reference ? (
+        <Part key={reference} state={state} reference={reference} name="explorer.lower" />
+      ) : (
+        <p class="nw-none-yet">Opening …</p>
+      )}
     </section>
   );
 }

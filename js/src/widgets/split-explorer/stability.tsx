@@ -31,7 +31,8 @@ export function HalvesAgree({ state, concept }: { state: State; concept: Concept
       class="nw-quiet"
       title={`How alike are its directions from two halves of the samples, each clustered anew? Cosine ${halves.agreement.toFixed(2)}${chance}, if clusters are permuted.`}
     >
-      {halves.asChance ? "halves as chance" : "halves agree"} {halves.agreement.toFixed(2)}
+      halves {halves.agreement.toFixed(2)}
+      {halves.asChance ? ", as chance" : ""}
     </span>
   );
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, cast
 
 import traitlets as t
@@ -23,6 +23,8 @@ class GraphWidget(OnScreen):
     _below = t.Unicode().tag(sync=True)
     _node_split = t.Instance(Widget, allow_none=True).tag(sync=True, **widget_serialization)
     _split_node = t.Int(None, allow_none=True).tag(sync=True)
+    _open_elsewhere: Callable[[str, int], None] | None = None
+    """Opens a node of the graph, by its layer and neuron, instead of the explorer itself."""
 
     def _graph_messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
         """The requests about the graph, and their answers."""
@@ -76,6 +78,10 @@ class GraphWidget(OnScreen):
         graph = self._graphs.open_graph()
         number = graph.check_node(node)
         cut, layer = graph.concepts(number), graph.nodes[number].layer
+        neuron = graph.nodes[number].neuron
+        if self._open_elsewhere is not None and neuron is not None:
+            self._open_elsewhere(layer, neuron)
+            return
 
         def steps() -> Steps:
             yield JobProgress(0.3, f"opening neuron {graph.nodes[number].neuron} of {layer}")
@@ -88,6 +94,18 @@ class GraphWidget(OnScreen):
 
         self._clear()
         self._run(steps())
+
+    def _opening_lower(self, layer: str, neuron: int) -> Generator[JobProgress, None, Any]:
+        """Steps that return an explorer of a neuron of a layer below, in no cell.
+
+        Raises:
+            ValueError, IndexError: no model, no such layer, or no such neuron.
+        """
+        layers = self._graphs.layers
+        if layers is None or not self._graphs.below:
+            raise ValueError("no layer below is known: pass a model.")
+        found = yield from layers.getting(self._session.acts, layer)
+        return self._explorer_of(found.concepts(found.acts.check_neuron(neuron)), layer)
 
     def _explorer_of(self, cut: Any, layer: str) -> Widget:
         layers, use = self._graphs.layers, self._session.recipe.use
