@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -77,7 +77,7 @@ class Candidates(Collector):
     """The largest key so far: a row with a smaller one may win a tie."""
     _cleared = 0
     """Rows seen at the last clearing."""
-    _buffers: ClassVar[tuple[torch.Tensor, ...] | None] = None
+    _buffers: tuple[torch.Tensor, ...] | None = None
     """On a GPU with kernels, entries before `_drain`: values, keys and hashes `D x 4 k`, and how
     many each neuron has. Never in a state that is kept."""
 

@@ -88,6 +88,13 @@ def _on(device: torch.device) -> AbstractContextManager[Any]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
+def _run(name: str, grid: int, first: torch.Tensor, *arguments: Any, **constants: Any) -> None:
+    """Run a kernel of `kernels` that takes no rows."""
+    kernels = import_module("neuronwidgets.capturing.collectors.kernels")
+    with _on(first.device):
+        getattr(kernels, name)[(grid,)](first, *arguments, **constants)
+
+
 def grid_fits(bins: int) -> bool:
     """Whether `count` takes so many bins."""
     return bins <= _LARGEST_BUFFER
@@ -177,11 +184,17 @@ def count(rows: Rows, sums: torch.Tensor, state: Sequence[torch.Tensor], finest:
     """
     counts, *_, exponent, first = state
     neurons, bins = counts.shape
-    kernels = import_module("neuronwidgets.capturing.collectors.kernels")
     padded = 1 << (bins - 1).bit_length()
     group = max(1, 2048 // padded)
-    with _on(counts.device):
-        kernels.widen[(-(-neurons // group),)](
-            sums, *state, neurons, bins, finest, B=padded, G=group
-        )
-    rows.launch("count_bins", rows.groups, counts, exponent, first, bins=bins, R=64, C=_COLUMNS)
+    _run("widen", -(-neurons // group), sums, *state, neurons, bins, finest, B=padded, G=group)
+    rows.launch(
+        "count_bins", -(-rows.blocks[0].shape[1] // 8), counts, exponent, first, sums,
+        bins=bins, R=512, B=max(128, padded),
+    )  # fmt: skip
+
+
+def combine(sums: torch.Tensor, others: torch.Tensor) -> None:
+    """Add the `power_sums` of a batch to sums (see `moments.empty_sums`) of one group."""
+    neurons = sums.shape[2]
+    if neurons:
+        _run("combine", -(-neurons // 128), sums, sums.stride(0), others, neurons, N=128)

@@ -212,7 +212,7 @@ def append(addresses, state, keys, row_hashes, sums, rows, width, stride, k, slo
         block += step
         ahead = (start + R + row < rows)[:, None] & inside[None, :]
         coming = tl.load(block + at, ahead, other=float("-inf"))
-        if DISTINCT:
+        if DISTINCT:  # noqa: SIM102: one is known when the kernel is compiled
             if searching:
                 equal = (value == low[None, :]) & real
                 lows += tl.sum(equal.to(tl.int32), 0)
@@ -424,29 +424,100 @@ def widen(sums, counts, excluded, least, most, exponent, first, neurons, bins, f
         tl.atomic_add(begin + to, count, real & (count > 0), sem="relaxed")
 
 
+@triton.jit
+def put(counts, more, lost, bins, inside, B: tl.constexpr):
+    """Add a neuron's counts, of which `lost` in the first bin are of what does not count."""
+    place = tl.arange(0, B)
+    more = more.to(tl.int64) - tl.where(place == 0, lost, 0)
+    real = (place < bins) & inside
+    tl.store(counts + place, tl.load(counts + place, real, other=0) + more, real)
+
+
 @triton.jit(do_not_specialize=["rows"])
-def count_bins(addresses, counts, exponent, first, rows, width, stride, bins,
+def count_bins(addresses, counts, exponent, first, sums, rows, width, stride, bins,
                KIND: tl.constexpr, STEP: tl.constexpr,
-               R: tl.constexpr, C: tl.constexpr):  # fmt: skip
-    """Count finite values in the bins that `widen` made."""
+               R: tl.constexpr, B: tl.constexpr):  # fmt: skip
+    """Count finite values of 8 neurons in the bins that `widen` made. There are at most `B`."""
     layer = tl.program_id(1).to(tl.int64)
-    column = tl.program_id(0) * C + tl.arange(0, C)
+    first_column = tl.program_id(0) * 8
+    column = first_column + tl.arange(0, 8)
     inside = column < width
     neuron = layer * width + column
     block = rows_at(tl.load(addresses + layer), KIND, STEP)
     scale = power(-tl.load(exponent + neuron, inside, other=0)).to(tl.float32)
     begin = tl.load(first + neuron, inside, other=0).to(tl.float32)
-    own = counts + (neuron * bins)[None, :]
-    ones = tl.full([R, C], 1, tl.int64)
     step = tl.full([], R, tl.int64) * stride
     row = tl.arange(0, R)
     at = row[:, None] * stride + column[None, :]
+    in_0 = tl.zeros([B], tl.int32)
+    in_1, in_2, in_3, in_4, in_5, in_6, in_7 = in_0, in_0, in_0, in_0, in_0, in_0, in_0
     for start in range(0, rows, R):
         real = (start + row < rows)[:, None] & inside[None, :]
-        # What is not there counts as little as what is not finite.
         value = tl.load(block + at, real, other=float("nan")).to(tl.float32)
         block += step
         place = tl.floor(value * scale[None, :]) - begin[None, :]
-        finite = tl.abs(value) < float("inf")
-        place = tl.where(finite, place, 0.0).to(tl.int32)
-        tl.atomic_add(own + place, ones, finite, sem="relaxed")
+        # What does not count is counted in the first bin, and taken out at the end.
+        place = tl.where(tl.abs(value) < float("inf"), place, 0.0).to(tl.int32)
+        even, odd = tl.split(tl.reshape(place, [R, 4, 2]))
+        of_04, of_26 = tl.split(tl.reshape(even, [R, 2, 2]))
+        of_15, of_37 = tl.split(tl.reshape(odd, [R, 2, 2]))
+        of_0, of_4 = tl.split(of_04)
+        of_2, of_6 = tl.split(of_26)
+        of_1, of_5 = tl.split(of_15)
+        of_3, of_7 = tl.split(of_37)
+        in_0 += tl.histogram(of_0, B)
+        in_1 += tl.histogram(of_1, B)
+        in_2 += tl.histogram(of_2, B)
+        in_3 += tl.histogram(of_3, B)
+        in_4 += tl.histogram(of_4, B)
+        in_5 += tl.histogram(of_5, B)
+        in_6 += tl.histogram(of_6, B)
+        in_7 += tl.histogram(of_7, B)
+    sums += layer * width + first_column
+    counts += (layer * width + first_column) * bins
+    all_rows = tl.cdiv(rows, R) * R
+    for number in tl.static_range(8):
+        more = (in_0, in_1, in_2, in_3, in_4, in_5, in_6, in_7)[number]
+        here = first_column + number < width
+        lost = all_rows - tl.load(sums + number, here, other=0.0).to(tl.int64)
+        put(counts + number * bins, more, lost, bins, here, B)
+
+
+@triton.jit
+def combine(sums, stride, others, neurons, N: tl.constexpr):
+    """`moments.combine` in place: `stride` from each of the nine sums to the next."""
+    neuron = tl.program_id(0) * N + tl.arange(0, N)
+    inside = neuron < neurons
+    sums += neuron
+    others += neuron
+    a = tl.full([], 1, tl.int64) * stride
+    b = tl.full([], 1, tl.int64) * neurons
+    n_a, n_b = tl.load(sums, inside, other=0), tl.load(others, inside, other=0)
+    mean_a, mean_b = tl.load(sums + a, inside, other=0), tl.load(others + b, inside, other=0)
+    second_a = tl.load(sums + 2 * a, inside, other=0)
+    second_b = tl.load(others + 2 * b, inside, other=0)
+    third_a = tl.load(sums + 3 * a, inside, other=0)
+    third_b = tl.load(others + 3 * b, inside, other=0)
+    fourth_a = tl.load(sums + 4 * a, inside, other=0)
+    fourth_b = tl.load(others + 4 * b, inside, other=0)
+    count = n_a + n_b
+    n = tl.maximum(count, 1.0)
+    p, q, gap = n_a / n, n_b / n, mean_b - mean_a
+    square = gap * gap
+    third = third_a + third_b + square * gap * n_a * q * (p - q)
+    third += 3 * gap * (p * second_b - q * second_a)
+    fourth = fourth_a + fourth_b + square * square * n_a * q * (p * p - p * q + q * q)
+    fourth += 6 * square * (p * p * second_b + q * q * second_a)
+    fourth += 4 * gap * (p * third_b - q * third_a)
+    tl.store(sums, count, inside)
+    tl.store(sums + a, mean_a + gap * q, inside)
+    tl.store(sums + 2 * a, second_a + second_b + square * n_a * q, inside)
+    tl.store(sums + 3 * a, third, inside)
+    tl.store(sums + 4 * a, fourth, inside)
+    least = tl.load(others + 5 * b, inside, other=0)
+    most = tl.load(others + 6 * b, inside, other=0)
+    tl.store(sums + 5 * a, tl.minimum(tl.load(sums + 5 * a, inside, other=0), least), inside)
+    tl.store(sums + 6 * a, tl.maximum(tl.load(sums + 6 * a, inside, other=0), most), inside)
+    for number in tl.static_range(7, 9):
+        more = tl.load(others + number * b, inside, other=0)
+        tl.store(sums + number * a, tl.load(sums + number * a, inside, other=0) + more, inside)
