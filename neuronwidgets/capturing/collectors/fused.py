@@ -77,11 +77,6 @@ class Rows(NamedTuple):
                 **constants,
             )
 
-    @property
-    def groups(self) -> int:
-        """The number of `_COLUMNS` neurons that a layer has."""
-        return -(-self.blocks[0].shape[1] // _COLUMNS)
-
 
 def _on(device: torch.device) -> AbstractContextManager[Any]:
     """Kernels are launched on the current device."""
@@ -170,7 +165,8 @@ def power_sums(rows: Rows) -> torch.Tensor:
     `10 x D`. At least one row."""
     neurons = sum(block.shape[1] for block in rows.blocks)
     sums = torch.empty(10, neurons, dtype=torch.float64, device=rows.addresses.device)
-    rows.launch("power_sums", rows.groups, sums, neurons=neurons, R=16, C=_COLUMNS)
+    grid = -(-rows.blocks[0].shape[1] // _COLUMNS)
+    rows.launch("power_sums", grid, sums, neurons=neurons, R=32, C=_COLUMNS, maxnreg=168)
     return sums
 
 

@@ -212,7 +212,7 @@ def append(addresses, state, keys, row_hashes, sums, rows, width, stride, k, slo
         block += step
         ahead = (start + R + row < rows)[:, None] & inside[None, :]
         coming = tl.load(block + at, ahead, other=float("-inf"))
-        if DISTINCT:  # noqa: SIM102: one is known when the kernel is compiled
+        if DISTINCT:  # noqa: SIM102
             if searching:
                 equal = (value == low[None, :]) & real
                 lows += tl.sum(equal.to(tl.int32), 0)
@@ -299,7 +299,12 @@ def power_sums(addresses, sums, rows, width, stride, neurons,
     row = tl.arange(0, R)
     at = row[:, None] * stride + column[None, :]
     real = (row < rows)[:, None] & inside[None, :]
+    # Three tiles are on their way while one is looked at.
     coming = tl.load(block + at, real, other=0)
+    block += step
+    next_1 = tl.load(block + at, (R + row < rows)[:, None] & inside[None, :], other=0)
+    block += step
+    next_2 = tl.load(block + at, (2 * R + row < rows)[:, None] & inside[None, :], other=0)
     value = coming.to(tl.float32)
     finite = (tl.abs(value) < float("inf")) & real
     total = tl.sum(tl.where(finite, value, 0.0).to(tl.float64), 0)
@@ -320,7 +325,8 @@ def power_sums(addresses, sums, rows, width, stride, neurons,
         real = (start + row < rows)[:, None] & inside[None, :]
         value = coming.to(tl.float32)
         block += step
-        coming = tl.load(block + at, (start + R + row < rows)[:, None] & inside[None, :], other=0)
+        ahead = (start + 3 * R + row < rows)[:, None] & inside[None, :]
+        coming, next_1, next_2 = next_1, next_2, tl.load(block + at, ahead, other=0)
         finite = (tl.abs(value) < float("inf")) & real
         count += finite.to(tl.int32)
         active += (finite & (value > 0)).to(tl.int32)
@@ -451,10 +457,13 @@ def count_bins(addresses, counts, exponent, first, sums, rows, width, stride, bi
     at = row[:, None] * stride + column[None, :]
     in_0 = tl.zeros([B], tl.int32)
     in_1, in_2, in_3, in_4, in_5, in_6, in_7 = in_0, in_0, in_0, in_0, in_0, in_0, in_0
+    real = (row < rows)[:, None] & inside[None, :]
+    coming = tl.load(block + at, real, other=float("nan"))
     for start in range(0, rows, R):
-        real = (start + row < rows)[:, None] & inside[None, :]
-        value = tl.load(block + at, real, other=float("nan")).to(tl.float32)
+        value = coming.to(tl.float32)
         block += step
+        ahead = (start + R + row < rows)[:, None] & inside[None, :]
+        coming = tl.load(block + at, ahead, other=float("nan"))
         place = tl.floor(value * scale[None, :]) - begin[None, :]
         # What does not count is counted in the first bin, and taken out at the end.
         place = tl.where(tl.abs(value) < float("inf"), place, 0.0).to(tl.int32)
