@@ -74,9 +74,15 @@ class LayerCollectors:
         chunk = chunk_of(group, finite=self._nonfinite is not None)
         for whole in wholes.values():
             whole.add(chunk)
-        for layer, one in zip(layers, chunk.layers(), strict=True):
-            for number, collector in enumerate(self._by_layer[layer]):
-                if number not in wholes:
+        columns = enumerate(zip(*(self._by_layer[layer] for layer in layers), strict=True))
+        rest = [
+            column
+            for number, column in columns
+            if number not in wholes and not _add_layers(column, chunk)
+        ]
+        if rest:
+            for collectors, one in zip(zip(*rest, strict=True), chunk.layers(), strict=True):
+                for collector in collectors:
                     collector.add(one)
 
     def _join(self, layers: tuple[str, ...]) -> None:
@@ -110,6 +116,12 @@ class LayerCollectors:
     def resume(self, state: bytes) -> None:
         """Continue from the bytes of `state`."""
         self._by_layer, self._joined = _Unpickler(io.BytesIO(state)).load(), {}
+
+
+def _add_layers(collectors: Sequence[Collector], chunk: Chunk) -> bool:
+    """Add layers side by side to a collector of each, if their kind can."""
+    kind = type(collectors[0])
+    return all(type(one) is kind for one in collectors) and kind._add_layers(collectors, chunk)
 
 
 def chunk_of(group: Sequence[LayerRows], finite: bool = False) -> Chunk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 
 from neuronwidgets.activations.top_samples import FEWEST
+from neuronwidgets.capturing.collectors import fused
 from neuronwidgets.capturing.collectors.chunk import EMPTY, Chunk, in_cache
 from neuronwidgets.capturing.collectors.collector import Collector
 from neuronwidgets.capturing.collectors.entering import Bound, entering
@@ -75,6 +77,9 @@ class Candidates(Collector):
     """The largest key so far: a row with a smaller one may win a tie."""
     _cleared = 0
     """Rows seen at the last clearing."""
+    _buffers: tuple[torch.Tensor, ...] | None = None
+    """On a GPU with kernels, entries before `_drain`: values, keys and hashes `D x 4 k`, and how
+    many each neuron has. Never in a state that is kept."""
 
     def __init__(self, k: int = 100) -> None:
         self.k = integer("k", k, 1)
@@ -103,6 +108,8 @@ class Candidates(Collector):
         self._factors = factors.to(device)
 
     def add(self, chunk: Chunk) -> None:
+        if self._add_layers([self], chunk):
+            return
         for part in self._admit(chunk).parts():
             start = 0
             while start < len(part):
@@ -110,6 +117,31 @@ class Candidates(Collector):
                 step = max(self.k, self.seen)
                 self._add(part.part(start, start + step))
                 start += step
+
+    @classmethod
+    def _add_layers(cls, collectors: Sequence[Self], chunk: Chunk) -> bool:
+        k = collectors[0].k
+        if not fused.usable(chunk.device) or not fused.buffers_fit(2 * k, 4 * k):
+            return False
+        for one, layer in zip(collectors, chunk.layers(), strict=True):
+            one._admit(layer)
+        chunk = chunk.narrowed()
+        if not len(chunk) or not chunk.neurons:
+            return True
+        ties = [one._note(chunk) for one in collectors]
+        rows = chunk.fused
+        hashes = fused.hashes_of(rows, collectors[0]._factors)
+        states = [one._state() for one in collectors]
+        distinct = fused.Distinct(hashes, chunk.sums)
+        fused.append(rows, chunk.key, states, k, any(ties) or not chunk.ascending, distinct)
+        return True
+
+    def to(self, device: torch.device | str) -> None:
+        if self._waiting or self._buffers is not None:
+            here, there = self._bound.device, torch.device(device)
+            if here.type != there.type or there.index not in (None, here.index):
+                self._clear()
+        super().to(device)
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)
@@ -165,12 +197,8 @@ class Candidates(Collector):
 
     def _add(self, chunk: Chunk) -> None:
         rows, key = chunk.rows, chunk.key
-        first, last = chunk.span
-        ties, self._latest = first <= self._latest, max(self._latest, last)
-        if ties or self.seen < 2:
-            self._first = torch.cat([self._first, key]).sort().values[:2]
         share = self.k / max(1, self._cleared or self.seen)
-        self.seen += len(rows)
+        ties = self._note(chunk)
         least = chunk.extremes[0].float()
         changed = ((least < self._least) | ((least == self._least) & ~self._shared)).nonzero()[:, 0]
         if len(changed):
@@ -192,6 +220,40 @@ class Candidates(Collector):
         self._waiting.append((entries.neuron, entries.values + 0.0, entries.keys, hashes))
         if sum(len(waiting[0]) for waiting in self._waiting) > self.k * self.neurons:
             self._clear()
+
+    def _note(self, chunk: Chunk) -> bool:
+        """Count rows and keep the first two. Whether one may have a smaller key than one before."""
+        first, last = chunk.span
+        ties, self._latest = first <= self._latest, max(self._latest, last)
+        if ties or self.seen < 2:
+            self._first = torch.cat([self._first, chunk.key]).sort().values[:2]
+        self.seen += len(chunk)
+        return ties
+
+    def _state(self) -> tuple[torch.Tensor, ...]:
+        """What `fused.append` changes."""
+        if self._buffers is None:
+            assert self.neurons is not None
+            shape, device = (self.neurons, 4 * self.k), self._bound.device
+            values = torch.empty(shape, dtype=torch.float32, device=device)
+            keys, hashes = (torch.empty(shape, dtype=torch.int64, device=device) for _ in range(2))
+            self._buffers = values, keys, hashes, torch.zeros_like(self._bound_key)
+        values, keys, hashes, used = self._buffers
+        bounds = self._bound, self._bound_key
+        least = self._least, self._least_key, self._shared
+        return values, keys, used, *bounds, hashes, *least
+
+    def _drain(self) -> None:
+        """Let entries in buffers wait among the others."""
+        if self._buffers is None:
+            return
+        values, keys, hashes, used = self._buffers
+        del self._buffers
+        filled = torch.arange(values.shape[1], device=used.device) < used[:, None]
+        neuron, slot = filled.nonzero(as_tuple=True)
+        # Adding zero turns -0.0 into 0.0.
+        entries = values[neuron, slot] + 0.0, keys[neuron, slot], hashes[neuron, slot]
+        self._waiting.append((neuron, *entries))
 
     def _hashes(self, rows: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """int64 `E`: the hashes of the chosen rows (int64 `E`). Equal rows have equal hashes, as
@@ -219,6 +281,7 @@ class Candidates(Collector):
 
     def _clear(self) -> None:
         """Keep the entries that may be in the result, sorted by neuron, value and key."""
+        self._drain()
         if not self._waiting:
             return
         own = (self._neuron, self._value, self._key, self._hash)

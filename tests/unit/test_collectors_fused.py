@@ -19,6 +19,9 @@ pytest.importorskip("triton")
 from triton.runtime import interpreter
 
 from neuronwidgets.capturing.collectors import Chunk, Collector, Histogram, Moments, Top, fused
+from neuronwidgets.capturing.layer_collectors import LayerCollectors
+from neuronwidgets.capturing.rows import LayerRows
+from neuronwidgets.layer_splits.candidates import Candidates
 from neuronwidgets.layer_splits.statistics import Mean
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -201,3 +204,57 @@ def test_top_changes_its_way_and_merges(first: int, forced: list[bool]) -> None:
     stored = pickle.loads(pickle.dumps(changing))
     stored.merge(rest)
     same_tops(stored, whole)
+
+
+NOT_FINITE = ("NaN", "NaN and infinite", "mostly -inf", "all NaN")
+FINITE = [name for name in CASES if name not in (*NOT_FINITE, "no neuron")]
+
+
+def same_candidates(one: Collector, other: Collector) -> None:
+    mine, its = one.result(), other.result()
+    for name in ("keys", "activations", "least", "minimum", "shared", "first"):
+        np.testing.assert_array_equal(getattr(mine, name), getattr(its, name), name)
+    assert mine.seen == its.seen
+
+
+def with_copies(random: torch.Generator) -> list[torch.Tensor]:
+    """Rows of which most are copies."""
+    return [block[torch.randint(25, (50,), generator=random)] for block in normal(random)]
+
+
+CASES["copies"] = with_copies
+
+
+@pytest.mark.parametrize("case", [*FINITE, "copies"])
+def test_candidates(case: str, forced: list[bool]) -> None:
+    made = []
+    for kernels in (True, False):
+        forced[0] = kernels
+        first = CASES[case](torch.Generator())
+        layers = [f"layer {number}" for number in range(len(first))]
+        collecting = LayerCollectors(layers, [Candidates(8)], None)
+        for part in chunks(case):
+            position = None if part.position is None else part.position.cpu().numpy()
+            rows = [
+                LayerRows(layer, block, part.sample.cpu().numpy(), position)
+                for layer, block in zip(layers, part.blocks, strict=True)
+            ]
+            collecting.add(rows)
+        made.append([collecting.collectors[layer][0] for layer in layers])
+    for one, other in zip(*made, strict=True):
+        same_candidates(one, other)
+
+
+@pytest.mark.parametrize("case", ["duplicates", "copies"])
+def test_candidates_in_any_order_merge(case: str, forced: list[bool]) -> None:
+    parts = [next(part.layers()) for part in chunks(case, 5, [3, 1, 0, 4, 2])]
+    one, other = both(lambda: Candidates(8), parts, forced)
+    same_candidates(one, other)
+    merged, rest = Candidates(8), Candidates(8)
+    for number, part in enumerate(parts):
+        forced[0] = number % 2 == 0
+        (merged if number < 3 else rest).add(part if forced[0] else part.to("cpu"))
+    stored = pickle.loads(pickle.dumps(merged))
+    assert set(vars(stored)) == set(vars(other))
+    stored.merge(rest)
+    same_candidates(stored, other)

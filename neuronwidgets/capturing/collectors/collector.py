@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -85,6 +85,12 @@ class Collector(ABC):
     def __getstate__(self) -> dict[str, Any]:
         state = vars(self).items()
         return {n: v.cpu() if isinstance(v, torch.Tensor) else v for n, v in state}
+
+    @classmethod
+    def _add_layers(cls, collectors: Sequence[Self], chunk: Chunk) -> bool:
+        """Add layers that come side by side, one for each collector. False if it is no better than
+        to add one after the other; nothing is then added."""
+        return False
 
     def _start(self, neurons: int, device: torch.device) -> None:  # noqa: B027
         """Create the state, when the first chunk comes."""

@@ -18,7 +18,9 @@ _COLUMNS = 32
 _LARGEST_BUFFER = 1024
 """Slots of a neuron's buffer. Clearing more takes more registers than a GPU has."""
 _FEWEST_ROWS = 16
-"""Rows of a tile. A buffer must have room for all of them after it was cleared."""
+"""Room of a buffer that was cleared: with less, tiles would have too few rows."""
+_FEW_COLUMNS = 16
+"""Neurons of a program of one warp, whose threads need not wait for each other in other warps."""
 
 
 def usable(device: torch.device) -> bool:
@@ -59,13 +61,12 @@ class Rows(NamedTuple):
         there = sent(torch.tensor(addresses), blocks[0].device)
         return cls(tuple(blocks), there, blocks[0].stride(0), step)
 
-    def launch(self, name: str, *arguments: Any, **constants: Any) -> None:
-        """Run a kernel of `kernels`, a program for each layer and `_COLUMNS` neurons."""
+    def launch(self, name: str, grid: int, *arguments: Any, **constants: Any) -> None:
+        """Run a kernel of `kernels`, `grid` programs for each layer."""
         first = self.blocks[0]
         kernels = import_module("neuronwidgets.capturing.collectors.kernels")
-        grid = -(-first.shape[1] // _COLUMNS), len(self.blocks)
         with _on(first.device):
-            getattr(kernels, name)[grid](
+            getattr(kernels, name)[(grid, len(self.blocks))](
                 self.addresses,
                 *arguments,
                 rows=len(first),
@@ -73,7 +74,6 @@ class Rows(NamedTuple):
                 stride=self.stride,
                 KIND=kernels.KINDS[first.dtype],
                 STEP=self.step,
-                C=_COLUMNS,
                 **constants,
             )
 
@@ -83,34 +83,81 @@ def _on(device: torch.device) -> AbstractContextManager[Any]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
+def _run(name: str, grid: int, first: torch.Tensor, *arguments: Any, **constants: Any) -> None:
+    """Run a kernel of `kernels` that takes no rows."""
+    kernels = import_module("neuronwidgets.capturing.collectors.kernels")
+    with _on(first.device):
+        getattr(kernels, name)[(grid,)](first, *arguments, **constants)
+
+
 def grid_fits(bins: int) -> bool:
     """Whether `count` takes so many bins."""
     return bins <= _LARGEST_BUFFER
 
 
-def buffers_fit(k: int, slots: int) -> bool:
-    """Whether `append` takes buffers of this size, which are cleared to `k`."""
-    return slots <= _LARGEST_BUFFER and slots - k >= _FEWEST_ROWS
+def buffers_fit(kept: int, slots: int) -> bool:
+    """Whether `append` takes buffers of this size, of which `kept` slots stay when cleared."""
+    return slots <= _LARGEST_BUFFER and slots - kept >= _FEWEST_ROWS
+
+
+class Distinct(NamedTuple):
+    """What `append` needs to tell different rows apart and to find the minimum.
+
+    Attributes:
+        hashes: int64 `L x N`, those of the rows.
+        sums: `power_sums` of the rows.
+    """
+
+    hashes: torch.Tensor
+    sums: torch.Tensor
 
 
 def append(
-    rows: Rows, keys: torch.Tensor, state: Sequence[torch.Tensor], k: int, ties: bool
+    rows: Rows,
+    keys: torch.Tensor,
+    states: Sequence[Sequence[torch.Tensor]],
+    k: int,
+    ties: bool,
+    distinct: Distinct | None = None,
 ) -> None:
     """Append the values that exceed the bound of their neuron to its buffer.
 
     Args:
         keys: int64 `N`, those of the rows, which increase unless `ties`.
-        state: `values`, `places`, `used`, `bound`, `bound_place` and `nan` of a `Top`.
+        states: of each layer, or of all as one: values, keys, used slots, bounds and their keys,
+            as `Top` has them; then the number of NaN. With `distinct`, instead of that: hashes,
+            minima, their keys and whether they are shared, as `Candidates` has them.
         k: how many values a buffer keeps when it is cleared.
         ties: whether a row may have a smaller key than one before.
+        distinct: to keep the `k` largest values of different rows, too.
     """
-    slots = state[0].shape[1]
-    width = 1 << (slots - 1).bit_length()
-    tile = min(64, 1 << ((slots - k).bit_length() - 1))
+    layers, slots = len(rows.blocks), states[0][0].shape[1]
+    share = layers // len(states)
+    places = [
+        part.data_ptr() + number * (part[:1].nbytes * (len(part) // share))
+        for parts in zip(*states, strict=True)
+        for part in parts
+        for number in range(share)
+    ]
+    state = sent(torch.tensor(places), keys.device)
+    stays = k if distinct is None else 2 * k
+    # Half of the room: so a neuron whose buffer is cleared has room for a while.
+    few = (stays + slots) // 2
+    hashes, sums = (keys, keys) if distinct is None else distinct
     rows.launch(
-        "top", keys, *state, k=k, slots=slots, TIES=ties, R=tile, W=width,
-        G=max(1, 1024 // width), maxnreg=128,
+        "append", -(-rows.blocks[0].shape[1] // _FEW_COLUMNS), state, keys, hashes, sums,
+        k=k, slots=slots, few=few, TIES=ties, DISTINCT=distinct is not None,
+        R=min(32, 1 << ((slots - few).bit_length() - 1)), C=_FEW_COLUMNS,
+        W=1 << (slots - 1).bit_length(), num_warps=1, maxnreg=112,
     )  # fmt: skip
+
+
+def hashes_of(rows: Rows, factors: torch.Tensor) -> torch.Tensor:
+    """A hash of each row: int64 `L x N`. `factors`: int64, one for each neuron of a layer."""
+    count = len(rows.blocks[0])
+    hashes = torch.empty(len(rows.blocks), count, dtype=torch.int64, device=factors.device)
+    rows.launch("hash_rows", -(-count // 16), hashes, factors, R=16, C=128)
+    return hashes
 
 
 def power_sums(rows: Rows) -> torch.Tensor:
@@ -118,7 +165,8 @@ def power_sums(rows: Rows) -> torch.Tensor:
     `10 x D`. At least one row."""
     neurons = sum(block.shape[1] for block in rows.blocks)
     sums = torch.empty(10, neurons, dtype=torch.float64, device=rows.addresses.device)
-    rows.launch("power_sums", sums, neurons=neurons, R=16)
+    grid = -(-rows.blocks[0].shape[1] // _COLUMNS)
+    rows.launch("power_sums", grid, sums, neurons=neurons, R=32, C=_COLUMNS, maxnreg=168)
     return sums
 
 
@@ -132,11 +180,17 @@ def count(rows: Rows, sums: torch.Tensor, state: Sequence[torch.Tensor], finest:
     """
     counts, *_, exponent, first = state
     neurons, bins = counts.shape
-    kernels = import_module("neuronwidgets.capturing.collectors.kernels")
     padded = 1 << (bins - 1).bit_length()
     group = max(1, 2048 // padded)
-    with _on(counts.device):
-        kernels.widen[(-(-neurons // group),)](
-            sums, *state, neurons, bins, finest, B=padded, G=group
-        )
-    rows.launch("count_bins", counts, exponent, first, bins=bins, R=64)
+    _run("widen", -(-neurons // group), sums, *state, neurons, bins, finest, B=padded, G=group)
+    rows.launch(
+        "count_bins", -(-rows.blocks[0].shape[1] // 8), counts, exponent, first, sums,
+        bins=bins, R=512, B=max(128, padded),
+    )  # fmt: skip
+
+
+def combine(sums: torch.Tensor, others: torch.Tensor) -> None:
+    """Add the `power_sums` of a batch to sums (see `moments.empty_sums`) of one group."""
+    neurons = sums.shape[2]
+    if neurons:
+        _run("combine", -(-neurons // 128), sums, sums.stride(0), others, neurons, N=128)

@@ -4,7 +4,7 @@ A program owns some neurons of a layer and takes the rows in order, a tile at a 
 need neither atomics nor each other, and the result does not depend on their order.
 
 What all kernels take: `addresses`, int64 `L`, where each layer's rows begin; `rows`, their number;
-`width`, the neurons of a layer; `stride`, from one row to the next; `KIND`, the rows' dtype; `STEP`,
+`width`, the neurons of a layer; `stride`, from one row to the next; `KIND`, their dtype; `STEP`,
 a power of two that divides all addresses, in bytes; `R` and `C`, the rows and columns of a tile.
 """
 
@@ -21,6 +21,7 @@ KINDS = {torch.float32: tl.float32, torch.float16: tl.float16, torch.bfloat16: t
 
 _EMPTY = tl.constexpr((1 << 63) - 1)
 _FIRST = tl.constexpr(-(1 << 63))
+_LEAST = tl.constexpr(-(1 << 31))
 
 
 @triton.jit
@@ -43,89 +44,167 @@ def as_value(code):
 
 
 @triton.jit
-def largest(code, place, k, N: tl.constexpr):
-    """Which of each row are the `k` largest: bool `N x W` of int32 codes and int64 places.
-
-    Ties go to the smaller place. Also the least code of those, and the largest place with it.
-    """
-    limit = tl.full([N], -(1 << 31), tl.int32)
-    for bit in range(32):
-        higher = limit + (tl.full([N], 1, tl.int32) << (31 - bit))
-        enough = tl.sum((code >= higher[:, None]).to(tl.int32), 1) >= k
-        limit = tl.where(enough, higher, limit)
-    above, equal = code > limit[:, None], code == limit[:, None]
-    wanted = k - tl.sum(above.to(tl.int32), 1)
-    last = tl.full([N], _EMPTY, tl.int64)
-    if tl.max(tl.sum(equal.to(tl.int32), 1) - wanted) > 0:
-        last = tl.full([N], _FIRST, tl.int64)
-        for bit in range(64):
-            higher = last + (tl.full([N], 1, tl.int64) << (63 - bit))
-            before = equal & (place < higher[:, None])
-            last = tl.where(tl.sum(before.to(tl.int32), 1) < wanted, higher, last)
-    chosen = above | (equal & (place < last[:, None]))
-    same = equal & (place == last[:, None])
-    rest = k - tl.sum(chosen.to(tl.int32), 1)
-    chosen = chosen | (same & (tl.cumsum(same.to(tl.int32), 1) <= rest[:, None]))
-    latest = tl.max(tl.where(chosen & equal, place, _FIRST), 1)
-    return chosen, limit, latest
+def first_step(span):
+    """The largest power of two that is at most a span of 0 to 2^63 - 1, or 1."""
+    step = span * 0 + 1
+    while step <= span // 2:
+        step *= 2
+    return step
 
 
 @triton.jit
-def clear_top(values, places, bound, bound_place, columns, k, slots,
-              C: tl.constexpr, W: tl.constexpr, G: tl.constexpr):  # fmt: skip
-    """Reduce the buffers of the first `columns` neurons to their `k` largest values."""
+def largest(code, place, k):
+    """Which are the `k` largest of int32 codes, ties by int64 places: bool `W`.
+
+    Also the least of them, and the largest place that it has. Both are found bit by bit.
+    """
+    limit = tl.min(code.to(tl.int64))
+    step = first_step(tl.max(code.to(tl.int64)) - limit)
+    while step > 0:
+        if tl.sum((code >= limit + step).to(tl.int32)) >= k:
+            limit += step
+        step = step // 2
+    above, equal = code > limit, code == limit
+    wanted = k - tl.sum(above.to(tl.int32))
+    # The `wanted`-th place of equal ones.
+    last = tl.max(tl.where(equal, place, _FIRST))
+    if tl.sum(equal.to(tl.int32)) > wanted:
+        least = tl.min(tl.where(equal, place, _EMPTY))
+        step = first_step(last - least)
+        last = least
+        while step > 0:
+            if tl.sum((equal & (place < last + step)).to(tl.int32)) < wanted:
+                last += step
+            step = step // 2
+    chosen = above | (equal & (place < last))
+    same = equal & (place == last)
+    rest = k - tl.sum(chosen.to(tl.int32))
+    chosen = chosen | (same & (tl.cumsum(same.to(tl.int32), 0) <= rest))
+    return chosen, limit.to(tl.int32), last
+
+
+@triton.jit
+def copies(code, place, row_hash, values, places, hashes, count):
+    """Which entries have the value and the hash of one of smaller place: bool `W`.
+
+    `values`, `places` and `hashes` are where the `count` entries are kept.
+    """
+    short = (row_hash ^ (row_hash >> 32)).to(tl.int32)
+    alike = tl.zeros_like(short)
+    for slot in range(0, count):
+        other = tl.load(hashes + slot)
+        alike += (short == (other ^ (other >> 32)).to(tl.int32)).to(tl.int32)
+    copy = place < _FIRST
+    # Each is like itself.
+    if tl.max(tl.where(place < _EMPTY, alike, 0)) > 1:
+        for slot in range(0, count):
+            same = (row_hash == tl.load(hashes + slot)) & (tl.load(places + slot) < place)
+            copy = copy | (same & (code == in_order(tl.load(values + slot))))
+    return copy
+
+
+@triton.jit(noinline=True)
+def clear(values, places, hashes, used, bound, bound_place, columns, k, slots, few,
+          DISTINCT: tl.constexpr, W: tl.constexpr):  # fmt: skip
+    """Reduce the buffers of the first `columns` neurons that have more than `few` entries to their
+    `k` largest values.
+
+    With `DISTINCT`, the `k` largest of rows with different hashes stay too, and give the bound.
+    """
     tl.debug_barrier()
     slot = tl.arange(0, W)
-    for start in range(0, tl.minimum(columns, C), G):
-        column = start + tl.arange(0, G)
-        inside = column < tl.minimum(columns, C)
-        at = column[:, None] * slots + slot[None, :]
-        real = inside[:, None] & (slot < slots)[None, :]
-        value = tl.load(values + at, real, other=float("-inf"))
-        place = tl.load(places + at, real, other=_EMPTY)
-        chosen, limit, latest = largest(in_order(value), place, k, G)
-        full = tl.max(tl.where(chosen, place, _FIRST), 1) < _EMPTY
-        to = column[:, None] * slots + tl.cumsum(chosen.to(tl.int32), 1) - 1
-        # No thread may write before all have read.
-        tl.debug_barrier()
-        tl.store(values + to, value, chosen & real)
-        tl.store(places + to, place, chosen & real)
-        rest = real & (slot >= k)[None, :]
-        tl.store(values + at, tl.full([G, W], float("-inf"), tl.float32), rest)
-        tl.store(places + at, tl.full([G, W], _EMPTY, tl.int64), rest)
-        tl.store(bound + column, tl.where(full, as_value(limit), float("nan")), inside)
-        tl.store(bound_place + column, latest, inside)
+    for column in range(0, columns):
+        count = tl.load(used + column)
+        if count > few:
+            begin = column * slots
+            real = slot < count
+            value = tl.load(values + begin + slot, real, other=float("-inf"))
+            place = tl.load(places + begin + slot, real, other=_EMPTY)
+            code = in_order(value)
+            chosen, limit, latest = largest(code, place, k)
+            full = tl.max(tl.where(chosen, place, _FIRST)) < _EMPTY
+            row_hash = place
+            if DISTINCT:
+                row_hash = tl.load(hashes + begin + slot, real, other=0)
+                copy = copies(code, place, row_hash, values + begin, places + begin,
+                              hashes + begin, count)  # fmt: skip
+                other = tl.where(copy, _EMPTY, place)
+                different, limit, latest = largest(tl.where(copy, _LEAST, code), other, k)
+                full = tl.max(tl.where(different, other, _FIRST)) < _EMPTY
+                chosen = (chosen | different) & (place < _EMPTY)
+            to = begin + tl.cumsum(chosen.to(tl.int32), 0) - 1
+            # No thread may write before all have read.
+            tl.debug_barrier()
+            tl.store(values + to, value, chosen & real)
+            tl.store(places + to, place, chosen & real)
+            if DISTINCT:
+                tl.store(hashes + to, row_hash, chosen & real)
+                tl.store(used + column, tl.sum(chosen.to(tl.int64)))
+                # Without `k` of them, an earlier bound stays: all in the buffer exceed it.
+                if full:
+                    tl.store(bound + column, as_value(limit))
+                    tl.store(bound_place + column, latest)
+            else:
+                rest = (slot >= k) & (slot < slots)
+                tl.store(values + begin + slot, tl.full([W], float("-inf"), tl.float32), rest)
+                tl.store(places + begin + slot, tl.full([W], _EMPTY, tl.int64), rest)
+                tl.store(used + column, k.to(tl.int64))
+                tl.store(bound + column, tl.where(full, as_value(limit), float("nan")))
+                tl.store(bound_place + column, latest)
     tl.debug_barrier()
+
+
+@triton.jit
+def state_at(state, which, layer, KIND: tl.constexpr):
+    """Where a layer's part of the state begins."""
+    return tl.load(state + which * tl.num_programs(1) + layer).to(tl.pointer_type(KIND))
 
 
 @triton.jit(do_not_specialize=["rows"])
-def top(addresses, keys, values, places, used, bound, bound_place, nan,
-        rows, width, stride, k, slots,
-        KIND: tl.constexpr, STEP: tl.constexpr, TIES: tl.constexpr,
-        R: tl.constexpr, C: tl.constexpr, W: tl.constexpr, G: tl.constexpr):  # fmt: skip
+def append(addresses, state, keys, row_hashes, sums, rows, width, stride, k, slots, few,
+           KIND: tl.constexpr, STEP: tl.constexpr, TIES: tl.constexpr, DISTINCT: tl.constexpr,
+           R: tl.constexpr, C: tl.constexpr, W: tl.constexpr):  # fmt: skip
     """Append what exceeds the bound of its neuron to its buffer of `slots`, at most `W`.
 
-    A buffer that is full is cleared, `G` neurons at a time. See `Top` for the state. `R` is at most
-    `slots - k`: so many fit into a buffer that was cleared.
+    When a buffer is full, those of more than `few` entries are cleared. So many rows as a tile has
+    must then fit: `R` is at most `slots - few`. `state` is where each layer's part of the state
+    begins: int64 `S x L`; see `fused.append`.
+
+    With `DISTINCT`, entries have their rows' hashes, int64 `L x N`, and the minimum of each neuron
+    in `sums` is compared with the one before.
     """
     layer = tl.program_id(1).to(tl.int64)
-    start_column = tl.program_id(0) * C
-    column = start_column + tl.arange(0, C)
+    first = tl.program_id(0) * C
+    own = tl.arange(0, C)
+    column = first + own
     inside = column < width
-    first = layer * width + start_column
-    neuron = layer * width + column
-    block = rows_at(tl.load(addresses + layer), KIND, STEP)
-    limit = tl.load(bound + neuron, inside, other=float("inf"))
-    limit_place = tl.load(bound_place + neuron, inside, other=_FIRST)
-    count = tl.load(used + neuron, inside, other=0).to(tl.int32)
+    values = state_at(state, 0, layer, tl.float32) + first.to(tl.int64) * slots
+    places = state_at(state, 1, layer, tl.int64) + first.to(tl.int64) * slots
+    used = state_at(state, 2, layer, tl.int64) + first
+    bound = state_at(state, 3, layer, tl.float32) + first
+    bound_place = state_at(state, 4, layer, tl.int64) + first
+    hashes = places
+    limit = tl.load(bound + own, inside, other=float("inf"))
+    limit_place = tl.load(bound_place + own, inside, other=_FIRST)
+    count = tl.load(used + own, inside, other=0).to(tl.int32)
     nans = tl.zeros([C], tl.int32)
+    if DISTINCT:
+        hashes = state_at(state, 5, layer, tl.int64) + first.to(tl.int64) * slots
+        row_hashes += layer * rows
+        least = state_at(state, 6, layer, tl.float32) + column
+        old = tl.load(least, inside, other=0.0)
+        lowest = sums + 5 * tl.num_programs(1).to(tl.int64) * width + layer * width + column
+        low = tl.load(lowest, inside, other=0.0).to(tl.float32)
+        less = inside & (low < old)
+        searching = tl.max(less.to(tl.int32)) > 0
+        lowest_row = tl.full([C], 0x7FFFFFFF, tl.int32)
+        lows = tl.zeros([C], tl.int32)
+    block = rows_at(tl.load(addresses + layer), KIND, STEP)
     step = tl.full([], R, tl.int64) * stride
     row = tl.arange(0, R)
     at = row[:, None] * stride + column[None, :]
     coming = tl.load(block + at, (row < rows)[:, None] & inside[None, :], other=float("-inf"))
-    buffer = (column - start_column)[None, :] * slots
-    values += first * slots
-    places += first * slots
+    buffer = own[None, :] * slots
     for start in range(0, rows, R):
         real = (start + row < rows)[:, None] & inside[None, :]
         value = coming.to(tl.float32)
@@ -133,6 +212,12 @@ def top(addresses, keys, values, places, used, bound, bound_place, nan,
         block += step
         ahead = (start + R + row < rows)[:, None] & inside[None, :]
         coming = tl.load(block + at, ahead, other=float("-inf"))
+        if DISTINCT:  # noqa: SIM102
+            if searching:
+                equal = (value == low[None, :]) & real
+                lows += tl.sum(equal.to(tl.int32), 0)
+                there = tl.where(equal, (start + row)[:, None], 0x7FFFFFFF)
+                lowest_row = tl.minimum(lowest_row, tl.min(there, 0))
         # "value > limit" would miss NaN, which is counted, and a limit of NaN.
         enters = ((value <= limit[None, :]) == 0) & real
         if TIES:
@@ -146,11 +231,12 @@ def top(addresses, keys, values, places, used, bound, bound_place, nan,
             enters = enters & (is_nan == 0)
             more = tl.sum(enters.to(tl.int32), 0)
             if tl.max(count + more) > slots:
-                clear_top(values, places, bound + first, bound_place + first, width - start_column,
-                          k, slots, C, W, G)  # fmt: skip
-                limit = tl.load(bound + neuron, inside, other=float("inf"))
-                limit_place = tl.load(bound_place + neuron, inside, other=_FIRST)
-                count = tl.where(inside, k, 0)
+                tl.store(used + own, count.to(tl.int64), inside)
+                clear(values, places, hashes, used, bound, bound_place,
+                      tl.minimum(width - first, C), k, slots, few, DISTINCT, W)  # fmt: skip
+                limit = tl.load(bound + own, inside, other=float("inf"))
+                limit_place = tl.load(bound_place + own, inside, other=_FIRST)
+                count = tl.load(used + own, inside, other=0).to(tl.int32)
                 enters = ((value <= limit[None, :]) == 0) & real & (is_nan == 0)
                 if TIES:
                     earlier = key[:, None] < limit_place[None, :]
@@ -159,9 +245,40 @@ def top(addresses, keys, values, places, used, bound, bound_place, nan,
             to = buffer + count[None, :] + tl.cumsum(enters.to(tl.int32), 0) - 1
             tl.store(values + to, value, enters)
             tl.store(places + to, tl.broadcast_to(key[:, None], [R, C]), enters)
+            if DISTINCT:
+                row_hash = tl.load(row_hashes + start + row, start + row < rows, other=0)
+                tl.store(hashes + to, tl.broadcast_to(row_hash[:, None], [R, C]), enters)
             count += more
-    tl.store(used + neuron, count.to(tl.int64), inside)
-    tl.store(nan + neuron, tl.load(nan + neuron, inside, other=0) + nans, inside)
+    tl.store(used + own, count.to(tl.int64), inside)
+    if DISTINCT:
+        least_place = state_at(state, 7, layer, tl.int64) + column
+        shared = state_at(state, 8, layer, tl.int8) + column
+        tl.store(least, low, less)
+        tl.store(least_place, tl.load(keys + lowest_row, less, other=0), less)
+        several = tl.where(less, (lows > 1).to(tl.int8), 1)
+        tl.store(shared, several, inside & (low <= old))
+    else:
+        nan = state_at(state, 5, layer, tl.int64) + column
+        tl.store(nan, tl.load(nan, inside, other=0) + nans, inside)
+
+
+@triton.jit(do_not_specialize=["rows"])
+def hash_rows(addresses, hashes, factors, rows, width, stride,
+              KIND: tl.constexpr, STEP: tl.constexpr,
+              R: tl.constexpr, C: tl.constexpr):  # fmt: skip
+    """The sum of factors times bits of each row: int64 `L x N`. 0.0 and -0.0 are equal."""
+    layer = tl.program_id(1).to(tl.int64)
+    row = tl.program_id(0) * R + tl.arange(0, R)
+    real = row < rows
+    at = rows_at(tl.load(addresses + layer), KIND, STEP) + row.to(tl.int64)[:, None] * stride
+    sums = tl.zeros([R, C], tl.int64)
+    for start in range(0, width, C):
+        column = start + tl.arange(0, C)
+        inside = column < width
+        value = tl.load(at + column[None, :], real[:, None] & inside[None, :], other=0)
+        bits = (value.to(tl.float32) + 0.0).to(tl.int32, bitcast=True).to(tl.int64)
+        sums += bits * tl.load(factors + column, inside, other=0)[None, :]
+    tl.store(hashes + layer * rows + row, tl.sum(sums, 1), real)
 
 
 @triton.jit(do_not_specialize=["rows"])
@@ -182,7 +299,12 @@ def power_sums(addresses, sums, rows, width, stride, neurons,
     row = tl.arange(0, R)
     at = row[:, None] * stride + column[None, :]
     real = (row < rows)[:, None] & inside[None, :]
+    # Three tiles are on their way while one is looked at.
     coming = tl.load(block + at, real, other=0)
+    block += step
+    next_1 = tl.load(block + at, (R + row < rows)[:, None] & inside[None, :], other=0)
+    block += step
+    next_2 = tl.load(block + at, (2 * R + row < rows)[:, None] & inside[None, :], other=0)
     value = coming.to(tl.float32)
     finite = (tl.abs(value) < float("inf")) & real
     total = tl.sum(tl.where(finite, value, 0.0).to(tl.float64), 0)
@@ -203,7 +325,8 @@ def power_sums(addresses, sums, rows, width, stride, neurons,
         real = (start + row < rows)[:, None] & inside[None, :]
         value = coming.to(tl.float32)
         block += step
-        coming = tl.load(block + at, (start + R + row < rows)[:, None] & inside[None, :], other=0)
+        ahead = (start + 3 * R + row < rows)[:, None] & inside[None, :]
+        coming, next_1, next_2 = next_1, next_2, tl.load(block + at, ahead, other=0)
         finite = (tl.abs(value) < float("inf")) & real
         count += finite.to(tl.int32)
         active += (finite & (value > 0)).to(tl.int32)
@@ -307,29 +430,103 @@ def widen(sums, counts, excluded, least, most, exponent, first, neurons, bins, f
         tl.atomic_add(begin + to, count, real & (count > 0), sem="relaxed")
 
 
+@triton.jit
+def put(counts, more, lost, bins, inside, B: tl.constexpr):
+    """Add a neuron's counts, of which `lost` in the first bin are of what does not count."""
+    place = tl.arange(0, B)
+    more = more.to(tl.int64) - tl.where(place == 0, lost, 0)
+    real = (place < bins) & inside
+    tl.store(counts + place, tl.load(counts + place, real, other=0) + more, real)
+
+
 @triton.jit(do_not_specialize=["rows"])
-def count_bins(addresses, counts, exponent, first, rows, width, stride, bins,
+def count_bins(addresses, counts, exponent, first, sums, rows, width, stride, bins,
                KIND: tl.constexpr, STEP: tl.constexpr,
-               R: tl.constexpr, C: tl.constexpr):  # fmt: skip
-    """Count finite values in the bins that `widen` made."""
+               R: tl.constexpr, B: tl.constexpr):  # fmt: skip
+    """Count finite values of 8 neurons in the bins that `widen` made. There are at most `B`."""
     layer = tl.program_id(1).to(tl.int64)
-    column = tl.program_id(0) * C + tl.arange(0, C)
+    first_column = tl.program_id(0) * 8
+    column = first_column + tl.arange(0, 8)
     inside = column < width
     neuron = layer * width + column
     block = rows_at(tl.load(addresses + layer), KIND, STEP)
     scale = power(-tl.load(exponent + neuron, inside, other=0)).to(tl.float32)
     begin = tl.load(first + neuron, inside, other=0).to(tl.float32)
-    own = counts + (neuron * bins)[None, :]
-    ones = tl.full([R, C], 1, tl.int64)
     step = tl.full([], R, tl.int64) * stride
     row = tl.arange(0, R)
     at = row[:, None] * stride + column[None, :]
+    in_0 = tl.zeros([B], tl.int32)
+    in_1, in_2, in_3, in_4, in_5, in_6, in_7 = in_0, in_0, in_0, in_0, in_0, in_0, in_0
+    real = (row < rows)[:, None] & inside[None, :]
+    coming = tl.load(block + at, real, other=float("nan"))
     for start in range(0, rows, R):
-        real = (start + row < rows)[:, None] & inside[None, :]
-        # What is not there counts as little as what is not finite.
-        value = tl.load(block + at, real, other=float("nan")).to(tl.float32)
+        value = coming.to(tl.float32)
         block += step
+        ahead = (start + R + row < rows)[:, None] & inside[None, :]
+        coming = tl.load(block + at, ahead, other=float("nan"))
         place = tl.floor(value * scale[None, :]) - begin[None, :]
-        finite = tl.abs(value) < float("inf")
-        place = tl.where(finite, place, 0.0).to(tl.int32)
-        tl.atomic_add(own + place, ones, finite, sem="relaxed")
+        # What does not count is counted in the first bin, and taken out at the end.
+        place = tl.where(tl.abs(value) < float("inf"), place, 0.0).to(tl.int32)
+        even, odd = tl.split(tl.reshape(place, [R, 4, 2]))
+        of_04, of_26 = tl.split(tl.reshape(even, [R, 2, 2]))
+        of_15, of_37 = tl.split(tl.reshape(odd, [R, 2, 2]))
+        of_0, of_4 = tl.split(of_04)
+        of_2, of_6 = tl.split(of_26)
+        of_1, of_5 = tl.split(of_15)
+        of_3, of_7 = tl.split(of_37)
+        in_0 += tl.histogram(of_0, B)
+        in_1 += tl.histogram(of_1, B)
+        in_2 += tl.histogram(of_2, B)
+        in_3 += tl.histogram(of_3, B)
+        in_4 += tl.histogram(of_4, B)
+        in_5 += tl.histogram(of_5, B)
+        in_6 += tl.histogram(of_6, B)
+        in_7 += tl.histogram(of_7, B)
+    sums += layer * width + first_column
+    counts += (layer * width + first_column) * bins
+    all_rows = tl.cdiv(rows, R) * R
+    for number in tl.static_range(8):
+        more = (in_0, in_1, in_2, in_3, in_4, in_5, in_6, in_7)[number]
+        here = first_column + number < width
+        lost = all_rows - tl.load(sums + number, here, other=0.0).to(tl.int64)
+        put(counts + number * bins, more, lost, bins, here, B)
+
+
+@triton.jit
+def combine(sums, stride, others, neurons, N: tl.constexpr):
+    """`moments.combine` in place: `stride` from each of the nine sums to the next."""
+    neuron = tl.program_id(0) * N + tl.arange(0, N)
+    inside = neuron < neurons
+    sums += neuron
+    others += neuron
+    a = tl.full([], 1, tl.int64) * stride
+    b = tl.full([], 1, tl.int64) * neurons
+    n_a, n_b = tl.load(sums, inside, other=0), tl.load(others, inside, other=0)
+    mean_a, mean_b = tl.load(sums + a, inside, other=0), tl.load(others + b, inside, other=0)
+    second_a = tl.load(sums + 2 * a, inside, other=0)
+    second_b = tl.load(others + 2 * b, inside, other=0)
+    third_a = tl.load(sums + 3 * a, inside, other=0)
+    third_b = tl.load(others + 3 * b, inside, other=0)
+    fourth_a = tl.load(sums + 4 * a, inside, other=0)
+    fourth_b = tl.load(others + 4 * b, inside, other=0)
+    count = n_a + n_b
+    n = tl.maximum(count, 1.0)
+    p, q, gap = n_a / n, n_b / n, mean_b - mean_a
+    square = gap * gap
+    third = third_a + third_b + square * gap * n_a * q * (p - q)
+    third += 3 * gap * (p * second_b - q * second_a)
+    fourth = fourth_a + fourth_b + square * square * n_a * q * (p * p - p * q + q * q)
+    fourth += 6 * square * (p * p * second_b + q * q * second_a)
+    fourth += 4 * gap * (p * third_b - q * third_a)
+    tl.store(sums, count, inside)
+    tl.store(sums + a, mean_a + gap * q, inside)
+    tl.store(sums + 2 * a, second_a + second_b + square * n_a * q, inside)
+    tl.store(sums + 3 * a, third, inside)
+    tl.store(sums + 4 * a, fourth, inside)
+    least = tl.load(others + 5 * b, inside, other=0)
+    most = tl.load(others + 6 * b, inside, other=0)
+    tl.store(sums + 5 * a, tl.minimum(tl.load(sums + 5 * a, inside, other=0), least), inside)
+    tl.store(sums + 6 * a, tl.maximum(tl.load(sums + 6 * a, inside, other=0), most), inside)
+    for number in tl.static_range(7, 9):
+        more = tl.load(others + number * b, inside, other=0)
+        tl.store(sums + number * a, tl.load(sums + number * a, inside, other=0) + more, inside)

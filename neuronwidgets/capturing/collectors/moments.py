@@ -104,7 +104,7 @@ class Moments(Collector):
                 self._add_labelled(part)
             return
         if fused.usable(chunk.device):
-            self._sums[:, 0] = combine(self._sums[:, 0], chunk.sums[:9])
+            fused.combine(self._sums, chunk.sums)
             return
         finite, extremes = chunk.finite, chunk.extremes
         at_once = in_cache(chunk.device)

@@ -120,7 +120,7 @@ class Top(Collector):
             self._used.fill_(max(self.k, self._values.shape[1] - self._room))
             self._room = 0
         state = (self._values, self._places, self._used, self._bound, self._bound_place, self._nan)
-        fused.append(chunk.fused, chunk.key, state, self.k, ties or not chunk.ascending)
+        fused.append(chunk.fused, chunk.key, [state], self.k, ties or not chunk.ascending)
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)
