@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import neuronwidgets as nw
+from neuronwidgets.activations.samples import Samples
 
 KEPT, HELD = 12, 60
 
@@ -188,3 +191,47 @@ def test_it_reads_a_store_as_it_reads_memory(planted: nw.Activations, tmp_path: 
     one, other = (nw.template(acts, np.arange(30), 0.3) for acts in (planted, stored))
     assert one.hits().tolist() == other.hits().tolist()
     np.testing.assert_array_equal(one.chance, other.chance)
+
+
+def test_around_says_at_which_steps_the_state_is() -> None:
+    # Four texts of five tokens, the rows in no order; in each, token 2 and the next hold a state.
+    rng = np.random.default_rng(0)
+    item, token = np.repeat(np.arange(4), 5), np.tile(np.arange(5, dtype=np.int32), 4)
+    values = rng.normal(0, 1, (20, 6))
+    values[(token == 2) | (token == 3)] = 2
+    order = rng.permutation(20)
+    samples = Samples(20, texts=["a b c d e"] * 4, item=item[order], token=token[order])
+    acts = nw.Activations("layer", values[order].astype(np.float32), samples)
+    given = np.flatnonzero((samples.token == 2) & (samples.item < 3))
+    frame = nw.template(acts, given, 0.1).around(3)
+    assert frame["step"].tolist() == [-3, -2, -1, 0, 1, 2, 3]
+    assert frame["tokens"].tolist() == [0, 3, 3, 3, 3, 3, 0]
+    np.testing.assert_array_equal(frame["hits"], [np.nan, 0, 0, 1, 1, 0, np.nan])
+    assert frame["deviation"][[3, 4]].max() < 1e-9 < 0.1 < frame["deviation"][[1, 2, 5]].min()
+    # One step on from the 13 others that have a next token: token 2 of all, 3 of the fourth text.
+    assert frame["random"][4] == pytest.approx(5 / 13)
+    with pytest.raises(ValueError, match="samples must be tokens"):
+        nw.template(values, [0, 1]).around()
+
+
+def test_a_graft_puts_the_state_into_the_model() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 8))
+    inputs = torch.randn(50, 3)
+    acts = nw.capture(model, inputs, "0", progress=False)
+    assert isinstance(acts, nw.Activations)
+    found = nw.template(acts, np.arange(6), 1.0)
+    kept = found.neurons()
+    assert 0 < len(kept) < 8
+    with torch.no_grad():
+        plain = model(inputs).numpy()
+        with found.graft(model) as edit:
+            grafted = model(inputs).numpy()
+        np.testing.assert_array_equal(model(inputs), plain)
+    rest = np.setdiff1d(np.arange(8), kept)
+    state = np.broadcast_to(plain[:6, kept].mean(axis=0), (50, len(kept)))
+    np.testing.assert_allclose(grafted[:, kept], state, atol=1e-6)
+    np.testing.assert_array_equal(grafted[:, rest], plain[:, rest])
+    np.testing.assert_array_equal(edit.neurons, kept)
+    with pytest.raises(ValueError, match="keeps no neuron"), found.graft(model, 1e-9):
+        pass

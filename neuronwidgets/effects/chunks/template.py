@@ -7,18 +7,24 @@ arXiv 2505.11576), population averaging.
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.checks import integer, number
+from neuronwidgets.core.layer_place import at_of
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.subsample import evenly_spaced
 from neuronwidgets.effects.chunks.steady import Steady, chunks, deviation_of_neurons
 from neuronwidgets.effects.chunks.template_chart import chart
 from neuronwidgets.effects.sets import samples_of
+from neuronwidgets.interventions.intervention import applied
+from neuronwidgets.interventions.masks import NeuronEdit
 
 TOLERANCE = 0.6
 """Standard deviations of a neuron. The paper's default is 0.6 of the activation's own unit."""
@@ -154,6 +160,67 @@ class Template:
             row["recall"] = right / wanted.sum() if wanted.any() else np.nan
             row["base"] = wanted.sum() / max(1, len(wanted) - len(self.samples))
         return row
+
+    @own_modes()
+    def around(self, steps: int = 2, tolerance: float | None = None) -> Any:
+        """A `pandas.DataFrame` with a row for each step from the given tokens, `-steps` to `steps`.
+
+        Columns: `step`; `tokens`, given ones that have a token so far away in their text; of these
+        tokens the mean `deviation`, in squared standard deviations, and the share of `hits`;
+        `random`, the share of hits so far from all other tokens.
+
+        Raises:
+            ValueError: samples that are no tokens.
+        """
+        import pandas as pd
+
+        held, steps = self.acts.samples, integer("steps", steps, 1)
+        if held.token is None or held.item is None:
+            raise ValueError("samples must be tokens, which have others around them in a text.")
+        given = np.isin(np.arange(len(self.acts)), self.samples)
+        hit = np.isin(np.arange(len(self.acts)), self.hits(tolerance))
+        item, token = held.item.astype(np.int64), held.token.astype(np.int64)
+        length = int(token.max()) + 2 * steps + 1
+        place = item * length + token
+        order = np.argsort(place)
+        rows = []
+        for step in range(-steps, steps + 1):
+            at = np.searchsorted(place[order], place + step).clip(max=len(place) - 1)
+            there = (place[order[at]] == place + step) & (item[order[at]] == item)
+            own, others = order[at[there & given]], order[at[there & ~given]]
+            deviation = self.deviations(own, tolerance).mean() if len(own) else np.nan
+            rows.append({
+                "step": step, "tokens": len(own), "deviation": float(deviation),
+                "hits": float(hit[own].mean()) if len(own) else np.nan,
+                "random": float(hit[others].mean()) if len(others) else np.nan,
+            })  # fmt: skip
+        return pd.DataFrame(rows)
+
+    @contextmanager
+    def graft(
+        self, model: nn.Module, tolerance: float | None = None, *, positions: Any = None,
+        neuron_axis: int | None = None,
+    ) -> Iterator[NeuronEdit]:  # fmt: skip
+        """Set the kept neurons to the mean of the given samples while the `with` lasts: at
+        `positions`, or at every token (in the paper graft and freeze).
+
+        Yields the `NeuronEdit`, for `nw.price` and `nw.save_intervention`. Compare with the graft
+        of a template of as many random samples.
+
+        Raises:
+            ValueError: the tolerance keeps no neuron.
+        """
+        size, steady = self.size(tolerance), self.steady
+        if not size:
+            raise ValueError("the tolerance keeps no neuron: choose a larger one.")
+        end = np.full(size, np.inf)
+        edit = NeuronEdit(
+            self.acts.layer, steady.neurons[:size], -end, end, "mean", steady.state[:size],
+            neurons_in_layer=self.acts.shape[1], positions=positions, call=self.acts.call,
+            at=at_of(self.acts),
+        )  # fmt: skip
+        with applied(model, edit, neuron_axis):
+            yield edit
 
     def best(self, label: Any) -> float:
         """Of `tolerances`, the one whose hits have most samples with the label, and of equal ones
