@@ -39,6 +39,8 @@ acts = nw.Activations.from_arrays(values, images, labels, layer="layer <b>4</b>"
 """Three kinds of samples, of which two fire neuron 0; faces are small pictures."""
 SHOW = "explorer = nw.SplitExplorer(acts, neuron=0, top=100)\nexplorer"
 EXTENSION = Path(__file__).parents[2] / "neuronwidgets" / "labextension"
+POLLING = 50
+"""Milliseconds between two looks: at each frame, they have the page paint while it waits."""
 expect.set_options(timeout=WAIT)
 
 
@@ -71,6 +73,7 @@ class Notebook:
         self.page.wait_for_function(
             """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status
             === 'idle'""",
+            polling=POLLING,
             timeout=WAIT,
         )
 
@@ -111,6 +114,7 @@ class Notebook:
             "index => document.querySelectorAll('.nw-frame').length > index"
             f" || ({FAILED})().length",
             arg=index,
+            polling=POLLING,
             timeout=WAIT,
         )
         found = self.page.locator(".nw-frame").nth(index)
