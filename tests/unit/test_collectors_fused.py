@@ -29,7 +29,7 @@ Blocks = Callable[[torch.Generator], list[torch.Tensor]]
 
 
 def normal(
-    random: torch.Generator, rows: int = 50, neurons: int = 5, layers: int = 2
+    random: torch.Generator, rows: int = 50, neurons: int = 2, layers: int = 2
 ) -> list[torch.Tensor]:
     return [torch.randn(rows, neurons, generator=random) for _ in range(layers)]
 
@@ -47,7 +47,7 @@ def with_values(*special: float) -> Blocks:
 
 
 def sliced(random: torch.Generator) -> list[torch.Tensor]:
-    return [torch.randn(100, 9, generator=random)[::2, 1:6] for _ in range(2)]
+    return [torch.randn(100, 6, generator=random)[::2, 1:3] for _ in range(2)]
 
 
 CASES: dict[str, Blocks] = {
@@ -60,18 +60,18 @@ CASES: dict[str, Blocks] = {
     "mostly -inf": lambda random: [block.fill_(-torch.inf) for block in normal(random)],
     "all NaN": lambda random: [block.fill_(torch.nan) for block in normal(random)],
     "zeros": with_values(0.0, -0.0),
-    "all equal": lambda random: [torch.full((50, 5), 0.25)],
+    "all equal": lambda random: [torch.full((50, 2), 0.25)],
     "duplicates": lambda random: [block.round() for block in normal(random)],
     "ascending": lambda random: [block.sort(0).values for block in normal(random)],
     "descending": lambda random: [block.sort(0).values.flip(0) for block in normal(random)],
     "one row": lambda random: normal(random, rows=1),
     "one neuron": lambda random: normal(random, neurons=1, layers=1),
     "no neuron": lambda random: normal(random, neurons=0),
-    "many neurons": lambda random: normal(random, rows=30, neurons=70, layers=1),
+    "many neurons": lambda random: normal(random, rows=40, neurons=17, layers=1),
     "strides": sliced,
     "columns": lambda random: [block.T.contiguous().T for block in normal(random)],
     "different strides": lambda random: [normal(random)[0], sliced(random)[0]],
-    "unaligned": lambda random: [torch.randn(251, generator=random)[1:].view(50, 5)],
+    "unaligned": lambda random: [torch.randn(101, generator=random)[1:].view(50, 2)],
     "large": lambda random: [block * 1e38 for block in normal(random)],
     "far from 0": lambda random: [1e4 + block for block in normal(random)],
 }
@@ -98,7 +98,7 @@ def forced(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return kernels
 
 
-def chunks(case: str, batches: int = 3, order: Any = range(3)) -> list[Chunk]:
+def chunks(case: str, batches: int = 2, order: Any = range(2)) -> list[Chunk]:
     made = []
     for number in range(batches):
         blocks = CASES[case](torch.Generator().manual_seed(number))
@@ -177,9 +177,9 @@ def test_histogram(case: str, forced: list[bool]) -> None:
             np.testing.assert_array_equal(getattr(mine, name), getattr(its, name), name)
 
 
-@pytest.mark.parametrize("case", ["normal", "duplicates", "NaN and infinite"])
+@pytest.mark.parametrize("case", ["duplicates", "NaN and infinite"])
 def test_top_in_any_order(case: str, forced: list[bool]) -> None:
-    one, other = both(lambda: Top(16), chunks(case, order=[2, 0, 1]), forced)
+    one, other = both(lambda: Top(16), chunks(case, order=[1, 0]), forced)
     same_tops(one, other)
     backward = []
     for part in chunks(case):
@@ -206,10 +206,6 @@ def test_top_changes_its_way_and_merges(first: int, forced: list[bool]) -> None:
     same_tops(stored, whole)
 
 
-NOT_FINITE = ("NaN", "NaN and infinite", "mostly -inf", "all NaN")
-FINITE = [name for name in CASES if name not in (*NOT_FINITE, "no neuron")]
-
-
 def same_candidates(one: Collector, other: Collector) -> None:
     mine, its = one.result(), other.result()
     for name in ("keys", "activations", "least", "minimum", "shared", "first"):
@@ -225,7 +221,10 @@ def with_copies(random: torch.Generator) -> list[torch.Tensor]:
 CASES["copies"] = with_copies
 
 
-@pytest.mark.parametrize("case", [*FINITE, "copies"])
+@pytest.mark.parametrize(
+    "case",
+    ["bfloat16", "float64", "zeros", "all equal", "ascending", "one row", "strides", "copies"],
+)
 def test_candidates(case: str, forced: list[bool]) -> None:
     made = []
     for kernels in (True, False):
