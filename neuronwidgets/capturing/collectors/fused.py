@@ -21,6 +21,15 @@ _FEWEST_ROWS = 16
 """Room of a buffer that was cleared: with less, tiles would have too few rows."""
 _FEW_COLUMNS = 16
 """Neurons of a program of one warp, whose threads need not wait for each other in other warps."""
+_MODULES = {
+    "append": "buffers",
+    "power_sums": "sums",
+    "combine": "sums",
+    "hash_rows": "sums",
+    "widen": "bins",
+    "count_bins": "bins",
+}
+"""The module of `kernels` that each kernel is in."""
 
 
 def usable(device: torch.device) -> bool:
@@ -62,20 +71,28 @@ class Rows(NamedTuple):
         return cls(tuple(blocks), there, blocks[0].stride(0), step)
 
     def launch(self, name: str, grid: int, *arguments: Any, **constants: Any) -> None:
-        """Run a kernel of `kernels`, `grid` programs for each layer."""
+        """Run a kernel, `grid` programs for each layer."""
         first = self.blocks[0]
-        kernels = import_module("neuronwidgets.capturing.collectors.kernels")
         with _on(first.device):
-            getattr(kernels, name)[(grid, len(self.blocks))](
+            _kernel(name)[(grid, len(self.blocks))](
                 self.addresses,
                 *arguments,
                 rows=len(first),
                 width=first.shape[1],
                 stride=self.stride,
-                KIND=kernels.KINDS[first.dtype],
+                KIND=_module("rows").KINDS[first.dtype],
                 STEP=self.step,
                 **constants,
             )
+
+
+def _module(name: str) -> Any:
+    """A module of `kernels`, which need Triton."""
+    return import_module(f"neuronwidgets.capturing.collectors.kernels.{name}")
+
+
+def _kernel(name: str) -> Any:
+    return getattr(_module(_MODULES[name]), name)
 
 
 def _on(device: torch.device) -> AbstractContextManager[Any]:
@@ -84,10 +101,9 @@ def _on(device: torch.device) -> AbstractContextManager[Any]:
 
 
 def _run(name: str, grid: int, first: torch.Tensor, *arguments: Any, **constants: Any) -> None:
-    """Run a kernel of `kernels` that takes no rows."""
-    kernels = import_module("neuronwidgets.capturing.collectors.kernels")
+    """Run a kernel that takes no rows."""
     with _on(first.device):
-        getattr(kernels, name)[(grid,)](first, *arguments, **constants)
+        _kernel(name)[(grid,)](first, *arguments, **constants)
 
 
 def grid_fits(bins: int) -> bool:

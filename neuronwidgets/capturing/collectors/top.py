@@ -62,7 +62,8 @@ class Top(Collector):
     A value enters its neuron's buffer if it exceeds the `k`-th value of the last clearing. Once a
     buffer is full, all are cleared down to `k` by `torch.topk`. After `n` rows, a value enters with
     a probability of about `k / n`, so that nearly all work is one comparison per value. Layers that
-    come side by side share the buffers, and a GPU is read once a batch for all of them.
+    come side by side share the buffers, and a GPU is read once a batch for all of them. With Triton
+    it is not read at all: a kernel appends and clears.
     """
 
     _settings = ("k",)
