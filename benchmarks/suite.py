@@ -28,14 +28,14 @@ import probe
 
 from tests.browser import test_leaks
 from tests.browser.conftest import Lab, jupyterlab
-from tests.browser.memory import PageMemory
+from tests.browser.memory import MEASURED, Held, PageMemory
 
 ROOT = Path(__file__).parent.parent
 NEURONS, TOP = 12_288, 100
 PATIENCE = 600
 """Seconds for all trees of a wide layer; the memory is measured then, complete or not."""
 ROUNDS = 9
-"""Of six widgets each: more than the 50 that are asked for."""
+"""Of seven widgets each: more than the 50 that are asked for."""
 FASHION = "import neuronwidgets as nw\nds = nw.datasets.fashion()"
 EXPLORE = "explorer = nw.explore(ds.model, ds.images[:2000], labels=ds.labels[:2000])\nexplorer"
 WIDE = """import numpy as np, neuronwidgets as nw
@@ -57,11 +57,12 @@ FIRST = """() => new Promise(done => {
 
 
 class Number(NamedTuple):
-    """A number beside its goal. `processor`: of the same steps, where it was measured."""
+    """A number beside its goal, or a control without one. `processor`: of the same steps, where it
+    was measured."""
 
     what: str
     value: float
-    goal: float
+    goal: float | None
     unit: str = "ms"
     processor: float | None = None
     by_processor: bool = False
@@ -69,11 +70,10 @@ class Number(NamedTuple):
     def __str__(self) -> str:
         spent = "" if self.processor is None else f"{self.processor:.1f}"
         compared = self.processor if self.by_processor and self.processor else self.value
-        reached = "reached" if compared <= self.goal else "missed"
-        return (
-            f"{self.what:52s} {self.value:8.1f} {self.unit:5s} {spent:>10s} {self.goal:8.1f} "
-            f"{reached}"
-        )
+        measured = f"{self.what:52s} {self.value:8.1f} {self.unit:5s} {spent:>10s}"
+        if self.goal is None:
+            return f"{measured}  control"
+        return f"{measured} {self.goal:8.1f} {'reached' if compared <= self.goal else 'missed'}"
 
 
 def browser(lab: Lab, steps: int) -> Iterator[Number]:
@@ -129,24 +129,35 @@ def typing(lab: Lab, steps: int) -> Iterator[Number]:
 
 
 def leaks(lab: Lab, _steps: int) -> Iterator[Number]:
-    """All widgets, opened and closed in one page."""
+    """All widgets, opened and closed in one page; beside them as many anywidgets of one line."""
     notebook = lab.notebook("leaks", test_leaks.CELLS, 1300, 1000)
     notebook.run_cell(0)
-    test_leaks.rounds(notebook, 1)
+    for plain in (False, True):
+        test_leaks.rounds(notebook, 1, plain)
     memory = PageMemory(notebook.page)
+    start = memory.held()
+    test_leaks.rounds(notebook, ROUNDS, plain=True)
     before, kernel = memory.held(), notebook.python("print(*left())").split()
     test_leaks.rounds(notebook, ROUNDS)
     after, still = memory.held(), notebook.python("print(*left())").split()
     count = ROUNDS * len(test_leaks.WIDGETS)
-    yield Number(f"{count} widgets opened and closed: heap", after.heap / before.heap * 100 - 100,
-                 5, "% up")  # fmt: skip
+    yield Number(f"{count} widgets opened and closed: heap", grown(before, after), 5, "% up")
+    yield Number("      as many anywidgets of one line", grown(start, before), None, "% up")
     yield Number("   roots of widgets left", after.roots, 0, "")
     yield Number("   listeners more", after.listeners - before.listeners, 0, "")
-    more = sum(after.observers.values()) - sum(before.observers.values())
-    yield Number("   observers and abort controllers more", more, 0, "")
+    yield Number("      anywidgets of one line", before.listeners - start.listeners, None, "")
+    for name in MEASURED:
+        yield Number(f"   {name}s more", after.observers[name] - before.observers[name], 0, "")
+        alone = before.observers[name] - start.observers[name]
+        yield Number("      anywidgets of one line", alone, None, "")
     for what, was, now in zip(("widgets", "threads"), kernel, still, strict=True):
         yield Number(f"   {what} in the kernel more", int(now) - int(was), 0, "")
     notebook.page.close()
+
+
+def grown(before: Held, after: Held) -> float:
+    """By how many percent the heap has grown."""
+    return after.heap / before.heap * 100 - 100
 
 
 def size(_lab: Lab, _steps: int) -> Iterator[Number]:

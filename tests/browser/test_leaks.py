@@ -20,6 +20,13 @@ class Plain(anywidget.AnyWidget):
     _esm = """export default { render({ el }) {
         el.append(Object.assign(document.createElement("p"), { className: "nw-frame" })); } }"""
     def wait(self, seconds): ...
+class Plains(ipywidgets.VBox):
+    """Several in one."""
+    def __init__(self, count): super().__init__([Plain() for _ in range(count)])
+    def wait(self, seconds): ...
+    def close(self):
+        for part in self.children: part.close()
+        super().close()
 def left():
     gc.collect()
     return len(ipywidgets.widgets.widget._instances), threading.active_count()
@@ -33,7 +40,8 @@ WIDGETS = (
     'nw.IntruderTest(nw.split(acts, 3).cut(1e9), 4, 1, others="dataset")',
     'nw.explore(model, data, "2", labels=labels, neuron=3)',
 )
-PLAIN = len(WIDGETS) * ("Plain()",)
+PLAIN = (*(len(WIDGETS) - 1) * ("Plain()",), "Plains(3)")
+"""`explore` shows three widgets that have a view each."""
 CELLS = [MAKE, *(f"widget = {made}\nwidget.wait(60)\nwidget" for made in WIDGETS + PLAIN)]
 """A cell that runs again closes the widgets that it made before."""
 ROUNDS = 1
