@@ -59,6 +59,6 @@ class Tuning:
 DEFAULT = Tuning()
 """What `linkage` takes on a CPU unless told otherwise."""
 
-GPU = Tuning(most_tiles=16, block_slots=2**13, block_numbers=2**26)
+GPU = Tuning(most_tiles=8, block_slots=2**13, block_numbers=2**26)
 """The same on a GPU, where launches take longer than the products that smaller tiles would rule
-out: a fifth of the launches for 30,000 samples. Temporary matrices have up to 0.5 GB."""
+out: an eighth of the launches for 30,000 samples. Temporary matrices have up to 0.5 GB."""
