@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
-import types
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,8 +10,6 @@ import pytest
 import torch
 from scipy.spatial.distance import pdist
 
-from neuronwidgets.clustering import linkage
-from neuronwidgets.clustering.linkage import small_trees
 from neuronwidgets.clustering.linkage.engine import from_distances
 from neuronwidgets.clustering.linkage.small_trees import Linker, can_fuse, linkages
 
@@ -68,22 +63,6 @@ def test_the_kernel_is_for_gpus() -> None:
     assert not can_fuse(torch.device("cpu"), 100, "ward")
     assert not can_fuse(torch.device("cuda"), 100, "single")
     assert not can_fuse(torch.device("cuda"), 1025, "ward")
-
-
-def test_without_a_compiler_pytorch_makes_the_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    def linked(*_: object) -> None:
-        raise RuntimeError("no C compiler")
-
-    device, kernel = torch.device("cpu"), types.SimpleNamespace(linked=linked)
-    monkeypatch.setattr(small_trees, "_COMPILED", {})
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    # In its place: without Triton the module cannot be imported.
-    monkeypatch.setitem(sys.modules, f"{linkage.__name__}.chains_triton", kernel)
-    monkeypatch.setattr(linkage, "chains_triton", kernel, raising=False)
-    with pytest.warns(RuntimeWarning, match="for cpu: no C compiler"):
-        assert not small_trees._compiles(device)
-    # It is said once.
-    assert not small_trees._compiles(device)
 
 
 @pytest.mark.parametrize("method", ["ward", "average", "single"])

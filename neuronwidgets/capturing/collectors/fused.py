@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
 
 from neuronwidgets.capturing.collectors.device import sent
+from neuronwidgets.core.gpu_kernels import compile_on
 
 _COLUMNS = 32
 """Neurons of a program: 64 bytes of a row in bfloat16, two sectors of a GPU's memory."""
@@ -33,13 +32,8 @@ _MODULES = {
 
 
 def usable(device: torch.device) -> bool:
-    """Whether kernels run on a device: on a GPU of CUDA, if Triton is installed."""
-    return device.type == "cuda" and _has_triton()
-
-
-@cache
-def _has_triton() -> bool:
-    return find_spec("triton") is not None
+    """Whether collectors use kernels on a device."""
+    return compile_on(device)
 
 
 class Rows(NamedTuple):

@@ -8,9 +8,7 @@ Triton one kernel makes the chains of all trees (`chains_triton.py`), with the s
 
 from __future__ import annotations
 
-import importlib.util
 import threading
-import warnings
 from collections import deque
 from concurrent.futures import Future
 from typing import Any
@@ -19,13 +17,12 @@ import numpy as np
 import torch
 
 from neuronwidgets.clustering.linkage.engine import from_distances
+from neuronwidgets.core.gpu_kernels import compile_on
 
 NUMBERS = 1 << 27
 """Distances between all samples of the sets that are linked at once, about: 1 GB on the device."""
 MOST_FUSED = 1024
 """Samples of a tree that the kernel in Triton makes, at most: its registers hold a row of them."""
-_COMPILED: dict[torch.device, bool] = {}
-_COMPILING = threading.Lock()
 
 
 class Linker:
@@ -120,38 +117,8 @@ def can_fuse(device: torch.device, samples: int, method: str) -> bool:
         device.type == "cuda"
         and method != "single"
         and 2 <= samples <= MOST_FUSED
-        and _compiles(device)
+        and compile_on(device)
     )
-
-
-def _compiles(device: torch.device) -> bool:
-    """Whether Triton is there and compiles: it needs a C compiler and Python's headers.
-
-    Warns:
-        RuntimeWarning: it is there and does not compile.
-    """
-    with _COMPILING:
-        if device not in _COMPILED:
-            _COMPILED[device] = _trial(device)
-        return _COMPILED[device]
-
-
-def _trial(device: torch.device) -> bool:
-    if importlib.util.find_spec("triton") is None:
-        return False
-    try:
-        from neuronwidgets.clustering.linkage import chains_triton
-
-        chains_triton.linked(torch.ones(1, 2, 2, dtype=torch.float64, device=device), "ward")
-    except Exception as error:
-        warnings.warn(
-            f"Triton compiles no kernel for {device}: {error}. PyTorch makes small trees instead, "
-            "which takes longer.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return False
-    return True
 
 
 def _square(distances: torch.Tensor, count: int) -> torch.Tensor:
