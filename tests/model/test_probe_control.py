@@ -206,7 +206,10 @@ def test_neurons_that_are_read_control_the_model_and_others_do_not() -> None:
         assert report.right is not None
         assert report.right.shape == (4, 3, 100)
         assert {"accuracy", "accuracy_random"} <= set(frame)
-        assert len(report.to_altair().to_dict()["hconcat"]) == 2
+        spec = report.to_altair().to_dict()
+        assert len(spec["hconcat"]) == 2
+        assert spec["params"][0]["bind"]["max"] == 2
+        assert f"x 0: {frame['change'][0]:+.3g}, random" in str(spec["datasets"])
         assert "of random neurons" in report._repr_html_()
 
 
@@ -263,4 +266,14 @@ def test_what_cannot_be_done_is_said() -> None:
         found.control(model, x, behaviour=lambda output: output, progress=False)
     assert "L1Probe" in repr(found)
     assert "<table" in found._repr_html_()
-    assert found.to_altair().to_dict()["hconcat"]
+    spec = found.to_altair().to_dict()
+    assert len(spec["vconcat"]) == 2
+    # The slider begins at the chosen C, and what is said there is the probe's.
+    (at,) = spec["params"]
+    assert (at["value"], at["bind"]["max"]) == (found.best, len(found.Cs) - 1)
+    said = f"C = {found.Cs[found.best]:.3g}: {found.test.value['roc_auc'][found.best]:.3f}, perm"
+    assert said in str(spec["datasets"])
+    for step in (0, found.best):
+        rows = [row for data in spec["datasets"].values() for row in data
+                if "weight" in row and row["step"] == step]  # fmt: skip
+        assert [row["neuron"] for row in rows] == found.neurons(found.Cs[step])[:12].tolist()

@@ -137,7 +137,8 @@ class Control:
 
     def to_altair(self) -> Any:
         """Altair charts: readout (ROC AUC against C) beside control (the change of behaviour
-        against the factor), each with its control in grey."""
+        against the factor), each with its control in grey. A slider moves the factor and shows
+        what was measured there, the perplexity too."""
         return control_charts(self)
 
     def __repr__(self) -> str:

@@ -183,7 +183,7 @@ class L1Probe:
 
     def to_altair(self) -> Any:
         """Altair charts: ROC AUC against C, beside permuted labels, and how many neurons are
-        chosen."""
+        chosen. A slider moves C along the path and shows the largest weights there."""
         return l1_charts(self)
 
     def __repr__(self) -> str:
