@@ -80,7 +80,9 @@ def styled(page: Any) -> Any:
     page = page.configure_axis(
         grid=False, labelColor=INK, titleColor=INK, domainColor=INK, tickColor=INK,
         labelOverlap=True, tickCount=5,
-    ).configure_legend(labelColor=INK, titleColor=INK, orient="bottom")  # fmt: skip
+    ).configure_legend(
+        labelColor=INK, titleColor=INK, orient="bottom", symbolOpacity=1
+    )  # fmt: skip
     return offline(page.configure_title(color=INK, fontWeight="normal", anchor="start"))
 
 
@@ -171,7 +173,7 @@ def _largest(probe: L1Probe, at: Any) -> Any:
     return (
         alt.Chart(pd.concat(parts, ignore_index=True))
         .transform_filter(alt.datum.step == at)
-        .mark_bar(color=DATA)
+        .mark_bar(color=DATA, size=18)
         .encode(
             x=alt.X("neuron:N").sort("-y").axis(labelAngle=0),
             y=alt.Y("weight:Q"),
