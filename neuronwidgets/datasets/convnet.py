@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 
@@ -17,10 +20,15 @@ class FashionNet(nn.Module):
 
     Input: float32 (B, 1, 28, 28), gray levels in [0, 1], which the network normalises.
     Output: float32 (B, 10), logits in Fashion-MNIST's class order.
+
+    Args:
+        classes: the names of the classes in order, for `config.id2label`, where Hugging Face's
+            models have theirs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: Sequence[str]) -> None:
         super().__init__()
+        self.config = SimpleNamespace(id2label=dict(enumerate(classes)))
         self.features = nn.Sequential(
             nn.Conv2d(1, 32, kernel_size=3, padding=1),
             nn.ReLU(),

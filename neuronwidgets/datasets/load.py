@@ -128,7 +128,7 @@ def read_fashion(folder: Path) -> Fashion:
 
     card = _read_card(folder)
     with torch.device("meta"):  # draws no weights, so torch's random state stays as it was
-        model = FashionNet().eval()
+        model = FashionNet(FASHION_CLASSES).eval()
     model.load_state_dict(load_file(folder / "model.safetensors"), assign=True)
     return Fashion(
         model=model,

@@ -43,7 +43,7 @@ def _scaled(images: np.ndarray) -> torch.Tensor:
 
 def train(images: torch.Tensor, labels: torch.Tensor) -> FashionNet:
     """Train with Adam, a one-cycle rate, and random mirroring (a shoe points either way)."""
-    model = FashionNet()
+    model = FashionNet(FASHION_CLASSES)
     optimizer = torch.optim.Adam(model.parameters(), lr=PEAK_RATE)
     steps = (len(images) + BATCH - 1) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(
