@@ -365,11 +365,11 @@ def test_a_column_says_what_neurons_promote_and_a_search_finds_them(
     notebook.run_cell(3)
     browser = notebook.page.locator(".nw-neuron-browser", has_text="of layer features.7")
     first = browser.locator(".nw-neuron-row[aria-rowindex='2']")
-    # Of ten classes the first three.
+    # Of ten classes the first three, by their names.
     expect(first.locator(".nw-promotes bdi")).to_have_count(3)
     assert "random directions" in (first.locator(".nw-promotes").get_attribute("title") or "")
     browser.locator(".nw-search").get_by_text("promotes", exact=True).click()
-    browser.get_by_role("searchbox").fill("3")
+    browser.get_by_role("searchbox").fill("Dress")
     browser.get_by_role("searchbox").press("Enter")
     expect(browser.locator(".nw-search-note")).to_contain_text("logit of this class")
     best = notebook.python("print(browser.to_frame().sort_values('match').neuron.iloc[-1])")
