@@ -1,7 +1,7 @@
 """Runs `main()` of every module of this folder: `python -m benchmarks.effects [NAME ...] [--full]`.
 
-Each takes at most 3 minutes of processor time on 2 busy cores; without `causal`, all take 9
-(docs/benchmarks/causal.md). With `--full`, those that have more to show take longer.
+All take 3 minutes on 2 free cores (docs/benchmarks/causal.md). With `--full`, those that have more
+to show take longer.
 """
 
 from __future__ import annotations
