@@ -41,27 +41,12 @@ def _register(shell: Any, kernel: Any) -> None:
         # Imported here: only a page with the panel needs it.
         from neuronwidgets.lab.holdings import Holdings
         from neuronwidgets.lab.panel import Explorers, Panel
+        from neuronwidgets.widgets.base.turns import beside_cells
 
         if not shared:
             shared.append((Holdings(shell.user_ns, shell.user_ns_hidden), Explorers()))
-        Panel(comm, *shared[0], sender(comm, kernel))
+        beside_cells(comm)
+        Panel(comm, *shared[0], comm.send)
 
     manager.register_target(TARGET, opened)
     manager.register_comm(create_comm(target_name=TARGET, primary=False))
-
-
-def sender(comm: Any, kernel: Any) -> Any:
-    """A function that sends a JSON message on `comm`, as the answer to no message.
-
-    `comm.send` answers the last message that the kernel has received, and ipykernel 7.4 sends what
-    the page says next to the subshell of that one: to the main one, behind the running cell.
-    """
-    session, socket = getattr(kernel, "session", None), getattr(kernel, "iopub_socket", None)
-    if session is None or socket is None:
-        return comm.send
-
-    def send(data: Any) -> None:
-        content = {"comm_id": comm.comm_id, "data": data}
-        session.send(kernel.iopub_socket, "comm_msg", content, ident=comm.topic)
-
-    return send

@@ -51,3 +51,15 @@ def test_what_the_user_sets_later_stays(monkeypatch: pytest.MonkeyPatch) -> None
     sys.setswitchinterval(turns.DEFAULT)
     turns.shorten()
     assert sys.getswitchinterval() == pytest.approx(turns.DEFAULT)
+
+
+def test_messages_go_where_the_page_says() -> None:
+    comm = SimpleNamespace(_reply_subshell_for=lambda _data, _named: "the last to send")
+    turns.beside_cells(comm)
+    assert comm._reply_subshell_for({}, "named") == "named"
+
+
+def test_a_comm_without_threads_stays() -> None:
+    comm = SimpleNamespace()
+    turns.beside_cells(comm)
+    assert vars(comm) == {}

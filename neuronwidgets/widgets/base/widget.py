@@ -22,7 +22,7 @@ from neuronwidgets.widgets.base.origin import Origin
 from neuronwidgets.widgets.base.page import page, write
 from neuronwidgets.widgets.base.presence import STAND_IN, Presence
 from neuronwidgets.widgets.base.screen import Screen
-from neuronwidgets.widgets.base.turns import shorten
+from neuronwidgets.widgets.base.turns import beside_cells, shorten
 
 log = logging.getLogger("neuronwidgets")
 
@@ -248,6 +248,7 @@ class Widget(anywidget.AnyWidget):
         for part in self._parts():
             part.open()
         super().open()
+        beside_cells(self.comm)
 
     def _leave(self) -> None:
         """End the job, and leave all pages and the kernel's list of widgets until `open`."""

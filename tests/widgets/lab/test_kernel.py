@@ -37,6 +37,20 @@ while not running.done:
     time.sleep(0.01)
 print('stopped after', running.reading.samples > 0)
 """
+SHOWN = """
+import time, numpy as np, neuronwidgets as nw
+shown = nw.SplitExplorer(nw.Activations.from_arrays(np.eye(30, dtype='f4')), neuron=0)
+shown.wait()
+print(shown.comm.comm_id)
+"""
+WAITING = f"""
+shown.neuron = 2  # now this cell is the last that has sent something to the view
+print('waiting')
+end = time.monotonic() + {SOON}
+while shown.neuron != 1:
+    assert time.monotonic() < end, 'the view is not heard'
+    time.sleep(0.01)
+"""
 
 
 class Kernel:
@@ -165,3 +179,14 @@ def test_a_capture_is_seen_and_stopped_while_its_cell_runs(kernel: Kernel) -> No
     kernel.state(comm, lambda data: data["captures"] and data["captures"][0]["state"] == "stopped")
     kernel.done(request)
     kernel.shell("comm_close", {"comm_id": comm, "data": {}}, subshell)
+
+
+def test_a_widget_follows_its_view_while_a_cell_runs(kernel: Kernel) -> None:
+    kernel.done(kernel.run(SHOWN))
+    said = kernel.until(lambda m: m["msg_type"] == "stream")["content"]["text"]
+    subshell = kernel.subshell()
+    request = kernel.run(WAITING)
+    kernel.until(lambda m: m["content"].get("text") == "waiting\n")
+    chosen = {"method": "update", "state": {"neuron": 1}, "buffer_paths": []}
+    kernel.shell("comm_msg", {"comm_id": said.strip(), "data": chosen}, subshell)
+    kernel.done(request)

@@ -308,16 +308,3 @@ def test_registering_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("comm.get_comm_manager", broken)
     target.register()
-
-
-def test_messages_answer_no_other_message() -> None:
-    sent: list[Any] = []
-    session = SimpleNamespace(send=lambda *args, **about: sent.append((args, about)))
-    target.sender(FakeComm(), SimpleNamespace(session=session, iopub_socket="iopub"))({"a": 1})
-    content = {"comm_id": "fake", "data": {"a": 1}}
-    assert sent == [(("iopub", "comm_msg", content), {"ident": b"comm-fake"})]
-
-
-def test_another_kernel_sends_by_its_own_comm() -> None:
-    comm = FakeComm()
-    assert target.sender(comm, SimpleNamespace()) == comm.send
