@@ -110,6 +110,8 @@ def undoubled(
         the fields, the mask, and whether anything was removed.
     """
     ids, fields = fields["input_ids"], dict(fields)
+    if not (vocabulary.before or vocabulary.after):
+        return fields, mask, False
     length = ids.shape[1]
     column = torch.arange(length)
     first = torch.where(mask, column, length).amin(1)

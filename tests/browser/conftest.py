@@ -233,8 +233,15 @@ class Notebook:
         return self.frame()
 
     def theme(self, name: str) -> None:
+        """Change the theme. JupyterLab throws if one comes before the last splash is gone."""
         self.page.evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name
+        )
+        self.page.wait_for_function(
+            """theme => document.body.dataset.jpThemeName === theme
+            && document.getElementById('jupyterlab-splash') === null""",
+            arg=name,
+            polling=POLLING,
         )
 
 

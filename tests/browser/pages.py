@@ -44,7 +44,7 @@ class Ear:
         self._page.remove_listener("request", self._asked)
 
     def _threw(self, error: Error) -> None:
-        self.errors.append(str(error))
+        self.errors.append(error.stack or str(error))
 
     def _wrote(self, message: ConsoleMessage) -> None:
         if message.type == "error" and "setting state" in message.text:
