@@ -75,13 +75,21 @@ it("a request without an answer is an error, at once where there is no kernel", 
 
 it("asks when somebody is at the page, but not at every touch", () => {
   const sent: unknown[] = [];
-  const { hear } = started((content) => void sent.push(content));
+  const { requests, hear } = started((content) => void sent.push(content));
   hear("msg:custom");
-  window.dispatchEvent(new Event("pointerdown"));
-  expect(sent).toHaveLength(1);
   vi.advanceTimersByTime(5000);
-  window.dispatchEvent(new Event("pointerdown"));
+  for (let i = 0; i < 9; i++) window.dispatchEvent(new Event("pointerdown"));
   expect(sent).toHaveLength(2);
+  hear("msg:custom");
+  vi.advanceTimersByTime(2999);
+  expect(sent).toHaveLength(2);
+  // The kernel may have gone since: what was done in between is not forgotten.
+  vi.advanceTimersByTime(1);
+  expect(sent).toHaveLength(3);
+  vi.advanceTimersByTime(3000);
+  expect(requests.gone.value).toBe(true);
+  vi.advanceTimersByTime(9000);
+  expect(sent).toHaveLength(3);
 });
 
 it("ends with its view", () => {

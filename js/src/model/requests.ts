@@ -47,13 +47,23 @@ export function requestsOf<Request>(model: Model, status: Trait<Status>, lifetim
   const signs = ["msg:custom", "change:status", "change:reading"];
   for (const sign of signs) model.on(sign, heard);
   model.on("comm_live_update", probe);
-  // JupyterLab says nothing when a kernel is shut down: find out when somebody is at the page.
+  // JupyterLab says nothing when a kernel is shut down: find out when somebody is at the page, once
+  // in a while, and after what they did last.
+  let due: ReturnType<typeof setTimeout> | undefined;
   const touched = () => {
-    if (silence.value === null && performance.now() - asked > PATIENCE) probe();
+    if (silence.value !== null) return;
+    const find = () => {
+      if (silence.value === null) probe();
+    };
+    clearTimeout(due);
+    const rest = asked + PATIENCE - performance.now();
+    if (rest <= 0) find();
+    else due = setTimeout(find, rest);
   };
   window.addEventListener("pointerdown", touched, { capture: true, signal: lifetime });
   lifetime.addEventListener("abort", () => {
     clearTimeout(timer);
+    clearTimeout(due);
     for (const sign of signs) model.off(sign, heard);
     model.off("comm_live_update", probe);
   });
