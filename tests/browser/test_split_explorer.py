@@ -287,14 +287,14 @@ def test_kmeans_switch(notebook: Any, shots: Path) -> None:
     frame = notebook.frame()
     notebook.python("explorer.threshold = explorer.split.suggested * 0.35")
     switch = frame.get_by_role("switch", name="k-means membership")
-    switch.check()
+    switch.click()
     expect(frame.locator(".nw-switches")).to_contain_text(
         re.compile(r"\d+ reassigned .*\d+ outlier")
     )
     notebook.follows("explorer.concepts.refined", "True")
     notebook.follows("len(explorer.concepts)", str(notebook.cards().count()))
     frame.screenshot(path=shots / "kmeans.png")
-    switch.uncheck()
+    switch.click()
     notebook.follows("explorer.concepts.refined", "False")
 
 

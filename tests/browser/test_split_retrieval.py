@@ -115,7 +115,7 @@ def test_the_paper_s_way_and_back(notebook: Any, shots: Path) -> None:
     line = frame.locator(".nw-line")
     usual = line.get_attribute("aria-valuenow")
     expect(paper(frame)).not_to_be_checked()
-    paper(frame).check()
+    paper(frame).click()
     notebook.follows(
         "(explorer.method, explorer.metric, explorer.by)", str(("ward", "euclidean", "dot"))
     )
@@ -140,7 +140,7 @@ def test_the_paper_s_way_and_back(notebook: Any, shots: Path) -> None:
     expect(paper(frame)).not_to_be_checked()
     reading(frame).select_option("dot")
     expect(paper(frame)).to_be_checked()
-    paper(frame).uncheck()
+    paper(frame).click()
     notebook.follows("(explorer.metric, explorer.by)", str(("cosine", "cosine")))
     expect(reading(frame)).to_have_value("cosine")
     expect(line).to_have_attribute("aria-valuenow", str(usual))

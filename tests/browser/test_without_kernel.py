@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,9 +110,17 @@ def test_a_kernel_that_is_shut_down(notebook: Any) -> None:
     gone(notebook)
 
 
-def choose_while_busy(notebook: Any) -> None:
-    """Begin a cell that waits for a file, and choose another neuron."""
-    notebook.path.with_name("go").unlink(missing_ok=True)
+def choose(notebook: Any, neuron: int) -> None:
+    field = notebook.frame(0).locator("input.nw-neuron")
+    field.fill(str(neuron))
+    field.press("Enter")
+
+
+def test_a_widget_answers_while_a_cell_runs(notebook: Any) -> None:
+    notebook.open()
+    run(notebook)
+    # The last that the kernel sends then comes from a cell.
+    notebook.python("explorer.neuron = 2; explorer.wait()")
     notebook.page.evaluate(
         """async () => {
           const { commands, shell } = window.jupyterapp;
@@ -124,16 +134,7 @@ def choose_while_busy(notebook: Any) -> None:
           await busy;
         }"""
     )
-    notebook.frame(0).locator("input.nw-neuron").fill("1")
-    notebook.frame(0).locator("input.nw-neuron").press("Enter")
-
-
-def test_a_widget_answers_while_a_cell_runs(notebook: Any) -> None:
-    notebook.open()
-    run(notebook)
-    # The last that the kernel sends then comes from a cell.
-    notebook.python("explorer.neuron = 2; explorer.wait()")
-    choose_while_busy(notebook)
+    choose(notebook, 1)
     expect(notebook.cards(0).filter(has_text="100% trouser").first).to_be_visible()
     expect(notebook.frame(0).get_by_role("alert")).to_have_count(0)
     notebook.path.with_name("go").touch()
@@ -142,13 +143,15 @@ def test_a_widget_answers_while_a_cell_runs(notebook: Any) -> None:
 
 def test_a_busy_kernel_is_back_when_it_answers(notebook: Any) -> None:
     notebook.open()
-    # As with ipykernel 6, which has one thread for cells and widgets.
-    notebook.page.evaluate(f"() => {{ {KERNEL}.session.kernel.commsOverSubshells = 'disabled'; }}")
     run(notebook)
-    choose_while_busy(notebook)
-    expect(notebook.frame(0).get_by_role("alert")).to_contain_text("it is busy")
-    expect(notebook.frame(0).locator("input.nw-neuron")).to_be_disabled()
-    notebook.path.with_name("go").touch()
+    kernel = int(notebook.python("import os; print(os.getpid())"))
+    os.kill(kernel, signal.SIGSTOP)
+    try:
+        choose(notebook, 1)
+        expect(notebook.frame(0).get_by_role("alert")).to_contain_text("it is busy")
+        expect(notebook.frame(0).locator("input.nw-neuron")).to_be_disabled()
+    finally:
+        os.kill(kernel, signal.SIGCONT)
     notebook.follows("explorer.neuron", "1")
     alive(notebook)
 

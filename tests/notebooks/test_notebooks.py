@@ -19,7 +19,6 @@ PATHS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 Small = Callable[[list[str], dict[str, str]], list[str]]
 SLOW = [
-    ("01_split_a_neuron.ipynb", "split", 2.5),
     ("01_split_a_neuron.ipynb", "split", 10.0),
     ("02_neurons_speak_in_ranges.ipynb", "ranges", 2.5),
     ("03_engineering_monosemanticity.ipynb", "toys", 0.024),
