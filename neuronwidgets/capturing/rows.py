@@ -50,8 +50,11 @@ class LayerRows:
             # A CPU finds the largest magnitude faster by the bits of float16 and bfloat16.
             infinite = int(torch.tensor(torch.inf, dtype=self.values.dtype).view(torch.int16))
             return (self.values.view(torch.int16) & 0x7FFF).amax(1) < infinite
-        # `amax` and `amin` of a row with NaN are NaN.
-        return self.values.amax(1).isfinite() & self.values.amin(1).isfinite()
+        if self.values.device.type == "cpu":
+            # `amax` and `amin` of a row with NaN are NaN.
+            return self.values.amax(1).isfinite() & self.values.amin(1).isfinite()
+        # One read, and as few steps as there can be.
+        return torch.linalg.vector_norm(self.values, torch.inf, 1) < torch.inf
 
     def without(self, finite: np.ndarray, refuse: bool) -> LayerRows:
         """The rows where `finite` (bool `N`) is true.

@@ -128,12 +128,14 @@ class Candidates(Collector):
         chunk = chunk.narrowed()
         if not len(chunk) or not chunk.neurons:
             return True
-        ties = [one._note(chunk) for one in collectors]
-        rows = chunk.fused
-        hashes = fused.hashes_of(rows, collectors[0]._factors)
+        seen = max(k, max(one.seen for one in collectors))
+        early = [one._note(chunk) for one in collectors]
+        ties = any(early) or not chunk.ascending
         states = [one._state() for one in collectors]
-        distinct = fused.Distinct(hashes, chunk.sums)
-        fused.append(rows, chunk.key, states, k, any(ties) or not chunk.ascending, distinct)
+        for part in chunk.doubling(seen):
+            hashes = fused.hashes_of(part.fused, collectors[0]._factors)
+            distinct = fused.Distinct(hashes, part.sums)
+            fused.append(part.fused, part.key, states, k, ties, distinct)
         return True
 
     def to(self, device: torch.device | str) -> None:

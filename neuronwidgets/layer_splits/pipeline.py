@@ -38,6 +38,11 @@ from neuronwidgets.layer_splits.settings import Settings
 
 BLOCK = 64
 """The most neurons in a block."""
+WIDE_BLOCK, WIDE_THREADS = 256, 4
+"""The same on a GPU without scores, where each step has a cost of its own; and the most blocks that
+are computed at once."""
+RESIDENT = 0.5
+"""Share of a GPU's free memory that a layer from disk may take."""
 PAIRS = 1 << 25
 """About how many pairs of top samples a block has: 256 MB in float64."""
 GATHERED, NEAR = 1 << 23, 1 << 19
@@ -63,7 +68,8 @@ class Pipeline:
         size: neurons in a block.
         group: neurons whose top samples are multiplied at once.
         read: activations read from disk at once.
-        values: the layer as a tensor on `device`; `None` if it is on disk.
+        threads: the number of blocks that are computed at once.
+        values: the layer as a tensor on `device`; `None` if it is read from disk.
         pairs: int64 `n (n - 1) / 2`, the pairs of top samples as indices into a flat `n x n`.
     """
 
@@ -84,8 +90,14 @@ class Pipeline:
         self.values: torch.Tensor | None = None
         if not isinstance(acts.values, Stored):
             self.values = _tensor(acts.values, device)
+        elif _fits(acts, device):
+            self.values = _resident(acts, device)
         n = settings.top
-        self.size = max(1, min(BLOCK, PAIRS // n**2))
+        # Of polysemanticity, the neurons of a block share draws: it must not depend on the device.
+        wide = device.type == "cuda" and not settings.scores
+        threads = torch.get_num_threads()
+        most, self.threads = (WIDE_BLOCK, min(WIDE_THREADS, threads)) if wide else (BLOCK, threads)
+        self.size = max(1, min(most, PAIRS // n**2))
         room = NEAR if device.type == "cpu" else GATHERED
         self.group = max(1, min(self.size, room // (n * acts.shape[1])))
         row, column = np.triu_indices(n, 1)
@@ -102,16 +114,16 @@ class Pipeline:
         return rows + self.size * (n * n * 8 * PAIR_ARRAYS + len(self.acts) * 4)
 
     def blocks(self, first: int = 0) -> Iterator[Block]:
-        """The blocks from the `first` on, in order, each as soon as it is done."""
+        """Blocks of the targets from the `first` on, in order, each as soon as it is done."""
         from threadpoolctl import ThreadpoolController
 
         # Each thread computes whole blocks: threads that share every step wait for each other.
         threads = torch.get_num_threads()
-        pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        pool = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
         libraries = ThreadpoolController()
         waiting: deque[Future[Block]] = deque()
         parts = self._parts(first)
-        most = 2 * threads
+        most = 2 * self.threads
         if self.memory is not None:
             most = max(1, min(most, int(self.memory // self.block_bytes)))
         try:
@@ -132,8 +144,8 @@ class Pipeline:
         """The targets of each block, and their activations if the layer is on disk."""
         count = len(self.targets)
         size = self.size
-        starts = range(first * size, count, size)
-        if self.values is not None or self.given is not None:
+        starts = range(first, count, size)
+        if not isinstance(self.acts.values, Stored) or self.given is not None:
             yield from ((slice(i, min(i + size, count)), None) for i in starts)
             return
         # Files hold whole rows: several blocks are read in one pass.
@@ -169,7 +181,8 @@ class Pipeline:
         else:
             given = self.given.of(self.targets[part])
             index, activations, tops = given.index, given.activations, given.tops
-            along = given.along(len(self.acts))
+            # Scores alone read it, and it takes as long as all else.
+            along = given.along(len(self.acts)) if self.settings.scores else given.activations
         neurons = part.start + np.arange(len(index)) if projected else self.targets[part]
         if (tops == self.settings.top).all():
             return self._whole(neurons, along, index, activations)
@@ -329,6 +342,24 @@ class Pipeline:
                 trees[i], height, clusters[i], far[i], outlier, s.min_size, s.min_size
             ).assignment
         return out
+
+
+def _fits(acts: Activations, device: torch.device) -> bool:
+    """Whether a layer on disk has room on a GPU."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return 4 * acts.shape[0] * acts.shape[1] <= RESIDENT * free
+
+
+def _resident(acts: Activations, device: torch.device) -> torch.Tensor:
+    """A layer on disk as a tensor on a device, through little of this computer's memory."""
+    values = torch.empty(acts.shape, device=device)
+    step = max(1, READ // max(1, 4 * acts.shape[1]))
+    for start in range(0, len(values), step):
+        rows = np.asarray(acts.values[start : start + step])
+        values[start : start + step] = torch.from_numpy(rows)
+    return values
 
 
 def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -197,7 +197,7 @@ def partial_results(
     if sum(map(len, done)) == len(targets):
         return
     pipeline = Pipeline(acts, targets, settings, _device(acts, device), given=given, memory=memory)
-    for block in pipeline.blocks(len(done)):
+    for block in pipeline.blocks(sum(map(len, done))):
         if folder is not None:
             folder.write(len(done), block)
             block = folder.block(len(done))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import torch
@@ -61,11 +60,10 @@ class Chunk:
                 )
         self.blocks = tuple(block.detach() for block in blocks)
         self._known_finite, self._lasting = finite, lasting
-        # Before they are sent to a device, from where reading them would have to wait for it.
-        self._host = [c for c in (sample, position) if c is not None and c.device.type == "cpu"]
-        self.sample = self._column("sample", sample)
-        self.position = None if position is None else self._column("position", position)
-        self.label = None if label is None else self._column("label", label)
+        # As they were given: if on the CPU, reading them does not have to wait for a device.
+        self._sample = self._column("sample", sample)
+        self._position = None if position is None else self._column("position", position)
+        self._label = None if label is None else self._column("label", label)
 
     def _column(self, name: str, column: torch.Tensor) -> torch.Tensor:
         if column.shape != (len(self),) or column.is_floating_point():
@@ -73,7 +71,19 @@ class Chunk:
                 f"{name} must have one whole number for each of the {len(self)} rows, got "
                 f"{column.dtype} of shape {tuple(column.shape)}."
             )
-        return sent(column.to(torch.int64), self.device)
+        return column.to(torch.int64)
+
+    @cached_property
+    def sample(self) -> torch.Tensor:
+        return sent(self._sample, self.device)
+
+    @cached_property
+    def position(self) -> torch.Tensor | None:
+        return None if self._position is None else sent(self._position, self.device)
+
+    @cached_property
+    def label(self) -> torch.Tensor | None:
+        return None if self._label is None else sent(self._label, self.device)
 
     @property
     def device(self) -> torch.device:
@@ -99,29 +109,30 @@ class Chunk:
         return len(self.blocks[0])
 
     @cached_property
+    def _own_key(self) -> torch.Tensor:
+        """`key` where the columns were given, on one device."""
+        start = self._sample * POSITIONS
+        return start if self._position is None else start + self._position.to(start.device)
+
+    @cached_property
     def key(self) -> torch.Tensor:
         """Sample and position in one number: int64 `N`. It sorts by sample, then position."""
-        start = self.sample * POSITIONS
-        return start if self.position is None else start + self.position
+        return sent(self._own_key, self.device)
 
     @cached_property
     def span(self) -> tuple[int, int]:
         """The smallest and the largest key, of at least one row."""
-        if len(self._host) == 1 + (self.position is not None):
-            sample, *position = (column.to(torch.int64) for column in self._host)
-            key = (sample * POSITIONS + position[0] if position else sample * POSITIONS).numpy()
+        if self._own_key.device.type == "cpu":
+            key = self._own_key.numpy()
             return int(key.min()), int(key.max())
-        first, last = read(torch.stack([self.key.amin(), self.key.amax()]))
+        first, last = read(torch.stack([self._own_key.amin(), self._own_key.amax()]))
         return first, last
 
     @cached_property
     def ascending(self) -> bool:
         """Whether the keys are known to increase, without asking a device."""
-        if len(self._host) != 1 + (self.position is not None):
-            return False
-        sample, *position = (column.to(torch.int64) for column in self._host)
-        key = sample * POSITIONS + position[0] if position else sample
-        return bool((key[1:] > key[:-1]).all())
+        key = self._own_key
+        return key.device.type == "cpu" and bool((key[1:] > key[:-1]).all())
 
     @cached_property
     def fused(self) -> fused.Rows:
@@ -154,23 +165,36 @@ class Chunk:
 
     def to(self, device: torch.device | str) -> Chunk:
         """The chunk on another device."""
-        return self._each(lambda column: column.to(device))
+        return self._with(tuple(block.to(device) for block in self.blocks))
 
     def narrowed(self) -> Chunk:
         """The chunk with rows of at most float32. It has computed nothing yet unless it lasts."""
         if any(block.dtype == torch.float64 for block in self.blocks):
-            blocks = tuple(block.float() for block in self.blocks)
-            return self._with(blocks, self.sample, self.position, self.label, self._host)
-        return self if self._lasting else self._each(lambda column: column)
+            return self._with(tuple(block.float() for block in self.blocks))
+        return self if self._lasting else self._with(self.blocks)
 
     def layers(self) -> Iterator[Chunk]:
         """A chunk of each block."""
         for block in self.blocks:
-            yield self._with((block,), self.sample, self.position, self.label, self._host)
+            yield self._with((block,))
 
     def part(self, start: int, stop: int) -> Chunk:
         """The rows from `start` to `stop`."""
-        return self._each(operator.itemgetter(slice(start, stop)))
+        rows = slice(start, stop)
+        part = self._with(tuple(block[rows] for block in self.blocks))
+        part._sample = self._sample[rows]
+        part._position = None if self._position is None else self._position[rows]
+        part._label = None if self._label is None else self._label[rows]
+        return part
+
+    def doubling(self, seen: int) -> Iterator[Chunk]:
+        """Split the chunk into parts of `seen` rows, then of as many as all before: the chunk
+        itself if it has no more."""
+        start = 0
+        while start < len(self):
+            stop = start + max(seen, start)
+            yield self if not start and stop >= len(self) else self.part(start, stop)
+            start = stop
 
     def parts(self, values: int | None = None) -> Iterator[Chunk]:
         """Split the chunk into parts of about this many values, which bounds scratch memory.
@@ -193,28 +217,16 @@ class Chunk:
         for first in range(0, len(self.blocks), several):
             blocks = self.blocks[first : first + several]
             neurons = slice(first * width, (first + len(blocks)) * width)
-            side = self._with(blocks, self.sample, self.position, self.label, self._host)
+            side = self._with(blocks)
             for start in range(0, len(self), step):
                 yield neurons, side.part(start, start + step)
 
-    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Chunk:
-        position = None if self.position is None else change(self.position)
-        label = None if self.label is None else change(self.label)
-        blocks = tuple(change(block) for block in self.blocks)
-        host = [change(column) for column in self._host]
-        return self._with(blocks, change(self.sample), position, label, host)
-
-    def _with(
-        self,
-        blocks: tuple[torch.Tensor, ...],
-        sample: torch.Tensor,
-        position: torch.Tensor | None,
-        label: torch.Tensor | None,
-        host: list[torch.Tensor],
-    ) -> Chunk:
+    def _with(self, blocks: tuple[torch.Tensor, ...]) -> Chunk:
+        """The same rows of other blocks."""
         chunk = Chunk.__new__(Chunk)
-        chunk.blocks, chunk.sample, chunk.position, chunk.label = blocks, sample, position, label
-        chunk._host, chunk._known_finite, chunk._lasting = host, self._known_finite, self._lasting
+        chunk.blocks = blocks
+        chunk._known_finite, chunk._lasting = self._known_finite, self._lasting
+        chunk._sample, chunk._position, chunk._label = self._sample, self._position, self._label
         return chunk
 
 

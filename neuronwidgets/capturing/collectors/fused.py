@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -16,12 +17,12 @@ _COLUMNS = 32
 """Neurons of a program: 64 bytes of a row in bfloat16, two sectors of a GPU's memory."""
 _LARGEST_BUFFER = 1024
 """Slots of a neuron's buffer. Clearing more takes more registers than a GPU has."""
-_FEWEST_ROWS = 16
-"""Room of a buffer that was cleared: with less, tiles would have too few rows."""
-_FEW_COLUMNS = 16
-"""Neurons of a program of one warp, whose threads need not wait for each other in other warps."""
+_WORD = 32
+"""Rows whose marks are in a word; and neurons of a warp, of which each thread has one."""
 _MODULES = {
+    "mark": "buffers",
     "append": "buffers",
+    "tidy": "buffers",
     "power_sums": "sums",
     "combine": "sums",
     "hash_rows": "sums",
@@ -61,7 +62,7 @@ class Rows(NamedTuple):
         step = blocks[0].element_size()
         while step < 16 and not any(address % (2 * step) for address in addresses):
             step *= 2
-        there = sent(torch.tensor(addresses), blocks[0].device)
+        there = _sent(tuple(addresses), blocks[0].device)
         return cls(tuple(blocks), there, blocks[0].stride(0), step)
 
     def launch(self, name: str, grid: int, *arguments: Any, **constants: Any) -> None:
@@ -78,6 +79,17 @@ class Rows(NamedTuple):
                 STEP=self.step,
                 **constants,
             )
+
+
+def _sent(numbers: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """int64 on a device. Addresses recur from batch to batch: they are sent once."""
+    stream = torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
+    return _sent_once(numbers, device, stream)
+
+
+@lru_cache(maxsize=256)
+def _sent_once(numbers: tuple[int, ...], device: torch.device, _stream: int) -> torch.Tensor:
+    return sent(torch.tensor(numbers), device)
 
 
 def _module(name: str) -> Any:
@@ -107,7 +119,7 @@ def grid_fits(bins: int) -> bool:
 
 def buffers_fit(kept: int, slots: int) -> bool:
     """Whether `append` takes buffers of this size, of which `kept` slots stay when cleared."""
-    return slots <= _LARGEST_BUFFER and slots - kept >= _FEWEST_ROWS
+    return kept < slots <= _LARGEST_BUFFER
 
 
 class Distinct(NamedTuple):
@@ -141,25 +153,47 @@ def append(
         ties: whether a row may have a smaller key than one before.
         distinct: to keep the `k` largest values of different rows, too.
     """
-    layers, slots = len(rows.blocks), states[0][0].shape[1]
+    slots, width = states[0][0].shape[1], rows.blocks[0].shape[1]
+    state = _places(len(rows.blocks), states, keys.device)
+    stays = k if distinct is None else 2 * k
+    # Half of the room: so a neuron whose buffer is cleared has room for a while.
+    few = (stays + slots) // 2
+    padded = 1 << (slots - 1).bit_length()
+    hashes, sums = (keys, keys) if distinct is None else distinct
+    groups, neurons = -(-len(rows.blocks[0]) // _WORD), len(rows.blocks) * width
+    marks = torch.empty(groups * neurons, dtype=torch.int32, device=keys.device)
+    lowest = marks
+    if distinct is not None:
+        lowest = torch.zeros(2 * neurons, dtype=torch.int32, device=keys.device)
+    # 16 bytes of each row for each thread of a warp.
+    columns = 512 // rows.blocks[0].element_size()
+    rows.launch(
+        "mark", groups * -(-width // columns), state, keys, sums, marks, lowest,
+        TIES=ties, DISTINCT=distinct is not None, C=columns, num_warps=1,
+    )  # fmt: skip
+    rows.launch(
+        "append", -(-width // _WORD), state, keys, hashes, marks, lowest, sums,
+        k=k, slots=slots, few=few, DISTINCT=distinct is not None, C=_WORD, W=padded, num_warps=1,
+        maxnreg=112,
+    )  # fmt: skip
+    with _on(keys.device):
+        _kernel("tidy")[(width, len(rows.blocks))](
+            state, width, k, slots, few, DISTINCT=distinct is not None, W=padded, num_warps=1
+        )
+
+
+def _places(
+    layers: int, states: Sequence[Sequence[torch.Tensor]], device: torch.device
+) -> torch.Tensor:
+    """Where each layer's part of each tensor of a state begins: int64 `S x L`."""
     share = layers // len(states)
     places = [
-        part.data_ptr() + number * (part[:1].nbytes * (len(part) // share))
+        part.data_ptr() + number * (part.nbytes // share)
         for parts in zip(*states, strict=True)
         for part in parts
         for number in range(share)
     ]
-    state = sent(torch.tensor(places), keys.device)
-    stays = k if distinct is None else 2 * k
-    # Half of the room: so a neuron whose buffer is cleared has room for a while.
-    few = (stays + slots) // 2
-    hashes, sums = (keys, keys) if distinct is None else distinct
-    rows.launch(
-        "append", -(-rows.blocks[0].shape[1] // _FEW_COLUMNS), state, keys, hashes, sums,
-        k=k, slots=slots, few=few, TIES=ties, DISTINCT=distinct is not None,
-        R=min(32, 1 << ((slots - few).bit_length() - 1)), C=_FEW_COLUMNS,
-        W=1 << (slots - 1).bit_length(), num_warps=1, maxnreg=112,
-    )  # fmt: skip
+    return _sent(tuple(places), device)
 
 
 def hashes_of(rows: Rows, factors: torch.Tensor) -> torch.Tensor:

@@ -113,15 +113,15 @@ class Top(Collector):
             return
         first, last = chunk.span
         ties, self._latest = first <= self._latest, max(self._latest, last)
-        self.seen += len(chunk)
-        if not chunk.neurons:
-            return
         if self._room:
             # The first rows fill the buffers from their beginning on.
             self._used.fill_(max(self.k, self._values.shape[1] - self._room))
             self._room = 0
         state = (self._values, self._places, self._used, self._bound, self._bound_place, self._nan)
-        fused.append(chunk.fused, chunk.key, [state], self.k, ties or not chunk.ascending)
+        for part in chunk.doubling(max(self.k, self.seen)):
+            self.seen += len(part)
+            if part.neurons:
+                fused.append(part.fused, part.key, [state], self.k, ties or not chunk.ascending)
 
     def merge(self, other: Self) -> None:
         peer = self._peer(other)

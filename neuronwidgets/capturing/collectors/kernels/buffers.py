@@ -144,18 +144,86 @@ def state_at(state, which, layer, KIND: tl.constexpr):
     return tl.load(state + which * tl.num_programs(1) + layer).to(tl.pointer_type(KIND))
 
 
+@triton.jit
+def lowest_bit(word):
+    """The number of the lowest bit of int64 that are not 0: by the exponent of its value."""
+    power = (word & (0 - word)).to(tl.uint64, bitcast=True).to(tl.float64)
+    return ((power.to(tl.int64, bitcast=True) >> 52) - 1023).to(tl.int32)
+
+
 @triton.jit(do_not_specialize=["rows"])
-def append(addresses, state, keys, row_hashes, sums, rows, width, stride, k, slots, few,
-           KIND: tl.constexpr, STEP: tl.constexpr, TIES: tl.constexpr, DISTINCT: tl.constexpr,
-           R: tl.constexpr, C: tl.constexpr, W: tl.constexpr):  # fmt: skip
-    """Append what exceeds the bound of its neuron to its buffer of `slots`, at most `W`.
+def mark(addresses, state, keys, sums, marks, lowest, rows, width, stride,
+         KIND: tl.constexpr, STEP: tl.constexpr, TIES: tl.constexpr, DISTINCT: tl.constexpr,
+         C: tl.constexpr):  # fmt: skip
+    """Mark the rows that exceed the bounds of neurons, 32 rows in a word: int32 `L x G x D`.
 
-    When a buffer is full, those of more than `few` entries are cleared. So many rows as a tile has
-    must then fit: `R` is at most `slots - few`. `state` is where each layer's part of the state
-    begins: int64 `S x L`; see `fused.append`.
+    NaN exceeds all. With `DISTINCT`, the first row of each new minimum is found: `lowest`, int32
+    `2 x L x D`, gets the number of rows from it on, and over 1 where several rows have the minimum.
+    See `fused.append` for the state.
+    """
+    layer = tl.program_id(1).to(tl.int64)
+    blocks = tl.cdiv(width, C)
+    group = tl.program_id(0) // blocks
+    column = tl.program_id(0) % blocks * C + tl.arange(0, C)
+    inside = column < width
+    neurons = tl.num_programs(1).to(tl.int64) * width
+    neuron = layer * width + column
+    block = rows_at(tl.load(addresses + layer), KIND, STEP)
+    limit = tl.load(state_at(state, 3, layer, tl.float32) + column, inside, other=float("inf"))
+    if TIES:
+        place = state_at(state, 4, layer, tl.int64) + column
+        limit_place = tl.load(place, inside, other=_FIRST)
+    if DISTINCT:
+        old = tl.load(state_at(state, 6, layer, tl.float32) + column, inside, other=0.0)
+        low = tl.load(sums + 5 * neurons + neuron, inside, other=0.0).to(tl.float32)
+        less = low < old
+    found = tl.zeros([C], tl.int32)
+    equal = tl.zeros([C], tl.int32)
+    for part in tl.static_range(4):
+        number = part * 8 + tl.arange(0, 8)
+        row = group * 32 + number
+        at = row.to(tl.int64)[:, None] * stride + column[None, :]
+        value = tl.load(block + at, (row < rows)[:, None] & inside[None, :], other=0)
+        value = value.to(tl.float32)
+        # "value > limit" would miss NaN, which is counted, and a limit of NaN, which is none.
+        enters = (value <= limit[None, :]) == 0
+        if TIES:
+            key = tl.load(keys + row, row < rows, other=_EMPTY)
+            enters = enters | ((value == limit[None, :]) & (key[:, None] < limit_place[None, :]))
+        bit = (tl.full([8], 1, tl.int32) << number)[:, None]
+        found += tl.sum(tl.where(enters, bit, 0), 0)
+        if DISTINCT:
+            equal += tl.sum(tl.where(value == low[None, :], bit, 0), 0)
+    rest = rows - group * 32
+    real = tl.where(rest < 32, (1 << tl.minimum(rest, 31)) - 1, -1)
+    tl.store(marks + (layer * tl.cdiv(rows, 32) + group) * width + column, found & real, inside)
+    if DISTINCT:
+        equal = tl.where(less, equal & real, 0)
+        if tl.max((equal != 0).to(tl.int32)) > 0:
+            some = equal != 0
+            left = rows - group * 32 - lowest_bit(equal.to(tl.int64) & 0xFFFFFFFF)
+            several = tl.where((equal & (equal - 1)) == 0, 1, 2)
+            tl.atomic_max(lowest + neuron, left, some, sem="relaxed")
+            tl.atomic_add(lowest + neurons + neuron, several, some, sem="relaxed")
 
-    With `DISTINCT`, entries have their rows' hashes, int64 `L x N`, and the minimum of each neuron
-    in `sums` is compared with the one before.
+
+@triton.jit
+def marks_at(marks, width, group, groups, inside):
+    """The marks of 64 rows: int64 `C`. `width` is int64."""
+    low = tl.load(marks + group * width, inside & (group < groups), other=0)
+    high = tl.load(marks + (group + 1) * width, inside & (group + 1 < groups), other=0)
+    return (low.to(tl.int64) & 0xFFFFFFFF) | (high.to(tl.int64) << 32)
+
+
+@triton.jit(do_not_specialize=["rows"])
+def append(addresses, state, keys, row_hashes, marks, lowest, sums, rows, width, stride, k, slots,
+           few, KIND: tl.constexpr, STEP: tl.constexpr, DISTINCT: tl.constexpr, C: tl.constexpr,
+           W: tl.constexpr):  # fmt: skip
+    """Append what `mark` has marked to the buffers of `C` neurons, of `slots` (at most `W`) each.
+
+    When one is full, those of more than `few` entries are cleared. `state` is where each layer's
+    part of the state begins: int64 `S x L`; see `fused.append`. With `DISTINCT`, entries have
+    their rows' hashes, int64 `L x N`, and minima are taken over.
     """
     layer = tl.program_id(1).to(tl.int64)
     first = tl.program_id(0) * C
@@ -168,79 +236,77 @@ def append(addresses, state, keys, row_hashes, sums, rows, width, stride, k, slo
     bound = state_at(state, 3, layer, tl.float32) + first
     bound_place = state_at(state, 4, layer, tl.int64) + first
     hashes = places
-    limit = tl.load(bound + own, inside, other=float("inf"))
-    limit_place = tl.load(bound_place + own, inside, other=_FIRST)
-    count = tl.load(used + own, inside, other=0).to(tl.int32)
-    nans = tl.zeros([C], tl.int32)
     if DISTINCT:
         hashes = state_at(state, 5, layer, tl.int64) + first.to(tl.int64) * slots
         row_hashes += layer * rows
-        least = state_at(state, 6, layer, tl.float32) + column
-        old = tl.load(least, inside, other=0.0)
-        lowest = sums + 5 * tl.num_programs(1).to(tl.int64) * width + layer * width + column
-        low = tl.load(lowest, inside, other=0.0).to(tl.float32)
-        less = inside & (low < old)
-        searching = tl.max(less.to(tl.int32)) > 0
-        lowest_row = tl.full([C], 0x7FFFFFFF, tl.int32)
-        lows = tl.zeros([C], tl.int32)
-    block = rows_at(tl.load(addresses + layer), KIND, STEP)
-    step = tl.full([], R, tl.int64) * stride
-    row = tl.arange(0, R)
-    at = row[:, None] * stride + column[None, :]
-    coming = tl.load(block + at, (row < rows)[:, None] & inside[None, :], other=float("-inf"))
-    buffer = own[None, :] * slots
-    for start in range(0, rows, R):
-        real = (start + row < rows)[:, None] & inside[None, :]
-        value = coming.to(tl.float32)
-        # On its way while this tile is looked at.
-        block += step
-        ahead = (start + R + row < rows)[:, None] & inside[None, :]
-        coming = tl.load(block + at, ahead, other=float("-inf"))
-        if DISTINCT:  # noqa: SIM102
-            if searching:
-                equal = (value == low[None, :]) & real
-                lows += tl.sum(equal.to(tl.int32), 0)
-                there = tl.where(equal, (start + row)[:, None], 0x7FFFFFFF)
-                lowest_row = tl.minimum(lowest_row, tl.min(there, 0))
-        # "value > limit" would miss NaN, which is counted, and a limit of NaN.
-        enters = ((value <= limit[None, :]) == 0) & real
-        if TIES:
-            key = tl.load(keys + start + row, start + row < rows, other=_EMPTY)
-            earlier = key[:, None] < limit_place[None, :]
-            enters = enters | ((value == limit[None, :]) & earlier & real)
-        if tl.max(enters.to(tl.int32)) > 0:
-            key = tl.load(keys + start + row, start + row < rows, other=_EMPTY)
-            is_nan = (value != value) & real
-            nans += tl.sum(is_nan.to(tl.int32), 0)
-            enters = enters & (is_nan == 0)
-            more = tl.sum(enters.to(tl.int32), 0)
-            if tl.max(count + more) > slots:
+    count = tl.load(used + own, inside, other=0).to(tl.int32)
+    nans = tl.zeros([C], tl.int32)
+    block = rows_at(tl.load(addresses + layer), KIND, STEP) + column
+    groups = tl.cdiv(rows, 32)
+    marks += layer * groups * width + column
+    buffer = own * slots
+    wide = tl.full([], 1, tl.int64) * width
+    # On its way while the one before is looked at.
+    next_low = marks_at(marks, wide, 0, groups, inside)
+    next_high = marks_at(marks, wide, 2, groups, inside)
+    for group in range(0, groups, 4):
+        low, high = next_low, next_high
+        next_low = marks_at(marks, wide, group + 4, groups, inside)
+        next_high = marks_at(marks, wide, group + 6, groups, inside)
+        while tl.max(((low | high) != 0).to(tl.int32)) > 0:
+            # The first marked row of each neuron.
+            in_low = low != 0
+            enters = in_low | (high != 0)
+            row = group * 32 + lowest_bit(tl.where(in_low, low, high)) + tl.where(in_low, 0, 64)
+            high = tl.where(in_low, high, high & (high - 1))
+            low &= low - 1
+            if tl.max(tl.where(enters, count, 0)) >= slots:
                 tl.store(used + own, count.to(tl.int64), inside)
                 clear(values, places, hashes, used, bound, bound_place,
                       tl.minimum(width - first, C), k, slots, few, DISTINCT, W)  # fmt: skip
-                limit = tl.load(bound + own, inside, other=float("inf"))
-                limit_place = tl.load(bound_place + own, inside, other=_FIRST)
                 count = tl.load(used + own, inside, other=0).to(tl.int32)
-                enters = ((value <= limit[None, :]) == 0) & real & (is_nan == 0)
-                if TIES:
-                    earlier = key[:, None] < limit_place[None, :]
-                    enters = enters | ((value == limit[None, :]) & earlier & real)
-                more = tl.sum(enters.to(tl.int32), 0)
-            to = buffer + count[None, :] + tl.cumsum(enters.to(tl.int32), 0) - 1
+            to = buffer + count
+            value = tl.load(block + row.to(tl.int64) * stride, enters, other=0).to(tl.float32)
+            nans += (value != value).to(tl.int32)
+            enters = enters & (value == value)
             tl.store(values + to, value, enters)
-            tl.store(places + to, tl.broadcast_to(key[:, None], [R, C]), enters)
+            tl.store(places + to, tl.load(keys + row, enters, other=0), enters)
             if DISTINCT:
-                row_hash = tl.load(row_hashes + start + row, start + row < rows, other=0)
-                tl.store(hashes + to, tl.broadcast_to(row_hash[:, None], [R, C]), enters)
-            count += more
+                tl.store(hashes + to, tl.load(row_hashes + row, enters, other=0), enters)
+            count += enters.to(tl.int32)
     tl.store(used + own, count.to(tl.int64), inside)
     if DISTINCT:
+        neurons = tl.num_programs(1).to(tl.int64) * width
+        neuron = layer * width + column
+        least = state_at(state, 6, layer, tl.float32) + column
         least_place = state_at(state, 7, layer, tl.int64) + column
         shared = state_at(state, 8, layer, tl.int8) + column
-        tl.store(least, low, less)
-        tl.store(least_place, tl.load(keys + lowest_row, less, other=0), less)
-        several = tl.where(less, (lows > 1).to(tl.int8), 1)
-        tl.store(shared, several, inside & (low <= old))
+        old = tl.load(least, inside, other=0.0)
+        low_value = tl.load(sums + 5 * neurons + neuron, inside, other=0.0).to(tl.float32)
+        less = inside & (low_value < old)
+        row = rows - tl.load(lowest + neuron, less, other=1)
+        several = tl.load(lowest + neurons + neuron, less, other=0) > 1
+        tl.store(least, low_value, less)
+        tl.store(least_place, tl.load(keys + row, less, other=0), less)
+        tl.store(shared, tl.where(less, several.to(tl.int8), 1), inside & (low_value <= old))
     else:
         nan = state_at(state, 5, layer, tl.int64) + column
         tl.store(nan, tl.load(nan, inside, other=0) + nans, inside)
+
+
+@triton.jit
+def tidy(state, width, k, slots, few, DISTINCT: tl.constexpr, W: tl.constexpr):
+    """Clear the buffers of more than `few` entries, one of a neuron in each program."""
+    layer = tl.program_id(1).to(tl.int64)
+    column = tl.program_id(0)
+    begin = column.to(tl.int64) * slots
+    values = state_at(state, 0, layer, tl.float32) + begin
+    places = state_at(state, 1, layer, tl.int64) + begin
+    used = state_at(state, 2, layer, tl.int64) + column
+    hashes = places
+    if DISTINCT:
+        hashes = state_at(state, 5, layer, tl.int64) + begin
+    bound = state_at(state, 3, layer, tl.float32) + column
+    bound_place = state_at(state, 4, layer, tl.int64) + column
+    if tl.load(used) > few:
+        clear(values, places, hashes, used, bound, bound_place, 1, k, slots, few, DISTINCT, W)
