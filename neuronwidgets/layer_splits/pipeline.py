@@ -41,8 +41,8 @@ BLOCK = 64
 WIDE_BLOCK, WIDE_THREADS = 256, 4
 """The same on a GPU without scores, where each step has a cost of its own; and the most blocks that
 are computed at once."""
-RESIDENT = 0.5
-"""Share of a GPU's free memory that a layer from disk may take."""
+RESIDENT = 0.4
+"""Share of a GPU's free memory that a layer from disk may take: twice while it is put in order."""
 PAIRS = 1 << 25
 """About how many pairs of top samples a block has: 256 MB in float64."""
 GATHERED, NEAR = 1 << 23, 1 << 19
@@ -91,7 +91,7 @@ class Pipeline:
         if not isinstance(acts.values, Stored):
             self.values = _tensor(acts.values, device)
         elif _fits(acts, device):
-            self.values = _resident(acts, device)
+            self.values = acts.values.tensor(device)
         n = settings.top
         # Of polysemanticity, the neurons of a block share draws: it must not depend on the device.
         wide = device.type == "cuda" and not settings.scores
@@ -350,16 +350,6 @@ def _fits(acts: Activations, device: torch.device) -> bool:
         return False
     free, _ = torch.cuda.mem_get_info(device)
     return 4 * acts.shape[0] * acts.shape[1] <= RESIDENT * free
-
-
-def _resident(acts: Activations, device: torch.device) -> torch.Tensor:
-    """A layer on disk as a tensor on a device, through little of this computer's memory."""
-    values = torch.empty(acts.shape, device=device)
-    step = max(1, READ // max(1, 4 * acts.shape[1]))
-    for start in range(0, len(values), step):
-        rows = np.asarray(acts.values[start : start + step])
-        values[start : start + step] = torch.from_numpy(rows)
-    return values
 
 
 def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -12,6 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 import neuronwidgets as nw
+from neuronwidgets.layer_splits import pipeline as pipelines
 from neuronwidgets.layer_splits.pipeline import Pipeline
 
 
@@ -81,7 +82,9 @@ def test_a_folder_of_something_else_is_refused(acts: nw.Activations, tmp_path) -
         quietly(acts, out=other / "notes.txt")
 
 
-def test_activations_on_disk(acts: nw.Activations, tmp_path: Path) -> None:
+def test_activations_on_disk(
+    acts: nw.Activations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stored = nw.Activations.load(acts.save(tmp_path / "acts"))
     here = quietly(acts, device="cpu")
     pipeline = Pipeline(stored, here.targets, here.settings, torch.device("cpu"), read=1)
@@ -91,6 +94,24 @@ def test_activations_on_disk(acts: nw.Activations, tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
     few = [3, 60]
     np.testing.assert_array_equal(quietly(stored, neurons=few).index, here.index[few])
+    # As on a GPU with room for the layer.
+    monkeypatch.setattr(pipelines, "_fits", lambda _acts, _device: True)
+    loaded = quietly(stored, device="cpu")
+    for name in ("index", "assignment", "threshold", "vectors"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(here, name))
+
+
+def test_blocks_of_another_size_go_on(
+    acts: nw.Activations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = quietly(acts, scores=())
+    begun = quietly(acts, scores=(), out=tmp_path / "layer", stream=True)
+    assert len(next(begun)) == 64
+    begun.close()
+    monkeypatch.setattr(pipelines, "BLOCK", 5)
+    found = quietly(acts, scores=(), out=tmp_path / "layer")
+    np.testing.assert_array_equal(found.assignment, whole.assignment)
+    np.testing.assert_array_equal(found.vectors, whole.vectors)
 
 
 def test_a_folder_without_a_block_says_so(acts: nw.Activations, tmp_path: Path) -> None:

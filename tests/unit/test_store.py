@@ -19,6 +19,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.io import save
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.activations.store.encode import encode
+from neuronwidgets.activations.store.matrix import Stored
 from neuronwidgets.activations.store.shards import StoreError
 from neuronwidgets.activations.store.writer import Writer
 
@@ -95,6 +96,16 @@ def test_narrow_values_are_as_near_as_is_said(tmp_path: Path, dtype: str) -> Non
     if dtype != "int8":
         kind = torch.float16 if dtype == "float16" else torch.bfloat16
         np.testing.assert_array_equal(found, torch.from_numpy(values).to(kind).float())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8"])
+def test_all_values_as_a_tensor(tmp_path: Path, dtype: str) -> None:
+    save(acts(), tmp_path, dtype, shard_bytes=1000, rows_at_once=8)
+    stored = Activations.load(tmp_path).values
+    np.testing.assert_array_equal(stored.tensor(torch.device("cpu"), 210), np.asarray(stored))
+    order = np.random.default_rng(0).permutation(50)
+    moved = Stored(stored._shards, order, dtype)
+    np.testing.assert_array_equal(moved.tensor(torch.device("cpu")), np.asarray(moved))
 
 
 def test_what_float16_cannot_hold_is_refused(tmp_path: Path) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from neuronwidgets.activations.store.encode import decode
+from neuronwidgets.activations.store.encode import as_tensor, decode
+
+if TYPE_CHECKING:
+    import torch
+
+CHUNK = 1 << 24
+"""Numbers that a thread of `Stored.tensor` sends at once: 64 MB in float32."""
+READERS = 4
+"""Its threads: to copy from mapped memory takes longer than to send."""
 
 
 class Stored(NDArrayOperatorsMixin):
@@ -87,6 +96,35 @@ class Stored(NDArrayOperatorsMixin):
         if neurons is not None and neurons.ndim == 0:
             taken = taken[:, 0]
         return taken[0] if np.ndim(index) == 0 else taken
+
+    def tensor(self, device: torch.device, chunk: int = CHUNK) -> torch.Tensor:
+        """All values on a device: float32 `S x D`. They cross as they are stored, `chunk` numbers
+        at a time, and become float32 there."""
+        import torch
+
+        values = torch.empty(self.shape, dtype=torch.float32, device=device)
+        step = max(1, chunk // max(1, self.shape[1]))
+
+        def put(number: int, first: int) -> None:
+            shard, rows = self._shards[number], slice(first, first + step)
+            # A copy: torch warns of memory that it may not change.
+            part = np.array(shard["values"][rows])
+            if "scale" in shard:
+                part = decode(part, shard["scale"][rows], None)
+            start = self._start[number] + first
+            values[start : start + len(part)] = as_tensor(part).to(device)
+
+        starts = (
+            (number, first)
+            for number, shard in enumerate(self._shards)
+            for first in range(0, len(shard["values"]), step)
+        )
+        with ThreadPoolExecutor(READERS) as pool:
+            for done in [pool.submit(put, *start) for start in starts]:
+                done.result()
+        if self._order is None:
+            return values
+        return values[torch.from_numpy(self._order.astype(np.int64)).to(device)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
