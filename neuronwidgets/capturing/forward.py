@@ -14,7 +14,7 @@ from neuronwidgets.capturing.rows import LayerRows
 from neuronwidgets.capturing.word_codes import Coded, of_tokens
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.content import content_of
-from neuronwidgets.models.pooling import pooled
+from neuronwidgets.models.pooling import Pool, without_positions
 
 
 class CaptureError(RuntimeError, ValueError):
@@ -86,26 +86,45 @@ class ForwardPasses:
 
     def _rows(self, batch: Batch, dataset_index: np.ndarray, code: Coded) -> list[LayerRows]:
         layer_rows: list[LayerRows] = []
+        of_samples = dataset_index, None, code if isinstance(code, np.ndarray) else None
+        # By what they depend on: most layers have the same positions.
+        pools: dict[Any, tuple[Pool, _Origin]] = {}
 
         def take(name: str, values: torch.Tensor) -> None:
             first = self._first.count(batch, name, values)
-            content = content_of(self._reader.model, batch, values, first)
-            rows, where = pooled(values, self._pooling, batch.mask, content, name)
-            # Later layers may change this layer's output in place.
-            shared = rows.untyped_storage().data_ptr() == values.untyped_storage().data_ptr()
-            rows = rows.clone() if self._several and shared else rows
-            if where is None:
-                sample_code = code if isinstance(code, np.ndarray) else None
-                layer_rows.append(LayerRows(name, rows, dataset_index, None, sample_code))
+            if values.ndim == 2:
+                rows = without_positions(values, self._pooling, name)
+                layer_rows.append(LayerRows(name, self._kept(rows, values), *of_samples))
                 return
-            row, position = where.cpu().numpy().T
-            codes = of_tokens(code, batch, row, position)
-            position = position.astype(np.int32)
-            layer_rows.append(LayerRows(name, rows, dataset_index[row], position, codes))
+            key = first, values.shape[:2]
+            if key not in pools:
+                content = content_of(self._reader.model, batch, values, first)
+                pool = Pool(self._pooling, batch.mask, content, values)
+                token = self._pooling == "token"
+                of_rows = _of_tokens(pool, batch, dataset_index, code) if token else of_samples
+                pools[key] = pool, of_rows
+            pool, of_rows = pools[key]
+            rows = self._kept(pool.rows(values, name), values)
+            layer_rows.append(LayerRows(name, rows, *of_rows))
 
         self._reader.own(batch, take)
         self._first.warn(stacklevel=5)
         return layer_rows
+
+    def _kept(self, rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Rows of a layer that later layers, which may change it in place, do not change."""
+        shared = rows.untyped_storage().data_ptr() == values.untyped_storage().data_ptr()
+        return rows.clone() if self._several and shared else rows
+
+
+_Origin = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+"""Samples, positions and label codes of rows, as in `LayerRows`."""
+
+
+def _of_tokens(pool: Pool, batch: Batch, dataset_index: np.ndarray, code: Coded) -> _Origin:
+    row, position = pool.where.cpu().numpy().T
+    codes = of_tokens(code, batch, row, position)
+    return dataset_index[row], position.astype(np.int32), codes
 
 
 def failed(error: Exception, dataset_index: np.ndarray | None, before: int) -> CaptureError:

@@ -160,12 +160,12 @@ def _fits(part: LayerRows, group: list[LayerRows]) -> bool:
     first = group[0]
     if any(part.layer == other.layer for other in group):
         return False
-    alike = all(
-        getattr(part.values, name) == getattr(first.values, name)
-        for name in ("shape", "dtype", "device")
-    )
-    return alike and all(
-        _equal(getattr(part, name), getattr(first, name)) for name in ("sample", "position", "code")
+    own, other = part.values, first.values
+    return (
+        (own.shape, own.dtype, own.device) == (other.shape, other.dtype, other.device)
+        and _equal(part.sample, first.sample)
+        and _equal(part.position, first.position)
+        and _equal(part.code, first.code)
     )
 
 
