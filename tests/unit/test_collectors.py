@@ -26,6 +26,7 @@ from neuronwidgets.capturing.collectors import (
     Rows,
     Top,
 )
+from neuronwidgets.capturing.collectors.chunk import POSITIONS
 from neuronwidgets.capturing.layer_collectors import LayerCollectors
 
 Make = Callable[[], Collector]
@@ -145,6 +146,16 @@ def test_rows_in_any_layout(make: Make) -> None:
         one.add(flipped)
         other.add(rows)
     same(one.result(), other.result())
+
+
+def test_a_chunk_on_another_device_reads_its_keys_here() -> None:
+    rows = chunk(6, sample=torch.arange(6), position=torch.arange(6)).to("meta")
+    assert rows.device == rows.key.device == rows.position.device == torch.device("meta")
+    assert rows.span == (0, 5 * (POSITIONS + 1))
+    assert rows.ascending
+    assert [len(part) for part in rows.doubling(1)] == [1, 1, 2, 2]
+    assert [part.span[0] // POSITIONS for part in rows.doubling(1)] == [0, 1, 2, 4]
+    assert [*rows.doubling(6)] == [rows]
 
 
 @every

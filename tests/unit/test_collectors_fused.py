@@ -68,6 +68,7 @@ CASES: dict[str, Blocks] = {
     "one neuron": lambda random: normal(random, neurons=1, layers=1),
     "no neuron": lambda random: normal(random, neurons=0),
     "many neurons": lambda random: normal(random, rows=40, neurons=17, layers=1),
+    "many rows": lambda random: normal(random, rows=300, neurons=33, layers=2),
     "strides": sliced,
     "columns": lambda random: [block.T.contiguous().T for block in normal(random)],
     "different strides": lambda random: [normal(random)[0], sliced(random)[0]],
@@ -102,7 +103,7 @@ def chunks(case: str, batches: int = 2, order: Any = range(2)) -> list[Chunk]:
     made = []
     for number in range(batches):
         blocks = CASES[case](torch.Generator().manual_seed(number))
-        at = torch.arange(len(blocks[0])) + 50 * number
+        at = torch.arange(len(blocks[0])) + len(blocks[0]) * number
         made.append(([block.to(DEVICE) for block in blocks], at // 7, at % 7))
     return [Chunk(*made[number], lasting=True) for number in order]
 
@@ -221,7 +222,17 @@ CASES["copies"] = with_copies
 
 @pytest.mark.parametrize(
     "case",
-    ["bfloat16", "float64", "zeros", "all equal", "ascending", "one row", "strides", "copies"],
+    [
+        "bfloat16",
+        "float64",
+        "zeros",
+        "all equal",
+        "ascending",
+        "one row",
+        "many rows",
+        "strides",
+        "copies",
+    ],
 )
 def test_candidates(case: str, forced: list[bool]) -> None:
     made = []
