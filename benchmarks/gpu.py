@@ -53,7 +53,7 @@ class Sizes(NamedTuple):
 
     layers: int = 12
     width: int = 768
-    batches: int = 30
+    batches: int = 60
     batch: int = 64
     length: int = 128
     k: int = 100
@@ -63,10 +63,10 @@ class Sizes(NamedTuple):
     samples: int = 100_000
     columns: int = 768
     steps: int = 256
-    turns: int = 3
+    turns: int = 2
 
 
-SMALL = Sizes(3, 128, 4, 2, 64, 10, 40, 200, 20, 2000, 16, 16, 1)
+SMALL = Sizes(3, 128, 6, 2, 64, 10, 40, 200, 20, 2000, 16, 16, 1)
 
 
 class Row(NamedTuple):
@@ -107,14 +107,15 @@ def collectors(device: torch.device, sizes: Sizes) -> Iterator[Row]:
         blocks = nn.Sequential(*(Block(sizes.width) for _ in range(sizes.layers)))
         blocks.to(device, dtype)
         shape = sizes.batch, sizes.length, sizes.width
-        inputs = [torch.randn(shape, device=device).to(dtype) for _ in range(4)]
+        # Others in each batch: rows that recur would be copies, of which `Candidates` takes few.
+        inputs = [torch.randn(shape, device=device).to(dtype) for _ in range(sizes.batches)]
 
         def read(kind: list[Collector], blocks: nn.Sequential = blocks,
                  inputs: list[torch.Tensor] = inputs) -> None:  # fmt: skip
             collecting = LayerCollectors(names, kind, None)
             with torch.no_grad():
-                for number in range(sizes.batches):
-                    blocks(inputs[number % len(inputs)])
+                for number, rows in enumerate(inputs):
+                    blocks(rows)
                     collecting.add(rows_of(blocks, number))
 
         bare = seconds(device, lambda read=read: read([]), sizes.turns)
@@ -127,7 +128,8 @@ def disk(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     """A middle layer as means, in memory and in a folder, as multiples of a hook that ends the
     pass there and keeps the same, or for the folder nothing."""
     torch.manual_seed(0)
-    data = [torch.randint(0, 50_257, (sizes.batch, sizes.length)) for _ in range(sizes.batches)]
+    batches = sizes.batches // 2
+    data = [torch.randint(0, 50_257, (sizes.batch, sizes.length)) for _ in range(batches)]
     layer = sizes.layers // 2
     for dtype in (torch.float32, torch.bfloat16):
         blocks = (Block(sizes.width) for _ in range(sizes.layers))
@@ -164,9 +166,9 @@ def disk(device: torch.device, sizes: Sizes) -> Iterator[Row]:
         yield Row(work + "tokens to disk", bare, in_folders(device, to_disk))
         size = sizes.batch * sizes.length * sizes.width * dtype.itemsize
         for synced in (True, False):
-            written = partial(write_plainly, sizes.batches, size, synced)
+            written = partial(write_plainly, batches, size, synced)
             spent = in_folders(device, written)
-            rate = sizes.batches * size / 1e6 / spent
+            rate = batches * size / 1e6 / spent
             end = "synced" if synced else "not synced"
             yield Row(f"{name} as many bytes, {end}: {rate:,.0f} MB/s", bare, spent)
 
