@@ -229,7 +229,7 @@ class Pipeline:
             threshold,
             assignment,
             assignment.max(axis=1) + 1,
-            normalized(_means(values, rows, assignment)),
+            _array(self._unit(_means(values, rows, assignment))),
             scores,
             np.full(count, n),
         )
@@ -314,6 +314,15 @@ class Pipeline:
                 several[i] = torch.from_numpy(one) if self._tensors else one
         return out, square
 
+    def _unit(self, vectors: torch.Tensor) -> Any:
+        """`normalized` vectors, as a tensor where pairs are."""
+        if not self._tensors:
+            return normalized(_array(vectors))
+        peak = vectors.abs().amax(1, keepdim=True)
+        scaled = vectors / torch.where(peak > 0, peak, 1)
+        norm = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+        return scaled / torch.where(norm > 0, norm, 1)
+
     def _cut(self, Z: np.ndarray, linkages: Any, squares: Any) -> tuple[np.ndarray, np.ndarray]:
         """The thresholds, float64 `N`, and each top sample's concept, int `N x n`.
 
@@ -366,7 +375,7 @@ def _array(values: Any) -> np.ndarray:
     return values if isinstance(values, np.ndarray) else values.cpu().numpy()
 
 
-def _means(values: torch.Tensor, rows: torch.Tensor, assignment: np.ndarray) -> np.ndarray:
+def _means(values: torch.Tensor, rows: torch.Tensor, assignment: np.ndarray) -> torch.Tensor:
     """`C x D`: the mean vector of each concept, neuron after neuron.
 
     Args:
@@ -385,6 +394,4 @@ def _means(values: torch.Tensor, rows: torch.Tensor, assignment: np.ndarray) -> 
         torch.from_numpy(part).to(values.device) for part in (order, np.cumsum(sizes) - sizes)
     )
     # It gathers and adds in one pass; gathering first would pass three times through memory.
-    means = torch.nn.functional.embedding_bag(rows.ravel()[members], values, starts, mode="mean")
-    out: np.ndarray = means.cpu().numpy()
-    return out
+    return torch.nn.functional.embedding_bag(rows.ravel()[members], values, starts, mode="mean")

@@ -174,12 +174,13 @@ def append(
     rows.launch(
         "append", -(-width // _WORD), state, keys, hashes, marks, lowest, sums,
         k=k, slots=slots, few=few, DISTINCT=distinct is not None, C=_WORD, W=padded, num_warps=1,
-        maxnreg=112,
     )  # fmt: skip
     with _on(keys.device):
         _kernel("tidy")[(width, len(rows.blocks))](
-            state, width, k, slots, few, DISTINCT=distinct is not None, W=padded, num_warps=1
-        )
+            state, width, k, slots, few, DISTINCT=distinct is not None, W=padded,
+            # To find copies takes longest.
+            num_warps=1 if distinct is None else 4,
+        )  # fmt: skip
 
 
 def _places(
@@ -187,12 +188,11 @@ def _places(
 ) -> torch.Tensor:
     """Where each layer's part of each tensor of a state begins: int64 `S x L`."""
     share = layers // len(states)
-    places = [
-        part.data_ptr() + number * (part.nbytes // share)
-        for parts in zip(*states, strict=True)
-        for part in parts
-        for number in range(share)
-    ]
+    places: list[int] = []
+    for parts in zip(*states, strict=True):
+        for part in parts:
+            start, size = part.data_ptr(), part.nbytes // share
+            places.extend(start + number * size for number in range(share))
     return _sent(tuple(places), device)
 
 
