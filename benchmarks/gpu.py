@@ -1,13 +1,14 @@
 """What runs on a GPU, each beside its plain way, in one run.
 
     python benchmarks/gpu.py [--device cuda] [--small]
-                             [--only collectors disk splits trees ward toy]
+                             [--only collectors disk splits whole trees ward toy]
 
 Collectors: a model of GPT-2 small's size (random weights) reads random batches, in float32 and in
 bfloat16, by itself and while collectors watch the 3,072 neurons of each of its 12 layers. Disk:
 token ids through the same model; means, every token in memory and every token in a folder, beside
 a hook that ends the pass; and as many bytes written to files, in MB/s. Splits: `split_layer`
-without and with its default scores, beside SciPy's trees of the same samples. Trees:
+without and with its default scores, beside SciPy's trees of the same samples. Whole:
+`split_model` after its first pass, beside the plain forward pass (`split_model.py`). Trees:
 the linkages of a layer's neurons, 100 samples each, beside SciPy's in a loop, from the same
 distances; equal to the bit. Ward: one large tree beside the same on the CPU, of a tenth of the
 samples. Toy: a step of one run, alone or of many that train as a batch, beside a step of a plain
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import split_model
 import torch
 from collectors import Block, clock, rows_of, wait
 from scipy.cluster.hierarchy import linkage as scipy_linkage
@@ -60,13 +62,14 @@ class Sizes(NamedTuple):
     neurons: int = 2048
     split_samples: int = 2048
     top: int = 100
+    tokens: int = 131_072
     samples: int = 100_000
     columns: int = 768
     steps: int = 256
     turns: int = 2
 
 
-SMALL = Sizes(3, 128, 6, 2, 64, 10, 40, 200, 20, 2000, 16, 16, 1)
+SMALL = Sizes(3, 128, 6, 2, 64, 10, 40, 200, 20, 512, 2000, 16, 16, 1)
 
 
 class Row(NamedTuple):
@@ -216,6 +219,18 @@ def splits(device: torch.device, sizes: Sizes) -> Iterator[Row]:
         yield Row(f"a layer of {sizes.neurons:,}, {name}", bare, seconds(device, ours, 1))
 
 
+def whole(device: torch.device, sizes: Sizes) -> Iterator[Row]:
+    """Every neuron of a model from a stream, after the first pass."""
+    run = split_model.measured(
+        argparse.Namespace(
+            width=sizes.width, layers=sizes.layers, tokens=sizes.tokens, dtype="bfloat16",
+            device=str(device), scores=False, folder=None,
+        )
+    )  # fmt: skip
+    forward, *rest = (run["times"][step][1] for step in ("forward", "pass 2", "trees"))
+    yield Row(f"{run['neurons']:,} neurons, {run['tokens']:,} tokens", forward, sum(rest))
+
+
 def trees(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     """Many small trees beside SciPy's, one by one."""
     points = torch.randn(sizes.neurons, sizes.top, 32, dtype=torch.float64, device=device)
@@ -280,6 +295,7 @@ PARTS = {
     "collectors": collectors,
     "disk": disk,
     "splits": splits,
+    "whole": whole,
     "trees": trees,
     "ward": ward,
     "toy": toys,
