@@ -53,19 +53,14 @@ class Panel:
         comm: the page's comm.
         holdings: what the kernel holds.
         explorers: those that are open.
-        send: sends a JSON message on the comm.
         tick: seconds between two looks.
     """
 
     def __init__(
-        self,
-        comm: Any,
-        holdings: Holdings,
-        explorers: Explorers,
-        send: Callable[[Any], None],
-        tick: float = TICK,
+        self, comm: Any, holdings: Holdings, explorers: Explorers, tick: float = TICK
     ) -> None:
-        self._holdings, self._explorers, self._send, self._tick = holdings, explorers, send, tick
+        self._holdings, self._explorers, self._tick = holdings, explorers, tick
+        self._send = comm.send
         # The cell or message that a thread belongs to; without one, widgets that it opens would
         # take the subshell of the page's last message, which ends with the page.
         self._context = contextvars.copy_context()

@@ -46,7 +46,7 @@ def _register(shell: Any, kernel: Any) -> None:
         if not shared:
             shared.append((Holdings(shell.user_ns, shell.user_ns_hidden), Explorers()))
         beside_cells(comm)
-        Panel(comm, *shared[0], comm.send)
+        Panel(comm, *shared[0])
 
     manager.register_target(TARGET, opened)
     manager.register_comm(create_comm(target_name=TARGET, primary=False))

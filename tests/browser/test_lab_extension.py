@@ -87,7 +87,11 @@ class Panel:
         return labels
 
     def close(self) -> None:
-        self.page.close()
+        """Leave the page as it was at first, but for tabs, to the next notebook."""
+        self.page.remove_listener("console", self._heard)
+        self.focus()
+        self.page.evaluate("() => window.jupyterapp.shell.activateById('filebrowser')")
+        self.notebook.close()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from neuronwidgets.capturing.collectors import (
     Reservoir,
     Rows,
     Top,
+    fused,
 )
 from neuronwidgets.capturing.collectors.chunk import POSITIONS
 from neuronwidgets.capturing.layer_collectors import LayerCollectors
@@ -148,7 +149,7 @@ def test_rows_in_any_layout(make: Make) -> None:
     same(one.result(), other.result())
 
 
-def test_a_chunk_on_another_device_reads_its_keys_here() -> None:
+def test_a_chunk_on_another_device_reads_its_keys_here(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = chunk(6, sample=torch.arange(6), position=torch.arange(6)).to("meta")
     assert rows.device == rows.key.device == rows.position.device == torch.device("meta")
     assert rows.span == (0, 5 * (POSITIONS + 1))
@@ -156,6 +157,8 @@ def test_a_chunk_on_another_device_reads_its_keys_here() -> None:
     assert [len(part) for part in rows.doubling(1)] == [1, 1, 2, 2]
     assert [part.span[0] // POSITIONS for part in rows.doubling(1)] == [0, 1, 2, 4]
     assert [*rows.doubling(6)] == [rows]
+    monkeypatch.setattr(fused, "rows_at_once", lambda neurons: 12 // neurons)
+    assert [len(part) for part in rows.doubling(6)] == [4, 2]
 
 
 @every

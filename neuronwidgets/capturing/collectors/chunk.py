@@ -188,11 +188,11 @@ class Chunk:
         return part
 
     def doubling(self, seen: int) -> Iterator[Chunk]:
-        """Split the chunk into parts of `seen` rows, then of as many as all before: the chunk
-        itself if it has no more."""
-        start = 0
+        """Split the chunk into parts of `seen` rows, then of as many as all before, but of no more
+        than `fused.append` takes: the chunk itself if it has no more."""
+        start, most = 0, fused.rows_at_once(self.neurons)
         while start < len(self):
-            stop = start + max(seen, start)
+            stop = start + min(max(seen, start), most)
             yield self if not start and stop >= len(self) else self.part(start, stop)
             start = stop
 

@@ -19,6 +19,8 @@ _LARGEST_BUFFER = 1024
 """Slots of a neuron's buffer. Clearing more takes more registers than a GPU has."""
 _WORD = 32
 """Rows whose marks are in a word; and neurons of a warp, of which each thread has one."""
+_MARKS = 1 << 28
+"""The most bytes of marks, one bit for each value."""
 _MODULES = {
     "mark": "buffers",
     "append": "buffers",
@@ -115,6 +117,11 @@ def _run(name: str, grid: int, first: torch.Tensor, *arguments: Any, **constants
 def grid_fits(bins: int) -> bool:
     """Whether `count` takes so many bins."""
     return bins <= _LARGEST_BUFFER
+
+
+def rows_at_once(neurons: int) -> int:
+    """The most rows that `append` should get."""
+    return max(_WORD, 8 * _MARKS // max(1, neurons))
 
 
 def buffers_fit(kept: int, slots: int) -> bool:

@@ -61,7 +61,7 @@ def namespace() -> dict[str, Any]:
 @pytest.fixture
 def comm(namespace: dict[str, Any]) -> Iterator[FakeComm]:
     comm = FakeComm()
-    panel = Panel(comm, Holdings(namespace), Explorers(), comm.send, tick=0.01)
+    panel = Panel(comm, Holdings(namespace), Explorers(), tick=0.01)
     yield comm
     comm.leave()
     panel._thread.join(SOON)
@@ -91,7 +91,7 @@ def test_the_page_is_told_at_once_and_again_only_what_changes(
 
 def test_a_state_comes_at_most_once_a_tick(namespace: dict[str, Any]) -> None:
     comm = FakeComm()
-    panel = Panel(comm, Holdings(namespace), Explorers(), comm.send, tick=3600.0)
+    panel = Panel(comm, Holdings(namespace), Explorers(), tick=3600.0)
     namespace["acts"] = activations()
     assert comm.sent.get(timeout=SOON)["stores"] == []
     assert comm.sent.empty()
@@ -227,7 +227,7 @@ def test_a_first_look_that_fails_does_not_refuse_the_page(monkeypatch: pytest.Mo
         raise RuntimeError("dictionary changed size during iteration")
 
     monkeypatch.setattr(Holdings, "state", fails)
-    panel = Panel(comm, Holdings({}), Explorers(), comm.send, tick=0.01)
+    panel = Panel(comm, Holdings({}), Explorers(), tick=0.01)
     comm.until("kernel.state", stores=0)
     comm.leave()
     panel._thread.join(SOON)
