@@ -249,7 +249,8 @@ def test_the_model_is_left_as_it_was(stories: Any) -> None:
     stories.model.train()
     threads = torch.get_num_threads()
     reader = SampleReader(acts, stories.model, tokenizer=stories.tokenizer)
-    one, other = (reader.texts(["a dog ran"], Axes(7))[0].pooled for _ in range(2))
+    # The first text is read twice at once, to learn the axes, which may change its rounding.
+    _, one, other = (reader.texts(["a dog ran"], Axes(7))[0].pooled for _ in range(3))
     assert one == other
     assert stories.model.training
     assert torch.get_num_threads() == threads

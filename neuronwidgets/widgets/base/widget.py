@@ -22,6 +22,7 @@ from neuronwidgets.widgets.base.origin import Origin
 from neuronwidgets.widgets.base.page import page, write
 from neuronwidgets.widgets.base.presence import STAND_IN, Presence
 from neuronwidgets.widgets.base.screen import Screen
+from neuronwidgets.widgets.base.sending import send_copies
 from neuronwidgets.widgets.base.turns import beside_cells, shorten
 
 log = logging.getLogger("neuronwidgets")
@@ -72,6 +73,7 @@ class Widget(anywidget.AnyWidget):
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **traits: Any) -> None:
+        send_copies()
         self._presence = Presence(self, str(front_end("asleep.js")))
         self._origin = Origin()
         front = shared(self._KIND) if self._KIND else None

@@ -1,0 +1,98 @@
+"""Messages with large arrays, as a kernel sends them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import zmq
+from jupyter_client.manager import KernelManager
+
+from neuronwidgets.widgets.base import sending
+
+FLOOD = """
+import threading, time, numpy as np, neuronwidgets as nw
+shown = nw.SplitExplorer(nw.Activations.from_arrays(np.eye(30, dtype='f4')), neuron=0)
+shown.wait()
+many = threading.Event()
+def flood():
+    for number in range(10 ** 9):
+        shown.send({'type': 'flood'}, [bytes(2_000_000), bytes(200_000)])
+        if number == 100:
+            many.set()
+        time.sleep(0.002)  # or memory fills
+for _ in range(2):
+    threading.Thread(target=flood, daemon=True).start()
+many.wait()
+"""
+DELIMITER = b"<IDS|MSG>"
+"""It is once in each of Jupyter's messages."""
+
+
+@pytest.fixture(autouse=True)
+def anew() -> Iterator[None]:
+    sending.send_copies.cache_clear()
+    yield
+    sending.send_copies.cache_clear()
+
+
+@pytest.mark.parametrize(("before", "after"), [(sending.DEFAULT, sys.maxsize), (1_000, 1_000)])
+def test_a_limit_of_the_user_stays(
+    monkeypatch: pytest.MonkeyPatch, before: int, after: int
+) -> None:
+    session = SimpleNamespace(copy_threshold=before)
+    kernel = SimpleNamespace(session=session)
+    monkeypatch.setattr(sending, "get_ipython", lambda: SimpleNamespace(kernel=kernel))
+    sending.send_copies()
+    assert session.copy_threshold == after
+
+
+@pytest.mark.parametrize("shell", [None, SimpleNamespace(), SimpleNamespace(kernel=None)])
+def test_outside_a_kernel_nothing_happens(monkeypatch: pytest.MonkeyPatch, shell: object) -> None:
+    monkeypatch.setattr(sending, "get_ipython", lambda: shell)
+    sending.send_copies()
+
+
+@pytest.mark.notebook
+def test_messages_stay_whole_while_a_kernel_ends(tmp_path: Path) -> None:
+    with (tmp_path / "stderr.txt").open("w+") as stderr, warnings.catch_warnings():
+        # jupyter_client warns that messages on this machine are not encrypted.
+        warnings.simplefilter("ignore")
+        manager = KernelManager()
+        manager.start_kernel(stderr=stderr)
+        client = manager.client()
+        client.start_channels()
+        client.wait_for_ready(60)
+        over = threading.Event()
+        counts: list[int] = []
+        reader = threading.Thread(target=delimiters, args=(client._make_url("iopub"), over, counts))
+        reader.start()
+        try:
+            client.execute(FLOOD)
+            assert client.get_shell_msg(timeout=60)["content"]["status"] == "ok"
+            manager.shutdown_kernel()
+        finally:
+            over.set()
+            reader.join()
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+        stderr.seek(0)
+        assert "Traceback" not in stderr.read()
+    assert len(counts) > 20
+    assert {*counts} == {1}
+
+
+def delimiters(address: str, over: threading.Event, counts: list[int]) -> None:
+    """How often the delimiter is in each message from an address, until it is over."""
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.subscribe(b"")
+        socket.connect(address)
+        while not over.is_set() or socket.poll(100):
+            if socket.poll(100):
+                parts = socket.recv_multipart(copy=False)
+                counts.append(sum(bytes(part.buffer[:9]) == DELIMITER for part in parts))
