@@ -88,9 +88,11 @@ class Panel:
 
     def close(self) -> None:
         """Leave the page as it was at first, but for tabs, to the next notebook."""
+        if self.page.is_closed():
+            return
         self.page.remove_listener("console", self._heard)
         self.focus()
-        self.page.evaluate("() => window.jupyterapp.shell.activateById('filebrowser')")
+        self.page.evaluate("() => window.jupyterapp.shell.collapseRight()")
         self.notebook.close()
 
 
@@ -155,6 +157,8 @@ def test_a_widget_in_a_tab_is_restored(panel: Panel, shots: Path) -> None:
     expect(panel.node).to_contain_text("neuron 3 of layer <b>4</b>")
     assert panel.complaints == []
     assert panel.notebook.errors == []
+    # A page that was loaded again goes back to this notebook.
+    panel.page.close()
 
 
 @pytest.mark.parametrize("panel", [[PLANTED, SHOW]], indirect=True)
