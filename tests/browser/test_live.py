@@ -81,6 +81,16 @@ def shown(notebook: Any, samples: int) -> None:
     expect(notebook.frame().locator(".nw-own")).to_contain_text(f"top samples of {samples}")
 
 
+def grown(notebook: Any, beyond: int) -> int:
+    """What is on the screen was made from more samples: how many. A quarter more is one picture."""
+    own = notebook.frame().locator(".nw-own")
+    expect(own).not_to_contain_text(f"top samples of {beyond}")
+    found = re.search(r"top samples of (\d+)", own.inner_text())
+    assert found is not None
+    assert int(found[1]) > beyond
+    return int(found[1])
+
+
 def test_it_refines_in_place_while_somebody_types(notebook: Any, shots: Path) -> None:
     frame = notebook.frame()
     expect(line(notebook)).to_contain_text(re.compile(r"reading: \d+ of 400 samples"))
@@ -96,7 +106,7 @@ def test_it_refines_in_place_while_somebody_types(notebook: Any, shots: Path) ->
         }"""
     )
     notebook.python("model.allow(4)")
-    shown(notebook, 160)
+    read = grown(notebook, 80)
     mine = frame.locator("[data-mark]")
     expect(mine).to_have_count(1)
     expect(mine.locator("input.nw-title")).to_be_focused()
@@ -109,7 +119,7 @@ def test_it_refines_in_place_while_somebody_types(notebook: Any, shots: Path) ->
     notebook.page.keyboard.press("Enter")
     notebook.follows("list(explorer.names.values())", "['my name']")
     notebook.python("model.allow(4)")
-    shown(notebook, 240)
+    grown(notebook, read)
     expect(mine.locator("input.nw-title")).to_have_value("my name")
     notebook.follows("list(explorer.names.values())", "['my name']")
     notebook.page.evaluate("() => { document.querySelector('.nw-cards').style.maxHeight = '' }")

@@ -19,6 +19,12 @@ golden = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(golden)
 
 
+@pytest.fixture(scope="module")
+def messages() -> dict[str, bytes]:
+    made: dict[str, bytes] = golden.messages()
+    return made
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -37,13 +43,13 @@ spec.loader.exec_module(golden)
     ],
 )
 @pytest.mark.parametrize("shown", ["image", "text"])
-def test_messages(shown: str, kind: str) -> None:
+def test_messages(messages: dict[str, bytes], shown: str, kind: str) -> None:
     name = f"{shown}-{kind}"
-    compare(name, golden.messages()[name])
+    compare(name, messages[name])
 
 
-def test_peaks_of_texts() -> None:
-    compare("text-peaks", golden.messages()["text-peaks"])
+def test_peaks_of_texts(messages: dict[str, bytes]) -> None:
+    compare("text-peaks", messages["text-peaks"])
 
 
 def compare(name: str, packed: bytes) -> None:

@@ -23,17 +23,20 @@ ACTS = nw.Activations.from_arrays(
 )
 
 
-@pytest.mark.parametrize("path", generate.generated(), ids=str)
+GENERATED = generate.generated()
+
+
+@pytest.mark.parametrize("path", GENERATED, ids=str)
 def test_generated_files_are_up_to_date(path: Path) -> None:
     now = (generate.ROOT / path).read_text("utf-8")
-    assert now == generate.generated()[path], (
+    assert now == GENERATED[path], (
         f"{path} is out of date: run python -m neuronwidgets.widgets.protocol.generate."
     )
 
 
 def test_the_schema_folder_has_no_other_file() -> None:
     folder = generate.SOURCES / "schema"
-    paths = {path for path in generate.generated() if path.parent == folder}
+    paths = {path for path in GENERATED if path.parent == folder}
     assert {folder / path.name for path in (generate.ROOT / folder).iterdir()} == paths
 
 

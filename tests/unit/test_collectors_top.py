@@ -57,7 +57,7 @@ def test_as_sorting_in_any_batches(rows_of: Any, tear: Any, seed: int, cut: int,
 
 @pytest.mark.parametrize(
     ("k", "batch"),
-    [(1, 13), (7, 1), (7, 64), (50, 64), (50, 1000), (50, 5000)],
+    [(1, 13), (7, 11), (7, 64), (50, 64), (50, 1000), (50, 5000)],
 )
 @pytest.mark.parametrize("shuffled", [False, True])
 @pytest.mark.parametrize(
