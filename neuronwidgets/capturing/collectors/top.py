@@ -63,7 +63,7 @@ class Top(Collector):
     buffer is full, all are cleared down to `k` by `torch.topk`. After `n` rows, a value enters with
     a probability of about `k / n`, so that nearly all work is one comparison per value. Layers that
     come side by side share the buffers, and a GPU is read once a batch for all of them. With Triton
-    it is not read at all: a kernel appends and clears.
+    it is not read at all: kernels mark what enters, append it and clear.
     """
 
     _settings = ("k",)
