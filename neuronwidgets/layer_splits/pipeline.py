@@ -90,7 +90,8 @@ class Pipeline:
         self.values: torch.Tensor | None = None
         if not isinstance(acts.values, Stored):
             self.values = _tensor(acts.values, device)
-        elif _fits(acts, device):
+        # Else blocks read fewer rows than the layer has.
+        elif len(targets) * settings.top >= len(acts) and _fits(acts, device):
             self.values = acts.values.tensor(device)
         n = settings.top
         # Of polysemanticity, the neurons of a block share draws: it must not depend on the device.

@@ -12,6 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 import neuronwidgets as nw
+from neuronwidgets.activations.store.matrix import Stored
 from neuronwidgets.layer_splits import pipeline as pipelines
 from neuronwidgets.layer_splits.pipeline import Pipeline
 
@@ -99,6 +100,9 @@ def test_activations_on_disk(
     loaded = quietly(stored, device="cpu")
     for name in ("index", "assignment", "threshold", "vectors"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(here, name))
+    # Few neurons need few rows.
+    monkeypatch.setattr(Stored, "tensor", None)
+    np.testing.assert_array_equal(quietly(stored, neurons=few).index, here.index[few])
 
 
 def test_blocks_of_another_size_go_on(
