@@ -18,13 +18,15 @@ _COLUMNS = 32
 _LARGEST_BUFFER = 1024
 """Slots of a neuron's buffer. Clearing more takes more registers than a GPU has."""
 _WORD = 32
-"""Rows whose marks are in a word; and neurons of a warp, of which each thread has one."""
+"""Rows whose marks are in a word."""
+_WARP = 32
+"""Threads of a warp, which appends to the buffers of as many neurons."""
 _MARKS = 1 << 28
 """The most bytes of marks, one bit for each value."""
 _MODULES = {
     "mark": "buffers",
     "append": "buffers",
-    "tidy": "buffers",
+    "clear_buffers": "buffers",
     "power_sums": "sums",
     "combine": "sums",
     "hash_rows": "sums",
@@ -173,17 +175,17 @@ def append(
     if distinct is not None:
         lowest = torch.zeros(2 * neurons, dtype=torch.int32, device=keys.device)
     # 16 bytes of each row for each thread of a warp.
-    columns = 512 // rows.blocks[0].element_size()
+    columns = 16 * _WARP // rows.blocks[0].element_size()
     rows.launch(
         "mark", groups * -(-width // columns), state, keys, sums, marks, lowest,
         TIES=ties, DISTINCT=distinct is not None, C=columns, num_warps=1,
     )  # fmt: skip
     rows.launch(
-        "append", -(-width // _WORD), state, keys, hashes, marks, lowest, sums,
-        k=k, slots=slots, few=few, DISTINCT=distinct is not None, C=_WORD, W=padded, num_warps=1,
+        "append", -(-width // _WARP), state, keys, hashes, marks, lowest, sums,
+        k=k, slots=slots, few=few, DISTINCT=distinct is not None, C=_WARP, W=padded, num_warps=1,
     )  # fmt: skip
     with _on(keys.device):
-        _kernel("tidy")[(width, len(rows.blocks))](
+        _kernel("clear_buffers")[(width, len(rows.blocks))](
             state, width, k, slots, few, DISTINCT=distinct is not None, W=padded,
             # To find copies takes longest.
             num_warps=1 if distinct is None else 4,

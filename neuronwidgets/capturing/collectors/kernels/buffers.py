@@ -295,7 +295,7 @@ def append(addresses, state, keys, row_hashes, marks, lowest, sums, rows, width,
 
 
 @triton.jit
-def tidy(state, width, k, slots, few, DISTINCT: tl.constexpr, W: tl.constexpr):
+def clear_buffers(state, width, k, slots, few, DISTINCT: tl.constexpr, W: tl.constexpr):
     """Clear the buffers of more than `few` entries, one of a neuron in each program."""
     layer = tl.program_id(1).to(tl.int64)
     column = tl.program_id(0)
