@@ -312,3 +312,19 @@ def test_the_drag_needs_no_kernel(notebook: Any) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     notebook.follows("len(explorer.concepts)", str(count))
+
+
+def test_work_is_said_on_one_line_in_a_narrow_frame(notebook: Any) -> None:
+    assert notebook.python("print(explorer.wait(60))") == "True"
+    running = "{'state': 'running', 'text': 'scoring the neuron', 'progress': 0.3}"
+    notebook.python(f"before, explorer.status = explorer.status, {running}")
+    notebook.page.set_viewport_size({"width": 900, "height": 1150})
+    words = notebook.frame().locator(".nw-status.nw-running span")
+    expect(words).to_be_visible()
+    height = words.evaluate(
+        "node => node.clientHeight / parseFloat(getComputedStyle(node).fontSize)"
+    )
+    assert height < 2
+    notebook.page.set_viewport_size({"width": 1500, "height": 1150})
+    notebook.python("explorer.status = before")
+    assert notebook.errors == []
