@@ -15,13 +15,14 @@ from jupyter_client.manager import KernelManager
 
 from neuronwidgets.widgets.base import sending
 
-ENDING = """
+COUNT, LARGE = 20, 400_000
+ENDING = f"""
 import numpy as np, neuronwidgets as nw, zmq.utils.garbage
 shown = nw.SplitExplorer(nw.Activations.from_arrays(np.eye(30, dtype='f4')), neuron=0)
 shown.wait()
 zmq.utils.garbage.gc._atexit()
-for _ in range(20):
-    shown.send({'type': 'large'}, [bytes(400_000), bytes(100_000)])
+for _ in range({COUNT}):
+    shown.send(dict(type='large'), [bytes({LARGE}), bytes(100_000)])
 """
 """A kernel at its end, when pyzmq's thread for arrays is over and a job still sends."""
 DELIMITER = b"<IDS|MSG>"
@@ -62,13 +63,16 @@ def test_messages_stay_whole_while_a_kernel_ends(tmp_path: Path) -> None:
         client = manager.client()
         client.start_channels()
         client.wait_for_ready(60)
-        over = threading.Event()
+        over, all_here = threading.Event(), threading.Event()
         counts: list[int] = []
-        reader = threading.Thread(target=delimiters, args=(client._make_url("iopub"), over, counts))
+        reader = threading.Thread(
+            target=delimiters, args=(client._make_url("iopub"), over, all_here, counts)
+        )
         reader.start()
         try:
             client.execute(ENDING)
             assert client.get_shell_msg(timeout=60)["content"]["status"] == "ok"
+            assert all_here.wait(60)
             manager.shutdown_kernel()
         finally:
             over.set()
@@ -77,12 +81,15 @@ def test_messages_stay_whole_while_a_kernel_ends(tmp_path: Path) -> None:
             manager.shutdown_kernel(now=True)
         stderr.seek(0)
         assert "Traceback" not in stderr.read()
-    assert len(counts) > 20
     assert {*counts} == {1}
 
 
-def delimiters(address: str, over: threading.Event, counts: list[int]) -> None:
-    """How often the delimiter is in each message from an address, until it is over."""
+def delimiters(
+    address: str, over: threading.Event, all_here: threading.Event, counts: list[int]
+) -> None:
+    """How often the delimiter is in each message from an address, until it is over; whether all
+    large ones are here."""
+    large = 0
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.subscribe(b"")
         socket.connect(address)
@@ -90,3 +97,6 @@ def delimiters(address: str, over: threading.Event, counts: list[int]) -> None:
             if socket.poll(100):
                 parts = socket.recv_multipart(copy=False)
                 counts.append(sum(bytes(part.buffer[:9]) == DELIMITER for part in parts))
+                large += any(len(part.buffer) == LARGE for part in parts)
+                if large == COUNT:
+                    all_here.set()
