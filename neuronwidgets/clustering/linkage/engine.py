@@ -143,23 +143,30 @@ def distances_of(squares: Any, method: str, metric: str) -> Any:
     return squares / 2 if metric == "cosine" else squares
 
 
+def peak(points: Any) -> float:
+    """The largest absolute value of an array or tensor, or NaN if it holds one: in one pass."""
+    if isinstance(points, np.ndarray):
+        return float(max(-points.min(), points.max()))
+    low, high = points.aminmax()
+    return float((-low).maximum(high))
+
+
 def _matrix(X: Any) -> Any:
     """`X` as a finite float64 matrix: a tensor on its device, anything else as an array."""
     X = dense(X, "X")
     if hasattr(X, "detach"):
         # Apple's GPUs have no float64.
         points = (X.cpu() if X.device.type == "mps" else X).detach().double()
-        finite = points.isfinite()
     else:
         points = number_array(X, "X").astype(np.float64, copy=False)
-        finite = np.isfinite(points)
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(
             "X must be a matrix, samples x neurons, with at least one of each, got shape "
             f"{tuple(points.shape)}."
         )
-    refused = [i for i, row_is_finite in enumerate(finite.all(1).tolist()) if not row_is_finite]
-    if refused:
+    if not np.isfinite(peak(points)):
+        finite: Any = np.isfinite(points) if isinstance(points, np.ndarray) else points.isfinite()
+        refused = [i for i, row_is_finite in enumerate(finite.all(1).tolist()) if not row_is_finite]
         raise ValueError(
             f"X must be finite, but sample {refused[0]} holds NaN or inf "
             f"({len(refused)} such samples). Leave them out."
@@ -218,15 +225,15 @@ def _by_torch(points: Any, method: str, metric: str, tuning: Tuning) -> np.ndarr
     points = torch.as_tensor(points)
     if metric == "cosine" and method == "ward":
         points = at_unit_length(points)
-    peak = float(points.abs().max())
-    if not np.isfinite(4 * peak * peak * points.shape[1]):
+    largest = peak(points)
+    if not np.isfinite(4 * largest * largest * points.shape[1]):
         raise _too_large(points)
     if metric == "cosine" and method != "ward":
         points = at_unit_length(points)
     # Not the mean: one sample far out would take the others away from the origin.
     points = points - points[:: -(-len(points) // 1000)].median(0).values
     # A power of two: exact, and the squares of float32 stay in range.
-    scale = 2.0 ** np.frexp(float(points.abs().max()))[1]
+    scale = 2.0 ** np.frexp(peak(points))[1]
     points /= scale
     if (method, metric) in LINEAR:
         Z = reciprocal_linkage(points, "ward" if method == "ward" else "average", tuning)
