@@ -7,7 +7,8 @@ Every run is a fresh process that makes the same float32 samples and clusters th
 runs around the clustering, and the memory is the most that the whole process took (the libraries
 and the samples are part of it). In turns. Then each tree is compared with SciPy's, or with our own
 where SciPy was left out. Rivals that are not installed are left out. `--data`: "noise" (normal),
-"mixture" (100 centres), "layer" (32 directions of unequal strength behind a ReLU).
+"mixture" (100 centres), "loose" (20 centres, half as far apart as their samples), "layer" (32
+directions of unequal strength behind a ReLU).
 
     python benchmarks/linkage.py --growth linkage-growth.html
 
@@ -40,6 +41,8 @@ def samples(data: str, count: int, width: int) -> np.ndarray:
     if data == "mixture":
         noise *= 0.5
         noise += rng.normal(size=(100, width)).astype(np.float32)[rng.integers(0, 100, count)]
+    elif data == "loose":
+        noise += 0.5 * rng.normal(size=(20, width)).astype(np.float32)[rng.integers(0, 20, count)]
     elif data == "layer":
         strength = rng.gamma(1, 1, size=32)
         noise *= 0.3
@@ -172,7 +175,7 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=768)
     parser.add_argument("--method", default="ward")
     parser.add_argument("--metric", default="")
-    parser.add_argument("--data", default="mixture", choices=("noise", "mixture", "layer"))
+    parser.add_argument("--data", default="mixture", choices=("noise", "mixture", "loose", "layer"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--only", default="")
