@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from neuronwidgets.clustering.block_threads import ParallelMap, serial_map
 from neuronwidgets.clustering.doubtful_pairs import doubtful_share, remeasure
 
 MATRIX_ACCURACY = 1e-10
@@ -37,36 +38,43 @@ def _squares_by_product(
     return block, (row, column)
 
 
-def squared_distance_matrix(points: torch.Tensor, block_rows: int = 256) -> torch.Tensor:
+def squared_distance_matrix(
+    points: torch.Tensor, block_rows: int = 256, parallel: ParallelMap = serial_map
+) -> torch.Tensor:
     """float64 `S x S`, squared Euclidean distances.
 
     Args:
         points: float64 `S x D`, finite, best around the origin. Tight groups are centred on their
             own mean, which works best if near points are near each other in order.
         block_rows: rows in a block of products.
+        parallel: calls a function with every block.
     """
-    count, width = points.shape
+    count = len(points)
     out = points.new_empty(count, count)
-    origin = points.new_zeros(width)
-    waiting = [(a, min(a + block_rows, count), origin) for a in range(0, count, block_rows)]
-    while waiting:
-        begin, end, centre = waiting.pop()
-        rows = end - begin
+    origin = points.new_zeros(points.shape[1])
+
+    def fill(rows: tuple[int, int, torch.Tensor]) -> list[tuple[int, int, torch.Tensor]]:
+        """Fill rows and the same columns, or list the parts that need another centre."""
+        begin, end, centre = rows
         right = points[begin:] - centre
-        left = right[:rows]
+        left = right[: end - begin]
         norms = right.square().sum(1)
-        sums = norms[:rows, None] + norms
+        sums = norms[: end - begin, None] + norms
         block, pairs = _squares_by_product(left, right, sums, MATRIX_ACCURACY, diagonal=1)
-        if len(pairs[0]) > CROWD * rows and rows > 1:
+        if len(pairs[0]) > CROWD * (end - begin) and end - begin > 1:
             middle = (begin + end + 1) // 2 if centre is not origin else end
             parts = (begin, middle), (middle, end)
-            waiting += [(a, b, points[a:b].mean(0)) for a, b in parts if a < b]
-            continue
+            return [(a, b, points[a:b].mean(0)) for a, b in parts if a < b]
         remeasure(block, left, right, pairs)
         out[begin:end, begin:] = block.clamp_(min=0)
         out[begin:, begin:end] = block.T
-        upper = torch.triu(block[:, :rows], 1)
+        upper = torch.triu(block[:, : end - begin], 1)
         out[begin:end, begin:end] = upper + upper.T
+        return []
+
+    waiting = [(a, min(a + block_rows, count), origin) for a in range(0, count, block_rows)]
+    while waiting:
+        waiting = [part for parts in parallel(fill, waiting) for part in parts]
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from hypothesis.extra.numpy import arrays
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
+from neuronwidgets.clustering.block_threads import block_threads
 from neuronwidgets.clustering.linkage import engine, rounds
 from neuronwidgets.clustering.linkage.centroids import Centroids
 from neuronwidgets.clustering.linkage.engine import LINEAR, METRICS
+from neuronwidgets.clustering.linkage.tile_bounds import TileBounds
 from neuronwidgets.clustering.linkage.tuning import GPU, Tuning
 from neuronwidgets.clustering.squared_distances import condensed_distances, squared_distance_matrix
 
@@ -268,12 +271,16 @@ def test_only_what_needs_all_distances_has_a_limit(method: str, metric: str) -> 
 def test_threads_and_inference_mode_change_nothing(method: str, metric: str) -> None:
     X = torch.tensor(np.random.default_rng(16).normal(size=(120, 5)))
     alone = linkage(X, method, metric)
+    # The end by a matrix, whose blocks are for threads too.
+    chain = replace(SMALL, matrix_clusters=100)
+    ended = linkage(X, method, metric, chain)
     torch.set_num_threads(3)
     np.testing.assert_array_equal(linkage(X, method, metric), alone)
+    np.testing.assert_array_equal(linkage(X, method, metric, chain), ended)
     assert torch.get_num_threads() == 3
     with torch.inference_mode():
         np.testing.assert_array_equal(linkage(X * 1, method, metric), alone)
-    with pytest.raises(RuntimeError, match="stop"), rounds.block_threads(X.device) as run:
+    with pytest.raises(RuntimeError, match="stop"), block_threads(X.device) as run:
         run(lambda _: (_ for _ in ()).throw(RuntimeError("stop")), [1, 2])
     assert torch.get_num_threads() == 3
 
@@ -285,6 +292,26 @@ def test_measuring_every_pair_gives_the_same_tree(method: str, metric: str) -> N
     assert_same_tree(rng.normal(size=(70, 5)), method, metric, tuning)
     assert_greedy(rng.integers(1, 3, (50, 4)), method, metric, tuning)
     assert_greedy(np.eye(20), method, metric, tuning)
+
+
+def test_axes_are_asked_where_they_rule_something_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    bound_near = TileBounds._bound_near
+
+    def spy(*arguments: Any) -> torch.Tensor:
+        asked.append(arguments)
+        return bound_near(*arguments)
+
+    monkeypatch.setattr(TileBounds, "_bound_near", spy)
+    rng = np.random.default_rng(21)
+    noise = rng.normal(size=(300, 100))
+    # So few axes that noise has more directions than they see.
+    tuning = replace(SMALL, axes=3, tile=20, block_slots=40)
+    assert_same_tree(noise, "ward", "euclidean", tuning)
+    assert not asked
+    far_apart = noise + 100 * rng.normal(size=(6, 100))[rng.integers(6, size=300)]
+    assert_same_tree(far_apart, "ward", "euclidean", tuning)
+    assert asked
 
 
 @pytest.mark.parametrize("method", [("ward", "euclidean"), ("average", "sqeuclidean")])

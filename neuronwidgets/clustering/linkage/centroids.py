@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
+from neuronwidgets.clustering.block_threads import ParallelMap, serial_map
 from neuronwidgets.clustering.linkage.tuning import DEFAULT, Tuning
 
 Criterion = Literal["ward", "average"]
 """Ward: twice the growth of the sum of squares. Average: the mean squared distance of the samples
 of two clusters."""
 
-ParallelMap = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
-"""Calls a function with every item, perhaps on several threads, and lists the results in order."""
-
 Slots = slice | torch.Tensor
 """A range of slots, or their numbers."""
 
 
-def serial_map(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """A `ParallelMap` on this thread."""
-    return [function(item) for item in items]
+def taken(values: torch.Tensor, slots: Slots) -> torch.Tensor:
+    """Rows of `values`: a view of a range of slots, or a copy."""
+    # Faster than `values[slots]`.
+    return values[slots] if isinstance(slots, slice) else values.index_select(0, slots)
 
 
 class Centroids:
@@ -30,30 +28,34 @@ class Centroids:
 
     Two clusters that merge leave the new one in the slot of one of them, and an empty slot.
 
+    Attributes:
+        mean: float64 `S x D`, the centroid of each cluster, in the row of the sample `first`.
+        slot_of: int64 `S`, the inverse of `first`.
+        end: the number of slots in use.
+
     Attributes, one row for each slot:
-        mean: float64 `slots x D`, centroids.
-        coarse: float32 `slots x D`, the same for products.
+        coarse: float32 `slots x D`, centroids for products.
         weight: float64, the number of samples.
-        spread: float64, the mean squared distance of the samples from `mean`.
+        spread: float64, the mean squared distance of the samples from the centroid.
         square: float32, `|coarse|^2 + spread`, lowered by all that rounding can do to a product;
             inf in an empty slot.
         half_inverse: float32, `0.5 / weight`.
-        first: int64, the smallest sample, which names the cluster. `slot_of` is its inverse.
-        end: the number of slots in use.
+        first: int64, the smallest sample, which names the cluster.
     """
 
     def __init__(
         self,
-        mean: torch.Tensor,
+        points: torch.Tensor,
         weight: torch.Tensor,
         first: torch.Tensor,
         criterion: Criterion,
         tuning: Tuning = DEFAULT,
         parallel: ParallelMap = serial_map,
     ) -> None:
-        """Take over `mean`, `weight` and `first`, which are changed from now on."""
-        count, width = mean.shape
-        device = mean.device
+        """Take over all samples, `S x D`, and `weight` and `first`; they are changed from now
+        on."""
+        count, width = len(first), points.shape[1]
+        device = points.device
         self.criterion = criterion
         self.parallel = parallel
         self.block_rows = max(1, tuning.block_numbers // width)
@@ -61,36 +63,44 @@ class Centroids:
         # wrong by at most D u |x||y|; 32 more for the roundings around it.
         self.rounding = 1.01 * (width + 32) * 2.0**-24
         self.end = count
-        self.mean = mean
+        self.mean = points
         self.coarse = torch.empty(count, width, dtype=torch.float32, device=device)
         self.weight = weight
         self.spread = torch.zeros(count, dtype=torch.float64, device=device)
         self.square = torch.empty(count, dtype=torch.float32, device=device)
         self.half_inverse = torch.empty(count, dtype=torch.float32, device=device)
         self.first = first
-        self.slot_of = torch.zeros(int(first.max()) + 1, dtype=torch.int64, device=device)
-        self.slot_of[first] = torch.arange(count, device=device)
-        self._prepare(torch.arange(count, device=device))
+        slots = torch.arange(count, device=device)
+        self.slot_of = torch.zeros(len(points), dtype=torch.int64, device=device)
+        self.slot_of[first] = slots
+        self.parallel(lambda part: self._prepare(part, self.means(part)), self._blocks(slots))
 
     @property
     def alive(self) -> torch.Tensor:
         """bool, one for each slot in use: whether it holds a cluster."""
         return self.square[: self.end] < torch.inf
 
-    def _prepare(self, rows: torch.Tensor) -> None:
-        """Compute what products need of the slots `rows`."""
-        for part in torch.split(rows, self.block_rows):
-            coarse = self.mean[part].float()
-            self.coarse[part] = coarse
-            square = coarse.double().square_().sum(1) + self.spread[part]
-            # What is left of squares below the smallest float32 is no larger than 1e-30.
-            self.square[part] = (square * (1 - self.rounding) - 1e-30).float()
-        self.half_inverse[rows] = (0.5 / self.weight[rows]).float()
+    def means(self, slots: Slots) -> torch.Tensor:
+        """float64 `slots x D`, a copy of their centroids."""
+        return self.mean.index_select(0, self.first[slots])
+
+    def _blocks(self, slots: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """`slots` in parts whose centroids fit in a temporary matrix."""
+        return torch.split(slots, self.block_rows)
+
+    def _prepare(self, slots: torch.Tensor, mean: torch.Tensor) -> None:
+        """Store what products need of `slots`, whose centroids are `mean`."""
+        coarse = mean.float()
+        self.coarse[slots] = coarse
+        square = coarse.double().square_().sum(1) + self.spread[slots]
+        # What is left of squares below the smallest float32 is no larger than 1e-30.
+        self.square[slots] = (square * (1 - self.rounding) - 1e-30).float()
+        self.half_inverse[slots] = (0.5 / self.weight[slots]).float()
 
     def lower_bounds(self, rows: Slots, columns: Slots) -> torch.Tensor:
         """float32 `rows x columns`, by a product, never above the criterion; inf for an empty
         slot."""
-        left, right = self.coarse[rows], self.coarse[columns]
+        left, right = taken(self.coarse, rows), taken(self.coarse, columns)
         block = torch.addmm(self.square[columns], left, right.T, alpha=-2)
         return self.to_criterion(block, self.square[rows], rows, columns)
 
@@ -114,9 +124,10 @@ class Centroids:
         """float64, the criterion of pairs of slots, from differences of centroids."""
 
         def squared_distances(pairs: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-            return (self.mean[pairs[0]] - self.mean[pairs[1]]).square_().sum(1)
+            left, right = map(self.means, pairs)
+            return left.sub_(right).square_().sum(1)
 
-        parts = zip(*(torch.split(x, self.block_rows) for x in (left, right)), strict=True)
+        parts = zip(*map(self._blocks, (left, right)), strict=True)
         square = torch.cat(self.parallel(squared_distances, parts))
         if self.criterion == "ward":
             n, m = self.weight[left], self.weight[right]
@@ -131,7 +142,9 @@ class Centroids:
         keys = self.first[rows, None] ^ self.first[low:high]
         excluded = (keys == 0) | ~(self.square[low:high] < torch.inf)
         square = torch.cdist(
-            self.mean[rows], self.mean[low:high], compute_mode="donot_use_mm_for_euclid_dist"
+            self.means(rows),
+            self.means(slice(low, high)),
+            compute_mode="donot_use_mm_for_euclid_dist",
         ).square_()
         if self.criterion == "ward":
             square /= 0.5 / self.weight[rows, None] + 0.5 / self.weight[low:high]
@@ -145,17 +158,21 @@ class Centroids:
         """Merge pairs of slots: the new cluster is in `kept`, and `absorbed` becomes empty."""
         n, m = self.weight[kept], self.weight[absorbed]
         share = m / (n + m)
-        square = torch.empty_like(n)
-        for begin in range(0, len(kept), self.block_rows):
-            part = slice(begin, begin + self.block_rows)
-            difference = self.mean[absorbed[part]] - self.mean[kept[part]]
-            square[part] = difference.square().sum(1)
-            self.mean[kept[part]] += difference.mul_(share[part, None])
-        if self.criterion == "average":
-            within = (1 - share) * (self.spread[kept] + share * square)
-            self.spread[kept] = within + share * self.spread[absorbed]
         self.weight[kept] = n + m
-        self._prepare(kept)
+
+        def merged(pairs: tuple[torch.Tensor, ...]) -> None:
+            left, right, moved = pairs
+            mean = self.means(left)
+            difference = self.means(right).sub_(mean)
+            if self.criterion == "average":
+                square = difference.square().sum(1)
+                within = (1 - moved) * (self.spread[left] + moved * square)
+                self.spread[left] = within + moved * self.spread[right]
+            mean.add_(difference.mul_(moved[:, None]))
+            self.mean[self.first[left]] = mean
+            self._prepare(left, mean)
+
+        self.parallel(merged, zip(*map(self._blocks, (kept, absorbed, share)), strict=True))
         self.square[absorbed] = torch.inf
 
     def close_up(self, keep: torch.Tensor) -> None:
@@ -166,6 +183,5 @@ class Centroids:
         # Every row moves down, so blocks can be moved in order and in place.
         for begin in range(0, self.end, self.block_rows):
             part = keep[begin : begin + self.block_rows]
-            self.mean[begin : begin + len(part)] = self.mean[part]
             self.coarse[begin : begin + len(part)] = self.coarse[part]
         self.slot_of[self.first[: self.end]] = torch.arange(self.end, device=keep.device)

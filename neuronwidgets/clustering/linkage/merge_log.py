@@ -47,9 +47,18 @@ class MergeLog:
     def merge_chain(
         self, first: np.ndarray, kept: list[int], absorbed: list[int], heights: list[float]
     ) -> None:
-        """Add merges one after the other, whose clusters are rows of `first`."""
-        for a, b, height in zip(kept, absorbed, heights, strict=True):
-            self.merge(first[a : a + 1], first[b : b + 1], np.array([height]))
+        """Add merges one after the other, the last ones, whose clusters are rows of `first`."""
+        nodes = np.where(self.merge_of < 0, np.arange(self.count), self.count + self.merge_of)
+        node, highest, size = (x[first].tolist() for x in (nodes, self.height, self.size))
+        merges = []
+        for number, (a, b, value) in enumerate(zip(kept, absorbed, heights, strict=True)):
+            # Rounding can leave a parent a hair below its child.
+            highest[a] = max(value, highest[a], highest[b])
+            size[a] += size[b]
+            merges.append((node[a], node[b], highest[a], size[a]))
+            node[a] = self.count + self.merges + number
+        self.blocks.append(np.array(merges).reshape(-1, 4))
+        self.merges += len(merges)
 
     def linkage(self) -> np.ndarray:
         """float64 `(S - 1) x 4`, by height; equal heights in the order of the merges."""

@@ -11,13 +11,13 @@ what is left.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from neuronwidgets.clustering.linkage.centroids import Centroids, Criterion, ParallelMap, serial_map
+from neuronwidgets.clustering.block_threads import block_threads
+from neuronwidgets.clustering.linkage.centroids import Centroids, Criterion
 from neuronwidgets.clustering.linkage.merge_log import MergeLog
 from neuronwidgets.clustering.linkage.nearest import Nearest
 from neuronwidgets.clustering.linkage.nn_chain import nearest_neighbour_chain
@@ -62,25 +62,6 @@ def full_float32() -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
 
 
-@contextmanager
-def block_threads(device: torch.device) -> Iterator[ParallelMap]:
-    """A pool of as many threads as torch has. Each thread takes whole blocks.
-
-    Torch's own threads share each step and meet after it. If other work also uses the processor,
-    threads wait there for each other: two took ten times as long as one.
-    """
-    count = torch.get_num_threads()
-    if device.type != "cpu" or count == 1:
-        yield serial_map
-        return
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield lambda function, items: list(pool.map(function, items))
-    finally:
-        torch.set_num_threads(count)
-
-
 def reciprocal_linkage(
     points: torch.Tensor, criterion: Criterion, tuning: Tuning = DEFAULT
 ) -> np.ndarray:
@@ -88,7 +69,7 @@ def reciprocal_linkage(
 
     Args:
         points: float64 `S x D`, `S >= 2`, finite, around the origin and with its largest number
-            near one; on its device.
+            near one; on its device. They are changed.
         criterion: "ward" or "average".
     """
     count, device = len(points), points.device
@@ -99,23 +80,24 @@ def reciprocal_linkage(
     weight = torch.bincount(equal, minlength=count)[first].double()
     clusters = len(first)
     with torch.inference_mode(False), full_float32(), block_threads(device) as parallel:
-        mean = points if clusters == count else points[first]
-        along = (mean @ principal_axes(mean, tuning.axes)).cpu().numpy()
+        axes = principal_axes(points, tuning.axes)
+        along = (points @ axes).index_select(0, first).cpu().numpy()
         tile = max(tuning.tile, -(-clusters // tuning.most_tiles))
         order, edges = bisect(along, tile)
         slots = torch.from_numpy(order).to(device)
-        centroids = Centroids(mean[slots], weight[slots], first[slots], criterion, tuning, parallel)
-        del mean
+        centroids = Centroids(points, weight[slots], first[slots], criterion, tuning, parallel)
         if clusters > tuning.matrix_clusters:
-            _merge_in_rounds(centroids, edges, log, tuning)
+            _merge_in_rounds(centroids, TileBounds(centroids, edges, axes, tuning), log, tuning)
         if int(centroids.alive.sum()) > 1:
             _merge_by_matrix(centroids, log)
     return log.linkage()
 
 
-def _merge_in_rounds(centroids: Centroids, edges: list[int], log: MergeLog, tuning: Tuning) -> None:
+def _merge_in_rounds(
+    centroids: Centroids, bounds: TileBounds, log: MergeLog, tuning: Tuning
+) -> None:
     """Merge reciprocal nearest neighbours until few clusters are left, or rounds are slow."""
-    nearest = Nearest(TileBounds(centroids, edges, tuning), tuning)
+    nearest = Nearest(bounds, tuning)
     clusters, slow = centroids.end, False
     while clusters > (tuning.slow_matrix_clusters if slow else tuning.matrix_clusters):
         kept, absorbed = nearest.pairs()
@@ -131,7 +113,7 @@ def _merge_by_matrix(centroids: Centroids, log: MergeLog) -> None:
     """Merge all clusters that are left, from the matrix of their criteria."""
     rows = centroids.alive.nonzero()[:, 0]
     weight, first = centroids.weight[rows], centroids.first[rows]
-    matrix = squared_distance_matrix(centroids.mean[rows])
+    matrix = squared_distance_matrix(centroids.means(rows), parallel=centroids.parallel)
     if centroids.criterion == "ward":
         matrix /= 0.5 / weight[:, None] + 0.5 / weight
     else:

@@ -17,6 +17,13 @@ PROJECTED_ROUNDING = 2.0**-16
 """Relative error, more than a squared distance along the axes can have in float32."""
 
 
+SAMPLE = 64
+"""Clusters, about, from which it is judged whether a projection rules out enough."""
+
+PAIRS = 1024
+"""Merges in a temporary matrix of slots and merges, about."""
+
+
 class Projection(NamedTuple):
     """Clusters along the principal axes, one row for each slot in use."""
 
@@ -56,15 +63,23 @@ class TileBounds:
         multiplied: pairs of slots that searches have multiplied since `renew`.
     """
 
-    def __init__(self, centroids: Centroids, edges: list[int], tuning: Tuning = DEFAULT) -> None:
+    def __init__(
+        self,
+        centroids: Centroids,
+        edges: list[int],
+        axes: torch.Tensor,
+        tuning: Tuning = DEFAULT,
+    ) -> None:
+        """`axes` are the principal axes of `centroids`."""
         self.centroids = centroids
         self.parallel = centroids.parallel
         self.tuning = tuning
         self.edges = edges
         self.tile = max(b - a for a, b in pairwise(edges))
-        self.renew()
+        self.projects = True
+        self.renew(axes)
 
-    def renew(self) -> None:
+    def renew(self, axes: torch.Tensor | None = None) -> None:
         """Compute all bounds again by products, half of the matrix of them.
 
         A projection is never longer than what is projected: where the distance along a few axes
@@ -76,28 +91,57 @@ class TileBounds:
         self.candidate_bound = torch.full_like(self.rest_bound, torch.inf)
         self.candidate = torch.zeros_like(self.rest_bound, dtype=torch.int64)
         self.parallel(self._bound_within, range(tiles))
-        projection = self._projection()
+        projection = self._projection(axes) if self.projects else None
         self.parallel(
             lambda pair: self._bound_between(projection, *pair),
             [(tile, span) for tile in range(1, tiles) for span in self._spans(tile)],
         )
 
-    def _projection(self) -> Projection:
+    def _projection(self, axes: torch.Tensor | None) -> Projection | None:
+        """Clusters along `axes`, their principal axes if not given; `None`, from now on, where
+        that rules out too little."""
         centroids = self.centroids
-        mean = centroids.mean[: centroids.end]
-        axes = principal_axes(mean, self.tuning.axes)
-        blocks = torch.split(mean, centroids.block_rows)
-        along = torch.cat([block @ axes for block in blocks])
-        square = torch.cat([block.square().sum(1) for block in blocks])
+        slots = torch.arange(centroids.end, device=centroids.first.device)
+        axes = principal_axes(centroids.means(slots), self.tuning.axes) if axes is None else axes
+
+        def projected(part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            mean = centroids.means(part)
+            return mean @ axes, mean.square().sum(1)
+
+        parts = self.parallel(projected, torch.split(slots, centroids.block_rows))
+        along, square = map(torch.cat, zip(*parts, strict=True))
         off = (square - along.square().sum(1)).clamp_(min=0).sqrt_()
         lowered = (square + centroids.spread[: centroids.end]) * (1 - PROJECTED_ROUNDING) - 1e-30
-        return Projection(
+        projection = Projection(
             torch.cat([along, off[:, None]], 1).float(),
             torch.where(centroids.alive, lowered, torch.inf).float(),
             torch.cat(
                 [self.candidate_bound[a:b, t] for t, (a, b) in enumerate(pairwise(self.edges))]
             ),
         )
+        self.projects = self._share_near(projection) < self.tuning.projected_share
+        return projection if self.projects else None
+
+    def _share_near(self, projection: Projection) -> float:
+        """Of pairs of some clusters and a tile, the share that the axes leave open."""
+        end, tiles = self.centroids.end, len(self.edges) - 1
+        rows = torch.arange(0, end, -(-end // SAMPLE), device=projection.square.device)
+        block = self._projected(projection, rows, slice(0, end))
+        near = (block <= projection.upper[rows, None]).float()
+        in_tile = near.new_zeros(len(rows), tiles).index_add_(1, self._tile_of(), near)
+        return float((in_tile > 0).float().mean())
+
+    def _tile_of(self) -> torch.Tensor:
+        """int64, the tile of each slot in use."""
+        sizes = torch.tensor([b - a for a, b in pairwise(self.edges)])
+        return torch.repeat_interleave(sizes).to(self.centroids.square.device)
+
+    def _projected(self, projection: Projection, rows: Slots, columns: Slots) -> torch.Tensor:
+        """float32 `rows x columns`, never above the criterion, by their distances along the
+        axes."""
+        along, square, _ = projection
+        block = torch.addmm(square[columns], along[rows], along[columns].T, alpha=-2)
+        return self.centroids.to_criterion(block, square[rows], rows, columns)
 
     def _spans(self, upto: int) -> list[tuple[int, int]]:
         """Ranges of the tiles before `upto`, each of about `tuning.block_slots` slots."""
@@ -117,26 +161,35 @@ class TileBounds:
         block = self.centroids.lower_bounds(rows, rows)
         self.record(rows, tile, block.fill_diagonal_(torch.inf))
 
-    def _bound_between(self, projection: Projection, tile: int, span: tuple[int, int]) -> None:
+    def _bound_between(
+        self, projection: Projection | None, tile: int, span: tuple[int, int]
+    ) -> None:
         """Bound the criterion between a tile and a range of tiles before it, both ways."""
         begin, end = self.edges[tile : tile + 2]
         low, high = self.edges[span[0]], self.edges[span[1]]
         rows, columns = slice(begin, end), slice(low, high)
-        along, square, upper = projection
-        block = torch.addmm(square[columns], along[rows], along[columns].T, alpha=-2)
-        self.centroids.to_criterion(block, square[rows], rows, columns)
-        near_rows = (block <= upper[rows, None]).any(1).nonzero()[:, 0]
-        near_columns = (block <= upper[columns]).any(0).nonzero()[:, 0]
-        share = len(near_rows) / (end - begin) + len(near_columns) / (high - low)
-        if share >= 2 * self.tuning.whole_block_share:
+        if projection is None:
             block = self.centroids.lower_bounds(rows, columns)
         else:
-            block[near_rows] = self.centroids.lower_bounds(near_rows + begin, columns)
-            block[:, near_columns] = self.centroids.lower_bounds(rows, near_columns + low)
+            block = self._bound_near(projection, rows, columns)
         self.record(columns, tile, block.T.clone(memory_format=torch.contiguous_format))
         for other in range(*span):
             part = block[:, self.edges[other] - low : self.edges[other + 1] - low]
             self.record(rows, other, part)
+
+    def _bound_near(self, projection: Projection, rows: slice, columns: slice) -> torch.Tensor:
+        """float32 `rows x columns`, lower bounds: by products where axes do not rule out that a
+        cluster is nearest."""
+        block = self._projected(projection, rows, columns)
+        upper = projection.upper
+        near_rows = (block <= upper[rows, None]).any(1).nonzero()[:, 0]
+        near_columns = (block <= upper[columns]).any(0).nonzero()[:, 0]
+        share = len(near_rows) / block.shape[0] + len(near_columns) / block.shape[1]
+        if share >= 2 * self.tuning.whole_block_share:
+            return self.centroids.lower_bounds(rows, columns)
+        block[near_rows] = self.centroids.lower_bounds(near_rows + rows.start, columns)
+        block[:, near_columns] = self.centroids.lower_bounds(rows, near_columns + columns.start)
+        return block
 
     def record(self, rows: Slots, tile: int, block: torch.Tensor) -> None:
         """Take over bounds on all criteria between `rows` and a tile; `block` is changed."""
@@ -203,58 +256,79 @@ class TileBounds:
 
     def _bound_to_merged(self, merges: Merges) -> None:
         """Bound the criterion from all clusters to the new ones, in the columns of their tiles."""
-        kept, absorbed, n, m, value = merges
         end = self.centroids.end
-        slots = torch.arange(end, device=kept.device)
-        tile_of = torch.bucketize(slots, kept.new_tensor(self.edges[1:]), right=True)
-        pair_of = torch.full((end,), -1, device=kept.device)
-        pair_of[kept] = pair_of[absorbed] = torch.arange(len(kept), device=kept.device)
+        tile_of = self._tile_of()
+        pair_of = torch.full((end,), -1, device=tile_of.device)
+        pair_of[merges.kept] = pair_of[merges.absorbed] = torch.arange(
+            len(merges.kept), device=tile_of.device
+        )
+        crossing = (tile_of[merges.kept] != tile_of[merges.absorbed]).nonzero()[:, 0]
+        crossing_merges = merges.part(crossing)
+        step = max(self.tile, self.tuning.block_numbers // PAIRS)
+        self.parallel(
+            lambda begin: self._bound_rows_to_merged(
+                slice(begin, min(begin + step, end)), merges, crossing_merges, pair_of, tile_of
+            ),
+            range(0, end, step),
+        )
+
+    def _bound_rows_to_merged(
+        self,
+        rows: slice,
+        merges: Merges,
+        crossing: Merges,
+        pair_of: torch.Tensor,
+        tile_of: torch.Tensor,
+    ) -> None:
+        """The same from a range of slots; `crossing` are the pairs in two tiles, and `pair_of` and
+        `tile_of` are of each slot."""
+        kept, absorbed, n, m, value = merges
+        candidates, candidate_bound = self.candidate[rows], self.candidate_bound[rows]
+        rest_bound = self.rest_bound[rows]
+        weight = self.centroids.weight[rows].float()
         # Rows whose candidate in a tile is one of a pair; `mate` is the other one of the pair.
-        affected = (pair_of[self.candidate[:end]] >= 0) & (self.candidate_bound[:end] < torch.inf)
+        affected = (pair_of[candidates] >= 0) & (candidate_bound < torch.inf)
         row, tile = affected.nonzero(as_tuple=True)
-        candidate = self.candidate[row, tile]
+        candidate = candidates[row, tile]
         pair = pair_of[candidate]
         stays = candidate == kept[pair]
         mate = torch.where(stays, absorbed[pair], kept[pair])
         mate_tile = tile_of[mate]
-        mate_bound = self.candidate_bound[row, mate_tile]
-        known = (self.candidate[row, mate_tile] == mate) & (mate_bound < torch.inf)
-        mate_bound = torch.where(known, mate_bound, self.rest_bound[row, mate_tile])
+        mate_bound = candidate_bound[row, mate_tile]
+        known = (candidates[row, mate_tile] == mate) & (mate_bound < torch.inf)
+        mate_bound = torch.where(known, mate_bound, rest_bound[row, mate_tile])
         weights = torch.where(stays, n[pair], m[pair]), torch.where(stays, m[pair], n[pair])
-        weight = self.centroids.weight[:end].float()
         bound = self._updated(
-            self.candidate_bound[row, tile], mate_bound, *weights, value[pair], weight[row]
+            candidate_bound[row, tile], mate_bound, *weights, value[pair], weight[row]
         )
-        self._lower_rest(merges, slots, tile_of, weight)
+        self._lower_rest(rest_bound, crossing, tile_of, weight)
         stays |= mate_tile == tile
-        self.candidate_bound[row, tile] = torch.where(stays, bound, torch.inf)
-        self.candidate[row[stays], tile[stays]] = kept[pair[stays]]
+        candidate_bound[row, tile] = torch.where(stays, bound, torch.inf)
+        candidates[row[stays], tile[stays]] = kept[pair[stays]]
         moved = ~stays & ~known
-        flat = (row * self.rest_bound.shape[1] + mate_tile)[moved]
-        self.rest_bound.view(-1).scatter_reduce_(0, flat, bound[moved], "amin")
+        flat = (row * rest_bound.shape[1] + mate_tile)[moved]
+        rest_bound.view(-1).scatter_reduce_(0, flat, bound[moved], "amin")
 
     def _lower_rest(
-        self, merges: Merges, slots: torch.Tensor, tile_of: torch.Tensor, weight: torch.Tensor
+        self,
+        rest_bound: torch.Tensor,
+        crossing: Merges,
+        tile_of: torch.Tensor,
+        weight: torch.Tensor,
     ) -> None:
-        """Lower `rest_bound` of all `slots` where a pair was in two tiles.
+        """Lower some rows of `rest_bound`, of clusters of `weight`, for pairs in two tiles.
 
         A pair in one tile leaves it as it is: merging brings no cluster nearer (reducibility).
         """
-        crossing = (tile_of[merges.kept] != tile_of[merges.absorbed]).nonzero()[:, 0]
-        if not len(crossing):
-            return
-
-        def lower(rows: torch.Tensor) -> None:
-            bound = self.rest_bound[rows]
-            for chunk in torch.split(crossing, max(1, self.tuning.block_numbers // len(rows))):
-                kept, absorbed, n, m, value = merges.part(chunk)
-                tile, other = tile_of[kept], tile_of[absorbed]
-                left, right = bound[:, tile], bound[:, other]
-                new = self._updated(left, right, n, m, value, weight[rows, None])
-                bound.scatter_reduce_(1, tile.expand_as(new), new, "amin")
-            self.rest_bound[rows] = bound
-
-        self.parallel(lower, torch.split(slots, self.tile))
+        for pairs in torch.split(
+            torch.arange(len(crossing.kept), device=weight.device),
+            max(1, self.tuning.block_numbers // len(weight)),
+        ):
+            kept, absorbed, n, m, value = crossing.part(pairs)
+            tile, other = tile_of[kept], tile_of[absorbed]
+            left, right = (rest_bound.index_select(1, tiles) for tiles in (tile, other))
+            new = self._updated(left, right, n, m, value, weight[:, None])
+            rest_bound.scatter_reduce_(1, tile.expand_as(new), new, "amin")
 
     def refresh(self) -> torch.Tensor | None:
         """Close up empty slots and compute stale bounds again, where that is due.

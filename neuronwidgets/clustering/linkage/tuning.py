@@ -21,14 +21,15 @@ class Tuning:
         slow_matrix_clusters: clusters. The same where rounds have become slow (200 MB).
         slow_round: clusters for each merge. A round in which there are more is slow.
         axes: directions, at most, along which samples are sorted into tiles and ruled out.
-        tile: clusters in a tile, at least. A block of products between two tiles then fits into
-            the second-level cache of a CPU.
+        tile: clusters in a tile, at least. Smaller ones rule out more, and take more steps.
         most_tiles: tiles, about. It keeps the memory of the bounds linear in the samples.
         block_slots: slots in a block of products, about, where several tiles are multiplied.
         block_numbers: numbers in a temporary float64 matrix, at most (8 MB).
         whole_block_share: mean share of a block's rows and of its columns. From this share on
             that the principal axes cannot rule out, multiplying the whole block is faster than
             gathering them.
+        projected_share: share of pairs of a cluster and a tile. Where the principal axes leave
+            more of them open, they are not asked: products alone are faster.
         search_share: share of the clusters that look for their nearest one in a round. The
             others are far out: a neighbour found now would merge before their turn.
         crowd: candidates in a tile for each row, on average. With more, float32 cannot tell the
@@ -45,11 +46,12 @@ class Tuning:
     slow_matrix_clusters: int = 5000
     slow_round: int = 100
     axes: int = 32
-    tile: int = 512
+    tile: int = 1024
     most_tiles: int = 64
     block_slots: int = 1024
     block_numbers: int = 2**20
     whole_block_share: float = 0.35
+    projected_share: float = 0.7
     search_share: float = 0.5
     crowd: int = 16
     stale_share: float = 0.25
