@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, cast
 
 from torch import nn
 
@@ -19,6 +22,7 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _APPLIED = re.compile(r"(F|functional|torch)\.\w*(elu|silu|mish|swish|tanh|sigmoid)|\.relu_?\(")
 _PRODUCT = re.compile(r"[\w)\]]\s*\*\s*[\w(]|mul", re.IGNORECASE)
 _GATED = re.compile("gate|glu", re.IGNORECASE)
+_BY_NAME = re.compile(r"getattr\(self|children\(\)|_modules|modules\(\)")
 _NORMS = re.compile(r"(Batch|Group|Instance)Norm|^(Frozen|Sync)BatchNorm")
 
 
@@ -32,13 +36,14 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
     - The input of a gated MLP's down projection, see `down_projection`, instead of the output of
       its activation function, which is only one of two factors.
 
-    Layers inside experts are left out: their rows are not in the order of the tokens.
+    Layers inside experts are left out: their rows are not in the order of the tokens. So are
+    layers that are never called, as Mamba's convolution, of which only the weights are used.
     """
     places: dict[str, At] = {}
     for name, module in model.named_modules():
         if ".experts." in f".{name}.":
             continue
-        children = list(module.named_children())
+        children, kind = list(module.named_children()), cast(Any, type(module))
         block = bool(name) and _is_block(module)
         if block:
             places[name] = "output"
@@ -52,7 +57,9 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
             alone = isinstance(child, _CONVOLUTIONS) and not (
                 follower is not None and (is_norm(follower) or is_activation(follower))
             )
-            if (activation or alone) and not block and ".experts." not in f".{name}.{own}.":
+            if ".experts." in f".{name}.{own}." or block or not (activation or alone):
+                continue
+            if not _never_called(kind, own):
                 places[f"{name}.{own}" if name else own] = "output"
     return places
 
@@ -123,6 +130,22 @@ def _is_block(module: nn.Module) -> bool:
     if not convolutions or norms <= activations:
         return False
     return activations > 0 or bool(_APPLIED.search(_source_of_forward(module)))
+
+
+@lru_cache(maxsize=1024)
+def _never_called(kind: type, child: str) -> bool:
+    """Whether the code of a class shows that it sets a child and never calls it."""
+    source = ""
+    for base in kind.__mro__:
+        if not base.__module__.startswith(("torch.nn.", "builtins")):
+            with suppress(OSError, TypeError):
+                source += inspect.getsource(base)
+    own = rf"\bself\.{re.escape(child)}\b"
+    set_and_run = re.search(rf"{own}\s*=[^=]", source) and "def forward(" in source
+    if not set_and_run or _BY_NAME.search(source):
+        return False
+    # `self.conv.weight` is no call. What else follows could be one.
+    return not re.search(rf"{own}(?!\s*=[^=])(?!\.(weight|bias)\b)", source)
 
 
 def _source_of_forward(module: nn.Module) -> str:

@@ -164,3 +164,37 @@ def test_a_module_that_has_two_names_is_found_by_both() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     model.add_module("again", model[0])
     assert find_layer(model, "again") is find_layer(model, "0") is model[0]
+
+
+class Mixer(nn.Module):
+    """Layers of which only the weights are used, as in Mamba, beside one that is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 4, 3)
+        self.act = nn.SiLU()
+        self.called = nn.Conv1d(4, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = nn.functional.conv1d(x, self.conv.weight, self.conv.bias)
+        return self.called(y)
+
+
+class Inherits(Mixer):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(x)
+
+
+class ByName(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_0 = nn.Conv1d(4, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return getattr(self, f"conv_{0}")(x)
+
+
+def test_layers_that_are_never_called_are_not_marked() -> None:
+    assert layers(Mixer()).neurons == ("called",)
+    assert layers(Inherits()).neurons == ("act", "called")
+    assert layers(ByName()).neurons == ("conv_0",)
