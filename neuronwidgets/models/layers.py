@@ -104,8 +104,11 @@ def _width(module: nn.Module, at: At) -> int | None:
         value = getattr(module, attribute, None)
         if isinstance(value, int):
             return value
+    # I-BERT's norm has a number here.
     shape = getattr(module, "normalized_shape", None)
-    return int(shape[-1]) if shape else None
+    if isinstance(shape, list | tuple) and shape:
+        shape = shape[-1]
+    return shape if isinstance(shape, int) else None
 
 
 def _require_module(model: object) -> nn.Module:

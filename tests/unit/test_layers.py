@@ -198,3 +198,13 @@ def test_layers_that_are_never_called_are_not_marked() -> None:
     assert layers(Mixer()).neurons == ("called",)
     assert layers(Inherits()).neurons == ("act", "called")
     assert layers(ByName()).neurons == ("conv_0",)
+
+
+def test_a_width_that_is_a_number_is_read() -> None:
+    class Norm(nn.Module):
+        def __init__(self, shape: object) -> None:
+            super().__init__()
+            self.normalized_shape = shape
+
+    model = nn.Sequential(Norm(8), Norm([2, 6]), Norm(torch.Size([5])), Norm(None))
+    assert layers(model).to_frame()["width"].tolist()[:3] == [8, 6, 5]
