@@ -237,7 +237,7 @@ class Engine:
 
             with evaluating(self.reader.model):
                 self.reader(few, take)
-            self.first.warn(stacklevel=3)
+            self.first.warn()
         if self.store is not None:
             self.store.note_first(self.first.without)
         return self.first.known

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 
 import torch
 
+from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.content import first_is_content, has_sink
 
@@ -54,13 +54,12 @@ class FirstTokens:
                 self._to_warn.append(name)
         return self.known[name]
 
-    def warn(self, stacklevel: int) -> None:
+    def warn(self) -> None:
         """Warn of the layers that were found to have sinks since the last call."""
         layers, self._to_warn = self._to_warn, []
         if layers:
             names = ", ".join(map(repr, layers[:3])) + (", ..." if len(layers) > 3 else "")
-            warnings.warn(
+            warn(
                 f"the first token of each text is an attention sink in layer {names} (its vector "
                 "is over 5 times as long as the others'): it is left out. first=True keeps it.",
-                stacklevel=stacklevel + 1,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from neuronwidgets.capturing.first import FirstTokens
 from neuronwidgets.capturing.reader import LayerReader
 from neuronwidgets.capturing.rows import LayerRows
 from neuronwidgets.capturing.word_codes import Coded, of_tokens
+from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.content import content_of
 from neuronwidgets.models.pooling import Pool, without_positions
@@ -75,10 +75,9 @@ class ForwardPasses:
                 half = len(rows) // 2
                 self._max_size = half
                 pending[:0] = [rows[:half], rows[half:]]
-                warnings.warn(
+                warn(
                     f"out of memory with {len(rows)} samples at once: going on with {half}. "
                     f"batch_size={half} avoids the failed pass.",
-                    stacklevel=4,
                 )
                 continue
             read += layer_rows
@@ -108,7 +107,7 @@ class ForwardPasses:
             layer_rows.append(LayerRows(name, rows, *of_rows))
 
         self._reader.own(batch, take)
-        self._first.warn(stacklevel=5)
+        self._first.warn()
         return layer_rows
 
     def _kept(self, rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 
 from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.forward import move
 from neuronwidgets.models.hooks import TruncatedForward, evaluating
@@ -111,11 +111,10 @@ class LayerReader:
         warns, self._warns = self._warns, False
         if several and warns:
             name, calls = next(iter(several.items()))
-            warnings.warn(
+            warn(
                 f"layer {name!r} is called {calls} times in one pass of "
                 f"{type(self.model).__name__}: its first call is read. Pass call=0 to {calls - 1} "
                 "to choose one.",
-                stacklevel=2,
             )
 
     def one(self, name: str) -> LayerReader:

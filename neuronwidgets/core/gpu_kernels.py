@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from importlib.util import find_spec
 
 import torch
+
+from neuronwidgets.core.warning import warn
 
 _FOUND: dict[torch.device, bool] = {}
 _TRYING = threading.Lock()
@@ -34,11 +35,10 @@ def _tried(device: torch.device) -> bool:
 
         trial_kernel.run(device)
     except Exception as error:
-        warnings.warn(
+        warn(
             f"Triton compiles no kernel for {device}: {error}. PyTorch does the work instead, "
             "with the same results, but more slowly.",
             RuntimeWarning,
-            stacklevel=3,
         )
         return False
     return True

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from neuronwidgets.core.warning import warn
 
 COUNT = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f} of {total_fmt}{unit}"
 WORKING = COUNT + ", {remaining} left{postfix}"
@@ -45,20 +45,6 @@ def progress_line(title: str, total: int | None, unit: str, show: bool = True) -
 
 
 def warn_stopped(done: int, total: int | None, unit: str) -> None:
-    """The warning of work that a keyboard interrupt ended and that returns what it has.
-
-    It names the user's line: the first one outside the package and its decorators.
-    """
+    """The warning of work that a keyboard interrupt ended and that returns what it has."""
     of = "" if total is None else f" of {total:,}"
-    frame, level = inspect.currentframe(), 1
-    while (
-        frame is not None
-        and frame.f_back is not None
-        and _is_ours(frame.f_globals.get("__name__", ""))
-    ):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(f"stopped after {done:,}{of} {unit}", stacklevel=level)
-
-
-def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] in ("neuronwidgets", "contextlib")
+    warn(f"stopped after {done:,}{of} {unit}")

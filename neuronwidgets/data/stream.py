@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.core.text import well_formed
+from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Raw, Tally, WordLabels
 from neuronwidgets.data.records import RecordFormat, is_label, is_target, kind_of, messages, plain
 from neuronwidgets.data.windows import Splitter
@@ -240,7 +240,6 @@ def _warn(tally: Tally) -> None:
     named = ", ".join(f"{i:,}" for i in left_out[:NAMED])
     more = ", ..." if len(left_out) > NAMED else ""
     are = "is empty and was" if len(left_out) == 1 else "are empty and were"
-    warnings.warn(
+    warn(
         f"{len(left_out):,} of {tally.seen:,} texts {are} left out (sample {named}{more}).",
-        stacklevel=2,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Batch, Raw, WordLabels
 from neuronwidgets.data.vocabulary import Vocabulary, undoubled
 
@@ -69,10 +69,9 @@ class IdMaker:
         if self.table is not None and mask.shape[1] > self.table:
             fields, mask = self._without_padding(fields, mask)
         if twice:
-            warnings.warn(
+            warn(
                 "each row of token ids has the tokenizer's special tokens twice (as from "
                 "tokenizer(...) of texts that had them already): one of each is left out.",
-                stacklevel=2,
             )
         words = fields.pop(_WORDS, None)
         ids = fields["input_ids"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from torch import nn
 from neuronwidgets.core.compat import dropout_rate, has_batch_statistics
 from neuronwidgets.core.layer_place import at_of, titled
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.warning import warn
 from neuronwidgets.interventions.positions import Positions, first_tokens, position_indices
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
 from neuronwidgets.models.axes.layout import own_axis
@@ -73,16 +73,15 @@ def applied(
     """
     module = find_layer(model, edit.layer)
     if any(part.training and _varies_in_training(part) for part in model.modules()):
-        warnings.warn(
+        warn(
             f"{type(model).__name__} is in training mode while its layer {edit.layer!r} is edited: "
             "dropout and batch statistics blur the edit's effect. Call model.eval() first, unless "
             "you train it.",
-            stacklevel=4,
         )
     with editing(model, module, edit, axis, every_thread=True) as editor:
         yield edit
     if problem := _unused(model, module, edit, editor):
-        warnings.warn(problem, stacklevel=4)
+        warn(problem)
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 import torch
 
 from neuronwidgets.core.compat import end_failed_capture
+from neuronwidgets.core.warning import warn
 
 WARM = 3
 """Steps before the capture: the libraries of CUDA initialise themselves in the first ones."""
@@ -53,10 +53,9 @@ def captured(step: Callable[[], None]) -> torch.cuda.CUDAGraph | None:
         return _capture(step)
     except RuntimeError as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        warnings.warn(
+        warn(
             f"the step of a toy model could not become a CUDA graph: {reason}. Training goes on "
             "without, with the same results, but more slowly.",
-            stacklevel=2,
         )
         return None
 

@@ -97,9 +97,10 @@ def test_first_true_keeps_them_and_false_leaves_any_out() -> None:
 
 def test_collectors_do_not_see_sinks() -> None:
     model, data = Sink(), texts()
-    with pytest.warns(UserWarning, match="attention sink"):
+    with pytest.warns(UserWarning, match="attention sink") as seen:
         (top,) = nw.capture(model, [data], "embed", "token", collect=[nw.Top(5)], progress=False)
     assert np.abs(top.values).max() < 10
+    assert seen[0].filename == __file__
 
 
 def test_a_text_of_one_token_keeps_it() -> None:

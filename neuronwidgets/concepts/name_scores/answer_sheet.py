@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from neuronwidgets.concepts.name_scores.questions import CARDS, CHANCE, Question
 from neuronwidgets.concepts.name_scores.scores import NameScores, Share
 from neuronwidgets.core.checks import is_integer
+from neuronwidgets.core.warning import warn
 from neuronwidgets.display.html import table
 
 FORMAT = "neuronwidgets intruder test"
@@ -142,7 +142,7 @@ def pool(sheets: Iterable[Any]) -> PooledAnswers:
         else:
             read.append(checked)
     if notes:
-        warnings.warn("; ".join(notes), stacklevel=2)
+        warn("; ".join(notes))
     if not read:
         raise ValueError("there must be answer sheets to pool, got none that can be read.")
     cuts = {json.dumps([sheet[key] for key in CUT]): sheet for sheet in read}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from neuronwidgets.concepts.name_scores.questions import (
 from neuronwidgets.concepts.name_scores.scores import NameScores
 from neuronwidgets.concepts.naming.calls import CHARACTERS, Cost, make_calls, sent_sample
 from neuronwidgets.core.checks import integer, one_of
+from neuronwidgets.core.warning import warn
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -80,7 +80,7 @@ class ScorePlan:
         ]
         if failed:
             more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-            warnings.warn("; ".join(failed[:3]) + more, stacklevel=2)
+            warn("; ".join(failed[:3]) + more)
         # Of the questions and of their control.
         right, count = np.zeros((2, 2, len(self.names)), np.int64)
         for i, is_right in self.answers.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from neuronwidgets.concepts.naming.calls import (
 )
 from neuronwidgets.concepts.naming.naming import Naming
 from neuronwidgets.core.checks import integer
+from neuronwidgets.core.warning import warn
 
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
@@ -88,7 +88,7 @@ class CallPlan:
         errors = make_calls(self.open, self.answers, self._ask, "naming", "concepts", progress)
         notes = tuple(f"concept {k + 1} got no name: {error}" for k, error in errors.items())
         if notes:
-            warnings.warn("; ".join(notes), stacklevel=2)
+            warn("; ".join(notes))
         evidence: dict[str, list[Any]] = {
             "concept": list(self.inputs),
             "answer": [self.answers.get(k, "") for k in self.inputs],

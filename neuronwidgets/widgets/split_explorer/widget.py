@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from neuronwidgets.concepts.defaults import TOP
 from neuronwidgets.concepts.scores import most_mixed
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.core.warning import warn
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.live import REFRESHING, Live
 from neuronwidgets.widgets.base.pace import PACE
@@ -342,10 +342,9 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
         it did not end: the page then says what is missing.
         """
         if not self.wait(timeout):
-            warnings.warn(
+            warn(
                 f"The page lacks evidence that was not gathered within {timeout:g} s. Wait for it "
                 "with explorer.wait(), or pass a longer timeout=.",
-                stacklevel=2,
             )
         return super().to_html(path)
 
