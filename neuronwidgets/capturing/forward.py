@@ -38,6 +38,7 @@ class ForwardPasses:
         self._reader, self._pooling, self._several = reader, pooling, layers > 1
         self._first = first
         self._max_size: int | None = None
+        self._warned_of_positions = False
 
     def __call__(self, batch: Batch, dataset_index: np.ndarray, code: Coded) -> list[LayerRows]:
         """Read the rows of every layer, in order.
@@ -86,6 +87,7 @@ class ForwardPasses:
     def _rows(self, batch: Batch, dataset_index: np.ndarray, code: Coded) -> list[LayerRows]:
         layer_rows: list[LayerRows] = []
         of_samples = dataset_index, None, code if isinstance(code, np.ndarray) else None
+        unclear: list[str] = []
         # By what they depend on: most layers have the same positions.
         pools: dict[Any, tuple[Pool, _Origin]] = {}
 
@@ -97,6 +99,11 @@ class ForwardPasses:
                 return
             key = first, values.shape[:2]
             if key not in pools:
+                if batch.mask is not None and values.shape[1] != batch.mask.shape[1]:
+                    unclear.append(
+                        f"layer {name!r} has {values.shape[1]:,} positions for "
+                        f"{batch.mask.shape[1]:,} tokens"
+                    )
                 content = content_of(self._reader.model, batch, values, first)
                 pool = Pool(self._pooling, batch.mask, content, values)
                 token = self._pooling == "token"
@@ -108,6 +115,12 @@ class ForwardPasses:
 
         self._reader.own(batch, take)
         self._first.warn()
+        if unclear and not self._warned_of_positions:
+            self._warned_of_positions = True
+            warn(
+                f"{unclear[0]}: which of them are padding is unknown, so all are read. Choose a "
+                "layer with one position for each token, or pad the texts as the model does.",
+            )
         return layer_rows
 
     def _kept(self, rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
