@@ -27,7 +27,8 @@ def proposed_layer(model: nn.Module) -> Proposal:
 
     Early layers hold what is near the input, the last ones what is near the answer; concepts that
     a person can name are found between them (METHODS: middle layers hold single neurons for
-    context).
+    context). A model without layers of neurons, as a mixture of experts, may have a list of
+    blocks: then it is the block there, and otherwise the last layer before the output.
 
     Raises:
         ValueError: the model has no layer.
@@ -45,6 +46,13 @@ def proposed_layer(model: nn.Module) -> Proposal:
             f"Proposed: layer {place + 1} of the {len(starred)} that hold neurons ({kind}), two "
             "thirds of the way through the model.",
         )
+    if (block := _deep_block(model)) is not None:
+        return Proposal(
+            block,
+            "output",
+            "Proposed: the output of a block two thirds of the way through the model, for it has "
+            "no layer of activation functions.",
+        )
     wide = [row for row in rows if row.width is not None and not _has_parts(model, row)]
     if not wide:
         raise ValueError(
@@ -58,6 +66,20 @@ def proposed_layer(model: nn.Module) -> Proposal:
         f"Proposed: the last layer before the output ({row.type}), for the model has no layer "
         "of activation functions.",
     )
+
+
+def _deep_block(model: nn.Module) -> str | None:
+    """The block two thirds of the way through the model's largest list of blocks, as in a mixture
+    of experts; `None` if there is no list of at least two."""
+    lists = {
+        name: part
+        for name, part in model.named_modules()
+        if name and isinstance(part, nn.ModuleList) and len(part) > 1
+    }
+    if not lists:
+        return None
+    name = max(lists, key=lambda name: sum(p.numel() for p in lists[name].parameters()))
+    return f"{name}.{math.ceil(DEPTH * len(lists[name])) - 1}"
 
 
 def _has_parts(model: nn.Module, row: Layer) -> bool:

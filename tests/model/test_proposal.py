@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from torch import nn
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, MixtralConfig, MixtralModel
 
 from neuronwidgets.models.proposal import proposed_layer
 
@@ -40,6 +40,16 @@ def test_a_convolutional_network() -> None:
         nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2)
     )
     assert proposed_layer(net).layer == "3"
+
+
+def test_the_block_there_of_a_mixture_of_experts() -> None:
+    config = MixtralConfig(
+        hidden_size=8, intermediate_size=8, num_hidden_layers=6, num_attention_heads=2,
+        num_key_value_heads=2, num_local_experts=8, vocab_size=10,
+    )  # fmt: skip
+    proposal = proposed_layer(MixtralModel(config))
+    assert proposal[:2] == ("layers.3", "output")
+    assert "a block two thirds of the way" in proposal.reason
 
 
 def test_without_activation_functions_the_last_layer_before_the_output() -> None:
