@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertModel, PreTrainedTokenizerBase
 
 import neuronwidgets as nw
+
+if TYPE_CHECKING:  # an actor that loads `Mortal` imports this file
+    from transformers import BertModel, PreTrainedTokenizerBase
 
 WORDS = ["the", "cat", "sat", "on", "mat", "play"]
 RNG = np.random.default_rng(0)
