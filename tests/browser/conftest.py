@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
 from tests.browser.pages import CHROMIUM, OPEN, Ear, Pages
-from tests.browser.server import WAIT, serving
+from tests.browser.server import WAIT, serving, without_unused
 
 STATE = "application/vnd.jupyter.widget-state+json"
 FAILED = """() => [...window.jupyterapp?.shell.currentWidget?.content.model?.cells ?? []].flatMap(
@@ -320,6 +320,7 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
         pytest.fail(f"{EXTENSION} does not exist: run `npm run build` in js/.")
     # Where an installed wheel has it; a source checkout has only its build.
     shutil.copytree(EXTENSION, root / "data" / "labextensions" / "neuronwidgets")
+    without_unused(root / "config")
     from neuronwidgets.__main__ import lab_environment
 
     own = {"JUPYTER_CONFIG_DIR": str(root / "config"), "JUPYTER_DATA_DIR": str(root / "data")}
