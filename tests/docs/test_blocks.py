@@ -123,6 +123,16 @@ first, second = nw.toy.Config(**size), nw.toy.Config.negative_bias(**size)
 
 
 SMALL = {
+    "README.md": {
+        f"{call}(data.model, data.images, layer=data.layer, labels=data.labels)": (
+            f"{call}(data.model, data.images[:1000], layer=data.layer, labels=data.labels[:1000])"
+        )
+        for call in ("nw.explore", "nw.capture")
+    },
+    "guide/live-probe.md": {
+        "data.texts[:1000]": "data.texts[:200]",
+        "data.texts[:100]": "data.texts[:40]",
+    },
     "guide/ranges.md": {
         "slice(0, 1500), slice(1500, 2000)": "slice(0, 200), slice(200, 240)",
         "topics.texts[2000:2100]": "topics.texts[2000:2010]",
