@@ -3,6 +3,7 @@
 import types
 import typing
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from neuronwidgets.widgets.protocol import (
@@ -60,6 +61,7 @@ EVENTS = (base.JobAck,)
 """What the kernel sends beside traits."""
 
 
+@cache
 def types_by_module() -> dict[str, dict[str, Any]]:
     """The public types of each of the schema's modules, by name, each after those that it uses."""
     known: set[str] = set()
