@@ -47,6 +47,12 @@ def run(notebook: Any) -> None:
     alive(notebook)
 
 
+def again(notebook: Any) -> None:
+    """The same, with a new kernel where a test has ended the last."""
+    notebook.page.evaluate(f"async () => {{ {KERNEL}.session ?? await {KERNEL}.restartKernel() }}")
+    run(notebook)
+
+
 def alive(notebook: Any) -> None:
     expect(notebook.page.locator(SILENT)).to_have_count(0)
     for i in FRAMES:
@@ -117,8 +123,7 @@ def choose(notebook: Any, neuron: int) -> None:
 
 
 def test_a_widget_answers_while_a_cell_runs(notebook: Any) -> None:
-    notebook.open()
-    run(notebook)
+    again(notebook)
     # The last that the kernel sends then comes from a cell.
     notebook.python("explorer.neuron = 2; explorer.wait()")
     notebook.page.evaluate(
@@ -142,8 +147,7 @@ def test_a_widget_answers_while_a_cell_runs(notebook: Any) -> None:
 
 
 def test_a_busy_kernel_is_back_when_it_answers(notebook: Any) -> None:
-    notebook.open()
-    run(notebook)
+    again(notebook)
     kernel = int(notebook.python("import os; print(os.getpid())"))
     os.kill(kernel, signal.SIGSTOP)
     try:
@@ -157,8 +161,7 @@ def test_a_busy_kernel_is_back_when_it_answers(notebook: Any) -> None:
 
 
 def test_an_untrusted_notebook_says_how_to_trust_it(notebook: Any, lab: Any, shots: Path) -> None:
-    notebook.open()
-    run(notebook)
+    again(notebook)
     notebook.saved()
     # Somebody else's: this server has not signed it.
     content = json.loads(notebook.path.read_text("utf-8"))
