@@ -121,7 +121,7 @@ def test_random_input_gives_scipys_tree(method: str, metric: str) -> None:
 
 @pytest.mark.parametrize(("method", "metric"), METHODS)
 def test_float32_data_gives_scipys_tree(method: str, metric: str) -> None:
-    X = np.random.default_rng(1).normal(size=(250, 24)).astype(np.float32)
+    X = np.random.default_rng(1).normal(size=(150, 24)).astype(np.float32)
     assert_same_tree(X, method, metric)
     Z = linkage(X, method, metric)
     np.testing.assert_array_equal(Z, linkage(torch.from_numpy(X), method, metric))
