@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -164,11 +165,18 @@ def test_differences_below_float32_are_told_apart(method: tuple[str, str]) -> No
     assert_same_tree(line, *method)
 
 
+@cache
+def unscaled(method: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Points and their tree."""
+    X = np.random.default_rng(5).normal(size=(60, 4))
+    return X, linkage(X, method, metric)
+
+
 @pytest.mark.parametrize("scale", [1e-150, 1e-30, 1e-12, 1e12, 1e30, 1e150])
 @pytest.mark.parametrize(("method", "metric"), ALL)
 def test_any_scale_is_the_same_tree(scale: float, method: str, metric: str) -> None:
-    X = np.random.default_rng(5).normal(size=(60, 4))
-    plain, scaled = linkage(X, method, metric), linkage(X * scale, method, metric)
+    X, plain = unscaled(method, metric)
+    scaled = linkage(X * scale, method, metric)
     np.testing.assert_array_equal(plain[:, [0, 1, 3]], scaled[:, [0, 1, 3]])
     power = {"euclidean": 1, "sqeuclidean": 2, "cosine": 0}[metric]
     np.testing.assert_allclose(plain[:, 2] * scale**power, scaled[:, 2], rtol=1e-9)
