@@ -152,13 +152,15 @@ def peak(points: Any) -> float:
 
 
 def _matrix(X: Any) -> Any:
-    """`X` as a finite float64 matrix: a tensor on its device, anything else as an array."""
+    """`X` as a finite float64 matrix of its own: a tensor on its device, anything else as an
+    array."""
     X = dense(X, "X")
     if hasattr(X, "detach"):
         # Apple's GPUs have no float64.
-        points = (X.cpu() if X.device.type == "mps" else X).detach().double()
+        device = "cpu" if X.device.type == "mps" else X.device
+        points = X.detach().to(device, _torch().float64, copy=True)
     else:
-        points = number_array(X, "X").astype(np.float64, copy=False)
+        points = number_array(X, "X").astype(np.float64)
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(
             "X must be a matrix, samples x neurons, with at least one of each, got shape "
@@ -216,7 +218,8 @@ def from_distances(distances: np.ndarray, method: str) -> np.ndarray:
 
 
 def _by_torch(points: Any, method: str, metric: str, tuning: Tuning) -> np.ndarray:
-    """Many samples, by our kernels, which take points around the origin of about unit size."""
+    """Many samples, by our kernels, which take points around the origin of about unit size.
+    `points` are changed."""
     import torch
 
     from neuronwidgets.clustering import squared_distances
@@ -231,7 +234,7 @@ def _by_torch(points: Any, method: str, metric: str, tuning: Tuning) -> np.ndarr
     if metric == "cosine" and method != "ward":
         points = at_unit_length(points)
     # Not the mean: one sample far out would take the others away from the origin.
-    points = points - points[:: -(-len(points) // 1000)].median(0).values
+    points -= points[:: -(-len(points) // 1000)].median(0).values
     # A power of two: exact, and the squares of float32 stay in range.
     scale = 2.0 ** np.frexp(peak(points))[1]
     points /= scale

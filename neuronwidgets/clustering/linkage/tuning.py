@@ -24,7 +24,7 @@ class Tuning:
         tile: clusters in a tile, at least. Smaller ones rule out more, and take more steps.
         most_tiles: tiles, about. It keeps the memory of the bounds linear in the samples.
         block_slots: slots in a block of products, about, where several tiles are multiplied.
-        block_numbers: numbers in a temporary float64 matrix, at most (8 MB).
+        block_numbers: numbers in a temporary float64 matrix, at most (2 MB).
         whole_block_share: mean share of a block's rows and of its columns. From this share on
             that the principal axes cannot rule out, multiplying the whole block is faster than
             gathering them.
@@ -49,12 +49,12 @@ class Tuning:
     tile: int = 1024
     most_tiles: int = 64
     block_slots: int = 1024
-    block_numbers: int = 2**20
+    block_numbers: int = 2**18
     whole_block_share: float = 0.35
     projected_share: float = 0.7
     search_share: float = 0.5
     crowd: int = 16
-    stale_share: float = 0.25
+    stale_share: float = 0.4
     full_share: float = 0.75
 
 
