@@ -23,7 +23,7 @@ from neuronwidgets.data.batches import batches
 from neuronwidgets.models.content import content_of
 from neuronwidgets.models.hooks import evaluating, undisturbed
 from neuronwidgets.models.layers import find_layer, layer_name
-from neuronwidgets.models.pooling import POOLINGS, pooled, pooled_positions
+from neuronwidgets.models.pooling import POOLINGS, Pool, without_positions
 
 MAX_TOKENS = 1024
 """Tokens that are read of a text, at most: so many can be read again while somebody types."""
@@ -241,14 +241,15 @@ class SampleReader:
     ) -> list[Reading]:
         """The readings of a batch from the layer's output: `B x D`, or `B x P x D`."""
         content = content_of(self.model, batch, values, self._first)
-        # With "token", each token is a row of its own, and there is no pooled vector.
-        whole = None
-        if values.ndim == 2 or self.pooling != "token":
-            rows = pooled(values, self.pooling, batch.mask, content, self.layer)[0]
-            whole = axes.project(rows)
-        counts = None
-        if values.ndim == 3:
-            counts = pooled_positions(self.pooling, batch.mask, content, values).cpu()
+        counts = whole = None
+        if values.ndim == 2:
+            whole = axes.project(without_positions(values, self.pooling, self.layer))
+        else:
+            pool = Pool(self.pooling, batch.mask, content, values)
+            counts = pool.read.cpu()
+            # With "token", each token is a row of its own, and there is no pooled vector.
+            if self.pooling != "token":
+                whole = axes.project(pool.rows(values, self.layer))
         readings = []
         for i, text in enumerate(texts):
             spans = batch.spans[i] if batch.spans else np.zeros((0, 2), np.int32)
