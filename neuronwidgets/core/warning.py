@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 import warnings
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn of what the user's code does, at the line there that led to this call."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+    frame, level = inspect.currentframe(), 1
+    while (
+        frame is not None
+        and frame.f_back is not None
+        and _is_ours(frame.f_globals.get("__name__", ""))
+    ):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
 

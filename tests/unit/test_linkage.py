@@ -10,7 +10,8 @@ import torch
 from scipy.cluster import hierarchy
 from sklearn.cluster import AgglomerativeClustering
 
-from neuronwidgets.clustering.linkage.engine import METRICS, linkage
+from neuronwidgets.clustering.linkage.engine import LINEAR, METRICS, linkage
+from neuronwidgets.clustering.linkage.tuning import Tuning
 from neuronwidgets.clustering.tree import Tree
 
 METHODS = [(method, metric) for method in METRICS for metric in METRICS[method]]
@@ -230,3 +231,14 @@ def test_numbers_too_large_to_square_are_refused(method: str, metric: str) -> No
 
 def test_at_unit_length_no_number_is_too_large() -> None:
     assert_like_scipy(TOO_LARGE, "ward", "cosine")
+
+
+@pytest.mark.parametrize(("method", "metric"), METHODS)
+def test_only_what_needs_all_distances_has_a_limit(method: str, metric: str) -> None:
+    tuning = Tuning(scipy_work=0, most_samples=9)
+    X = np.random.default_rng(15).normal(size=(10, 3))
+    if (method, metric) in LINEAR:
+        assert len(linkage(X, method, metric, tuning=tuning)) == 9
+    else:
+        with pytest.raises(ValueError, match=r"10 samples take 0 GB.*top=9 or less"):
+            linkage(X, method, metric, tuning=tuning)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.cluster import hierarchy
-from scipy.spatial.distance import pdist, squareform
+from scipy.spatial.distance import pdist
 
 from neuronwidgets.clustering.block_threads import block_threads
 from neuronwidgets.clustering.linkage import engine, rounds
@@ -21,7 +21,6 @@ from neuronwidgets.clustering.linkage.centroids import Centroids
 from neuronwidgets.clustering.linkage.engine import LINEAR, METRICS
 from neuronwidgets.clustering.linkage.tile_bounds import TileBounds
 from neuronwidgets.clustering.linkage.tuning import GPU, Tuning
-from neuronwidgets.clustering.squared_distances import condensed_distances, squared_distance_matrix
 
 METHODS = sorted(LINEAR)
 ALL = [(method, metric) for method in METRICS for metric in METRICS[method]]
@@ -252,29 +251,6 @@ def test_products_have_all_their_bits_whatever_the_user_asked(asked: str) -> Non
     assert set(seen) == {"highest"}
 
 
-@pytest.mark.parametrize("offset", [0, 1e6])
-def test_distances_are_scipys(offset: float) -> None:
-    rng = np.random.default_rng(14)
-    X = rng.normal(size=(83, 6)) + offset * (np.arange(83) % 2)[:, None]
-    X[3], X[4], X[5] = X[40], X[40] + 1e-7, X[2] + 1e-12
-    for points in (X, X[:2], X[:, :1]):
-        distances = condensed_distances(torch.tensor(points), block_pairs=100)
-        np.testing.assert_allclose(distances, pdist(points), rtol=1e-11)
-        squared = condensed_distances(torch.tensor(points), squared=True, block_pairs=100)
-        np.testing.assert_allclose(squared, pdist(points, "sqeuclidean"), rtol=1e-11)
-
-
-@pytest.mark.parametrize(("method", "metric"), ALL)
-def test_only_what_needs_all_distances_has_a_limit(method: str, metric: str) -> None:
-    tuning = replace(SMALL, most_samples=9)
-    X = np.random.default_rng(15).normal(size=(10, 3))
-    if (method, metric) in LINEAR:
-        assert len(linkage(X, method, metric, tuning)) == 9
-    else:
-        with pytest.raises(ValueError, match=r"10 samples take 0 GB.*top=9 or less"):
-            linkage(X, method, metric, tuning)
-
-
 @pytest.mark.parametrize(("method", "metric"), METHODS)
 def test_threads_and_inference_mode_change_nothing(method: str, metric: str) -> None:
     X = torch.tensor(np.random.default_rng(16).normal(size=(120, 5)))
@@ -393,15 +369,6 @@ def test_the_last_clusters_by_a_chain_give_scipys_tree(method: str, metric: str)
     else:
         assert_same_tree(X, method, metric, tuning)
     assert_greedy(np.eye(20), method, metric, tuning)
-
-
-def test_squared_distances_of_tight_clouds_keep_their_digits() -> None:
-    rng = np.random.default_rng(20)
-    X = rng.normal(size=(70, 4)) * 1e-6
-    X[35:] += 1
-    squares = squared_distance_matrix(torch.tensor(X), block_rows=16).numpy()
-    np.testing.assert_allclose(squares, squareform(pdist(X, "sqeuclidean")), rtol=1e-8)
-    np.testing.assert_array_equal(squares, squares.T)
 
 
 LARGE_TILES = replace(GPU, scipy_work=0, matrix_clusters=100, tile=32)
