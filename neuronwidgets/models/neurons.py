@@ -43,7 +43,9 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
     for name, module in model.named_modules():
         if ".experts." in f".{name}.":
             continue
-        children, kind = list(module.named_children()), cast(Any, type(module))
+        children = list(module.named_children())
+        # `cast`: mypy takes a class of modules for one that has no hash.
+        kind = cast(Any, type(module))
         block = bool(name) and _is_block(module)
         if block:
             places[name] = "output"

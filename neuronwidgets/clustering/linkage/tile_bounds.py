@@ -15,11 +15,8 @@ ROUNDING = 2.0**-20
 """Relative error, more than a few steps of float32 can make."""
 PROJECTED_ROUNDING = 2.0**-16
 """Relative error, more than a squared distance along the axes can have in float32."""
-
-
 SAMPLE = 64
 """Clusters, about, from which it is judged whether a projection rules out enough."""
-
 PAIRS = 1024
 """Merges in a temporary matrix of slots and merges, about."""
 
@@ -61,6 +58,7 @@ class TileBounds:
     Other attributes:
         edges: the first slot of each tile, and the end of the last one.
         multiplied: pairs of slots that searches have multiplied since `renew`.
+        projects: whether principal axes are asked; not again once they ruled out too little.
     """
 
     def __init__(
@@ -70,7 +68,7 @@ class TileBounds:
         axes: torch.Tensor,
         tuning: Tuning = DEFAULT,
     ) -> None:
-        """`axes` are the principal axes of `centroids`."""
+        """`axes`, float64 `D x k`, orthonormal, are those along which the samples vary most."""
         self.centroids = centroids
         self.parallel = centroids.parallel
         self.tuning = tuning
@@ -280,8 +278,13 @@ class TileBounds:
         pair_of: torch.Tensor,
         tile_of: torch.Tensor,
     ) -> None:
-        """The same from a range of slots; `crossing` are the pairs in two tiles, and `pair_of` and
-        `tile_of` are of each slot."""
+        """Bound the criterion from the slots `rows` to the new clusters.
+
+        Args:
+            crossing: those of `merges` whose pair is in two tiles.
+            pair_of: int64, for each slot, its number in `merges`; -1 for none.
+            tile_of: int64, for each slot, its tile.
+        """
         kept, absorbed, n, m, value = merges
         candidates, candidate_bound = self.candidate[rows], self.candidate_bound[rows]
         rest_bound = self.rest_bound[rows]
