@@ -260,7 +260,7 @@ class Candidates(Collector):
     def _hashes(self, rows: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """int64 `E`: the hashes of the chosen rows (int64 `E`). Equal rows have equal hashes, as
         sums of integers have no rounding."""
-        if rows.is_cuda:
+        if rows.device.type != "cpu":
             return self._hash_of(rows)[chosen]
         entering = torch.zeros(len(rows), dtype=torch.bool).index_fill_(0, chosen, True)
         index, hashes = entering.nonzero()[:, 0], torch.zeros(len(rows), dtype=torch.int64)
@@ -351,7 +351,7 @@ def _by_neuron_and_value(
 
 def _argsort(code: torch.Tensor) -> torch.Tensor:
     """The order of `E` numbers; equal ones in any order."""
-    if code.is_cuda:
+    if code.device.type != "cpu":
         return code.argsort()
     # NumPy's is several times as fast as torch's, which keeps equal ones in order.
     return torch.from_numpy(np.argsort(code.numpy()))

@@ -95,7 +95,7 @@ class Pipeline:
             self.values = acts.values.tensor(device)
         n = settings.top
         # Of polysemanticity, the neurons of a block share draws: it must not depend on the device.
-        wide = device.type == "cuda" and not settings.scores
+        wide = device.type != "cpu" and not settings.scores
         threads = torch.get_num_threads()
         most, self.threads = (WIDE_BLOCK, min(WIDE_THREADS, threads)) if wide else (BLOCK, threads)
         self.size = max(1, min(most, PAIRS // n**2))
@@ -103,7 +103,7 @@ class Pipeline:
         self.group = max(1, min(self.size, room // (n * acts.shape[1])))
         row, column = np.triu_indices(n, 1)
         self.pairs = row * n + column
-        self._tensors = device.type == "cuda" if tensors is None else tensors
+        self._tensors = device.type != "cpu" if tensors is None else tensors
         self._pairs = torch.from_numpy(self.pairs).to(device)
         self._link = Linker(settings.method, device)
 

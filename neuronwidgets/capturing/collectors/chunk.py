@@ -232,7 +232,7 @@ class Chunk:
 
 def scratch(device: torch.device) -> int:
     """The number of values that collectors copy at once. On a GPU, each part has its own cost."""
-    return 1 << (25 if device.type == "cuda" else 22)
+    return 1 << (22 if device.type == "cpu" else 25)
 
 
 def in_cache(device: torch.device) -> int | None:

@@ -91,7 +91,7 @@ def entering(
     # Of a group's values, all may enter.
     most = max(1, scratch(chunk.device) // (blocks * size))
     room: Room | None = None
-    if chunk.device.type == "cuda" if ahead is None else ahead:
+    if chunk.device.type != "cpu" if ahead is None else ahead:
         expected = 64 + int(2 * share * size * groups)
         room = Room(min(expected, groups, most), expected * blocks)
     while True:

@@ -195,7 +195,7 @@ class Histogram(Collector):
         # The last bin of each neuron is for excluded values.
         width = self.bins + 1
         size = rows.shape[1] * width
-        fits = size < 1 << 31 and not rows.is_cuda
+        fits = size < 1 << 31 and rows.device.type == "cpu"
         index = bins.to(torch.int32 if fits else torch.int64)
         index += torch.arange(rows.shape[1], device=rows.device, dtype=index.dtype) * width
         counts = counted(index.flatten(), size).view(-1, width)
@@ -219,7 +219,7 @@ class Histogram(Collector):
 
 def counted(index: torch.Tensor, size: int) -> torch.Tensor:
     """int64 `size`: how often each number is in `index`."""
-    if not index.is_cuda:
+    if index.device.type == "cpu":
         return torch.bincount(index, minlength=size)
     # `bincount` would wait for a GPU.
     counts = torch.zeros(size, dtype=torch.int64, device=index.device)
