@@ -17,7 +17,7 @@ from neuronwidgets.capturing.collectors import Collector, Rows
 from neuronwidgets.capturing.engine import CaptureRequest, Engine, Reading
 from neuronwidgets.capturing.forward import CaptureError
 from neuronwidgets.capturing.reader import LayerReader
-from neuronwidgets.capturing.word_codes import labels_of_samples, nested
+from neuronwidgets.capturing.word_codes import labels_of_samples, nested, reread
 from neuronwidgets.core.checks import integer, one_of
 from neuronwidgets.core.labels import plain_names
 from neuronwidgets.core.layer_place import At, checked_at
@@ -211,6 +211,7 @@ def capture(
         raise ValueError(f"dtype={dtype!r} works with a folder only: pass out=..., too.")
     layers = _layers(model, layer)
     modules = {name: find_layer(model, name) for name in layers}
+    labels = reread(labels)
     per_word = pooling == "token" and nested(labels)
     if not per_word:
         labels = labels_of_samples(labels)

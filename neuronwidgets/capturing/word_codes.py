@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,14 @@ from neuronwidgets.data.batch import Batch, Raw, WordLabels
 
 Coded = np.ndarray | Sequence[np.ndarray] | None
 """Codes of a batch's labels: int64 `B`, or for each sample int64 `W`, one per word."""
+
+
+def reread(labels: Any) -> Any:
+    """`labels`, as a list if it can be read only once (`map(int, column)`, a generator).
+
+    `nested` and what follows each read them from the beginning.
+    """
+    return list(labels) if isinstance(labels, Iterator) else labels
 
 
 def nested(labels: Any) -> bool:

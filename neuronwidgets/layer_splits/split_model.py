@@ -13,6 +13,7 @@ from torch import nn
 
 from neuronwidgets.activations.io import check_dtype
 from neuronwidgets.capturing.to_disk import ShardLimits
+from neuronwidgets.capturing.word_codes import reread
 from neuronwidgets.concepts.scores.registry import SCORES
 from neuronwidgets.core.checks import integer, one_of
 from neuronwidgets.core.layer_place import At
@@ -126,7 +127,8 @@ def split_model(
         out = tempfile.mkdtemp(prefix="neuronwidgets-")
         atexit.register(shutil.rmtree, out, ignore_errors=True)
     options = {
-        "pooling": pooling, "labels": labels, "tokenizer": tokenizer, "batch_size": batch_size,
+        "pooling": pooling, "labels": reread(labels), "tokenizer": tokenizer,
+        "batch_size": batch_size,
         "label_names": label_names, "transform": transform, "max_length": max_length, "long": long,
         "overlap": overlap, "neuron_axis": neuron_axis, "batch_axis": batch_axis, "at": at,
         "call": call, "first": first, "nonfinite": nonfinite,

@@ -264,6 +264,16 @@ def test_labels_come_from_the_data_or_from_the_user(cnn: CNN) -> None:
     assert tokens.labels.tolist() == np.repeat([2, 0, 2, 0, 1], 49).tolist()
 
 
+def test_labels_that_are_read_once_stay_beside_their_samples(cnn: CNN) -> None:
+    for data in (RGB, (image for image in RGB)):
+        acts = read(cnn, data, "head", labels=map(str, [3, 1, 3, 1, 2]))
+        assert acts.labels is not None
+        assert (acts.labels.tolist(), acts.label_names) == ([2, 0, 2, 0, 1], ("1", "2", "3"))
+    # A label too many does not become a shift.
+    with pytest.raises(ValueError, match="got 6 for 5 samples"):
+        read(cnn, RGB, "head", labels=map(str, range(6)))
+
+
 def test_labels_of_another_length_are_refused_before_anything_runs(cnn: CNN) -> None:
     loader = DataLoader(TensorDataset(FLOAT), batch_size=2)
     for data in (RGB, TensorDataset(FLOAT), loader, (image for image in RGB)):

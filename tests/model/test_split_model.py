@@ -54,6 +54,12 @@ def test_arrays(model: nn.Module, options: dict[str, Any]) -> None:
     assert splits["1"].tops[[3, 5, 6, 7]].tolist() == [0, 12, 1, 20]
 
 
+def test_labels_that_are_read_once(model: nn.Module) -> None:
+    labels = [str(i % 3) for i in range(300)]
+    splits = run(model, ROWS, "1", 20, labels=iter(labels))
+    same_as_by_layer(splits, model, ROWS, 20, labels=labels)
+
+
 @pytest.mark.parametrize("kinds", [4, 30])
 def test_copies_count_once_unless_there_are_few_kinds(model: nn.Module, kinds: int) -> None:
     data = ROWS[RNG.integers(0, kinds, 300)]
