@@ -209,6 +209,9 @@ def _from_dataset(
 ) -> BatchSource:
     """The texts, token ids or images, and the labels, of a Hugging Face data set or stream."""
     first, rows = first_nonempty(iter(data))
+    if not isinstance(first, Mapping):  # formatted as tables of pandas, Polars or Arrow
+        data = data.with_format(None)
+        first, rows = first_nonempty(iter(data))
     if record_format := text_sources.known(first, data.features):
         return text_sources.source(record_format, rows, _length(data))
     columns = list(first)

@@ -21,7 +21,7 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
     """Turn one ready batch into a `Batch`, with its mask, labels and images where it has them.
 
     Args:
-        batch: a tensor or array, an `(input, label)` pair, or a mapping.
+        batch: a tensor or array, a mapping, or an `(input, label)` pair of one of these.
         ids: makes batches of token ids.
         per_word: whether labels may be of tokens.
 
@@ -35,12 +35,13 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
         if len(batch) in (2, 3) and _is_mask(batch[1], batch[0]) and ids.takes("attention_mask"):
             labels = batch[2] if len(batch) == 3 else None
             batch = {"input_ids": batch[0], "attention_mask": batch[1]}
-        elif len(batch) == 2 and isinstance(batch[0], torch.Tensor):
+        elif len(batch) == 2 and isinstance(batch[0], torch.Tensor | Mapping):
             batch, labels = batch
     if isinstance(batch, Mapping):
         # Texts beside their token ids are no input.
         fields = {k: _tensor(v) for k, v in batch.items() if not _are_texts(v)}
-        labels = next((batch[name] for name in LABEL_COLUMNS if name in batch), labels)
+        if labels is None:
+            labels = next((batch[name] for name in LABEL_COLUMNS if name in batch), None)
         for key in LABEL_COLUMNS:
             fields.pop(key, None)
         lead = next((v for v in fields.values() if isinstance(v, torch.Tensor)), None)

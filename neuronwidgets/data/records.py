@@ -7,7 +7,7 @@ import itertools
 import numbers
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal
 
@@ -69,6 +69,11 @@ def record_format(
     if not isinstance(first, tuple | list) or not first:
         return None
     head, other = (*first, None)[:2]
+    if isinstance(head, Mapping) and len(first) == 2 and is_label(other):
+        columns = _of_columns(head, {}, takes, per_word)
+        return columns and replace(columns, split_record=_tuples(2, lambda item, label: (
+            columns.split_record(item)[0], label
+        )))  # fmt: skip
     kind = None if is_picture(head) else kind_of(head)
     if kind == "ids" and _is_mask(other, head) and len(first) <= 3:
         return RecordFormat("ids", _tuples(len(first), lambda ids, mask, label=None: (
@@ -199,6 +204,9 @@ def unbatched(batch: Any, collated: bool) -> list[Any] | None:
         return None
     if all(isinstance(part, str) for part in batch):
         return list(batch)
+    if len(batch) == 2 and isinstance(batch[0], Mapping) and not isinstance(batch[1], Mapping):
+        rows_of_mapping = unbatched(batch[0], collated)
+        return rows_of_mapping and list(zip(rows_of_mapping, batch[1], strict=True))
     if collated:
         return list(zip(*batch, strict=True)) if any(map(_are_contents, batch)) else None
     if len(batch) == 2:

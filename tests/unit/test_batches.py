@@ -183,6 +183,7 @@ def labels(made: list[Batch]) -> list[Any]:
         [(FLOAT[:3], np.arange(3)), (FLOAT[3:], np.arange(3, 5))],
         [[torch.tensor(FLOAT[:3]), [0, 1, 2]], [torch.tensor(FLOAT[3:]), [3, 4]]],
         [{"pixel_values": torch.tensor(FLOAT), "labels": torch.arange(5)}],
+        [({"pixel_values": torch.tensor(FLOAT)}, torch.arange(5))],
         hf.Dataset.from_dict(
             {"img": list(RGB), "label": list(range(5))},
             features=hf.Features({"img": hf.Image(), "label": hf.Value("int64")}),

@@ -70,6 +70,7 @@ def columns(labels: list[Any], content: str = "text", rows: Any = TEXTS) -> list
 
 NAMED = list(zip(TEXTS, NAMES, strict=True))
 NUMBERED = list(zip(TEXTS, NUMBERS, strict=True))
+INSIDE = [({"text": text, "id": i}, label) for i, (text, label) in enumerate(NUMBERED)]
 KINDS: dict[str, Any] = {
     "pairs": NAMED,
     "pairs as lists": [list(pair) for pair in NAMED],
@@ -98,6 +99,8 @@ KINDS: dict[str, Any] = {
     "a loader's own batches": DataLoader(
         Rows(NUMBERED), 2, collate_fn=lambda rows: ([t for t, _ in rows], [n for _, n in rows])
     ),
+    "mappings beside labels": INSIDE,
+    "a loader of mappings beside labels": DataLoader(Rows(INSIDE), 2),
     "batches of columns": [{"text": TEXTS, "label": NAMES}],
     "batches of pairs": [(TEXTS[:2], NUMBERS[:2]), (TEXTS[2:], NUMBERS[2:])],
     "Hugging Face's": hf.Dataset.from_list(columns(NAMES)),
@@ -320,7 +323,9 @@ def test_a_dataset_of_texts_and_named_labels(bert_tokenizer: PreTrainedTokenizer
     )
     rows = {"id": ["x", "y", "z"], "text": TEXTS, "label": [1, 0, 1]}
     data = hf.Dataset.from_dict(rows, features=features)
-    for kind in (data, data.to_iterable_dataset(), data.with_format("torch")):
+    stream = data.to_iterable_dataset()
+    tables = [data.with_format("pandas"), data.with_format("arrow"), stream.with_format("pandas")]
+    for kind in (data, stream, data.with_format("torch"), *tables):
         source = batches(kind, processor=bert_tokenizer, batch_size=2)
         made = list(source.batches)
         assert source.label_names == ("n", "p")
