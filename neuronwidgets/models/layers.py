@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
+import torch
 from torch import nn
 
 from neuronwidgets.core.compiled import COMPILED, plain
@@ -116,6 +117,11 @@ def _require_module(model: object) -> nn.Module:
         raise TypeError(
             f"model must be a torch.nn.Module, got a {type(model).__name__} (of a Hugging Face "
             "pipeline, pass pipeline.model)."
+        )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            f"model is TorchScript (a {type(model).__name__}), whose layers cannot be read or "
+            "edited: pass the module that it was made from."
         )
     return model
 

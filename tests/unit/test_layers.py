@@ -104,6 +104,14 @@ def test_what_is_no_module_is_refused(model: object) -> None:
             ask(model)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchscript_is_refused() -> None:
+    traced = torch.jit.trace(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), torch.zeros(1, 3))
+    for ask in (layers, lambda model: find_layer(model, "0")):
+        with pytest.raises(TypeError, match="pass the module that it was made from"):
+            ask(traced)
+
+
 def test_neurons_are_marked() -> None:
     class Block(nn.Module):
         def __init__(self) -> None:
