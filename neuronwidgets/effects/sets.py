@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.checks import is_integer, nearest
+from neuronwidgets.core.labels import titled
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,8 @@ def samples_of(acts: Activations, given: Any, name: str) -> np.ndarray:
         return np.flatnonzero(acts.labels == label_of(acts, given, name))
     if hasattr(given, "detach"):
         given = given.detach().cpu().numpy()
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{name} must be rows, a bool for each row, or a label, got {given!r:.60}.")
     array = np.asarray(given if hasattr(given, "__len__") else list(given))
     if array.ndim != 1 or (array.size and array.dtype.kind not in "bui"):
         raise TypeError(f"{name} must be rows, a bool for each row, or a label, got {given!r:.60}.")
@@ -77,6 +82,12 @@ def samples_of(acts: Activations, given: Any, name: str) -> np.ndarray:
         rows = np.flatnonzero(array)
     else:
         rows = np.unique(array).astype(np.int64)
+        if len(rows) < len(array) == len(acts):
+            raise ValueError(
+                f"{name} must be rows, a bool for each row, or a label, got {len(array):,} numbers "
+                f"of which {len(rows):,} differ, as many as there are samples: if they are labels, "
+                f"give a bool for each row, {name}=(labels == {array[0]})."
+            )
     if not len(rows):
         raise ValueError(f"{name} must hold at least one sample, got none.")
     if rows[0] < 0 or rows[-1] >= len(acts):
@@ -91,6 +102,8 @@ def samples_of(acts: Activations, given: Any, name: str) -> np.ndarray:
 def label_of(acts: Activations, label: Any, name: str) -> int:
     """The number of a label given by its name or number.
 
+    Labels whose names are numbers are given by their value, as in `Ranges.label`.
+
     Raises:
         ValueError: there is no such label, or no sample has it.
     """
@@ -100,7 +113,11 @@ def label_of(acts: Activations, label: Any, name: str) -> int:
             "or a bool for each row."
         )
     names = acts.label_names
-    code = names.index(label) if label in names else label if is_integer(label) else -1
+    numeric = all(name.isdecimal() for name in names)
+    label_name = label if isinstance(label, str) or not numeric else titled(label)
+    code = names.index(label_name) if label_name in names else -1
+    if not numeric and is_integer(label):
+        code = label
     if not 0 <= code < len(names):
         raise ValueError(
             f"{name} must be one of the labels {', '.join(map(repr, names[:10]))}"
@@ -112,4 +129,4 @@ def label_of(acts: Activations, label: Any, name: str) -> int:
 
 
 def _is_label(given: Any) -> bool:
-    return isinstance(given, str) or is_integer(given)
+    return isinstance(given, str | numbers.Number | np.generic)

@@ -168,6 +168,8 @@ def test_concepts_are_ranked_too() -> None:
         (np.ones(200, bool), None, ValueError, "these are all 200 samples"),
         (np.ones(3, bool), None, ValueError, "a bool for each of the 200 samples, got 3"),
         ([0.5], None, TypeError, "these must be rows"),
+        (None, None, TypeError, "these must be rows"),
+        (np.arange(200) % 2, None, ValueError, r"200 numbers of which 2 differ.*\(labels == 0\)"),
         ("cat", None, ValueError, "has no labels"),
     ],
 )
@@ -176,6 +178,21 @@ def test_sets_that_are_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         nw.contrast(layer(), these, those)
+
+
+@pytest.mark.parametrize("label", [2, "2", 2.0, np.int64(2)])
+def test_labels_that_are_numbers_are_given_by_their_value(label: object) -> None:
+    labels = np.arange(200) % 3 + 1
+    acts = nw.Activations.from_arrays(layer(), labels=labels)
+    found = nw.contrast(acts, label, 1)
+    assert found.these.tolist() == np.flatnonzero(labels == 2).tolist()
+    assert found.those.tolist() == np.flatnonzero(labels == 1).tolist()
+    with pytest.raises(ValueError, match="must be one of the labels '1', '2', '3'; got 0"):
+        nw.contrast(acts, 0)
+    truth = nw.Activations.from_arrays(layer(), labels=labels == 2)
+    assert nw.contrast(truth, True).these.tolist() == found.these.tolist()
+    named = nw.Activations.from_arrays(layer(), labels=labels - 1, label_names=["a", "b", "c"])
+    assert nw.contrast(named, 1).these.tolist() == found.these.tolist()
 
 
 def test_labels_that_are_refused() -> None:
