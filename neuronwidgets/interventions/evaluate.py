@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.checks import integer
+from neuronwidgets.core.labels import titled
 from neuronwidgets.core.layer_place import At, at_of
 from neuronwidgets.core.progress import progress_line, warn_stopped
 from neuronwidgets.core.renamed import renamed_keyword
@@ -193,7 +194,9 @@ def _edits(
     else:
         methods = {"max" if neurons is None else "chosen": neurons}
     settings, edits = [], []
-    for method, chosen in methods.items():
+    for method, of_label in methods.items():
+        # The labels that are numbers may be given as such.
+        chosen = None if of_label is None else {titled(name): of_label[name] for name in of_label}
         widths = [(r, t) for r in rules for t in taus] + [(NEURON, INFINITE)]
         for how, width in widths:
             of_width = []

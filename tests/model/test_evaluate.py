@@ -210,6 +210,13 @@ def test_bad_input(case: dict[str, Any], more: dict[str, Any], words: str) -> No
         evaluate(case, **more)
 
 
+def test_neurons_of_labels_that_are_numbers(case: dict[str, Any]) -> None:
+    acts = nw.Activations.from_arrays(case["acts"].values, None, case["acts"].labels, "below")
+    numbered = case | {"ranges": nw.ranges(acts), "names": case["y"]}
+    report = evaluate(numbered, neurons={i: [0, i + 1] for i in range(3)}, classes=None)
+    assert report.right.shape == (10, 300)
+
+
 def test_rules_and_saliency_methods_on_one_page(case: dict[str, Any]) -> None:
     acts = case["acts"]
     methods = {m: {c: nw.salient(acts, c, m, 4).neurons for c in CLASSES}
