@@ -180,6 +180,7 @@ def test_folders_that_hold_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"holds other files \(thesis.tex\) and no store"):
         acts().save(tmp_path / "other")
     assert (tmp_path / "other" / "thesis.tex").read_text() == "x"
+    assert len(list((tmp_path / "other").iterdir())) == 1
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="cannot be written"):
         acts().save(tmp_path / "file")

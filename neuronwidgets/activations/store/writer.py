@@ -128,6 +128,8 @@ class Writer:
         self.folder, self._dtype = absolute_folder(folder), dtype
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            # Before there is a lock, so that a folder of something else stays as it is.
+            self._refuse_other_files(read_manifest(self.folder))
             # A background capture closes the lock on another thread than this one.
             self._lock = FileLock(self.folder / ".lock", thread_local=False)
             self._lock.acquire(timeout=0)
@@ -136,6 +138,8 @@ class Writer:
                 f"{folder} is being written by another capture: wait for it, or take another "
                 "folder."
             ) from None
+        except StoreError:
+            raise
         except OSError as error:
             raise StoreError(f"{folder} cannot be written: {error.strerror or error}.") from None
         try:
@@ -147,13 +151,7 @@ class Writer:
     def _opened(self, layers: list[str], about: dict[str, Any]) -> dict[str, Any]:
         manifest = read_manifest(self.folder)
         if manifest is None or not manifest["shards"]:
-            # A store without shards may become any store.
-            others = {f.name for f in self.folder.iterdir() if not _STORE_FILES.fullmatch(f.name)}
-            if others := others - {MANIFEST}:
-                raise StoreError(
-                    f"{self.folder} holds other files ({', '.join(sorted(others)[:3])}) and no "
-                    "store: take an empty folder."
-                )
+            self._refuse_other_files(manifest)
             manifest = {
                 "format": FORMAT,
                 "complete": False,
@@ -187,6 +185,18 @@ class Writer:
             manifest |= manifest["shards"][-1]["partial"]
             manifest["shards"] = manifest["shards"][:-1]
         return manifest
+
+    def _refuse_other_files(self, manifest: dict[str, Any] | None) -> None:
+        """Raise `StoreError` if the folder is no store and holds other files."""
+        if manifest is not None and manifest["shards"]:
+            return
+        # A store without shards may become any store.
+        others = {f.name for f in self.folder.iterdir() if not _STORE_FILES.fullmatch(f.name)}
+        if others := others - {MANIFEST}:
+            raise StoreError(
+                f"{self.folder} holds other files ({', '.join(sorted(others)[:3])}) and no "
+                "store: take an empty folder."
+            )
 
     @property
     def without_first(self) -> list[str]:
