@@ -6,7 +6,7 @@ import base64
 import hashlib
 import html
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -171,7 +171,8 @@ class Samples:
         if samples is None:
             return cls(count)
         if not isinstance(samples, Samples):
-            if isinstance(samples, str) or not hasattr(samples, "__iter__"):
+            # A set has no order, so its texts would be beside other rows.
+            if isinstance(samples, str | Set | Mapping) or not hasattr(samples, "__iter__"):
                 raise TypeError(f"samples must be {_ACCEPTED}, got a {type(samples).__name__}.")
             samples = samples.to_pylist() if hasattr(samples, "to_pylist") else list(samples)
         if len(samples) != count:

@@ -91,6 +91,7 @@ def test_texts_images_and_nothing() -> None:
         ([None, "a"], TypeError, "samples must hold texts or images .* got a NoneType"),
         ([RGB, "a"], TypeError, r"samples\[1\] is a str among images"),
         (5, TypeError, "samples must be texts or images .* got a int"),
+        ({"a", "b"}, TypeError, "samples must be texts or images .* got a set"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(
