@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import numbers
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, TypeAlias
@@ -183,6 +184,24 @@ def titled(value: Any) -> str:
 def is_whole(label: Label) -> bool:
     """Whether a label is a whole number: 1, 1.0 and True are."""
     return isinstance(label, int) or (isinstance(label, float) and label.is_integer())
+
+
+def index_of(label: Any, names: Sequence[str]) -> int:
+    """The index of a label given by its name or its index; -1 if it is none of `names`.
+
+    Labels whose names are numbers are given by their value only: 5, 5.0 or "5".
+    """
+    plain = plain_label(label)
+    if plain is not None and (name := titled(plain)) in names:
+        return names.index(name)
+    if plain is None or isinstance(plain, bool | str) or are_numbers(names):
+        return -1
+    return int(plain) if is_whole(plain) and 0 <= plain < len(names) else -1
+
+
+def are_numbers(names: Sequence[str]) -> bool:
+    """Whether names of labels, or some of them, are numbers, which are no indices then."""
+    return any(re.fullmatch(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?", name) for name in names)
 
 
 def number_of(label: Label, names: Sequence[str]) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.activations import Activations
-from neuronwidgets.core.checks import is_integer, nearest
-from neuronwidgets.core.labels import titled
+from neuronwidgets.core.checks import nearest
+from neuronwidgets.core.labels import index_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def samples_of(acts: Activations, given: Any, name: str) -> np.ndarray:
 def label_of(acts: Activations, label: Any, name: str) -> int:
     """The number of a label given by its name or number.
 
-    Labels whose names are numbers are given by their value, as in `Ranges.label`.
+    Labels whose names are numbers are given by their value.
 
     Raises:
         ValueError: there is no such label, or no sample has it.
@@ -113,12 +113,8 @@ def label_of(acts: Activations, label: Any, name: str) -> int:
             "or a bool for each row."
         )
     names = acts.label_names
-    numeric = all(name.isdecimal() for name in names)
-    label_name = label if isinstance(label, str) or not numeric else titled(label)
-    code = names.index(label_name) if label_name in names else -1
-    if not numeric and is_integer(label):
-        code = label
-    if not 0 <= code < len(names):
+    code = index_of(label, names)
+    if code < 0:
         raise ValueError(
             f"{name} must be one of the labels {', '.join(map(repr, names[:10]))}"
             f"{', ...' if len(names) > 10 else ''}; got {label!r:.40}.{nearest(label, names)}"

@@ -14,7 +14,7 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.capturing.capture import capture
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.measures import own_labels
-from neuronwidgets.core.labels import is_whole, plain_label, titled
+from neuronwidgets.core.labels import index_of, titled
 from neuronwidgets.core.layer_place import at_of
 from neuronwidgets.core.steps import drained, mapped
 from neuronwidgets.effects.cause_words import remarks
@@ -84,19 +84,10 @@ class Trial:
         known = self._acts.label_names or passes.label_names or ()
         if passes.language:
             self._names = list(known)
-            return torch.tensor([self._group(row) for row in rows], dtype=torch.int64)
+            return torch.tensor([index_of(row, self._names) for row in rows], dtype=torch.int64)
         known = known or tuple(sorted({titled(row) for row in rows}))
         self._names = class_names(self._model, known, self._classes)
         return class_codes(rows, self._names, passes.label_names)
-
-    def _group(self, row: Any) -> int:
-        """A text's label as an index into the split's label names, -1 for none of them."""
-        label, name = plain_label(row), titled(row)
-        if name in self._names:
-            return self._names.index(name)
-        if label is None or isinstance(label, str) or not is_whole(label):
-            return -1
-        return int(label) if 0 <= int(label) < len(self._names) else -1
 
     def measured(
         self, concepts: Concepts, edits: ConceptEdits, update: Callable[[], Any]

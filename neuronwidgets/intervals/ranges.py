@@ -12,6 +12,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.checks import integer, is_integer, number, one_of
+from neuronwidgets.core.labels import are_numbers, index_of
 from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.display.html import table
@@ -88,21 +89,14 @@ class Ranges:
     def label(self, label: Any) -> int:
         """The index of a label, given by its name or its index.
 
-        Labels whose names are numbers are given by their value, as `5` or as `"5"`.
+        Labels whose names are numbers are given by their value: 5, 5.0 or "5".
         """
-        whole = is_integer(label)
-        name = str(label) if whole and self._numeric else label
-        if isinstance(name, str) and name in self.label_names:
-            return self.label_names.index(name)
-        if whole and not self._numeric and 0 <= label < len(self.label_names):
-            return int(label)
+        index = index_of(label, self.label_names)
+        if index >= 0:
+            return index
         names = ", ".join(map(repr, self.label_names[:14]))
-        indices = "" if self._numeric else f" (or 0 to {len(self.label_names) - 1})"
+        indices = "" if are_numbers(self.label_names) else f" (or 0 to {len(self.label_names) - 1})"
         raise ValueError(f"label {label!r} has no range here; the labels are {names}{indices}.")
-
-    @property
-    def _numeric(self) -> bool:
-        return all(name.isdecimal() for name in self.label_names)
 
     def several(self, label: Any) -> int:
         """The index of a label that has a range; raises `ValueError` if it has a single sample."""

@@ -19,6 +19,7 @@ from neuronwidgets.capturing.collecting import LabelCodes
 from neuronwidgets.core.labels import (
     encode_labels,
     in_order,
+    index_of,
     plain_label,
     plain_labels,
     plain_names,
@@ -219,3 +220,30 @@ def test_plain_labels_stay_what_they_are() -> None:
         "1", "1", "1", "0.1", "1", "2.5",
     ]  # fmt: skip
     assert isinstance(plain_label(np.True_), bool)
+
+
+@pytest.mark.parametrize(
+    ("label", "names", "index"),
+    [
+        ("dog", ["cat", "dog"], 1),
+        (1, ["cat", "dog"], 1),
+        (1.0, ["cat", "dog"], 1),
+        (2, ["cat", "dog"], -1),
+        (True, ["cat", "dog"], -1),
+        (None, ["None"], -1),
+        ("None", ["None"], 0),
+        (1, ["1", "2", "3"], 0),
+        (2.0, ["1", "2"], 1),
+        (np.int64(2), ["1", "2"], 1),
+        (True, ["0", "1"], 1),
+        (0, ["1", "2"], -1),
+        (0, ["1", "other"], -1),
+        (1, ["-1", "1"], 1),
+        ("-1", ["-1", "1"], 0),
+        (0.5, ["0.5", "1.5"], 0),
+    ],
+)
+def test_a_label_is_given_by_name_or_index_and_a_number_by_its_value(
+    label: object, names: list[str], index: int
+) -> None:
+    assert index_of(label, names) == index
