@@ -183,7 +183,8 @@ def _edits(
 ) -> tuple[tuple[Setting, ...], list[NeuronEdit]]:  # fmt: skip
     """The settings, and a mask for each setting and label. A method ends with its neuron mask; a
     range is followed by its random bands."""
-    taus = [float(t) for t in (tau if isinstance(tau, Sequence | np.ndarray) else [tau])]
+    given: Any = tau.tolist() if hasattr(tau, "tolist") else tau
+    taus = [float(t) for t in (given if isinstance(given, Sequence) else [given])]
     rules = [rule] if isinstance(rule, str) else list(rule)
     methods: Mapping[str, NeuronsByLabel | None]
     if neurons is not None and not isinstance(neurons, Mapping):

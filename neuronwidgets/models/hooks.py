@@ -177,13 +177,22 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
     `torch.inference_mode` is off inside, even if the notebook has set it: tensors that the model
     caches there (rotary positions, say) could never be trained through again.
+
+    Raises:
+        TypeError: a model of `torch.export`, which has no such mode.
     """
     with _lock:
         users, training = _modes.get(model, (0, []))
         training = training + [module for module in model.modules() if module.training]
-        _modes[model] = users + 1, training
         if any(module.training for module in model.modules()):
-            model.eval()
+            try:
+                model.eval()
+            except NotImplementedError:
+                raise TypeError(
+                    "model comes from torch.export, which leaves no layers to read: pass the "
+                    "module that it was exported from, or torch.export.unflatten(program)."
+                ) from None
+        _modes[model] = users + 1, training
     try:
         with torch.inference_mode(False), torch.no_grad():
             yield

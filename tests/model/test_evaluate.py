@@ -135,7 +135,7 @@ def test_labels_from_the_data_and_numbers(case: dict[str, Any]) -> None:
     pairs = [(x, int(y)) for x, y in zip(case["x"], case["y"], strict=True)]
     from_data = nw.evaluate_masks(case["model"], pairs, case["ranges"], classes=CLASSES,
                                   progress=False)  # fmt: skip
-    given = evaluate(case, tau=2.0, top=0.3)
+    given = evaluate(case, tau=torch.tensor([2.0]), top=0.3)
     np.testing.assert_array_equal(from_data.right, given.right)
 
 

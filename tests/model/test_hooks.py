@@ -137,6 +137,21 @@ def test_evaluating_sets_and_restores_each_mode(model: Net) -> None:
     assert model(torch.zeros(1, 3)).requires_grad
 
 
+class Exported(nn.Module):
+    """As `torch.export.export(...).module()`."""
+
+    def eval(self) -> Any:
+        raise NotImplementedError("Calling eval() is not supported yet.")
+
+
+def test_a_model_of_torch_export_is_refused_in_words() -> None:
+    model = Exported()
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"comes from torch\.export"), evaluating(model):
+            pass
+    assert model.training
+
+
 def answer(model: nn.Module, name: str, inputs: Any) -> torch.Tensor:
     """What one layer gives."""
     found: list[torch.Tensor] = []
