@@ -110,6 +110,27 @@ def test_tabs_and_the_way_back(notebook: Notebook) -> None:
     assert notebook.errors == []
 
 
+def test_work_on_a_neuron_is_said_in_its_header(notebook: Notebook) -> None:
+    """What is below the header, such as the choice of a mask, stays whole."""
+    explorer = notebook.frame(0)
+    open_neuron(explorer, 3)
+    running = "{'state': 'running', 'text': 'cost curve: 16 of 17 widths', 'progress': 0.9}"
+    for width in (2000, 1600):
+        notebook.page.set_viewport_size({"width": width, "height": 1300})
+        for name, part in (("Concepts", "split"), ("Ranges", "ranges"), ("Probe", "probe")):
+            panel = tab(explorer, name)
+            expect(panel.locator(".nw-header")).to_be_visible()
+            notebook.python(f"part = explorer.{part}; part.wait(60); before = part.status")
+            notebook.python(f"part.status = {running}")
+            expect(panel.locator(".nw-status.nw-running")).to_be_visible()
+            said = panel.locator(".nw-status.nw-running").bounding_box()
+            header = panel.locator(".nw-header").bounding_box()
+            assert header["y"] <= said["y"]
+            assert said["y"] + said["height"] <= header["y"] + header["height"]
+            notebook.python("part.status = before")
+    assert notebook.errors == []
+
+
 def test_a_node_of_a_concept_graph_is_a_place(notebook: Notebook, shots: Path) -> None:
     explorer = notebook.frame(0)
     tab(explorer, "Concepts")
