@@ -89,6 +89,19 @@ def test_a_page_is_alive(lab: Any, served: Any, policy: str | None) -> None:
     page.close()
 
 
+def test_a_page_on_a_telephone_cuts_no_control_off(lab: Any, served: Any) -> None:
+    page = lab.browser.new_page(viewport={"width": 320, "height": 800})
+    page.goto(served(None))
+    frame = page.locator(".nw-frame").bounding_box()
+    row = page.locator(".nw-tree > .nw-slider > *")
+    expect(row).to_have_count(4)
+    for part in row.all():
+        box = part.bounding_box()
+        assert frame["x"] <= box["x"]
+        assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+    page.close()
+
+
 def test_pictures_that_are_forbidden_are_not_just_missing(
     lab: Any, served: Any, shots: Path
 ) -> None:
