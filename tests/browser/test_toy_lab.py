@@ -254,6 +254,8 @@ def test_reload_and_reopen_without_the_kernel(notebook: Any, shots: Path) -> Non
     notebook.open()
     heads = notebook.frame().locator(".nw-run-head")
     expect(heads).to_have_text(said, use_inner_text=True)
+    # Each neuron and feature has cells of its own, and nothing says otherwise.
+    expect(notebook.frame().locator(".nw-heat-said").first).not_to_contain_text("strongest")
     notebook.end_kernel()
     frame = notebook.frame()
     slider = frame.get_by_label("step that is shown")

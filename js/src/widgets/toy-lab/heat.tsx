@@ -1,6 +1,6 @@
 /** One run: what is counted of it, its responses as a heatmap, its biases. */
 import { type Signal, useSignal } from "@preact/signals";
-import { useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { cellAt, eachOf, heightOf, strength } from "../../core/heat";
 import { kindOf, responseAt } from "../../core/responses";
 import { fixed, tenths } from "../../core/scale";
@@ -92,6 +92,7 @@ function Heatmap({ state, theme, run }: Props) {
   /** Whether the choice was moved by a key: the tooltip is then at the chosen cell. */
   const keyed = useSignal(false);
   const area = useRef<HTMLDivElement>(null);
+  const width = useSignal(0);
   const picture = useMemo(heatMaker, []);
   const { name, color } = state.runs.value[run];
   const still = state.shown.value[run];
@@ -149,7 +150,17 @@ function Heatmap({ state, theme, run }: Props) {
         within(column + move[1], still.features),
       );
   };
-  const wide = area.current?.clientWidth ?? 0;
+  useLayoutEffect(() => {
+    const node = area.current as HTMLDivElement;
+    const measure = () => {
+      width.value = node.clientWidth;
+    };
+    const watch = new ResizeObserver(measure);
+    watch.observe(node);
+    measure();
+    return () => watch.disconnect();
+  }, []);
+  const wide = width.value;
   const grid = gridOf(still, { wide, tall }, sorted);
   const atKey = keyed.value && row >= 0 && column >= 0;
   const seen =
