@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { asChance, verdictOf } from "../src/core/verdict";
+import { asChance, atRest, verdictOf } from "../src/core/verdict";
 import type { NeuronScore, SuggestedCut } from "../src/protocol/schema";
 
 const scores = (values: Record<string, number | null>): NeuronScore[] =>
@@ -10,7 +10,12 @@ const scores = (values: Record<string, number | null>): NeuronScore[] =>
     about: "",
     main: false,
   }));
-const cut = (best: string[]): SuggestedCut => ({ threshold: 1, concepts: 1, best, reasons: [] });
+const cut = (best: string[], concepts = 2): SuggestedCut => ({
+  threshold: 1,
+  concepts,
+  best,
+  reasons: [],
+});
 
 describe("verdict", () => {
   it.each([
@@ -27,6 +32,16 @@ describe("verdict", () => {
     expect(asChance([cut(["gap"]), cut(["chance"])])).toBe(true);
     expect(asChance([cut(["gap"])])).toBe(false);
     const words = verdictOf(scores({ geometry_p: 0.01, geometry_z: 9 }), [cut(["chance"])]);
+    expect(words).toBe("no clear groups (as chance)");
+  });
+
+  it("knows a neuron at rest", () => {
+    expect(atRest([cut(["rest"], 1)])).toBe(true);
+    expect(atRest([cut(["gap"])])).toBe(false);
+  });
+
+  it("is chance's where no cut has several concepts", () => {
+    const words = verdictOf(scores({ geometry_p: 1, geometry_z: null }), [cut(["gap"], 1)]);
     expect(words).toBe("no clear groups (as chance)");
   });
 });

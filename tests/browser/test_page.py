@@ -89,6 +89,21 @@ def test_a_page_is_alive(lab: Any, served: Any, policy: str | None) -> None:
     page.close()
 
 
+def test_a_neuron_at_rest_has_nothing_to_split(lab: Any, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(200, 6)).astype("f4")
+    values[:, 1] = 0
+    texts = [f"text {i}" for i in range(200)]
+    made = nw.SplitExplorer(nw.Activations.from_arrays(values, texts), 1)
+    page = lab.browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(made.to_html(tmp_path / "a.html").as_uri())
+    cards = page.locator(".nw-cards")
+    expect(cards).to_contain_text("at rest on these samples: there is nothing to split")
+    # No advice that cannot be followed, and no doubt about concepts that are not there.
+    for words in ("Raise", "unassigned", "Do not trust"):
+        expect(cards).not_to_contain_text(words)
+    page.close()
+
+
 def test_a_page_on_a_telephone_cuts_no_control_off(lab: Any, served: Any) -> None:
     page = lab.browser.new_page(viewport={"width": 320, "height": 800})
     page.goto(served(None))

@@ -11,6 +11,10 @@ const CERTAIN = 5;
 export const asChance = (suggestions: readonly SuggestedCut[]): boolean =>
   suggestions.some(({ best }) => best.includes("chance"));
 
+/** Whether the neuron is at rest on the samples, so that they have no clusters. */
+export const atRest = (suggestions: readonly SuggestedCut[]): boolean =>
+  suggestions.some(({ best }) => best.includes("rest"));
+
 /** In words; null where it was not compared with chance. */
 export function verdictOf(
   scores: readonly NeuronScore[],
@@ -19,7 +23,10 @@ export function verdictOf(
   const [p, z] = ["geometry_p", "geometry_z"].map(
     (wanted) => scores.find(({ name }) => name === wanted)?.value ?? null,
   );
-  if (asChance(suggestions)) return "no clear groups (as chance)";
+  // Where no cut has several concepts, none is compared with chance.
+  const several = !suggestions.length || suggestions.some(({ concepts }) => concepts > 1);
+  if (asChance(suggestions) || (p !== null && p > LIKELY && !several))
+    return "no clear groups (as chance)";
   if (p === null) return null;
   const certain = p <= LIKELY && z !== null && z >= CERTAIN;
   const word = certain ? "clearly" : p <= LIKELY ? "probably" : "perhaps";

@@ -29,7 +29,7 @@ export function BrowserHeader({ state, table }: { state: State; table: TableMess
       title="Neurons"
       gone={false}
       code={() => codeOf(state)}
-      facts={`${count(samples)} samples · ${split < neuron.length ? `${count(split)} of ` : ""}${count(neuron.length)} ${neuron.length === 1 ? "neuron" : "neurons"} split${shown < neuron.length ? ` · ${count(shown)} shown` : ""}`}
+      facts={`${count(samples)} ${samples === 1 ? "sample" : "samples"} · ${split < neuron.length ? `${count(split)} of ` : ""}${count(neuron.length)} ${neuron.length === 1 ? "neuron" : "neurons"} split${shown < neuron.length ? ` · ${count(shown)} shown` : ""}`}
     >
       <OfLayer layer={table.layer} />
       <Segmented

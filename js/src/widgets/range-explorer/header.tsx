@@ -13,7 +13,7 @@ export function RangesHeader({ state, data }: { state: State; data: RangesMessag
     <Header
       title="Ranges of neuron"
       gone={state.gone.value}
-      facts={`${data.samples.toLocaleString("en")} samples · ${classes}${data.labels.length === 1 ? "" : "s"}`}
+      facts={`${data.samples.toLocaleString("en")} ${data.samples === 1 ? "sample" : "samples"} · ${classes}${data.labels.length === 1 ? "" : "s"}`}
       code={() => codeOf(state, data)}
     >
       <NumberField

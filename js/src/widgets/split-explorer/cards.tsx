@@ -5,7 +5,7 @@ import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/con
 import { isolated } from "../../core/direction";
 import { stripOf } from "../../core/promoted";
 import { short } from "../../core/scale";
-import { verdictOf } from "../../core/verdict";
+import { atRest, verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
 import { inkOn } from "../../view/color";
 import { useTyped } from "../../view/field";
@@ -33,6 +33,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   const nearest = nearestOf(data, state.recovery.value);
   const list = useRef<HTMLUListElement>(null);
   const any = cut !== null;
+  const resting = atRest(state.suggestions.value);
   useLayoutEffect(() => {
     const node = list.current;
     if (!node) return;
@@ -64,17 +65,19 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
           {...nearest[i]}
         />
       ))}
-      {cut.unassigned > 0 && (
+      {cut.unassigned > 0 && !resting && (
         <li class="nw-rest nw-quiet">
-          {cut.unassigned} unassigned {cut.unassigned === 1 ? "sample" : "samples"}:{" "}
+          {cut.unassigned.toLocaleString("en")} unassigned{" "}
+          {cut.unassigned === 1 ? "sample" : "samples"}:{" "}
           {cut.mark ? "outliers, or clusters" : "clusters"} of fewer than {data.minSize}
           {cut.mark ? "" : " at this cut height"}.
         </li>
       )}
       {cut.concepts.length === 0 && (
         <li class="nw-rest">
-          No cluster has {data.minSize} samples or more here. Raise the cut height for coarser
-          concepts.
+          {resting
+            ? "The neuron is at rest on these samples: there is nothing to split."
+            : `No cluster has ${data.minSize} samples or more here. Raise the cut height for coarser concepts.`}
         </li>
       )}
       <KeptLine state={state} />
@@ -111,7 +114,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         </p>
       )}
       <Shares state={state} cut={cut} total={data.tree.n} />
-      {data.doubt && (
+      {data.doubt && !atRest(state.suggestions.value) && (
         <p class="nw-caption" role="note">
           <b>Do not trust these concepts: {data.doubt}.</b>
         </p>
