@@ -73,6 +73,15 @@ def test_a_click_answers_and_the_kernel_hears(notebook: Notebook) -> None:
     notebook.follows("test.answers", str([odd[0], wrong + 1]))
 
 
+def test_keys_are_offered_where_they_answer(notebook: Notebook) -> None:
+    """Elsewhere JupyterLab makes a heading of the selected cell."""
+    hint = notebook.frame().locator(".nw-by-key")
+    notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.node.focus()")
+    expect(hint).to_be_hidden()
+    notebook.frame().locator(".nw-odd-card").first.focus()
+    expect(hint).to_be_visible()
+
+
 def test_by_keyboard_to_the_result(notebook: Notebook) -> None:
     odd = odds(notebook)
     frame = notebook.frame()

@@ -76,7 +76,10 @@ export function Cards({ state }: { state: State }) {
           </button>
         ) : (
           <span class="nw-quiet">
-            click a card, or press <kbd>1</kbd> to <kbd>5</kbd>
+            click a card
+            <span class="nw-by-key">
+              , or press <kbd>1</kbd> to <kbd>5</kbd>
+            </span>
           </span>
         )}
         <p aria-live="polite">
