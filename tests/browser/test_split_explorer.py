@@ -177,6 +177,17 @@ def test_click_a_subtree(notebook: Any) -> None:
     notebook.follows("explorer.selection", "[]")
 
 
+def test_the_ring_of_focus_stands_apart_from_a_dot(notebook: Any) -> None:
+    dot = notebook.cards().first.locator("button.nw-dot")
+    dot.focus()
+    for key in ("Tab", "Shift+Tab"):
+        notebook.page.keyboard.press(key)
+    expect(dot).to_be_focused()
+    expect(dot).to_have_css("outline-style", "solid")
+    expect(dot).to_have_css("outline-offset", "2px")
+    dot.blur()
+
+
 def test_hover_lights_up_the_same_samples_everywhere(notebook: Any) -> None:
     frame, page = notebook.frame(), notebook.page
     tile = notebook.cards().first.locator(".nw-tile").first
