@@ -22,6 +22,9 @@ acts = nw.Activations.from_arrays(values, images, kind)
 SHOW = "explorer = nw.SplitExplorer(acts, 0)\nexplorer"
 MAKE = "other = nw.SplitExplorer(acts, 1)"
 BOX = "ipywidgets.VBox([other])"
+ROW = """narrow = nw.SplitExplorer(acts, 2)
+narrow.layout.width = "400px"
+ipywidgets.HBox([other, nw.SplitExplorer(acts, 0), narrow])"""
 LAB = """lab = nw.ToyLab(nw.toy.Config(features=16, dims=4, neurons=16, steps=64, batch=32))
 lab.finish(60)
 lab.split(int(lab.runs[0].A.max(axis=1).argmax()))
@@ -30,7 +33,7 @@ lab"""
 
 @pytest.fixture(scope="module")
 def notebook(lab: Any) -> Iterator[Any]:
-    made = lab.notebook("presence", [DATA, SHOW, "explorer", MAKE, BOX, LAB, "kept"])
+    made = lab.notebook("presence", [DATA, SHOW, "explorer", MAKE, BOX, LAB, "kept", ROW])
     made.run_cell(0)
     yield made
     made.close()
@@ -150,6 +153,18 @@ def test_a_tab_that_is_closed_and_opened_again_is_alive(notebook: Any) -> None:
     )
     page.locator(".nw-slider input[type=range]").fill("1")
     notebook.follows("len(explorer.concepts)", "1")
+
+
+def test_explorers_in_a_row_share_its_width(notebook: Any) -> None:
+    notebook.run_cell(3)
+    notebook.run_cell(7)
+    shown(notebook, 3)
+    one, two, narrow = [
+        frame.bounding_box()["width"] for frame in notebook.page.locator(".nw-frame").all()
+    ]
+    assert one == pytest.approx(two, abs=1)
+    assert one > 200
+    assert narrow == 400
 
 
 def test_a_box_in_another_cell_keeps_its_explorer(notebook: Any) -> None:
