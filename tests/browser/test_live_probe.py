@@ -117,6 +117,15 @@ def test_two_texts_are_compared(notebook: Notebook, shots: Path) -> None:
     gain = float(notebook.python("print(probe.other_result.pooled - probe.result.pooled)"))
     shown = frame.locator(".nw-gain > b").inner_text().replace("−", "-")
     assert float(shown) == pytest.approx(gain, rel=1e-2, abs=1e-3)
+    # Forced colours take grounds away; here they are the data. Words on them stay readable.
+    look = "one => getComputedStyle(one).backgroundColor"
+    data = [frame.locator(part).first for part in
+            (".nw-token-peak", ".nw-merged del", ".nw-gain-more", ".nw-gain-less")]  # fmt: skip
+    before = [part.evaluate(look) for part in data]
+    expect(data[1]).to_have_css("color", "rgb(0, 0, 0)")
+    notebook.page.emulate_media(forced_colors="active")
+    assert [part.evaluate(look) for part in data] == before
+    notebook.page.emulate_media(forced_colors="none")
     for width, name in ((560, "narrow"), (1600, "wide")):
         notebook.page.set_viewport_size({"width": width, "height": 1100})
         notebook.theme("JupyterLab Dark" if width > 1000 else "JupyterLab Light")

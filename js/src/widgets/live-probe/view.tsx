@@ -16,6 +16,7 @@ import type { State } from "./state";
 import { TemplatePart } from "./states";
 import { TextBox } from "./text-box";
 import "./view.css";
+import "./forced-colors.css";
 
 interface Props {
   state: State;
