@@ -104,6 +104,23 @@ def test_a_neuron_at_rest_has_nothing_to_split(lab: Any, tmp_path: Path) -> None
     page.close()
 
 
+def test_a_thousand_concepts_show_their_first_cards(lab: Any, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(2000, 6)).astype("f4")
+    acts = nw.Activations.from_arrays(values, [f"text {i}" for i in range(2000)])
+    made = nw.SplitExplorer(nw.split(acts, 0, top=1000, min_size=1))
+    page = lab.browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(made.to_html(tmp_path / "a.html").as_uri())
+    page.locator(".nw-slider input[type=range]").fill("0")
+    expect(page.locator(".nw-said")).to_contain_text("1000 concepts at 0")
+    cards, lines = page.locator(".nw-card:not(.nw-own)"), page.locator(".nw-places li")
+    expect(cards).to_have_count(50)
+    expect(lines).to_have_count(50)
+    expect(page.locator(".nw-cards")).to_contain_text("950 more concepts")
+    page.get_by_role("button", name="show 50 more").click()
+    expect(cards).to_have_count(100)
+    page.close()
+
+
 def test_a_page_on_a_telephone_cuts_no_control_off(lab: Any, served: Any) -> None:
     page = lab.browser.new_page(viewport={"width": 320, "height": 800})
     page.goto(served(None))

@@ -127,13 +127,16 @@ function Bars({ axis, from, to }: { axis: ActivationAxis; from: number; to: numb
   );
 }
 
+/** Concepts that have a line. */
+const LINES = 50;
+
 /** From the least to the largest activation of each concept's samples, and their median. */
 function Places({ state, data, axis }: Props & { axis: ActivationAxis }) {
   const cut = state.current.value;
   const at = (value: number) => ((value - axis.low) / (axis.high - axis.low)) * 100;
   return (
     <ul class="nw-places" aria-label="where the concepts lie on the neuron's axis">
-      {cut?.concepts.map((concept, i) => {
+      {cut?.concepts.slice(0, LINES).map((concept, i) => {
         const [low, high] = concept.range;
         const only = state.inBandOnly(concept);
         const title = state.titles.value[i];

@@ -1,5 +1,6 @@
 /** One card per concept, below the neuron's own. */
 
+import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
@@ -26,12 +27,16 @@ import { percent, Strip } from "./strip";
 import { type Nearest, nearestOf } from "./truth";
 import "./cards.css";
 
+/** Cards that are drawn at once: a drag redraws them all in each frame. */
+const CARDS = 50;
+
 export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   const cut = state.current.value;
   const { key, source } = state.hover.value ?? {};
   const shared = state.shared.value;
   const nearest = nearestOf(data, state.recovery.value);
   const list = useRef<HTMLUListElement>(null);
+  const limit = useSignal(CARDS);
   const any = cut !== null;
   const resting = atRest(state.suggestions.value);
   useLayoutEffect(() => {
@@ -52,7 +57,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   return (
     <ul ref={list} class="nw-cards" aria-label={`${cut.concepts.length} concepts`}>
       <NeuronCard state={state} data={data} cut={cut} />
-      {cut.concepts.map((concept, i) => (
+      {cut.concepts.slice(0, limit.value).map((concept, i) => (
         <Card
           key={concept.key}
           state={state}
@@ -65,6 +70,20 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
           {...nearest[i]}
         />
       ))}
+      {cut.concepts.length > limit.value && (
+        <li class="nw-rest nw-quiet">
+          {(cut.concepts.length - limit.value).toLocaleString("en")} more concepts{" "}
+          <button
+            type="button"
+            class="nw-plain-button"
+            onClick={() => {
+              limit.value += CARDS;
+            }}
+          >
+            show {Math.min(CARDS, cut.concepts.length - limit.value)} more
+          </button>
+        </li>
+      )}
       {cut.unassigned > 0 && !resting && (
         <li class="nw-rest nw-quiet">
           {cut.unassigned.toLocaleString("en")} unassigned{" "}
