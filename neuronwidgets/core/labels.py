@@ -172,12 +172,12 @@ def plain_names(names: Any, what: str = "label_names") -> list[str] | None:
 
 
 def titled(value: Any) -> str:
-    """The name of a label: "1" for 1, 1.0 and True."""
+    """The name of a label: "1" for 1, 1.0 and True; "''" for an empty text, to be seen."""
     label = plain_label(value)
     if label is None:
         return str(value)
     if isinstance(label, str):
-        return well_formed(label)
+        return well_formed(label) if label.strip() else repr(label)
     return str(int(label)) if is_whole(label) else str(label)
 
 

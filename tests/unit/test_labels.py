@@ -222,6 +222,12 @@ def test_plain_labels_stay_what_they_are() -> None:
     assert isinstance(plain_label(np.True_), bool)
 
 
+def test_a_label_without_a_letter_has_a_name_that_is_seen() -> None:
+    acts = Activations.from_arrays(np.zeros((4, 2)), labels=["", "a", " ", ""])
+    assert acts.label_names == ("' '", "''", "a")
+    assert acts.labels.tolist() == [1, 2, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("label", "names", "index"),
     [
@@ -241,6 +247,8 @@ def test_plain_labels_stay_what_they_are() -> None:
         (1, ["-1", "1"], 1),
         ("-1", ["-1", "1"], 0),
         (0.5, ["0.5", "1.5"], 0),
+        ("", ["''", "a"], 0),
+        (" ", ["''", "' '"], 1),
     ],
 )
 def test_a_label_is_given_by_name_or_index_and_a_number_by_its_value(
