@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
 from tests.browser.pages import CHROMIUM, OPEN, Ear, Pages
-from tests.browser.server import WAIT, serving, without_unused
+from tests.browser.server import WAIT, prepared_kernels, serving, without_unused
 
 STATE = "application/vnd.jupyter.widget-state+json"
 FAILED = """() => [...window.jupyterapp?.shell.currentWidget?.content.model?.cells ?? []].flatMap(
@@ -324,8 +324,12 @@ def jupyterlab(root: Path) -> Iterator[Lab]:
     from neuronwidgets.__main__ import lab_environment
 
     own = {"JUPYTER_CONFIG_DIR": str(root / "config"), "JUPYTER_DATA_DIR": str(root / "data")}
-    command, environment = [sys.executable, "-m", "jupyterlab"], {**lab_environment(), **own}
-    with serving(command, root, environment) as url, sync_playwright() as playwright:
+    command = [sys.executable, "-m", "jupyterlab"]
+    with (
+        prepared_kernels({**lab_environment(), **own}) as environment,
+        serving(command, root, environment) as url,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
         yield Lab(root, url, browser)
         browser.close()

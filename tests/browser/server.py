@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -60,6 +62,37 @@ def serving(
         finally:
             server.terminate()
             server.wait(20)
+
+
+@contextmanager
+def prepared_kernels(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The environment in which Jupyter servers start prepared kernels, while this lasts."""
+    script = str(Path(__file__).with_name("prepared_kernels.py"))
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
+        address = str(Path(folder) / "socket")
+        listening.bind(address)
+        listening.listen()
+        number = listening.fileno()
+        preparing = subprocess.Popen(
+            [sys.executable, script, str(number)], env=environment, pass_fds=[number]
+        )
+        spec = Path(folder) / "kernels" / "python3"
+        spec.mkdir(parents=True)
+        (spec / "kernel.json").write_text(
+            json.dumps(
+                {
+                    "argv": [sys.executable, "-S", script, address, "{connection_file}"],
+                    "display_name": "Python 3 (ipykernel)",
+                    "language": "python",
+                    "metadata": {"debugger": True},
+                }
+            )
+        )
+        try:
+            yield {**environment, "JUPYTER_PATH": folder}
+        finally:
+            preparing.terminate()
+            preparing.wait(20)
 
 
 def await_answer(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
