@@ -27,7 +27,8 @@ export function scoreColumn(table: TableMessage, name: string): Column | null {
   // A p value says itself what chance does.
   const chance = name.endsWith("_p") ? values : (table.scores.get(`${name}_p`) ?? null);
   const pale = chance ? ` Pale: chance does as well (p > ${LEVEL}).` : "";
-  const pending = meta.late ? table.unscored : null;
+  // One sample is not split, and has no scores to come.
+  const pending = meta.late && table.samples > 1 ? table.unscored : null;
   return { ...meta, about: `${meta.about}${pale}`, values, chance, pending, whole: false };
 }
 

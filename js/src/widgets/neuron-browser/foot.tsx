@@ -11,11 +11,14 @@ const isDead = ({ least, largest }: TableMessage): boolean =>
 function Foot({ state, table }: { state: State; table: TableMessage }) {
   const others = otherScores(table);
   const { extra } = state;
-  const note = isDead(table)
-    ? "Every neuron has one activation for all samples (a dead layer): there is nothing to split."
-    : table.split === 0
-      ? "No neuron is split yet: concepts and scores come with the splits."
-      : "";
+  const note =
+    table.samples < 2
+      ? "One sample: a neuron is split by at least two."
+      : isDead(table)
+        ? "Every neuron has one activation for all samples (a dead layer): there is nothing to split."
+        : table.split === 0
+          ? "No neuron is split yet: concepts and scores come with the splits."
+          : "";
   return (
     <div class="nw-caption nw-table-foot">
       <span>{note || "Enter opens a neuron, space selects it, p pins it"}</span>
