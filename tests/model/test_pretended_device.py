@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,11 +103,17 @@ def test_edits_and_what_they_cost() -> None:
     both(lambda model: nw.causes(concepts, model, ROWS, LABELS, progress=False).to_frame(), model)
 
 
-def test_what_a_neuron_does() -> None:
+def test_what_a_neuron_promotes() -> None:
+    both(
+        lambda model: nw.effects_of([0, 5], model, layer=act(1)).to_frame(),
+        gpt2().float(),
+    )
+
+
+def gradients() -> None:
     model = gpt2().float()
     acts = nw.capture(model, TEXTS, [act(1), act(0)], "token", progress=False)
     concepts = nw.split(acts[act(1)], 3, 20).cut(2)
-    both(lambda model: nw.effects_of([0, 5], model, layer=act(1)).to_frame(), model)
     both(lambda model: nw.effects_of(3, model, TEXTS, layer=act(0)).to_frame(), model)
     both(lambda model: nw.importance(model, TEXTS[0], act(0)).to_frame(), model, rtol=1e-3)
     both(
@@ -115,3 +123,12 @@ def test_what_a_neuron_does() -> None:
         model,
         rtol=1e-3,
     )
+
+
+def test_gradients() -> None:
+    # In a process of their own: torch's autograd learns of devices when it is first used.
+    code = (
+        f"import torch; torch.set_num_threads(1); from {__name__} import *; "
+        "pretended_device(); gradients()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
