@@ -1,6 +1,7 @@
 /** A canvas that is sharp at any size and redraws when a signal that it reads changes. */
 import { effect, useSignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
+import { useSize } from "./size";
 
 export interface Size {
   wide: number;
@@ -19,17 +20,10 @@ export function Canvas({ draw, label, ...handlers }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const size = useSignal<Size>({ wide: 0, tall: 0 });
 
-  useLayoutEffect(() => {
-    const node = canvas.current as HTMLCanvasElement;
-    const measure = () => {
-      const { clientWidth: wide, clientHeight: tall } = node;
-      if (wide !== size.value.wide || tall !== size.value.tall) size.value = { wide, tall };
-    };
-    const watch = new ResizeObserver(measure);
-    watch.observe(node);
-    measure();
-    return () => watch.disconnect();
-  }, []);
+  useSize(canvas, (node) => {
+    const { clientWidth: wide, clientHeight: tall } = node;
+    if (wide !== size.value.wide || tall !== size.value.tall) size.value = { wide, tall };
+  });
 
   const latest = useRef(draw);
   latest.current = draw;

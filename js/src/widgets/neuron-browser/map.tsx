@@ -1,11 +1,12 @@
 /** The map of the layer: a pie for each neuron, beside those that share its top samples. */
 import { computed, type Signal, useSignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { type Grid, gridOf, inLasso, neuronAt, nextCell, placeOf, ZOOMS } from "../../core/cells";
 import { percent } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import type { LayerMap, TableMessage } from "../../protocol/browser";
 import { Canvas } from "../../view/canvas";
+import { useSize } from "../../view/size";
 import { GlyphCanvas } from "./glyph-canvas";
 import { Legend } from "./legend";
 import { NeuronTip, neuronInWords } from "./neuron-tip";
@@ -53,16 +54,9 @@ function Plane({ state, theme, table, map }: Props & { map: LayerMap }) {
   const under = useSignal(-1);
   const spoken = useSignal("");
 
-  useLayoutEffect(() => {
-    const node = room.current as HTMLDivElement;
-    const measure = () => {
-      wide.value = node.clientWidth;
-    };
-    const watch = new ResizeObserver(measure);
-    watch.observe(node);
-    measure();
-    return () => watch.disconnect();
-  }, []);
+  useSize(room, (node) => {
+    wide.value = node.clientWidth;
+  });
 
   const grid = useMemo(
     () =>

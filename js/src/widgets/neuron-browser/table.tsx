@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { rowsInView, scrolledTo } from "../../core/rows-in-view";
 import { reslotted, type Slots } from "../../core/slots";
 import type { TableMessage } from "../../protocol/browser";
+import { useSize } from "../../view/size";
 import { TableFoot } from "./foot";
 import { Cell, GridRow, RowGroup } from "./grid-parts";
 import { HEAD, TableHead } from "./head";
@@ -45,16 +46,9 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   // In the order of their elements: none is moved, which would take its focus.
   shown.sort((a, b) => slotOf(a) - slotOf(b));
 
-  useLayoutEffect(() => {
-    const node = grid.current as HTMLDivElement;
-    const measure = () => {
-      tall.value = node.clientHeight;
-    };
-    const watch = new ResizeObserver(measure);
-    watch.observe(node);
-    measure();
-    return () => watch.disconnect();
-  }, []);
+  useSize(grid, (node) => {
+    tall.value = node.clientHeight;
+  });
   useRowsInView(state, table, rows, first, end);
   useScrollToChosen(state, grid, rows);
   useTopOfNewOrder(state, grid);

@@ -1,7 +1,7 @@
 /** One card per concept, below the neuron's own. */
 
 import { useSignal } from "@preact/signals";
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { stripOf } from "../../core/promoted";
@@ -11,6 +11,7 @@ import type { TreeMessage } from "../../protocol/split";
 import { inkOn } from "../../view/color";
 import { useTyped } from "../../view/field";
 import { memo } from "../../view/memo";
+import { useSize } from "../../view/size";
 import { BandMark } from "./band-mark";
 import { CauseBars, CausesHead } from "./causes";
 import { FeedsButton } from "./graph";
@@ -39,20 +40,16 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
   const limit = useSignal(CARDS);
   const any = cut !== null;
   const resting = atRest(state.suggestions.value);
-  useLayoutEffect(() => {
-    const node = list.current;
-    if (!node) return;
-    const measure = () => {
+  useSize(
+    list,
+    (node) => {
       const { paddingLeft, paddingRight } = getComputedStyle(node);
       const wide =
         node.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight);
       if (wide > 0) state.room.value = wide;
-    };
-    const watch = new ResizeObserver(measure);
-    watch.observe(node);
-    measure();
-    return () => watch.disconnect();
-  }, [any]);
+    },
+    any,
+  );
   if (!cut) return null;
   return (
     <ul ref={list} class="nw-cards" aria-label={`${cut.concepts.length} concepts`}>

@@ -9,6 +9,7 @@ import { CopyButton } from "../../view/copy-button";
 import { Embedded } from "../../view/embedded";
 import { NeedsKernel } from "../../view/needs-kernel";
 import { PreviewOf } from "../../view/previews";
+import { useSize } from "../../view/size";
 import type { State } from "./state";
 import { percent } from "./strip";
 import "./graph.css";
@@ -151,17 +152,9 @@ function Picture({ state, graph, root, onClose }: PictureProps) {
   const box = useRef<HTMLDivElement>(null);
   const room = useSignal(0);
   const active = useSignal(0);
-  useLayoutEffect(() => {
-    const node = box.current;
-    if (!node) return;
-    const measure = () => {
-      room.value = node.clientWidth - MARGIN;
-    };
-    const watch = new ResizeObserver(measure);
-    watch.observe(node);
-    measure();
-    return () => watch.disconnect();
-  }, []);
+  useSize(box, (node) => {
+    room.value = node.clientWidth - MARGIN;
+  });
   const layout = layoutOf(graph, room.value);
   // The concept that is fed stands at the right end.
   useLayoutEffect(() => {

@@ -1,12 +1,13 @@
 /** One run: what is counted of it, its responses as a heatmap, its biases. */
 import { type Signal, useSignal } from "@preact/signals";
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { cellAt, eachOf, heightOf, strength } from "../../core/heat";
 import { kindOf, responseAt } from "../../core/responses";
 import { fixed, tenths } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import type { Still } from "../../protocol/toy";
 import { Canvas, type Size } from "../../view/canvas";
+import { useSize } from "../../view/size";
 import { Tooltip } from "../../view/tooltip";
 import { Badge } from "./badge";
 import { Biases } from "./biases";
@@ -150,16 +151,9 @@ function Heatmap({ state, theme, run }: Props) {
         within(column + move[1], still.features),
       );
   };
-  useLayoutEffect(() => {
-    const node = area.current as HTMLDivElement;
-    const measure = () => {
-      width.value = node.clientWidth;
-    };
-    const watch = new ResizeObserver(measure);
-    watch.observe(node);
-    measure();
-    return () => watch.disconnect();
-  }, []);
+  useSize(area, (node) => {
+    width.value = node.clientWidth;
+  });
   const wide = width.value;
   const grid = gridOf(still, { wide, tall }, sorted);
   const atKey = keyed.value && row >= 0 && column >= 0;
