@@ -19,13 +19,13 @@ from neuronwidgets.layer_splits.candidates import Candidates
 from tests.pretended_device import OnDevice, pretended_device
 
 SMALL = Tuning(
-    scipy_work=0, matrix_clusters=20, slow_matrix_clusters=30, tile=16, block_numbers=2**12
+    scipy_work=0, matrix_clusters=30, slow_matrix_clusters=40, tile=8, block_numbers=2**12
 )
 """Small inputs go to our kernels."""
 RNG = np.random.default_rng(0)
 CENTRES = RNG.normal(size=(5, 12))
-POINTS = CENTRES[RNG.integers(5, size=150)] + RNG.normal(size=(150, 12))
-POINTS[140:] = POINTS[:10]
+POINTS = CENTRES[RNG.integers(5, size=70)] + RNG.normal(size=(70, 12))
+POINTS[60:] = POINTS[:10]
 LAYER = RNG.gamma(1, size=(90, 6)).astype(np.float32)
 LAYER[:, 3], LAYER[80:] = 1, LAYER[:10]
 
