@@ -24,7 +24,9 @@ export function Suggestions({ state, top, tall }: Props) {
   return (
     <ul class="nw-ticks" aria-label="suggested cuts">
       {ticks.map(({ threshold, concepts, best, words, reasons, at, y }) => {
-        const count = `${concepts} ${concepts === 1 ? "concept" : "concepts"}`;
+        const count = best.includes("rest")
+          ? "no concepts"
+          : `${concepts} ${concepts === 1 ? "concept" : "concepts"}`;
         const kinds = best.length ? best : ["gap"];
         return (
           <li key={threshold} style={{ top: `${y}px` }}>
