@@ -114,8 +114,25 @@ def _on_device(value: Any) -> Any:
     return OnDevice(value) if isinstance(value, torch.Tensor) else value
 
 
-class Backend(backend_registration._DummyBackendModule):
+class Backend:
     """What torch asks of a backend."""
+
+    def is_available(self) -> bool:
+        return True
+
+    is_initialized = is_available
+
+    def _is_in_bad_fork(self) -> bool:
+        return False
+
+    def device_count(self) -> int:
+        return 1
+
+    def current_device(self) -> int:
+        return 0
+
+    def manual_seed_all(self, seed: int) -> None:
+        pass
 
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16]

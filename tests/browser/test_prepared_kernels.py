@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
-from tests.browser.server import WAIT, prepared_kernels
+from tests.browser.server import CAN_FORK, WAIT, prepared_kernels
 
-if sys.platform == "win32":
-    pytest.skip("only Unix forks", allow_module_level=True)
+pytestmark = pytest.mark.skipif(not CAN_FORK, reason="kernels are forked on Linux only")
 SECONDS = WAIT / 1000
 
 
