@@ -27,8 +27,7 @@ def positions(model: nn.Module) -> int | None:
 
     `None` where neither says.
     """
-    table = position_table(model)
-    return min(_configured(model), default=None) if table is None else table
+    return _positions(model, position_table(model))
 
 
 def position_table(model: nn.Module) -> int | None:
@@ -36,7 +35,8 @@ def position_table(model: nn.Module) -> int | None:
 
     `None` where it has no such embeddings.
     """
-    known, config = _configured(model), _config(model)
+    config = _config(model)
+    known = _configured(config)
     if getattr(config, "position_embedding_type", "absolute") != "absolute":
         return None
     lengths = []
@@ -51,15 +51,16 @@ def position_table(model: nn.Module) -> int | None:
     return min(lengths, default=None)
 
 
-def token_limit(model: nn.Module | None, processor: Any, max_length: int | None) -> int | None:
-    """The number of tokens that a text may have.
+def token_limit(
+    model: nn.Module | None, table: int | None, processor: Any, max_length: int | None
+) -> int | None:
+    """The number of tokens that a text may have, where the model has a `position_table` of `table`.
 
     This is `max_length`, else the smaller of the tokenizer's and the model's limit, else `None`.
 
     Raises:
         ValueError: `max_length` is larger than the model's position embeddings.
     """
-    table = None if model is None else position_table(model)
     if max_length is not None:
         if table is not None and max_length > table:
             raise ValueError(
@@ -71,8 +72,12 @@ def token_limit(model: nn.Module | None, processor: Any, max_length: int | None)
     stated = getattr(tokenizer, "model_max_length", None)
     # Tokenizers without a limit state a very large number.
     known = stated if isinstance(stated, int) and 0 < stated < 1_000_000 else None
-    limits = [known, None if model is None else positions(model)]
+    limits = [known, None if model is None else _positions(model, table)]
     return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _positions(model: nn.Module, table: int | None) -> int | None:
+    return min(_configured(_config(model)), default=None) if table is None else table
 
 
 def _tables(model: nn.Module) -> Iterator[tuple[int, int]]:
@@ -96,17 +101,17 @@ def _tables(model: nn.Module) -> Iterator[tuple[int, int]]:
 def _parameters(model: nn.Module) -> Iterator[int]:
     """The number of rows `T` of each table of positions that is a bare parameter: `T x D` or
     `1 x T x D`."""
-    for name, table in model.named_parameters():
-        owner = model.get_submodule(name.rpartition(".")[0])
-        known = isinstance(owner, nn.Embedding) or _OTHER.search(name)
-        if known or not _POSITION.search(name.rpartition(".")[2]):
+    for owner, part in model.named_modules():
+        if isinstance(part, nn.Embedding):
             continue
-        if table.ndim == 2 or (table.ndim == 3 and len(table) == 1):
-            yield table.shape[-2]
+        for name, table in part.named_parameters(recurse=False):
+            if not _POSITION.search(name) or _OTHER.search(f"{owner}.{name}"):
+                continue
+            if table.ndim == 2 or (table.ndim == 3 and len(table) == 1):
+                yield table.shape[-2]
 
 
-def _configured(model: nn.Module) -> set[int]:
-    config = _config(model)
+def _configured(config: Any) -> set[int]:
     values = (getattr(config, name, None) for name in _CONFIG)
     return {value for value in values if isinstance(value, int) and value > 0}
 

@@ -31,8 +31,8 @@ class TextSources:
     ) -> None:  # fmt: skip
         self.processor, self.batch_size, self.per_word = processor, batch_size, per_word
         self._sort_window, self._windows, self._labels = sort_window, windows, labels
-        self._limit = token_limit(model, processor, max_length)
         table = None if model is None else position_table(model)
+        self._limit = token_limit(model, table, processor, max_length)
         self._vocabulary = Vocabulary.of(processor, getattr(model, "config", None))
         self.takes = accepts(model)
         most, split = table if max_length is None else max_length, windows is not None
