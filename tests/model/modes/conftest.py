@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -127,26 +128,31 @@ def strict_warnings() -> Iterator[None]:
         yield
 
 
-MODES: dict[str, Callable[[], Any]] = {
-    "inference_mode": torch.inference_mode,
-    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
-    "no gradients": lambda: torch.set_grad_enabled(False),
-    "float64": lambda: default_dtype(torch.float64),
-    "bfloat16": lambda: default_dtype(torch.bfloat16),
-    "float16": lambda: default_dtype(torch.float16),
-    "on cpu": lambda: default_device("cpu"),
-    "on meta": lambda: default_device("meta"),
-    "errors raise": lambda: np.errstate(all="raise"),
-    "errors warn": lambda: np.errstate(all="warn"),
-    "printoptions": lambda: np.printoptions(precision=1, threshold=3, legacy="1.13"),
-    "deterministic": deterministic,
-    "seeded": seeded,
-    "warnings": strict_warnings,
+MODES: dict[str, tuple[Callable[[], Any], ...]] = {
+    "inference_mode": (torch.inference_mode,),
+    "autocast": (lambda: torch.autocast("cpu", torch.bfloat16),),
+    "float16": (lambda: default_dtype(torch.float16),),
+    "strict": (
+        lambda: default_dtype(torch.float64),
+        lambda: default_device("cpu"),
+        lambda: torch.set_grad_enabled(False),
+        lambda: np.errstate(all="raise"),
+        lambda: np.printoptions(precision=1, threshold=3, legacy="1.13"),
+        seeded,
+    ),
+    "loose": (
+        lambda: default_dtype(torch.bfloat16),
+        lambda: default_device("meta"),
+        lambda: np.errstate(all="warn"),
+        strict_warnings,
+        deterministic,
+    ),
 }
+"""Settings that do not hide one another, some at once: each job takes as long as all the others."""
 
 
 class Mode(NamedTuple):
-    """A setting of a notebook: its name, and a function that returns its `with`."""
+    """Settings of a notebook: their name, and a function that returns their `with`."""
 
     name: str
     enter: Callable[[], Any]
@@ -189,9 +195,17 @@ def assert_same(found: Any, expected: Any, rough: bool, at: str = "") -> None:
         np.testing.assert_equal(found, expected, at)
 
 
+@contextmanager
+def entered(settings: Sequence[Callable[[], Any]]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for setting in settings:
+            stack.enter_context(setting())
+        yield
+
+
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> Mode:
-    return Mode(request.param, MODES[request.param])
+    return Mode(request.param, partial(entered, MODES[request.param]))
 
 
 @pytest.fixture(scope="module")
