@@ -135,11 +135,13 @@ def leaks(lab: Lab, _steps: int) -> Iterator[Number]:
     for plain in (False, True):
         test_leaks.rounds(notebook, 1, plain)
     memory = PageMemory(notebook.page)
-    start = memory.held()
+    start, first = memory.held(), memory.observers()
     test_leaks.rounds(notebook, ROUNDS, plain=True)
-    before, kernel = memory.held(), notebook.python("print(*left())").split()
+    before, second = memory.held(), memory.observers()
+    kernel = notebook.python("print(*left())").split()
     test_leaks.rounds(notebook, ROUNDS)
-    after, still = memory.held(), notebook.python("print(*left())").split()
+    after, third = memory.held(), memory.observers()
+    still = notebook.python("print(*left())").split()
     count = ROUNDS * len(test_leaks.WIDGETS)
     yield Number(f"{count} widgets opened and closed: heap", grown(before, after), 5, "% up")
     yield Number("      as many anywidgets of one line", grown(start, before), None, "% up")
@@ -147,9 +149,8 @@ def leaks(lab: Lab, _steps: int) -> Iterator[Number]:
     yield Number("   listeners more", after.listeners - before.listeners, 0, "")
     yield Number("      anywidgets of one line", before.listeners - start.listeners, None, "")
     for name in MEASURED:
-        yield Number(f"   {name}s more", after.observers[name] - before.observers[name], 0, "")
-        alone = before.observers[name] - start.observers[name]
-        yield Number("      anywidgets of one line", alone, None, "")
+        yield Number(f"   {name}s more", third[name] - second[name], 0, "")
+        yield Number("      anywidgets of one line", second[name] - first[name], None, "")
     for what, was, now in zip(("widgets", "threads"), kernel, still, strict=True):
         yield Number(f"   {what} in the kernel more", int(now) - int(was), 0, "")
     notebook.page.close()

@@ -18,13 +18,11 @@ class Held(NamedTuple):
         roots: roots of our widgets that are in memory, in the page or not. A listener, a timer or
             a signal that outlives its widget holds its root.
         listeners: on the window, the document and its body.
-        observers: those of the page and `AbortController`s, by class.
     """
 
     heap: int
     roots: int
     listeners: int
-    observers: dict[str, int]
 
 
 class PageMemory:
@@ -41,8 +39,11 @@ class PageMemory:
             self._cdp.send("HeapProfiler.collectGarbage")
         heap = int(self._cdp.send("Runtime.getHeapUsage")["usedSize"])
         roots = self._count("HTMLDivElement", "e => e.classList.contains('nw')")
-        observers = {name: self._count(name) for name in MEASURED}
-        return Held(heap, roots, self._listeners(), observers)
+        return Held(heap, roots, self._listeners())
+
+    def observers(self) -> dict[str, int]:
+        """The page's observers and `AbortController`s, by class."""
+        return {name: self._count(name) for name in MEASURED}
 
     def _count(self, name: str, such: str = "() => true") -> int:
         """The objects of a class that are in memory, with those that wait to be collected."""

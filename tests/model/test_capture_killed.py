@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -107,6 +108,7 @@ def test_a_killed_capture_resumes_to_the_same(
             # At a random number of new files: between shards, and in the middle of one.
             child, more = start(folder), random.integers(0, 25)
             while len(present(folder) - before) <= more:
+                select.select([server.stdout], [], [], 0.002)  # leaves the processor to the child
                 try:
                     os.kill(child, 0)
                 except ProcessLookupError:
