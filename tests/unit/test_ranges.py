@@ -124,6 +124,15 @@ def test_one_sample_and_constants(values: np.ndarray) -> None:
     assert len(made.to_frame()) == values.shape[1]
 
 
+def test_equal_values_have_no_deviation_whatever_their_mean_rounds_to() -> None:
+    for count in range(2, 40):
+        values = np.full((count, 1), 0.1)  # the mean of 13 of them is not 0.1
+        made = nw.ranges(nw.Activations.from_arrays(values, labels=["x"] * count))
+        assert made.std[0, 0] == 0
+        assert np.isnan([made.skewness, made.kurtosis, made.ks]).all()
+        assert made.interval(0, "x") == (0.1, 0.1)
+
+
 def test_names_are_shown_as_text() -> None:
     made = nw.ranges(nw.Activations.from_arrays(np.eye(2), labels=["<b>", "ü"]))
     assert "<b>" not in made._repr_html_()
