@@ -149,6 +149,20 @@ def test_saliency_by_hand() -> None:
     np.testing.assert_allclose(nw.salient_overlap(acts, top=2), [[1, 0.5], [0.5, 1]])
 
 
+def test_labels_without_samples_share_nothing() -> None:
+    values = np.array([[1, -4, 0], [1, -4, 0], [1, 2, 3], [1, 2, 3]], float)
+    names = ["none", "p", "q"]
+    acts = nw.Activations.from_arrays(values, labels=[1, 1, 2, 2], label_names=names)
+    shared = nw.salient_overlap(acts, top=2)
+    np.testing.assert_array_equal(
+        shared, [[np.nan, np.nan, np.nan], [np.nan, 1, 0.5], [np.nan, 0.5, 1]]
+    )
+    with pytest.raises(ValueError, match="'none' has no samples; the labels are p, q"):
+        nw.salient(acts, "none")
+    with pytest.raises(ValueError, match="no labels"):
+        nw.salient_overlap(nw.Activations.from_arrays(values))
+
+
 def test_the_probe_finds_the_neuron_that_tells() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 20))
@@ -169,7 +183,8 @@ def test_labels_that_are_numbers_are_meant_by_their_value() -> None:
     made = nw.ranges(acts)
     assert made.label(2) == made.label("2") == 1
     assert made.label(5) == 2
-    assert nw.salient(acts, 2).label == nw.salient(acts, "2").label == "2"
+    for given in (2, "2", 2.0, np.int64(2)):
+        assert nw.salient(acts, given).label == "2"
     np.testing.assert_array_equal(made.intervals(5), made.intervals("5"))
     for ask in (lambda: made.label(1), lambda: nw.salient(acts, 1)):
         with pytest.raises(ValueError, match="label 1 "):
