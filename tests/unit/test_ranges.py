@@ -163,6 +163,13 @@ def test_labels_without_samples_share_nothing() -> None:
         nw.salient_overlap(nw.Activations.from_arrays(values))
 
 
+def test_labels_at_random_share_most_of_their_salient_neurons() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(200, 50)) * np.geomspace(1, 100, 50)  # neurons of many sizes
+    acts = nw.Activations.from_arrays(values, labels=rng.integers(0, 4, 200))
+    assert nw.salient_overlap(acts, top=0.3).min() > 0.8
+
+
 def test_the_probe_finds_the_neuron_that_tells() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 20))

@@ -91,8 +91,11 @@ def salient_overlap(
 ) -> np.ndarray:
     """The share of salient neurons that two labels have in common: float64 `C x C`.
 
-    NaN for a label without samples. Shares far above `top`, the share expected by chance, are the
-    paper's evidence for polysemanticity.
+    NaN for a label without samples. Neurons at random share `top`. That is no null for labels:
+    labels at random share most of their neurons, since their samples are alike, and by "max"
+    neurons with large activations are salient for every label. So compare with permuted labels,
+    too: shares above `top` are the paper's evidence for polysemanticity, and shares below those of
+    permuted labels are evidence that labels have neurons of their own.
     """
     labels = _with_samples(acts)
     share = np.full((len(acts.label_names), len(acts.label_names)), np.nan)
