@@ -181,7 +181,8 @@ def test_features_at_random_tell_branches_of_noise_no_better_than_random_directi
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(40, 200))
     sae = nw.SAE(directions, directions.T.copy(), np.zeros(40), np.full(200, -4.0))
-    split = nw.split(rng.normal(size=(1000, 40)).astype(np.float32), 0, top=200)
+    acts = nw.Activations.from_arrays(rng.normal(size=(1000, 40)).astype(np.float32))
+    split = nw.split(acts, 0, top=200)
     match = nw.match_features(split.cut(0.93 * split.tree.top), sae, draws=50)
     frame = match.to_frame()
     assert (frame["branch_p"] < 0.05).all()  # clusters are easy to tell apart
