@@ -60,7 +60,8 @@ def directions(groups: Sequence[np.ndarray], mean: np.ndarray, by: str) -> np.nd
 
 @own_modes()
 def scored(values: np.ndarray, vectors: np.ndarray, mean: np.ndarray, by: str) -> np.ndarray:
-    """The scores of samples on each of `K` directions (see `directions`): float32 `S x K`.
+    """The scores of samples on each of `K` directions (see `directions`): `S x K`, float32; by
+    "dot" in the dtype of `values`.
 
     Args:
         values: `S x D`.
@@ -101,7 +102,7 @@ def scored_rows(
     *,
     chunk: int = CHUNK,
 ) -> np.ndarray:
-    """`scored` of some rows of `acts`, `chunk` numbers at a time: float32 `len(rows) x K`."""
+    """`scored` of some rows of `acts`, `chunk` numbers at a time: `len(rows) x K`."""
     step = max(1, chunk // max(1, acts.shape[1]))
     parts = [
         scored(acts.rows(rows[start : start + step]), vectors, mean, by)
@@ -119,8 +120,8 @@ def retrieving(
 ) -> Generator[float, None, list[tuple[np.ndarray, np.ndarray]]]:
     """The `k` samples that score highest on each direction (see `scored`), in one pass.
 
-    A generator: yields the share done, returns for each query `(rows, scores)`, int64 and float32,
-    both `K x k`, highest first, ties to the smaller row.
+    A generator: yields the share done, returns for each query `(rows, scores)`, int64 and as
+    `scored`, both `K x k`, highest first, ties to the smaller row.
 
     Args:
         acts: the activations that are searched.

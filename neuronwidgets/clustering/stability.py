@@ -20,7 +20,10 @@ def recurring(
     Hennig 2007, *Cluster-wise assessment of cluster stability*, Comput. Stat. Data Anal. 52, by
     subsets: half of the samples, drawn without replacement, are linked again. A group recurs if
     some branch of that tree has a Jaccard index of at least 0.75 with the group's samples in the
-    draw. A draw with fewer than two of them does not count for the group.
+    draw. For a group of more than half of the draw, the samples outside of the two must have such
+    an index as well: the whole tree has it with any three quarters of the samples. A draw with
+    fewer than two of the group's samples, or without any outside of it, does not count for the
+    group, unless it is a group of all samples.
 
     A generator: yields the share done, returns float64 `p`, from 0 to 1; NaN for a group for which
     no draw counts.
@@ -38,6 +41,7 @@ def recurring(
     n = len(distances)
     rng = np.random.default_rng(seed)
     recurred, counted = np.zeros(len(groups)), np.zeros(len(groups))
+    of_all = groups.all(axis=1)
     for draw in range(resamples):
         subset = np.sort(rng.choice(n, max(2, -(-n // 2)), replace=False))
         Z = hierarchy.linkage(squareform(distances[np.ix_(subset, subset)], checks=False), method)
@@ -49,9 +53,14 @@ def recurring(
         )
         common = cumulative[:, tree.start + tree.size] - cumulative[:, tree.start]
         size = cumulative[:, -1]
-        jaccard = (common / (tree.size + size[:, None] - common)).max(axis=1)
-        recurred += (size >= 2) & (jaccard >= RECURRENCE)
-        counted += size >= 2
+        n_drawn = len(subset)
+        either = tree.size + size[:, None] - common
+        alike = common >= RECURRENCE * either
+        outside_alike = n_drawn - either >= RECURRENCE * (n_drawn - common)
+        recurs = (alike & (outside_alike | (2 * size[:, None] <= n_drawn))).any(axis=1)
+        counts = (size >= 2) & ((size < n_drawn) | of_all)
+        recurred += counts & recurs
+        counted += counts
         yield (draw + 1) / resamples
     share = np.full(len(groups), np.nan)
     np.divide(recurred, counted, out=share, where=counted > 0)

@@ -290,7 +290,8 @@ class Concepts:
     def scores_of(
         self, acts: Any = None, by: str = DEFAULT, rows: np.ndarray | None = None
     ) -> np.ndarray:
-        """The scores by which `retrieve` ranks all samples, or those in `rows`: float32 `S x K`."""
+        """The scores by which `retrieve` ranks all samples, or those in `rows`: `S x K`, float32;
+        by "dot" of float64 activations float64."""
         acts = self.require_split("scores_of").acts if acts is None else self._same_layer(acts)
         rows = np.arange(len(acts)) if rows is None else rows
         return scored_rows(acts, rows, *self._directions(acts, by), by)

@@ -106,7 +106,11 @@ def chance(
     concepts: Concepts, k: int = 20, by: str = DEFAULT, draws: int = DRAWS, seed: int = 0
 ) -> np.ndarray:
     """float64 `K`: the mean `precision`, for each concept's label, of `draws` random groups of
-    top samples that are as large as the concept."""
+    top samples that are as large as the concept.
+
+    It does not allow for the choice of the label, the one of most of the concept's own samples,
+    some of which the concept retrieves: of few labels at random, small concepts are above it, too.
+    """
     split = concepts.require_split("chance")
     out = np.full(len(concepts), np.nan)
     if split.acts.labels is None:

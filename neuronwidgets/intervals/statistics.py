@@ -10,12 +10,12 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 
     Skewness and kurtosis are NaN where the values do not vary.
     """
-    mean = values.mean(axis=0)
+    # The mean of equal values may differ from them by rounding.
+    flat = values.min(axis=0) == values.max(axis=0)
+    mean = np.where(flat, values[0], values.mean(axis=0))
     centred = values - mean
     variance = (centred**2).mean(axis=0)
-    # Variance of the order of rounding errors counts as none.
-    flat = variance <= (np.finfo(np.float64).eps * np.abs(values).max(axis=0, initial=0)) ** 2
-    deviation = np.where(flat, 0.0, np.sqrt(variance))
+    deviation = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         skewness = np.where(flat, np.nan, (centred**3).mean(axis=0) / deviation**3)
         kurtosis = np.where(flat, np.nan, (centred**4).mean(axis=0) / deviation**4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -211,6 +212,37 @@ def test_neurons_that_are_read_control_the_model_and_others_do_not() -> None:
         assert spec["params"][0]["bind"]["max"] == 2
         assert f"x 0: {frame['change'][0]:+.3g}, random" in str(spec["datasets"])
         assert "of random neurons" in report._repr_html_()
+
+
+def test_random_neurons_control_no_more_than_other_random_neurons() -> None:
+    said = 0
+    torch.manual_seed(0)
+    x, labels = data([0, 1])
+    probed = nw.probe(captured(Reader(), x, "act", labels=labels), "yes", method="l1", draws=0)
+    found = replace(probed, layer="1", mean=np.ones(40))
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        model = nn.Sequential(nn.Linear(8, 40), nn.ReLU(), nn.Linear(40, 2)).eval()
+        weights = np.zeros((len(found.Cs), 40))
+        weights[:, rng.choice(40, 4, replace=False)] = 1
+        report = replace(found, weights=weights).control(
+            model, torch.randn(400, 8), behaviour=lambda out: out[:, 1], alphas=[0],
+            resamples=100, seed=seed, progress=False,
+        )  # fmt: skip
+        said += "readout without control" not in report.findings[1]
+    assert said <= 3  # of a share of 5%, more than 3 of 20 have a chance of 2%
+
+
+def test_one_random_set_tells_nothing() -> None:
+    torch.manual_seed(0)
+    x, labels = data([0, 1])
+    model = Reader().eval()
+    acts = captured(model, x[:200], "act", labels=labels[:200])
+    found = nw.probe(acts, "yes", method="l1", draws=0, resamples=2)
+    report = found.control(model, x[200:], alphas=[0], resamples=20, draws=1, progress=False)
+    assert report.findings[1].startswith("One set of random neurons does not tell")
+    assert report.to_frame()["beyond_low"].isna().all()
+    assert "nan" not in report._repr_html_()
 
 
 def test_few_permutations_tell_nothing() -> None:

@@ -87,6 +87,7 @@ def test_a_divided_concept_needs_two_features_which_tell_its_branches(
     assert three.divided.feature[concept] in (2, 3)
     assert three.divided.auroc[concept] > 0.99
     assert three.divided.p[concept] < 0.01
+    assert three.divided.held_out[concept] > 0.99 > three.divided.random[concept]
     four = nw.match_features(planted.split, planted.sae)
     assert len(four) == 4
     assert {2, 3} <= set(four.best.tolist())
@@ -174,6 +175,19 @@ def test_another_layer_of_the_same_samples(planted: Planted) -> None:
     few = nw.Activations.from_arrays(planted.acts.values[:900], layer="other")
     with pytest.raises(ValueError, match="acts must have the samples that were split"):
         nw.match_features(planted.split, sae, acts=few)
+
+
+def test_features_at_random_tell_branches_of_noise_no_better_than_random_directions() -> None:
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(40, 200))
+    sae = nw.SAE(directions, directions.T.copy(), np.zeros(40), np.full(200, -4.0))
+    acts = nw.Activations.from_arrays(rng.normal(size=(1000, 40)).astype(np.float32))
+    split = nw.split(acts, 0, top=200)
+    match = nw.match_features(split.cut(0.93 * split.tree.top), sae, draws=50)
+    frame = match.to_frame()
+    assert (frame["branch_p"] < 0.05).all()  # clusters are easy to tell apart
+    assert (np.abs(frame["branch_held_out"] - frame["branch_random"]) < 0.15).all(), frame
+    assert f"({frame['branch_random'][0]:.2f})" in match._repr_html_()
 
 
 def test_a_refined_concept_has_no_branches(planted: Planted) -> None:

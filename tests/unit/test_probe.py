@@ -56,6 +56,16 @@ def test_features_of_a_toy_model_are_found_in_its_neurons() -> None:
     assert found.test.value["f1"][0] > 0.9 > found.test.null["f1"].max()
 
 
+def test_labels_that_are_numbers_are_meant_by_their_value() -> None:
+    values, label, _ = planted(1, width=4)
+    acts = nw.Activations.from_arrays(values, labels=np.where(label, 1, 2))
+    for given in (1, 1.0, "1", np.int64(1)):  # the names are "1" and "2"
+        assert nw.probe(acts, given, k=1, **FEW).label == "1"
+    assert nw.probe(acts, 2, k=1, **FEW).label == "2"
+    named = nw.Activations.from_arrays(values, labels=label.astype(int), label_names=["no", "yes"])
+    assert nw.probe(named, 1, k=1, **FEW).label == "yes"
+
+
 def test_permuted_labels_give_uniform_p_and_f1_at_chance() -> None:
     p, f1, null = [], [], []
     for seed in range(40):

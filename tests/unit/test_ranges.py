@@ -124,6 +124,15 @@ def test_one_sample_and_constants(values: np.ndarray) -> None:
     assert len(made.to_frame()) == values.shape[1]
 
 
+def test_equal_values_have_no_deviation_whatever_their_mean_rounds_to() -> None:
+    for count in range(2, 40):
+        values = np.full((count, 1), 0.1)  # the mean of 13 of them is not 0.1
+        made = nw.ranges(nw.Activations.from_arrays(values, labels=["x"] * count))
+        assert made.std[0, 0] == 0
+        assert np.isnan([made.skewness, made.kurtosis, made.ks]).all()
+        assert made.interval(0, "x") == (0.1, 0.1)
+
+
 def test_names_are_shown_as_text() -> None:
     made = nw.ranges(nw.Activations.from_arrays(np.eye(2), labels=["<b>", "ü"]))
     assert "<b>" not in made._repr_html_()
@@ -138,6 +147,27 @@ def test_saliency_by_hand() -> None:
     assert nw.salient(acts, "p", "probeless", top=3).scores.tolist() == [0, 6, 3]
     assert nw.salient(acts, "q", top=0.3).neurons.tolist() == [2]
     np.testing.assert_allclose(nw.salient_overlap(acts, top=2), [[1, 0.5], [0.5, 1]])
+
+
+def test_labels_without_samples_share_nothing() -> None:
+    values = np.array([[1, -4, 0], [1, -4, 0], [1, 2, 3], [1, 2, 3]], float)
+    names = ["none", "p", "q"]
+    acts = nw.Activations.from_arrays(values, labels=[1, 1, 2, 2], label_names=names)
+    shared = nw.salient_overlap(acts, top=2)
+    np.testing.assert_array_equal(
+        shared, [[np.nan, np.nan, np.nan], [np.nan, 1, 0.5], [np.nan, 0.5, 1]]
+    )
+    with pytest.raises(ValueError, match="'none' has no samples; the labels are p, q"):
+        nw.salient(acts, "none")
+    with pytest.raises(ValueError, match="no labels"):
+        nw.salient_overlap(nw.Activations.from_arrays(values))
+
+
+def test_labels_at_random_share_most_of_their_salient_neurons() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(200, 50)) * np.geomspace(1, 100, 50)  # neurons of many sizes
+    acts = nw.Activations.from_arrays(values, labels=rng.integers(0, 4, 200))
+    assert nw.salient_overlap(acts, top=0.3).min() > 0.8
 
 
 def test_the_probe_finds_the_neuron_that_tells() -> None:
@@ -160,7 +190,8 @@ def test_labels_that_are_numbers_are_meant_by_their_value() -> None:
     made = nw.ranges(acts)
     assert made.label(2) == made.label("2") == 1
     assert made.label(5) == 2
-    assert nw.salient(acts, 2).label == nw.salient(acts, "2").label == "2"
+    for given in (2, "2", 2.0, np.int64(2)):
+        assert nw.salient(acts, given).label == "2"
     np.testing.assert_array_equal(made.intervals(5), made.intervals("5"))
     for ask in (lambda: made.label(1), lambda: nw.salient(acts, 1)):
         with pytest.raises(ValueError, match="label 1 "):

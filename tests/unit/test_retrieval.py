@@ -365,3 +365,10 @@ def test_the_largest_of_rows_of_every_kind(k: int, dtype: type) -> None:
     np.testing.assert_array_equal(largest(rows, k), wanted)
     for row, index in zip(rows, wanted, strict=True):
         np.testing.assert_array_equal(largest(row, k), index)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_only_dot_products_keep_float64(dtype: str) -> None:
+    values = data(dtype)
+    scores = {by: split(values, 0, top=20).cut().scores_of(by=by).dtype for by in BY}
+    assert scores == {"cosine": "f4", "cosine-origin": "f4", "dot": dtype}

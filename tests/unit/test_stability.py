@@ -24,7 +24,7 @@ def shares(*arguments: Any, **more: Any) -> np.ndarray:
 def by_definition(
     distances: np.ndarray, method: str, groups: np.ndarray, resamples: int, seed: int
 ) -> list[float]:
-    """The Jaccard index with every branch, as sets."""
+    """The Jaccard index with every branch, as sets; of large groups also of what is outside."""
     rng = np.random.default_rng(seed)
     n = len(distances)
     hits: list[list[bool]] = [[] for _ in groups]
@@ -37,10 +37,19 @@ def by_definition(
         ]
         for group, hit in zip(groups, hits, strict=True):
             own = set(np.flatnonzero(group).tolist()) & set(some.tolist())
-            if len(own) >= 2:
-                best = max(len(own & branch) / len(own | branch) for branch in branches)
-                hit.append(best >= 0.75)
+            if len(own) < 2 or (len(own) == len(some) and not group.all()):
+                continue
+            rest = set(some.tolist()) - own
+            hit.append(any(
+                jaccard(own, branch) >= 0.75
+                and (len(own) <= len(rest) or jaccard(rest, set(some.tolist()) - branch) >= 0.75)
+                for branch in branches
+            ))  # fmt: skip
     return [float(np.mean(hit)) if hit else np.nan for hit in hits]
+
+
+def jaccard(one: set[int], other: set[int]) -> float:
+    return len(one & other) / len(one | other) if one | other else 1.0
 
 
 @pytest.mark.parametrize("method", ["ward", "average", "complete", "single"])
@@ -65,6 +74,22 @@ def test_clusters_recur_and_their_halves_do_not() -> None:
     assert found[:3].tolist() == [1, 1, 1]
     assert found[3] < 0.1
     np.testing.assert_array_equal(found, shares(squareform(pdist(points)), "ward", groups, 40))
+
+
+@pytest.mark.parametrize("method", ["ward", "average", "single"])
+def test_most_of_the_samples_at_random_do_not_recur(method: str) -> None:
+    rng = np.random.default_rng(0)
+    distances = squareform(pdist(rng.normal(size=(100, 10))))
+    groups = rng.permuted(np.tile(np.arange(100) < 85, (20, 1)), axis=1)
+    assert shares(distances, method, groups, 20).max() == 0  # the whole tree is no such branch
+
+
+def test_a_large_cluster_recurs_beside_a_small_one() -> None:
+    rng = np.random.default_rng(0)
+    large = np.arange(100) < 85
+    points = 12 * np.eye(6)[np.where(large, 0, 1)] + rng.normal(size=(100, 6))
+    groups = np.stack([large, ~large])
+    assert shares(squareform(pdist(points)), "ward", groups, 20).tolist() == [1, 1]
 
 
 def test_equal_samples() -> None:

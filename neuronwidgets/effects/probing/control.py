@@ -76,8 +76,10 @@ class Control:
 
         Columns: `alpha`; `change` of the mean behaviour against the plain model; `change_random`,
         its mean over sets of random neurons; `beyond`, the difference of both. Each has a 95%
-        bootstrap interval over samples (`_low`, `_high`). With labels `accuracy` and
-        `accuracy_random`; with texts `perplexity` and `perplexity_random`.
+        bootstrap interval over samples (`_low`, `_high`). That of `beyond` also allows for how much
+        the sets differ: if the chosen neurons were one more random set, it would hold 0 in 95% of
+        cases; NaN for a single set. With labels `accuracy` and `accuracy_random`; with texts
+        `perplexity` and `perplexity_random`.
         """
         import pandas as pd
 
@@ -90,20 +92,45 @@ class Control:
         parts = {"change": own, "change_random": other, "beyond": own - other}
         for name, values in parts.items():
             low, high = ends(draws @ values.T)
-            columns |= {name: values.mean(axis=1), f"{name}_low": low, f"{name}_high": high}
+            mean = values.mean(axis=1)
+            if name == "beyond":
+                low, high = (
+                    mean + sign * np.hypot(end - mean, self._spread_of_sets())
+                    for sign, end in ((-1, low), (1, high))
+                )
+            columns |= {name: mean, f"{name}_low": low, f"{name}_high": high}
         for name, values in (("accuracy", self.right), ("perplexity", self.perplexity)):
             if values is not None:
                 by_alpha = values.mean(axis=-1) if values.ndim == 3 else values
                 columns |= {name: by_alpha[0], f"{name}_random": by_alpha[1:].mean(axis=0)}
         return pd.DataFrame(columns)
 
+    def _spread_of_sets(self) -> np.ndarray:
+        """Half of the 95% interval in which one more set of random neurons lies about the mean of
+        the sets (Student's t): float64 `A`; NaN for a single set."""
+        from scipy.stats import t
+
+        sets = len(self.control)
+        if sets < 2:
+            return np.full(len(self.alphas), np.nan)
+        means = self.control.mean(axis=2)
+        means = means - means[:, self.alphas == 1]
+        reach = t.ppf(0.975, sets - 1) * np.sqrt(1 + 1 / sets)
+        return np.asarray(reach * means.std(axis=0, ddof=1))
+
     @property
     def findings(self) -> tuple[str, ...]:
         """Two sentences: whether the neurons read the label out (with fewer than 19 permutations
-        that cannot be told), and whether they control the behaviour."""
+        that cannot be told), and whether they control the behaviour (with a single set of random
+        neurons that cannot be told)."""
         first = self._readout_sentence()
         frame = self.to_frame()
         moved = frame[frame["alpha"] != 1]
+        if len(self.control) < 2:
+            return first, (
+                "One set of random neurons does not tell whether they control the behaviour: pass "
+                "draws=3 or more."
+            )
         clear = moved[(moved["beyond_low"] > 0) | (moved["beyond_high"] < 0)]
         if not len(clear):
             return first, (
@@ -158,7 +185,8 @@ class Control:
             cells = [f"{row['alpha']:g}"]
             for name in ("change", "change_random", "beyond"):
                 low, high = row[f"{name}_low"], row[f"{name}_high"]
-                cells.append(f"{row[name]:.3g} ({low:.3g} to {high:.3g})")
+                ends_of = "" if np.isnan(low) else f" ({low:.3g} to {high:.3g})"
+                cells.append(f"{row[name]:.3g}{ends_of}")
             rows.append(cells + [f"{row[n + e]:.4g}" for n in more for e in ("", "_random")])
         sentences = "".join(f"<li>{html.escape(s)}</li>" for s in self.findings)
         return f"<p>{html.escape(repr(self))}</p>{table(head, rows)}<ul>{sentences}</ul>"

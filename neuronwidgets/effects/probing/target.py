@@ -9,7 +9,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.arrays import require_unmasked
-from neuronwidgets.effects.sets import Sets
+from neuronwidgets.effects.sets import Sets, label_of
 
 TRIES = 200
 """Random divisions of the groups that are tried until both parts have samples of both sets."""
@@ -49,7 +49,7 @@ class Target:
         held_out = divided(positive, group, test, seed)
         name = labels if isinstance(labels, str) else ""
         if not name and np.ndim(labels) == 0 and acts.labels is not None:
-            name = acts.label_names[int(labels)]
+            name = acts.label_names[label_of(acts, labels, "labels")]
         return cls(rows, positive, group, held_out, name)
 
     def permuted(self, draws: int, seed: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from neuronwidgets.display.html import table
 from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted
 from neuronwidgets.effects.sae.chart import chart
 from neuronwidgets.effects.sae.cover import ENOUGH
-from neuronwidgets.effects.sae.measure import LIKELY, measuring
+from neuronwidgets.effects.sae.measure import LIKELY, measuring, telling
 from neuronwidgets.effects.sae.sae import SAE, largest_cosines
 
 DOUBTFUL = 0.3
@@ -36,11 +36,15 @@ class Divided:
         auroc: float64 `K`, of the feature or its negative between the branches.
         p: float64 `K`, the share of permutations of the concept's samples in which some feature
             reaches it, itself counted.
+        held_out, random: float64 `K`, as those of `FeatureMatch`, for the branches; NaN where no
+            division into halves has samples of both.
     """
 
     feature: np.ndarray
     auroc: np.ndarray
     p: np.ndarray
+    held_out: np.ndarray
+    random: np.ndarray
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -128,10 +132,10 @@ class FeatureMatch:
 
         Columns: `concept`, `name`, `samples`; `feature`, the best one, its `auroc`, `held_out`,
         `random`, `null` (95% quantile) and `p`; `same`; `matched` and `matched_auroc`; `cosine`;
-        `needed`, `covered`, `random_covered`; `branch_feature`, `branch_auroc`, `branch_p`;
-        `agreement`, `agreement_chance`, `feature_agreement`, `feature_agreement_chance`. With
-        labels also `purity` of the concept's samples and `feature_purity` of the top samples on
-        which the best feature is active.
+        `needed`, `covered`, `random_covered`; `branch_feature`, `branch_auroc`,
+        `branch_held_out`, `branch_random`, `branch_p`; `agreement`, `agreement_chance`,
+        `feature_agreement`, `feature_agreement_chance`. With labels also `purity` of the concept's
+        samples and `feature_purity` of the top samples on which the best feature is active.
         """
         import pandas as pd
 
@@ -145,6 +149,7 @@ class FeatureMatch:
             "cosine": self.cosine, "needed": self.needed, "covered": self.covered,
             "random_covered": self.random_covered,
             "branch_feature": self.divided.feature, "branch_auroc": self.divided.auroc,
+            "branch_held_out": self.divided.held_out, "branch_random": self.divided.random,
             "branch_p": self.divided.p, "agreement": self.agreement,
             "agreement_chance": self.agreement_chance,
             "feature_agreement": self.feature_agreement,
@@ -187,14 +192,15 @@ class FeatureMatch:
     def _repr_html_(self) -> str:
         head = ("concept", "samples", "best feature", "AUROC", "held out (random)", "p",
                 "features needed",
-                "its branches", "agreement (chance)")  # fmt: skip
+                "its branches: held out (random)", "agreement (chance)")  # fmt: skip
         rows = []
         for row in self.to_frame().to_dict("records"):
             dot = f"<span style='color:{self.concepts.colors[row['concept']]}'>●</span>"
             needed, branch = row["needed"], "–"
             if row["branch_feature"] >= 0:
-                value = f"AUROC {row['branch_auroc']:.2f}, p {row['branch_p']:.2g}"
-                branch = f"{row['branch_feature']} ({value})"
+                held_out, random = (row[f"branch_{name}"] for name in ("held_out", "random"))
+                branch = str(row["branch_feature"])
+                branch += "" if np.isnan(held_out) else f": {held_out:.2f} ({random:.2f})"
             rows.append((
                 f"{dot} <bdi>{html.escape(row['name'])}</bdi>", str(row["samples"]),
                 str(row["feature"]), f"{row['auroc']:.2f}",
@@ -273,7 +279,7 @@ def match_features(
         (1 + (measured.null >= top - 1e-9).sum(axis=0)) / (1 + draws),
         tuple(features[columns] for columns in measured.cover), measured.covered,
         measured.random_covered, cosine,
-        _divided(split, concepts, strengths, features, draws, seed), agreement,
+        _divided(split, concepts, values, strengths, features, draws, seed), agreement,
         agreement_chance, *of_features, explained, doubt_of(layer, explained),
     )  # fmt: skip
 
@@ -307,11 +313,11 @@ def _matched(auroc: np.ndarray, features: np.ndarray) -> np.ndarray:
 
 
 def _divided(
-    split: Split, concepts: Concepts, strengths: np.ndarray, features: np.ndarray, draws: int,
-    seed: int,
+    split: Split, concepts: Concepts, values: np.ndarray, strengths: np.ndarray,
+    features: np.ndarray, draws: int, seed: int,
 ) -> Divided:  # fmt: skip
     feature = np.full(len(concepts), -1)
-    auroc, p = np.full((2, len(concepts)), np.nan)
+    auroc, p, held_out, random = np.full((4, len(concepts)), np.nan)
     tree = split.tree
     for concept, node in enumerate(concepts.nodes):
         # A refined concept is no node of the tree.
@@ -319,13 +325,15 @@ def _divided(
             continue
         samples = tree.samples_of(int(node))
         first = np.isin(samples, tree.samples_of(int(tree.children[node - tree.n][0])))[:, None]
-        found = aurocs(strengths[samples], first)[0]
-        found = np.maximum(found, 1 - found)
-        null = best_of_permuted(strengths[samples], first, draws, seed, either=True)[:, 0]
-        column = int(found.argmax())
-        feature[concept], auroc[concept] = features[column], found[column]
-        p[concept] = (1 + (null >= found[column] - 1e-9).sum()) / (1 + draws)
-    return Divided(feature, auroc, p)
+        own = strengths[samples]
+        null = best_of_permuted(own, first, draws, seed, either=True)[:, 0]
+        column, held_out[concept], random[concept] = telling(
+            values[samples], own, first[:, 0], seed
+        )
+        found = float(aurocs(own, first)[0, column])
+        feature[concept], auroc[concept] = features[column], max(found, 1 - found)
+        p[concept] = (1 + (null >= auroc[concept] - 1e-9).sum()) / (1 + draws)
+    return Divided(feature, auroc, p, held_out, random)
 
 
 def _seed_agreement(

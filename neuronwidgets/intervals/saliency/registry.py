@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.activations.how_many import how_many
-from neuronwidgets.core.checks import is_integer, one_of
+from neuronwidgets.core.checks import one_of
+from neuronwidgets.core.labels import index_of
 from neuronwidgets.intervals.saliency.attribution import GradientSource
 from neuronwidgets.intervals.saliency.gradient import activation_gradient
 from neuronwidgets.intervals.saliency.integrated import integrated_gradients
@@ -69,21 +71,11 @@ def salient(
     Of neurons with equal scores, the one with the smaller index comes first.
     """
     one_of("method", method, (*METHODS, *GRADIENTS))
-    if hasattr(acts, "so_far"):
-        acts = Activations.of(acts)
-    if not isinstance(acts, Activations):
-        raise TypeError(f"acts must be labelled Activations, got a {type(acts).__name__}.")
-    if acts.labels is None:
-        raise ValueError(f"layer {acts.layer!r} has no labels, so no label has salient neurons.")
-    names = acts.label_names
-    numeric = all(name.isdecimal() for name in names)
-    name = str(label) if numeric and not isinstance(label, bool) else label
-    # Labels whose names are numbers are given by their value.
-    number = names.index(name) if isinstance(name, str) and name in names else label
-    whole = is_integer(number) and (not numeric or name in names)
-    if not whole or not 0 <= number < len(names) or not (acts.labels == number).any():
-        raise ValueError(f"label {label!r} has no samples; the labels are {', '.join(names[:14])}.")
-    c = int(number)
+    present, names = _with_samples(acts), acts.label_names
+    c = index_of(label, names)
+    if c not in present:
+        shown = ", ".join(names[i] for i in present[:14])
+        raise ValueError(f"label {label!r} has no samples; the labels are {shown}.")
     if method in METHODS:
         scores = METHODS[method](acts, c)
     else:
@@ -99,11 +91,29 @@ def salient_overlap(
 ) -> np.ndarray:
     """The share of salient neurons that two labels have in common: float64 `C x C`.
 
-    Shares far above `top`, the share expected by chance, are the paper's evidence for
-    polysemanticity.
+    NaN for a label without samples. Neurons at random share `top`. That is no null for labels:
+    labels at random share most of their neurons, since their samples are alike, and by "max"
+    neurons with large activations are salient for every label. So compare with permuted labels,
+    too: shares above `top` are the paper's evidence for polysemanticity, and shares below those of
+    permuted labels are evidence that labels have neurons of their own.
     """
-    sets = [
-        set(salient(acts, name, method, top, **source).neurons.tolist())
-        for name in acts.label_names
-    ]
-    return np.array([[len(a & b) / len(a) for b in sets] for a in sets])
+    labels = _with_samples(acts)
+    share = np.full((len(acts.label_names), len(acts.label_names)), np.nan)
+    sets = {
+        c: set(salient(acts, acts.label_names[c], method, top, **source).neurons.tolist())
+        for c in labels
+    }
+    for a, b in itertools.product(labels, labels):
+        share[a, b] = len(sets[a] & sets[b]) / len(sets[a])
+    return share
+
+
+def _with_samples(acts: Activations) -> list[int]:
+    """The labels that some sample has."""
+    if hasattr(acts, "so_far"):
+        acts = Activations.of(acts)
+    if not isinstance(acts, Activations):
+        raise TypeError(f"acts must be labelled Activations, got a {type(acts).__name__}.")
+    if acts.labels is None:
+        raise ValueError(f"layer {acts.layer!r} has no labels, so no label has salient neurons.")
+    return [c for c in range(len(acts.label_names)) if (acts.labels == c).any()]
