@@ -11,6 +11,7 @@ import {
   NEAREST,
   overlapOf,
   pixels,
+  seenOf,
   shownWith,
   steppedTo,
 } from "../src/core/overlap";
@@ -237,6 +238,13 @@ describe("words", () => {
     [0, "0%"],
     [0.001, "<1%"],
     [0.954, "95%"],
+  it("scrolls where that shows more than a row", () => {
+    // Fourteen labels of an ordinary length want five pixels more than the window.
+    expect(seenOf(405, 123)).toBe(405);
+    expect(seenOf(120, 18)).toBe(120);
+    expect(seenOf(1500, 123)).toBe(400);
+    expect(seenOf(1500, 287)).toBe(527);
+  });
     [0.9999, ">99%"],
     [1, "100%"],
     [Number.NaN, "–"],
