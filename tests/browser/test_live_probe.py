@@ -240,6 +240,7 @@ def test_without_a_kernel_the_last_result_stays(lab: Lab) -> None:
     notebook.end_kernel()
     frame = notebook.frame()
     shows(frame, text)
+    expect(frame.get_by_role("button", name="which word carries it")).to_be_disabled()
     frame.locator("textarea").press("End")
     notebook.page.keyboard.type(" more")
     expect(frame.get_by_role("alert")).to_contain_text("kernel")
