@@ -209,6 +209,10 @@ def test_an_image_is_painted(notebook: Notebook, tmp_path: Path, shots: Path) ->
     mouse.up()
     expect(total).not_to_have_text(before)
     frame.screenshot(path=shots / "live-probe-image.png")
+    notebook.page.emulate_media(forced_colors="active")
+    expect(frame.locator(".nw-activation-map > i").first).to_have_css("forced-color-adjust", "none")
+    frame.screenshot(path=shots / "live-probe-image-forced-colours.png")
+    notebook.page.emulate_media(forced_colors="none")
     frame.get_by_role("button", name="reset").click()
     expect(total).to_have_text(before)
     wrong = tmp_path / "wrong.png"
