@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,22 @@ def lab_environment() -> dict[str, str]:
     """
     paths = [str(HOME / "lab"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path)}
+
+
+def run(command: list[str], environment: dict[str, str]) -> int:
+    """Run a server until it ends; return its exit status.
+
+    Ctrl+C in a terminal reaches the server too, which asks whether to stop: wait for what it does.
+    What ends this process only (SIGTERM, as of a container that stops) is passed on to it.
+    """
+    with subprocess.Popen(command, env=environment) as server:
+        formerly_interrupted = signal.signal(signal.SIGINT, lambda *_: None)
+        formerly_ended = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        try:
+            return server.wait()
+        finally:
+            signal.signal(signal.SIGINT, formerly_interrupted)
+            signal.signal(signal.SIGTERM, formerly_ended)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -87,10 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.append("--no-browser")
     if options.port is not None:
         command.append(f"--port={options.port}")
-    try:
-        return subprocess.call(command + for_lab, env=lab_environment())
-    except KeyboardInterrupt:
-        return 0
+    return run(command + for_lab, lab_environment())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import {
   NEAREST,
   overlapOf,
   pixels,
+  seenOf,
   shownWith,
   steppedTo,
 } from "../src/core/overlap";
@@ -81,6 +82,10 @@ describe("axis", () => {
   });
 });
 
+/** Two hundred values at equal distances. */
+const even = (from: number, to: number) =>
+  Array.from({ length: 200 }, (_, i) => from + ((to - from) * i) / 199);
+
 describe("ridges", () => {
   it("get tall rows when few, thin ones when many", () => {
     expect([2, 14, 20, 60, 1000].map(rowHeight)).toEqual([90, 26, 26, 16, 16]);
@@ -98,6 +103,20 @@ describe("ridges", () => {
     expect(peaks[0]).toBeCloseTo(40);
     expect(peaks[1]).toBeGreaterThan(5);
     expect(peaks[1]).toBeLessThan(20);
+  });
+  it("have room for a normal curve that peaks above the class's own", () => {
+    const data = pictureOf([even(2, 4), even(0, 6)], 40);
+    const place = { left: 0, right: 100, ground: 50, tall: 40 };
+    expect(scales(data).length).toBe(2);
+    for (const [c, scale] of Array.from(scales(data)).entries()) {
+      const ys: number[] = [];
+      const pen = { moveTo: () => {}, lineTo: (_: number, y: number) => ys.push(y) };
+      traceNormal(pen, data, c, scale, place);
+      const highest = Math.min(...ys);
+      expect(highest).toBeGreaterThan(9.9);
+      // One point is the top: a flat one would be of more.
+      expect(ys.filter((y) => y - highest < 1e-9).length).toBeLessThanOrEqual(2);
+    }
   });
   it("draw no normal curve of a class without width", () => {
     const data = pictureOf([
@@ -218,6 +237,13 @@ describe("overlap", () => {
     const foot = grid.names + 2.5 * grid.wide;
     for (const up of [1, 40, 80])
       expect(cellAt(grid, 14, foot + up, grid.head - 6 - up)).toEqual([-1, 2]);
+  });
+  it("scrolls where that shows more than a row", () => {
+    // Fourteen labels of an ordinary length want five pixels more than the window.
+    expect(seenOf(405, 123)).toBe(405);
+    expect(seenOf(120, 18)).toBe(120);
+    expect(seenOf(1500, 123)).toBe(400);
+    expect(seenOf(1500, 287)).toBe(527);
   });
   it("is read by keys", () => {
     expect(steppedTo("ArrowDown", 5, null)).toEqual([0, 0]);

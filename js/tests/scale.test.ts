@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { between, fromUnit, keyed, rounded, short, toUnit } from "../src/core/scale";
+import { between, fromUnit, keyed, rounded, short, toUnit, typed } from "../src/core/scale";
+import { decimal } from "../src/view/number-field";
 
 describe("square-root scale", () => {
   it("goes there and back", () => {
@@ -60,4 +61,13 @@ describe("numbers", () => {
     [123456.7, "123,457"],
     [Number.NaN, "–"],
   ])("%d is %s", (value, text) => expect(short(value)).toBe(text));
+  it.each([
+    [1.10512, "1.105"],
+    [-0.00123456, "-0.001235"],
+    [1.6966e-6, "1.697e-6"],
+    [123456789012, "1.235e11"],
+  ])("%d is %s in a field, which has room for it and reads it again", (value, text) => {
+    expect(typed(value)).toBe(text);
+    expect(decimal(text)).toBeCloseTo(value, -Math.log10(Math.abs(value) * 1e-3));
+  });
 });

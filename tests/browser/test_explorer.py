@@ -275,14 +275,15 @@ def test_a_saved_page_shows_the_place_without_a_kernel(notebook: Notebook) -> No
     explorer = notebook.frame(0)
     open_neuron(explorer, 3)
     notebook.follows("explorer.split.neuron", "3")
-    said = explorer.locator(".nw-split-explorer .nw-said").inner_text()
     for name in ("explorer.browser", "explorer.split", "explorer"):
         notebook.saved_whole(name)
+    said = explorer.locator(".nw-split-explorer .nw-said").inner_text()
     notebook.end_kernel()
     explorer = notebook.frame(0)
     expect(explorer.locator(".nw-neuron-row").first).to_be_visible()
     expect(explorer.locator(".nw-split-explorer .nw-said")).to_have_text(said)
-    expect(explorer.get_by_role("button", name="← back")).to_be_disabled()
+    for name in ("← back", "search", "add to library"):
+        expect(explorer.get_by_role("button", name=name, exact=True)).to_be_disabled()
     assert notebook.errors == []
 
 

@@ -209,6 +209,10 @@ def test_an_image_is_painted(notebook: Notebook, tmp_path: Path, shots: Path) ->
     mouse.up()
     expect(total).not_to_have_text(before)
     frame.screenshot(path=shots / "live-probe-image.png")
+    notebook.page.emulate_media(forced_colors="active")
+    expect(frame.locator(".nw-activation-map > i").first).to_have_css("forced-color-adjust", "none")
+    frame.screenshot(path=shots / "live-probe-image-forced-colours.png")
+    notebook.page.emulate_media(forced_colors="none")
     frame.get_by_role("button", name="reset").click()
     expect(total).to_have_text(before)
     wrong = tmp_path / "wrong.png"
@@ -240,6 +244,7 @@ def test_without_a_kernel_the_last_result_stays(lab: Lab) -> None:
     notebook.end_kernel()
     frame = notebook.frame()
     shows(frame, text)
+    expect(frame.get_by_role("button", name="which word carries it")).to_be_disabled()
     frame.locator("textarea").press("End")
     notebook.page.keyboard.type(" more")
     expect(frame.get_by_role("alert")).to_contain_text("kernel")

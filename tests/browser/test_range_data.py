@@ -63,6 +63,9 @@ def test_a_prompt_is_completed_token_by_token(apart: Any, shots: Path) -> None:
     notebook.follows("seen.count(False) > 10", "True")
     notebook.theme("JupyterLab Dark")
     frame.screenshot(path=shots / "ranges-prompt-dark.png")
+    # A text that ends at once is not just missing.
+    notebook.python("explorer.completions = {**explorer.completions, 'neuron': ''}")
+    expect(frame.locator(".nw-written p").nth(2)).to_contain_text("(writes nothing)")
     frame.get_by_label("prompt").fill(" ")
     frame.get_by_label("prompt").press("Enter")
     assert notebook.errors == []

@@ -211,10 +211,12 @@ def test_the_result_is_large_and_the_overlap_folds_away(notebook: Any, shots: Pa
     rest(notebook)
     expect(frame.locator(".nw-examples")).to_contain_text("inside this neuron’s band")
     expect(frame.locator(".nw-examples")).not_to_contain_text("masked")
-    for width in (900, 1600):
+    for width in (560, 900, 1600):
         page.set_viewport_size({"width": width, "height": 1150})
-        cut = frame.locator(".nw-bars thead th span, .nw-bars b").evaluate_all(
-            "all => all.filter(one => one.scrollWidth > one.offsetWidth + 1).map(o => o.innerText)"
+        cut = frame.locator(".nw-bars thead th span, .nw-bars b, .nw-bars small").evaluate_all(
+            """all => all.filter(one => one.scrollWidth > one.offsetWidth + 1
+              || one.getBoundingClientRect().right
+                > one.closest('td, th').getBoundingClientRect().right + 1).map(o => o.innerText)"""
         )
         assert cut == []
     size = frame.locator(".nw-bars b").first.evaluate("b => getComputedStyle(b).fontSize")

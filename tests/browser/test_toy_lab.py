@@ -243,6 +243,14 @@ def test_narrow(notebook: Any, shots: Path) -> None:
             assert inside["x"] >= box["x"] - 1
             assert inside["x"] + inside["width"] <= box["x"] + box["width"] + 1
     frame.screenshot(path=shots / "toys-narrow.png")
+    # Still narrower, one run is below the other, and their legends have room.
+    notebook.page.set_viewport_size({"width": 430, "height": 1800})
+    notebook.page.wait_for_function("() => document.querySelector('.nw-frame').clientWidth < 430")
+    one, two = [run.bounding_box() for run in frame.locator(".nw-run").all()]
+    assert two["y"] > one["y"] + one["height"]
+    for legend in frame.locator(".nw-run .nw-scale").all():
+        inside = legend.bounding_box()
+        assert inside["x"] + inside["width"] <= one["x"] + one["width"] + 1
     notebook.command("application:toggle-left-area")
     notebook.page.set_viewport_size({"width": 1500, "height": 2000})
 

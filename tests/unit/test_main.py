@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +21,11 @@ def calls(
     """What would have been run, in an empty working directory."""
     made: list[tuple[list[str], dict[str, str]]] = []
 
-    def call(command: list[str], env: dict[str, str]) -> int:
-        made.append((command, env))
+    def run(command: list[str], environment: dict[str, str]) -> int:
+        made.append((command, environment))
         return 0
 
-    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(launcher, "run", run)
     monkeypatch.chdir(tmp_path)
     return made
 
@@ -95,3 +96,45 @@ def test_without_jupyterlab_it_says_so(
     assert launcher.main([]) == 1
     assert "pip install" in capsys.readouterr().err
     assert calls == []
+
+
+SERVER = """
+import signal, sys
+asked = []
+def interrupt(*_):
+    asked.append(1)
+    print("asked", flush=True)
+    if len(asked) > 1: sys.exit(3)
+def end(*_):
+    print("ended", flush=True)
+    sys.exit(4)
+signal.signal(signal.SIGINT, interrupt)
+signal.signal(signal.SIGTERM, end)
+print("up", flush=True)
+while True: signal.pause()
+"""
+"""As Jupyter Server: ends at SIGTERM, and at the second Ctrl+C, since at the first it asks."""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other signals")
+@pytest.mark.parametrize("way", ["terminated", "interrupted"])
+def test_the_server_ends_as_it_would_alone(way: str) -> None:
+    code = (
+        "import os, sys; from neuronwidgets.__main__ import run;"
+        f"sys.exit(run([sys.executable, '-c', {SERVER!r}], dict(os.environ)))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as launched:
+        assert launched.stdout is not None
+        said = launched.stdout
+        assert said.readline() == "up\n"
+        if way == "terminated":
+            launched.terminate()
+            # The pipe ends when nobody is left who could write to it.
+            assert said.read() == "ended\n"
+        else:
+            for _ in range(2):
+                os.killpg(launched.pid, signal.SIGINT)
+                assert said.readline() == "asked\n"
+        assert launched.wait(30) == (4 if way == "terminated" else 3)

@@ -79,6 +79,17 @@ export function headsOf(names: readonly string[]): { head: number; stand: Stand 
 export const rowOf = (classes: number): number =>
   classes > 20 ? Math.max(ROW, 400 / classes) : 20;
 
+/** A table that is higher scrolls below its heads, and shows at least so much of the rows. */
+const [WINDOW, LEAST] = [400, 240];
+/** How much higher a table is shown whole: to scroll by less than two rows shows nothing new. */
+const SLACK = 40;
+
+/** How much of a table of this height is seen, in pixels. */
+export function seenOf(full: number, head: number): number {
+  const seen = Math.max(WINDOW, head + LEAST);
+  return full <= seen + SLACK ? full : seen;
+}
+
 /** The room that the names of rows want, in pixels, and the share of the width that they get. */
 export const roomOf = (names: readonly string[]): number => Math.ceil(1.22 * longestOf(names) + 14);
 export const SHARE = 0.3;

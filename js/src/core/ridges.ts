@@ -28,17 +28,26 @@ export interface Place {
   tall: number;
 }
 
+/** The share of a class that its fitted normal curve gives the bin at its mean; NaN without one. */
+function normalPeak(data: RangesMessage, c: number): number {
+  const { low, high } = domainOf(data);
+  return (high - low) / (data.edges.length - 1) / (data.std[c] * Math.sqrt(2 * Math.PI));
+}
+
 /**
- * What a density of 1 per bin would measure. A class in a narrow range peaks far above the others:
- * heights go with the square root of the peak, so that broad classes are seen beside it.
+ * What a density of 1 per bin would measure, so that the class's curve and the normal one have room.
+ * A class in a narrow range peaks far above the others: heights go with the square root of the peak,
+ * so that broad classes are seen beside it.
  */
-export function scales({ density, edges, start }: RangesMessage): Float64Array {
+export function scales(data: RangesMessage): Float64Array {
+  const { density, edges, start } = data;
   const bins = edges.length - 1;
   const out = new Float64Array(start.length - 1);
   let most = 0;
   for (let c = 0; c < out.length; c++) {
     let peak = 0;
     for (let b = c * bins; b < (c + 1) * bins; b++) peak = Math.max(peak, density[b]);
+    if (peak > 0 && data.std[c] > 0) peak = Math.max(peak, Math.min(1, normalPeak(data, c)));
     out[c] = peak;
     most = Math.max(most, peak);
   }
@@ -72,8 +81,7 @@ export function traceNormal(
   const { low, high } = domainOf(data);
   const [mean, std] = [data.mean[c], data.std[c]];
   if (!(std > 0) || !(high > low)) return;
-  const bins = data.edges.length - 1;
-  const peak = (high - low) / bins / (std * Math.sqrt(2 * Math.PI));
+  const peak = normalPeak(data, c);
   const [from, to] = [Math.max(low, mean - 3.5 * std), Math.min(high, mean + 3.5 * std)];
   const steps = 64;
   for (let i = 0; i <= steps; i++) {

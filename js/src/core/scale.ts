@@ -70,9 +70,14 @@ export function keyed(unit: number, key: string, shift: boolean): number | null 
   }
 }
 
+/** Letters that a number field has room for. */
+const FIELD = 9;
+
 /** A number as a field shows it, in a form that can be typed in again. */
 export function typed(value: number): string {
-  return String(Number(value.toPrecision(4)));
+  const number = Number(value.toPrecision(4));
+  const text = String(number);
+  return text.length > FIELD ? number.toExponential().replace("e+", "e") : text;
 }
 
 /** A number in two figures; counts stay whole. */

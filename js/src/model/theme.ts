@@ -30,8 +30,9 @@ function onTheme(lifetime: AbortSignal, act: () => void): void {
   watch.observe(document.body, what);
   watch.observe(document.documentElement, what);
   watch.observe(document.head, { childList: true, subtree: true });
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", act, { signal: lifetime });
+  // High contrast has colours of its own, and no stylesheet comes or goes.
+  for (const media of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
+    matchMedia(media).addEventListener("change", act, { signal: lifetime });
   lifetime.addEventListener("abort", () => watch.disconnect());
   // The element gets its styles when it enters the page.
   soon();

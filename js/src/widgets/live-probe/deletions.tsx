@@ -2,6 +2,7 @@
 import { short } from "../../core/scale";
 import type { ReadingsMessage } from "../../protocol/probe";
 import type { DeletedWords } from "../../protocol/schema";
+import { NeedsKernel } from "../../view/needs-kernel";
 import type { State } from "./state";
 import "./deletions.css";
 
@@ -14,14 +15,16 @@ export function Deletions({ state, data }: { state: State; data: ReadingsMessage
   return (
     <section class="nw-probe-part" aria-label="Deletions">
       <div class="nw-heading">
-        <button
-          type="button"
-          disabled={busy || data.slots[0]?.pooled == null}
-          title="How much does the activation drop when each word is deleted alone?"
-          onClick={() => state.request({ type: "deletions.request" })}
-        >
-          which word carries it
-        </button>
+        <NeedsKernel gone={state.gone.value}>
+          <button
+            type="button"
+            disabled={busy || data.slots[0]?.pooled == null}
+            title="How much does the activation drop when each word is deleted alone?"
+            onClick={() => state.request({ type: "deletions.request" })}
+          >
+            which word carries it
+          </button>
+        </NeedsKernel>
         {deletions && (
           <span class="nw-quiet nw-small">
             {deletions.words.length} words, each deleted alone · <i class="nw-control-key" /> a

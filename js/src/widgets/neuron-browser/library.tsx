@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { TableMessage } from "../../protocol/browser";
 import { LibraryContents } from "../../view/library-line";
+import { NeedsKernel } from "../../view/needs-kernel";
 import type { State } from "./state";
 import "./library.css";
 
@@ -54,22 +55,24 @@ export function LibraryLine({ state, table }: { state: State; table: TableMessag
               ))}
             </select>
           </label>
-          <input
-            ref={field}
-            type="text"
-            class="nw-library-name"
-            placeholder="a name, or empty for its own"
-            aria-label="name in the library"
-            maxLength={LONG}
-            autocomplete="off"
-            onKeyDown={(event) => {
-              // JupyterLab keeps Enter from submitting.
-              if (event.key !== "Enter") return;
-              event.preventDefault();
-              add();
-            }}
-          />
-          <button type="submit">add to library</button>
+          <NeedsKernel gone={state.gone.value}>
+            <input
+              ref={field}
+              type="text"
+              class="nw-library-name"
+              placeholder="a name, or empty for its own"
+              aria-label="name in the library"
+              maxLength={LONG}
+              autocomplete="off"
+              onKeyDown={(event) => {
+                // JupyterLab keeps Enter from submitting.
+                if (event.key !== "Enter") return;
+                event.preventDefault();
+                add();
+              }}
+            />
+            <button type="submit">add to library</button>
+          </NeedsKernel>
         </form>
       )}
       <LibraryContents kept={kept} variable="browser" />

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { rowsOf, rowText } from "../../core/row-list";
 import type { Search, SearchKind } from "../../protocol/schema";
+import { NeedsKernel } from "../../view/needs-kernel";
 import { Segmented } from "../../view/segmented";
 import type { State } from "./state";
 import "./search.css";
@@ -107,20 +108,22 @@ export function SearchLine({ state }: { state: State }) {
             else if (input && !BY_ROWS.has(value) && rowsOf(input.value)) input.value = "";
           }}
         />
-        <input
-          ref={field}
-          type="search"
-          placeholder={chosen.placeholder}
-          aria-label={`Search: ${chosen.title}`}
-          autocomplete="off"
-          onKeyDown={(event) => {
-            // JupyterLab keeps Enter from submitting.
-            if (event.key !== "Enter") return;
-            event.preventDefault();
-            search();
-          }}
-        />
-        <button type="submit">search</button>
+        <NeedsKernel gone={state.gone.value}>
+          <input
+            ref={field}
+            type="search"
+            placeholder={chosen.placeholder}
+            aria-label={`Search: ${chosen.title}`}
+            autocomplete="off"
+            onKeyDown={(event) => {
+              // JupyterLab keeps Enter from submitting.
+              if (event.key !== "Enter") return;
+              event.preventDefault();
+              search();
+            }}
+          />
+          <button type="submit">search</button>
+        </NeedsKernel>
         {clicked.length > 0 && (
           <button
             type="button"
@@ -144,9 +147,11 @@ export function SearchLine({ state }: { state: State }) {
                   <span class="nw-quiet">{match.about}</span>
                 </>
               )}
-              <button type="button" class="nw-plain-button" onClick={() => state.clearSearch()}>
-                clear search
-              </button>
+              <NeedsKernel gone={state.gone.value}>
+                <button type="button" class="nw-plain-button" onClick={() => state.clearSearch()}>
+                  clear search
+                </button>
+              </NeedsKernel>
             </>
           )}
         </p>

@@ -12,6 +12,9 @@ const COLUMNS = [
   ["neuron", "neuron mask"],
 ] as const;
 
+/** Whether a text has ended without a word. */
+const nothing = (text: string, writing: boolean) => !writing && !text.trim();
+
 export function Completions({ state, data }: { state: State; data: RangesMessage }) {
   const field = useRef<HTMLInputElement>(null);
   // A prompt that Python sets shows in the field, unless somebody is typing there.
@@ -67,6 +70,7 @@ export function Completions({ state, data }: { state: State; data: RangesMessage
               <p dir="auto">
                 <span class="nw-quiet">{completions.prompt}</span>
                 {completions[mask]}
+                {nothing(completions[mask], writing) && <i class="nw-quiet"> (writes nothing)</i>}
                 {writing && <i class="nw-caret" />}
               </p>
             </div>

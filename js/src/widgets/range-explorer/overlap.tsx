@@ -13,6 +13,7 @@ import {
   roomOf,
   rowOf,
   SHARE,
+  seenOf,
   steppedTo,
 } from "../../core/overlap";
 import type { Theme } from "../../model/theme";
@@ -24,9 +25,6 @@ import { Tooltip } from "../../view/tooltip";
 import { drawOverlap, heatMaker } from "./overlap-paint";
 import type { State } from "./state";
 import "./overlap.css";
-
-/** A table that is higher scrolls below its heads, and shows at least so much of the rows. */
-const [WINDOW, LEAST] = [400, 240];
 
 interface Props {
   state: State;
@@ -89,7 +87,7 @@ function Matrix({ state, data, theme, shown }: Props & { shown: Overlaps }) {
   const classes = labels.length;
   const { head } = headsOf(labels);
   const full = Math.ceil(rowOf(classes) * classes + head + 2);
-  const seen = Math.min(full, Math.max(WINDOW, head + LEAST));
+  const seen = seenOf(full, head);
 
   const draw = (pen: CanvasRenderingContext2D, { wide }: Size) => {
     const message = state.data.value;

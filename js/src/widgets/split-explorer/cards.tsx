@@ -304,14 +304,17 @@ function NameField({
   fixed: boolean;
   onName: (name: string) => void;
 }) {
+  // An empty name gives the default back. What the browser would undo was typed over another text:
+  // the field begins anew, when it has lost the focus.
+  const round = useSignal(0);
   const typing = useTyped(name, (field) => {
     onName(field.value);
-    // An empty name gives the default back, which may be what stood there already.
-    if (!field.value.trim()) field.value = name;
+    if (!field.value.trim()) setTimeout(() => round.value++);
   });
   if (fixed) return <bdi class="nw-title">{name}</bdi>;
   return (
     <input
+      key={round.value}
       class="nw-title"
       dir="auto"
       aria-label={`name of concept ${number}`}
