@@ -1,12 +1,14 @@
 /** Precision beside chance, on cases that can be worked out by hand. */
 import { describe, expect, it } from "vitest";
-import { precisionOf, sharedOf } from "../src/core/retrieved";
+import { precisionOf, sharedOf, tail } from "../src/core/retrieved";
 import type { Chance, Retrieved } from "../src/protocol/split";
 
-const retrieved = (rows: number[], labels: number[]): Retrieved => ({
+const retrieved = (rows: number[], cosine: number | null = 0.75, count = 4): Retrieved => ({
   rows: { cosine: Int32Array.from(rows), dot: Int32Array.from(rows).reverse() },
-  labels: { cosine: Int32Array.from(labels), dot: new Int32Array(labels.length) },
+  labels: { cosine: new Int32Array(rows.length), dot: new Int32Array(rows.length) },
   activations: null,
+  precision: { cosine, dot: 0 },
+  precisionOf: count,
   percentile: { cosine: 90, dot: 80 },
   cosine: 1,
   recurs: 1,
@@ -18,59 +20,61 @@ const chance: Chance = {
   mean: Float32Array.from([0.1, 0.25, 0.5, 0.5, 0, 0, 0.75, 1]),
   high: Float32Array.from([0.25, 0.5, 0.5, 1, 0, 0, 0.75, 1]),
 };
-const concept = { label: 7, labelled: 8, purity: 0.75, size: 8 };
-const labels = [7, 7, 7, 1];
+const concept = { label: 7, size: 8 };
+const some = retrieved([1, 2, 3, 4]);
 
 describe("precision", () => {
   it("is the share of the concept's own label, beside chance at its size", () => {
-    const found = precisionOf(concept, retrieved([1, 2, 3, 4], labels), "cosine", chance);
-    // Size 8 is half way from 4 to 16 on a logarithmic scale.
-    expect(found).toEqual({ value: 0.75, chance: 0.375, high: 0.75, level: false });
-    expect(precisionOf(concept, retrieved([1, 2, 3, 4], labels), "dot", chance)).toEqual({
-      value: 0,
-      chance: 0.5,
-      high: 0.5,
-      level: true,
-    });
+    // Size 8 is half way from 4 to 16 on a logarithmic scale. Chance has three of four in 15%.
+    const cosine = precisionOf(concept, some, "cosine", chance);
+    expect(cosine).toEqual({ value: 0.75, count: 4, chance: 0.375, high: 0.75, level: true });
+    const dot = precisionOf(concept, some, "dot", chance);
+    expect(dot).toEqual({ value: 0, count: 4, chance: 0.5, high: 0.5, level: true });
   });
-  it("is at chance up to five points above what groups have on average", () => {
-    const rows = Array.from({ length: 40 }, (_, i) => i);
-    const of = (hits: number) => {
-      const some = retrieved(
-        rows,
-        rows.map((i) => (i < hits ? 7 : 1)),
-      );
-      return precisionOf(concept, some, "cosine", chance)?.level;
-    };
-    // Chance has 0.375: 16 of 40 are 0.4, 17 are 0.425.
-    expect(of(16)).toBe(true);
-    expect(of(17)).toBe(false);
+  it("is at chance where chance reaches it in more than one of twenty cases", () => {
+    const of = (hits: number) =>
+      precisionOf(concept, retrieved([], hits / 40, 40), "cosine", chance)?.level;
+    // Binomial, 40 at 0.375: 20 or more in 7.2%, 21 or more in 3.8%.
+    expect(tail(20, 40, 0.375)).toBeCloseTo(0.0724, 4);
+    expect(tail(21, 40, 0.375)).toBeCloseTo(0.0379, 4);
+    expect(of(20)).toBe(true);
+    expect(of(21)).toBe(false);
+  });
+  it("of too few samples is at chance only where chance has as much", () => {
+    const of = (hits: number) =>
+      precisionOf(concept, retrieved([], hits / 2, 2), "cosine", chance)?.level;
+    expect([0, 1, 2].map(of)).toEqual([true, false, false]);
   });
   it("takes the nearest size beyond those that were measured", () => {
-    const some = retrieved([1, 2, 3, 4], labels);
-    const at = (size: number) =>
-      precisionOf({ ...concept, size, labelled: size }, some, "cosine", chance)?.chance;
+    const at = (size: number, measured = chance) =>
+      precisionOf({ ...concept, size }, some, "cosine", measured)?.chance;
     expect(at(2)).toBe(0.25);
     expect(at(4)).toBe(0.25);
     expect(at(16)).toBe(0.5);
     expect(at(90)).toBe(0.5);
+    // Groups of 16 hold all samples of the label.
+    const mean = Float32Array.from([0.1, 0.25, 0.5, Number.NaN, 0, 0, 0.75, 1]);
+    expect(at(8, { ...chance, mean })).toBe(0.25);
+    expect(at(90, { ...chance, mean })).toBeNull();
   });
-  it("is none where half or fewer of its samples agree, and stands alone without chance", () => {
-    const some = retrieved([1, 2, 3, 4], labels);
-    expect(precisionOf({ ...concept, purity: 0.5 }, some, "cosine", chance)).toBeNull();
-    expect(precisionOf({ ...concept, label: -1 }, some, "cosine", chance)).toBeNull();
-    expect(precisionOf({ ...concept, labelled: 5 }, some, "cosine", chance)).toBeNull();
-    const alone = { value: 0.75, chance: null, high: null, level: false };
+  it("is none where Python has none, and stands alone without chance", () => {
+    expect(precisionOf(concept, retrieved([], null), "cosine", chance)).toBeNull();
+    const alone = { value: 0.75, count: 4, chance: null, high: null, level: false };
     expect(precisionOf(concept, some, "cosine", null)).toEqual(alone);
     expect(precisionOf({ ...concept, label: 1 }, some, "cosine", chance)?.chance).toBeNull();
+  });
+  it("knows the binomial distribution", () => {
+    expect([tail(0, 5, 0.3), tail(3, 5, 0), tail(3, 5, 1)]).toEqual([1, 0, 1]);
+    expect(tail(5, 5, 0.5)).toBeCloseTo(1 / 32, 12);
+    expect(tail(1, 5, 0.5)).toBeCloseTo(31 / 32, 12);
   });
 });
 
 describe("shared", () => {
   it("is what another concept retrieves too", () => {
-    const some = [retrieved([1, 2, 3, 4], labels), null, retrieved([4, 5, 6, 7], labels)];
-    expect(sharedOf(some, "cosine")).toEqual([0.25, null, 0.25]);
-    expect(sharedOf([retrieved([1, 2], labels)], "cosine")).toEqual([0]);
+    const all = [retrieved([1, 2, 3, 4]), null, retrieved([4, 5, 6, 7])];
+    expect(sharedOf(all, "cosine")).toEqual([0.25, null, 0.25]);
+    expect(sharedOf([retrieved([1, 2])], "cosine")).toEqual([0]);
     expect(sharedOf([], "dot")).toEqual([]);
   });
 });

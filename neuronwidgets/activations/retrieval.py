@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -111,8 +111,18 @@ def scored_rows(
     return np.concatenate([np.zeros((0, len(vectors)), np.float32), *parts])
 
 
-Query = tuple[np.ndarray, str]
-"""Directions, float32 `K x D` of unit length, and one of `BY`."""
+class Query(NamedTuple):
+    """What to search for.
+
+    Attributes:
+        vectors: directions, float32 `K x D` of unit length.
+        by: one of `BY`.
+        leave_out: for each direction the rows, int64, that it does not retrieve; `None` for none.
+    """
+
+    vectors: np.ndarray
+    by: str
+    leave_out: Sequence[np.ndarray] | None = None
 
 
 def retrieving(
@@ -121,11 +131,13 @@ def retrieving(
     """The `k` samples that score highest on each direction (see `scored`), in one pass.
 
     A generator: yields the share done, returns for each query `(rows, scores)`, int64 and as
-    `scored`, both `K x k`, highest first, ties to the smaller row.
+    `scored`, both `K x k`, highest first, ties to the smaller row. Where fewer than `k` rows are
+    not left out, those that are left out follow with scores of -inf.
 
     Args:
         acts: the activations that are searched.
-        queries: the directions, and how samples are compared with them.
+        queries: the directions, and how samples are compared with them. Those with the same
+            vectors, one after the other, are compared once.
         mean: the layer's mean; not given: that of `acts`.
         k: samples for each direction; all if there are fewer.
         chunk: numbers read and scored at once.
@@ -134,22 +146,31 @@ def retrieving(
         ValueError: an unknown way to compare, `k` below 1.
     """
     k = integer("k", k, 1)
-    for _, by in queries:
-        check_by(by)
+    for query in queries:
+        check_by(query.by)
     count, k = len(acts), min(int(k), len(acts))
-    total = sum(len(vectors) for vectors, _ in queries)
-    if total and mean is None and any(by == "cosine" for _, by in queries):
+    total = sum(len(query.vectors) for query in queries)
+    if total and mean is None and any(query.by == "cosine" for query in queries):
         mean = acts.mean
     best = [
-        (np.zeros((len(vectors), 0), np.int64), np.zeros((len(vectors), 0), np.float32))
-        for vectors, _ in queries
+        (np.zeros((len(query.vectors), 0), np.int64), np.zeros((len(query.vectors), 0), "f4"))
+        for query in queries
     ]
     step = max(k, chunk // max(1, acts.shape[1] + total))
     for start in range(0, count if total else 0, step):
         values = acts.values[start : start + step]
-        for i, (vectors, by) in enumerate(queries):
-            if len(vectors):
-                best[i] = _merged(*best[i], scored(values, vectors, mean, by).T, start, k)
+        before, scores = None, np.zeros(0)
+        for i, (vectors, by, leave_out) in enumerate(queries):
+            if not len(vectors):
+                continue
+            if before is None or before[0] is not vectors or before[1] != by:
+                scores = scored(values, vectors, mean, by).T
+            before = vectors, by
+            if leave_out is not None:
+                scores, before = scores.copy(), None
+                for row, rows in zip(scores, leave_out, strict=True):
+                    row[rows[(rows >= start) & (rows < start + len(values))] - start] = -np.inf
+            best[i] = _merged(*best[i], scores, start, k)
         yield min(1.0, (start + step) / count)
     return [
         (rows, scores) if rows.shape[1] else (np.zeros((0, k), np.int64), np.zeros((0, k), "f4"))
@@ -175,7 +196,9 @@ def retrieve(
     *,
     k: int = 20,
     by: str = DEFAULT,
+    leave_out: Sequence[np.ndarray] | None = None,
     chunk: int = CHUNK,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `retrieving` returns for one query: `(rows, scores)`, both `K x k`."""
-    return drained(retrieving(acts, [(vectors, by)], mean, k=k, chunk=chunk))[0]
+    query = Query(vectors, by, leave_out)
+    return drained(retrieving(acts, [query], mean, k=k, chunk=chunk))[0]

@@ -1,7 +1,8 @@
 """Measures of what concepts retrieve, and the same measures for random groups.
 
 A neuron's top samples share labels, so random groups of them retrieve pure samples too. Compare
-each measure with its control: the same measure for random groups of the same samples.
+each measure with its control: the same measure for random groups of the same samples. Precision
+leaves out the samples by which a group has its label.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Measures:
         purity: the share of the most frequent label among the samples that a group retrieves; mean
             over groups.
         precision: the share of the group's own label (which more than half of its samples carry)
-            among the samples that it retrieves; mean over groups that have one, NaN without any.
+            among the samples that it retrieves outside of itself (see `shares_outside`); mean over
+            groups that have one, NaN without any.
         recall: of the labels that a tenth or more of the top samples carry, the share that is the
             majority of what some group retrieves; NaN without such labels.
         overlap: the Jaccard index of the samples that two groups retrieve; mean over pairs, NaN for
@@ -65,22 +67,23 @@ def measures(
     """
     assert acts.labels is not None
     mean = acts.mean if mean is None else mean
-    vectors = directions([acts.rows(index[group]) for group in groups], mean, by)
+    members = [index[group] for group in groups]
+    vectors = directions([acts.rows(rows) for rows in members], mean, by)
     rows = retrieve(acts, vectors, mean, k=k, by=by)[0]
     top_labels = acts.labels[index]
     labels = [agreed_label(top_labels[group]) for group in groups]
     retrieved = acts.labels[rows]
-    shares = [float((row == label).mean()) for row, label in zip(retrieved, labels, strict=True)]
-    precision = [share for share, label in zip(shares, labels, strict=True) if label >= 0]
+    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members)[0]
+    precision = own_shares(acts.labels, outside, members, labels)[0]
     counts = np.bincount(top_labels[top_labels >= 0], minlength=1)
     neuron_labels = np.flatnonzero(counts >= HELD * len(index))
     retrieved_labels = {agreed_label(row) for row in retrieved}
     overlaps = jaccard(rows)[np.triu_indices(len(rows), 1)]
     return Measures(
-        _mean([majority(row)[1] for row in retrieved]),
-        _mean(precision),
-        _mean([float(label in retrieved_labels) for label in neuron_labels.tolist()]),
-        _mean(overlaps),
+        mean_known([majority(row)[1] for row in retrieved]),
+        mean_known(precision),
+        mean_known([float(label in retrieved_labels) for label in neuron_labels.tolist()]),
+        mean_known(overlaps),
     )
 
 
@@ -101,6 +104,58 @@ def random_groups(groups: Sequence[np.ndarray], rng: np.random.Generator) -> lis
     return np.split(shuffled, np.cumsum([len(group) for group in groups])[:-1])
 
 
+def shares_outside(
+    all_labels: np.ndarray,
+    outside: np.ndarray,
+    members: Sequence[np.ndarray],
+    labels: Sequence[int] | np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The share of labels among what groups retrieve outside of themselves.
+
+    A group retrieves its own samples first, and its label is theirs: they are no evidence. Of a
+    label, as many samples are counted as carry it outside of the group, at most `k` (R-precision).
+
+    Args:
+        all_labels: int64 `S`, every sample's label, -1 for none.
+        outside: int64 `K x k`, what each group retrieves without its own samples, best first.
+        members: the samples of each group.
+        labels: `L` labels.
+
+    Returns:
+        float64 `K x L`, NaN where no sample outside carries the label; int64 `K x L`, how many
+        samples were counted.
+    """
+    found = all_labels[outside]
+    share = np.full((len(members), len(labels)), np.nan)
+    counted = np.zeros(share.shape, np.int64)
+    inside = [all_labels[rows] for rows in members]
+    for column, label in enumerate(labels):
+        carrying = (all_labels == label).sum()
+        left = carrying - np.array([(own == label).sum() for own in inside], np.int64)
+        counted[:, column] = np.minimum(outside.shape[1], left)
+        hits = np.cumsum(found == label, axis=1)
+        for row in np.flatnonzero(counted[:, column]):
+            count = counted[row, column]
+            share[row, column] = hits[row, count - 1] / count
+    return share, counted
+
+
+def own_shares(
+    all_labels: np.ndarray,
+    outside: np.ndarray,
+    members: Sequence[np.ndarray],
+    labels: Sequence[int] | np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`shares_outside` of each group's own label: float64 `K` and int64 `K`; NaN and 0 where that
+    is -1."""
+    share, counted = np.full(len(members), np.nan), np.zeros(len(members), np.int64)
+    for i, (rows, label) in enumerate(zip(members, labels, strict=True)):
+        if label >= 0:
+            found = shares_outside(all_labels, outside[i : i + 1], [rows], [label])
+            share[i], counted[i] = (part[0, 0] for part in found)
+    return share, counted
+
+
 def shares_at_random(
     acts: Activations,
     index: np.ndarray,
@@ -114,15 +169,14 @@ def shares_at_random(
 ) -> np.ndarray:
     """The labels that random groups of a neuron's top samples retrieve: float64 `draws x L`.
 
-    For each of `draws` groups of `size` samples, drawn without replacement, the share of each of
-    `labels` among the `k` samples that the group retrieves.
+    `shares_outside` of `draws` groups of `size` samples, drawn without replacement.
     """
     assert acts.labels is not None
     mean = acts.mean if mean is None else mean
-    groups = [acts.rows(index[draw]) for draw in draws_of(len(index), size, draws, seed)]
-    rows = retrieve(acts, directions(groups, mean, by), mean, k=k, by=by)[0]
-    retrieved = acts.labels[rows]
-    return np.stack([(retrieved == label).mean(axis=1) for label in labels], axis=1)
+    members = [index[draw] for draw in draws_of(len(index), size, draws, seed)]
+    vectors = directions([acts.rows(rows) for rows in members], mean, by)
+    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members)[0]
+    return shares_outside(acts.labels, outside, members, labels)[0]
 
 
 def draws_of(samples: int, size: int, draws: int = DRAWS, seed: int = 0) -> list[np.ndarray]:
@@ -131,6 +185,7 @@ def draws_of(samples: int, size: int, draws: int = DRAWS, seed: int = 0) -> list
     return [rng.choice(samples, size, replace=False) for _ in range(draws)]
 
 
-def _mean(values: Sequence[float] | np.ndarray) -> float:
+def mean_known(values: Sequence[float] | np.ndarray) -> float:
+    """The mean of the values that are not NaN; NaN if there are none."""
     finite = [value for value in values if not np.isnan(value)]
     return float(np.mean(finite)) if finite else float("nan")

@@ -112,7 +112,7 @@ def table(concepts: Concepts) -> str:
     if concepts.split is not None and concepts.split.labels is not None:
         neuron_purity = majority(concepts.split.labels)[1]
     head = (
-        "", "samples", "purity", f"precision of the {RETRIEVED} it retrieves", "by chance",
+        "", "samples", "purity", f"precision of {RETRIEVED} others", "by chance",
         "cos to neuron", "activation",
     )  # fmt: skip
     rows = [

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuronwidgets.activations.retrieval import DEFAULT
+from neuronwidgets.activations.retrieval import DEFAULT, directions, retrieve
 from neuronwidgets.clustering.linkage.engine import at_unit_length
 from neuronwidgets.clustering.stability import recurring
-from neuronwidgets.concepts.control import DRAWS, jaccard, shares_at_random
+from neuronwidgets.concepts.control import (
+    DRAWS,
+    jaccard,
+    mean_known,
+    own_shares,
+    shares_at_random,
+)
 from neuronwidgets.concepts.naming.majority import agreed_label
 from neuronwidgets.concepts.scores.labels import majority
 from neuronwidgets.concepts.suggest import MOST_SAMPLES
@@ -92,25 +98,27 @@ def retrieved_purity(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.n
 
 
 def precision(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
-    """float64 `K`: the share of the samples that a concept retrieves with its own label, which
-    more than half of its samples carry; NaN without such a label. Compare with `chance`."""
+    """float64 `K`: of the `k` samples outside of a concept that it retrieves first, the share with
+    its label, which more than half of its own samples carry.
+
+    If fewer than `k` samples outside carry the label, as many are counted (R-precision). NaN
+    without such a label, and if all that carry it are the concept's own. Compare with `chance`.
+    """
     acts = concepts.require_split("precision").acts
     if acts.labels is None:
         return np.full(len(concepts), np.nan)
-    labels = own_labels(concepts)
-    share = (acts.labels[concepts.retrieve(k=k, by=by)] == labels[:, None]).mean(axis=1)
-    return np.where(labels < 0, np.nan, share)
+    members = [concepts.index[group] for group in concepts.groups]
+    mean = acts.mean if concepts.mean is None else concepts.mean
+    vectors = directions([concepts.top_vectors[group] for group in concepts.groups], mean, by)
+    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members)[0]
+    return own_shares(acts.labels, outside, members, own_labels(concepts))[0]
 
 
 def chance(
     concepts: Concepts, k: int = 20, by: str = DEFAULT, draws: int = DRAWS, seed: int = 0
 ) -> np.ndarray:
     """float64 `K`: the mean `precision`, for each concept's label, of `draws` random groups of
-    top samples that are as large as the concept.
-
-    It does not allow for the choice of the label, the one of most of the concept's own samples,
-    some of which the concept retrieves: of few labels at random, small concepts are above it, too.
-    """
+    top samples that are as large as the concept."""
     split = concepts.require_split("chance")
     out = np.full(len(concepts), np.nan)
     if split.acts.labels is None:
@@ -122,7 +130,7 @@ def chance(
             shares = shares_at_random(
                 split.acts, concepts.index, size, by, [label], k, draws, seed, concepts.mean
             )
-            out[i] = shares.mean()
+            out[i] = mean_known(shares.ravel())
     return out
 
 

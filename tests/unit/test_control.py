@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import hypergeom
+from scipy.stats import binom, hypergeom
 
 from neuronwidgets import Activations, Concepts, split
 from neuronwidgets.activations.retrieval import BY
@@ -15,8 +15,10 @@ from neuronwidgets.concepts.control import (
     draws_of,
     jaccard,
     measures,
+    own_shares,
     random_groups,
     shares_at_random,
+    shares_outside,
 )
 from neuronwidgets.concepts.naming.majority import agreed_label
 
@@ -24,16 +26,17 @@ RARE, COMMON = 0, 1
 
 
 def planted(long: float = 1.0, seed: int = 0) -> Activations:
-    """Three labels in three directions, all of which fire neuron 0; the third does so weakly.
+    """Three labels in three directions, all of which fire neuron 0; some samples do so weakly.
 
-    Of the 100 strongest samples 30 have label 0 and 70 label 1. All have something in common;
-    `long`: how much longer the vectors of label 2 are.
+    Of the 100 strongest samples 30 have label 0 and 70 label 1; 20 and 40 more have these labels
+    and are weaker. All have something in common; `long`: how much longer the vectors of label 2
+    are.
     """
     rng = np.random.default_rng(seed)
-    labels = np.repeat([0, 1, 2], [30, 70, 60])
-    values = rng.normal(0, 0.1, (160, 6))
-    values[np.arange(160), 1 + labels] += 3
-    values[:, 0] += np.where(labels < 2, 2, 1)
+    labels = np.repeat([0, 1, 0, 1, 2], [30, 70, 20, 40, 60])
+    values = rng.normal(0, 0.1, (220, 6))
+    values[np.arange(220), 1 + labels] += 3
+    values[:, 0] += np.where(np.arange(220) < 100, 2, 1)
     values[:, 5] += 1
     values[labels == 2, 1:] *= long
     both = np.concatenate([values, rng.normal(0, 0.1, (240, 6))])
@@ -112,7 +115,7 @@ def test_shares_at_random_follow_the_hypergeometric_distribution(
     ]
     assert shares[:, 0].tolist() == np.array(most, float).tolist()
     assert shares[:, 1].tolist() == (1 - shares[:, 0]).tolist()
-    assert (shares[:, 2] == 0).all()
+    assert np.isnan(shares[:, 2]).all()  # nobody carries it
     expected = hypergeom.sf(size // 2, len(index), rare, size)
     spread = np.sqrt(max(expected * (1 - expected), 1e-12) / draws)
     assert abs(shares[:, 0].mean() - expected) < 4 * spread
@@ -169,6 +172,39 @@ def test_random_groups_are_no_better_than_chance_by_dot() -> None:
     assert abs(np.mean(above)) < 4 * np.std(above) / np.sqrt(len(above))
 
 
+@pytest.mark.parametrize("labels", [2, 3])
+@pytest.mark.parametrize("by", BY)
+def test_concepts_of_noise_are_no_better_than_chance(by: str, labels: int) -> None:
+    """Though a concept is named by the label of its own samples, which it retrieves first."""
+    rng = np.random.default_rng(labels)
+    difference, level = [], []
+    for _ in range(12):
+        values, kinds = rng.normal(size=(600, 20)), rng.integers(0, labels, 600)
+        concepts = split(Activations.from_arrays(values, labels=kinds), 0, 100).cut()
+        share, chance = concepts.precision(by=by), concepts.chance(by=by)
+        known = ~np.isnan(share)
+        difference += (share - chance)[known].tolist()
+        level += (binom.sf(np.rint(20 * share) - 1, 20, chance) > 0.05)[known].tolist()
+    assert len(difference) > 20
+    assert abs(np.mean(difference)) < 4 * np.std(difference) / np.sqrt(len(difference))
+    # What a card says of them: at chance.
+    assert np.mean(level) > 0.85
+
+
+def test_of_a_label_as_many_are_counted_as_carry_it_outside() -> None:
+    all_labels = np.array([0, 0, 0, 1, 1, 1, 1, 2, -1])
+    members = [np.array([0, 3]), np.array([0, 1, 2]), np.array([7])]
+    outside = np.array([[1, 4, 2, 5], [8, 3, 4, 7], [8, 0, 3, 1]])
+    share, counted = shares_outside(all_labels, outside, members, [0, 1, 2, 5])
+    assert counted.tolist() == [[2, 3, 1, 0], [0, 4, 1, 0], [3, 4, 0, 0]]
+    nan = np.nan
+    expected = [[0.5, 1 / 3, 0, nan], [nan, 0.5, 0, nan], [1 / 3, 0.25, nan, nan]]
+    np.testing.assert_allclose(share, expected)
+    own, count = own_shares(all_labels, outside, members, [1, 0, -1])
+    np.testing.assert_allclose(own, [1 / 3, nan, nan])
+    assert count.tolist() == [3, 0, 0]
+
+
 def test_by_dot_long_samples_come_first_and_no_concept_beats_chance() -> None:
     concepts = clusters(planted(long=40))
     assert concepts.precision(by="dot").tolist() == [0, 0]
@@ -183,7 +219,7 @@ def test_by_dot_long_samples_come_first_and_no_concept_beats_chance() -> None:
 
 def test_without_a_label_of_most_there_is_no_precision() -> None:
     acts = planted()
-    labels = np.arange(400) % 3
+    labels = np.arange(len(acts)) % 3
     mixed = clusters(replace(acts, labels=labels))
     assert np.isnan(mixed.precision()).all()
     assert np.isnan(mixed.chance()).all()
@@ -253,7 +289,7 @@ def test_measures_of_nothing_are_not_numbers() -> None:
     none = measures(acts, index, [], "cosine")
     assert np.isnan([none.purity, none.precision, none.overlap]).all()
     assert none.recall == 0
-    bare = replace(acts, labels=np.full(400, -1))
+    bare = replace(acts, labels=np.full(len(acts), -1))
     assert isinstance(unlabelled := measures(bare, index, [np.arange(9)], "dot"), Measures)
     assert np.isnan([unlabelled.purity, unlabelled.precision, unlabelled.recall]).all()
 

@@ -13,6 +13,7 @@ from neuronwidgets import Activations, Concepts, split
 from neuronwidgets.activations.retrieval import (
     BY,
     CHUNK,
+    Query,
     directions,
     normalized,
     retrieve,
@@ -133,11 +134,11 @@ def test_all_queries_are_answered_in_one_pass(
     Activations.from_arrays(values).save(tmp_path / "acts")
     acts = Activations.load(tmp_path / "acts")
     about = values.mean(axis=0, dtype=np.float64) + (0 if mean == "none" else 0.5)
-    queries = [(directions([values[g] for g in GROUPS[:2]], about, by), by)]
-    queries += [(directions([values[GROUPS[2]]], about, other), other) for other in BY]
-    queries.append((np.zeros((0, 12), np.float32), by))
+    queries = [Query(directions([values[g] for g in GROUPS[:2]], about, by), by)]
+    queries += [Query(directions([values[GROUPS[2]]], about, other), other) for other in BY]
+    queries.append(Query(np.zeros((0, 12), np.float32), by))
     if mean == "none":
-        alone = [retrieve(acts, vectors, k=20, by=one, chunk=chunk) for vectors, one in queries]
+        alone = [retrieve(acts, vectors, k=20, by=one, chunk=chunk) for vectors, one, _ in queries]
     reads: list[Any] = []
     read = Stored.__getitem__
 
@@ -221,6 +222,26 @@ def test_numbers_that_are_not_finite_are_refused_in_words(wrong: float) -> None:
             call(values)
 
 
+@pytest.mark.parametrize("by", BY)
+@pytest.mark.parametrize("k", [1, 20, 60, 97])
+def test_what_is_left_out_is_not_retrieved(chunk: int, k: int, by: str) -> None:
+    values = data()
+    acts = Activations.from_arrays(values)
+    own = [np.arange(0, 40), np.array([5]), np.zeros(0, np.int64), np.arange(97)[::-1]]
+    vectors = directions([values[:40], values[:5], values[9:], values], acts.mean, by)
+    # The same vectors with and without: both are compared once.
+    queries = [Query(vectors, by), Query(vectors, by, own), Query(vectors, by)]
+    within, outside, again = drained(retrieving(acts, queries, acts.mean, k=k, chunk=chunk))
+    whole = retrieve(acts, vectors, acts.mean, k=97, by=by, chunk=chunk)[0]
+    np.testing.assert_array_equal(within[0], whole[:, :k])
+    np.testing.assert_array_equal(again[0], within[0])
+    for rows, scores, every, left_out in zip(*outside, whole, own, strict=True):
+        others = every[~np.isin(every, left_out)][:k]
+        assert rows[: len(others)].tolist() == others.tolist()
+        assert np.isfinite(scores[: len(others)]).all()
+        assert (scores[len(others) :] == -np.inf).all()
+
+
 def test_no_vectors_retrieve_nothing() -> None:
     acts = Activations.from_arrays(np.ones((5, 3)))
     rows, scores = retrieve(acts, directions([], acts.mean, "cosine"), k=4)
@@ -247,7 +268,7 @@ def test_another_reading_is_refused_in_words(by: Any) -> None:
 
 def test_it_reports_how_far_it_is() -> None:
     acts = Activations.from_arrays(np.random.default_rng(0).normal(size=(30, 3)))
-    queries = [(np.eye(3, dtype=np.float32)[:1], "cosine")]
+    queries = [Query(np.eye(3, dtype=np.float32)[:1], "cosine")]
     shares = list(retrieving(acts, queries, k=2, chunk=40))
     assert shares == pytest.approx([1 / 3, 2 / 3, 1])
 

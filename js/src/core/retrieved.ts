@@ -3,14 +3,16 @@ import type { By } from "../protocol/schema";
 import type { Chance, Retrieved } from "../protocol/split";
 import type { Concept } from "./concepts";
 
-/** So little above chance is none of the concept's doing. */
-const BETTER = 0.05;
+/** A share that chance reaches this often is no better than chance. */
+const OFTEN = 0.05;
 /** Below this, a concept comes back from too few halves of its samples to be relied on. */
 export const UNSTABLE = 0.5;
 
 export interface Precision {
-  /** The share of what it retrieves that has the label of most of its own samples. */
+  /** The share of its label among the samples that it retrieves outside of itself. */
   value: number;
+  /** How many samples these are. */
+  count: number;
   /** What groups of as many top samples, drawn at random, have for that label. */
   chance: number | null;
   /** What 95% of those have at most. */
@@ -19,20 +21,38 @@ export interface Precision {
   level: boolean;
 }
 
-/** null where no label is carried by more than half of its own samples. */
+/** null where no label is carried by more than half of its own samples, or by none outside. */
 export function precisionOf(
-  { label, labelled, purity, size }: Pick<Concept, "label" | "labelled" | "purity" | "size">,
-  { labels }: Retrieved,
+  { label, size }: Pick<Concept, "label" | "size">,
+  { precision, precisionOf: count }: Retrieved,
   by: By,
   chance: Chance | null,
 ): Precision | null {
-  if (label < 0 || purity * labelled <= size / 2) return null;
-  let hits = 0;
-  for (const other of labels[by]) if (other === label) hits++;
-  const value = hits / labels[by].length;
+  const value = precision[by];
+  if (value === null) return null;
   const mean = chance && atSize(chance, chance.mean, by, size, label);
   const high = chance && atSize(chance, chance.high, by, size, label);
-  return { value, chance: mean, high, level: mean !== null && value < mean + BETTER };
+  return { value, count, chance: mean, high, level: mean !== null && isLevel(value, count, mean) };
+}
+
+/** Whether chance has as much, or reaches it often. Of so few that it would reach all, nothing
+ * can be told. */
+function isLevel(value: number, count: number, chance: number): boolean {
+  if (value <= chance) return true;
+  return chance ** count <= OFTEN && tail(Math.round(value * count), count, chance) > OFTEN;
+}
+
+/** The probability of `hits` or more of `count`, each with probability `share`. */
+export function tail(hits: number, count: number, share: number): number {
+  if (hits <= 0) return 1;
+  if (share <= 0 || share >= 1) return share <= 0 ? 0 : 1;
+  let sum = 0;
+  let choose = 1; // of `count`, `count - k` as `k` falls
+  for (let k = count; k >= hits; k--) {
+    sum += choose * share ** k * (1 - share) ** (count - k);
+    choose *= k / (count - k + 1);
+  }
+  return sum;
 }
 
 /** A share of one label at a size, from the measured sizes around it on a logarithmic scale. */
@@ -47,12 +67,18 @@ function atSize(
   if (column < 0 || !sizes.length) return null;
   const start = by === "cosine" ? 0 : shares.length / 2;
   const shareAt = (i: number) => shares[start + i * labels.length + column];
-  const above = sizes.findIndex((known) => known >= size);
-  if (above < 0) return shareAt(sizes.length - 1);
-  if (above === 0) return shareAt(0);
-  const [low, high] = [sizes[above - 1], sizes[above]];
-  const share = Math.log(size / low) / Math.log(high / low);
-  return (1 - share) * shareAt(above - 1) + share * shareAt(above);
+  const above = sizes.findIndex((measured) => measured >= size);
+  const first = Math.max(0, above < 0 ? sizes.length - 1 : above - 1);
+  const second = above < 0 ? first : above;
+  const [low, high] = [shareAt(first), shareAt(second)];
+  // A group may hold all samples of a label: then it has no share.
+  if (Number.isNaN(low) || Number.isNaN(high)) {
+    const one = Number.isNaN(low) ? high : low;
+    return Number.isNaN(one) ? null : one;
+  }
+  if (first === second) return low;
+  const place = Math.log(size / sizes[first]) / Math.log(sizes[second] / sizes[first]);
+  return (1 - place) * low + place * high;
 }
 
 /** For each concept, the share of its retrieved samples that another concept retrieves too. */

@@ -55,6 +55,9 @@ export interface Retrieved {
   labels: Record<By, Int32Array>;
   /** The neuron's activations on them; null in what older versions saved. */
   activations: Record<By, Float32Array> | null;
+  /** Of the `precisionOf` samples outside of it that it retrieves first, the share of its label. */
+  precision: Record<By, number | null>;
+  precisionOf: number;
   /** Where the retrieved samples stand among all activations: the median, 0 to 100. */
   percentile: Record<By, number>;
   /** Cosine of its concept vector with the neuron's axis. */
@@ -128,7 +131,8 @@ export interface Causes extends Omit<CausesMeta, "cuts"> {
   cuts: (MeasuredCut & { gain: Interval; of: Cause[] })[];
 }
 
-/** What random groups of top-activating samples retrieve, by reading, size and label. */
+/** What random groups of top-activating samples retrieve outside of themselves, by reading, size
+ * and label; NaN where they leave none of a label outside. */
 export interface Chance {
   sizes: Int32Array;
   labels: Int32Array;
@@ -172,8 +176,17 @@ export interface RefinementMessage
 /** What both `evidence` and `refinement` say of the clusters that they hold. */
 type RetrievedArrays = Pick<
   RefinementArrays,
-  "retrieved" | "retrieved_label" | "retrieved_activation" | "percentile" | "cosine"
+  | "retrieved"
+  | "retrieved_label"
+  | "retrieved_activation"
+  | "precision"
+  | "precision_of"
+  | "percentile"
+  | "cosine"
 >;
+
+/** null for NaN, and for what an older version did not send. */
+const known = (value?: number) => (value === undefined || Number.isNaN(value) ? null : value);
 
 function retrievedOf<Arrays extends RetrievedArrays>(
   packed: Packed<Arrays, unknown>,
@@ -186,6 +199,8 @@ function retrievedOf<Arrays extends RetrievedArrays>(
   const activations = packed.has("retrieved_activation")
     ? packed.tensor("retrieved_activation")
     : null;
+  const precision = packed.has("precision") ? packed.tensor("precision") : null;
+  const precisionOf = packed.has("precision_of") ? packed.tensor("precision_of") : null;
   const percentile = packed.tensor("percentile");
   const cosine = packed.tensor("cosine");
   const both = <T>(of: (place: number) => T) =>
@@ -193,14 +208,15 @@ function retrievedOf<Arrays extends RetrievedArrays>(
   return Array.from({ length: count }, (_, i) => {
     const part = <Numbers extends Int32Array | Float32Array>(all: Numbers) =>
       both((at) => all.subarray((at + i) * width, (at + i + 1) * width) as Numbers);
-    const known = recurs && !Number.isNaN(recurs[i]);
     return {
       rows: part(rows),
       labels: part(labels),
       activations: activations && part(activations),
+      precision: both((at) => known(precision?.[at + i])),
+      precisionOf: precisionOf?.[i] ?? 0,
       percentile: both((at) => percentile[at + i]),
       cosine: cosine[i],
-      recurs: known ? recurs[i] : null,
+      recurs: known(recurs?.[i]),
     };
   });
 }

@@ -92,6 +92,15 @@ _RETRIEVED = {
     "retrieved_activation": Array(
         "float32", "(R, m, f)", "The neuron's activation on each.", absent="an older version"
     ),
+    "precision": Array(
+        "float32", "(R, m)",
+        "Of the samples outside of each that it retrieves first, the share with its label, which "
+        "more than half of its own samples carry; NaN: no such label, or no such samples.",
+        absent="an older version",
+    ),
+    "precision_of": Array(
+        "int32", "(m,)", "How many samples these are.", absent="an older version"
+    ),
     "percentile": Array(
         "float32", "(R, m)",
         "Where the retrieved samples stand among all activations of the neuron: the median, "
@@ -181,7 +190,9 @@ EVIDENCE = Binary(
         "chance_size": Array("int32", "(g,)", "Samples in a random group.", absent=_NO_LABELS),
         "chance_label": Array("int32", "(l,)", "The class labels.", absent=_NO_LABELS),
         "chance": Array(
-            "float32", "(R, g, l)", "The mean share of the label in what such groups retrieve.",
+            "float32", "(R, g, l)",
+            "The mean share of the label in what such groups retrieve outside of themselves, as "
+            "`precision`; NaN: no sample outside carries it.",
             absent=_NO_LABELS,
         ),
         "chance_high": Array(

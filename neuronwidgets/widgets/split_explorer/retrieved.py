@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from neuronwidgets.activations.retrieval import directions, normalized, retrieving
-from neuronwidgets.concepts.control import draws_of
+from neuronwidgets.activations.retrieval import Query, directions, normalized, retrieving
+from neuronwidgets.concepts.control import draws_of, mean_known, own_shares, shares_outside
+from neuronwidgets.concepts.naming.majority import agreed_label
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.steps import mapped
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later, pause
@@ -33,12 +34,17 @@ class Retrieved:
 
     Attributes:
         rows: int64 `R x WIDTH`, of the activations, best first.
+        precision: float64 `R`, of as many samples outside of the cluster as are `counted`, the
+            share with its label; NaN where it has none, and where none are counted.
+        counted: at most `WIDTH` (see `shares_outside`).
         percentile: `R`, the median over these of the share of all samples that activate the neuron
             no more than they do, 0 to 100.
         cosine: of the concept vector with the neuron's axis.
     """
 
     rows: np.ndarray
+    precision: np.ndarray
+    counted: int
     percentile: np.ndarray
     cosine: float
 
@@ -73,33 +79,54 @@ class Retrieval:
         """Steps that return what each of `K` groups (indices of top samples) retrieves."""
         split = self.split
         parts = [split.vectors[group] for group in groups]
-        rows = yield from self._search(parts)
+        members = [split.index[group] for group in groups]
+        rows, outside = yield from self._search(parts, members)
         means = [part.mean(axis=0, dtype=np.float64) for part in parts]
         cosines = np.clip(normalized(np.stack(means)) @ split.direction, -1, 1) if parts else []
         every = np.stack(rows, axis=1)
         below = np.searchsorted(self._ascending, self.along[every], side="right")
         percentiles = 100 * np.median(below, axis=2) / len(split.acts)
-        return [
-            Retrieved(*some) for some in zip(every, percentiles, map(float, cosines), strict=True)
-        ]
+        precision = np.full((len(groups), len(READINGS)), np.nan)
+        counted = np.zeros(len(groups), np.int64)
+        if split.acts.labels is not None and split.labels is not None:
+            labels = [agreed_label(split.labels[group]) for group in groups]
+            for reading, some in enumerate(outside):
+                precision[:, reading], counted = own_shares(
+                    split.acts.labels, some, members, labels
+                )
+        columns = every, precision, counted.tolist(), percentiles, map(float, cosines)
+        return [Retrieved(*some) for some in zip(*columns, strict=True)]
 
-    def _search(self, parts: Sequence[np.ndarray]) -> Generator[Any, None, list[np.ndarray]]:
-        """Steps that return for each reading the rows that groups of vectors retrieve."""
+    def _search(
+        self, parts: Sequence[np.ndarray], members: Sequence[np.ndarray], within: bool = True
+    ) -> Generator[Any, None, tuple[list[np.ndarray], list[np.ndarray]]]:
+        """Steps that return for each reading the rows that groups of vectors retrieve, and those
+        outside of themselves; without labels these are the same.
+
+        `within=False` leaves out the former.
+        """
         acts, mean, queries = self.split.acts, self.mean, []
         for by in READINGS:
             vectors = np.zeros((len(parts), acts.shape[1]), np.float32)
             for vector, part in zip(vectors, parts, strict=True):
                 vector[:] = directions([part], mean, by)[0]
                 yield pause
-            queries.append((vectors, by))
+            if within:
+                queries.append(Query(vectors, by))
+            if acts.labels is not None:
+                queries.append(Query(vectors, by, members))
         steps, began = retrieving(acts, queries, mean, k=WIDTH), time.perf_counter()
 
         def said(share: float) -> Any:
             long = time.perf_counter() - began > self._pace.silent
             return JobProgress(share, f"comparing {len(acts):,} samples") if long else pause
 
-        retrieved = yield from mapped(steps, said)
-        return [rows for rows, _ in retrieved]
+        retrieved = [rows for rows, _ in (yield from mapped(steps, said))]
+        own = [rows for rows, q in zip(retrieved, queries, strict=True) if q.leave_out is None]
+        outside = [
+            rows for rows, q in zip(retrieved, queries, strict=True) if q.leave_out is not None
+        ]
+        return own, outside
 
     # Chance
 
@@ -116,14 +143,21 @@ class Retrieval:
         shares = np.zeros((2, len(READINGS), len(sizes), len(labels)), np.float32)
         if len(labels):
             assert split.acts.labels is not None
-            drawn = [draws_of(len(split.index), size) for size in sizes.tolist()]
-            rows = yield from self._search([split.vectors[part] for some in drawn for part in some])
-            retrieved = split.acts.labels[np.stack(rows)].reshape(
-                *shares.shape[1:3], len(drawn[0]), -1
+            drawn = [part for size in sizes.tolist() for part in draws_of(len(split.index), size)]
+            members = [split.index[part] for part in drawn]
+            _, outside = yield from self._search(
+                [split.vectors[part] for part in drawn], members, within=False
             )
-            for i, label in enumerate(labels):
-                share = (retrieved == label).mean(axis=3)
-                shares[..., i] = share.mean(axis=2), np.quantile(share, LIKELY, axis=2)
+            for reading, rows in enumerate(outside):
+                found = shares_outside(split.acts.labels, rows, members, labels)[0]
+                by_size = found.reshape(len(sizes), -1, len(labels))
+                for size, label in np.ndindex(shares.shape[2:]):
+                    share = by_size[size, :, label]
+                    known = share[~np.isnan(share)]
+                    shares[:, reading, size, label] = (
+                        mean_known(known),
+                        np.quantile(known, LIKELY) if len(known) else np.nan,
+                    )
 
         # Kept when published: a job that was replaced publishes nothing.
         def show() -> None:
@@ -158,14 +192,17 @@ class Retrieval:
         acts = self.split.acts
         width = min(WIDTH, len(acts))
         rows = np.zeros((len(READINGS), len(retrieved), width), np.int32)
-        percentile = np.zeros((len(READINGS), len(retrieved)), np.float32)
+        percentile, precision = np.zeros((2, len(READINGS), len(retrieved)), np.float32)
         for k, one in enumerate(retrieved):
             rows[:, k], percentile[:, k] = one.rows, one.percentile
+            precision[:, k] = one.precision
         label = np.full(rows.shape, -1) if acts.labels is None else acts.labels[rows]
         return {
             "retrieved": rows,
             "retrieved_label": label.astype(np.int32),
             "retrieved_activation": self.along[rows].astype(np.float32),
+            "precision": precision,
+            "precision_of": np.array([one.counted for one in retrieved], np.int32),
             "percentile": percentile,
             "cosine": np.array([one.cosine for one in retrieved], np.float32),
         }

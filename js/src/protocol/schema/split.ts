@@ -191,6 +191,13 @@ export interface EvidenceArrays {
   /** `(R, m, f)`. The neuron's activation on each. */
   retrieved_activation?: Float32Array;
   /**
+   * `(R, m)`. Of the samples outside of each that it retrieves first, the share with its label,
+   * which more than half of its own samples carry; NaN: no such label, or no such samples.
+   */
+  precision?: Float32Array;
+  /** `(m,)`. How many samples these are. */
+  precision_of?: Int32Array;
+  /**
    * `(R, m)`. Where the retrieved samples stand among all activations of the neuron: the median, 0
    * to 100.
    */
@@ -206,7 +213,10 @@ export interface EvidenceArrays {
   chance_size?: Int32Array;
   /** `(l,)`. The class labels. */
   chance_label?: Int32Array;
-  /** `(R, g, l)`. The mean share of the label in what such groups retrieve. */
+  /**
+   * `(R, g, l)`. The mean share of the label in what such groups retrieve outside of themselves, as
+   * `precision`; NaN: no sample outside carries it.
+   */
   chance?: Float32Array;
   /** `(R, g, l)`. The share that 95% of such groups do not exceed. */
   chance_high?: Float32Array;
@@ -268,6 +278,8 @@ export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
   retrieved: "I32",
   retrieved_label: "I32",
   retrieved_activation: "F32",
+  precision: "F32",
+  precision_of: "I32",
   percentile: "F32",
   cosine: "F32",
   recurs: "F32",
@@ -313,6 +325,13 @@ export interface RefinementArrays {
   /** `(R, m, f)`. The neuron's activation on each. */
   retrieved_activation?: Float32Array;
   /**
+   * `(R, m)`. Of the samples outside of each that it retrieves first, the share with its label,
+   * which more than half of its own samples carry; NaN: no such label, or no such samples.
+   */
+  precision?: Float32Array;
+  /** `(m,)`. How many samples these are. */
+  precision_of?: Int32Array;
+  /**
    * `(R, m)`. Where the retrieved samples stand among all activations of the neuron: the median, 0
    * to 100.
    */
@@ -330,6 +349,8 @@ export const REFINEMENT: Record<keyof RefinementArrays, Dtype> = {
   retrieved: "I32",
   retrieved_label: "I32",
   retrieved_activation: "F32",
+  precision: "F32",
+  precision_of: "I32",
   percentile: "F32",
   cosine: "F32",
 };

@@ -74,12 +74,7 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
           )}
         </span>
         {precision && !spread && (
-          <PrecisionBar
-            {...precision}
-            name={data.labels[concept.label]}
-            count={rows.length}
-            color={concept.color}
-          />
+          <PrecisionBar {...precision} name={data.labels[concept.label]} color={concept.color} />
         )}
       </div>
       {spread ? (
@@ -113,7 +108,6 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
 
 interface BarProps extends Precision {
   name: string;
-  count: number;
   color: string;
 }
 
@@ -121,7 +115,8 @@ function PrecisionBar({ value, chance, high, level, name, count, color }: BarPro
   const most = high === null ? "" : `, 95% of them up to ${percent(high)}`;
   const other = chance === null ? "" : `; random groups of its size: ${percent(chance)}${most}`;
   const end = level ? ": no better than chance" : "";
-  const said = `${percent(value)} of ${count} are ${name}${other}${end}`;
+  const outside = count === 1 ? "nearest sample" : `${count} nearest samples`;
+  const said = `${percent(value)} of the ${outside} outside of the concept are ${name}${other}${end}`;
   return (
     <span class="nw-precision" title={said}>
       <span>
