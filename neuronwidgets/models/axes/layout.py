@@ -169,6 +169,8 @@ def _with_neurons(kinds: list[str], own: int | None, certain: bool) -> list[str]
     chosen: list[int] = []
     for wanted in (MIXED, NEURON):
         chosen = chosen or [i for i in rest if wanted in kinds[i]]
+    # An axis of neurons that were spread over positions, beside one of neurons alone (upsampling).
+    chosen = [i for i in chosen if kinds[i] in (NEURON, MIXED)] or chosen
     if own is not None and own in rest and (certain or len(chosen) != 1):
         chosen = [own]
     open_ = [i for i in rest if UNKNOWN in kinds[i]]
