@@ -52,11 +52,11 @@ class ForwardPasses:
             RuntimeError: a single sample does not fit in memory.
         """
         read: list[LayerRows] = []
-        size = self._max_size or batch.size
-        pending = [range(i, min(i + size, batch.size)) for i in range(0, batch.size, size)]
+        pending = self._reader.right_padding.parts(batch, self._max_size or batch.size)
         while pending:
             rows = pending.pop(0)
             part = batch if len(rows) == batch.size else batch.part(rows)
+            part = self._reader.right_padding.trimmed(part)
             layer_rows: list[LayerRows] | None = None
             try:
                 part_rows = slice(rows.start, rows.stop)

@@ -17,6 +17,7 @@ from neuronwidgets.models.forward import move
 from neuronwidgets.models.hooks import TruncatedForward, evaluating
 from neuronwidgets.models.left_padding import LeftPadding
 from neuronwidgets.models.outputs import check_axes, checked, own_rows_of, tensor_of
+from neuronwidgets.models.right_padding import RightPadding
 from neuronwidgets.models.survey import LayerCalls, surveyed
 
 
@@ -49,6 +50,7 @@ class LayerReader:
         self._warns = call is None
         self._calls: dict[str, LayerCalls] | None = None
         self._padding = LeftPadding(model, self._all_layers)
+        self.right_padding = RightPadding(model, self._all_layers)
 
     def __call__(self, batch: Batch, take: Callable[[str, torch.Tensor], None]) -> None:
         """Call `take(name, values)` at each layer's output, or at its input: float32 `values`.
@@ -122,7 +124,7 @@ class LayerReader:
         reader = LayerReader(
             self.model, {name: self._modules[name]}, *self.axes, self.call, self.at
         )
-        reader._calls = self._calls
+        reader._calls, reader.right_padding = self._calls, self.right_padding
         return reader
 
     def tokens(self, batch: Batch, direction: np.ndarray) -> list[np.ndarray]:

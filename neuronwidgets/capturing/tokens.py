@@ -74,12 +74,17 @@ class TokenReader:
         items = [self._samples.item_of(int(row)) for row in rows]
         distinct = sorted(set(items), key=lambda item: len(self._ids[item]))
         activations: dict[int, np.ndarray] = {}
+        padding = self._reader.right_padding
         for start in range(0, len(distinct), self._size):
-            part = distinct[start : start + self._size]
-            values = self._reader.tokens(self._batch(part), direction)
-            activations.update(
-                (item, row[: len(self._ids[item])]) for item, row in zip(part, values, strict=False)
-            )
+            several = distinct[start : start + self._size]
+            batch = self._batch(several)
+            for rows in padding.parts(batch, len(several)):
+                part = [several[row] for row in rows]
+                values = self._reader.tokens(padding.trimmed(batch.part(rows)), direction)
+                activations.update(
+                    (item, row[: len(self._ids[item])])
+                    for item, row in zip(part, values, strict=False)
+                )
         empty = np.zeros(0, np.float32)
         return [activations.get(item, empty) for item in items]
 

@@ -24,3 +24,16 @@ def accepts(model: nn.Module | None) -> Callable[[str], bool]:
         variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         names = [name for name, p in forward.parameters.items() if p.kind not in variable]
     return frozenset(names or _TEXT_INPUTS).__contains__
+
+
+def refuses(model: nn.Module | None) -> Callable[[str], bool]:
+    """Return a test of input names: does the model's `forward` fail when it is given this one?
+
+    A `forward` with `**kwargs` refuses none.
+    """
+    if model is None:
+        return lambda name: False
+    parameters = inspect.signature(plain(model).forward).parameters.values()
+    takes = accepts(model)
+    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    return lambda name: not open_ended and not takes(name)

@@ -37,6 +37,7 @@ from neuronwidgets.data.rows import (
 from neuronwidgets.data.stream import SORT_WINDOW
 from neuronwidgets.data.text_sources import TextSources
 from neuronwidgets.data.texts import check_tokenizer
+from neuronwidgets.display.image import is_pil
 
 
 def batches(
@@ -128,6 +129,8 @@ def _source(
     record_format = text_sources.known(first)
     if record_format is not None and (transform is None or record_format.kind != "ids"):
         return text_sources.source(record_format, rows, sized)
+    if isinstance(first, Mapping) and is_pil(first.get(_image_column(first) or "")):
+        return _of_image_records(first, rows, {}, sized, text_sources, transform)
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
     chunks = chunked(rows, text_sources.batch_size)
     if single and isinstance(first, Mapping):
@@ -214,18 +217,33 @@ def _from_dataset(
         first, rows = first_nonempty(iter(data))
     if record_format := text_sources.known(first, data.features):
         return text_sources.source(record_format, rows, _length(data))
-    columns = list(first)
-    image = next((c for c in IMAGE_COLUMNS if c in columns), None)
-    if image is None:
+    if _image_column(first) is None:
         raise ValueError(
             f"data must have a column of texts ({TEXT_COLUMNS[0]!r}), of token ids ('input_ids') "
-            f"or of images ({IMAGE_COLUMNS[0]!r}), got the columns {columns}."
+            f"or of images ({IMAGE_COLUMNS[0]!r}), got the columns {list(first)}."
         )
     features = dict(data.features or {})
-    classes = [c for c in columns if getattr(features.get(c), "names", None)]
-    label = next((c for c in LABEL_COLUMNS if c in columns), classes[0] if classes else None)
-    names = getattr(features.get(label), "names", None)
-    pairs = ((r[image], r[label] if label else None) for r in rows)
+    return _of_image_records(first, rows, features, _length(data), text_sources, transform)
+
+
+def _image_column(record: Mapping[str, Any]) -> str | None:
+    return next((column for column in IMAGE_COLUMNS if column in record), None)
+
+
+def _of_image_records(
+    first: Mapping[str, Any],
+    records: Iterator[Any],
+    features: Mapping[str, Any],
+    total: int | None,
+    text_sources: TextSources,
+    transform: Callable[[Any], Any] | None,
+) -> BatchSource:
+    """The images, and the labels, of mappings like `first`."""
+    image = _image_column(first)
+    classes = [c for c in first if getattr(features.get(c), "names", None)]
+    label = next((c for c in LABEL_COLUMNS if c in first), classes[0] if classes else None)
+    names = getattr(features.get(label or ""), "names", None)
+    pairs = ((r[image], r[label] if label else None) for r in records)
 
     def raw_batches() -> Iterator[Raw]:
         for raw in chunked(pairs, text_sources.batch_size):
@@ -237,5 +255,5 @@ def _from_dataset(
         return replace(batch, labels=raw.labels)
 
     return BatchSource(
-        raw_batches(), make, _length(data), tuple(names) if names else None, rows_are_samples=True
+        raw_batches(), make, total, tuple(names) if names else None, rows_are_samples=True
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from neuronwidgets.data.accepted_inputs import accepts
+from neuronwidgets.data.accepted_inputs import accepts, refuses
 from neuronwidgets.data.batch import Batch, BatchSource, Raw
 from neuronwidgets.data.position_limit import position_table, token_limit
 from neuronwidgets.data.ready import ready
@@ -34,7 +34,7 @@ class TextSources:
         table = None if model is None else position_table(model)
         self._limit = token_limit(model, table, processor, max_length)
         self._vocabulary = Vocabulary.of(processor, getattr(model, "config", None))
-        self.takes = accepts(model)
+        self.takes, self._refuses = accepts(model), refuses(model)
         most, split = table if max_length is None else max_length, windows is not None
         self.ids = IdMaker(processor, self._vocabulary, self.takes, table, most, split)
 
@@ -72,7 +72,12 @@ class TextSources:
         else:
             add_special = record_format.kind != "chat"
             make = text_maker(
-                self.processor, self._vocabulary, self.takes, self._limit, add_special
+                self.processor,
+                self._vocabulary,
+                self.takes,
+                self._refuses,
+                self._limit,
+                add_special,
             )
         split = None
         if record_format.kind != "ids" and self._windows is not None:

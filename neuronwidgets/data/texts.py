@@ -31,8 +31,8 @@ def check_tokenizer(processor: Any) -> None:
 
 
 def text_maker(
-    processor: Any, vocabulary: Vocabulary, takes: Callable[[str], bool], limit: int | None,
-    add_special: bool = True,
+    processor: Any, vocabulary: Vocabulary, takes: Callable[[str], bool],
+    refuses: Callable[[str], bool], limit: int | None, add_special: bool = True,
 ) -> Callable[[Raw], Batch]:  # fmt: skip
     """Return a function from texts to a batch.
 
@@ -40,6 +40,7 @@ def text_maker(
         processor: a tokenizer, or a processor that has one.
         vocabulary: its special and padding token ids.
         takes: whether the model takes an input of that name.
+        refuses: whether the model fails when it is given an input of that name.
         limit: the most tokens that a text may have; `None` for any number.
         add_special: whether the tokenizer adds its special tokens. Those that a text has already
             are not added again.
@@ -95,8 +96,12 @@ def text_maker(
                 row.of_tokens(span) if isinstance(row, WordLabels) else np.full(len(span), -1)
                 for row, span in zip(raw.labels or (), spans, strict=True)
             ]
+        # Models of one's own may take token ids alone, under any name.
+        inputs: Any = {name: value for name, value in fields.items() if not refuses(name)}
+        if "input_ids" not in inputs:
+            inputs = fields["input_ids"]
         return Batch(
-            fields, len(texts), mask, vocabulary.content(fields["input_ids"], mask), raw.labels, [],
+            inputs, len(texts), mask, vocabulary.content(fields["input_ids"], mask), raw.labels, [],
             readable, spans, dataset_index, raw.origin, words,
         )  # fmt: skip
 

@@ -9,9 +9,10 @@ positions.
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -34,6 +35,34 @@ from neuronwidgets.models.survey import surveyed
 SINKS = 16
 """Positions at the beginning of a text that are left out, since they may be attention sinks. Of a
 text shorter than 64 tokens, a quarter."""
+
+
+class _Unfused:
+    """How many threads are in `unfused_attention`, and how to leave it."""
+
+    lock = threading.Lock()
+    threads = 0
+    leave = ExitStack()
+
+
+@contextmanager
+def unfused_attention() -> Iterator[None]:
+    """Attention without fused kernels, which have no forward mode.
+
+    torch's switch is one for all threads, and a widget may work while a cell runs: the first that
+    needs it sets it, and the last sets it back.
+    """
+    with _Unfused.lock:
+        if not _Unfused.threads:
+            _Unfused.leave.enter_context(sdpa_kernel(SDPBackend.MATH))
+        _Unfused.threads += 1
+    try:
+        yield
+    finally:
+        with _Unfused.lock:
+            _Unfused.threads -= 1
+            if not _Unfused.threads:
+                _Unfused.leave.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,8 +237,7 @@ class Products:
         with ExitStack() as stack:
             stack.enter_context(evaluating(self.model))
             stack.enter_context(torch.set_grad_enabled(gradient))
-            # Fused attention has no forward mode.
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            stack.enter_context(unfused_attention())
             stack.enter_context(hooked(module, edit, at=self.at))
             if self.target is not None:
                 head = find_layer(self.model, self.target)

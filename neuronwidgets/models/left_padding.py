@@ -73,9 +73,8 @@ class LeftPadding:
         doubled = batch.part([int(padding.argmax())] * 2)
         assert doubled.mask is not None
         tokens = doubled.mask[0].nonzero().flatten()
-        expected = self._read(_columns(doubled, slice(int(tokens[0]), int(tokens[-1]) + 1)))
-        dtypes = {p.dtype for p in self._model.parameters() if p.is_floating_point()}
-        coarse = bool(dtypes & {torch.float16, torch.bfloat16})
+        expected = self._read(columns(doubled, slice(int(tokens[0]), int(tokens[-1]) + 1)))
+        coarse = is_coarse(self._model)
         without = self._difference(doubled, expected)
         if without <= (COARSE if coarse else SAME):
             return False
@@ -97,21 +96,41 @@ class LeftPadding:
     def _difference(self, one: Batch, expected: list[torch.Tensor]) -> float:
         """The difference of one padded row's tensors from `expected`, see `SAME`."""
         assert one.mask is not None
-        mask, largest = one.mask[0], 0.0
-        tokens = mask.nonzero().flatten()
-        first, length = int(tokens[0]), int(tokens[-1] - tokens[0]) + 1
-        for padded, bare in zip(self._read(one), expected, strict=True):
-            if padded.ndim > 2 and (padded.shape[1], bare.shape[1]) == (len(mask), length):
-                padded, bare = padded[:, tokens], bare[:, tokens - first]
-            if padded.shape != bare.shape:
-                continue  # its positions are not tokens
-            width = bare.shape[-1]
-            padded, bare = (x.float().reshape(-1, width) for x in (padded, bare))
-            magnitude, difference = bare.abs().amax(0), (padded - bare).abs().amax(0)
-            active = (magnitude > 0) | (difference > 0)
-            share = (difference / magnitude.clamp(min=1e-12)).clamp(max=1)[active]
-            largest = max(largest, float(share.mean()) if len(share) else 0.0)
-        return largest
+        return difference(self._read(one), expected, one.mask[0])
+
+
+def difference(
+    tensors: list[torch.Tensor], expected: list[torch.Tensor], mask: torch.Tensor
+) -> float:
+    """The difference of a padded row's tensors from those without padding, see `SAME`.
+
+    Args:
+        tensors: of the padded row, `B x T x ...` or `B x ...`.
+        expected: of the row without padding.
+        mask: bool `T`, false at padding.
+    """
+    largest = 0.0
+    tokens = mask.nonzero().flatten()
+    first, length = int(tokens[0]), int(tokens[-1] - tokens[0]) + 1
+    for padded, bare in zip(tensors, expected, strict=True):
+        if padded.ndim > 2 and (padded.shape[1], bare.shape[1]) == (len(mask), length):
+            padded, bare = padded[:, tokens], bare[:, tokens - first]
+        width = bare.shape[-1]
+        # One token may come with an axis of tokens or without one.
+        if padded.shape[-1] != width or padded.numel() != bare.numel():
+            continue  # its positions are not tokens
+        padded, bare = (x.float().reshape(-1, width) for x in (padded, bare))
+        magnitude, differences = bare.abs().amax(0), (padded - bare).abs().amax(0)
+        active = (magnitude > 0) | (differences > 0)
+        share = (differences / magnitude.clamp(min=1e-12)).clamp(max=1)[active]
+        largest = max(largest, float(share.mean()) if len(share) else 0.0)
+    return largest
+
+
+def is_coarse(model: nn.Module) -> bool:
+    """Whether a model computes in float16 or bfloat16, whose rounding differs by padding."""
+    dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    return bool(dtypes & {torch.float16, torch.bfloat16})
 
 
 def _numbered(batch: Batch) -> Batch:
@@ -121,19 +140,22 @@ def _numbered(batch: Batch) -> Batch:
     return replace(batch, inputs={**batch.inputs, "position_ids": numbers})
 
 
-def _columns(batch: Batch, columns: slice) -> Batch:
+def columns(batch: Batch, kept: slice) -> Batch:
     """The batch with these columns of tokens only."""
     assert batch.mask is not None
     shape = tuple(batch.mask.shape)
 
     def cut(value: Any) -> Any:
         per_token = isinstance(value, torch.Tensor) and tuple(value.shape[:2]) == shape
-        return value[:, columns] if per_token else value
+        return value[:, kept] if per_token else value
 
+    inputs = batch.inputs
+    if isinstance(inputs, Mapping):
+        inputs = {name: cut(value) for name, value in inputs.items()}
     return replace(
         batch,
-        inputs={name: cut(value) for name, value in batch.inputs.items()},
-        mask=batch.mask[:, columns],
+        inputs=cut(inputs),
+        mask=batch.mask[:, kept],
         content=cut(batch.content),
         spans=[],
         words=[],

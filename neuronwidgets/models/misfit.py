@@ -1,4 +1,4 @@
-"""Explains why a model failed on its inputs, by the model's first layer."""
+"""Explains why a model failed on its inputs, by the model's weights and its first layer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 
 
 def misfit(model: nn.Module, inputs: Any) -> str | None:
-    """A sentence on the input's shape or dtype if it does not fit the model's first layer.
+    """A sentence on the input's shape or dtype if it does not fit the model's first layer, or on
+    weights that are missing.
 
     Call it after a failure only: the model may change its inputs before its first layer.
     """
+    weights = list(model.parameters())
+    if weights and all(weight.is_meta for weight in weights):
+        return (
+            "the model's weights are on the device 'meta', which holds no numbers: load them "
+            "(from_pretrained, or model.to_empty(device='cpu') and load_state_dict)."
+        )
     given = _first_tensor(inputs)
     name, layer = _first_layer(model)
     if given is None or layer is None or given.ndim == 0:

@@ -23,6 +23,7 @@ _APPLIED = re.compile(r"(F|functional|torch)\.\w*(elu|silu|mish|swish|tanh|sigmo
 _PRODUCT = re.compile(r"[\w)\]]\s*\*\s*[\w(]|mul", re.IGNORECASE)
 _GATED = re.compile("gate|glu", re.IGNORECASE)
 _BY_NAME = re.compile(r"getattr\(self|children\(\)|_modules|modules\(\)")
+_ROUTING = re.compile("Router|Gating")
 _NORMS = re.compile(r"(Batch|Group|Instance)Norm|^(Frozen|Sync)BatchNorm")
 
 
@@ -37,11 +38,14 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
       its activation function, which is only one of two factors.
 
     Layers inside experts are left out: their rows are not in the order of the tokens. So are
-    layers that are never called, as Mamba's convolution, of which only the weights are used.
+    activation functions beside them (JetMoe), those of routers, and layers that are never called,
+    as Mamba's convolution, of which only the weights are used.
     """
     places: dict[str, At] = {}
     for name, module in model.named_modules():
         if ".experts." in f".{name}.":
+            continue
+        if _ROUTING.search(type(module).__name__):
             continue
         children = list(module.named_children())
         # `cast`: mypy takes a class of modules for one that has no hash.
@@ -52,7 +56,9 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
         if (down := down_projection(module)) is not None:
             places[f"{name}.{down}" if name else down] = "input"
         for i, (own, child) in enumerate(children):
-            if down is not None and is_activation(child):
+            if is_activation(child) and (
+                down is not None or any(map(_is_experts, module.children()))
+            ):
                 continue
             follower = children[i + 1][1] if i + 1 < len(children) else None
             activation = is_activation(child)
@@ -114,6 +120,11 @@ def is_activation(module: nn.Module) -> bool:
     """Whether a module is an activation function."""
     named = _NAMED.search(type(module).__name__) and not any(module.children())
     return bool(named) or isinstance(module, _ACTIVATIONS)
+
+
+def _is_experts(module: nn.Module) -> bool:
+    """Whether a module holds the weights of several experts, by its class."""
+    return "Experts" in type(module).__name__
 
 
 def is_norm(module: nn.Module) -> bool:

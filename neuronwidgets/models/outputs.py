@@ -109,20 +109,32 @@ def own_rows_of(
     return rows if rows.dtype in HALF else rows.float()
 
 
+def inside_experts(layer: str) -> bool:
+    """Whether a layer belongs to the experts of a mixture, by its name."""
+    return _EXPERTS in f".{layer}."
+
+
 def unclear(
     layer: str, shape: tuple[int, ...], samples: int | None = None, at: At = "output"
 ) -> str:
     """The message for a layer whose batch axis or neuron axis is unknown."""
-    if f"{_EXPERTS}" in f".{layer}.":
+    if inside_experts(layer):
         return (
             f"layer {layer!r} belongs to experts, whose rows are not in the order of the tokens: "
             "choose the layer around them."
         )
     of = "" if samples is None else f" for a batch of {samples}"
     has = "returns" if at == "output" else "has"
+    if samples is None or samples in shape:
+        remedy = "pass neuron_axis= (and batch_axis=, if the batch is not the first axis)."
+    else:
+        remedy = (
+            "no axis has the size of the batch. Choose another layer, such as the one around it, "
+            "or pass neuron_axis=."
+        )
     return (
         f"{titled(layer, at)} {has} shape {shape}{of}, and its batch axis and neuron axis are "
-        "unknown: pass neuron_axis= (and batch_axis=, if the batch is not the first axis)."
+        f"unknown: {remedy}"
     )
 
 

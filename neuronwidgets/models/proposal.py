@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 from torch import nn
@@ -12,6 +13,9 @@ from neuronwidgets.models.layers import Layer, layers
 
 DEPTH = 2 / 3
 """How deep the proposed layer is, as a share of all layers of neurons."""
+_ASIDE = re.compile("attn|attention|pooler")
+"""Names of layers that are no part of the way through a model: convolutions inside attention
+(ConvBERT), and the pooler, which has one vector for each text."""
 
 
 class Proposal(NamedTuple):
@@ -27,15 +31,16 @@ def proposed_layer(model: nn.Module) -> Proposal:
 
     Early layers hold what is near the input, the last ones what is near the answer; concepts that
     a person can name are found between them (METHODS: middle layers hold single neurons for
-    context). A model without layers of neurons, as a mixture of experts, may have a list of
-    blocks: then it is the block there, and otherwise the last layer before the output.
+    context). Layers inside attention and poolers do not count. A model without layers of neurons,
+    as a mixture of experts, may have a list of blocks: then it is the block there, and otherwise
+    the last layer before the output.
 
     Raises:
         ValueError: the model has no layer.
         TypeError: it is no model.
     """
     rows = list(layers(model))
-    starred = [row for row in rows if row.neurons]
+    starred = [row for row in rows if row.neurons and not _ASIDE.search(row.name)]
     if starred:
         place = math.ceil(DEPTH * len(starred)) - 1
         row = starred[place]

@@ -14,7 +14,7 @@ from neuronwidgets.core.layer_place import At
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
 from neuronwidgets.models.axes.tracker import tensors_of
 from neuronwidgets.models.hooks import acts_here, register, watching
-from neuronwidgets.models.outputs import tensor_of
+from neuronwidgets.models.outputs import inside_experts, tensor_of
 
 
 @dataclass
@@ -74,7 +74,7 @@ def surveyed(
                 given = next((t for t in tensors_of(args) if t.shape == tensor.shape), None)
                 layout = layout_of(
                     module, tracker.labels(tensor), tensor.shape, size, tracker.labels(given),
-                    neuron_axis, batch_axis,
+                    neuron_axis, batch_axis, guess=not inside_experts(name),
                 )  # fmt: skip
             calls[name].layouts.append(layout)
 

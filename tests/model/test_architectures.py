@@ -106,3 +106,72 @@ def test_rows_of_experts_are_refused(gpt2_tokenizer: PreTrainedTokenizerBase) ->
         read(model, TEXTS, layer, tokenizer=gpt2_tokenizer)
     around = read(model, TEXTS, "layers.0.mlp", tokenizer=gpt2_tokenizer)
     assert around.shape == (3, 16)
+
+
+def test_all_experts_of_all_tokens() -> None:
+    if not hasattr(hf, "Llama4TextModel"):
+        pytest.skip("this transformers has no Llama 4")
+    options = {**TEXT, "vocab_size": 60, "num_key_value_heads": 1, "num_local_experts": 4,
+               "intermediate_size_mlp": 24, "head_dim": 8}  # fmt: skip
+    torch.manual_seed(0)
+    model = hf.Llama4TextModel(hf.Llama4TextConfig(**options)).eval()
+    layer = "layers.0.feed_forward.experts.act_fn"
+    kept: list[torch.Tensor] = []
+    handle = model.get_submodule(layer).register_forward_hook(lambda m, i, out: kept.append(out))
+    for samples in (4, 3):  # as many as the experts, or fewer
+        ids = torch.randint(3, 60, (samples, 10))
+        with torch.no_grad():
+            model(input_ids=ids)
+        expected = kept[-1].reshape(4, samples, 10, 24).permute(1, 2, 0, 3).mean(1).flatten(1)
+        np.testing.assert_allclose(read(model, ids, layer, first=True).values, expected, atol=1e-6)
+    handle.remove()
+
+
+def test_an_experts_rows_that_are_as_many_as_the_samples() -> None:
+    class Mixture(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.experts = nn.ModuleList([nn.Linear(8, 8), nn.Linear(8, 8)])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            tokens = x.flatten(0, 1)
+            chosen = torch.tensor([0, 5, 6, 9])  # as a router does
+            out = torch.zeros_like(tokens)
+            out[chosen] = self.experts[0](tokens[chosen])
+            return out.view_as(x)
+
+    model, x = nn.Sequential(nn.Linear(8, 8), Mixture()), torch.randn(4, 3, 8)
+    with pytest.raises(ValueError, match="not in the order of the tokens"):
+        read(model, x, "1.experts.0")
+
+
+def test_activation_functions_beside_experts_and_in_routers_hold_no_neurons() -> None:
+    class Router(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.score_fn = nn.Linear(8, 2), nn.Sigmoid()
+
+    class ParallelExperts(nn.Module):
+        """The weights of all experts, as JetMoe's."""
+
+    class Mixture(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router, self.activation = Router(), nn.SiLU()
+            self.input_linear, self.output_linear = ParallelExperts(), ParallelExperts()
+
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), Mixture())
+    assert nw.layers(model).neurons == ("1",)
+
+
+def test_a_layer_without_an_axis_of_samples_says_so() -> None:
+    class Table(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.places, self.mix = nn.Embedding(7, 8), nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.mix(x + self.places(torch.arange(7)[None]))
+
+    with pytest.raises(ValueError, match="no axis has the size of the batch"):
+        read(Table(), torch.randn(4, 7, 8), "places")

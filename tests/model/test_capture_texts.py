@@ -211,3 +211,33 @@ def test_models_that_take_no_mask_are_not_given_one() -> None:
     acts = read(model, rows, "table")
     expected = [model.table.weight[row].mean(0).tolist() for row in rows]
     np.testing.assert_allclose(acts.values, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["input_ids", "x"])
+def test_models_of_ones_own_that_take_token_ids_alone(
+    name: str, bert_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    class Words(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.mix = nn.Embedding(60, 8), nn.Linear(8, 8)
+
+        def run(self, ids: torch.Tensor) -> torch.Tensor:
+            return self.mix(self.words(ids))
+
+    class ByKeyword(Words):
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            return self.run(input_ids)
+
+    class ByPosition(Words):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.run(x)
+
+    torch.manual_seed(0)
+    model = (ByKeyword if name == "input_ids" else ByPosition)()
+    texts = ["the cat sat", "play", "the cats played on the mat"]
+    acts = nw.capture(model, texts, "mix", tokenizer=bert_tokenizer, progress=False)
+    for text, row in zip(texts, acts.values, strict=True):
+        with torch.no_grad():
+            expected = model(bert_tokenizer(text, return_tensors="pt")["input_ids"])[0, 1:-1]
+        np.testing.assert_allclose(row, expected.mean(0), atol=1e-6)

@@ -11,7 +11,7 @@ from torch import nn
 
 import neuronwidgets as nw
 from neuronwidgets.data.batches import batches
-from neuronwidgets.effects.jacobian import Products
+from neuronwidgets.effects.jacobian import Products, unfused_attention
 from neuronwidgets.effects.readout import probe_inputs, taken, traced
 from tests.model.lens_models import (
     INNER,
@@ -111,3 +111,17 @@ def test_batches_and_padding_do_not_change_the_jacobian_lens() -> None:
     for other in each[1:]:
         np.testing.assert_allclose(each[0].jacobian.raised, other.jacobian.raised, rtol=1e-9)
         np.testing.assert_allclose(each[0].jacobian.agreement, other.jacobian.agreement)
+
+
+def test_fused_attention_is_off_until_the_last_thread_is_done() -> None:
+    fused = torch.backends.cuda.flash_sdp_enabled
+    assert fused()
+    first, second = unfused_attention(), unfused_attention()
+    for attention in (first, second):
+        attention.__enter__()
+        assert not fused()
+    # The first thread is done before the second.
+    first.__exit__(None, None, None)
+    assert not fused()
+    second.__exit__(None, None, None)
+    assert fused()

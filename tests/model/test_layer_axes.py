@@ -331,3 +331,25 @@ class Turned(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(x.numpy().swapaxes(0, 1)))
+
+
+def test_neurons_that_upsampling_spreads_over_positions() -> None:
+    class Upsampling(nn.Module):
+        """As SEW's: each vector becomes two, at two positions."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.projection, self.activation = nn.Linear(8, 12), nn.GELU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            samples, length, _ = x.shape
+            x = self.activation(self.projection(x))
+            return x.reshape(samples, length, 2, 6).reshape(samples, 2 * length, 6)
+
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(8, 8), Upsampling()), vectors(4, 5)
+    with torch.no_grad():
+        expected = model(x).mean(1)
+    np.testing.assert_allclose(
+        nw.capture(model, x, "1", progress=False).values, expected, atol=1e-6
+    )

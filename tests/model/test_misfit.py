@@ -129,3 +129,9 @@ def test_a_layer_may_be_the_module_itself() -> None:
         nw.capture(LINEAR, data, ["1", LINEAR[1]], progress=False)
     with pytest.raises(TypeError, match=r"layer must be a name, got 4 \(int\)"):
         nw.Activations.from_arrays(data, layer=4)
+
+
+def test_a_model_without_weights() -> None:
+    model = nn.Sequential(nn.Linear(8, 4), nn.ReLU()).to("meta")
+    with pytest.raises(RuntimeError, match="the device 'meta', which holds no numbers: load them"):
+        nw.capture(model, torch.zeros(3, 8), "1", progress=False)

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import pytest
 from torch import nn
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, MixtralConfig, MixtralModel
+from transformers import (
+    AlbertConfig,
+    AlbertModel,
+    BertConfig,
+    BertModel,
+    ConvBertConfig,
+    ConvBertModel,
+    LlamaConfig,
+    LlamaModel,
+    MixtralConfig,
+    MixtralModel,
+    Swinv2Config,
+    Swinv2Model,
+)
 
+from neuronwidgets.models.layers import layers
 from neuronwidgets.models.proposal import proposed_layer
 
 
@@ -62,3 +76,27 @@ def test_without_activation_functions_the_last_layer_before_the_output() -> None
 def test_a_model_without_layers_of_known_width() -> None:
     with pytest.raises(ValueError, match="Sequential has no layer of known width"):
         proposed_layer(nn.Sequential(nn.Identity()))
+
+
+SMALL = {
+    "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16,
+    "vocab_size": 9,
+}  # fmt: skip
+
+
+def test_poolers_do_not_count() -> None:
+    model = AlbertModel(AlbertConfig(**SMALL, embedding_size=8))
+    assert "pooler_activation" in layers(model).neurons
+    layer = "encoder.albert_layer_groups.0.albert_layers.0.activation"
+    assert proposed_layer(model).layer == layer
+
+
+def test_layers_inside_attention_do_not_count() -> None:
+    model = ConvBertModel(ConvBertConfig(**SMALL, embedding_size=8))
+    assert proposed_layer(model).layer == "encoder.layer.1.intermediate.intermediate_act_fn"
+    sizes = {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [1, 1],
+             "num_heads": [2, 2], "window_size": 4}  # fmt: skip
+    swin = Swinv2Model(Swinv2Config(**sizes))
+    assert (
+        proposed_layer(swin).layer == "encoder.layers.0.blocks.0.intermediate.intermediate_act_fn"
+    )

@@ -274,7 +274,7 @@ def test_unclear_axes_are_refused() -> None:
     with pytest.raises(ValueError, match="belongs to experts"):
         rows_of(torch.zeros(2, 3, 4), "mlp.experts.0", None, batch)
     # A layout of another batch.
-    with pytest.raises(ValueError, match="are unknown: pass neuron_axis="):
+    with pytest.raises(ValueError, match="no axis has the size of the batch"):
         rows_of(torch.zeros(3, 3, 4), "fc", Layout(("b", "p", "n")), batch)
 
 

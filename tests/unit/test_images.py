@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, Subset, TensorDataset
 from transformers import CLIPImageProcessor, CLIPProcessor, PreTrainedTokenizerBase
 
 from neuronwidgets import Samples
@@ -234,3 +234,27 @@ def test_bytes_that_come_in_ready_batches_stay_batches() -> None:
     for shape in ((4, 6, 5), (4, 6)):
         ready = [torch.zeros(*shape, dtype=torch.uint8)] * 2
         assert [b.size for b in batches(ready).batches] == [4, 4]
+
+
+class Folder(Dataset[Any]):
+    """A data set of one's own, whose samples are mappings."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return {self.column: Image.fromarray(np.roll(RGB, i, 0)), "label": "ab"[i % 2]}
+
+
+@pytest.mark.parametrize("column", ["image", "img"])
+def test_samples_that_are_mappings_of_a_picture_and_a_label(column: str) -> None:
+    folder = Folder(column)
+    expected = given([folder[i][column] for i in range(4)], processor=PROCESSOR)
+    forms = folder, [folder[i] for i in range(4)], (folder[i] for i in range(4))
+    for data in (*forms, Subset(folder, [0, 1, 2, 3])):
+        made = list(batches(data, batch_size=3, processor=PROCESSOR).batches)
+        torch.testing.assert_close(torch.cat([b.inputs["pixel_values"] for b in made]), expected)
+        assert [label for b in made for label in b.labels or ()] == ["a", "b", "a", "b"]

@@ -100,6 +100,7 @@ def layout_of(
     inherited: Labels = (),
     neuron_axis: int | None = None,
     batch_axis: int | None = None,
+    guess: bool = True,
 ) -> Layout | None:
     """The layout of an output of `shape`; `None` if it stays unclear.
 
@@ -111,6 +112,8 @@ def layout_of(
         inherited: the labels of the layer's input. They replace unknown labels if the output has
             the input's shape, as in a block of a residual stream.
         neuron_axis, batch_axis: the user's axes, which win.
+        guess: whether a first axis of unknown kind that has the size of the batch is the batch.
+            Experts may have as many rows, or be as many.
     """
     kinds = [kind_of(label) for label in labels]
     if len(kinds) < 2:
@@ -123,7 +126,7 @@ def layout_of(
     if batch_axis is not None:
         kinds = [k.replace(BATCH, "") or UNKNOWN for k in kinds]
         kinds[batch_axis % len(kinds)] = BATCH
-    batched = _with_batch(kinds, shape, samples)
+    batched = _with_batch(kinds, shape, samples, guess)
     if batched is None:
         return None
     axis = own_axis(module, len(kinds)) if neuron_axis is None else neuron_axis % len(kinds)
@@ -138,10 +141,13 @@ def _size(label: tuple[tuple[str, int], ...]) -> int:
     return size
 
 
-def _with_batch(kinds: list[str], shape: Sequence[int], samples: int) -> list[str] | None:
-    """The kinds with one batch axis: the labelled one, else the first axis if its size fits."""
+def _with_batch(
+    kinds: list[str], shape: Sequence[int], samples: int, guess: bool
+) -> list[str] | None:
+    """The kinds with one batch axis: the labelled one, else the first axis if its size fits, and
+    `guess`."""
     batch = [i for i, kind in enumerate(kinds) if BATCH in kind]
-    if not batch and UNKNOWN in kinds[0] and shape[0] == samples:
+    if guess and not batch and UNKNOWN in kinds[0] and shape[0] == samples:
         return [BATCH, *kinds[1:]]
     if len(batch) != 1 or kinds[batch[0]].count(BATCH) != 1:
         return None
@@ -163,6 +169,8 @@ def _with_neurons(kinds: list[str], own: int | None, certain: bool) -> list[str]
     chosen: list[int] = []
     for wanted in (MIXED, NEURON):
         chosen = chosen or [i for i in rest if wanted in kinds[i]]
+    # An axis of neurons that were spread over positions, beside one of neurons alone (upsampling).
+    chosen = [i for i in chosen if kinds[i] in (NEURON, MIXED)] or chosen
     if own is not None and own in rest and (certain or len(chosen) != 1):
         chosen = [own]
     open_ = [i for i in rest if UNKNOWN in kinds[i]]

@@ -136,7 +136,9 @@ def _product(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
     first, second = find(left), find(right)
     if len(first) < 2 or len(second) < 2:
         return unknown(shape)
-    weights = len(second) == 2 and not any(map(known, second))
+    # Weights of several experts have an axis more.
+    weights = len(second) == 2 or isinstance(right, torch.nn.Parameter)
+    weights = weights and not any(map(known, second))
     if weights:
         return _sized(mapped(first, -1, shape[-1], len(shape)), shape)
     result = list(unknown(shape))

@@ -1,0 +1,125 @@
+"""Texts of unequal length through models whose activations depend on padding on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as hf
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+import neuronwidgets as nw
+
+TEXTS = ["the cat sat on the mat", "play", "the cats played on the mats", "sat", "the mat sat"]
+SIZES = {
+    "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "intermediate_size": 24, "max_position_embeddings": 64, "initializer_range": 0.5,
+}  # fmt: skip
+FSMT = {
+    "langs": ["en", "de"], "src_vocab_size": 60, "tgt_vocab_size": 60, "d_model": 16,
+    "encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "init_std": 0.5,
+}  # fmt: skip
+
+
+class Both(nn.Module):
+    """Reads texts in both directions, padding too; needs `shortest` tokens."""
+
+    def __init__(self, shortest: int = 1) -> None:
+        super().__init__()
+        self.words = nn.Embedding(60, 8)
+        self.wide = nn.Conv1d(8, 8, shortest, padding="valid")
+        self.lstm = nn.LSTM(8, 6, batch_first=True, bidirectional=True)
+        self.passes = 0
+
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        self.passes += 1
+        words = self.words(input_ids)
+        return self.lstm(words + self.wide(words.mT).mean(-1)[:, None])[0]
+
+
+MODELS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "ConvBert": (lambda: hf.ConvBertModel(hf.ConvBertConfig(**SIZES)), "encoder.layer.1"),
+    "Nystromformer": (
+        lambda: hf.NystromformerModel(hf.NystromformerConfig(**SIZES)),
+        "encoder.layer.1",
+    ),
+    "FNet": (lambda: hf.FNetModel(hf.FNetConfig(**SIZES)), "encoder.layer.1"),
+    "FNet, pooled": (lambda: hf.FNetModel(hf.FNetConfig(**SIZES)), "pooler"),
+    "FSMT": (lambda: hf.FSMTModel(hf.FSMTConfig(**FSMT)), "decoder.layers.1"),
+    "LSTM": (Both, "lstm"),
+}
+
+
+def made(which: str) -> tuple[nn.Module, str]:
+    torch.manual_seed(0)
+    make, layer = MODELS[which]
+    return make().eval(), layer
+
+
+def read(model: nn.Module, data: Any, layer: str, **options: Any) -> Any:
+    return nw.capture(model, data, layer, progress=False, **options)
+
+
+@pytest.mark.parametrize("which", MODELS)
+def test_a_text_is_read_as_if_it_were_alone(
+    which: str, bert_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    model, layer = made(which)
+    for pooling in ("mean",) if layer == "pooler" else ("mean", "last", "token"):
+        options = {"pooling": pooling, "tokenizer": bert_tokenizer}
+        alone = [read(model, [text], layer, **options).values for text in TEXTS]
+        together = read(model, TEXTS, layer, **options)
+        np.testing.assert_allclose(together.values, np.concatenate(alone), atol=1e-5)
+    # Ready batches, too, in which lengths are in no order.
+    ids = bert_tokenizer(TEXTS, padding=True, return_tensors="pt")
+    ready = read(model, [dict(ids)], layer, **options).values
+    np.testing.assert_allclose(ready, np.concatenate(alone), atol=1e-5)
+
+
+def test_tokens_are_read_again_as_if_alone(bert_tokenizer: PreTrainedTokenizerBase) -> None:
+    model, layer = made("ConvBert")
+    acts = read(model, TEXTS, layer, tokenizer=bert_tokenizer)
+    rows = read(model, TEXTS, layer, pooling="token", tokenizer=bert_tokenizer)
+    direction = np.linspace(-1, 1, 16, dtype=np.float32)
+    for i, tokens in enumerate(acts.tokens(range(len(TEXTS)), direction)):
+        expected = rows.values[rows.samples.item == i] @ direction
+        np.testing.assert_allclose(tokens[1:-1], expected, atol=1e-4)
+
+
+def test_a_text_of_one_token_beside_longer_ones() -> None:
+    model, layer = made("FNet, pooled")
+    rows = [[5], [5, 6, 7, 8], [9, 8, 7]]
+    alone = [read(model, [row], layer).values for row in rows]
+    np.testing.assert_allclose(read(model, rows, layer).values, np.concatenate(alone), atol=1e-5)
+
+
+def test_labels_of_words_stay_with_their_tokens(bert_tokenizer: PreTrainedTokenizerBase) -> None:
+    model, layer = made("ConvBert")
+    words = [text.split() for text in TEXTS]
+    labels = [[word[:3] for word in text] for text in words]
+    options = {"pooling": "token", "tokenizer": bert_tokenizer}
+    acts = read(model, words, layer, labels=labels, **options)
+    alone = [read(model, [w], layer, labels=[n], **options) for w, n in zip(words, labels)]  # noqa: B905
+    names = [name for part in alone for name in np.array(part.label_names)[part.labels]]
+    assert np.array(acts.label_names)[acts.labels].tolist() == names
+
+
+def test_texts_of_one_length_share_a_pass() -> None:
+    model = Both()
+    rows = torch.tensor([[5, 6, 7, 0], [8, 9, 10, 0], [5, 6, 7, 8], [8, 9, 7, 5]])
+    data = [{"input_ids": rows, "attention_mask": (rows > 0).long()}]
+    read(model, data, "lstm")
+    assert model.passes == 2 + 3  # two parts; three to find out
+
+
+def test_a_model_that_cannot_read_short_texts(bert_tokenizer: PreTrainedTokenizerBase) -> None:
+    torch.manual_seed(0)
+    model = Both(shortest=3)
+    with pytest.warns(UserWarning, match="padding changes what Both computes, and it cannot read"):
+        acts = read(model, TEXTS, "lstm", tokenizer=bert_tokenizer)
+    assert len(acts) == len(TEXTS)
