@@ -10,7 +10,13 @@ from torch import nn
 
 from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Batch
-from neuronwidgets.models.left_padding import WRONG, columns, difference, is_coarse
+from neuronwidgets.models.left_padding import (
+    COARSE,
+    WRONG,
+    columns,
+    difference,
+    is_coarse,
+)
 
 CHANGED = 1e-4
 """Difference from which padding on the right changes activations in float32, as that of
@@ -54,8 +60,10 @@ class RightPadding:
 
     def _splits(self, batch: Batch) -> bool:
         """Whether a batch is padded on the right, and this changes what the model computes."""
-        if batch.mask is None or not _of_tokens(batch) or not bool(batch.mask[:, 0].all()):
+        if self._matters is False or batch.mask is None or not _of_tokens(batch):
             return False
+        if not bool(batch.mask[:, 0].all()):
+            return False  # padding on the left: `LeftPadding`
         if bool(batch.mask[:, -1].all()):
             return False
         if self._matters is None:
@@ -76,7 +84,11 @@ class RightPadding:
             bare = self._read(columns(doubled, slice(0, length)))
         except Exception:
             return False  # what fails with padding, too, is said when the batch is read
-        limit = WRONG if is_coarse(self._model) else CHANGED
+        limit = CHANGED
+        if any(tensor.device.type != "cpu" for tensor in bare):
+            limit = COARSE  # TF32, of convolutions by default
+        if is_coarse(self._model):
+            limit = WRONG
         if difference(padded, bare, doubled.mask[0]) <= limit:
             return False
         try:

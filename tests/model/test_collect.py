@@ -263,7 +263,8 @@ def test_the_stop_button_keeps_what_was_read(
 
     def stopped(self: Any, *arguments: Any, **fields: Any) -> Any:
         calls.append(1)
-        if len(calls) == 4:
+        # In the fourth batch: the first that is padded takes two passes more.
+        if len(calls) == 6:
             raise KeyboardInterrupt
         return forward(self, *arguments, **fields)
 
