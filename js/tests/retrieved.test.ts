@@ -40,10 +40,13 @@ describe("precision", () => {
     expect(of(20)).toBe(true);
     expect(of(21)).toBe(false);
   });
-  it("of too few samples is at chance only where chance has as much", () => {
-    const of = (hits: number) =>
-      precisionOf(concept, retrieved([], hits / 2, 2), "cosine", chance)?.level;
-    expect([0, 1, 2].map(of)).toEqual([true, false, false]);
+  it("of few samples is at chance, unless chance is rare", () => {
+    const of = (size: number) =>
+      precisionOf({ ...concept, size }, retrieved([], 1, 2), "cosine", chance)?.level;
+    // Two of two: 0.25 squared is 6.3%, 0.1 squared 1%.
+    expect(of(4)).toBe(true);
+    const other = { label: 2, size: 4 };
+    expect(precisionOf(other, retrieved([], 1, 2), "cosine", chance)?.level).toBe(false);
   });
   it("takes the nearest size beyond those that were measured", () => {
     const at = (size: number, measured = chance) =>

@@ -17,7 +17,7 @@ export interface Precision {
   chance: number | null;
   /** What 95% of those have at most. */
   high: number | null;
-  /** Whether it is no better than they are on average. */
+  /** Whether as many samples, each as likely to have the label as theirs, often have as much. */
   level: boolean;
 }
 
@@ -32,14 +32,8 @@ export function precisionOf(
   if (value === null) return null;
   const mean = chance && atSize(chance, chance.mean, by, size, label);
   const high = chance && atSize(chance, chance.high, by, size, label);
-  return { value, count, chance: mean, high, level: mean !== null && isLevel(value, count, mean) };
-}
-
-/** Whether chance has as much, or reaches it often. Of so few that it would reach all, nothing
- * can be told. */
-function isLevel(value: number, count: number, chance: number): boolean {
-  if (value <= chance) return true;
-  return chance ** count <= OFTEN && tail(Math.round(value * count), count, chance) > OFTEN;
+  const level = mean !== null && tail(Math.round(value * count), count, mean) > OFTEN;
+  return { value, count, chance: mean, high, level };
 }
 
 /** The probability of `hits` or more of `count`, each with probability `share`. */
