@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { between, fromUnit, keyed, rounded, short, toUnit, typed } from "../src/core/scale";
+import { between, fromTo, fromUnit, keyed, rounded, short, toUnit, typed } from "../src/core/scale";
 import { decimal } from "../src/view/number-field";
 
 describe("square-root scale", () => {
@@ -69,5 +69,17 @@ describe("numbers", () => {
   ])("%d is %s in a field, which has room for it and reads it again", (value, text) => {
     expect(typed(value)).toBe(text);
     expect(decimal(text)).toBeCloseTo(value, -Math.log10(Math.abs(value) * 1e-3));
+  });
+
+  describe("two numbers", () => {
+    it.each([
+      [1, 2, "1 to 2"],
+      [0.999999, 1.000001, "0.999999 to 1"],
+      [1, 1, "1 to 1"],
+      [1, 1 + 1e-12, "1 to 1"],
+      [12345.2, 12345.6, "12,345 to 12,346"],
+      [1.0001e-7, 1.0002e-7, "1.0001e−7 to 1.0002e−7"],
+      [-0.5, 3, "−0.5 to 3"],
+    ])("%d and %d are %s", (low, high, text) => expect(fromTo(low, high)).toBe(text));
   });
 });

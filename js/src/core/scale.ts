@@ -85,17 +85,25 @@ export function rounded(value: number): string {
   return short(Number.isInteger(value) ? value : Number(value.toPrecision(2)));
 }
 
-/** A number in at most four significant digits, as people write it, with true minus signs. */
-export function short(value: number): string {
+/** A number in at most four significant digits, as people write it, with true minus signs. Of very
+ * large or small ones three; whole ones from 10,000 on have all. */
+export function short(value: number, digits = 4): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   const plain =
     size >= 1e9 || (size !== 0 && size < 0.001)
-      ? value.toExponential(2).replace("e+", "e")
+      ? value.toExponential(digits - 2).replace("e+", "e")
       : size >= 10000
-        ? value.toLocaleString("en", { maximumFractionDigits: 0 })
-        : String(Number(value.toPrecision(4)));
+        ? value.toLocaleString("en", { maximumFractionDigits: digits - 4 })
+        : String(Number(value.toPrecision(digits)));
   return plain.replace("-", "−").replace("e-", "e−");
+}
+
+/** "low to high", with as many digits as tell them apart. */
+export function fromTo(low: number, high: number): string {
+  let digits = 4;
+  while (digits < 9 && low !== high && short(low, digits) === short(high, digits)) digits++;
+  return `${short(low, digits)} to ${short(high, digits)}`;
 }
 
 /** A share as a whole percentage that is 0% or 100% only where it is none or all. */

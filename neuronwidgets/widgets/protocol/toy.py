@@ -194,7 +194,7 @@ RUNS = Binary(
         "A": Array(
             "int8", "(k, N)",
             "Responses in steps of `peak / 127`. Rows and columns are in the order of the "
-            "paper's heat maps.",
+            "paper's heatmaps.",
             absent=_KEPT,
         ),
         "neurons": Array("int32", "(k,)", "The neuron in each row.", absent=_KEPT),

@@ -258,7 +258,7 @@ export type ToyLabRequest =
 export interface RunsArrays {
   /**
    * `(k, N)`. Responses in steps of `peak / 127`. Rows and columns are in the order of the paper's
-   * heat maps.
+   * heatmaps.
    */
   A?: Int8Array;
   /** `(k,)`. The neuron in each row. */

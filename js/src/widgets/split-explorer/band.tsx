@@ -10,7 +10,7 @@ import {
   edgeOf,
   percentile,
 } from "../../core/quantiles";
-import { short } from "../../core/scale";
+import { fromTo, short } from "../../core/scale";
 import type { TreeMessage } from "../../protocol/split";
 import { NeedsKernel } from "../../view/needs-kernel";
 import { Segmented } from "../../view/segmented";
@@ -45,7 +45,7 @@ function Band({ state, data, axis }: Props & { axis: ActivationAxis }) {
   const [from, to] = moved.value ?? own;
   const quantiles = moved.value || !band ? [axis.below[from], axis.below[to]] : band;
   const said = `${percentile(quantiles[0])} to ${percentile(quantiles[1])}`;
-  const span = `activation ${short(activationAt(axis, from))} to ${short(activationAt(axis, to))}`;
+  const span = `activation ${fromTo(activationAt(axis, from), activationAt(axis, to))}`;
   const top = !band && !moved.value;
   return (
     <section class="nw-activation-band" aria-label="activation band">
@@ -119,7 +119,7 @@ function Bars({ axis, from, to }: { axis: ActivationAxis; from: number; to: numb
       viewBox={`0 0 ${bars.length} ${TALL}`}
       preserveAspectRatio="none"
       role="img"
-      aria-label={`histogram of the activation, ${short(axis.low)} to ${short(axis.high)}`}
+      aria-label={`histogram of the activation, ${fromTo(axis.low, axis.high)}`}
     >
       <path class="nw-band-out" d={bars.filter((_, i) => i < from || i >= to).join("")} />
       <path class="nw-band-in" d={bars.slice(from, to).join("")} />
@@ -144,7 +144,7 @@ function Places({ state, data, axis }: Props & { axis: ActivationAxis }) {
           <li
             key={concept.key}
             class={state.pale(concept) ? "nw-pale-share" : undefined}
-            title={`${title}: activation ${short(low)} to ${short(high)} of ${data.name}${only ? ", in the band only" : ""}`}
+            title={`${title}: activation ${fromTo(low, high)} of ${data.name}${only ? ", in the band only" : ""}`}
             onPointerEnter={() => state.hoverConcept(i)}
             onPointerLeave={() => state.hoverConcept(null)}
           >
@@ -157,7 +157,7 @@ function Places({ state, data, axis }: Props & { axis: ActivationAxis }) {
               }}
             />
             <span class="nw-hidden">
-              {title}: {short(low)} to {short(high)}
+              {title}: {fromTo(low, high)}
             </span>
           </li>
         );

@@ -5,7 +5,7 @@ import { useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { stripOf } from "../../core/promoted";
-import { short } from "../../core/scale";
+import { fromTo } from "../../core/scale";
 import { atRest, verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
 import { inkOn } from "../../view/color";
@@ -366,11 +366,11 @@ function RangeStrip({
 }) {
   const [low, high] = data.range;
   const at = (value: number) => (high > low ? ((value - low) / (high - low)) * 100 : 50);
-  const said = `${short(range[0])} to ${short(range[1])}`;
+  const said = fromTo(range[0], range[1]);
   return (
     <span
       class="nw-activation-range"
-      title={`Which activations have its samples? ${said}, of ${short(low)} to ${short(high)} on all samples`}
+      title={`Which activations have its samples? ${said}, of ${fromTo(low, high)} on all samples`}
     >
       <span class="nw-quiet">range</span>
       <span class="nw-track" role="img" aria-label={`activation range ${said}`}>

@@ -1,7 +1,7 @@
 /** Which neuron is split, by which method, and what is known of it. */
 import { useEffect, useRef } from "preact/hooks";
 import { entropy } from "../../core/concepts";
-import { fixed, short } from "../../core/scale";
+import { fixed, fromTo, short } from "../../core/scale";
 import type { TreeMessage } from "../../protocol/split";
 import { Header, OfLayer } from "../../view/header";
 import { NumberField, whole } from "../../view/number-field";
@@ -110,6 +110,6 @@ function facts({ activation, label, labels, range }: TreeMessage): string {
   const span =
     low === high
       ? `always ${short(low)}: it never changes`
-      : `activation ${short(activation[activation.length - 1])} to ${short(activation[0])}`;
+      : `activation ${fromTo(activation[activation.length - 1], activation[0])}`;
   return Number.isNaN(bits) ? span : `${span} · label entropy ${bits.toFixed(2)} bit`;
 }
