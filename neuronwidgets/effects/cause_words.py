@@ -61,7 +61,7 @@ def findings(effects: ConceptEffects) -> tuple[str, ...]:
         ]
         own, random = (signed(float(np.mean(values))) for values in losses)
         lines.append(
-            f"{len(same)} of {len(known)} concepts ({who}) do not clearly more than a random "
+            f"{len(same)} of {len(known)} concepts ({who}) are not clearly above a random "
             f"{kind}: their own samples lose {own} nats on average without the concept and "
             f"{random} without the random one."
         )

@@ -65,7 +65,7 @@ def causes(
         progress: show a line with the progress and the time left.
 
     Returns:
-        A `ConceptEffects`. Its `findings` name the concepts that do not clearly more than random
+        A `ConceptEffects`. Its `findings` name the concepts that are not clearly above random
         edits.
 
     Raises:

@@ -151,8 +151,8 @@ class ConceptEffects:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Sentences about what the numbers do not show by themselves, such as concepts that do
-        not clearly more than a random direction."""
+        """Sentences about what the numbers do not show by themselves, such as concepts that
+        are not clearly above a random direction."""
         from neuronwidgets.effects.cause_words import findings
 
         return findings(self)
