@@ -137,7 +137,8 @@ class ConceptEffects:
         """What the own samples lose by the concept, less what they lose by random edits.
 
         Its interval allows for samples and for how much random edits differ: if the concept's edit
-        were one more of them, it would hold 0 in 95% of cases; NaN for a single draw.
+        were one more of them, it would hold 0 in 95% of cases, somewhat fewer where a few random
+        edits do far more than the others; NaN for a single draw.
         """
         return self._above_random(k, CONCEPT, measure)
 

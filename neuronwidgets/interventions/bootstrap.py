@@ -42,7 +42,8 @@ def beyond_draws(
 
     If the edit were one more draw, the interval would hold 0 in 95% of cases: it is as wide as that
     in which one more draw lies about the mean of the draws (Student's t), and wider by what samples
-    vary.
+    vary. That is so for draws about as a normal distribution has them; of draws with long tails,
+    somewhat more lie outside.
 
     Args:
         value: what the edit does, less the mean of the draws: `P`.
