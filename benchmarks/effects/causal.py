@@ -1,6 +1,7 @@
 """What a model loses when the concepts of a neuron are taken out.
 
-    python -m benchmarks.effects.causal [--neurons 3] [--samples 100] [--variants ...] [--full]
+    python -m benchmarks.effects.causal [--neurons 3] [--samples 100] [--draws 3] [--variants ...]
+        [--full]
 
 1. A planted model whose concept directions are known: own over siblings, and permuted memberships.
 2. `topics`, the MLP of block 3 of 4: concepts of some neurons on held-out texts, each taken out as
@@ -40,7 +41,7 @@ AT_COST = ["vector", "block"]
 """Variants that are also measured at equal cost."""
 KL = 0.01
 HEAD = ("taken out", "cost", "own lose (nats)", "siblings", "others", "own accuracy lost",
-        "random: own", "neuron: own", "strength", "concepts")  # fmt: skip
+        "random: own", "above random", "neuron: own", "strength", "concepts")  # fmt: skip
 Edits = list[Any]
 
 
@@ -101,6 +102,15 @@ def mean(effects: Sequence[nw.ConceptEffects], way: str, side: str, measure: str
     return Loss.of(float(np.mean([loss.value for loss in losses])), spread)
 
 
+def above(effects: Sequence[nw.ConceptEffects], by: str) -> str:
+    """How many of the concepts with a label, or without, do more than random edits."""
+    told = [
+        each.above_random(k).low > 0
+        for each in effects for k in range(len(each)) if each.own_by[k] == by
+    ]  # fmt: skip
+    return f"{sum(told)} of {len(told)} {by}"
+
+
 def rows(effects: Sequence[nw.ConceptEffects]) -> Iterator[str]:
     own, siblings, others = (mean(effects, "concept", s) for s in ("own", "siblings", "others"))
     right = mean(effects, "concept", "own", "accuracy")
@@ -111,12 +121,13 @@ def rows(effects: Sequence[nw.ConceptEffects]) -> Iterator[str]:
     yield f"{others.value:+.4f}"
     yield f"{right.value:+.3f}"
     yield interval(mean(effects, "random", "own"))
+    yield "; ".join(above(effects, by) for by in ("label", "retrieved"))
     yield interval(mean(effects, "neuron", "own"))
     yield f"{strength:.3g}"
     yield str(count)
 
 
-def topics(neurons: Sequence[int], samples: int, variants: Sequence[str]) -> None:
+def topics(neurons: Sequence[int], samples: int, draws: int, variants: Sequence[str]) -> None:
     data = nw.datasets.topics()
     model, given = data.model, {"tokenizer": data.tokenizer, "max_length": 160, "progress": False}
     acts = nw.capture(model, data.texts[:TRAIN], [*MLPS, *BLOCKS],
@@ -131,7 +142,7 @@ def topics(neurons: Sequence[int], samples: int, variants: Sequence[str]) -> Non
             start = time.perf_counter()
             effects = [
                 nw.causes(cut, model, texts, labels, edit=edits_of(variant, cut, acts, pool), kl=kl,
-                          draws=2, **given) for cut in cuts
+                          draws=draws, **given) for cut in cuts
             ]  # fmt: skip
             cost = "as it is" if kl is None else f"KL {kl}"
             print(f"| {variant} | {cost} | {' | '.join(rows(effects))} |", flush=True)
@@ -184,11 +195,12 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--neurons", type=int, nargs="+", default=[3, 17] if full else [3])
     parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--variants", nargs="+", default=VARIANTS if full else FEW,
                         choices=VARIANTS)  # fmt: skip
     chosen = parser.parse_args(list(arguments))
     planted()
-    topics(chosen.neurons, chosen.samples, chosen.variants)
+    topics(chosen.neurons, chosen.samples, chosen.draws, chosen.variants)
 
 
 if __name__ == "__main__":

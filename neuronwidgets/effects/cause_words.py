@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MOVED = 0.01
 """Accuracy: smaller losses are called none."""
+ENOUGH = 10
+"""Random edits: with as many, the interval is a fifth wider than with any number (Student's t)."""
 
 
 def remarks(acts: Activations, readout_only: bool, note: str) -> tuple[str, ...]:
@@ -44,8 +46,14 @@ def findings(effects: ConceptEffects) -> tuple[str, ...]:
     count = range(len(effects))
     above = [effects.above_random(k) for k in count]
     known = [k for k in count if np.isfinite(above[k].value)]
-    same = [k for k in known if not above[k].low > 0]
     kind = "direction" if effects.edit == "direction" else "edit of the same kind"
+    draws = effects.ways.count(RANDOM)
+    if known and draws < 2:
+        lines.append(
+            f"One random {kind} does not tell whether the concepts do more than random ones: pass "
+            "draws=3 or more."
+        )
+    same = [k for k in known if draws > 1 and not above[k].low > 0]
     if same:
         who = listed([effects.names[k] for k in same])
         losses = [
@@ -53,10 +61,12 @@ def findings(effects: ConceptEffects) -> tuple[str, ...]:
         ]
         own, random = (signed(float(np.mean(values))) for values in losses)
         lines.append(
-            f"A random {kind} does as much as {len(same)} of {len(known)} concepts ({who}): "
-            f"their own samples lose {own} nats on average without the concept and {random} "
-            "without the random one, and no interval tells them apart."
+            f"{len(same)} of {len(known)} concepts ({who}) are not clearly above a random "
+            f"{kind}: their own samples lose {own} nats on average without the concept and "
+            f"{random} without the random one."
         )
+        if draws < ENOUGH and any(above[k].value > 0 for k in same):
+            lines[-1] += f" More draws than {draws} tell smaller differences."
     clear = [k for k in known if above[k].low > 0]
     chosen = [k for k in clear if effects.selectivity(k).low > 0]
     if chosen:

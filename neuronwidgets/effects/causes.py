@@ -56,7 +56,7 @@ def causes(
             compared on the samples that it retrieves itself. Not given: by label, where there is
             one.
         k: samples that a concept retrieves.
-        draws: random edits.
+        draws: random edits. Few leave wide intervals of `above_random`, and one tells nothing.
         tau, top: of "range" and "members", see `nw.mask_range`.
         seed: of the random edits and of the bootstrap.
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
@@ -65,7 +65,8 @@ def causes(
         progress: show a line with the progress and the time left.
 
     Returns:
-        A `ConceptEffects`. Its `findings` name the concepts that do no more than a random edit.
+        A `ConceptEffects`. Its `findings` name the concepts that are not clearly above random
+        edits.
 
     Raises:
         TypeError: something else than concepts.

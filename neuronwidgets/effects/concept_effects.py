@@ -13,7 +13,7 @@ from neuronwidgets.core.layer_place import At, titled
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.display.html import table
 from neuronwidgets.effects.losses import CONCEPT, NEURON, RANDOM, SIDES, Loss, interval, ratio
-from neuronwidgets.interventions.bootstrap import resampled
+from neuronwidgets.interventions.bootstrap import beyond_draws, resampled
 
 RESAMPLES = 1000
 """Bootstrap resamples: the usual number for 95% intervals."""
@@ -99,25 +99,32 @@ class ConceptEffects:
         # A resample of few samples may hold none of a concept: `_loss` leaves it out.
         return resampled(self.nats.shape[2], RESAMPLES, self.seed).astype(np.float32)
 
-    @own_modes()
-    def _loss(self, k: int, way: str, measure: str, side: str) -> Loss:
+    def _means(
+        self, k: int, way: str, measure: str, side: str
+    ) -> tuple[list[float], list[np.ndarray]]:
+        """Each draw's mean over the samples of a side, and the same in each resample."""
         values = self.nats if measure == "nats" else self.right
-        chosen = [v for v, each in enumerate(self.ways) if each == way]
         exact, spreads = [], []
-        for v in chosen:
+        for v in [v for v, each in enumerate(self.ways) if each == way]:
             mask = getattr(self, side)[k, v]
             kept = values[k, v, mask]
             weight = self._draws[:, mask]
             total = weight.sum(axis=1)
             with np.errstate(invalid="ignore", divide="ignore"):
                 spreads.append(np.where(total > 0, weight @ kept / total, np.nan))
-            exact.append(kept.mean(dtype=np.float64) if len(kept) else np.nan)
-        if len(chosen) == 1:
+            exact.append(float(kept.mean(dtype=np.float64)) if len(kept) else np.nan)
+        return exact, spreads
+
+    @own_modes()
+    def _loss(self, k: int, way: str, measure: str, side: str) -> Loss:
+        exact, spreads = self._means(k, way, measure, side)
+        count = len(exact)
+        if count == 1:
             return Loss.of(exact[0], spreads[0])
         # Draws are resampled too: another few might have done more or less.
         rng = np.random.default_rng(self.seed + 1)
-        share = rng.multinomial(len(chosen), np.full(len(chosen), 1 / len(chosen)), RESAMPLES)
-        spread = (np.stack(spreads, axis=1) * share / len(chosen)).sum(axis=1)
+        share = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES)
+        spread = (np.stack(spreads, axis=1) * share / count).sum(axis=1)
         return Loss.of(float(np.mean(exact)), spread)
 
     def selectivity(self, k: int, way: str = CONCEPT, measure: str = "nats") -> Loss:
@@ -127,13 +134,26 @@ class ConceptEffects:
         return losses["own"] - losses[other]
 
     def above_random(self, k: int, measure: str = "nats") -> Loss:
-        """What the own samples lose by the concept, less what they lose by random edits."""
-        return self.losses(k, CONCEPT, measure)["own"] - self.losses(k, RANDOM, measure)["own"]
+        """What the own samples lose by the concept, less what they lose by random edits.
+
+        Its interval allows for samples and for how much random edits differ: if the concept's edit
+        were one more of them, it would hold 0 in 95% of cases, somewhat fewer where a few random
+        edits do far more than the others; NaN for a single draw.
+        """
+        return self._above_random(k, CONCEPT, measure)
+
+    @own_modes()
+    def _above_random(self, k: int, way: str, measure: str = "nats") -> Loss:
+        (value,), (spread,) = self._means(k, way, measure, "own")
+        draws, spreads = self._means(k, RANDOM, measure, "own")
+        gap = Loss.of(value - float(np.mean(draws)), spread - np.mean(spreads, axis=0))
+        low, high = beyond_draws(gap.value, gap.low, gap.high, np.array(draws))
+        return replace(gap, low=float(low), high=float(high))
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Sentences about what the numbers do not show by themselves, such as concepts that do no
-        more than a random direction."""
+        """Sentences about what the numbers do not show by themselves, such as concepts that
+        are not clearly above a random direction."""
         from neuronwidgets.effects.cause_words import findings
 
         return findings(self)
@@ -146,8 +166,9 @@ class ConceptEffects:
         `samples`, its own ones; `own_by`; `strength` and `kl` (means over draws); `own`,
         `siblings`, `others`, the nats lost; `own_accuracy` and so on, the accuracy lost;
         `selectivity`, own less siblings in nats; `ratio`, own over siblings, where siblings lose;
-        `above_random`, own less what random edits cost the same samples. Losses, `selectivity` and
-        `above_random` have a 95% bootstrap interval over samples and draws (`_low`, `_high`).
+        `above_random`, own less what random edits cost the same samples. Losses and `selectivity`
+        have a 95% bootstrap interval over samples and draws (`_low`, `_high`), `above_random` that
+        of the method.
         """
         import pandas as pd
 
@@ -167,8 +188,7 @@ class ConceptEffects:
                 row |= _columns("selectivity", self.selectivity(k, way))
                 row["ratio"] = ratio(row["own"], row["siblings"])
                 if way != RANDOM:
-                    random = self.losses(k, RANDOM)["own"]
-                    row |= _columns("above_random", self.losses(k, way)["own"] - random)
+                    row |= _columns("above_random", self._above_random(k, way))
                 rows.append(row)
         return pd.DataFrame(rows)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -31,3 +33,28 @@ def ends(spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     quantiles = np.nanquantile(np.where(missing, 0, spread), [0.025, 0.975], axis=0)
     low, high = np.where(missing, np.nan, quantiles)
     return low, high
+
+
+def beyond_draws(
+    value: Any, low: Any, high: Any, draws: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of the 95% interval of what an edit does beyond random ones, where these differ.
+
+    If the edit were one more draw, the interval would hold 0 in 95% of cases: it is as wide as that
+    in which one more draw lies about the mean of the draws (Student's t), and wider by what samples
+    vary. That is so for draws about as a normal distribution has them; of draws with long tails,
+    somewhat more lie outside.
+
+    Args:
+        value: what the edit does, less the mean of the draws: `P`.
+        low, high: the ends of its interval over samples alone: `P`.
+        draws: `R x P`, what each draw does. A single one does not tell: NaN.
+    """
+    from scipy.stats import t
+
+    count = len(draws)
+    if count < 2:
+        none = np.full(np.shape(value), np.nan)
+        return none, none.copy()
+    reach = t.ppf(0.975, count - 1) * np.sqrt(1 + 1 / count) * np.std(draws, axis=0, ddof=1)
+    return value - np.hypot(value - low, reach), value + np.hypot(high - value, reach)

@@ -88,8 +88,8 @@ def evaluate_masks(
             "zero" (arXiv 2502.06809), "soft" or "factor", see `NeuronEdit`.
         random_bands: also measure each range mask's control, so many times: bands at random places
             on the same neurons that hold as many samples as the range, see `Ranges.random_bands`.
-            Three draws are enough for a mean. Where they cost as much, the range's cost says
-            nothing about its label.
+            Three draws are enough for a mean, more tell smaller differences, and one tells none.
+            Where they cost as much, the range's cost says nothing about its label.
         predict: the model's output -> logits or probabilities `B x classes`, a tensor or array;
             of two classes also the log-odds of the second, `B` or `B x 1`. Not given: the output's
             `.logits`, or the output itself.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuronwidgets.interventions.bootstrap import beyond_draws
 from neuronwidgets.interventions.setting import NEURON, RANDOM
 
 if TYPE_CHECKING:
@@ -73,7 +74,13 @@ def findings(report: MaskReport) -> tuple[str, ...]:
                     "label."
                 )))  # fmt: skip
     order = sorted(range(len(weighted)), key=lambda i: -weighted[i][0])
-    return tuple(weighted[i][1] for i in order)
+    sentences = [weighted[i][1] for i in order]
+    if len({setting.draw for setting in report.settings if setting.mask == RANDOM}) == 1:
+        sentences.append(
+            "One random band does not tell whether ranges cost more than random bands: pass "
+            "random_bands=3 or more."
+        )
+    return tuple(sentences)
 
 
 def constant_answer(mask: str, title: str, share: float, before: float) -> str:
@@ -91,7 +98,8 @@ def no_better_than_random(
     mask: str, name: str, right: np.ndarray, mine: np.ndarray, nats: np.ndarray | None = None
 ) -> str:
     """What a range mask does whose cost to the label and to all others cannot be told from that of
-    random bands of the same share; empty where accuracy shows a difference.
+    random bands of the same share; empty where accuracy shows a difference, and with a single draw,
+    which does not tell.
 
     Args:
         mask: the range mask, in words.
@@ -127,19 +135,17 @@ def no_better_than_random(
 
 
 def difference(range_: np.ndarray, draws: np.ndarray) -> tuple[float, float, float]:
-    """A range mask's mean less that of random bands: the value, and its 95% interval by a normal
-    distribution, over samples and over places.
+    """A range mask's mean less that of random bands: the value, and its 95% interval, over samples
+    by a normal distribution and over places as `beyond_draws` has it; NaN for a single draw.
 
     Args:
         range_, draws: `S` and `K x S`, paired.
     """
     gaps = np.asarray(range_, np.float64) - np.asarray(draws, np.float64)
-    draws_count, count = gaps.shape
-    variance = gaps.mean(axis=0).var() / count
-    if draws_count > 1:
-        variance += gaps.mean(axis=1).var(ddof=1) / draws_count
-    value, half = float(gaps.mean()), 1.96 * float(np.sqrt(variance))
-    return value, value - half, value + half
+    value = float(gaps.mean())
+    half = 1.96 * float(np.sqrt(gaps.mean(axis=0).var() / gaps.shape[1]))
+    low, high = beyond_draws(value, value - half, value + half, gaps.mean(axis=1))
+    return value, float(low), float(high)
 
 
 def one_neuron(name: str, accuracy: list[float | None], nats: list[float | None]) -> str:

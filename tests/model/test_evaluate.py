@@ -310,20 +310,6 @@ def test_masks_that_do_nothing_are_not_talked_about() -> None:
     assert constructed([[0, 0, 1, 0]] * 5, [0, 0, 1, 1]).findings == ()
 
 
-def test_a_range_that_costs_no_more_than_random_bands_is_named() -> None:
-    ways = (Setting("max", "gaussian", 2.0), Setting("max", "gaussian", 2.0, 0),
-            Setting("max", "neuron", np.inf))  # fmt: skip
-    passes = [[0, 0, 1, 1], [1, 0, 1, 1], [0, 0, 1, 0], [0, 1, 1, 1], [0, 0, 1, 1], *[[0] * 4] * 2]
-    zeros = np.zeros((7, 200), np.float32)
-    report = MaskReport("l", ("a", "b"), ways, np.repeat([0, 0, 1, 1], 50), np.array([0, 1]),
-                        np.repeat(passes, 50, axis=1), zeros, class_names=("a", "b"))  # fmt: skip
-    same = [said for said in report.findings if said.startswith("Accuracy does not tell")]
-    # The range of "a" costs half of "a", as its random band does; that of "b" costs more.
-    assert len(same) == 1
-    assert "the gaussian range mask (tau 2) of 'a' from random bands of the same share" in same[0]
-    assert "changes by −50.0 points under the range and by −50.0 under the bands" in same[0]
-
-
 def test_a_retrained_head_tells_what_the_layer_still_holds(case: dict[str, Any]) -> None:
     report = evaluate(case, head=True, tau=2.0, top=12)
     head = report.metrics["head"]

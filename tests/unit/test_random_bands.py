@@ -9,6 +9,8 @@ import neuronwidgets as nw
 from neuronwidgets.interventions.findings import difference, no_better_than_random
 from neuronwidgets.interventions.masks import range_edit
 from neuronwidgets.interventions.random_bands import random_edit
+from neuronwidgets.interventions.report import MaskReport
+from neuronwidgets.interventions.setting import Setting
 
 
 @pytest.fixture(scope="module")
@@ -89,24 +91,60 @@ def test_a_difference_has_the_spread_of_samples_and_of_places() -> None:
     draws = rng.normal(0, 1, (3, 500)) + places
     value, low, high = difference(np.ones(500), draws)
     assert value == pytest.approx(1 - draws.mean())
-    assert high - low == pytest.approx(2 * 1.96 * np.hypot(0.2 / np.sqrt(3), np.sqrt(1 / 1500)),
-                                       rel=0.2)  # fmt: skip
+    # One more place lies within 4.3 deviations (Student's t, 3 places).
+    reach = 4.303 * np.sqrt(4 / 3) * draws.mean(axis=1).std(ddof=1)
+    assert high - low == pytest.approx(2 * np.hypot(reach, 1.96 * np.sqrt(1 / 1500)), rel=0.01)
     assert low < value < high
+    assert np.isnan(difference(np.ones(500), draws[:1])[1:]).all()
+
+
+@pytest.mark.parametrize("draws", [3, 5])
+def test_one_more_random_band_is_told_from_others_in_five_of_a_hundred(draws: int) -> None:
+    rng = np.random.default_rng(0)
+    said = 0
+    for _ in range(400):
+        right = rng.random((1 + draws, 500)) < rng.normal(0.6, 0.05, 1 + draws)[:, None]
+        _, low, high = difference(right[0], right[1:])
+        said += not low <= 0 <= high
+    assert said < 0.08 * 400
 
 
 def test_what_costs_as_much_is_said() -> None:
     rng = np.random.default_rng(1)
     mine = np.arange(400) < 200
-    same = rng.random((4, 400)) < np.array([0.9, 0.6, 0.6, 0.6])[:, None]
+    same = rng.random((7, 400)) < np.array([0.9, *[0.6] * 6])[:, None]
     said = no_better_than_random("the range mask", "cat", same, mine)
     assert said.startswith("Accuracy does not tell the range mask from random bands of the same")
     assert said.endswith("wherever they are.")
-    nats = np.log(np.where(np.arange(4) == 1, 0.3, 0.5))[:, None] * np.ones(400)
+    nats = np.log(np.where(np.arange(7) == 1, 0.3, 0.5))[:, None] * np.ones(400)
     assert "The log-probability of the right label does: −0.51 nats" in no_better_than_random(
         "the range mask", "cat", same, mine, nats
     )
     # The range costs the label more; or costs all others less.
     for side in (mine, ~mine):
         apart = same.copy()
-        apart[2:, side] = rng.random((2, 200)) < 0.9
+        apart[2:, side] = rng.random((5, 200)) < 0.9
         assert no_better_than_random("the range mask", "cat", apart, mine) == ""
+
+
+def test_a_range_that_costs_no_more_than_random_bands_is_named() -> None:
+    of_range, of_band = [[1, 0, 1, 1], [0, 0, 1, 0]], [[0, 1, 1, 1], [0, 0, 1, 1]]
+
+    def report_of(draws: int) -> MaskReport:
+        bands = [Setting("max", "gaussian", 2.0, draw) for draw in range(draws)]
+        ways = (Setting("max", "gaussian", 2.0), *bands, Setting("max", "neuron", np.inf))
+        passes = [[0, 0, 1, 1], *of_range, *of_band * draws, *[[0] * 4] * 2]
+        zeros = np.zeros((len(passes), 200), np.float32)
+        return MaskReport("l", ("a", "b"), ways, np.repeat([0, 0, 1, 1], 50), np.array([0, 1]),
+                          np.repeat(passes, 50, axis=1), zeros, class_names=("a", "b"))  # fmt: skip
+
+    report = report_of(2)
+    same = [said for said in report.findings if said.startswith("Accuracy does not tell")]
+    # The range of "a" costs half of "a", as its random band does; that of "b" costs more.
+    assert len(same) == 1
+    assert "the gaussian range mask (tau 2) of 'a' from random bands of the same share" in same[0]
+    assert "changes by −50.0 points under the range and by −50.0 under the bands" in same[0]
+    assert not any("One random band" in said for said in report.findings)
+    alone = report_of(1).findings
+    assert alone[-1].startswith("One random band does not tell whether ranges cost more")
+    assert not any(said.startswith("Accuracy does not tell") for said in alone)

@@ -49,10 +49,10 @@ export function scaleOf(causes: Iterable<Cause>): [number, number] {
   return high > low ? [low, high] : [0, 1];
 }
 
-/** What a concept does to the model, in a few words, and whether that is no more than chance. */
+/** What a concept does to the model, in a few words, and whether that may be chance. */
 export function verdictOf({ above, selectivity }: Cause): { word: string; chance: boolean } {
   if (!Number.isFinite(above.value)) return { word: "no samples of its own", chance: true };
-  if (!(above.low > 0)) return { word: "as a random direction", chance: true };
+  if (!(above.low > 0)) return { word: "not clearly above random", chance: true };
   return { word: selectivity.low > 0 ? "selective" : "not selective", chance: false };
 }
 

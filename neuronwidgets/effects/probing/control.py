@@ -17,7 +17,7 @@ from neuronwidgets.core.progress import progress_line
 from neuronwidgets.data.batches import batches
 from neuronwidgets.display.html import table
 from neuronwidgets.effects.probing.display import control_charts
-from neuronwidgets.interventions.bootstrap import ends, resampled
+from neuronwidgets.interventions.bootstrap import beyond_draws, ends, resampled
 from neuronwidgets.interventions.edited_forward import EditedForward
 from neuronwidgets.interventions.masks import NeuronEdit
 from neuronwidgets.interventions.price import price
@@ -94,29 +94,14 @@ class Control:
             low, high = ends(draws @ values.T)
             mean = values.mean(axis=1)
             if name == "beyond":
-                low, high = (
-                    mean + sign * np.hypot(end - mean, self._spread_of_sets())
-                    for sign, end in ((-1, low), (1, high))
-                )
+                sets = self.control.mean(axis=2)
+                low, high = beyond_draws(mean, low, high, sets - sets[:, plain : plain + 1])
             columns |= {name: mean, f"{name}_low": low, f"{name}_high": high}
         for name, values in (("accuracy", self.right), ("perplexity", self.perplexity)):
             if values is not None:
                 by_alpha = values.mean(axis=-1) if values.ndim == 3 else values
                 columns |= {name: by_alpha[0], f"{name}_random": by_alpha[1:].mean(axis=0)}
         return pd.DataFrame(columns)
-
-    def _spread_of_sets(self) -> np.ndarray:
-        """Half of the 95% interval in which one more set of random neurons lies about the mean of
-        the sets (Student's t): float64 `A`; NaN for a single set."""
-        from scipy.stats import t
-
-        sets = len(self.control)
-        if sets < 2:
-            return np.full(len(self.alphas), np.nan)
-        means = self.control.mean(axis=2)
-        means = means - means[:, self.alphas == 1]
-        reach = t.ppf(0.975, sets - 1) * np.sqrt(1 + 1 / sets)
-        return np.asarray(reach * means.std(axis=0, ddof=1))
 
     @property
     def findings(self) -> tuple[str, ...]:
