@@ -40,11 +40,13 @@ def copy_notebook(target: Path, name: str) -> tuple[Path, bool]:
 def lab_environment() -> dict[str, str]:
     """The environment for JupyterLab, with the settings in `lab` as defaults.
 
-    Widget state is saved with the notebook, and JupyterLab does not ask to show news. The user's
-    own settings take precedence.
+    Widget state is saved with the notebook, and JupyterLab does not ask to show news. torch's
+    threads give the processor away while they wait for one another: the browser needs it, too. The
+    user's own settings take precedence.
     """
     paths = [str(HOME / "lab"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
-    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path)}
+    config = {"JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path)}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **config}
 
 
 def run(command: list[str], environment: dict[str, str]) -> int:

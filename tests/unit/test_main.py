@@ -56,6 +56,17 @@ def test_root_in_a_container_is_let_in(
     assert ("--allow-root" in calls[0][0]) == (user == 0)
 
 
+@pytest.mark.parametrize("own", [None, "ACTIVE"])
+def test_threads_leave_the_processor_to_the_browser(
+    calls: list[tuple[list[str], dict[str, str]]], monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if own is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", own)
+    assert launcher.main([]) == 0
+    assert calls[0][1]["OMP_WAIT_POLICY"] == (own or "PASSIVE")
+
+
 def test_never_overwrites(
     calls: list[tuple[list[str], dict[str, str]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
