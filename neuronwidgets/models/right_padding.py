@@ -62,10 +62,10 @@ class RightPadding:
         """Whether a batch is padded on the right, and this changes what the model computes."""
         if self._matters is False or batch.mask is None or not _of_tokens(batch):
             return False
-        if not bool(batch.mask[:, 0].all()):
-            return False  # padding on the left: `LeftPadding`
         if bool(batch.mask[:, -1].all()):
             return False
+        if not bool(batch.mask[:, 0].all()):
+            return False  # padding on the left: `LeftPadding`
         if self._matters is None:
             if self._model.training:
                 return False  # dropout
