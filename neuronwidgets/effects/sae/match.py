@@ -69,6 +69,8 @@ class FeatureMatch:
         same: float64 `K`, the share of divisions in which both halves have the same best feature.
         null: float64 `draws x K`, the largest AUROC of all features with the samples permuted.
         p: float64 `K`, the share of permutations that reach the best AUROC, itself counted.
+            Clusters of samples without groups have a small p, too, with features that mean nothing:
+            compare `held_out` with `random`.
         cover: `K` of int64: features that together make the concept, chosen one by one, each the
             one with most of the samples that are left, until they cover 90%. A feature counts if
             its AUROC is above 95% of `null` and at least half of the samples on which it is active
@@ -176,10 +178,9 @@ class FeatureMatch:
         return chart(self)
 
     def __repr__(self) -> str:
-        real = int((self.p <= 1 - LIKELY).sum())
         return (
             f"FeatureMatch({len(self)} concepts of {self._neuron} beside {len(self.features):,} of "
-            f"{len(self.sae):,} features: {real} concepts have a feature beyond permuted samples; "
+            f"{len(self.sae):,} features: "
             f"mean AUROC held out {_mean(self.held_out):.3f}, of random directions "
             f"{_mean(self.random):.3f})"
         )
@@ -190,8 +191,8 @@ class FeatureMatch:
         return "a direction" if neuron is None else f"neuron {neuron}"
 
     def _repr_html_(self) -> str:
-        head = ("concept", "samples", "best feature", "AUROC", "held out (random)", "p",
-                "features needed",
+        head = ("concept", "samples", "best feature", "AUROC", "held out (random)",
+                "p, permuted samples", "features needed",
                 "its branches: held out (random)", "agreement (chance)")  # fmt: skip
         rows = []
         for row in self.to_frame().to_dict("records"):
