@@ -72,6 +72,13 @@ def test_drag_the_line(notebook: Any) -> None:
     after = shown_threshold(notebook)
     assert after < before
     notebook.follows("len(explorer.concepts)", str(notebook.cards().count()))
+    # A hand that misses the line moves nothing and selects no words.
+    page.mouse.move(x - 60, y + 40)
+    page.mouse.down()
+    page.mouse.move(x - 300, y + 90, steps=5)
+    page.mouse.up()
+    assert shown_threshold(notebook) == after
+    assert page.evaluate("() => getSelection().toString()") == ""
     # All the way up: one concept, and the hand may leave the picture.
     box = notebook.frame().locator(".nw-knob").bounding_box()
     page.mouse.move(box["x"] + 6, box["y"] + 6)

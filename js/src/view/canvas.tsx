@@ -3,6 +3,9 @@ import { effect, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useSize } from "./size";
 
+/** Pixels that a hand may move between pressing and letting go, in a click. */
+const STEADY = 5;
+
 export interface Size {
   wide: number;
   tall: number;
@@ -13,11 +16,13 @@ interface Props {
   label: string;
   onPointerMove?: (event: PointerEvent) => void;
   onPointerLeave?: () => void;
+  /** Not at the end of a drag, as of a handle that was missed. */
   onClick?: (event: MouseEvent) => void;
 }
 
-export function Canvas({ draw, label, ...handlers }: Props) {
+export function Canvas({ draw, label, onClick, ...handlers }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const pressed = useRef<PointerEvent | null>(null);
   const size = useSignal<Size>({ wide: 0, tall: 0 });
 
   useSize(canvas, (node) => {
@@ -43,5 +48,20 @@ export function Canvas({ draw, label, ...handlers }: Props) {
       }),
     [],
   );
-  return <canvas ref={canvas} role="img" aria-label={label} {...handlers} />;
+  return (
+    <canvas
+      ref={canvas}
+      role="img"
+      aria-label={label}
+      {...handlers}
+      onPointerDown={(event) => {
+        pressed.current = event;
+      }}
+      onClick={(event) => {
+        const from = pressed.current ?? event;
+        const moved = Math.hypot(event.clientX - from.clientX, event.clientY - from.clientY);
+        if (moved <= STEADY) onClick?.(event);
+      }}
+    />
+  );
 }
