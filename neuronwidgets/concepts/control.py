@@ -125,18 +125,21 @@ def shares_outside(
         float64 `K x L`, NaN where no sample outside carries the label; int64 `K x L`, how many
         samples were counted.
     """
+    wanted = np.asarray(labels, np.int64)
+    size = 1 + max(int(all_labels.max(initial=-1)), int(wanted.max(initial=-1)))
+
+    def tally(some: np.ndarray) -> np.ndarray:
+        return np.bincount(some[some >= 0], minlength=size)[wanted]
+
+    left = np.array([tally(all_labels) - tally(all_labels[rows]) for rows in members], np.int64)
+    counted = np.minimum(outside.shape[1], left.reshape(len(members), len(wanted)))
+    share = np.full(counted.shape, np.nan)
     found = all_labels[outside]
-    share = np.full((len(members), len(labels)), np.nan)
-    counted = np.zeros(share.shape, np.int64)
-    inside = [all_labels[rows] for rows in members]
-    for column, label in enumerate(labels):
-        carrying = (all_labels == label).sum()
-        left = carrying - np.array([(own == label).sum() for own in inside], np.int64)
-        counted[:, column] = np.minimum(outside.shape[1], left)
-        hits = np.cumsum(found == label, axis=1)
-        for row in np.flatnonzero(counted[:, column]):
-            count = counted[row, column]
-            share[row, column] = hits[row, count - 1] / count
+    for column, label in enumerate(wanted.tolist()):
+        rows = np.flatnonzero(counted[:, column])
+        count = counted[rows, column]
+        hits = np.cumsum(found[rows] == label, axis=1)
+        share[rows, column] = hits[np.arange(len(rows)), count - 1] / count
     return share, counted
 
 

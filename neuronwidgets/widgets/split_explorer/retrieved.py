@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.retrieval import Query, directions, normalized, retrieving
-from neuronwidgets.concepts.control import draws_of, mean_known, own_shares, shares_outside
+from neuronwidgets.concepts.control import draws_of, own_shares, shares_outside
 from neuronwidgets.concepts.naming.majority import agreed_label
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.steps import mapped
@@ -151,13 +151,11 @@ class Retrieval:
             for reading, rows in enumerate(outside):
                 found = shares_outside(split.acts.labels, rows, members, labels)[0]
                 by_size = found.reshape(len(sizes), -1, len(labels))
-                for size, label in np.ndindex(shares.shape[2:]):
-                    share = by_size[size, :, label]
-                    known = share[~np.isnan(share)]
-                    shares[:, reading, size, label] = (
-                        mean_known(known),
-                        np.quantile(known, LIKELY) if len(known) else np.nan,
-                    )
+                # Of groups that hold all samples of a label there is no share.
+                none = np.isnan(by_size).all(axis=1)
+                known = np.where(none[:, None], 0, by_size)
+                shares[0, reading] = np.where(none, np.nan, np.nanmean(known, axis=1))
+                shares[1, reading] = np.where(none, np.nan, np.nanquantile(known, LIKELY, axis=1))
 
         # Kept when published: a job that was replaced publishes nothing.
         def show() -> None:
