@@ -131,7 +131,8 @@ def shares_outside(
     def tally(some: np.ndarray) -> np.ndarray:
         return np.bincount(some[some >= 0], minlength=size)[wanted]
 
-    left = np.array([tally(all_labels) - tally(all_labels[rows]) for rows in members], np.int64)
+    every = tally(all_labels)
+    left = np.array([every - tally(all_labels[rows]) for rows in members], np.int64)
     counted = np.minimum(outside.shape[1], left.reshape(len(members), len(wanted)))
     share = np.full(counted.shape, np.nan)
     found = all_labels[outside]
@@ -151,12 +152,13 @@ def own_shares(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`shares_outside` of each group's own label: float64 `K` and int64 `K`; NaN and 0 where that
     is -1."""
-    share, counted = np.full(len(members), np.nan), np.zeros(len(members), np.int64)
-    for i, (rows, label) in enumerate(zip(members, labels, strict=True)):
-        if label >= 0:
-            found = shares_outside(all_labels, outside[i : i + 1], [rows], [label])
-            share[i], counted[i] = (part[0, 0] for part in found)
-    return share, counted
+    own = np.asarray(labels, np.int64)
+    wanted, column = np.unique(np.maximum(own, 0), return_inverse=True)
+    share, counted = (
+        part[np.arange(len(members)), column]
+        for part in shares_outside(all_labels, outside, members, wanted)
+    )
+    return np.where(own >= 0, share, np.nan), np.where(own >= 0, counted, 0)
 
 
 def shares_at_random(
