@@ -126,6 +126,49 @@ def test_an_error_is_reported_and_the_next_job_runs() -> None:
     assert log.said[-2:] == [JobProgress(1, "good"), None]
 
 
+def test_what_waits_for_a_job_comes_when_it_has_ended() -> None:
+    jobs = Jobs(lambda _: None)
+    seen: list[object] = []
+
+    def steps() -> Steps:
+        # Past this, it looks at nothing any more.
+        yield lambda: jobs.afterwards(lambda: seen.append(jobs.running))
+
+    jobs.start(steps())
+    assert jobs.wait(30)
+    assert seen == [False]
+    # Once; and without a job, now.
+    jobs.start(step for step in [lambda: None])
+    assert jobs.wait(30)
+    jobs.afterwards(lambda: seen.append("now"))
+    assert seen == [False, "now"]
+
+
+@pytest.mark.parametrize("end", ["cancel", "replace", "close"])
+def test_nothing_waits_for_a_job_that_was_stopped_or_replaced(end: str) -> None:
+    jobs = Jobs(lambda _: None)
+    seen: list[object] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def steps() -> Steps:
+        yield begun.set
+        go.wait(30)
+
+    jobs.start(steps())
+    assert begun.wait(30)
+    first = jobs._thread
+    assert first is not None
+    jobs.afterwards(lambda: seen.append(1))
+    if end == "replace":
+        jobs.start(step for step in [lambda: None])
+    else:
+        getattr(jobs, end)()
+    go.set()
+    first.join(30)
+    assert jobs.wait(30)
+    assert seen == []
+
+
 def test_waiting_while_a_job_is_being_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = Jobs(lambda _: None)
     jobs.start(step for step in [lambda: None])

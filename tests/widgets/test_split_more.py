@@ -166,3 +166,33 @@ def test_a_widget_answers_with_evidence() -> None:
     explorer._on_view_message(explorer, {"type": "samples.spread", "node": 0}, [])
     assert "no concept" in explorer.status["text"]
     explorer.close()
+
+
+@pytest.mark.parametrize("asked", ["samples.spread", "text.read", "threshold", "refined"])
+def test_what_is_asked_for_at_the_end_of_a_job_comes_after_it(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer: Any = nw.SplitExplorer(activations(texts=True), 0, top=30)
+    assert explorer.wait(60)
+    resplit = explorer._session.resplit
+
+    def late(*wanted: Any) -> Any:
+        yield from resplit(*wanted)
+        # The job has looked for the last time what is due, and still runs.
+        if "." in asked:
+            message = {"type": asked, "node": None, "row": int(explorer.split.index[0])}
+            explorer._on_view_message(explorer, message, [])
+        else:
+            state = {"threshold": 0.1 * explorer.threshold, "refined": True}
+            version = {"_view_version": explorer._version}
+            explorer.set_state({asked: state[asked], **version})
+
+    monkeypatch.setattr(explorer._session, "resplit", late)
+    wanted = {"type": "split.request", "neuron": 0, "top": 30, "method": "average"}
+    explorer._on_view_message(explorer, wanted, [])
+    assert explorer.wait(60)
+    assert explorer.method == "average"
+    nodes = [int(node) for node in explorer.concepts.nodes if node >= 0]
+    assert not explorer._session.evidence.lacks(nodes)
+    assert bool(explorer._refinement) is explorer.refined
+    explorer.close()

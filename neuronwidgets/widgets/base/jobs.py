@@ -72,6 +72,7 @@ class Jobs:
         self._report = report
         self._current: threading.Event | None = None
         self._thread: threading.Thread | None = None
+        self._then: Publish | None = None
         self._closed = False
         self._kind = ""
         end_at_exit(self, Jobs.close, lambda jobs: jobs.wait(EXIT))
@@ -103,12 +104,23 @@ class Jobs:
             if self._current is not None:
                 self._current.set()
             stop = self._current = threading.Event()
-            self._kind = kind
+            self._kind, self._then = kind, None
             thread = threading.Thread(
                 target=self._run, args=(steps, stop, delay), name="neuronwidgets-job", daemon=True
             )
             thread.start()
             self._thread = thread
+
+    def afterwards(self, then: Publish) -> None:
+        """Call `then` under `lock` once the running job has ended, or now if none runs.
+
+        Not if a newer job replaces that job, or it is cancelled. A later `then` takes its place.
+        """
+        with self.lock:
+            if self.running:
+                self._then = then
+            else:
+                then()
 
     def begin(self, steps: Steps, seconds: float) -> bool:
         """Run `steps` here, up to `later` or for so many seconds. True if they have ended."""
@@ -142,6 +154,9 @@ class Jobs:
                     self._current = None
                 if mine and not self._closed and not (stop.is_set() and error is None):
                     self._report(error)
+                    if (then := self._then) is not None:
+                        self._then = None
+                        then()
             steps.close()
 
     def cancel(self) -> None:
@@ -149,7 +164,7 @@ class Jobs:
         with self.lock:
             if self._current is not None:
                 self._current.set()
-                self._current = None
+                self._current = self._then = None
                 if not self._closed:
                     self._report(None)
 
@@ -159,7 +174,7 @@ class Jobs:
             self._closed = True
             if self._current is not None:
                 self._current.set()
-                self._current = None
+                self._current = self._then = None
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until no job runs (`timeout` in seconds). True if none does."""

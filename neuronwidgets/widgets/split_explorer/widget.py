@@ -316,7 +316,9 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
         if not session.due():
             return
         if delay and self._jobs.kind in (*KEPT, REFRESHING):
-            # Such a job ends with the evidence for its picture: a drag must not stop it.
+            # A drag must not stop such a job. It ends with the evidence for its picture, but may
+            # have looked for the last time what that is.
+            self._jobs.afterwards(self._go_on)
             return
         steps = session.work()
         if delay == 0:
