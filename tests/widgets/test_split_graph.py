@@ -165,6 +165,17 @@ def test_a_cut_keeps_it_and_close_ends_it(explorer: Any) -> None:
     assert explorer.status["text"] == "no concept graph is open."
 
 
+def test_closing_it_while_it_is_found_leaves_no_card_blank(explorer: Any) -> None:
+    with explorer._jobs.lock:  # no job takes a step meanwhile
+        explorer.neuron = 1
+        node = int(explorer.concepts.nodes[0])
+        explorer._on_view_message(explorer, {"type": "graph.open", "node": node}, [])
+        explorer._on_view_message(explorer, {"type": "graph.close"}, [])
+    assert explorer.wait(60)
+    assert not explorer._graph
+    assert not explorer._session.due()
+
+
 def test_what_cannot_be_found_is_said(explorer: Any) -> None:
     ask(explorer, "open", 999)
     assert explorer.status["text"] == "node 999 is no concept of the cut on the screen."

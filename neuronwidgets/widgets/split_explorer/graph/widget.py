@@ -48,6 +48,8 @@ class GraphWidget(OnScreen):
         with self._jobs.lock:
             if self._jobs.kind == FOLLOWING:
                 self._jobs.cancel()
+                # It would have ended with the evidence for the picture.
+                self._go_on()
             self._graphs.close()
             self._embed(None, None, {"_graph": b""})
 
