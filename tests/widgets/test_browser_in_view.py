@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
+from neuronwidgets.overviews.forest import Forest
 from neuronwidgets.widgets.base.jobs import JobProgress, take
 from neuronwidgets.widgets.neuron_browser.batches import Batches
 from tests.widgets.test_browser_session import activations, done, opened
@@ -119,6 +120,33 @@ def test_the_peaks_of_texts_in_view_are_read() -> None:
     # They are read once.
     assert session.idle
     assert not session.due()
+
+
+@pytest.mark.parametrize("asked", ["rows", "resume"])
+def test_what_is_asked_for_at_the_end_of_a_search_comes_after_it(asked: str) -> None:
+    acts, read = texts()
+    browser: Any = nw.NeuronBrowser(acts, top=20)
+    assert browser.wait(60)
+    search = browser._session.search
+    if asked == "resume":
+        browser._session.forest = Forest(acts, browser._session.neurons)
+        browser.cancel()
+
+    def late(query: Any) -> Any:
+        yield from search(query)
+        # The job has looked for the last time what is due, and still runs.
+        if asked == "resume":
+            browser.resume()
+        else:
+            browser._on_view_message(browser, {"type": "rows.request", "neurons": [4]}, [])
+
+    browser._session.search = late
+    wanted = {"type": "search.request", "kind": "name", "text": "w3"}
+    browser._on_view_message(browser, wanted, [])
+    assert browser.wait(60)
+    assert not browser._session.due()
+    assert read.asked == ([] if asked == "resume" else [acts.top(4, 5).tolist()])
+    browser.close()
 
 
 def test_a_model_that_fails_is_asked_once_and_the_rest_goes_on() -> None:

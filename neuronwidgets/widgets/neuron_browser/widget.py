@@ -359,7 +359,11 @@ class NeuronBrowser(Keeping):
 
     def _gather(self, seconds: float = 0.0) -> None:
         """Start what is due, the first seconds of it before this returns."""
-        if not self._session.due() or self._jobs.kind in (SEARCHING, PINNING, REFRESHING):
+        if not self._session.due():
+            return
+        if self._jobs.kind in (SEARCHING, PINNING, REFRESHING):
+            # Such a job ends with what is due, but may have looked for the last time what that is.
+            self._jobs.afterwards(self._gather)
             return
         steps = self._session.work()
         if seconds:
