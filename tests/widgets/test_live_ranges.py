@@ -227,14 +227,19 @@ def test_a_failure_in_the_middle_leaves_what_there_is(model: Any, running: Any) 
     assert explorer.interval.shape == (1, 2)
 
 
-def test_masks_are_measured_when_the_capture_has_ended(model: Any, running: Any) -> None:
+def held_out() -> dict[str, Any]:
+    """A classifier with the layer, and samples to measure masks on."""
     torch.manual_seed(0)
     classifier = nn.Sequential()
     classifier.add_module("body", nn.Identity())
     classifier.add_module("head", nn.Linear(8, 3))
     rng = np.random.default_rng(1)
     data = rng.normal(size=(60, 8)).astype("f4")
-    options = {"model": classifier, "data": data, "labels": NAMES * 20, "classes": NAMES}
+    return {"model": classifier, "data": data, "labels": NAMES * 20, "classes": NAMES}
+
+
+def test_masks_are_measured_when_the_capture_has_ended(model: Any, running: Any) -> None:
+    options = held_out()
     model.allow(5)
     explorer = nw.RangeExplorer(running, 2, "b", **options)
     explorer.tau = 1.0
@@ -246,6 +251,23 @@ def test_masks_are_measured_when_the_capture_has_ended(model: Any, running: Any)
     assert other.wait(SOON)
     assert explorer.measure == other.measure
     assert explorer.measure["samples"] == 60
+
+
+def test_a_choice_while_the_last_picture_is_measured_is_measured(model: Any, running: Any) -> None:
+    model.allow(5)
+    explorer = nw.RangeExplorer(running, 2, "b", **held_out())
+    chosen: list[str] = []
+
+    def choose(_change: Any) -> None:
+        if not chosen:  # the last picture is shown, and its masks are being measured
+            chosen.append(explorer._jobs.kind)
+            explorer.tau = 1.0
+
+    explorer.observe(choose, "measure")
+    finish(model, running, explorer)
+    assert chosen == ["refresh"]
+    assert explorer.measure["done"]["tau"] == 1.0
+    explorer.close()
 
 
 def test_closing_ends_the_watch_and_not_the_capture(model: Any, running: Any) -> None:

@@ -18,7 +18,7 @@ from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.masks import NeuronEdit, Replacement
 from neuronwidgets.widgets.base.feed import Feed, is_capturing
 from neuronwidgets.widgets.base.given import given
-from neuronwidgets.widgets.base.live import REFRESHING, Live
+from neuronwidgets.widgets.base.live import Live
 from neuronwidgets.widgets.base.pace import Pace
 from neuronwidgets.widgets.base.widget import Widget, as_trait_error
 from neuronwidgets.widgets.range_explorer.classes import Classes, enough
@@ -326,8 +326,8 @@ class RangeExplorer(Widget):
 
     def _refresh(self, delay: float = 0.0) -> None:
         """Measure the masks, and complete the prompt again, once the drag rests."""
-        # A job that shows newer activations ends with that.
-        if self._now().due() and self._jobs.kind != REFRESHING:
+        # Nothing is due before a capture's last picture is shown: no refresh is interrupted.
+        if self._now().due():
             self._start(self._session.work(), delay)
 
     def _go_on(self) -> None:
