@@ -151,7 +151,7 @@ class Engine:
 
     def _open(self, folder: Path) -> CaptureStore:
         """Open the store, new or as a capture with the same arguments left it."""
-        model = plain(self.reader.model)
+        model, first = plain(self.reader.model), self._first
         hooks = [name for name, part in model.named_modules() if foreign_hooks(part)]
         about = {
             **self.request.settings,
@@ -160,9 +160,7 @@ class Engine:
             "weights": weights_fingerprint(model),
             "parts": parts_fingerprint(model),
             "hooks": hooks,
-            "first_inputs": None
-            if self._first is None
-            else Fingerprint().add(self._first.inputs).hex(),
+            "first_inputs": first and Fingerprint().add(first.inputs).hex(),
             "labels": Fingerprint().add([self.request.labels, self.request.label_names]).hex(),
             "nonfinite": self.request.nonfinite,
             "collect": [collector.described() for collector in self.streaming],
@@ -215,6 +213,7 @@ class Engine:
             self.close()
             raise
         except Exception as error:
+            self._keep_rest()
             if self.count == self._stored == 0:
                 raise
             problem = failed(error, getattr(error, "samples", self.current), self.count)
@@ -318,9 +317,7 @@ class Engine:
     def stop(self) -> None:
         """Stop reading and keep what was read."""
         with self.lock:
-            # Rows that are still being copied may be those that failed.
-            with suppress(Exception):
-                self._keep(self._host.rest())
+            self._keep_rest()
             if self.store is not None:
                 with suppress(StoreError):
                     self.store.finish(whole=False)
@@ -330,6 +327,11 @@ class Engine:
         """Release the store."""
         if self.store is not None:
             self.store.close()
+
+    def _keep_rest(self) -> None:
+        """Keep the rows that a GPU still brings, unless they are those that failed."""
+        with self.lock, suppress(Exception):
+            self._keep(self._host.rest())
 
     def _keep(self, batches: Iterable[tuple[Any, list[Any]]]) -> None:
         """Add batches whose rows are in the CPU's memory."""
@@ -369,10 +371,8 @@ class Engine:
             if self._memory is not None:
                 in_memory = self._memory.result(last)
                 call, at, without = self.reader.call, self.reader.at, self.first.without
-                rows = {
-                    name: replace(a, call=call, at=at, first=name not in without)
-                    for name, a in in_memory.items()
-                }
+                for name, acts in in_memory.items():
+                    rows[name] = replace(acts, call=call, at=at, first=name not in without)
             elif self.keeps_rows:
                 rows = {name: self._loaded(name) for name in self.layers}
             if self.request.collect is None:

@@ -16,8 +16,10 @@ from torch import nn
 
 import neuronwidgets as nw
 from neuronwidgets.activations.store.writer import Shard
+from neuronwidgets.capturing.collectors.device import sent
 from neuronwidgets.capturing.rows import LayerRows, ToHost
 from neuronwidgets.capturing.writing import AHEAD, WritingThread
+from neuronwidgets.models.forward import _sent
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
@@ -54,6 +56,58 @@ def test_an_error_is_raised_and_ends_the_work() -> None:
         thread.drain()
     thread.close()
     assert not done
+
+
+class Late(ToHost):
+    """Rows come a batch late, as from a GPU."""
+
+    arriving: Any = ()
+
+    def push(self, origin: Any, rows: Any) -> Any:
+        *arrived, last = [*self.arriving, *super().push(origin, rows)]
+        self.arriving = [last]
+        yield from arrived
+
+    def rest(self, ahead: int = 0) -> Any:
+        yield from super().rest(ahead)
+        if not self._waiting:
+            late, self.arriving = self.arriving, ()
+            yield from late
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is gone"), KeyboardInterrupt()])
+def test_what_is_on_its_way_when_the_data_break_off_is_kept(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def data() -> Iterator[torch.Tensor]:
+        yield torch.ones(5, 3)
+        raise error
+
+    monkeypatch.setattr("neuronwidgets.capturing.engine.ToHost", Late)
+    model = nn.Sequential(nn.Linear(3, 2))
+    if isinstance(error, KeyboardInterrupt):
+        with pytest.warns(UserWarning, match="stopped after 5 samples"):
+            assert len(nw.capture(model, data(), "0", progress=False)) == 5
+        return
+    with pytest.raises(nw.CaptureError, match="broke off after 5 samples") as failure:
+        nw.capture(model, data(), "0", progress=False)
+    assert len(failure.value.so_far) == 5
+
+
+def test_expanded_inputs_are_made_whole_for_pinned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Which torch cannot copy them to.
+    class Pinned(Exception):
+        pass
+
+    def pin(tensor: torch.Tensor) -> None:
+        assert tensor.is_contiguous()
+        raise Pinned
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    expanded = torch.arange(4).expand(3, 4)
+    for move in (_sent, sent):
+        with pytest.raises(Pinned):
+            move(expanded, torch.device("cuda"))
 
 
 class Passes(nn.Module):

@@ -19,5 +19,5 @@ def read(numbers: torch.Tensor) -> list[Any]:
 def sent(column: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A column on a device. The way to a GPU does not wait for what the GPU has to do."""
     if device.type == "cuda" and column.device.type == "cpu":
-        return column.pin_memory().to(device, non_blocking=True)
+        return column.contiguous().pin_memory().to(device, non_blocking=True)
     return column.to(device)
