@@ -11,7 +11,7 @@ from torch import nn
 
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.accepted_inputs import accepts
-from neuronwidgets.models.misfit import misfit
+from neuronwidgets.models.misfit import misfit, stopped_gpu, unknown_ids
 
 _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
 """Main inputs of transformers models: texts, images, spectrograms, waveforms."""
@@ -26,8 +26,8 @@ def call(model: nn.Module, inputs: Any) -> Any:
     Raises:
         ValueError: texts alone (or images alone) for a model that takes both. Names the part of
             the model to read.
-        RuntimeError: the inputs do not fit the model's first layer, see `misfit`. Any other error
-            of the model is raised unchanged.
+        RuntimeError: the inputs do not fit the model's first layer, see `misfit`; or a GPU has
+            stopped. Any other error of the model is raised unchanged.
     """
     try:
         if isinstance(inputs, Mapping):
@@ -38,6 +38,8 @@ def call(model: nn.Module, inputs: Any) -> Any:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
+        if stopped := stopped_gpu(error):
+            raise RuntimeError(stopped) from error
         if unimodal := _unimodal_part(model, inputs):
             given, missing, part = unimodal
             raise ValueError(
@@ -98,9 +100,15 @@ def move(model: nn.Module, inputs: Any) -> Any:
     """`inputs` on the device of the model's first parameter, floats in the model's dtype.
 
     accelerate moves the inputs further if it has spread the model over several devices.
+
+    Raises:
+        RuntimeError: token ids that a model on a GPU would stop at, see `unknown_ids`.
     """
     devices = (p.device for p in model.parameters() if p.device.type != "meta")
     device = next(devices, torch.device("cpu"))
+    if device.type != "cpu" and (reason := unknown_ids(model, inputs)):
+        title = f"{type(model).__name__} could not run on this data ({described(inputs)})"
+        raise RuntimeError(f"{title}: {reason}")
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
     return _move(inputs, device, dtype)
 
@@ -119,8 +127,8 @@ def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
         return tensor.to(device)
     if tensor.is_nested or tensor.requires_grad or tensor.is_pinned():
         return tensor.to(device)
-    # The copy waits in pinned memory of its own, not for the GPU.
-    return tensor.pin_memory().to(device, non_blocking=True)
+    # The copy waits in pinned memory of its own, not for the GPU. What is expanded cannot be there.
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
 def _move(inputs: Any, device: torch.device, dtype: torch.dtype | None) -> Any:

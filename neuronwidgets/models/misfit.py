@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 _INPUTS = ("pixel_values", "input_ids", "inputs", "x")
+_PLACEHOLDERS = ("token_id", "token_index")
 _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 
 
@@ -40,6 +41,50 @@ def misfit(model: nn.Module, inputs: Any) -> str | None:
     if isinstance(layer, nn.Linear):
         return _of_vectors(title, layer, given)
     return _of_maps(title, layer, given)
+
+
+def unknown_ids(model: nn.Module, inputs: Any) -> str | None:
+    """A sentence on token ids that the table of a model in transformers lacks.
+
+    Call it before a GPU looks them up: it stops at such an id, for all that the process does later.
+    Ids on a GPU are not looked at, nor models of one's own, which may change ids first.
+    """
+    ids = inputs.get("input_ids") if isinstance(inputs, Mapping) else inputs
+    if not isinstance(ids, torch.Tensor) or ids.device.type != "cpu" or not ids.numel():
+        return None
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        return None
+    try:
+        table = model.get_input_embeddings()  # type: ignore[operator]
+    except (AttributeError, NotImplementedError):
+        return None
+    if not isinstance(table, nn.Embedding):
+        return None
+    low, high = torch.aminmax(ids)
+    if int(low) >= 0 and int(high) < table.num_embeddings:
+        return None
+    settings: Any = getattr(model, "config", None)
+    own = settings.to_dict() if hasattr(settings, "to_dict") else {}
+    # Where images or sounds go; the model takes these ids out.
+    placeholders = [n for name, n in own.items() if name.endswith(_PLACEHOLDERS) and _whole(n)]
+    name = next(name for name, part in model.named_modules() if part is table)
+    left = ids[torch.isin(ids, torch.tensor(placeholders, dtype=ids.dtype), invert=True)]
+    return _of_ids(f"Embedding {name!r}", table, left) if left.numel() else None
+
+
+def stopped_gpu(error: Exception) -> str | None:
+    """A sentence on a GPU that has stopped at an index outside of its table."""
+    if "device-side assert" not in str(error):
+        return None
+    return (
+        "the GPU stopped at an index that its table lacks, most often a token id of another "
+        "tokenizer or a position after the model's last. torch cannot use the GPU again in this "
+        "process: restart the kernel, and run the model on the CPU, where it names the index."
+    )
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _first_tensor(inputs: Any) -> torch.Tensor | None:

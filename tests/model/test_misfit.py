@@ -9,8 +9,11 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from transformers import BertConfig, BertModel, CanineConfig, CanineModel
 
 import neuronwidgets as nw
+from neuronwidgets.models.misfit import unknown_ids
+from tests.pretended_device import on_device, pretended_device
 
 RNG = np.random.default_rng(0)
 
@@ -135,3 +138,48 @@ def test_a_model_without_weights() -> None:
     model = nn.Sequential(nn.Linear(8, 4), nn.ReLU()).to("meta")
     with pytest.raises(RuntimeError, match="the device 'meta', which holds no numbers: load them"):
         nw.capture(model, torch.zeros(3, 8), "1", progress=False)
+
+
+def small_bert(**settings: int) -> BertModel:
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    return BertModel(BertConfig(vocab_size=20, num_hidden_layers=1, **sizes, **settings)).eval()
+
+
+@pytest.mark.parametrize("bad", [-1, 20])
+def test_ids_are_looked_at_before_a_device_gets_them(bad: int) -> None:
+    # A GPU that looks up such an id is lost to the process.
+    pretended_device()
+    model, ids = on_device(small_bert()), torch.tensor([[3, 4], [5, bad]])
+    with pytest.raises(
+        RuntimeError,
+        match=r"BertModel could not run on this data \(2 x 2 int64\): Embedding "
+        rf"'embeddings.word_embeddings' takes the token ids 0 to 19 and the data holds {bad}:",
+    ):
+        nw.capture(model, [{"input_ids": ids}], "encoder.layer.0", progress=False)
+
+
+def test_ids_that_a_model_takes_out_or_changes_are_left_alone() -> None:
+    ids = torch.tensor([[3, 20, 21]])
+    reason = unknown_ids(small_bert(), {"input_ids": ids})
+    assert reason is not None
+    assert "holds 21" in reason
+    assert unknown_ids(small_bert(image_token_id=21, audio_token_index=20), ids) is None
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    hashing = CanineModel(CanineConfig(num_hidden_layers=1, num_hash_buckets=10, **sizes))
+    assert unknown_ids(hashing, ids) is None
+    assert unknown_ids(nn.Sequential(nn.Embedding(10, 4)), ids) is None
+    for other in (ids.float(), ids[:, :0], ids > 3, None, {"inputs_embeds": ids}):
+        assert unknown_ids(small_bert(), other) is None
+
+
+def test_a_gpu_that_stopped_is_said_with_the_way_out() -> None:
+    class Stopped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("CUDA error: device-side assert triggered\nSearch for")
+
+    with pytest.raises(RuntimeError, match=r"Stopped could not run.*restart the kernel, and"):
+        nw.capture(Stopped(), floats(3, 4), "first", progress=False)
