@@ -40,6 +40,16 @@ def test_neurons_of_one_topic_are_one_group(shared: nw.SharedConcepts) -> None:
     assert shared.chance < 0.4
 
 
+def test_noise_has_groups_of_several_neurons_too() -> None:
+    # What the docstring and docs/guide/graph.md say.
+    acts = nw.Activations.from_arrays(np.random.default_rng(0).normal(size=(1500, 96)))
+    found = nw.shared_concepts(nw.split(acts, neuron, top=100).cut() for neuron in range(12))
+    assert round(found.silhouette, 2) == 0.07
+    assert round(found.chance, 2) == 0.04
+    several = sum(len(found.neurons(group)) > 1 for group in range(len(found)))
+    assert several > 0.7 * len(found)
+
+
 def test_the_silhouette_is_scikit_learns(planted: Any) -> None:
     cuts = [nw.split(planted[3], neuron).cut() for neuron in range(15)]
     points = np.concatenate([cut.differences for cut in cuts])
