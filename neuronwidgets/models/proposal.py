@@ -41,7 +41,8 @@ def proposed_layer(model: nn.Module) -> Proposal:
     """
     rows = list(layers(model))
     starred = [row for row in rows if row.neurons and not _ASIDE.search(row.name)]
-    if starred:
+    blocks = _blocks(model)
+    if starred and not (blocks and _beside_blocks(model, starred, blocks[0])):
         place = math.ceil(DEPTH * len(starred)) - 1
         row = starred[place]
         kind = "the input of a gated MLP's down projection" if row.at == "input" else row.type
@@ -51,12 +52,14 @@ def proposed_layer(model: nn.Module) -> Proposal:
             f"Proposed: layer {place + 1} of the {len(starred)} that hold neurons ({kind}), two "
             "thirds of the way through the model.",
         )
-    if (block := _deep_block(model)) is not None:
+    if blocks is not None:
+        name, count = blocks
         return Proposal(
-            block,
+            f"{name}.{math.ceil(DEPTH * count) - 1}",
             "output",
-            "Proposed: the output of a block two thirds of the way through the model, for it has "
-            "no layer of activation functions.",
+            "Proposed: the output of a block two thirds of the way through the model, for "
+            + (f"none in {name} is a" if starred else "it has no")
+            + " layer of activation functions.",
         )
     wide = [row for row in rows if row.width is not None and not _has_parts(model, row)]
     if not wide:
@@ -73,9 +76,9 @@ def proposed_layer(model: nn.Module) -> Proposal:
     )
 
 
-def _deep_block(model: nn.Module) -> str | None:
-    """The block two thirds of the way through the model's largest list of blocks, as in a mixture
-    of experts; `None` if there is no list of at least two."""
+def _blocks(model: nn.Module) -> tuple[str, int] | None:
+    """The name and the length of the model's largest list of blocks, as in a mixture of experts;
+    `None` if there is no list of at least two."""
     lists = {
         name: part
         for name, part in model.named_modules()
@@ -84,7 +87,16 @@ def _deep_block(model: nn.Module) -> str | None:
     if not lists:
         return None
     name = max(lists, key=lambda name: sum(p.numel() for p in lists[name].parameters()))
-    return f"{name}.{math.ceil(DEPTH * len(lists[name])) - 1}"
+    return name, len(lists[name])
+
+
+def _beside_blocks(model: nn.Module, rows: list[Layer], blocks: str) -> bool:
+    """Whether a model is made of blocks and no row is in a list of them, as in ESM, whose one
+    module of an activation function is in a head that no pass calls."""
+    made = [any(True for _ in block.children()) for block in model.get_submodule(blocks).children()]
+    lists = [name for name, part in model.named_modules() if isinstance(part, nn.ModuleList)]
+    within = any(row.name.startswith(f"{name}.") for row in rows for name in lists)
+    return all(made) and not within
 
 
 def _has_parts(model: nn.Module, row: Layer) -> bool:

@@ -11,6 +11,8 @@ from transformers import (
     BertModel,
     ConvBertConfig,
     ConvBertModel,
+    EsmConfig,
+    EsmModel,
     LlamaConfig,
     LlamaModel,
     MixtralConfig,
@@ -21,6 +23,11 @@ from transformers import (
 
 from neuronwidgets.models.layers import layers
 from neuronwidgets.models.proposal import proposed_layer
+
+SMALL = {
+    "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16,
+    "vocab_size": 9,
+}  # fmt: skip
 
 
 def test_two_thirds_of_the_way_through_a_transformer() -> None:
@@ -66,6 +73,24 @@ def test_the_block_there_of_a_mixture_of_experts() -> None:
     assert "a block two thirds of the way" in proposal.reason
 
 
+def test_the_block_there_of_a_model_with_an_activation_function_beside_its_blocks_only() -> None:
+    model = EsmModel(EsmConfig(**SMALL, pad_token_id=0, mask_token_id=1))
+    assert "contact_head.activation" in layers(model).neurons  # which no pass calls
+    proposal = proposed_layer(model)
+    assert proposal[:2] == ("encoder.layer.1", "output")
+    assert "none in encoder.layer is a layer of activation functions" in proposal.reason
+
+
+def test_an_activation_function_beside_a_list_of_linear_maps() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.maps = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+            self.act = nn.ReLU()
+
+    assert proposed_layer(Shared()).layer == "act"
+
+
 def test_without_activation_functions_the_last_layer_before_the_output() -> None:
     proposal = proposed_layer(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 2)))
     assert proposal.layer == "1"
@@ -76,12 +101,6 @@ def test_without_activation_functions_the_last_layer_before_the_output() -> None
 def test_a_model_without_layers_of_known_width() -> None:
     with pytest.raises(ValueError, match="Sequential has no layer of known width"):
         proposed_layer(nn.Sequential(nn.Identity()))
-
-
-SMALL = {
-    "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16,
-    "vocab_size": 9,
-}  # fmt: skip
 
 
 def test_poolers_do_not_count() -> None:
