@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 
 from torch import nn
 
@@ -11,29 +12,54 @@ from neuronwidgets.core.compiled import plain
 
 _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """Inputs that tokenizers give. A `forward` without named parameters is taken to accept these."""
+_MAPPING = re.compile(r"^(typing\.|collections\.abc\.)?([Dd]ict|Mapping|BatchEncoding)\b")
 
 
 def accepts(model: nn.Module | None) -> Callable[[str], bool]:
     """Return a test of input names: does the model's `forward` accept this one?
 
-    A `forward` that names no parameters (`*args, **kwargs`) accepts `_TEXT_INPUTS`.
+    A `forward` that names no parameters (`*args, **kwargs`) accepts `_TEXT_INPUTS`, and so does one
+    that takes a mapping of them.
     """
-    names: list[str] = []
-    if model is not None:
-        forward = inspect.signature(plain(model).forward)
-        variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        names = [name for name, p in forward.parameters.items() if p.kind not in variable]
-    return frozenset(names or _TEXT_INPUTS).__contains__
+    named = [] if model is None else _named(model)
+    if named and _is_mapping(named[0]):
+        named = []
+    return frozenset([p.name for p in named] or _TEXT_INPUTS).__contains__
 
 
 def refuses(model: nn.Module | None) -> Callable[[str], bool]:
     """Return a test of input names: does the model's `forward` fail when it is given this one?
 
-    A `forward` with `**kwargs` refuses none.
+    A `forward` with `**kwargs` refuses none, nor does one that takes a mapping of inputs.
     """
     if model is None:
         return lambda name: False
     parameters = inspect.signature(plain(model).forward).parameters.values()
-    takes = accepts(model)
+    takes, named = accepts(model), _named(model)
     open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    open_ended = open_ended or bool(named and _is_mapping(named[0]))
     return lambda name: not open_ended and not takes(name)
+
+
+def takes_one_mapping(model: nn.Module, names: Iterable[str]) -> bool:
+    """Whether a model takes inputs of these names as one mapping, its only required argument, as
+    SentenceTransformer and models of `batch` do."""
+    named = _named(model)
+    required = [p.name for p in named if p.default is inspect.Parameter.empty]
+    return required == [p.name for p in named[:1]] != [] and not any(p.name in names for p in named)
+
+
+def _named(model: nn.Module) -> list[inspect.Parameter]:
+    """The named parameters of a model's `forward`."""
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(plain(model).forward).parameters.values()
+    return [p for p in parameters if p.kind not in variable]
+
+
+def _is_mapping(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter is a mapping, by its annotation, or else by its name."""
+    kind = parameter.annotation
+    if kind is inspect.Parameter.empty:
+        return parameter.name in ("batch", "features")
+    kind = kind if isinstance(kind, str) else f"{getattr(kind, '__name__', '')} {kind}"
+    return bool(_MAPPING.search(kind))

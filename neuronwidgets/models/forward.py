@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.data.accepted_inputs import accepts
+from neuronwidgets.data.accepted_inputs import accepts, takes_one_mapping
 from neuronwidgets.models.misfit import misfit, stopped_gpu, unknown_ids
 
 _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
@@ -19,6 +19,8 @@ _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
 
 def call(model: nn.Module, inputs: Any) -> Any:
     """Call the model with a mapping (keywords), a tuple (positional) or a single argument.
+
+    A mapping is a single argument for models whose only required argument has another name.
 
     An encoder-decoder that gets only a text decodes that text: position `j` holds the state from
     which token `j` is predicted.
@@ -31,6 +33,8 @@ def call(model: nn.Module, inputs: Any) -> Any:
     """
     try:
         if isinstance(inputs, Mapping):
+            if takes_one_mapping(model, inputs):
+                return model(dict(inputs))
             return model(**_decoding(model, inputs))
         if isinstance(inputs, tuple):
             return model(*inputs)

@@ -50,6 +50,38 @@ def test_compiled_models_are_read_although_they_ran_before(way: str) -> None:
         assert torch.equal(model(torch.from_numpy(DATA)), before)
 
 
+@pytest.mark.parametrize("names", ["annotation", "name"])
+def test_a_model_that_takes_one_mapping(
+    names: str, bert_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    torch.manual_seed(0)
+    bert = BertModel(BertConfig(
+        vocab_size=len(bert_tokenizer), hidden_size=16, num_hidden_layers=1, intermediate_size=24,
+        num_attention_heads=2, max_position_embeddings=64,
+    )).eval()  # fmt: skip
+
+    class Sentences(nn.Module):  # as SentenceTransformer
+        def __init__(self) -> None:
+            super().__init__()
+            self.bert = bert
+
+        def forward(self, input: dict[str, torch.Tensor], **options: Any) -> dict[str, Any]:
+            input["embedding"] = self.bert(**input).last_hidden_state[:, 0]
+            return input
+
+    class Trained(Sentences):  # as a module of Lightning
+        def forward(self, batch):  # type: ignore[no-untyped-def,override]
+            return super().forward(batch)
+
+    model = Sentences() if names == "annotation" else Trained()
+    texts = ["the cat sat on the mat", "play"]
+    expected = read(bert, texts, "encoder.layer.0", tokenizer=bert_tokenizer)
+    ready = [dict(bert_tokenizer(texts, padding=True, return_tensors="pt"))]
+    for data in texts, ready:
+        acts = read(model, data, "bert.encoder.layer.0", tokenizer=bert_tokenizer)
+        np.testing.assert_array_equal(acts.values, expected.values)
+
+
 def test_a_model_spread_by_accelerate(
     bert_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
