@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -17,7 +19,8 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 def tensor_of(output: Any, layer: str, at: At = "output") -> torch.Tensor:
-    """The tensor in a layer's output: the output itself, or the first in a tuple, list or mapping.
+    """The tensor in a layer's output: the output itself, or the first in a tuple, list, mapping or
+    dataclass.
 
     At the input, `output` is the layer's first tensor argument, as `hooks.hooked` gives it.
 
@@ -32,6 +35,8 @@ def tensor_of(output: Any, layer: str, at: At = "output") -> torch.Tensor:
             "output, at='output', or another layer."
         )
     items = output.values() if isinstance(output, Mapping) else output
+    if is_dataclass(output) and not isinstance(output, Mapping):
+        items = [getattr(output, field.name) for field in fields(output)]
     if isinstance(items, str) or not hasattr(items, "__iter__"):
         items = ()
     for item in items:
@@ -146,6 +151,12 @@ def replaced(output: Any, tensor: torch.Tensor) -> Any:
         key = next(key for key, value in output.items() if isinstance(value, torch.Tensor))
         items = {**output, key: tensor}
         return items if type(output) is dict else type(output)(**items)
+    if is_dataclass(output) and not isinstance(output, type):
+        names = [field.name for field in fields(output)]
+        own = next(name for name in names if isinstance(getattr(output, name), torch.Tensor))
+        changed = copy.copy(output)
+        object.__setattr__(changed, own, tensor)  # a frozen one, too
+        return changed
     index = next(i for i, value in enumerate(output) if isinstance(value, torch.Tensor))
     parts = [*output[:index], tensor, *output[index + 1 :]]
     if hasattr(output, "_fields"):  # a named tuple

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,35 @@ def test_a_model_that_takes_one_mapping(
     for data in texts, ready:
         acts = read(model, data, "bert.encoder.layer.0", tokenizer=bert_tokenizer)
         np.testing.assert_array_equal(acts.values, expected.values)
+
+
+def test_a_layer_that_returns_a_dataclass() -> None:
+    @dataclass(frozen=True)
+    class State:
+        step: int
+        hidden: torch.Tensor
+
+    class Block(nn.Module):
+        def forward(self, x: torch.Tensor) -> State:
+            return State(1, x.relu())
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.map, self.block = nn.Linear(5, 7), Block()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hidden: torch.Tensor = self.block(self.map(x)).hidden
+            return hidden
+
+    torch.manual_seed(0)
+    model, x = Model().eval(), torch.from_numpy(DATA)
+    expected = model(x).detach()
+    np.testing.assert_allclose(read(model, DATA, "block").values, expected, atol=1e-6)
+    with nw.mask_neurons(model, "block", [2]), torch.no_grad():
+        masked = model(x)
+    assert not masked[:, 2].any()
+    assert torch.equal(masked[:, 3:], expected[:, 3:])
 
 
 def test_a_model_spread_by_accelerate(
