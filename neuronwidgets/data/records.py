@@ -28,6 +28,9 @@ _CHATS = ("messages", "conversations", "conversation", "chat")
 _WORDS = ("tokens", "words")
 _TAGS = ("ner_tags", "tags", "pos_tags", "chunk_tags")
 """Columns with a label for each word."""
+_LABEL_WORDS = 5
+"""Most words of a label in a list of two strings. Names of classes have fewer; two longer strings
+are two texts, as in a list of batches."""
 _SPEAKERS = {"human": "user", "gpt": "assistant"}
 """ShareGPT's speakers -> the roles of chat templates."""
 
@@ -62,6 +65,11 @@ def record_format(
     Raises:
         ValueError: several texts, of which any may be the content.
     """
+    if _is_batch(first):
+        raise ValueError(
+            f"a sample of data is a list of {len(first)} texts: pass all texts in one list, or a "
+            "text and its label as a tuple, (text, label)."
+        )
     if isinstance(first, Mapping):
         return _of_columns(first, features, takes, per_word)
     if kind := kind_of(first):
@@ -92,6 +100,14 @@ def record_format(
     return None
 
 
+def _is_batch(first: Any) -> bool:
+    """Whether the first sample is a list of texts, and neither of words nor of text and label."""
+    if not isinstance(first, list) or len(first) < 2 or kind_of(first) is not None:
+        return False
+    texts = all(isinstance(part, str) for part in first)
+    return texts and (len(first) > 2 or len(first[1].split()) > _LABEL_WORDS)
+
+
 def _tuples(
     size: int, split_record: Callable[..., tuple[Any, Any]]
 ) -> Callable[[Any], tuple[Any, Any]]:
@@ -100,6 +116,8 @@ def _tuples(
     def checked(item: Any) -> tuple[Any, Any]:
         if not isinstance(item, tuple | list) or len(item) != size:
             raise TypeError(f"a {type(item).__name__}, not a tuple of {size}")
+        if _is_batch(item):
+            raise TypeError("a list of texts, not a text and its label")
         return split_record(*item)
 
     return checked

@@ -19,6 +19,7 @@ from neuronwidgets.data.batch import Batch
 from neuronwidgets.data.batches import batches
 
 TEXTS = ["the cat sat", "play", "the 🧠 players, playing 日本"]
+LONG = "the players of the brain game"
 WORDS = [text.split() for text in TEXTS]
 NAMES = ["b", "a", "b"]
 NUMBERS = [1, 0, 1]
@@ -159,7 +160,13 @@ def test_a_loaders_own_batch_size_is_kept(bert_tokenizer: PreTrainedTokenizerBas
         (
             [["a b", "c", "d e"]],
             ValueError,
-            r"must be a text, a list of words or .* got a list of 3",
+            r"a list of 3 texts: pass all texts in one list, or .* as a tuple, \(text, label\)",
+        ),
+        ([["the cat", LONG]], ValueError, "a list of 2 texts: pass all texts in one list"),
+        (
+            [["the cat", "a pet"], ["a dog", LONG]],
+            TypeError,
+            "sample 1 .* not a text and its label",
         ),
         (Rows([("the cat", object())]), ValueError, r"a tuple of 2 \(str, object\)"),
         ([("the", 1), "cat"], TypeError, "sample 1 of data is 'cat', unlike the first one: a str"),
