@@ -16,7 +16,7 @@ from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.ranks import Ranked, parts
-from neuronwidgets.effects.sets import Sets
+from neuronwidgets.effects.sets import Sets, texts_of
 
 SHOWN = 10
 """Rows of the HTML table."""
@@ -42,7 +42,7 @@ class Contrast:
             below 0.5 fires for those.
         difference: float64 `N`, the mean of these minus that of those, in standard deviations of
             all that were compared; 0 for a constant neuron.
-        p: float64 `N`, two-sided, from permutations of the samples.
+        p: float64 `N`, two-sided, from permutations of the samples, or of whole texts.
         q: float64 `N`, Benjamini and Hochberg's over all neurons: the expected share of false
             finds among the neurons with at most this q.
         concepts: the same for the concepts that were given; `None` without.
@@ -113,9 +113,11 @@ def contrast(
     The first call ranks the samples of each neuron, which takes some seconds for a large layer.
     Later calls with the same activations take one matrix product.
 
-    The null permutes the samples of both sets. Each neuron's AUROC is standardized by its exact
-    deviation under permutation (ties included), and all neurons share the null's values, so that
-    `q` can be small with few permutations.
+    The null permutes the samples of both sets. Samples of one text (tokens, windows) are alike: if
+    each text has samples in one set only, whole texts are permuted, and otherwise `p` and `q` are
+    too small. Each neuron's AUROC is standardized by its exact deviation under permutation (ties
+    included), and all neurons share the null's values, so that `q` can be small with few
+    permutations.
 
     Args:
         acts: the layer's activations, or a plain `S x D` array.
@@ -145,38 +147,46 @@ def contrast_steps(
     acts = Activations.of(acts)
     draws, seed = integer("draws", draws, 1), integer("seed", seed, 0)
     sets = Sets.of(acts, these, those)
+    texts = _whole_texts(acts, sets)
     with own_modes():
         named = _vectors(acts, concepts)
     of_concepts = None
     if named is not None:
         names, projections = named
         whole = Activations.from_arrays(projections)
-        of_concepts = yield from _compared(whole, sets, draws, seed, names, acts.layer)
-    return (yield from _compared(acts, sets, draws, seed, (), acts.layer, of_concepts))
+        of_concepts = yield from _compared(whole, sets, texts, draws, seed, names, acts.layer)
+    return (yield from _compared(acts, sets, texts, draws, seed, (), acts.layer, of_concepts))
 
 
 def _compared(
-    acts: Activations, sets: Sets, draws: int, seed: int, names: tuple[str, ...], layer: str,
-    of_concepts: Contrast | None = None,
+    acts: Activations, sets: Sets, texts: np.ndarray | None, draws: int, seed: int,
+    names: tuple[str, ...], layer: str, of_concepts: Contrast | None = None,
 ) -> Generator[float, None, Contrast]:  # fmt: skip
     width = acts.shape[1]
     auroc, difference, z = (np.zeros(width) for _ in range(3))
     null = np.zeros((draws, width), np.float32)
     one, other = len(sets.these), len(sets.those)
+    # What the null permutes: samples, or texts.
+    permuted, count = one, one + other
+    if texts is not None:
+        permuted, count = len(np.unique(texts[sets.inside])), int(texts.max()) + 1
     rng = np.random.default_rng(seed)
-    order = np.array([rng.permutation(one + other)[:one] for _ in range(draws)])
-    drawn = np.zeros((draws, one + other), np.float32)
+    order = np.array([rng.permutation(count)[:permuted] for _ in range(draws)])
+    drawn = np.zeros((draws, count), np.float32)
     np.put_along_axis(drawn, order, 1, axis=1)
     varies = np.zeros(width, bool)
     for columns, ranked in parts(acts, sets.rows):
         with own_modes():
             total = ranked.ranks[sets.inside].sum(axis=0, dtype=np.float64)
-            deviation = _deviation(ranked, one, other)
+            ranks, squares = ranked.ranks, ranked.squares
+            if texts is not None:
+                ranks, squares = _summed(ranked, texts)
+            deviation = _deviation(squares, permuted, count - permuted)
             varies[columns] = deviation > 0
             scale = np.where(deviation > 0, deviation, 1)
             auroc[columns] = 0.5 + total / (2 * one * other)
             z[columns] = total / scale
-            null[:, columns] = np.abs(drawn @ ranked.ranks) / scale.astype(np.float32)
+            null[:, columns] = np.abs(drawn @ ranks) / scale.astype(np.float32)
             mean = acts.values[sets.these, columns].mean(axis=0, dtype=np.float64)
             apart = (mean - ranked.mean) * (one + other) / other
             spread = np.where(ranked.std > 0, ranked.std, 1)
@@ -193,10 +203,35 @@ def _compared(
     )
 
 
-def _deviation(ranked: Ranked, one: int, other: int) -> np.ndarray:
-    """The standard deviation, over all permutations, of the sum of the ranks of `one` samples."""
+def _whole_texts(acts: Activations, sets: Sets) -> np.ndarray | None:
+    """The text of each sample of both sets, from 0: int64 `n`. `None` if texts have one sample
+    each, or if a text has samples in both sets."""
+    rows = slice(None) if sets.rows is None else sets.rows
+    text = np.unique(texts_of(acts)[rows], return_inverse=True)[1].ravel()
+    inside = np.zeros(len(text), bool)
+    inside[sets.inside] = True
+    size, within = np.bincount(text), np.bincount(text[inside], minlength=int(text.max()) + 1)
+    divided = (within > 0) & (within < size)
+    return None if len(size) == len(text) or divided.any() else text
+
+
+def _summed(ranked: Ranked, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of ranks of each text, float32 `T x D`, and of their squares, float64 `D`."""
+    order = np.argsort(texts, kind="stable")
+    starts = np.searchsorted(texts[order], np.arange(int(texts.max()) + 1))
+    sums = np.add.reduceat(ranked.ranks[order], starts, axis=0, dtype=np.float64)
+    return sums.astype(np.float32), (sums**2).sum(axis=0)
+
+
+def _deviation(squares: np.ndarray, one: int, other: int) -> np.ndarray:
+    """The standard deviation, over all permutations, of the sum of `one` of `one + other` numbers
+    whose mean is 0.
+
+    Args:
+        squares: `D`, the sums of the squares of all numbers.
+    """
     count = one + other
-    return np.sqrt(one * other / (count * max(1, count - 1)) * ranked.squares)
+    return np.sqrt(one * other / (count * max(1, count - 1)) * squares)
 
 
 def false_discovery(p: np.ndarray) -> np.ndarray:

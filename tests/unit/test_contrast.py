@@ -12,6 +12,7 @@ from scipy.stats import false_discovery_control, kstest
 from sklearn.metrics import roc_auc_score
 
 import neuronwidgets as nw
+from neuronwidgets.activations.samples import Samples
 from neuronwidgets.effects import ranks
 from neuronwidgets.effects.contrast import false_discovery
 
@@ -205,3 +206,48 @@ def test_labels_that_are_refused() -> None:
         nw.contrast(acts, [1], draws=0)
     with pytest.raises(TypeError, match="concepts must be Concepts"):
         nw.contrast(acts, [1], concepts=[3])  # type: ignore[list-item]
+
+
+def tokens_of(texts: int, each: int, origin: bool = False) -> nw.Activations:
+    """Tokens (or windows) that share half of their variance with the others of their text."""
+    rng = np.random.default_rng(0)
+    shared = np.repeat(rng.standard_normal((texts, 20)), each, axis=0)
+    values = (shared + rng.standard_normal(shared.shape)).astype("f4")
+    item = np.repeat(np.arange(texts), each)
+    if origin:
+        samples = Samples(len(item), texts=["a text"] * len(item), origin=item)
+    else:
+        token = np.tile(np.arange(each, dtype=np.int32), texts)
+        samples = Samples(len(item), texts=["a text"] * texts, item=item, token=token)
+    return nw.Activations("layer", values, samples)
+
+
+@pytest.mark.parametrize("origin", [False, True])
+def test_labels_of_texts_without_an_effect_have_no_finds_among_their_tokens(origin: bool) -> None:
+    acts = tokens_of(40, 8, origin)
+    rng = np.random.default_rng(1)
+    found = [nw.contrast(acts, np.repeat(rng.permutation(40) < 13, 8)) for _ in range(60)]
+    assert np.mean([(one.q <= 0.05).any() for one in found]) <= 0.15
+    assert kstest([one.p[i % 20] for i, one in enumerate(found)], "uniform").pvalue > 0.01
+
+
+def test_a_neuron_that_knows_the_labels_of_texts_is_found_among_their_tokens() -> None:
+    acts = tokens_of(40, 8)
+    these = np.repeat(np.arange(40) % 3 == 0, 8)
+    acts.values[these, 4] += 3
+    found = nw.contrast(acts, these)
+    assert found.ranked[0] == 4
+    assert found.q[4] < 0.01
+    # In any order of the rows.
+    order = np.random.default_rng(2).permutation(len(acts))
+    samples = Samples(320, texts=["a text"] * 40, item=acts.samples.item[order])
+    mixed = nw.Activations("layer", acts.values[order], samples)
+    np.testing.assert_allclose(nw.contrast(mixed, these[order]).p, found.p, rtol=1e-12)
+
+
+def test_a_text_with_tokens_in_both_sets_leaves_them_to_the_null_one_by_one() -> None:
+    acts = tokens_of(40, 8)
+    these = np.repeat(np.arange(40) % 3 == 0, 8)
+    these[1] = False
+    alone = nw.contrast(acts.values, these)
+    np.testing.assert_array_equal(nw.contrast(acts, these).p, alone.p)
