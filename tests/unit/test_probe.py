@@ -14,6 +14,7 @@ from sklearn.feature_selection import f_classif
 from sklearn.linear_model import LogisticRegression
 
 import neuronwidgets as nw
+from neuronwidgets.activations.samples import Samples
 from neuronwidgets.effects.probing.lasso import Lasso
 from neuronwidgets.effects.probing.logistic import balanced, logistic
 from neuronwidgets.effects.probing.metrics import METRICS, measured
@@ -259,6 +260,16 @@ def test_groups_are_never_divided() -> None:
     assert not set(group[found.train]) & set(group[found.held_out])
     assert len(found.train) + len(found.held_out) == 300
     assert 0.2 < len(found.held_out) / 300 < 0.4
+
+
+def test_windows_of_one_text_are_a_group() -> None:
+    rng = np.random.default_rng(0)
+    origin = np.repeat(np.arange(30), 5)
+    samples = Samples(150, texts=["a window"] * 150, origin=origin)
+    values = rng.normal(size=(150, 10)).astype(np.float32)
+    acts = nw.Activations("layer", values, samples)
+    found = nw.probe(acts, rng.random(150) < 0.5, k=1, **FEW)
+    assert not set(origin[found.train]) & set(origin[found.held_out])
 
 
 def test_a_probe_of_groups_does_not_read_the_group() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.arrays import require_unmasked
-from neuronwidgets.effects.sets import Sets, label_of
+from neuronwidgets.effects.sets import Sets, label_of, texts_of
 
 TRIES = 200
 """Random divisions of the groups that are tried until both parts have samples of both sets."""
@@ -90,14 +90,13 @@ class Target:
 
 
 def groups_of(acts: Activations, groups: Any) -> np.ndarray:
-    """The group of each sample: int64 `S`. Not given: the tokens of one text are a group.
+    """The group of each sample: int64 `S`. Not given: tokens and windows of one text are a group.
 
     Raises:
         ValueError: not one group for each sample.
     """
     if groups is None:
-        item = acts.samples.item
-        return np.arange(len(acts)) if item is None else np.asarray(item)
+        return texts_of(acts)
     require_unmasked(groups, "groups")
     array = np.asarray(groups)
     if array.shape != (len(acts),):
