@@ -2,6 +2,7 @@
 import "./theme.css";
 import "./forced-colors.css";
 import { type ComponentType, h, render } from "preact";
+import { keepFocus } from "../model/focus";
 import { keepKeys } from "../model/keys";
 import type { Host, Model } from "../model/model";
 import { present } from "../model/presence";
@@ -26,6 +27,7 @@ export function widget<State>(
       el.append(root);
       markTheme(root, lifetime.signal);
       keepKeys(root, lifetime.signal);
+      keepFocus(root, lifetime.signal);
       present(model, lifetime.signal);
       const state = createState(model, lifetime.signal, host);
       render(h(View, { state, root, lifetime: lifetime.signal }), root);

@@ -87,6 +87,11 @@ export function SearchLine({ state }: { state: State }) {
     else state.search(kind.value, "", lists.these, lists.those);
   };
 
+  const clear = () => {
+    state.clearSearch();
+    field.current?.focus();
+  };
+
   return (
     <search aria-label="Search neurons">
       <form
@@ -148,7 +153,7 @@ export function SearchLine({ state }: { state: State }) {
                 </>
               )}
               <NeedsKernel gone={state.gone.value}>
-                <button type="button" class="nw-plain-button" onClick={() => state.clearSearch()}>
+                <button type="button" class="nw-plain-button" onClick={clear}>
                   clear search
                 </button>
               </NeedsKernel>

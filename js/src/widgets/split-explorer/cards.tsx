@@ -305,7 +305,7 @@ function NameField({
   onName: (name: string) => void;
 }) {
   // An empty name gives the default back. What the browser would undo was typed over another text:
-  // the field begins anew, when it has lost the focus.
+  // the field begins anew.
   const round = useSignal(0);
   const typing = useTyped(name, (field) => {
     onName(field.value);
@@ -331,7 +331,6 @@ function NameField({
         // JupyterLab has its own meaning for keys outside of fields.
         event.stopPropagation();
         typing.onKeyDown(event);
-        if (event.key === "Enter" || event.key === "Escape") event.currentTarget.blur();
       }}
     />
   );

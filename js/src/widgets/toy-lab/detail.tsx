@@ -39,6 +39,7 @@ function Drivers({ state }: { state: State }) {
         <NeedsKernel gone={state.gone.value}>
           <button
             type="button"
+            class="nw-splits"
             title="Which concepts does SplitExplorer find in its activations?"
             onClick={() => state.request({ type: "explorer.open" })}
           >

@@ -15,7 +15,13 @@ export function Split({ state }: { state: State }) {
       <div class="nw-heading">
         <h3>{state.splitOf.value}</h3>
         <NeedsKernel gone={state.gone.value}>
-          <button type="button" onClick={() => state.request({ type: "explorer.close" })}>
+          <button
+            type="button"
+            onClick={({ currentTarget: button }) => {
+              state.request({ type: "explorer.close" });
+              button.closest(".nw-frame")?.querySelector<HTMLElement>(".nw-splits")?.focus();
+            }}
+          >
             close
           </button>
         </NeedsKernel>
