@@ -11,6 +11,8 @@ export interface Theme {
 
 /** Whether the page that `root` is in is dark. */
 function isDark(root: HTMLElement): boolean {
+  // As print.css has it.
+  if (matchMedia("print").matches) return false;
   const { jpThemeLight, vscodeThemeKind } = document.body.dataset;
   if (jpThemeLight !== undefined) return jpThemeLight === "false";
   if (vscodeThemeKind !== undefined) return !vscodeThemeKind.endsWith("light");
@@ -30,8 +32,8 @@ function onTheme(lifetime: AbortSignal, act: () => void): void {
   watch.observe(document.body, what);
   watch.observe(document.documentElement, what);
   watch.observe(document.head, { childList: true, subtree: true });
-  // High contrast has colours of its own, and no stylesheet comes or goes.
-  for (const media of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
+  // High contrast and paper have colours of their own, and no stylesheet comes or goes.
+  for (const media of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "print"])
     matchMedia(media).addEventListener("change", act, { signal: lifetime });
   lifetime.addEventListener("abort", () => watch.disconnect());
   // The element gets its styles when it enters the page.

@@ -26,7 +26,11 @@ export function Canvas({ draw, label, onClick, ...handlers }: Props) {
   const size = useSignal<Size>({ wide: 0, tall: 0 });
 
   useSize(canvas, (node) => {
-    const { clientWidth: wide, clientHeight: tall } = node;
+    const { clientHeight: tall } = node;
+    // Chromium prints a canvas at a scale that it rounds down, to 63/64 for the least below 1.
+    const wide = matchMedia("print").matches
+      ? Math.floor(node.getBoundingClientRect().width)
+      : node.clientWidth;
     if (wide !== size.value.wide || tall !== size.value.tall) size.value = { wide, tall };
   });
 

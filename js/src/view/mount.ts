@@ -1,6 +1,7 @@
 /** A widget in the form that anywidget expects: one tree of components per view. */
 import "./theme.css";
 import "./forced-colors.css";
+import "./print.css";
 import { type ComponentType, h, render } from "preact";
 import { keepFocus } from "../model/focus";
 import { keepKeys } from "../model/keys";

@@ -18,6 +18,13 @@ export function useSize<E extends Element>(
     const watch = new ResizeObserver(() => measure(element));
     watch.observe(element);
     measure(element);
-    return () => watch.disconnect();
+    // A page is laid out for paper without telling observers of sizes.
+    const print = matchMedia("print");
+    const again = () => measure(element);
+    print.addEventListener("change", again);
+    return () => {
+      watch.disconnect();
+      print.removeEventListener("change", again);
+    };
   }, [there]);
 }
