@@ -315,6 +315,19 @@ def test_landmarks_and_labels(notebook: Any) -> None:
         )
     )
     assert other == []
+    width = notebook.frame().get_by_role("slider", name="width τ of the range, tau", exact=True)
+    expect(width).to_have_attribute("aria-valuetext", "2.00 standard deviations")
+
+
+def test_in_a_narrow_frame_the_curve_keeps_its_key(notebook: Any) -> None:
+    frame = notebook.frame()
+    key = frame.locator(".nw-cost-curve .nw-keys")
+    frame.evaluate("frame => { frame.style.width = '290px' }")
+    try:
+        expect(frame.locator(".nw-chart")).to_be_visible()
+        assert key.evaluate("key => key.scrollWidth <= key.clientWidth")
+    finally:
+        frame.evaluate("frame => { frame.style.width = '' }")
 
 
 def test_forced_colours_keep_the_data(notebook: Any, shots: Path) -> None:

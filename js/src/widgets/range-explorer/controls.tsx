@@ -42,6 +42,7 @@ export function Controls({ state }: { state: State }) {
           max={WIDEST}
           step={0.01}
           label="width τ of the range, tau"
+          text={`${tau.value.toFixed(2)} standard deviations`}
           onValue={(value) => state.setTau(value)}
           onPointerDown={state.hold}
         />
