@@ -77,6 +77,24 @@ def test_a_text_that_cannot_be_copied_gives_the_focus_back(notebook: Notebook) -
         page.evaluate("() => { delete navigator.clipboard.writeText }")
 
 
+def test_why_a_cut_is_suggested_can_be_read_in_a_narrow_frame(notebook: Notebook) -> None:
+    frame = notebook.frame()
+    root = notebook.page.locator(".nw-split-explorer").first
+    root.evaluate("root => { root.style.width = '290px' }")
+    try:
+        frame.locator(".nw-ticks button").first.focus()
+        notebook.page.keyboard.press("Shift")
+        tip = frame.locator(".nw-ticks .nw-tip").first
+        expect(tip).to_be_visible()
+        box, around = tip.bounding_box(), frame.bounding_box()
+        assert box
+        assert around
+        assert box["x"] + box["width"] < around["x"] + around["width"]
+        assert tip.evaluate("tip => tip.scrollWidth <= tip.clientWidth")
+    finally:
+        root.evaluate("root => { root.style.width = '' }")
+
+
 def test_back_to_the_rule_goes_and_the_focus_stays_at_the_rules(others: Notebook) -> None:
     frame = others.alone(1)
     press(frame.locator(".nw-edge").first, "ArrowRight")
