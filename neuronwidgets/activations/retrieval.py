@@ -118,11 +118,14 @@ class Query(NamedTuple):
         vectors: directions, float32 `K x D` of unit length.
         by: one of `BY`.
         leave_out: for each direction the rows, int64, that it does not retrieve; `None` for none.
+        source: int64 `S`, the text or image of each row, of which a direction then retrieves one
+            row at most, and none of those that have rows to leave out; `None` for any rows.
     """
 
     vectors: np.ndarray
     by: str
     leave_out: Sequence[np.ndarray] | None = None
+    source: np.ndarray | None = None
 
 
 def retrieving(
@@ -160,12 +163,16 @@ def retrieving(
     for start in range(0, count if total else 0, step):
         values = acts.values[start : start + step]
         before, scores = None, np.zeros(0)
-        for i, (vectors, by, leave_out) in enumerate(queries):
+        for i, (vectors, by, leave_out, source) in enumerate(queries):
             if not len(vectors):
                 continue
             if before is None or before[0] is not vectors or before[1] != by:
                 scores = scored(values, vectors, mean, by).T
             before = vectors, by
+            if source is not None:
+                found = _best_of_each(scores, source[start : start + len(values)])
+                best[i] = _merged_of_each(*best[i], found, start, k, source, leave_out)
+                continue
             if leave_out is not None:
                 scores, before = scores.copy(), None
                 for row, rows in zip(scores, leave_out, strict=True):
@@ -183,10 +190,55 @@ def _merged(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best `k` of the best rows so far and of a chunk (`K x S` scores) from row `start` on."""
     top = largest(chunk_scores, k)
-    rows = np.concatenate([rows, top + start], axis=1)
-    scores = np.concatenate([scores, np.take_along_axis(chunk_scores, top, 1)], axis=1)
+    top_scores = np.take_along_axis(chunk_scores, top, 1)
+    return _best(np.hstack([rows, top + start]), np.hstack([scores, top_scores]), k)
+
+
+def _best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` with the highest scores, ties to the first."""
     keep = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(rows, keep, 1), np.take_along_axis(scores, keep, 1)
+
+
+class _OfSources(NamedTuple):
+    """The best row of each of `T` sources in a chunk: float `K x T`, int64 `K x T`, int64 `T`."""
+
+    scores: np.ndarray
+    rows: np.ndarray
+    source: np.ndarray
+
+
+def _best_of_each(scores: np.ndarray, source: np.ndarray) -> _OfSources:
+    """The best row of each source, ties to the smaller: of `K x S` scores."""
+    order = np.argsort(source, kind="stable")
+    if (order[1:] > order[:-1]).all():
+        ordered = scores
+    else:
+        ordered, source = scores[:, order], source[order]
+    starts = np.flatnonzero(np.diff(source, prepend=source[0] - 1))
+    best = np.maximum.reduceat(ordered, starts, axis=1)
+    sizes = np.diff(starts, append=len(source))
+    last = len(source) - 1
+    place = np.where(ordered == np.repeat(best, sizes, axis=1), np.arange(len(source)), last)
+    return _OfSources(best, order[np.minimum.reduceat(place, starts, axis=1)], source[starts])
+
+
+def _merged_of_each(
+    rows: np.ndarray, scores: np.ndarray, found: _OfSources, start: int, k: int,
+    source: np.ndarray, leave_out: Sequence[np.ndarray] | None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """As `_merged`, of one row of each source."""
+    for row, out in zip(found.scores, leave_out or (), strict=leave_out is not None):
+        row[np.isin(found.source, source[out])] = -np.inf
+    top = largest(found.scores, k)
+    others, other_scores = (np.take_along_axis(part, top, 1) for part in (found.rows, found.scores))
+    others = others + start
+    # A text that began in a chunk before may be among both.
+    same = source[rows][:, :, None] == source[others][:, None, :]
+    better = other_scores[:, None, :] > scores[:, :, None]
+    scores = np.where((same & better).any(axis=2), -np.inf, scores)
+    other_scores = np.where((same & ~better).any(axis=1), -np.inf, other_scores)
+    return _best(np.hstack([rows, others]), np.hstack([scores, other_scores]), k)
 
 
 def retrieve(
@@ -197,8 +249,9 @@ def retrieve(
     k: int = 20,
     by: str = DEFAULT,
     leave_out: Sequence[np.ndarray] | None = None,
+    source: np.ndarray | None = None,
     chunk: int = CHUNK,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `retrieving` returns for one query: `(rows, scores)`, both `K x k`."""
-    query = Query(vectors, by, leave_out)
+    query = Query(vectors, by, leave_out, source)
     return drained(retrieving(acts, [query], mean, k=k, chunk=chunk))[0]

@@ -68,6 +68,13 @@ class Samples:
         """What can be shown of a sample."""
         return "image" if len(self.images) else "text" if len(self.texts) else "none"
 
+    @property
+    def source(self) -> np.ndarray:
+        """int64 `S`: the text or image that each sample is of. Tokens, positions and windows of one
+        text are of that text."""
+        item = np.arange(self.count) if self.item is None else np.asarray(self.item)
+        return item if self.origin is None else np.asarray(self.origin)[item]
+
     def __len__(self) -> int:
         return self.count
 

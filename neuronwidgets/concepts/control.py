@@ -2,7 +2,8 @@
 
 A neuron's top samples share labels, so random groups of them retrieve pure samples too. Compare
 each measure with its control: the same measure for random groups of the same samples. Precision
-leaves out the samples by which a group has its label.
+leaves out the samples by which a group has its label. Samples of one text (tokens, windows) are
+alike and share its label: it counts one of each text, and leaves out the texts of the group.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ def measures(
     top_labels = acts.labels[index]
     labels = [agreed_label(top_labels[group]) for group in groups]
     retrieved = acts.labels[rows]
-    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members)[0]
-    precision = own_shares(acts.labels, outside, members, labels)[0]
+    source = several_of_a_source(acts)
+    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members, source=source)[0]
+    precision = own_shares(acts.labels, outside, members, labels, source)[0]
     counts = np.bincount(top_labels[top_labels >= 0], minlength=1)
     neuron_labels = np.flatnonzero(counts >= HELD * len(index))
     retrieved_labels = {agreed_label(row) for row in retrieved}
@@ -104,11 +106,18 @@ def random_groups(groups: Sequence[np.ndarray], rng: np.random.Generator) -> lis
     return np.split(shuffled, np.cumsum([len(group) for group in groups])[:-1])
 
 
+def several_of_a_source(acts: Activations) -> np.ndarray | None:
+    """int64 `S`: the text or image of each sample; `None` if none has several samples."""
+    source = acts.samples.source
+    return source if len(np.unique(source)) < len(source) else None
+
+
 def shares_outside(
     all_labels: np.ndarray,
     outside: np.ndarray,
     members: Sequence[np.ndarray],
     labels: Sequence[int] | np.ndarray,
+    source: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The share of labels among what groups retrieve outside of themselves.
 
@@ -120,6 +129,8 @@ def shares_outside(
         outside: int64 `K x k`, what each group retrieves without its own samples, best first.
         members: the samples of each group.
         labels: `L` labels.
+        source: as `several_of_a_source` gives it and samples were retrieved by it: texts are then
+            counted that have a sample with the label.
 
     Returns:
         float64 `K x L`, NaN where no sample outside carries the label; int64 `K x L`, how many
@@ -131,8 +142,14 @@ def shares_outside(
     def tally(some: np.ndarray) -> np.ndarray:
         return np.bincount(some[some >= 0], minlength=size)[wanted]
 
-    every = tally(all_labels)
-    left = np.array([every - tally(all_labels[rows]) for rows in members], np.int64)
+    if source is None:
+        every = tally(all_labels)
+        left = np.array([every - tally(all_labels[rows]) for rows in members], np.int64)
+    else:
+        labelled = all_labels >= 0
+        of, label = np.divmod(np.unique(source[labelled] * size + all_labels[labelled]), size)
+        others = [~np.isin(of, source[rows]) for rows in members]
+        left = np.array([tally(label[other]) for other in others], np.int64)
     counted = np.minimum(outside.shape[1], left.reshape(len(members), len(wanted)))
     share = np.full(counted.shape, np.nan)
     found = all_labels[outside]
@@ -149,6 +166,7 @@ def own_shares(
     outside: np.ndarray,
     members: Sequence[np.ndarray],
     labels: Sequence[int] | np.ndarray,
+    source: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`shares_outside` of each group's own label: float64 `K` and int64 `K`; NaN and 0 where that
     is -1."""
@@ -156,7 +174,7 @@ def own_shares(
     wanted, column = np.unique(np.maximum(own, 0), return_inverse=True)
     share, counted = (
         part[np.arange(len(members)), column]
-        for part in shares_outside(all_labels, outside, members, wanted)
+        for part in shares_outside(all_labels, outside, members, wanted, source)
     )
     return np.where(own >= 0, share, np.nan), np.where(own >= 0, counted, 0)
 
@@ -180,8 +198,9 @@ def shares_at_random(
     mean = acts.mean if mean is None else mean
     members = [index[draw] for draw in draws_of(len(index), size, draws, seed)]
     vectors = directions([acts.rows(rows) for rows in members], mean, by)
-    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members)[0]
-    return shares_outside(acts.labels, outside, members, labels)[0]
+    source = several_of_a_source(acts)
+    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members, source=source)[0]
+    return shares_outside(acts.labels, outside, members, labels, source)[0]
 
 
 def draws_of(samples: int, size: int, draws: int = DRAWS, seed: int = 0) -> list[np.ndarray]:

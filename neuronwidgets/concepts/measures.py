@@ -18,6 +18,7 @@ from neuronwidgets.concepts.control import (
     jaccard,
     mean_known,
     own_shares,
+    several_of_a_source,
     shares_at_random,
 )
 from neuronwidgets.concepts.naming.majority import agreed_label
@@ -102,7 +103,9 @@ def precision(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
     its label, which more than half of its own samples carry.
 
     If fewer than `k` samples outside carry the label, as many are counted (R-precision). NaN
-    without such a label, and if all that carry it are the concept's own. Compare with `chance`.
+    without such a label, and if all that carry it are the concept's own. Where texts have several
+    samples (tokens, windows), one of each text counts, and none of the concept's own texts. Compare
+    with `chance`.
     """
     acts = concepts.require_split("precision").acts
     if acts.labels is None:
@@ -110,8 +113,9 @@ def precision(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
     members = [concepts.index[group] for group in concepts.groups]
     mean = acts.mean if concepts.mean is None else concepts.mean
     vectors = directions([concepts.top_vectors[group] for group in concepts.groups], mean, by)
-    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members)[0]
-    return own_shares(acts.labels, outside, members, own_labels(concepts))[0]
+    source = several_of_a_source(acts)
+    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members, source=source)[0]
+    return own_shares(acts.labels, outside, members, own_labels(concepts), source)[0]
 
 
 def chance(

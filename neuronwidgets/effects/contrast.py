@@ -16,7 +16,7 @@ from neuronwidgets.core.checks import integer
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.ranks import Ranked, parts
-from neuronwidgets.effects.sets import Sets, texts_of
+from neuronwidgets.effects.sets import Sets
 
 SHOWN = 10
 """Rows of the HTML table."""
@@ -207,7 +207,7 @@ def _whole_texts(acts: Activations, sets: Sets) -> np.ndarray | None:
     """The text of each sample of both sets, from 0: int64 `n`. `None` if texts have one sample
     each, or if a text has samples in both sets."""
     rows = slice(None) if sets.rows is None else sets.rows
-    text = np.unique(texts_of(acts)[rows], return_inverse=True)[1].ravel()
+    text = np.unique(acts.samples.source[rows], return_inverse=True)[1].ravel()
     inside = np.zeros(len(text), bool)
     inside[sets.inside] = True
     size, within = np.bincount(text), np.bincount(text[inside], minlength=int(text.max()) + 1)

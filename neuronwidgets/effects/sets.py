@@ -62,14 +62,6 @@ class Sets:
         return cls(first, second, rows, np.searchsorted(rows, first))
 
 
-def texts_of(acts: Activations) -> np.ndarray:
-    """The text or image that each sample is of: int64 `S`. Tokens, positions and windows of one
-    text are of that text."""
-    samples = acts.samples
-    item = np.arange(len(acts)) if samples.item is None else np.asarray(samples.item)
-    return item if samples.origin is None else np.asarray(samples.origin)[item]
-
-
 def samples_of(acts: Activations, given: Any, name: str) -> np.ndarray:
     """The rows that `given` means: int64, ascending."""
     if _is_label(given):

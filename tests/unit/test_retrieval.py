@@ -138,7 +138,7 @@ def test_all_queries_are_answered_in_one_pass(
     queries += [Query(directions([values[GROUPS[2]]], about, other), other) for other in BY]
     queries.append(Query(np.zeros((0, 12), np.float32), by))
     if mean == "none":
-        alone = [retrieve(acts, vectors, k=20, by=one, chunk=chunk) for vectors, one, _ in queries]
+        alone = [retrieve(acts, vectors, k=20, by=one, chunk=chunk) for vectors, one, *_ in queries]
     reads: list[Any] = []
     read = Stored.__getitem__
 

@@ -76,8 +76,8 @@ def polysemanticity(
 
     *Label part.* `alignment` is the adjusted mutual information (Vinh, Epps & Bailey 2010, JMLR 11)
     of the concepts at the cut and the labels, over the samples that have both; at least 0; 0 for
-    one concept or one label. The permutation null of the labels gives z and p. NaN if fewer than
-    two samples have both.
+    one concept or one label. The permutation null of the labels gives z and p; where tokens of one
+    text share its label, whole texts are permuted. NaN if fewer than two samples have both.
 
     All columns are NaN for a neuron that is at rest on more than a tenth of its top samples (see
     `active`): samples at rest are of many kinds and would make a dead neuron the most polysemantic.
@@ -177,21 +177,29 @@ def _alignment(
         return value, z, p
     n = neurons.index.shape[1]
     shuffles = np.random.default_rng((seed, 1)).random((draws, n))
+    sources = neurons.acts.samples.source[neurons.index]
     for i, (concept, label) in enumerate(zip(neurons.assignment, neurons.labels, strict=True)):
         has_both = (concept >= 0) & (label >= 0)
         if has_both.sum() < 2:
             continue
         kinds, label = np.unique(label[has_both], return_inverse=True)
         groups, concept = np.unique(concept[has_both], return_inverse=True)
-        permuted = shuffles[:, has_both].argsort(axis=1)
-        order = np.concatenate([np.arange(len(label))[None], permuted])
+        texts, text = np.unique(sources[i, has_both], return_inverse=True)
+        of_text = np.zeros(len(texts), np.int64)
+        of_text[text] = label
+        if len(texts) < len(text) and (of_text[text] == label).all():
+            order = of_text[shuffles[:, : len(texts)].argsort(axis=1)][:, text]
+            labels = np.concatenate([label[None], order])
+        else:
+            labels = np.concatenate([label[None], label[shuffles[:, has_both].argsort(axis=1)]])
         # A contingency table of concepts and labels for the data and for each permutation.
         cells = len(groups) * len(kinds)
-        cell = concept * len(kinds) + label[order] + cells * np.arange(1 + draws)[:, None]
+        cell = concept * len(kinds) + labels + cells * np.arange(1 + draws)[:, None]
         counts = np.bincount(cell.ravel(), minlength=cells * (1 + draws)).reshape(-1, cells)
         sizes = np.bincount(concept), np.bincount(label)
+        of_labels = entropy(counts.reshape(-1, len(groups), len(kinds)).sum(axis=1))
         entropies = entropy(sizes[0]) + entropy(sizes[1])
-        mutual = entropies - entropy(counts)
+        mutual = entropy(sizes[0]) + of_labels - entropy(counts)
         chance = expected_mutual(*sizes)
         # There is no room for one concept, one label, or a concept and label for each sample.
         room = entropies / 2 - chance

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.core.arrays import require_unmasked
-from neuronwidgets.effects.sets import Sets, label_of, texts_of
+from neuronwidgets.effects.sets import Sets, label_of
 
 TRIES = 200
 """Random divisions of the groups that are tried until both parts have samples of both sets."""
@@ -96,7 +96,7 @@ def groups_of(acts: Activations, groups: Any) -> np.ndarray:
         ValueError: not one group for each sample.
     """
     if groups is None:
-        return texts_of(acts)
+        return acts.samples.source
     require_unmasked(groups, "groups")
     array = np.asarray(groups)
     if array.shape != (len(acts),):

@@ -94,8 +94,9 @@ _RETRIEVED = {
     ),
     "precision": Array(
         "float32", "(R, m)",
-        "Of the samples outside of each that it retrieves first, the share with its label, which "
-        "more than half of its own samples carry; NaN: no such label, or no such samples.",
+        "Of the samples outside of each that it retrieves first (of tokens: one of each other "
+        "text), the share with its label, which more than half of its own samples carry; NaN: no "
+        "such label, or no such samples.",
         absent="an older version",
     ),
     "precision_of": Array(

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from neuronwidgets.activations.retrieval import Query, directions, normalized, retrieving
-from neuronwidgets.concepts.control import draws_of, own_shares, shares_outside
+from neuronwidgets.concepts.control import (
+    draws_of,
+    own_shares,
+    several_of_a_source,
+    shares_outside,
+)
 from neuronwidgets.concepts.naming.majority import agreed_label
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.steps import mapped
@@ -75,6 +80,10 @@ class Retrieval:
         mean: np.ndarray = self.split.acts.mean
         return mean
 
+    @cached_property
+    def _source(self) -> np.ndarray | None:
+        return several_of_a_source(self.split.acts)
+
     def of(self, groups: Sequence[np.ndarray]) -> Generator[Any, None, list[Retrieved]]:
         """Steps that return what each of `K` groups (indices of top samples) retrieves."""
         split = self.split
@@ -92,7 +101,7 @@ class Retrieval:
             labels = [agreed_label(split.labels[group]) for group in groups]
             for reading, some in enumerate(outside):
                 precision[:, reading], counted = own_shares(
-                    split.acts.labels, some, members, labels
+                    split.acts.labels, some, members, labels, self._source
                 )
         columns = every, precision, counted.tolist(), percentiles, map(float, cosines)
         return [Retrieved(*some) for some in zip(*columns, strict=True)]
@@ -114,7 +123,7 @@ class Retrieval:
             if within:
                 queries.append(Query(vectors, by))
             if acts.labels is not None:
-                queries.append(Query(vectors, by, members))
+                queries.append(Query(vectors, by, members, self._source))
         steps, began = retrieving(acts, queries, mean, k=WIDTH), time.perf_counter()
 
         def said(share: float) -> Any:
@@ -149,7 +158,7 @@ class Retrieval:
                 [split.vectors[part] for part in drawn], members, within=False
             )
             for reading, rows in enumerate(outside):
-                found = shares_outside(split.acts.labels, rows, members, labels)[0]
+                found = shares_outside(split.acts.labels, rows, members, labels, self._source)[0]
                 by_size = found.reshape(len(sizes), -1, len(labels))
                 # Of groups that hold all samples of a label there is no share.
                 none = np.isnan(by_size).all(axis=1)

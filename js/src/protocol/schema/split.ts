@@ -191,8 +191,9 @@ export interface EvidenceArrays {
   /** `(R, m, f)`. The neuron's activation on each. */
   retrieved_activation?: Float32Array;
   /**
-   * `(R, m)`. Of the samples outside of each that it retrieves first, the share with its label,
-   * which more than half of its own samples carry; NaN: no such label, or no such samples.
+   * `(R, m)`. Of the samples outside of each that it retrieves first (of tokens: one of each other
+   * text), the share with its label, which more than half of its own samples carry; NaN: no such
+   * label, or no such samples.
    */
   precision?: Float32Array;
   /** `(m,)`. How many samples these are. */
@@ -325,8 +326,9 @@ export interface RefinementArrays {
   /** `(R, m, f)`. The neuron's activation on each. */
   retrieved_activation?: Float32Array;
   /**
-   * `(R, m)`. Of the samples outside of each that it retrieves first, the share with its label,
-   * which more than half of its own samples carry; NaN: no such label, or no such samples.
+   * `(R, m)`. Of the samples outside of each that it retrieves first (of tokens: one of each other
+   * text), the share with its label, which more than half of its own samples carry; NaN: no such
+   * label, or no such samples.
    */
   precision?: Float32Array;
   /** `(m,)`. How many samples these are. */
