@@ -54,20 +54,23 @@ def unknown_ids(model: nn.Module, inputs: Any) -> str | None:
         return None
     if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
         return None
+    settings: Any = getattr(model, "config", None)
+    tables: Any = getattr(model, "get_input_embeddings", None)
+    if tables is None or not hasattr(settings, "to_dict"):
+        return None
     try:
-        table = model.get_input_embeddings()  # type: ignore[operator]
-    except (AttributeError, NotImplementedError):
+        table = tables()
+    except (AttributeError, NotImplementedError):  # as transformers says that there is no one table
         return None
     if not isinstance(table, nn.Embedding):
         return None
     low, high = torch.aminmax(ids)
     if int(low) >= 0 and int(high) < table.num_embeddings:
         return None
-    settings: Any = getattr(model, "config", None)
-    own = settings.to_dict() if hasattr(settings, "to_dict") else {}
     # Where images or sounds go; the model takes these ids out.
-    placeholders = [n for name, n in own.items() if name.endswith(_PLACEHOLDERS) and _whole(n)]
-    name = next(name for name, part in model.named_modules() if part is table)
+    own = settings.to_dict().items()
+    placeholders = [n for name, n in own if name.endswith(_PLACEHOLDERS) and _whole(n)]
+    name = next((name for name, part in model.named_modules() if part is table), "")
     left = ids[torch.isin(ids, torch.tensor(placeholders, dtype=ids.dtype), invert=True)]
     return _of_ids(f"Embedding {name!r}", table, left) if left.numel() else None
 

@@ -168,6 +168,12 @@ def test_ids_that_a_model_takes_out_or_changes_are_left_alone() -> None:
     hashing = CanineModel(CanineConfig(num_hidden_layers=1, num_hash_buckets=10, **sizes))
     assert unknown_ids(hashing, ids) is None
     assert unknown_ids(nn.Sequential(nn.Embedding(10, 4)), ids) is None
+
+    class Own(nn.Module):
+        def get_input_embeddings(self, ids: torch.Tensor) -> torch.Tensor:
+            return ids
+
+    assert unknown_ids(Own(), ids) is None
     for other in (ids.float(), ids[:, :0], ids > 3, None, {"inputs_embeds": ids}):
         assert unknown_ids(small_bert(), other) is None
 
