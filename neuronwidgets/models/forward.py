@@ -35,10 +35,10 @@ def call(model: nn.Module, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
             if takes_one_mapping(model, inputs):
                 return model(dict(inputs))
-            return model(**_decoding(model, inputs))
+            return model(**_decoding(model, inputs), **_no_cache(model, inputs))
         if isinstance(inputs, tuple):
             return model(*inputs)
-        return model(inputs)
+        return model(inputs, **_no_cache(model, inputs))
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
@@ -86,6 +86,14 @@ def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     start = next((token for token in known if token is not None), 0)
     first = torch.full_like(ids[:, :1], start)
     return {**inputs, "decoder_input_ids": torch.cat([first, ids[:, :-1]], dim=1)}
+
+
+def _no_cache(model: nn.Module, inputs: Any) -> dict[str, bool]:
+    """Tells a transformers model not to keep the keys and values of its layers, which are of use
+    to further tokens only. Empty for other models, and where `inputs` say what to do."""
+    caches = getattr(getattr(model, "config", None), "use_cache", False)
+    said = isinstance(inputs, Mapping) and "use_cache" in inputs
+    return {"use_cache": False} if caches and not said and accepts(model)("use_cache") else {}
 
 
 def described(inputs: Any) -> str:
