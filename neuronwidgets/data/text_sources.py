@@ -36,7 +36,9 @@ class TextSources:
         self._vocabulary = Vocabulary.of(processor, getattr(model, "config", None))
         self.takes, self._refuses = accepts(model), refuses(model)
         most, split = table if max_length is None else max_length, windows is not None
-        self.ids = IdMaker(processor, self._vocabulary, self.takes, table, most, split)
+        self.ids = IdMaker(
+            processor, self._vocabulary, self.takes, self._refuses, table, most, split
+        )
 
     @property
     def labelled(self) -> bool:

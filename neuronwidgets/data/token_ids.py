@@ -25,6 +25,7 @@ class IdMaker:
         processor: the tokenizer, or `None`.
         vocabulary: the special and padding ids.
         takes: whether the model takes an input of that name.
+        refuses: whether the model fails when it is given an input of that name.
         table: the tokens that the model has position embeddings for; `None` for any number.
         max_length: the tokens to which single rows are cut; `None` does not cut.
         split: whether the user asked for windows, which only texts can be split into.
@@ -33,6 +34,7 @@ class IdMaker:
     processor: Any
     vocabulary: Vocabulary
     takes: Callable[[str], bool]
+    refuses: Callable[[str], bool]
     table: int | None
     max_length: int | None
     split: bool
@@ -44,7 +46,8 @@ class IdMaker:
         return replace(batch, dataset_index=raw.dataset_index, origin=raw.origin)
 
     def __call__(self, fields: Mapping[str, Any], labels: Sequence[Any] | None = None) -> Batch:
-        """A batch of `input_ids` (`B x T`) and the further fields that the model takes.
+        """A batch of `input_ids` (`B x T`) and the further fields. What tokenizers add for every
+        model is left out where this one would fail.
 
         Special tokens that every row has twice are left once, with a warning.
 
@@ -77,6 +80,9 @@ class IdMaker:
         ids = fields["input_ids"]
         if not mask_is_given and self.takes("attention_mask"):
             fields["attention_mask"] = mask.long()
+        for name in ("attention_mask", "token_type_ids"):
+            if self.refuses(name):
+                fields.pop(name, None)
         content = self.vocabulary.content(ids, mask)
         texts, spans = decoded(self.processor, ids, content)
         named = len(fields) > 1 or self.processor is not None

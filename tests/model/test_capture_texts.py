@@ -13,7 +13,14 @@ from tokenizers import processors
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence
 from torch.utils.data import DataLoader, TensorDataset
-from transformers import BertModel, CLIPConfig, CLIPModel, PreTrainedTokenizerBase
+from transformers import (
+    BertModel,
+    CLIPConfig,
+    CLIPModel,
+    LlamaConfig,
+    LlamaModel,
+    PreTrainedTokenizerBase,
+)
 
 import neuronwidgets as nw
 
@@ -241,3 +248,30 @@ def test_models_of_ones_own_that_take_token_ids_alone(
         with torch.no_grad():
             expected = model(bert_tokenizer(text, return_tensors="pt")["input_ids"])[0, 1:-1]
         np.testing.assert_allclose(row, expected.mean(0), atol=1e-6)
+    encoded = bert_tokenizer(texts, add_special_tokens=False, return_token_type_ids=True)
+    padded = bert_tokenizer.pad(encoded, return_tensors="pt")
+    rows = [{name: encoded[name][i] for name in encoded} for i in range(3)]
+    for data in (encoded["input_ids"], rows, [dict(padded)]):
+        again = nw.capture(model, data, "mix", progress=False)
+        np.testing.assert_allclose(again.values, acts.values, atol=1e-6)
+
+
+def test_no_keys_and_values_are_kept() -> None:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=60, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2,
+    )  # fmt: skip
+    model = LlamaModel(config).eval()
+    given: list[Any] = []
+    model.register_forward_pre_hook(
+        lambda _model, _args, inputs: given.append(inputs.get("use_cache")), with_kwargs=True
+    )
+    rows = torch.randint(3, 60, (3, 5))
+    acts = read(model, rows, "layers.1.mlp.act_fn")
+    cached = read(model, [{"input_ids": rows, "use_cache": True}], "layers.1.mlp.act_fn")
+    assert given == [False, False, True]
+    np.testing.assert_allclose(acts.values, cached.values, atol=1e-6)
+    model.config.use_cache = False
+    read(model, rows, "layers.1.mlp.act_fn")
+    assert given[3:] == [None, None]
