@@ -114,8 +114,10 @@ def _require_numbers(table: Any, what: str) -> None:
     """Refuse a DataFrame with columns that hold no numbers; the message names them."""
     wrong = [
         repr(name)
-        for name, kind in zip(table.columns, table.dtypes, strict=True)
+        for i, (name, kind) in enumerate(zip(table.columns, table.dtypes, strict=True))
         if kind.kind not in ("biuf" if hasattr(kind, "na_value") else "biufO")
+        # Before version 3 a pandas column of texts is one of objects.
+        or (kind.kind == "O" and len(table) and all(isinstance(v, str) for v in table.iloc[:, i]))
     ]
     if wrong:
         raise ValueError(
