@@ -151,8 +151,9 @@ def read_topics(folder: Path) -> Topics:
 
     card = _read_card(folder)
     with _no_progress_bar():
-        # The weights are float16 on disk and load as the float32 of the config.
-        model = GPT2ForSequenceClassification.from_pretrained(folder, local_files_only=True).eval()
+        model = GPT2ForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, **_float32()
+        ).eval()
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):  # draws no weights
         lm = GPT2LMHeadModel(model.config).eval()
@@ -176,9 +177,18 @@ def read_stories(folder: Path) -> Stories:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
     with _no_progress_bar():
-        model = LlamaForCausalLM.from_pretrained(folder, local_files_only=True).eval()
+        model = LlamaForCausalLM.from_pretrained(folder, local_files_only=True, **_float32()).eval()
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     return Stories(model=model, tokenizer=tokenizer, card=_read_card(folder))
+
+
+def _float32() -> dict[str, Any]:
+    """The argument that loads weights, which are float16 on disk, as float32. Its name is another
+    before transformers 4.56, where the default dtype, not the config, decides without it."""
+    import torch
+    from transformers import PretrainedConfig
+
+    return {"dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype": torch.float32}
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:

@@ -91,7 +91,9 @@ def svm(columns: np.ndarray, positive: np.ndarray, seed: int) -> np.ndarray:
 
     spread = columns.std(axis=0)
     standard = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    machine = LinearSVC(loss="hinge", class_weight="balanced", random_state=seed, max_iter=2000)
+    machine = LinearSVC(
+        loss="hinge", dual=True, class_weight="balanced", random_state=seed, max_iter=2000
+    )
     with warnings.catch_warnings():
         # An order of neurons needs no exact optimum.
         warnings.simplefilter("ignore", ConvergenceWarning)
