@@ -155,7 +155,7 @@ def test_sparsify_has_other_names(write: Callable[..., Path]) -> None:
     np.testing.assert_array_equal(sae.W_enc, weights["W_enc"].numpy())
     linear = {**renamed, "decoder.weight": weights["W_dec"].T, "bias": weights["b_dec"]}
     del linear["W_dec"], linear["b_dec"]
-    path = write(linear, None, "sae.safetensors") / "sae.safetensors"
+    path = write(linear, None, "linear.safetensors") / "linear.safetensors"
     np.testing.assert_array_equal(nw.SAE.load(path).W_dec, sae.W_dec)
 
 

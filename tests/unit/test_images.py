@@ -11,7 +11,11 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import Dataset, Subset, TensorDataset
-from transformers import CLIPImageProcessor, CLIPProcessor, PreTrainedTokenizerBase
+from transformers import (
+    CLIPImageProcessor,
+    PreTrainedTokenizerBase,
+    VisionTextDualEncoderProcessor,
+)
 
 from neuronwidgets import Samples
 from neuronwidgets.data.batches import batches
@@ -178,7 +182,8 @@ def test_floats_are_not_given_past_an_image_processor(
     bert_tokenizer: PreTrainedTokenizerBase,
 ) -> None:
     floats = RNG.random((2, 3, 6, 5)).astype(np.float32)
-    for processor in (PROCESSOR, CLIPProcessor(PROCESSOR, bert_tokenizer)):
+    both = VisionTextDualEncoderProcessor(PROCESSOR, bert_tokenizer)
+    for processor in (PROCESSOR, both):
         for data in (floats, list(floats)):
             with pytest.raises(ValueError, match=r"images of float32.*image processor.*astype"):
                 given(data, processor=processor)

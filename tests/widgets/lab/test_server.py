@@ -94,7 +94,9 @@ def test_each_kernels_websocket_sends_at_once(tmp_path: Path) -> None:
         kernel_answers(url)
         said = log.read_text()  # before the kernels end: ipykernel may log an error of its own then
     assert said.count("nodelay is True") == 2
-    assert "Traceback" not in said
+    # JupyterLab 4.2 logs one of its own where httpx is new.
+    tracebacks = [part.split("\n[")[0] for part in said.split("Traceback")[1:]]
+    assert not any("neuronwidgets" in part for part in tracebacks)
 
 
 @pytest.mark.slow
