@@ -35,11 +35,34 @@ def test_auc_and_p_are_those_of_scikit_learn_and_scipy(rows: list[tuple[int, boo
     expected = mannwhitneyu(
         scores[inside], scores[~inside], alternative="greater", method="asymptotic"
     ).pvalue
-    assert p_value(value, int(inside.sum()), ranks) == pytest.approx(expected, rel=1e-9)
+    assert p_value(ranks, inside) == pytest.approx(expected, rel=1e-9)
+    assert p_value(ranks, inside, np.arange(len(rows))) >= p_value(ranks, inside)
 
 
 def test_p_of_equal_scores_is_one() -> None:
-    assert p_value(0.5, 3, ranked(np.zeros((9, 1)))[:, 0]) == 1
+    for source in (None, np.repeat(np.arange(3), 3), np.zeros(9)):
+        assert p_value(ranked(np.zeros((9, 1)))[:, 0], np.arange(9) < 3, source) == 1
+
+
+def test_p_of_samples_that_share_a_source() -> None:
+    rng = np.random.default_rng(0)
+    size = rng.integers(1, 9, 14)
+    source = np.repeat(rng.permutation(14), size)
+    scores = rng.normal(size=14)[source] + 0.3 * rng.normal(size=len(source))
+    ranks = ranked(scores[:, None])[:, 0]
+    about = np.bincount(source, ranks - ranks.mean())
+    # Of every set of five sources, how far its ranks are from the mean.
+    sets = np.array(list(itertools.combinations(range(14), 5)))
+    exact = about[sets].sum(axis=1)
+    for chosen in sets[rng.integers(0, len(sets), 40)]:
+        inside = np.isin(source, chosen)
+        p = (exact >= about[chosen].sum() - 1e-9).mean()
+        assert p_value(ranks, inside, source) == pytest.approx(p, abs=0.03)
+    # One of 14 sources, the highest: not less than one in 14.
+    assert p_value(ranks, source == about.argmax(), source) == pytest.approx(1 / 14)
+    # A set that cuts through sources is one of samples.
+    cut = np.arange(len(source)) % 3 == 0
+    assert p_value(ranks, cut, source) == p_value(ranks, cut)
 
 
 def test_corrections() -> None:
@@ -140,5 +163,7 @@ def test_on_labels_without_meaning_hardly_anything_is_significant() -> None:
         scores = rng.normal(size=(150, 1))
         ranks = ranked(scores)[:, 0]
         found = search(scores, table, 6, 3, 5, 145)[0]
-        hits += any(corrected(p_value(b.auc, b.samples, ranks), b.tried) <= 0.05 for b in found)
+        hits += any(
+            corrected(p_value(ranks, b.formula.holds(table)), b.tried) <= 0.05 for b in found
+        )
     assert hits / draws <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / draws)

@@ -12,6 +12,7 @@ from neuronwidgets import Activations, split, split_layer
 from neuronwidgets.activations.retrieval import BY, directions, retrieve, scored
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.concepts.control import shares_outside
+from neuronwidgets.concepts.naming.labels import by_labels
 
 GROUPS = [np.arange(9), np.arange(20, 26), np.array([50, 3, 70, 11])]
 
@@ -90,3 +91,14 @@ def test_labels_of_whole_texts_are_permuted() -> None:
         p += layer.to_frame()["alignment_p"].tolist()
     assert len(p) == 160
     assert np.mean(np.array(p) <= 0.05) < 0.12
+
+
+def test_names_by_labels_of_texts_that_mean_nothing() -> None:
+    names = []
+    for seed in range(8):
+        acts = of_texts(seed)
+        for neuron in range(4):
+            concepts = split(acts, neuron, top=60).cut()
+            names += [name is not None for name in by_labels(concepts, min_auc=0.5).names]
+    assert len(names) > 100
+    assert np.mean(names) < 0.07

@@ -150,11 +150,17 @@ def name_response(
         inside.mean(axis=0) - outside.mean(axis=0), spread,
         out=np.full(count + 1, np.nan), where=spread > 0,
     )  # fmt: skip
-    p = np.array([p_value(area, n, ranks[:, i]) for i, area in enumerate(areas)])
+    source = _sources(*(acts.samples.source[rows] for acts, rows in zip(pair, index, strict=True)))
+    p = np.array([p_value(column, np.arange(total) < n, source) for column in ranks.T])
     return NameResponse(
         concept, concepts.names, areas[:-1], mad[:-1], p[:-1], float(areas[-1]), float(mad[-1]),
         float(p[-1]), n, len(outside),
     )  # fmt: skip
+
+
+def _sources(these: np.ndarray, those: np.ndarray) -> np.ndarray:
+    """int64: what each sample of both is of; those of two captures are of different texts."""
+    return np.concatenate([these, those + these.max(initial=-1) + 1])
 
 
 def _control_rows(concepts: Concepts, concept: int, others: str) -> np.ndarray:

@@ -28,28 +28,37 @@ def auc(rank_sum: np.ndarray, inside: np.ndarray, total: float) -> np.ndarray:
     return np.asarray((rank_sum - inside * (inside + 1) / 2) / pairs)
 
 
-def p_value(value: float, inside: int, ranks: np.ndarray) -> float:
-    """The chance that a random set of this size has this AUC or a larger one.
+def p_value(ranks: np.ndarray, inside: np.ndarray, source: np.ndarray | None = None) -> float:
+    """The chance that a random set of this size has the AUC of this one or a larger one.
 
-    The normal approximation of Mann and Whitney's U (`U = auc * inside * outside`), with the
-    correction for ties and for continuity: `scipy.stats.mannwhitneyu(x, y, alternative="greater",
-    method="asymptotic")`. One-sided, because a set and its NOT are two formulas.
+    The normal approximation of Mann and Whitney's U, with the correction for ties and for
+    continuity: `scipy.stats.mannwhitneyu(x, y, alternative="greater", method="asymptotic")`.
+    One-sided, because a set and its NOT are two formulas.
+
+    Samples of one source, such as the tokens of a text, are alike. If each source is inside or
+    outside as a whole, the random sets are of sources: the same with the sums of their samples'
+    ranks about the mean rank (Rosner, Glynn and Lee 2003, *Incorporation of Clustering Effects for
+    the Wilcoxon Rank Sum Test*). p is then at least one in the number of such sets.
 
     Args:
-        value, inside: the set's AUC and its number of samples.
         ranks: `S`, the ranks of all scores. If all are equal, p is 1.
+        inside: bool `S`, the set.
+        source: int `S`, what each sample is of; `None` for samples of their own.
     """
+    from scipy.special import comb
     from scipy.stats import norm
 
-    total = len(ranks)
-    outside = total - inside
-    ties = np.unique(ranks, return_counts=True)[1].astype(np.float64)
-    tied = float((ties**3 - ties).sum()) / (total * (total - 1))
-    spread = math.sqrt(max(0.0, inside * outside / 12 * (total + 1 - tied)))
+    chosen, sums, least = np.asarray(inside, np.float64), ranks - ranks.mean(), 0.0
+    if source is not None:
+        code = np.unique(source, return_inverse=True)[1].ravel()
+        share = np.bincount(code, chosen) / np.bincount(code)
+        if np.isin(share, (0, 1)).all():
+            chosen, sums, least = share, np.bincount(code, sums), 1 / comb(len(share), share.sum())
+    count, size = len(chosen), chosen.sum()
+    spread = math.sqrt(size * (count - size) / (count * max(1, count - 1)) * (sums @ sums))
     if spread == 0:
         return 1.0
-    distance = (value - 0.5) * inside * outside - 0.5
-    return float(norm.sf(distance / spread))
+    return max(least, float(norm.sf((chosen @ sums - 0.5) / spread)))
 
 
 def corrected(p: float, tried: int, rule: str = "bonferroni") -> float:

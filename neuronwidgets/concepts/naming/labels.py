@@ -44,7 +44,8 @@ def by_labels(
     The AUC is the chance that a sample for which the formula is true scores higher on the concept
     (see `Concepts.retrieve`) than one for which it is false. INVERT (Bykov et al.,
     arXiv 2311.13594): beam search, Mann-Whitney p-value; here corrected for the number of formulas
-    tried for that concept. A longer formula counts only if each further literal raises the AUC by
+    tried for that concept, and with whole texts permuted where a text's tokens or windows share
+    their labels. A longer formula counts only if each further literal raises the AUC by
     `gain`. A concept gets no name if the AUC is below `min_auc` or the corrected p above `level`.
 
     Args:
@@ -92,6 +93,7 @@ def by_labels(
     largest = min(len(rows) - FEWEST, int(max_share * len(rows)))
     best_formulas = search(scores, table, beam, length, least, largest)
     ranks = ranked(scores) if scores.size else scores
+    source = split.acts.samples.source[rows]
     evidence: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     chosen: list[str | None] = []
     for k, candidates in enumerate(best_formulas):
@@ -100,13 +102,14 @@ def by_labels(
         is_member = np.isin(rows_all, concepts.index[concepts.assignment == k])
         for candidate in candidates:
             formula, count = candidate.formula, candidate.samples
-            p = p_value(candidate.auc, count, ranks[:, k])
+            holds = formula.holds(table)
+            p = p_value(ranks[:, k], holds, source)
             adjusted = corrected(p, candidate.tried, correction)
             text = formula.text(names)
             is_name = candidate is best and candidate.auc >= min_auc and adjusted <= level
             name = text if is_name else name
             highest = np.argsort(-scores[:, k], kind="stable")[:count]
-            common = int(formula.holds(table)[highest].sum())
+            common = int(holds[highest].sum())
             members = formula.holds(table_all[is_member])
             row = (
                 k, text, len(formula), candidate.auc, p, adjusted, candidate.tried, count,
