@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import { assigned } from "../src/core/assignment";
 import { cutAt, refinedAt } from "../src/core/concepts";
 import { type Recovery, recoveryOf } from "../src/core/recovery";
-import { readRefinement, readTree, type TruthOfTree } from "../src/protocol/split";
+import { readRefinement, readTree } from "../src/protocol/split";
+import type { TruthOfTree } from "../src/protocol/truth";
 import { nearestOf, summary } from "../src/widgets/split-explorer/truth";
 import { random } from "./fake";
 

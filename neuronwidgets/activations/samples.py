@@ -72,7 +72,11 @@ class Samples:
     def source(self) -> np.ndarray:
         """int64 `S`: the text or image that each sample is of. Tokens, positions and windows of one
         text are of that text."""
-        item = np.arange(self.count) if self.item is None else np.asarray(self.item)
+        return self.sources(np.arange(self.count))
+
+    def sources(self, rows: np.ndarray) -> np.ndarray:
+        """`source` of some samples."""
+        item = rows if self.item is None else np.asarray(self.item)[rows]
         return item if self.origin is None else np.asarray(self.origin)[item]
 
     def __len__(self) -> int:

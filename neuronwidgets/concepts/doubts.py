@@ -1,4 +1,5 @@
-"""Neurons whose concepts should not be trusted: their top samples share a position or a vector."""
+"""Neurons whose concepts should not be trusted: their top samples share a position, a text or a
+vector."""
 
 from __future__ import annotations
 
@@ -30,8 +31,17 @@ def doubt(samples: Samples, index: np.ndarray, Z: np.ndarray, metric: str) -> st
         position, share = int(positions[counts.argmax()]), float(counts.max() / len(index))
         if share >= MOST and (samples.token == position).mean() < USUAL:
             return f"{share:.0%} of its top samples are at position {position} of their texts"
+    of_one = _largest(samples.sources(index))
+    if of_one > max(1, len(index) / 2) and _largest(samples.source) < USUAL * len(samples):
+        one = "image" if samples.kind == "image" else "text"
+        return f"{of_one / len(index):.0%} of its top samples are of one {one}"
     # The last merge of a cluster has its size.
     close_merges = Z[Z[:, 2] <= (EQUAL if metric == "cosine" else 0.0)]
     if len(close_merges) and close_merges[:, 3].max() > len(index) / 2:
         return "most of its top samples have nearly equal vectors"
     return ""
+
+
+def _largest(source: np.ndarray) -> int:
+    """The number of samples of the source that has most."""
+    return int(np.unique(source, return_counts=True)[1].max(initial=0))

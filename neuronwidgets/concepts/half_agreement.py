@@ -26,11 +26,13 @@ def half_agreement(concepts: Concepts, seed: int = 0, draws: int = DRAWS) -> Agr
     Each half is clustered anew into as many clusters as there are concepts. A concept is in a half
     the cluster with the largest Jaccard index with its samples there. Its direction goes from the
     layer's mean to the cluster's median sample. Agreement over halves is for concepts what
-    agreement over seeds is for features (arXiv 2411.01220).
+    agreement over seeds is for features (arXiv 2411.01220). Tokens or windows of one text are in
+    one half.
 
     Returns:
-        float64 `K`, means over `draws` divisions, NaN where no half has the concept or the top
-        samples are more than 2,000; and the same where the samples of all clusters are permuted.
+        float64 `K`, means over `draws` divisions, NaN where never both halves have the concept, or
+        the top samples are more than 2,000; and the same where the samples of all clusters are
+        permuted.
     """
     return drained(agreeing(concepts, seed, draws))
 
@@ -48,10 +50,13 @@ def agreeing(
         return np.full(kinds, np.nan), np.full(kinds, np.nan)
     rng = np.random.default_rng(seed)
     totals, counted = np.zeros((2, kinds)), np.zeros((2, kinds))
+    source = split.acts.samples.sources(concepts.index)
     for draw in range(draws):
-        order = rng.permutation(count)
+        parts = _parts(source, rng)
+        if min(map(len, parts)) < 2:
+            continue
         halves: list[list[np.ndarray]] = [[], []]
-        for part in (order[: count // 2], order[count // 2 :]):
+        for part in parts:
             distances = squareform(split.distances[np.ix_(part, part)], checks=False)
             clusters = fcluster(linkage(distances, split.linkage), kinds, "maxclust")
             for which, labels in enumerate((clusters, rng.permutation(clusters))):
@@ -64,6 +69,19 @@ def agreeing(
         yield (draw + 1) / draws
     means = np.where(counted > 0, totals / np.maximum(counted, 1), np.nan)
     return means[0], means[1]
+
+
+def _parts(source: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The samples in two parts without a common source, as near to halves as the order drawn
+    allows."""
+    code, size = np.unique(source, return_inverse=True, return_counts=True)[1:]
+    order = rng.permutation(len(size))
+    turn = np.empty_like(order)
+    turn[order] = np.arange(len(order))
+    samples = np.argsort(turn[code.ravel()], kind="stable")
+    ends = np.cumsum(size[order])
+    middle = ends[np.abs(2 * ends - len(samples)).argmin()]
+    return samples[:middle], samples[middle:]
 
 
 def _directions(concepts: Concepts, part: np.ndarray, clusters: np.ndarray) -> np.ndarray:

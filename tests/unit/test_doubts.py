@@ -36,6 +36,25 @@ def test_one_position_and_equal_vectors_are_said() -> None:
     assert "Note: 100% of its top samples" in nw.split(acts, 0, top=30)._repr_html_()
 
 
+def test_most_top_samples_of_one_text_are_said() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 6)).astype("f4")
+    values[40:60, 0] += 20
+    item = np.repeat(np.arange(15), 20)
+    images = [np.zeros((4, 4), np.uint8)] * 15
+    for kind, word in (({"texts": ["text"] * 15}, "text"), ({"images": images}, "image")):
+        of = Samples(300, item=item, token=np.arange(300) % 20, **kind)
+        split = nw.split(Activations("layer", values, of), 0, top=30)
+        assert split.doubt == f"67% of its top samples are of one {word}"
+    # Windows are of their texts, too.
+    of = Samples(300, texts=["text"] * 300, origin=item)
+    assert "one text" in nw.split(Activations("layer", values, of), 0, top=30).doubt
+    assert nw.split(Activations("layer", values, of), 1, top=30).doubt == ""
+    # A text that is most of the data is no surprise.
+    of = Samples(300, texts=["text"] * 300, origin=np.where(np.arange(300) < 200, 2, item))
+    assert nw.split(Activations("layer", values, of), 0, top=30).doubt == ""
+
+
 def test_data_that_stand_at_one_position_say_nothing() -> None:
     acts = tokens(length=1)
     assert nw.split(acts, 1, top=20).doubt == ""

@@ -12,6 +12,7 @@ from neuronwidgets import Activations, split, split_layer
 from neuronwidgets.activations.retrieval import BY, directions, retrieve, scored
 from neuronwidgets.activations.samples import Samples
 from neuronwidgets.concepts.control import shares_outside
+from neuronwidgets.concepts.half_agreement import _parts
 from neuronwidgets.concepts.naming.labels import by_labels
 
 GROUPS = [np.arange(9), np.arange(20, 26), np.array([50, 3, 70, 11])]
@@ -102,3 +103,27 @@ def test_names_by_labels_of_texts_that_mean_nothing() -> None:
             names += [name is not None for name in by_labels(concepts, min_auc=0.5).names]
     assert len(names) > 100
     assert np.mean(names) < 0.07
+
+
+def test_tokens_of_a_text_are_in_one_half() -> None:
+    agreement, chance = [], []
+    for seed in range(4):
+        for neuron in range(4):
+            ours, permuted = split(of_texts(seed), neuron, top=60).cut().half_agreement()
+            agreement.append(ours)
+            chance.append(permuted)
+    above = np.concatenate(agreement) - np.concatenate(chance)
+    # A concept is a few texts, which no other half has.
+    assert 10 < np.isfinite(above).sum() < 0.4 * len(above)
+    assert np.nanmean(above) < 0.2
+
+
+def test_halves_of_samples_and_of_texts() -> None:
+    rng = np.random.default_rng(0)
+    for source in (np.arange(7), np.repeat(np.arange(5), 4), np.array([0, 0, 0, 1, 2, 0, 3])):
+        one, other = _parts(source, rng)
+        assert sorted([*one, *other]) == list(range(len(source)))
+        assert not set(source[one]) & set(source[other])
+        assert abs(len(one) - len(other)) <= np.bincount(source).max()
+    one, other = _parts(np.zeros(5), rng)
+    assert (len(one), len(other)) == (5, 0)

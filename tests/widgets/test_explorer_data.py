@@ -88,6 +88,23 @@ def test_token_units_are_shaded_from_the_store() -> None:
     np.testing.assert_allclose(shaded[first], values[home : home + 3, 0], rtol=1e-6)
 
 
+def test_top_samples_of_one_text_say_so() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 4)).astype("f4")
+    item = np.repeat(np.arange(20), 3)
+    for kind in ({"item": item, "token": np.arange(60) % 3}, {"origin": item}, {}):
+        samples = Samples(60, texts=["a b c"] * 60, **kind)
+        explorer = nw.SplitExplorer(nw.Activations("t", values, samples), 0, top=30)
+        arrays = unpack(explorer._tree)[0]
+        texts = item[explorer.split.index]
+        if kind:
+            _, numbers = np.unique(texts, return_inverse=True)
+            np.testing.assert_array_equal(arrays["source"], numbers)
+        else:
+            assert "source" not in arrays
+        explorer.close()
+
+
 @pytest.mark.parametrize("kind", ["image", "text"])
 def test_each_sample_is_in_the_state_once(kind: str) -> None:
     rng = np.random.default_rng(0)

@@ -17,6 +17,8 @@ export interface Concept {
   color: string;
   name: string;
   size: number;
+  /** The texts or images that its samples are of. */
+  sources: number;
   /** Samples (0 is the strongest), the strongest first. */
   exemplars: number[];
   label: number;
@@ -101,7 +103,7 @@ function describe(data: TreeMessage, samples: Int32Array) {
   let last = 0;
   for (const sample of samples) if (sample > last) last = sample;
   const exemplars = strongest(samples, SHOWN);
-  const { label } = data;
+  const { label, source } = data;
   let labelled = 0;
   if (label) for (const sample of samples) if (label[sample] >= 0) labelled++;
   const [best, purity] = label
@@ -114,6 +116,7 @@ function describe(data: TreeMessage, samples: Int32Array) {
     : [-1, Number.NaN];
   return {
     size: samples.length,
+    sources: source ? new Set(samples.map((sample) => source[sample])).size : samples.length,
     exemplars,
     label: best,
     purity,

@@ -19,9 +19,9 @@ import {
   TREE,
   type TreeArrays,
   type TreeMeta,
-  type TruthMeta,
 } from "./schema";
 import { type Tree, treeOf } from "./tree";
+import { cosinesOf, type TruthOfTree, truthOf } from "./truth";
 
 /** The message `tree`, decoded. */
 export interface TreeMessage
@@ -32,18 +32,14 @@ export interface TreeMessage
   label: Int32Array | null;
   /** null where concepts are not named by tokens. */
   token?: Int32Array | null;
+  /** The text or image of each; null where no two are of one. */
+  source?: Int32Array | null;
   /** Samples in equal steps from the least to the largest activation; null: it never changes. */
   histogram?: Int32Array | null;
   /** null where no true features are known. */
   truth: TruthOfTree | null;
   faces: Previews;
   words?: boolean;
-}
-
-/** The true features that drive the neuron, and how near each node's vector is to them. */
-export interface TruthOfTree extends TruthMeta {
-  /** The cosines with each feature, of each node that can be a concept. */
-  cosines: Map<number, Float64Array>;
 }
 
 /** How samples are compared with a concept, in the order of the arrays. */
@@ -327,25 +323,6 @@ function causesOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Causes | null {
   };
 }
 
-function cosinesOf<Arrays extends Pick<TreeArrays, "truth">>(
-  packed: Packed<Arrays, unknown>,
-): Float64Array[] {
-  const [count, width] = packed.shape("truth");
-  const all = packed.tensor("truth");
-  return Array.from({ length: count }, (_, i) => all.subarray(i * width, (i + 1) * width));
-}
-
-function truthOf(packed: Packed<TreeArrays, TreeMeta>): TruthOfTree | null {
-  const { truth } = packed.meta;
-  if (!truth) return null;
-  const rows = cosinesOf(packed);
-  const nodes = packed.tensor("truth_node");
-  return {
-    ...truth,
-    cosines: new Map(Array.from(nodes, (node, i) => [node, rows[i]] as const)),
-  };
-}
-
 export function readTree(view: DataView | null): TreeMessage | null {
   const packed = unpack<TreeArrays, TreeMeta>(view, TREE);
   if (!packed) return null;
@@ -356,6 +333,7 @@ export function readTree(view: DataView | null): TreeMessage | null {
     activation: packed.tensor("activation"),
     label: packed.has("label") ? packed.tensor("label") : null,
     token: packed.has("token") ? packed.tensor("token") : null,
+    source: packed.has("source") ? packed.tensor("source") : null,
     map: packed.tensor("map"),
     color: packed.tensor("color"),
     histogram: packed.has("histogram") ? packed.tensor("histogram") : null,

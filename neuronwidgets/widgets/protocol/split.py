@@ -143,6 +143,10 @@ TREE = Binary(
             "int32", "(n,)", "The token of each sample in `meta.tokens`; -1: none.",
             absent="concepts are not named by tokens",
         ),
+        "source": Array(
+            "int32", "(n,)", "The text or image that each sample is of, from 0.",
+            absent="no two are of one",
+        ),
         "map": Array("float32", "(n, 2)", "The samples in the plane."),
         "color": Array(
             "int16", "(2 * n - 1,)",

@@ -144,6 +144,8 @@ export interface TreeArrays {
   label?: Int32Array;
   /** `(n,)`. The token of each sample in `meta.tokens`; -1: none. */
   token?: Int32Array;
+  /** `(n,)`. The text or image that each sample is of, from 0. */
+  source?: Int32Array;
   /** `(n, 2)`. The samples in the plane. */
   map: Float32Array;
   /** `(2 * n - 1,)`. Palette slot of each node; -1: too small to be a concept. */
@@ -170,6 +172,7 @@ export const TREE: Record<keyof TreeArrays, Dtype> = {
   activation: "F32",
   label: "I32",
   token: "I32",
+  source: "I32",
   map: "F32",
   color: "I16",
   histogram: "I32",

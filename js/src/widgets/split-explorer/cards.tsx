@@ -172,6 +172,9 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
   );
 }
 
+const counted = (count: number, one: string) =>
+  `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
+
 /** How the concepts share the neuron's top samples. */
 function Shares({ state, cut, total }: { state: State; cut: Cut; total: number }) {
   const titles = state.titles.value;
@@ -209,10 +212,13 @@ interface CardProps extends Partial<Nearest> {
 
 const Card = memo(
   ({ state, data, concept, title, index, lit, shared, feature, matched }: CardProps) => {
-    const { color, size, number, purity, labelled, label, range } = concept;
+    const { color, size, sources, number, purity, labelled, label, range } = concept;
     const retrieved = state.retrievedOf(concept);
     const recurs = retrieved?.recurs ?? null;
-    const facts = [`${size.toLocaleString("en")} ${size === 1 ? "sample" : "samples"}`];
+    const one = data.faces.kind === "image" ? "image" : "text";
+    const facts = [
+      counted(size, "sample") + (sources < size ? ` of ${counted(sources, one)}` : ""),
+    ];
     if (label >= 0) {
       const among = labelled < size ? ` of ${labelled} labelled` : "";
       facts.push(`${percent(purity)} ${isolated(data.labels[label])}${among}`);
