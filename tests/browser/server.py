@@ -12,10 +12,18 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+
+def release(package: str) -> tuple[int, ...]:
+    """The first two numbers of a package's version."""
+    return tuple(map(int, version(package).split(".")[:2]))
+
+
+LAB_VERSION = release("jupyterlab")
 CAN_FORK = hasattr(os, "pidfd_open")
 WAIT = 90_000
 """Milliseconds after which something will not come, on a busy machine neither."""

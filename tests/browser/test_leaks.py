@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Lab, Notebook
 from tests.browser.memory import PageMemory
+from tests.browser.server import LAB_VERSION
 
 MAKE = '''
 import anywidget, gc, threading, ipywidgets, numpy as np, torch, neuronwidgets as nw
@@ -78,7 +79,8 @@ def test_opened_and_closed_widgets_leave_nothing(lab: Lab) -> None:
     rounds(notebook, ROUNDS)
     after = memory.held()
     assert after.roots <= before.roots <= 1
-    assert after.listeners <= before.listeners
+    # In JupyterLab 4.2 and 4.4 two are left, however many widgets there were.
+    assert after.listeners <= before.listeners + 2 * (LAB_VERSION < (4, 5))
     plain = before.heap - start.heap
     assert after.heap - before.heap < plain + ROUNDS * len(WIDGETS) * KEPT
     assert notebook.python("print(left())") == kernel

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from .conftest import PLANTED, SHOW
+from .server import LAB_VERSION
 
 RANGES = "ranges = nw.RangeExplorer(acts)\nranges"
 LAB = """lab = nw.ToyLab(nw.toy.Config(features=16, dims=4, neurons=16, steps=64, batch=32))
@@ -28,7 +28,6 @@ CONTROLS = (
     ".nw-knobs :is(input, select, button)"
 )
 """Those that need the kernel: code can be copied without one."""
-VERSION = tuple(map(int, version("jupyterlab").split(".")[:2]))
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext"
 
 
@@ -126,7 +125,7 @@ def choose(notebook: Any, neuron: int) -> None:
     field.press("Enter")
 
 
-@pytest.mark.skipif(VERSION < (4, 4), reason="this JupyterLab has no subshells of kernels")
+@pytest.mark.skipif(LAB_VERSION < (4, 4), reason="this JupyterLab has no subshells of kernels")
 def test_a_widget_answers_while_a_cell_runs(notebook: Any) -> None:
     again(notebook)
     # The last that the kernel sends then comes from a cell.
