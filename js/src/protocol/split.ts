@@ -32,7 +32,7 @@ export interface TreeMessage
   label: Int32Array | null;
   /** null where concepts are not named by tokens. */
   token?: Int32Array | null;
-  /** The text or image of each; null where no two are of one. */
+  /** The text or image of each; null where samples are whole ones. */
   source?: Int32Array | null;
   /** Samples in equal steps from the least to the largest activation; null: it never changes. */
   histogram?: Int32Array | null;

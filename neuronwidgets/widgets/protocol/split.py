@@ -145,7 +145,7 @@ TREE = Binary(
         ),
         "source": Array(
             "int32", "(n,)", "The text or image that each sample is of, from 0.",
-            absent="no two are of one",
+            absent="samples are whole texts or images",
         ),
         "map": Array("float32", "(n, 2)", "The samples in the plane."),
         "color": Array(

@@ -112,9 +112,9 @@ class Evidence:
             about["elsewhere"] = True
         if split.labels is not None:
             tensors["label"] = split.labels.astype(np.int32)
-        source = np.unique(acts.samples.sources(split.index), return_inverse=True)[1].ravel()
-        if source.max(initial=-1) + 1 < len(source):
-            tensors["source"] = source.astype(np.int32)
+        if acts.samples.item is not None or acts.samples.origin is not None:
+            source = np.unique(acts.samples.sources(split.index), return_inverse=True)[1]
+            tensors["source"] = source.ravel().astype(np.int32)
         if split.doubt:
             about["doubt"] = split.doubt
         if split.tokens is not None:

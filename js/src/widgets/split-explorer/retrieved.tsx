@@ -74,7 +74,12 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
           )}
         </span>
         {precision && !spread && (
-          <PrecisionBar {...precision} name={data.labels[concept.label]} color={concept.color} />
+          <PrecisionBar
+            {...precision}
+            name={data.labels[concept.label]}
+            color={concept.color}
+            of={data.source ? (data.faces.kind === "image" ? "images" : "texts") : null}
+          />
         )}
       </div>
       {spread ? (
@@ -109,14 +114,17 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
 interface BarProps extends Precision {
   name: string;
   color: string;
+  /** What samples are parts of, such as the texts of tokens; null: they are whole. */
+  of: "images" | "texts" | null;
 }
 
-function PrecisionBar({ value, chance, high, level, name, count, color }: BarProps) {
+function PrecisionBar({ value, chance, high, level, name, count, color, of }: BarProps) {
   const most = high === null ? "" : `, 95% of them up to ${percent(high)}`;
   const other = chance === null ? "" : `; random groups of its size: ${percent(chance)}${most}`;
   const end = level ? ": no better than chance" : "";
-  const outside = count === 1 ? "nearest sample" : `${count} nearest samples`;
-  const said = `${percent(value)} of the ${outside} outside of the concept are ${name}${other}${end}`;
+  const samples = count === 1 ? "nearest sample" : `${count} nearest samples`;
+  const outside = of ? `one of each of ${count} other ${of}` : "outside of the concept";
+  const said = `${percent(value)} of the ${samples}, ${outside}, are ${name}${other}${end}`;
   return (
     <span class="nw-precision" title={said}>
       <span>
