@@ -108,6 +108,8 @@ def random_groups(groups: Sequence[np.ndarray], rng: np.random.Generator) -> lis
 
 def several_of_a_source(acts: Activations) -> np.ndarray | None:
     """int64 `S`: the text or image of each sample; `None` if none has several samples."""
+    if acts.samples.item is None and acts.samples.origin is None:
+        return None
     source = acts.samples.source
     return source if len(np.unique(source)) < len(source) else None
 
