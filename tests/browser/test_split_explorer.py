@@ -86,6 +86,9 @@ def test_drag_the_line(notebook: Any) -> None:
     page.mouse.move(box["x"] + 300, box["y"] - 900, steps=5)
     page.mouse.up()
     expect(notebook.cards()).to_have_count(1)
+    # Read out when the drag rests: how many concepts there are, and which.
+    spoken = notebook.frame().locator("> [aria-live=polite]")
+    expect(spoken).to_have_text(re.compile(r"^1 concept at [\d.]+: \S"))
 
 
 def test_slider_number_keys_ticks(notebook: Any) -> None:

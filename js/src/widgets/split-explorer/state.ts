@@ -11,6 +11,7 @@ import {
 } from "../../core/concepts";
 import { type Recovery, recoveryOf } from "../../core/recovery";
 import { sharedOf, UNSTABLE } from "../../core/retrieved";
+import { spokenCut } from "../../core/said-cut";
 import { between, fromUnit, toUnit } from "../../core/scale";
 import { combOf, members, nodeAt, rootOf, topOf } from "../../core/tree";
 import { asChance } from "../../core/verdict";
@@ -198,6 +199,8 @@ export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
     refining,
     current,
     titles,
+    /** The cut in words; null while there is none. */
+    spoken: computed(() => (current.value ? spokenCut(titles.value, threshold.value) : null)),
     comb,
     recovery,
     hover,

@@ -2,7 +2,8 @@
 import type { Signal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
 import { branches, trace, yOf } from "../../core/dendrogram";
-import { fromUnit, keyed, short, toUnit, typed } from "../../core/scale";
+import { saidCut } from "../../core/said-cut";
+import { fromUnit, keyed, toUnit, typed } from "../../core/scale";
 import { topOf } from "../../core/tree";
 import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
@@ -78,7 +79,7 @@ export function ThresholdTree({ state, theme }: Props) {
   const cut = state.current.value;
   const count = cut?.concepts.length ?? 0;
   const unit = toUnit(state.threshold.value, top, comb);
-  const said = `${count} ${count === 1 ? "concept" : "concepts"} at ${short(state.threshold.value)}`;
+  const said = saidCut(count, state.threshold.value);
 
   const onKey = (event: KeyboardEvent) => {
     const next = keyed(state.unit(), event.key, event.shiftKey);

@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { themeOf } from "../../model/theme";
 import { Empty } from "../../view/empty";
 import { Frame } from "../../view/frame";
+import { LiveRegion } from "../../view/live-region";
 import { ReadingLine } from "../../view/reading";
 import { StatusBar } from "../../view/status";
 import { ActivationBand } from "./band";
@@ -48,6 +49,7 @@ export function SplitExplorer({ state, root, lifetime }: Props) {
         <Empty />
       )}
       <ConceptGraph state={state} root={root} />
+      <LiveRegion text={() => state.spoken.value} />
     </Frame>
   );
 }
