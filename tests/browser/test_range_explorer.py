@@ -317,6 +317,8 @@ def test_landmarks_and_labels(notebook: Any) -> None:
     assert other == []
     width = notebook.frame().get_by_role("slider", name="width τ of the range, tau", exact=True)
     expect(width).to_have_attribute("aria-valuetext", "2.00 standard deviations")
+    inside = notebook.frame().get_by_role("group", name="inside the range").locator(".nw-hidden")
+    expect(inside.first).to_have_text(re.compile(r"^\d+%, [\d,]+ of [\d,]+ \S"))
 
 
 def test_in_a_narrow_frame_the_curve_keeps_its_key(notebook: Any) -> None:

@@ -174,20 +174,24 @@ function Shares({
   const last = Math.ceil((from + tall - head) / row);
   const above = head + first * row;
   return (
-    <div class="nw-inside" style={{ paddingTop: `${above}px`, "--nw-row": `${row}px` }}>
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset has no fields here
+    <div
+      class="nw-inside"
+      role="group"
+      aria-label="inside the range"
+      style={{ paddingTop: `${above}px`, "--nw-row": `${row}px` }}
+    >
       {data.labels.slice(first, last + 1).map((name, i) => {
         const c = first + i;
         const all = data.count[c];
         const inside = standsFor(data, counts, c);
         const share = none || !all ? Number.NaN : inside / all;
+        const counted = `${Math.round(inside).toLocaleString("en")} of ${all.toLocaleString("en")} ${isolated(name)}`;
         return (
-          <span
-            key={c}
-            class={c === chosen ? "nw-chosen" : undefined}
-            title={`${Math.round(inside).toLocaleString("en")} of ${all.toLocaleString("en")} ${isolated(name)}`}
-          >
-            <b>{percent(share)}</b>
+          <span key={c} class={c === chosen ? "nw-chosen" : undefined} title={counted}>
+            <b aria-hidden="true">{percent(share)}</b>
             <i style={{ "--nw-share": share || 0 }} />
+            <span class="nw-hidden">{`${percent(share)}, ${counted}`}</span>
           </span>
         );
       })}
