@@ -28,7 +28,7 @@ describe("ticks", () => {
     expect(ticks[1].y - ticks[0].y).toBeGreaterThanOrEqual(13);
   });
 
-  it("never overlap nor leave the tree, and the best are all there", () => {
+  it("never overlap nor leave the tree, can each be hit, and the best are all there", () => {
     const next = random(4);
     for (let round = 0; round < 200; round++) {
       const free = ["gap", "silhouette", "stable"];
@@ -36,6 +36,8 @@ describe("ticks", () => {
         suggestion(102 * next() ** 3, i + 1, free.splice(0, Math.floor(next() * 3))),
       );
       const ticks = ticksOf(made, 100, 300);
+      for (let i = 1; i < ticks.length; i++)
+        expect(ticks[i].y - ticks[i - 1].y).toBeGreaterThanOrEqual(24 - 1e-9);
       const spans = ticks
         .map(({ y, words }) => [y - 6.5 * (1 + words.length), y + 6.5 * (1 + words.length)])
         .sort((a, b) => a[0] - b[0]);

@@ -19,7 +19,7 @@ export interface Layout {
 }
 
 /** Pixels of the columns. The top samples' depends on what samples are. */
-const FIXED = { marks: 50, number: 74, match: 88, concepts: 82, activations: 92 };
+const FIXED = { marks: 54, number: 74, match: 88, concepts: 82, activations: 92 };
 const SAMPLES = { image: 164, text: 250, none: 220 };
 const [WORDS, NOTE] = [110, 72];
 const PROMOTES = { token: 170, class: 190, none: 82 };

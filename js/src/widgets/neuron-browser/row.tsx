@@ -13,7 +13,7 @@ import type { State } from "./state";
 import "./row.css";
 
 /** What answers a click in a row by itself. */
-const CONTROLS = "button, input, textarea, select, a";
+const CONTROLS = "button, input, textarea, select, a, label";
 
 interface Props {
   state: State;
@@ -52,13 +52,15 @@ function Row({ state, table, layout, index, top, place, active }: Props) {
       }}
     >
       <Cell class="nw-marks">
-        <input
-          type="checkbox"
-          tabIndex={tabIndex}
-          checked={selected}
-          aria-label={`select neuron ${number}`}
-          onChange={() => state.toggleSelected(number)}
-        />
+        <label>
+          <input
+            type="checkbox"
+            tabIndex={tabIndex}
+            checked={selected}
+            aria-label={`select neuron ${number}`}
+            onChange={() => state.toggleSelected(number)}
+          />
+        </label>
         <button
           type="button"
           class="nw-star"
