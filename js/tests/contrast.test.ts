@@ -38,6 +38,13 @@ const LAB = {
     "--jp-error-color1": "#f44336",
   },
 };
+/** What changes for those who ask for more contrast. */
+const [, MORE] = /prefers-contrast: more\) \{[^{}]*\{([^{}]*)\}/.exec(
+  read("view/theme.css").toString(),
+) ?? ["", ""];
+const MORE_CONTRAST = Object.fromEntries(
+  [...MORE.matchAll(/(--[\w-]+):\s*([^;]+);/g)].map(([, name, value]) => [name, value]),
+) as Tokens;
 const THEMES: [string, Tokens][] = [
   ["light, in JupyterLab", { ...LIGHT, ...LAB.light }],
   ["dark, in JupyterLab", { ...LIGHT, ...LAB.dark }],
@@ -104,6 +111,16 @@ describe.each(THEMES)("%s", (_, tokens) => {
     for (const text of [ink, quiet, error])
       expect(contrast(text, paper)).toBeGreaterThanOrEqual(LEAST);
     expect(contrast(ink, soft)).toBeGreaterThanOrEqual(LEAST);
+  });
+
+  it("with more contrast, all words have 7 and all lines 3 (WCAG 1.4.6, 1.4.11)", () => {
+    const more = { ...tokens, ...MORE_CONTRAST };
+    const stronger = (name: string) => colorOf(`var(--nw-${name})`, more);
+    for (const ground of [paper, stronger("soft")]) {
+      expect(contrast(stronger("quiet"), ground)).toBeGreaterThanOrEqual(7);
+      expect(contrast(stronger("line"), ground)).toBeGreaterThanOrEqual(3);
+    }
+    expect(contrast(stronger("hair"), paper)).toBeGreaterThanOrEqual(3);
   });
 
   it("quiet words on the grounds of the browser's table can be read", () => {

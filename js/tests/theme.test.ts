@@ -33,8 +33,12 @@ it("follows the page into high contrast and back, where no stylesheet changes", 
   media.get("(forced-colors: active)")?.dispatchEvent(new Event("change"));
   expect(theme.value).toMatchObject({ ink: "CanvasText", paper: "Canvas" });
 
+  Object.assign(styles, { "--nw-ink": "#000" });
+  media.get("(prefers-contrast: more)")?.dispatchEvent(new Event("change"));
+  expect(theme.value.ink).toBe("#000");
+
   closing.abort();
   Object.assign(styles, { "--nw-ink": "#111" });
   media.get("(forced-colors: active)")?.dispatchEvent(new Event("change"));
-  expect(theme.value.ink).toBe("CanvasText");
+  expect(theme.value.ink).toBe("#000");
 });

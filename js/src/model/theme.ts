@@ -33,7 +33,12 @@ function onTheme(lifetime: AbortSignal, act: () => void): void {
   watch.observe(document.documentElement, what);
   watch.observe(document.head, { childList: true, subtree: true });
   // High contrast and paper have colours of their own, and no stylesheet comes or goes.
-  for (const media of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "print"])
+  for (const media of [
+    "(prefers-color-scheme: dark)",
+    "(prefers-contrast: more)",
+    "(forced-colors: active)",
+    "print",
+  ])
     matchMedia(media).addEventListener("change", act, { signal: lifetime });
   lifetime.addEventListener("abort", () => watch.disconnect());
   // The element gets its styles when it enters the page.
