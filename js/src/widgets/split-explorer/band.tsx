@@ -48,7 +48,9 @@ function Band({ state, data, axis }: Props & { axis: ActivationAxis }) {
   const span = `activation ${fromTo(activationAt(axis, from), activationAt(axis, to))}`;
   const top = !band && !moved.value;
   return (
-    <section class="nw-activation-band" aria-label="activation band">
+    // No landmark: a page with many explorers, or one in another, would have many of that name.
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset has a style of its own
+    <div class="nw-activation-band" role="group" aria-label="activation band">
       <div class="nw-heading">
         <h3 title="Which part of the neuron's activation is split: its top, or a band between two quantiles?">
           Activation band
@@ -101,7 +103,7 @@ function Band({ state, data, axis }: Props & { axis: ActivationAxis }) {
         <span>{short(axis.low)}</span>
         <span>{short(axis.high)}</span>
       </p>
-    </section>
+    </div>
   );
 }
 
