@@ -183,6 +183,10 @@ describe("the table", () => {
     const without = view({ _promoted: none }).state;
     expect(layoutOf(without).noPromotes).toBe("too many classes");
     expect(layoutOf(without).wide).toBeLessThan(layoutOf(state).wide);
+    // On paper no column has a least width: together they are as wide as the paper.
+    const { printed, template } = layoutOf(state);
+    expect(printed).toMatch(/^(minmax\(0, \d+fr\) ?)+$/);
+    expect(printed.match(/fr/g)?.length).toBe(template.split(/ (?![^(]*\))/).length);
     // Of another table.
     const few = pack(
       { output: new Int32Array(4), effect: new Float32Array(4) },

@@ -70,6 +70,57 @@ def test_paper_is_white_and_shows_all(lab: Lab, address: str) -> None:
     assert screen["theme"] == "dark"
 
 
+def test_cards_below_the_tree_have_the_whole_width(lab: Lab, address: str) -> None:
+    page = lab.browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(address)
+    page.locator(".nw-card").nth(5).wait_for()
+    page.emulate_media(media="print")
+    places = page.evaluate(
+        """() => [document.querySelector('.nw-left'), ...document.querySelectorAll('.nw-card')].map(
+          one => { const { left, top, bottom } = one.getBoundingClientRect();
+                   return [left, top, bottom] })"""
+    )
+    page.close()
+    (left, _, bottom), cards = places[0], places[1:]
+    assert cards[0][0] > left + 100
+    assert cards[-1][1] > bottom
+    assert cards[-1][0] < left + 20
+
+
+TABLE = """() => {
+  const grid = document.querySelector('.nw-grid');
+  const cells = [...grid.querySelectorAll('.nw-grid-head .nw-head-cell')];
+  window.table = {
+    beyond: Math.max(...cells.map(c => c.getBoundingClientRect().right))
+      - grid.getBoundingClientRect().right,
+    rows: (grid.clientHeight - 62) / 34,
+    map: document.querySelector('.nw-map-plane')?.getBoundingClientRect().width ?? 0,
+    tabs: document.querySelector('.nw-either').checkVisibility(),
+  };
+}"""
+
+
+def test_the_table_has_all_columns_and_whole_rows_and_the_map_is_there(
+    lab: Lab, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(200, 24)).astype("f4")
+    acts = nw.Activations.from_arrays(values, labels=rng.integers(0, 3, 200))
+    browser = nw.NeuronBrowser(acts)
+    assert browser.wait(90)
+    page = lab.browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(browser.to_html(tmp_path / "a.html").as_uri())
+    page.locator(".nw-neuron-row").nth(5).wait_for()
+    page.evaluate(f"matchMedia('print').addEventListener('change', e => e.matches && ({TABLE})())")
+    page.pdf(format="A4")
+    table = page.evaluate("table")
+    page.close()
+    assert table["beyond"] < 1
+    assert table["rows"] == 15
+    assert table["map"] > 100
+    assert table["tabs"] is False
+
+
 def assert_drawn(look: dict[str, Any], fits: Any) -> None:
     assert len(look["canvases"]) >= 2
     for canvas in look["canvases"]:

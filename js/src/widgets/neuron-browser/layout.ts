@@ -16,6 +16,8 @@ export interface Layout {
   /** `grid-template-columns`, and the least width of a row in pixels. */
   template: string;
   wide: number;
+  /** `grid-template-columns` on paper, which does not scroll: all of them share its width. */
+  printed: string;
 }
 
 /** Pixels of the columns. The top samples' depends on what samples are. */
@@ -53,6 +55,14 @@ export function layoutOf(state: State): Layout {
   const px = (width: number) => `${width}px`;
   const before = widths.slice(0, match ? 4 : 3).map(px);
   const after = widths.slice(match ? 5 : 4).map(px);
+  const template = [
+    ...before,
+    `minmax(${samples}px, ${state.previews.kind() === "text" ? "3fr" : `${samples}px`})`,
+    ...(named ? [`minmax(${WORDS}px, 2fr)`] : []),
+    ...(promotes ? [noPromotes ? px(outputs) : `minmax(${outputs}px, 1fr)`] : []),
+    ...after,
+    `minmax(${NOTE}px, 1fr)`,
+  ];
   return {
     match,
     concepts: state.columnOf("concepts"),
@@ -60,14 +70,8 @@ export function layoutOf(state: State): Layout {
     named,
     promotes,
     noPromotes,
-    template: [
-      ...before,
-      `minmax(${samples}px, ${state.previews.kind() === "text" ? "3fr" : `${samples}px`})`,
-      ...(named ? [`minmax(${WORDS}px, 2fr)`] : []),
-      ...(promotes ? [noPromotes ? px(outputs) : `minmax(${outputs}px, 1fr)`] : []),
-      ...after,
-      `minmax(${NOTE}px, 1fr)`,
-    ].join(" "),
+    template: template.join(" "),
     wide: least,
+    printed: template.map((column) => `minmax(0, ${/\d+/.exec(column)}fr)`).join(" "),
   };
 }

@@ -108,6 +108,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
         aria-multiselectable
         style={{
           "--nw-columns": layout.template,
+          "--nw-printed-columns": layout.printed,
           "--nw-least": `${layout.wide}px`,
           "--nw-all-rows": `${HEAD + table.neuron.length * ROW + SCROLLBAR}px`,
         }}

@@ -16,6 +16,7 @@ import type { State } from "./state";
 import { NeuronTable } from "./table";
 import "./view.css";
 import "./forced-colors.css";
+import "./print.css";
 
 type Side = "table" | "map";
 const SIDES: { value: Side; text: string }[] = [
