@@ -60,7 +60,8 @@ def causes(
         tau, top: of "range" and "members", see `nw.mask_range`.
         seed: of the random edits and of the bootstrap.
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
-        predict: the model's output -> logits. Not given: the output's `.logits`, or the output.
+        predict: the model's output -> logits. Not given: the output's `.logits` or `["logits"]`,
+            or the output.
         classes: the names of the model's outputs, see `evaluate_masks`.
         progress: show a line with the progress and the time left.
 

@@ -92,7 +92,7 @@ def evaluate_masks(
             Where they cost as much, the range's cost says nothing about its label.
         predict: the model's output -> logits or probabilities `B x classes`, a tensor or array;
             of two classes also the log-odds of the second, `B` or `B x 1`. Not given: the output's
-            `.logits`, or the output itself.
+            `.logits` or `["logits"]`, or the output itself.
         metrics: name -> `f(output, classes)`, which returns one number per sample (`B`); `classes`
             is int64 `B`.
         head: also train a linear head on the masked layer (its mean over positions) under each

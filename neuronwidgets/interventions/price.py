@@ -66,7 +66,7 @@ def price(
         data: what `capture` takes.
         tokenizer, transform, batch_size, max_length, neuron_axis: see `capture`.
         predict: the model's output -> logits, `B x classes` or `B x T x vocabulary`. Not given: the
-            output's `.logits`, or the output itself.
+            output's `.logits` or `["logits"]`, or the output itself.
         progress: show a line with the progress and the time left. An interrupted call returns the
             price on the samples so far.
 

@@ -13,7 +13,8 @@ from neuronwidgets.core.labels import Label, is_whole, plain_label, plain_names,
 
 
 def logits_of(output: Any, predict: Callable[[Any], Any] | None = None) -> torch.Tensor:
-    """The logits in a model's output: `predict(output)`, else `.logits`, else the output itself.
+    """The logits in a model's output: `predict(output)`, else `.logits` or `["logits"]`, else the
+    output itself.
 
     Raises:
         ValueError: no tensor or array of numbers.
@@ -21,7 +22,8 @@ def logits_of(output: Any, predict: Callable[[Any], Any] | None = None) -> torch
     if predict is not None:
         logits = predict(output)
     else:
-        logits = getattr(output, "logits", output)
+        named = named_logits(output)
+        logits = output if named is None else named
         if isinstance(logits, tuple | list):
             logits = logits[0]
     if isinstance(logits, np.ndarray) and logits.dtype.kind in "biuf":
@@ -33,6 +35,13 @@ def logits_of(output: Any, predict: Callable[[Any], Any] | None = None) -> torch
             "from the model's output to logits>."
         )
     return logits
+
+
+def named_logits(output: Any) -> Any:
+    """What a model's output calls logits: its attribute, or its entry in a plain dict; `None` if
+    there is none."""
+    named = getattr(output, "logits", None)
+    return output.get("logits") if named is None and isinstance(output, Mapping) else named
 
 
 def class_logits(logits: torch.Tensor, samples: int, classes: int) -> torch.Tensor:

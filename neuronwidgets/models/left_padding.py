@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.data.batch import Batch
+from neuronwidgets.models.classes import named_logits
 from neuronwidgets.models.forward import call, move
 from neuronwidgets.models.hooks import evaluating
 from neuronwidgets.models.outputs import tensor_of
@@ -46,7 +47,8 @@ class LeftPadding:
         def read(batch: Batch) -> list[torch.Tensor]:
             with evaluating(model):
                 output = call(model, move(model, batch.inputs))
-            return [tensor_of(getattr(output, "logits", output), type(model).__name__)]
+            named = named_logits(output)
+            return [tensor_of(output if named is None else named, type(model).__name__)]
 
         return cls(model, read)
 

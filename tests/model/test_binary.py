@@ -211,6 +211,37 @@ def test_two_logits_differ_by_the_log_odds() -> None:
     assert logits_of(np.float32([[1, 2]])).tolist() == [[1, 2]]
 
 
+def test_logits_of_a_dict_are_its_entry_of_that_name() -> None:
+    odds, loss = torch.tensor([[-2.0, 3.0]]), torch.tensor(0.5)
+    assert logits_of({"loss": loss, "logits": odds}) is odds
+    assert logits_of({"logits": odds}, lambda output: output["logits"] * 2).tolist() == [[-4, 6]]
+    with pytest.raises(ValueError, match="returns a dict without logits: pass predict="):
+        logits_of({"loss": loss})
+
+
+def test_the_cost_of_masks_in_a_model_that_returns_a_dict() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act, self.out = nn.ReLU(), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            hidden = self.act(x)
+            return {"hidden": hidden, "logits": self.out(hidden)}
+
+    torch.manual_seed(0)
+    model, x = Named(), torch.randn(40, 4)
+    labels = (x[:, 0] > 0).long().tolist()
+    acts = nw.capture(model, x[:20], "act", labels=labels[:20], progress=False)
+    given: dict[str, Any] = {"labels": labels[20:], "progress": False}
+    report = nw.evaluate_masks(model, x[20:], nw.ranges(acts), **given)
+    by_hand = nw.evaluate_masks(
+        model, x[20:], nw.ranges(acts), predict=lambda output: output["logits"], **given
+    )
+    np.testing.assert_array_equal(report.confidence, by_hand.confidence)
+    assert report.resumed
+
+
 class Configured(nn.Module):
     def __init__(self, id2label: Any) -> None:
         super().__init__()

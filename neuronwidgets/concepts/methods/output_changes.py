@@ -18,6 +18,7 @@ from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.data.batches import batches
 from neuronwidgets.data.select import selected
+from neuronwidgets.models.classes import named_logits
 from neuronwidgets.models.forward import call as run_model
 from neuronwidgets.models.forward import move, trainable
 from neuronwidgets.models.hooks import evaluating, hooked
@@ -215,7 +216,7 @@ class _Change:
                     f"{getattr(given, 'shape', type(given).__name__)}."
                 )
             return given.float().reshape(batch.size, -1)
-        logits = getattr(output, "logits", output if isinstance(output, torch.Tensor) else None)
+        logits = output if isinstance(output, torch.Tensor) else named_logits(output)
         tensor = tensor_of(output, "the model") if logits is None else logits
         if tensor.ndim == 3:
             tensor = _of_samples(tensor, batch, position, logits is None)
