@@ -353,3 +353,26 @@ def test_neurons_that_upsampling_spreads_over_positions() -> None:
     np.testing.assert_allclose(
         nw.capture(model, x, "1", progress=False).values, expected, atol=1e-6
     )
+
+
+def test_weights_of_ones_own_that_are_looked_up_and_summed_over() -> None:
+    """A model without layers of torch: a table that ids index, a tensor of each head's weights."""
+
+    class Tensors(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.randn(9, 8))
+            self.heads = nn.Parameter(torch.randn(2, 8, 3))
+            self.embedded, self.queries = nn.Identity(), nn.Identity()
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            x = self.embedded(self.table[tokens, :])
+            return self.queries(torch.einsum("... d, h d k -> ... h k", x, self.heads))
+
+    torch.manual_seed(0)
+    model, ids = Tensors(), torch.randint(1, 9, (4, 5))
+    read = nw.capture(model, ids, ["embedded", "queries"], "token", progress=False)
+    x = model.table.detach()[ids]
+    np.testing.assert_allclose(read["embedded"].values, x.flatten(0, 1), atol=1e-6)
+    queries = torch.einsum("bpd,hdk->bphk", x, model.heads.detach()).reshape(20, 6)
+    np.testing.assert_allclose(read["queries"].values, queries, atol=1e-6)

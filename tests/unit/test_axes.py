@@ -145,7 +145,14 @@ W = torch.randn(10, 7)
         ("bpn", lambda x: x.tile(1, 1, 2), "???"),
         ("bp", lambda x: F.embedding(x.abs().long(), torch.zeros(9, 3)), "bpn"),
         ("bp", lambda x: torch.zeros(9, 3)[x.abs().long()], "bpn"),
+        ("bp", lambda x: torch.zeros(9, 3)[x.abs().long(), :], "bpn"),
+        ("bp", lambda x: torch.zeros(9, 3)[x.abs().long(), ...], "bpn"),
         ("bp", lambda x: F.one_hot(x.abs().long()), "bpn"),
+        ("bpn", lambda x: torch.einsum("bpd, dk -> bkp", x, torch.zeros(10, 3)), "bnp"),
+        ("bpn", lambda x: torch.einsum("...d,dk->...k", x, torch.zeros(10, 3)), "bpn"),
+        ("bpn", lambda x: torch.einsum("b...,...->b...", x, torch.zeros(10)), "bpn"),
+        ("bpn", lambda x: torch.einsum("bpd,hdk->bphk", x, torch.zeros(2, 10, 3)), "bpnn"),
+        ("bpn", lambda x: torch.einsum("bid,bjd->bij", x, x), "bpp"),
     ],
 )  # fmt: skip
 def test_functions(kinds: str, function: Any, expected: Any) -> None:

@@ -28,7 +28,7 @@ def indexed(
     """The labels of `tensor[index]`, whose shape is `shape`. `find` gives a tensor's labels."""
     labels = find(tensor)
     keys = list(index) if isinstance(index, tuple) else [index]
-    if len(keys) == 1 and _is_list(keys[0]) and not any(map(known, labels)):
+    if keys and _is_list(keys[0]) and all(map(_is_whole, keys[1:])) and not any(map(known, labels)):
         return _looked_up(keys[0], shape, find)
     taken = sum(1 for key in keys if key is not None and key is not Ellipsis)
     if Ellipsis not in [key for key in keys if not _is_list(key)]:
@@ -57,6 +57,11 @@ def indexed(
 
 def _is_list(key: Any) -> bool:
     return isinstance(key, list | np.ndarray) or (isinstance(key, torch.Tensor) and key.ndim > 0)
+
+
+def _is_whole(key: Any) -> bool:
+    """Whether a key takes all of its axes, as `:` in `table[ids, :]`."""
+    return key is Ellipsis or (isinstance(key, slice) and key == slice(None))
 
 
 def _looked_up(key: Any, shape: tuple[int, ...], find: Callable[[Any], Labels]) -> Labels:

@@ -156,23 +156,27 @@ def _affine(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
 def _einsum(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
     operands = args[1] if isinstance(args[1], tuple | list) else args[1:]
     inputs, arrow, output = args[0].replace(" ", "").partition("->")
-    if not arrow or "." in args[0]:
+    if not arrow:
         return unknown(shape)
-    letters: dict[str, Axis] = {}
-    fresh: set[str] = set()
+    letters: dict[str | int, Axis] = {}
     for names, operand in zip(inputs.split(","), operands, strict=True):
         labels = find(operand)
-        for name, label in zip(names, labels, strict=True):
-            if any(map(known, labels)):
+        if any(map(known, labels)):
+            for name, label in zip(_spelled(names, len(labels)), labels, strict=True):
                 letters[name] = joined(letters.get(name, axis(UNKNOWN, label[0][1])), label)
-            else:
-                fresh.add(name)
     if not letters:
         return unknown(shape)
-    # An axis that only weights have holds the neurons that they map to.
-    neurons = [name for name in output if name not in letters]
-    result = [letters.get(name, axis(NEURON, 1)) for name in output]
-    return _sized(result, shape) if len(neurons) < 2 else unknown(shape)
+    # Axes that only weights have hold the neurons that they map to: several heads of them, too.
+    names = _spelled(output, len(shape))
+    return _sized([letters.get(name, axis(NEURON, 1)) for name in names], shape)
+
+
+def _spelled(names: str, count: int) -> list[str | int]:
+    """The names of `count` axes of an operand of `einsum`: letters, and for the axes of `...`
+    numbers from its end, where they align."""
+    before, dots, after = names.partition("...")
+    missing = count - len(before) - len(after) if dots else 0
+    return [*before, *range(-missing, 0), *after]
 
 
 def _permute(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
