@@ -202,8 +202,10 @@ class Editor:
         if edit.call not in (None, call):
             return None
         tensor = checked(tensor_of(output, edit.layer, self.at), edit.layer, self.at)
-        neurons = self._neuron_axis(tensor, self._trackers.get(thread))
-        values = tensor.movedim(neurons, -1)
+        neurons = self._neuron_axes(tensor, self._trackers.get(thread))
+        rest = [i for i in range(tensor.ndim) if i not in neurons]
+        order = [*rest, *neurons]
+        values = tensor.permute(order).flatten(len(rest))
         width = edit.width()
         if width is not None and values.shape[-1] != width:
             raise ValueError(
@@ -214,12 +216,15 @@ class Editor:
         key = (values.device, values.dtype, values.shape[-1])
         if key not in self._ready:
             self._ready[key] = edit.prepared(values)
-        edited = self._at(values, self._position_axis(neurons, tensor.ndim), self._ready[key])
+        edited = self._at(values, self._position_axis(rest, tensor.ndim), self._ready[key])
         self.edited += 1
-        return replaced(output, edited.movedim(-1, neurons))
+        edited = edited.reshape([tensor.shape[i] for i in order])
+        back = sorted(range(tensor.ndim), key=order.__getitem__)
+        return replaced(output, edited.permute(back))
 
-    def _neuron_axis(self, tensor: torch.Tensor, tracker: Tracker | None) -> int:
-        """The axis of the neurons.
+    def _neuron_axes(self, tensor: torch.Tensor, tracker: Tracker | None) -> tuple[int, ...]:
+        """The axis of the neurons, or the axes that they are spread over, as heads and their
+        dimensions.
 
         The first of these that knows it: the user, the pass that was followed, the layer's class,
         the edit's width where one axis has it.
@@ -227,28 +232,25 @@ class Editor:
         layer, shape = self._edit.layer, tensor.shape
         check_axes(shape, layer, self._axis, None, self.at)
         if self._axis is not None:
-            return self._axis % tensor.ndim
+            return (self._axis % tensor.ndim,)
         if tracker is not None and self._layout is None:
             labels = tracker.labels(tensor)
             self._layout = layout_of(self._module, labels, shape, tracker.samples)
         if self._layout is not None and len(self._layout.kinds) == tensor.ndim:
-            followed = self._layout.neuron_axis
-            if followed is not None:
-                return followed
+            return self._layout.neuron_axes
         of_class = own_axis(self._module, tensor.ndim)
         if of_class is not None:
-            return of_class
-        fits = [i for i, size in enumerate(shape) if size == self._edit.width()]
+            return (of_class,)
+        fits = tuple(i for i, size in enumerate(shape) if size == self._edit.width())
         if len(fits) == 1:
-            return fits[0]
+            return fits
         raise ValueError(unclear(layer, tuple(shape), at=self.at))
 
-    def _position_axis(self, neurons: int, dimensions: int) -> int:
-        """The axis of the tokens once the axis of the neurons is the last."""
+    def _position_axis(self, rest: list[int], dimensions: int) -> int:
+        """The axis of the tokens among those that hold no neurons."""
         kinds = list(self._layout.kinds) if self._layout is not None else []
         if len(kinds) == dimensions and kinds.count("p") == 1:
-            tokens = kinds.index("p")
-            return tokens - (tokens > neurons)
+            return rest.index(kinds.index("p"))
         return 1
 
     def _at(

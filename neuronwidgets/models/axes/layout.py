@@ -39,8 +39,12 @@ class Layout:
     @property
     def neuron_axis(self) -> int | None:
         """The axis of the neurons; `None` if they are spread over several axes."""
-        axes = [i for i, kind in enumerate(self.kinds) if kind == NEURON]
-        return axes[0] if len(axes) == 1 else None
+        return self.neuron_axes[0] if len(self.neuron_axes) == 1 else None
+
+    @property
+    def neuron_axes(self) -> tuple[int, ...]:
+        """The axes of the neurons, in order: several where heads have one of their own."""
+        return tuple(i for i, kind in enumerate(self.kinds) if kind == NEURON)
 
     def rows(self, tensor: torch.Tensor, samples: int) -> torch.Tensor:
         """The output as `B x D`, or `B x P x D` with positions: a view where possible."""
