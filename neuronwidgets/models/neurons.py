@@ -18,11 +18,12 @@ _ACTIVATIONS = (
 )  # fmt: skip
 # The activation functions of transformers share no class, only their names.
 _NAMED = re.compile("gelu|relu|silu|swish|mish|Activation$", re.IGNORECASE)
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _APPLIED = re.compile(r"(F|functional|torch)\.\w*(elu|silu|mish|swish|tanh|sigmoid)|\.relu_?\(")
 _PRODUCT = re.compile(r"[\w)\]]\s*\*\s*[\w(]|mul", re.IGNORECASE)
 _GATED = re.compile("gate|glu", re.IGNORECASE)
 _BY_NAME = re.compile(r"getattr\(self|children\(\)|_modules|modules\(\)")
+_GATED_UNIT = re.compile("GLU$")
 _ROUTING = re.compile("Router|Gating")
 _NORMS = re.compile(r"(Batch|Group|Instance)Norm|^(Frozen|Sync)BatchNorm")
 
@@ -36,12 +37,15 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
     - Convolutions that are followed by no norm and no activation function.
     - The input of a gated MLP's down projection, see `down_projection`, instead of the output of
       its activation function, which is only one of two factors.
+    - Gated linear units that are modules, see `is_gated_unit`, instead of their activation
+      function.
 
     Layers inside experts are left out: their rows are not in the order of the tokens. So are
     activation functions beside them (JetMoe), those of routers, and layers that are never called,
     as Mamba's convolution, of which only the weights are used.
     """
     places: dict[str, At] = {}
+    projected: set[nn.Module] = set()  # gated units whose output is a down projection's input
     for name, module in model.named_modules():
         if ".experts." in f".{name}.":
             continue
@@ -50,11 +54,12 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
         children = list(module.named_children())
         # `cast`: mypy takes a class of modules for one that has no hash.
         kind = cast(Any, type(module))
-        block = bool(name) and _is_block(module)
-        if block:
+        block = bool(name) and (_is_block(module) or is_gated_unit(module))
+        if block and module not in projected:
             places[name] = "output"
         if (down := down_projection(module)) is not None:
             places[f"{name}.{down}" if name else down] = "input"
+            projected.update(filter(is_gated_unit, module.children()))
         for i, (own, child) in enumerate(children):
             if is_activation(child) and (
                 down is not None or any(map(_is_experts, module.children()))
@@ -62,7 +67,7 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
                 continue
             follower = children[i + 1][1] if i + 1 < len(children) else None
             activation = is_activation(child)
-            alone = isinstance(child, _CONVOLUTIONS) and not (
+            alone = isinstance(child, CONVOLUTIONS) and not (
                 follower is not None and (is_norm(follower) or is_activation(follower))
             )
             if ".experts." in f".{name}.{own}." or block or not (activation or alone):
@@ -86,7 +91,8 @@ def down_projection(module: nn.Module) -> str | None:
     if down is None:
         return None
     source = _source_of_forward(module)
-    if not (any(map(is_activation, module.children())) or _APPLIED.search(source)):
+    gates = any(is_activation(child) or is_gated_unit(child) for child in module.children())
+    if not (gates or _APPLIED.search(source)):
         return None
     in_turn = len(sizes) == 3 and list(sizes).index(down) == 1
     if in_turn and not _PRODUCT.search(source):
@@ -122,6 +128,17 @@ def is_activation(module: nn.Module) -> bool:
     return bool(named) or isinstance(module, _ACTIVATIONS)
 
 
+def is_gated_unit(module: nn.Module) -> bool:
+    """Whether a module is a gated linear unit, `act(gate) * up` of a split vector, by its class:
+    GLU, GEGLU, SwiGLU ... It may hold the map to that vector, but no down projection."""
+    if not _GATED_UNIT.search(type(module).__name__):
+        return False
+    if isinstance(module, nn.GLU):
+        return module.dim == -1  # of channels: inside the convolution module of a Conformer
+    weighted = [child for child in module.children() if any(True for _ in child.parameters())]
+    return len(weighted) <= 1 and all(_linear(child) for child in weighted)
+
+
 def _is_experts(module: nn.Module) -> bool:
     """Whether a module holds the weights of several experts, by its class."""
     return "Experts" in type(module).__name__
@@ -137,7 +154,7 @@ def _is_block(module: nn.Module) -> bool:
     if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
         return False
     children = list(module.children())
-    convolutions = sum(isinstance(child, _CONVOLUTIONS) for child in children)
+    convolutions = sum(isinstance(child, CONVOLUTIONS) for child in children)
     norms = sum(map(is_norm, children))
     activations = sum(map(is_activation, children))
     if not convolutions or norms <= activations:

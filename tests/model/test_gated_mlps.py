@@ -84,3 +84,56 @@ def test_names_do_not_count_but_the_product_does() -> None:
     turns = [nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 6)]
     assert nw.layers(nn.Sequential(*turns)).neurons == ("1", "3")
     assert nw.layers(nn.Sequential(*turns))[1].at == "output"
+
+
+class GEGLU(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x, gate = x.chunk(2, dim=-1)
+        return x * nn.functional.gelu(gate)
+
+
+class ProjectedGLU(nn.Module):
+    """With the map to the two halves inside, as in diffusers and x-transformers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj, self.act = nn.Linear(4, 12), nn.SiLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x, gate = self.proj(x).chunk(2, dim=-1)
+        return x * self.act(gate)
+
+
+class Around(nn.Module):
+    """An MLP whose down projection gets what a gated unit returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.unit, self.down = nn.Linear(4, 12), GEGLU(), nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.down(self.unit(self.up(x)))
+
+
+class WholeSwiGLU(Gated):
+    """A whole MLP that is called by its gated unit."""
+
+
+def test_gated_units_that_are_modules() -> None:
+    def marked(model: nn.Module) -> list[tuple[str, str]]:
+        return [(row.name, row.at) for row in nw.layers(model) if row.neurons]
+
+    unit = nn.Sequential(nn.Linear(4, 12), GEGLU(), nn.Linear(6, 4))
+    assert marked(unit) == [("1", "output")]
+    x = torch.rand(3, 4)
+    expected = unit[1](unit[0](x)).detach()
+    torch.testing.assert_close(
+        torch.from_numpy(nw.capture(unit, x, "1", progress=False).values), expected
+    )
+    assert marked(nn.Sequential(ProjectedGLU(), nn.Linear(6, 4))) == [("0", "output")]
+    assert marked(nn.Sequential(nn.Linear(4, 12), nn.GLU(), nn.Linear(6, 4))) == [("1", "output")]
+    assert marked(nn.Sequential(nn.Conv1d(4, 12, 1), nn.GLU(1), nn.BatchNorm1d(6))) == [
+        ("0", "output")  # a convolution without norm and activation function after it
+    ]
+    assert marked(Around()) == [("down", "input")]
+    assert marked(nn.Sequential(WholeSwiGLU())) == [("0.w2", "input")]
