@@ -8,14 +8,18 @@ from typing import NamedTuple
 
 from torch import nn
 
+from neuronwidgets.core.compiled import plain
 from neuronwidgets.core.layer_place import At
 from neuronwidgets.models.layers import Layer, layers
+from neuronwidgets.models.neurons import CONVOLUTIONS
 
 DEPTH = 2 / 3
 """How deep the proposed layer is, as a share of all layers of neurons."""
 _ASIDE = re.compile("attn|attention|pooler")
-"""Names of layers that are no part of the way through a model: convolutions inside attention
+"""Names of modules that are no part of the way through a model: attention with its convolutions
 (ConvBERT), and the pooler, which has one vector for each text."""
+_ATTENTION = re.compile("Attention$")
+"""Classes of attention, whatever its name, whose convolutions are queries, keys and values."""
 
 
 class Proposal(NamedTuple):
@@ -40,7 +44,7 @@ def proposed_layer(model: nn.Module) -> Proposal:
         TypeError: it is no model.
     """
     rows = list(layers(model))
-    starred = [row for row in rows if row.neurons and not _ASIDE.search(row.name)]
+    starred = [row for row in rows if row.neurons and not _is_aside(model, row.name)]
     blocks = _blocks(model)
     if starred and not (blocks and _beside_blocks(model, starred, blocks[0])):
         place = math.ceil(DEPTH * len(starred)) - 1
@@ -55,7 +59,7 @@ def proposed_layer(model: nn.Module) -> Proposal:
     if blocks is not None:
         name, count = blocks
         return Proposal(
-            f"{name}.{math.ceil(DEPTH * count) - 1}",
+            _called(model, f"{name}.{math.ceil(DEPTH * count) - 1}"),
             "output",
             "Proposed: the output of a block two thirds of the way through the model, for "
             + (f"none in {name} is a" if starred else "it has no")
@@ -88,6 +92,31 @@ def _blocks(model: nn.Module) -> tuple[str, int] | None:
         return None
     name = max(lists, key=lambda name: sum(p.numel() for p in lists[name].parameters()))
     return name, len(lists[name])
+
+
+def _is_aside(model: nn.Module, name: str) -> bool:
+    """Whether a layer is inside attention or a pooler.
+
+    A module that holds a list of blocks is neither, whatever its name (`attn_layers`).
+    """
+    part, holder = plain(model), plain(model)
+    for own in name.split("."):
+        holder = holder if isinstance(part, nn.Sequential) else part
+        part = part.get_submodule(own)
+        if _ASIDE.search(own):
+            lists = (p for p in part.modules() if isinstance(p, nn.ModuleList) and p is not part)
+            if not any(len(blocks) > 1 for blocks in lists):
+                return True
+    return isinstance(part, CONVOLUTIONS) and bool(_ATTENTION.search(type(holder).__name__))
+
+
+def _called(model: nn.Module, name: str) -> str:
+    """The name of a block, or of its last part if it is a list, which is never called itself."""
+    part = plain(model).get_submodule(name)
+    while isinstance(part, nn.ModuleList | nn.ModuleDict) and len(part):
+        own, part = list(part.named_children())[-1]
+        name = f"{name}.{own}"
+    return name
 
 
 def _beside_blocks(model: nn.Module, rows: list[Layer], blocks: str) -> bool:

@@ -119,3 +119,44 @@ def test_layers_inside_attention_do_not_count() -> None:
     assert (
         proposed_layer(swin).layer == "encoder.layers.0.blocks.0.intermediate.intermediate_act_fn"
     )
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_q, self.out = nn.Linear(4, 4), nn.Linear(4, 4)
+
+
+class SpatialAttention(Block):
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_qkv = nn.Sequential(nn.Conv2d(4, 12, 1))
+
+
+def feed_forward() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4))
+
+
+def test_a_module_of_all_blocks_that_is_called_by_its_attention() -> None:
+    """As in x-transformers: `attn_layers.layers.1.1`."""
+    pairs = [nn.ModuleList([Block(), feed_forward()]) for _ in range(3)]
+    model = nn.Module()
+    model.attn_layers = nn.Module()
+    model.attn_layers.layers = nn.ModuleList(pairs)
+    assert proposed_layer(model).layer == "attn_layers.layers.1.1.1"
+    pairs[1][0].attn = feed_forward()  # within a block, the name says what it is
+    assert proposed_layer(model).layer == "attn_layers.layers.1.1.1"
+
+
+def test_a_block_that_is_a_list_is_never_called() -> None:
+    model = nn.Module()
+    model.layers = nn.ModuleList(nn.ModuleList([Block(), Block()]) for _ in range(3))
+    proposal = proposed_layer(model)
+    assert proposal[:2] == ("layers.1.1", "output")
+    assert proposal.layer in [row.name for row in layers(model)]
+
+
+def test_convolutions_of_a_class_of_attention_do_not_count() -> None:
+    model = nn.Sequential(feed_forward(), SpatialAttention(), SpatialAttention())
+    assert layers(model).neurons == ("0.1", "1.to_qkv.0", "2.to_qkv.0")
+    assert proposed_layer(model).layer == "0.1"
