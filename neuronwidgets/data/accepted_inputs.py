@@ -45,8 +45,18 @@ def takes_one_mapping(model: nn.Module, names: Iterable[str]) -> bool:
     """Whether a model takes inputs of these names as one mapping, its only required argument, as
     SentenceTransformer and models of `batch` do."""
     named = _named(model)
-    required = [p.name for p in named if p.default is inspect.Parameter.empty]
+    required = required_inputs(model)
     return required == [p.name for p in named[:1]] != [] and not any(p.name in names for p in named)
+
+
+def named_inputs(model: nn.Module) -> list[str]:
+    """The names of the parameters of a model's `forward`."""
+    return [p.name for p in _named(model)]
+
+
+def required_inputs(model: nn.Module) -> list[str]:
+    """The names of the parameters of a model's `forward` that have no default."""
+    return [p.name for p in _named(model) if p.default is inspect.Parameter.empty]
 
 
 def _named(model: nn.Module) -> list[inspect.Parameter]:

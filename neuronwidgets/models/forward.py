@@ -11,7 +11,7 @@ from torch import nn
 
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.accepted_inputs import accepts, takes_one_mapping
-from neuronwidgets.models.misfit import misfit, stopped_gpu, unknown_ids
+from neuronwidgets.models.misfit import misfit, missing_arguments, stopped_gpu, unknown_ids
 
 _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
 """Main inputs of transformers models: texts, images, spectrograms, waveforms."""
@@ -28,8 +28,9 @@ def call(model: nn.Module, inputs: Any) -> Any:
     Raises:
         ValueError: texts alone (or images alone) for a model that takes both. Names the part of
             the model to read.
-        RuntimeError: the inputs do not fit the model's first layer, see `misfit`; or a GPU has
-            stopped. Any other error of the model is raised unchanged.
+        RuntimeError: the inputs do not fit the model's first layer, see `misfit`, or lack
+            arguments of its `forward`; or a GPU has stopped. Any other error of the model is raised
+            unchanged.
     """
     try:
         if isinstance(inputs, Mapping):
@@ -51,7 +52,11 @@ def call(model: nn.Module, inputs: Any) -> Any:
                 f"read the part of it that takes them, model.{part}; nw.layers(model.{part}) lists "
                 "its layers."
             ) from error
-        reason = misfit(model, inputs) if isinstance(error, RuntimeError | IndexError) else None
+        reason = None
+        if isinstance(error, TypeError):
+            reason = missing_arguments(model, inputs)
+        elif isinstance(error, RuntimeError | IndexError):
+            reason = misfit(model, inputs)
         if reason is None:
             raise
         raise RuntimeError(reason) from error

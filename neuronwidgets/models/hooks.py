@@ -281,12 +281,14 @@ class TruncatedForward:
             except Exception as error:
                 if not waiting:
                     return
-                known = (AttributeError, IndexError, KeyError, RuntimeError, TypeError)
+                known = (
+                    AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError,
+                )  # fmt: skip
                 if isinstance(error, torch.OutOfMemoryError) or not isinstance(error, known):
                     raise
                 raise RuntimeError(
                     f"{type(self._model).__name__} could not run on this data "
-                    f"({described(inputs)}): {error}"
+                    f"({described(inputs)}): {str(error) or type(error).__name__}"
                 ) from error
         if not waiting:
             return

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from neuronwidgets.data.accepted_inputs import named_inputs, required_inputs
+
 _INPUTS = ("pixel_values", "input_ids", "inputs", "x")
 _PLACEHOLDERS = ("token_id", "token_index")
+_OF_TEXTS = re.compile("text|token|ids$")
 _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 
 
@@ -26,6 +30,13 @@ def misfit(model: nn.Module, inputs: Any) -> str | None:
             "the model's weights are on the device 'meta', which holds no numbers: load them "
             "(from_pretrained, or model.to_empty(device='cpu') and load_state_dict)."
         )
+    empty = [f"weight {name!r}" for name, weight in model.named_parameters() if weight.is_meta]
+    empty += [f"buffer {name!r}" for name, buffer in model.named_buffers() if buffer.is_meta]
+    if empty:
+        return (
+            f"the {empty[0]} is on the device 'meta', which holds no numbers, unlike "
+            "others of the model: load it, or compute it anew."
+        )
     given = _first_tensor(inputs)
     name, layer = _first_layer(model)
     if given is None or layer is None or given.ndim == 0:
@@ -34,6 +45,12 @@ def misfit(model: nn.Module, inputs: Any) -> str | None:
     if isinstance(layer, nn.Embedding):
         return _of_ids(title, layer, given)
     if not given.is_floating_point():
+        if name_of_ids := _argument_of_ids(model, given):
+            return (
+                f"{title} takes floating point numbers and the data is {_kind(given)}. If they are "
+                "token ids, name the argument that takes them, in batches that are mappings: data="
+                f"[{{{name_of_ids!r}: ids}}]."
+            )
         return (
             f"{title} takes floating point numbers and the data is {_kind(given)} (whole numbers "
             "are read as token ids): pass data.astype('float32'), of pixels divided by 255."
@@ -41,6 +58,21 @@ def misfit(model: nn.Module, inputs: Any) -> str | None:
     if isinstance(layer, nn.Linear):
         return _of_vectors(title, layer, given)
     return _of_maps(title, layer, given)
+
+
+def missing_arguments(model: nn.Module, inputs: Any) -> str | None:
+    """A sentence on the required arguments of a model's `forward` that its inputs do not have."""
+    names = required_inputs(model)
+    first = len(inputs) if isinstance(inputs, tuple) else 1
+    given = list(inputs) if isinstance(inputs, Mapping) else names[:first]
+    missing = [name for name in names if name not in given]
+    if not missing:
+        return None
+    example = ", ".join(f"{name!r}: ..." for name in names)
+    return (
+        f"its forward also takes {' and '.join(missing)}: pass batches that are mappings of all "
+        f"its arguments, data=[{{{example}}}, ...]."
+    )
 
 
 def unknown_ids(model: nn.Module, inputs: Any) -> str | None:
@@ -103,6 +135,15 @@ def _first_layer(model: nn.Module) -> tuple[str, Any]:
     kinds = (*_CONVOLUTIONS, nn.Linear, nn.Embedding)
     candidates = ((name, part) for name, part in model.named_modules() if isinstance(part, kinds))
     return next(candidates, ("", None))
+
+
+def _argument_of_ids(model: nn.Module, given: torch.Tensor) -> str | None:
+    """The name of a further argument that takes token ids, for a model whose first does not (CLIP
+    with towers for images and texts); `None` if it has no such table or no such argument."""
+    if given.ndim != 2 or not any(isinstance(part, nn.Embedding) for part in model.modules()):
+        return None
+    names = named_inputs(model)[1:]
+    return next((name for name in names if _OF_TEXTS.search(name)), None)
 
 
 def _of_ids(what: str, layer: nn.Embedding, given: torch.Tensor) -> str | None:

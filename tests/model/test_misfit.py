@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -189,3 +190,72 @@ def test_a_gpu_that_stopped_is_said_with_the_way_out() -> None:
 
     with pytest.raises(RuntimeError, match=r"Stopped could not run.*restart the kernel, and"):
         nw.capture(Stopped(), floats(3, 4), "first", progress=False)
+
+
+class Pair(nn.Module):
+    """Takes two inputs, as FT-Transformer, diffusion models and graph networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.act = nn.Linear(6, 4), nn.ReLU()
+
+    def forward(self, numbers: torch.Tensor, kinds: torch.Tensor, scale: float = 1) -> torch.Tensor:
+        return self.act(self.fc(torch.cat([numbers, kinds], 1) * scale))
+
+
+def test_arguments_that_the_data_lack_are_named() -> None:
+    numbers, kinds = torch.rand(5, 3), torch.rand(5, 3)
+    said = r"its forward also takes kinds: pass batches that are mappings of all its arguments, "
+    said += r"data=\[\{'numbers': \.\.\., 'kinds': \.\.\.\}, \.\.\.\]"
+    for data in ([(numbers, kinds)], numbers, [{"numbers": numbers}]):  # a pair has a label
+        with pytest.raises(RuntimeError, match=said):
+            nw.capture(Pair(), data, "act", progress=False)
+    mappings = [{"numbers": numbers, "kinds": kinds}]
+    assert nw.capture(Pair(), mappings, "act", progress=False).values.shape == (5, 4)
+
+
+def test_token_ids_of_a_model_whose_first_argument_is_an_image() -> None:
+    class Towers(nn.Module):
+        """As open_clip's CLIP."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.visual, self.table, self.act = nn.Conv2d(3, 4, 2), nn.Embedding(9, 4), nn.ReLU()
+
+        def forward(self, image: Any = None, text: Any = None) -> Any:
+            seen = None if image is None else self.visual(image)
+            return seen, None if text is None else self.act(self.table(text))
+
+    ids = torch.randint(1, 9, (4, 5))
+    with pytest.raises(RuntimeError, match=r"If they are token ids.*data=\[\{'text': ids\}\]"):
+        nw.capture(Towers(), ids, "act", progress=False)
+    assert nw.capture(Towers(), [{"text": ids}], "act", progress=False).values.shape == (4, 4)
+
+
+def test_a_buffer_without_numbers_is_named() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.act = nn.Linear(6, 4), nn.ReLU()
+            self.register_buffer("scale", torch.ones(4, device="meta"))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(self.fc(x) * self.scale)
+
+    with pytest.raises(RuntimeError, match="the buffer 'scale' is on the device 'meta'"):
+        nw.capture(Scaled(), floats(5, 6), "act", progress=False)
+
+
+def test_what_a_model_asserts_is_said_with_the_data() -> None:
+    class Asserting(nn.Module):
+        def __init__(self, *said: str) -> None:
+            super().__init__()
+            self.said, self.act = said, nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise AssertionError(*self.said)
+
+    for said in (("Input height (64) doesn't match",), ()):
+        expected = re.escape(said[0] if said else "AssertionError")
+        with pytest.raises(RuntimeError, match=rf"this data \(5 x 6 float32\): {expected}"):
+            nw.capture(Asserting(*said), floats(5, 6), "act", progress=False)
