@@ -21,7 +21,7 @@ from neuronwidgets.data.batch import BatchSource
 from neuronwidgets.data.batches import batches
 from neuronwidgets.effects.class_gradients import class_gradients, obstacle, spread
 from neuronwidgets.effects.lens import Lens, centred, lens_of
-from neuronwidgets.effects.lenses import CHUNK, MAX_LENGTH, data_of, is_vocabulary, output_name
+from neuronwidgets.effects.lenses import CHUNK, data_of, default_length, is_vocabulary, output_name
 from neuronwidgets.effects.readout import PROBE, probe_inputs, taken, traced
 from neuronwidgets.effects.route import Route, Step
 from neuronwidgets.models.neurons import neuron_layers
@@ -103,7 +103,7 @@ class LayerLens:
 
         def read(samples: Any, size: int) -> BatchSource:
             return batches(samples, model=model, processor=tokenizer, transform=transform,
-                           batch_size=size, max_length=MAX_LENGTH)  # fmt: skip
+                           batch_size=size, max_length=default_length(model))  # fmt: skip
 
         few = data_of(acts, tokenizer, PROBE[0]) if data is None else data
         probe = [] if few is None else taken(read(few, PROBE[0]), PROBE[0])

@@ -18,6 +18,7 @@ from neuronwidgets.core.layer_place import titled
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.data.batches import batches
+from neuronwidgets.data.position_limit import position_table
 from neuronwidgets.effects.effects import Effects
 from neuronwidgets.effects.jacobian import SINKS, Jacobian, Products
 from neuronwidgets.effects.lens import Lens, Read, centred, cosines, lens_of
@@ -117,7 +118,7 @@ def effects_of(
     if data is not None:
         source = batches(
             data, model=model, processor=tokenizer, transform=transform, batch_size=batch_size,
-            max_length=max_length,
+            max_length=default_length(model) if max_length == MAX_LENGTH else max_length,
         )  # fmt: skip
         read = taken(source, samples or 1)
     inputs, size = probe_inputs(model, read)
@@ -165,6 +166,11 @@ def effects_of(
         chance_cosine, share, 0 if trace.route is None else trace.route.norms, counted,
         " ".join(notes),
     )  # fmt: skip
+
+
+def default_length(model: nn.Module) -> int:
+    """`MAX_LENGTH`, or the number of tokens that a model has position embeddings for, if fewer."""
+    return min(MAX_LENGTH, position_table(model) or MAX_LENGTH)
 
 
 def data_of(acts: Activations, tokenizer: Any, samples: int) -> Any:
@@ -226,7 +232,9 @@ def _products(
     can_generate = getattr(plain(model), "can_generate", None)
     causal = trace.per_position and (can_generate is None or can_generate())
     target = None if head is None else head[0]
-    products = Products(model, trace.layer, trace.at, target, trace.per_position,
+    # Logits of the last token only, as of a classifier: this token is a source, too.
+    each = trace.per_position and trace.logits.shape[1] > 1
+    products = Products(model, trace.layer, trace.at, target, each,
                         sinks if causal else 0, neuron_axis, predict)  # fmt: skip
     if head is None:
         return products, lambda rows: rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -201,7 +201,7 @@ def _tensors(output: Any) -> Iterator[torch.Tensor]:
     elif isinstance(output, tuple | list):
         for part in output:
             yield from _tensors(part)
-    elif hasattr(output, "values"):
+    elif isinstance(output, Mapping):
         yield from (value for value in output.values() if isinstance(value, torch.Tensor))
 
 

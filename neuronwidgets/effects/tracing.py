@@ -141,13 +141,14 @@ def _part(track: RouteTracker, args: Any, kwargs: Any, out: Any) -> Route | None
 
 
 def _indexed(track: RouteTracker, args: Any, kwargs: Any, out: Any) -> Route | None:
-    """Indexing by tensors on leading axes, as of the last token of each text."""
+    """Indexing by tensors on axes that are side by side, as of the last token of each text."""
     route, indices = track.route(args[0]), list(args[1])
     assert route is not None
     given = [i for i, index in enumerate(indices) if index is not None]
-    if given != list(range(len(given))) or route.axis in given:
+    if not given or given != list(range(given[0], given[-1] + 1)) or route.axis in given:
         return None
-    return replace(route, axis=route.axis + out.ndim - args[0].ndim)
+    shift = out.ndim - args[0].ndim if route.axis > given[0] else 0
+    return replace(route, axis=route.axis + shift)
 
 
 def _averaged(track: RouteTracker, args: Any, kwargs: Any, out: Any) -> Route | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import transformers as hf
 from torch import nn
 
 import neuronwidgets as nw
+from neuronwidgets.effects.layer_lens import LayerLens
 from neuronwidgets.effects.lens import centred
 from tests.model.lens_models import (
     OF_GPT,
@@ -307,3 +309,37 @@ def test_the_model_stays_as_it_was() -> None:
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, before[name])
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+
+
+class Short(nn.Module):
+    """Like nanoGPT: 12 positions, the logits of the last one, and one more output."""
+
+    @dataclass
+    class Extra:
+        values: torch.Tensor | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.positions = nn.Embedding(40, 8), nn.Embedding(12, 8)
+        self.inner, self.act, self.down = nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8)
+        self.head = nn.Linear(8, 40, bias=False)
+
+    def forward(self, idx: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        x = self.table(idx) + self.positions(torch.arange(idx.shape[1]))
+        x = x + self.down(self.act(self.inner(x)))
+        return self.head(x[:, [-1], :]), self.Extra()
+
+
+def test_a_model_with_few_positions_that_gives_the_last_logits_only() -> None:
+    model = Short().double().eval()
+    effects = nw.effects_of([0, 3], model, torch.tensor(TEXTS), layer="act")
+    lens = effects.logit
+    assert lens is not None
+    both = minus_mean(numbers(model.head.weight @ model.down.weight).T[[0, 3]])
+    shown(lens, both)
+    np.testing.assert_allclose(effects.cosine, 1, atol=1e-6)
+    with pytest.raises(ValueError, match="max_length must be at most 12"):
+        nw.effects_of(0, model, torch.tensor(TEXTS), layer="act", max_length=20)
+    acts = nw.capture(model, torch.tensor(TEXTS), "act", progress=False)
+    assert LayerLens.of(acts, model, data=torch.tensor(TEXTS)) is not None
