@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from neuronwidgets.core.compiled import hooks_seen
 from neuronwidgets.core.layer_place import At, at_of
 from neuronwidgets.interventions.intervention import Editor, Intervention, editing
 from neuronwidgets.models.axes import Layout
@@ -59,7 +60,8 @@ class EditedForward:
         def run() -> Any:
             return call(self._model, inputs)
 
-        with self._followed(inputs):
+        # Edits run uncompiled: so must what they are compared with.
+        with hooks_seen(), self._followed(inputs):
             base = run() if resumed is None else resumed.record(run)
         if resumed is not None and not self._compared:
             self.note = _difference(base, resumed, run)

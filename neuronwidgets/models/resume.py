@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.compat import in_place_changes
+from neuronwidgets.core.compiled import hooks_seen
 from neuronwidgets.core.layer_place import At
 from neuronwidgets.models.hooks import bound, first_tensor, foreign_hooks, with_first_tensor
 
@@ -91,7 +92,8 @@ class Resume:
             for module in self._model.modules():
                 handles.append(module.register_forward_pre_hook(bound(enter)))
                 handles.append(module.register_forward_hook(bound(leave)))
-            result = run()
+            with hooks_seen():
+                result = run()
         finally:
             for handle in handles:
                 handle.remove()
@@ -107,7 +109,7 @@ class Resume:
         `edit(tensor)` replaces the first tensor argument.
         """
         before = self._versions()
-        with _REPLAYING, self._stubbed(edit):
+        with _REPLAYING, hooks_seen(), self._stubbed(edit):
             result = run()
         if self._versions() != before:
             self.copying = True

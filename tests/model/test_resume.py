@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -24,6 +25,7 @@ from transformers import (
     ViTForImageClassification,
 )
 
+import neuronwidgets as nw
 from neuronwidgets.models.hooks import hooked
 from neuronwidgets.models.outputs import replaced, tensor_of
 from neuronwidgets.models.resume import Resume
@@ -225,3 +227,18 @@ def test_another_thread_meanwhile_runs_the_whole_model() -> None:
     torch.testing.assert_close(seen[0], expected, rtol=0, atol=0)
     torch.testing.assert_close(made, model[2].bias.detach().expand(2, 3))
     assert not any("forward" in part.__dict__ for part in model.modules())
+
+
+def test_a_compiled_model_is_resumed_and_measured_as_it_is_written() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(7, 16), nn.ReLU(), nn.Linear(16, 5))
+    compiled: Any = torch.compile(model, backend="eager")
+    x, labels = torch.randn(40, 7), [i % 5 for i in range(40)]
+    compiled(x)
+    acts = nw.capture(compiled, x[:20], "1", labels=labels[:20], progress=False)
+    reports = [
+        nw.evaluate_masks(each, x[20:], nw.ranges(acts), labels=labels[20:], progress=False)
+        for each in (compiled, model)
+    ]
+    np.testing.assert_array_equal(reports[0].confidence, reports[1].confidence)
+    assert reports[0].resumed
