@@ -178,6 +178,13 @@ class Passes:
         sample = np.arange(size)
         if self.language:
             ids = inputs["input_ids"] if hasattr(inputs, "keys") else inputs
+            if logits.shape[:2] != ids.shape:
+                raise ValueError(
+                    "the logits must be texts x tokens x vocabulary, got shape "
+                    f"{tuple(logits.shape)} for token ids of shape {tuple(ids.shape)}: pass "
+                    "predict=, the model's output -> logits; texts x vocabulary is one prediction "
+                    "for each text."
+                )
             real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.to(ids.device)
             real = real[:, 1:] & real[:, :-1]
             sample, truth = real.nonzero()[:, 0].cpu().numpy(), ids[:, 1:][real]

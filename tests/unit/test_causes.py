@@ -346,3 +346,23 @@ def test_passes_beyond_the_kept_bytes_run_anew(monkeypatch: pytest.MonkeyPatch) 
     kept = run()
     monkeypatch.setattr("neuronwidgets.effects.passes.KEPT_BYTES", 0)
     assert np.array_equal(run().nats, kept.nats)
+
+
+def test_logits_of_the_last_token_only_are_refused_and_measured_by_predict() -> None:
+    class Last(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.table, self.act = torch.nn.Embedding(9, 8), torch.nn.ReLU()
+            self.head = torch.nn.Linear(8, 9)
+
+        def forward(self, idx: torch.Tensor) -> Any:
+            return self.head(self.act(self.table(idx))[:, [-1]])
+
+    model, ids = Last().eval(), torch.randint(0, 9, (60, 4))
+    concepts = nw.split(nw.capture(model, ids, "act", progress=False), 0, top=20).cut()
+    given: dict[str, Any] = {"draws": 1, "progress": False}
+    with pytest.raises(ValueError, match=r"got shape \(60, 1, 9\) for token ids of shape \(60, 4"):
+        nw.causes(concepts, model, ids, **given)
+    last = nw.causes(concepts, model, ids, predict=lambda output: output[:, -1], **given)
+    assert len(last.names) == len(concepts)
