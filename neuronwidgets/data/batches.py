@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 from neuronwidgets.core.arrays import is_sparse
 from neuronwidgets.core.checks import integer
 from neuronwidgets.data.batch import Batch, BatchSource, Raw
-from neuronwidgets.data.images import in_colour, is_picture
+from neuronwidgets.data.images import described, in_colour, is_one_picture, is_picture
 from neuronwidgets.data.ready import check_packed
 from neuronwidgets.data.records import (
     EMPTY,
@@ -170,8 +170,14 @@ def _from_loader(
 
 
 def _refuse(data: Any) -> None:
-    """Refuse data that would be misread: a single string, a table, a mapping, packed sequences."""
+    """Refuse data that would be misread: a single string or image, a table, a mapping, packed
+    sequences."""
     check_packed(data)
+    if is_one_picture(data):
+        raise TypeError(
+            f"data is a single image ({described(data)}); pass a list of images, [data], or an "
+            "array of them, N x H x W x C."
+        )
     if isinstance(data, str | bytes):
         raise TypeError("data is a single string; pass a list of strings, one per sample.")
     if hasattr(data, "iloc") and hasattr(data, "columns"):

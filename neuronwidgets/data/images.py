@@ -32,6 +32,22 @@ def is_picture(item: Any) -> bool:
     return isinstance(item, np.ndarray) and item.ndim in (2, 3) and _kind(item) in _KINDS
 
 
+def is_one_picture(data: Any) -> bool:
+    """Whether `data` is a single image, where a list or array of images must be: PIL, or a uint8
+    array with colours, `H x W x 3` or `H x W x 4`. `3 x H x W` may be three grey images."""
+    shape = tuple(getattr(data, "shape", ()))
+    if is_pil(data) or len(shape) != 3:
+        return is_pil(data)
+    return "uint8" in str(data.dtype) and shape[2] in (3, 4) and min(shape[:2]) > shape[2]
+
+
+def described(image: Any) -> str:
+    """The size and the kind of an image, for messages."""
+    if is_pil(image):
+        return f"{image.width} x {image.height} pixels, mode {image.mode}"
+    return f"{' x '.join(map(str, image.shape))} {str(image.dtype).removeprefix('torch.')}"
+
+
 def _kind(array: np.ndarray) -> str:
     """The dtype without its byte order."""
     return array.dtype.str[1:]
