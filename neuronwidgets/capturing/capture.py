@@ -120,8 +120,9 @@ def capture(
             - a list of strings, of lists of words, of conversations (turned into texts by the
               tokenizer's chat template) or of lists of token ids, each alone, with its label as a
               pair, or in a mapping. Empty texts are left out, with a warning;
-            - an array or list of images. 8 or 16 bits become floats in [0, 1], channels first,
-              unless `tokenizer` or `transform` prepares them; floats are passed unchanged;
+            - an array or list of images, or a list of their paths. 8 or 16 bits become floats in
+              [0, 1], channels first, unless `tokenizer` or `transform` prepares them; floats are
+              passed unchanged;
             - an array or sparse matrix of vectors, or an array of token ids;
             - a torch or Hugging Face `Dataset` of any of these, streaming or not;
             - any iterable of batches that the model accepts (tensors, `(input, label)` pairs,

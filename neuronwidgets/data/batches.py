@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 from neuronwidgets.core.arrays import is_sparse
 from neuronwidgets.core.checks import integer
 from neuronwidgets.data.batch import Batch, BatchSource, Raw
+from neuronwidgets.data.image_files import files_in_colour, names_image, opened
 from neuronwidgets.data.images import described, in_colour, is_one_picture, is_picture
 from neuronwidgets.data.ready import check_packed
 from neuronwidgets.data.records import (
@@ -60,7 +61,8 @@ def batches(
         data: one of
             - a list of strings, lists of words, conversations, or lists of token ids, each alone
               or with its label as a pair or a mapping;
-            - an array or list of images (PIL, or uint8, uint16 or bool arrays: see `of_images`);
+            - an array or list of images (PIL, or uint8, uint16 or bool arrays: see `of_images`),
+              or a list of their paths, each alone or with its label;
             - an array of vectors or token ids, or a sparse matrix of vectors;
             - a torch or Hugging Face `Dataset` or `IterableDataset` of any of these;
             - any iterable of ready batches (tensors, `(input, label)` pairs, mappings), such as a
@@ -124,19 +126,22 @@ def _source(
     rows, sized = _rows(data)
     first, rows = first_nonempty(rows)
     check_packed(first)
+    colour = in_colour(data)
+    if names_image(first, text_sources.processor):
+        colour = isinstance(data, list | tuple) and files_in_colour(data)
+        first, rows = first_nonempty(opened(rows))
     if isinstance(data, DataLoader) and data.batch_sampler is not None:
         return _from_loader(data, first, rows, text_sources)
     record_format = text_sources.known(first)
     if record_format is not None and (transform is None or record_format.kind != "ids"):
         return text_sources.source(record_format, rows, sized)
     if isinstance(first, Mapping) and is_pil(first.get(_image_column(first) or "")):
-        return _of_image_records(first, rows, {}, sized, text_sources, transform)
+        return _of_image_records(first, rows, {}, sized, text_sources, transform, colour)
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
     chunks = chunked(rows, text_sources.batch_size)
     if single and isinstance(first, Mapping):
         return BatchSource(chunks, lambda raw: text_sources.ready(default_collate(raw.rows)), sized)
     if single or is_picture(first) or is_sample(first):
-        colour = in_colour(data)
         return BatchSource(
             chunks,
             lambda raw: of_samples(raw.rows, text_sources, transform, raw.dataset_index, colour),
@@ -221,6 +226,8 @@ def _from_dataset(
     if not isinstance(first, Mapping):  # formatted as tables of pandas, Polars or Arrow
         data = data.with_format(None)
         first, rows = first_nonempty(iter(data))
+    if names_image(first, text_sources.processor):
+        first, rows = first_nonempty(opened(rows))
     if record_format := text_sources.known(first, data.features):
         return text_sources.source(record_format, rows, _length(data))
     if _image_column(first) is None:
@@ -243,6 +250,7 @@ def _of_image_records(
     total: int | None,
     text_sources: TextSources,
     transform: Callable[[Any], Any] | None,
+    colour: bool = False,
 ) -> BatchSource:
     """The images, and the labels, of mappings like `first`."""
     image = _image_column(first)
@@ -257,7 +265,7 @@ def _of_image_records(
             yield Raw(list(images), list(labels) if label else None, raw.dataset_index)
 
     def make(raw: Raw) -> Batch:
-        batch = of_samples(list(raw.rows), text_sources, transform, raw.dataset_index)
+        batch = of_samples(list(raw.rows), text_sources, transform, raw.dataset_index, colour)
         return replace(batch, labels=raw.labels)
 
     return BatchSource(
