@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -13,6 +14,38 @@ from neuronwidgets.core.compiled import plain
 _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """Inputs that tokenizers give. A `forward` without named parameters is taken to accept these."""
 _MAPPING = re.compile(r"^(typing\.|collections\.abc\.)?([Dd]ict|Mapping|BatchEncoding)\b")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a model's `forward` takes by position.
+
+    Attributes:
+        names: the names, in order.
+        required: how many it needs.
+        most: how many it takes; `None` for any number.
+    """
+
+    names: tuple[str, ...] = ()
+    required: int = 1
+    most: int | None = None
+
+    @classmethod
+    def of(cls, model: nn.Module | None) -> Arguments:
+        """The arguments of a model; without one, any number of them."""
+        if model is None:
+            return cls()
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = inspect.signature(plain(model).forward).parameters.values()
+        named = [p for p in parameters if p.kind in kinds]
+        required = [p for p in named if p.default is inspect.Parameter.empty]
+        any_number = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+        most = None if any_number else len(named)
+        return cls(tuple(p.name for p in named), len(required), most)
+
+    def name(self, index: int) -> str:
+        """The name of an argument by its position; "" if it has none."""
+        return self.names[index] if index < len(self.names) else ""
 
 
 def accepts(model: nn.Module | None) -> Callable[[str], bool]:

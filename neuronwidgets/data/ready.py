@@ -11,38 +11,47 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from neuronwidgets.core.labels import plain_labels
+from neuronwidgets.data.accepted_inputs import Arguments
 from neuronwidgets.data.batch import Batch, WordLabels
+from neuronwidgets.data.batch_parts import TARGETS, is_padding_name, padding_mask, parts_of
 from neuronwidgets.data.images import pictures
 from neuronwidgets.data.records import LABEL_COLUMNS, is_target
 from neuronwidgets.data.token_ids import IdMaker
 
 
-def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
+def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Batch:
     """Turn one ready batch into a `Batch`, with its mask, labels and images where it has them.
 
     Args:
-        batch: a tensor or array, a mapping, or an `(input, label)` pair of one of these.
+        batch: a tensor or array, a mapping, or a tuple of one of these with labels, a mask,
+            lengths or further inputs, see `parts_of`.
         ids: makes batches of token ids.
         per_word: whether labels may be of tokens.
+        arguments: what the model takes.
 
     Raises:
         TypeError: none of these.
     """
     labels: Any = None
+    padding: torch.Tensor | None = None
     check_packed(batch)
     if isinstance(batch, tuple | list):
         batch = tuple(map(_tensor, batch))
         if len(batch) in (2, 3) and _is_mask(batch[1], batch[0]) and ids.takes("attention_mask"):
             labels = batch[2] if len(batch) == 3 else None
             batch = {"input_ids": batch[0], "attention_mask": batch[1]}
-        elif len(batch) == 2 and isinstance(batch[0], torch.Tensor | Mapping):
-            batch, labels = batch
+        elif batch:
+            parts = parts_of(batch, arguments)
+            batch, labels, padding = parts.inputs, parts.labels, parts.mask
     if isinstance(batch, Mapping):
         # Texts beside their token ids are no input.
         fields = {k: _tensor(v) for k, v in batch.items() if not _are_texts(v)}
+        # One that takes none of the names takes the mapping.
+        picks = any(map(ids.takes, fields))
+        targets = [n for n in TARGETS if n in LABEL_COLUMNS or (picks and ids.refuses(n))]
         if labels is None:
-            labels = next((batch[name] for name in LABEL_COLUMNS if name in batch), None)
-        for key in LABEL_COLUMNS:
+            labels = next((batch[name] for name in targets if name in batch), None)
+        for key in targets:
             fields.pop(key, None)
         lead = next((v for v in fields.values() if isinstance(v, torch.Tensor)), None)
         if lead is None:
@@ -51,10 +60,15 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
                 "tokenizer's output with return_tensors='pt' does."
             )
         images = pictures(fields.get("pixel_values"))
-        if _are_ids(fields.get("input_ids")):
-            return replace(_of_ids(fields, labels, ids, per_word), images=images)
         mask = fields.get("attention_mask")
         mask = mask.bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
+        if mask is None:
+            padding = padding_mask(fields.get("input_ids", lead), fields.items())
+            dropped = [n for n in fields if picks and is_padding_name(n) and ids.refuses(n)]
+            fields = {n: v for n, v in fields.items() if padding is None or n not in dropped}
+        if _are_ids(fields.get("input_ids")):
+            return replace(_of_ids(fields, labels, ids, per_word, padding), images=images)
+        mask = mask if padding is None else padding.cpu()
         return Batch(fields, len(lead), mask, mask, as_labels(labels, None), images)
     lead = batch[0] if isinstance(batch, tuple) else batch
     check_packed(lead)
@@ -66,9 +80,14 @@ def ready(batch: Any, ids: IdMaker, per_word: bool) -> Batch:
             f"mappings, got a {type(lead).__name__}."
         )
     if _are_ids(batch):
-        return _of_ids({"input_ids": batch}, labels, ids, per_word)
+        return _of_ids({"input_ids": batch}, labels, ids, per_word, padding)
     labels = as_labels(labels, len(lead))
-    return Batch(batch, len(lead), labels=labels, images=pictures(lead))
+    content = None if padding is None else padding.cpu()
+    if padding is not None and _are_ids(lead):
+        tokens = ids({"input_ids": lead}, padding=padding)
+        if tokens.mask is not None and tokens.mask.shape == lead.shape:
+            return replace(tokens, inputs=batch, labels=labels)
+    return Batch(batch, len(lead), content, content, labels, pictures(lead))
 
 
 def check_packed(data: Any) -> None:
@@ -89,15 +108,21 @@ def as_labels(values: Any, size: int | None) -> Sequence[Any] | None:
     return None if size is not None and len(rows) != size else rows
 
 
-def _of_ids(fields: dict[str, Any], labels: Any, ids: IdMaker, per_word: bool) -> Batch:
+def _of_ids(
+    fields: dict[str, Any],
+    labels: Any,
+    ids: IdMaker,
+    per_word: bool,
+    padding: torch.Tensor | None = None,
+) -> Batch:
     tokens = fields["input_ids"]
     codes = torch.as_tensor(labels) if _are_ids(labels) else None
     if per_word and codes is not None and codes.shape == tokens.shape:
         if not is_target(codes.cpu(), tokens.cpu()):
             rows = [[None if i < 0 else i for i in row] for row in codes.tolist()]
-            return ids(fields, [WordLabels(row) for row in rows])
+            return ids(fields, [WordLabels(row) for row in rows], padding)
         labels = None
-    return replace(ids(fields), labels=as_labels(labels, len(tokens)))
+    return replace(ids(fields, padding=padding), labels=as_labels(labels, len(tokens)))
 
 
 def _are_ids(values: Any) -> bool:

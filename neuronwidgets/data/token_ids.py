@@ -45,9 +45,17 @@ class IdMaker:
         batch = self(collated(rows, self.vocabulary.pad or 0), raw.labels)
         return replace(batch, dataset_index=raw.dataset_index, origin=raw.origin)
 
-    def __call__(self, fields: Mapping[str, Any], labels: Sequence[Any] | None = None) -> Batch:
+    def __call__(
+        self,
+        fields: Mapping[str, Any],
+        labels: Sequence[Any] | None = None,
+        padding: torch.Tensor | None = None,
+    ) -> Batch:
         """A batch of `input_ids` (`B x T`) and the further fields. What tokenizers add for every
         model is left out where this one would fail.
+
+        `padding` is bool `B x T`, false at padding, where the data says it otherwise than in an
+        `attention_mask`.
 
         Special tokens that every row has twice are left once, with a warning.
 
@@ -62,9 +70,10 @@ class IdMaker:
                 "pass images as uint8, and anything else as floating point numbers."
             )
         given = fields.get("attention_mask")
-        given = given if isinstance(given, torch.Tensor) and given.ndim == 2 else None
+        given = given if isinstance(given, torch.Tensor) and given.ndim == 2 else padding
         mask = self.vocabulary.mask_of(ids) if given is None else given.bool()
         mask_is_given = mask is None or "attention_mask" in fields
+        mask = mask if mask is None else mask.cpu()
         mask = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
         if any(isinstance(row, WordLabels) for row in labels or ()):
             fields[_WORDS] = torch.arange(ids.shape[1]).expand(ids.shape)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.data.batch import Batch
+from neuronwidgets.data.batch_parts import is_padding_name
 from neuronwidgets.models.classes import named_logits
 from neuronwidgets.models.forward import call, move
 from neuronwidgets.models.hooks import evaluating
@@ -63,6 +64,8 @@ class LeftPadding:
             return batch
         if "position_ids" in batch.inputs or not bool((~mask[:, 0] & mask.any(1)).any()):
             return batch
+        if "attention_mask" not in batch.inputs and any(map(is_padding_name, batch.inputs)):
+            return batch  # a model of one's own is told of its padding in its own way
         if self._needed is None:
             self._needed = self._needs(batch)
         return _numbered(batch) if self._needed else batch

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from neuronwidgets.core.layer_place import At, titled
 from neuronwidgets.data.batch import Batch
@@ -35,6 +36,12 @@ def tensor_of(output: Any, layer: str, at: At = "output") -> torch.Tensor:
             "output, at='output', or another layer."
         )
     items = output.values() if isinstance(output, Mapping) else output
+    packed = output, *(output if isinstance(output, tuple) else ())
+    if any(isinstance(item, PackedSequence) for item in packed):
+        raise ValueError(
+            f"layer {layer!r} returns a PackedSequence, whose rows mix samples: choose a layer "
+            "that comes after it is padded again."
+        )
     if is_dataclass(output) and not isinstance(output, Mapping):
         items = [getattr(output, field.name) for field in fields(output)]
     if isinstance(items, str) or not hasattr(items, "__iter__"):

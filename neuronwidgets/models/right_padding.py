@@ -111,9 +111,13 @@ def _lengths(batch: Batch) -> list[int]:
 
 
 def _of_tokens(batch: Batch) -> bool:
-    """Whether the model's main input is token ids, one for each place of the mask."""
+    """Whether the model's main input is token ids, one for each place of the mask, or its only
+    input is series with one step for each."""
     inputs = batch.inputs
-    ids = inputs.get("input_ids") if isinstance(inputs, Mapping) else inputs
-    if not isinstance(ids, torch.Tensor) or batch.mask is None:
+    if isinstance(inputs, Mapping):
+        only = next(iter(inputs.values())) if len(inputs) == 1 else None
+        inputs = inputs.get("input_ids", only)
+    if not isinstance(inputs, torch.Tensor) or batch.mask is None:
         return False
-    return not ids.is_floating_point() and ids.shape == batch.mask.shape
+    series = inputs.is_floating_point()
+    return inputs.ndim == 2 + series and inputs.shape[:2] == batch.mask.shape
