@@ -35,6 +35,7 @@ from neuronwidgets.data.rows import (
     of_sparse,
     raw_of,
 )
+from neuronwidgets.data.series import is_series, series_width
 from neuronwidgets.data.stream import SORT_WINDOW
 from neuronwidgets.data.text_sources import TextSources
 from neuronwidgets.data.texts import check_tokenizer
@@ -64,6 +65,7 @@ def batches(
             - an array or list of images (PIL, or uint8, uint16 or bool arrays: see `of_images`),
               or a list of their paths, each alone or with its label;
             - an array of vectors or token ids, or a sparse matrix of vectors;
+            - a list of series, for models of series: see `series_width`;
             - a torch or Hugging Face `Dataset` or `IterableDataset` of any of these;
             - any iterable of ready batches (tensors, `(input, label)` pairs, mappings), such as a
               `DataLoader`.
@@ -91,7 +93,7 @@ def batches(
     if is_sparse(data) and not isinstance(data, torch.Tensor):
         return of_sparse(data, text_sources, transform)
     _refuse(data)
-    source = _source(data, text_sources, transform)
+    source = _source(data, text_sources, transform, series_width(model))
     if labels is not None and source.tally is None:
         raise ValueError(
             "labels holds a list for each sample, and data has no words or tokens: pass one label "
@@ -101,8 +103,12 @@ def batches(
 
 
 def _source(
-    data: Any, text_sources: TextSources, transform: Callable[[Any], Any] | None
+    data: Any,
+    text_sources: TextSources,
+    transform: Callable[[Any], Any] | None,
+    width: int | None,
 ) -> BatchSource:
+    """Batches of dense data for a model with this `series_width`."""
     if hasattr(data, "column_names") and hasattr(data, "features"):
         return _from_dataset(data, text_sources, transform)
     if isinstance(data, torch.Tensor):
@@ -141,10 +147,16 @@ def _source(
     chunks = chunked(rows, text_sources.batch_size)
     if single and isinstance(first, Mapping):
         return BatchSource(chunks, lambda raw: text_sources.ready(default_collate(raw.rows)), sized)
-    if single or is_picture(first) or is_sample(first):
+    pair = isinstance(first, tuple) and len(first) > 0
+    series = is_series(first[0] if pair and (single or is_sample(first)) else first, width)
+    # With an axis more, series are ready batches, whose first axis is not colours.
+    batch_of_series = not single and width is not None and getattr(first, "ndim", 0) == 3
+    if single or series or is_picture(first) or (is_sample(first) and not batch_of_series):
         return BatchSource(
             chunks,
-            lambda raw: of_samples(raw.rows, text_sources, transform, raw.dataset_index, colour),
+            lambda raw: of_samples(
+                raw.rows, text_sources, transform, raw.dataset_index, colour, series
+            ),
             sized,
         )
     if isinstance(first, Mapping | tuple | list) and (samples := unbatched(first, False)):

@@ -20,6 +20,7 @@ from neuronwidgets.data.images import (
     prepares_images,
 )
 from neuronwidgets.data.records import is_label
+from neuronwidgets.data.series import padded
 from neuronwidgets.data.text_sources import TextSources
 from neuronwidgets.display.image import laid_out, picture
 
@@ -80,6 +81,7 @@ def of_samples(
     transform: Transform | None,
     dataset_index: np.ndarray | None = None,
     colour: bool = False,
+    series: bool = False,
 ) -> Batch:
     """Make a batch of samples, with labels if they are `(sample, label)` pairs.
 
@@ -89,6 +91,7 @@ def of_samples(
         transform: a function from the samples to the model's input.
         dataset_index: int64 `B`, each sample's index in the data, for messages.
         colour: as in `of_images`.
+        series: whether they are series, which may have different lengths.
     """
     labels: list[Any] | None = None
     if isinstance(rows[0], tuple) and rows[0]:
@@ -103,6 +106,8 @@ def of_samples(
     for i, array in enumerate(arrays):
         _require_unmasked(array, dataset_index, i)
     shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1 and series and transform is None and (batch := padded(arrays)):
+        return replace(batch, labels=labels)
     if len(shapes) > 1:
         raise ValueError(
             f"the samples have different shapes ({', '.join(map(str, shapes[:3]))}): bring them "
