@@ -68,6 +68,8 @@ def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Bat
             fields = {n: v for n, v in fields.items() if padding is None or n not in dropped}
         if _are_ids(fields.get("input_ids")):
             return replace(_of_ids(fields, labels, ids, per_word, padding), images=images)
+        if mask is None and padding is None and len(fields) == 1 and _are_ids(lead):
+            padding = ids.vocabulary.mask_of(lead.cpu())
         mask = mask if padding is None else padding.cpu()
         return Batch(fields, len(lead), mask, mask, as_labels(labels, None), images)
     lead = batch[0] if isinstance(batch, tuple) else batch

@@ -33,7 +33,7 @@ class TextSources:
         self._sort_window, self._windows, self._labels = sort_window, windows, labels
         table = None if model is None else position_table(model)
         self._limit = token_limit(model, table, processor, max_length)
-        self._vocabulary = Vocabulary.of(processor, getattr(model, "config", None))
+        self._vocabulary = Vocabulary.of(processor, getattr(model, "config", None), model)
         self.takes, self._refuses = accepts(model), refuses(model)
         self._arguments = Arguments.of(model)
         most, split = table if max_length is None else max_length, windows is not None

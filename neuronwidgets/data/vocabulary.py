@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 _ROLES = ("bos", "eos", "pad", "sep", "cls", "mask")
 """Roles of special tokens. "unk" is none: it stands for words of the text."""
@@ -31,15 +32,19 @@ class Vocabulary:
     ends: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, processor: Any, config: Any = None) -> Vocabulary:
+    def of(cls, processor: Any, config: Any = None, model: nn.Module | None = None) -> Vocabulary:
         """The ids of a tokenizer, or of a processor that has one.
 
-        A model's config gives the padding and end tokens that the tokenizer lacks.
+        A model's config gives the padding and end tokens that the tokenizer lacks. Where there is
+        neither, the model's embedding of tokens gives its padding token.
         """
         tokenizer = getattr(processor, "tokenizer", processor)
         config = getattr(config, "text_config", None) or config
         before, after = _template(tokenizer)
         pad = _token_id(tokenizer, "pad")
+        pad = _token_id(config, "pad") if pad is None else pad
+        if pad is None and tokenizer is None and config is None:
+            pad = _padding_index(model)
         eos = getattr(tokenizer, "eos_token_id", None)
         eos = getattr(config, "eos_token_id", None) if eos is None else eos
         ends = eos if isinstance(eos, list | tuple) else [eos]
@@ -47,7 +52,7 @@ class Vocabulary:
             tuple(sorted({*_special(tokenizer), *before, *after})),
             before,
             after,
-            _token_id(config, "pad") if pad is None else pad,
+            pad,
             tuple(end for end in ends if isinstance(end, int)),
         )
 
@@ -191,6 +196,13 @@ def _template(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return (), ()
     first, last = special.index(0), special[::-1].index(0)
     return tuple(ids[:first]), tuple(ids[len(ids) - last :])
+
+
+def _padding_index(model: nn.Module | None) -> int | None:
+    """The `padding_idx` of a model's embeddings, where those that have one agree."""
+    parts = [] if model is None else [p for p in model.modules() if isinstance(p, nn.Embedding)]
+    indices = {part.padding_idx for part in parts if part.padding_idx is not None}
+    return indices.pop() if len(indices) == 1 else None
 
 
 def _token_id(owner: Any, role: str) -> int | None:

@@ -176,3 +176,13 @@ def test_two_towers_have_two_inputs() -> None:
         acts = nw.capture(model, [batch], layer="right")
         np.testing.assert_allclose(acts.values, expected, atol=1e-6)
         assert (acts.labels is not None) == labelled
+
+
+def test_the_padding_token_of_a_models_own_embedding() -> None:
+    torch.manual_seed(0)
+    model = OfIds()
+    model.embed = nn.Embedding(20, 6, padding_idx=0)
+    expected = alone(model)
+    for data in (PAD, PAD.numpy(), [PAD], [(PAD, Y)], [{"x": PAD}]):
+        acts = nw.capture(model, data, layer="layer")
+        np.testing.assert_allclose(acts.values, expected, atol=1e-5)
