@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -90,6 +91,65 @@ def named_inputs(model: nn.Module) -> list[str]:
 def required_inputs(model: nn.Module) -> list[str]:
     """The names of the parameters of a model's `forward` that have no default."""
     return [p.name for p in _named(model) if p.default is inspect.Parameter.empty]
+
+
+def takes_tensor(model: nn.Module, name: str) -> bool:
+    """Whether a model of `takes_one_mapping` takes a tensor, so that a mapping of it alone, as a
+    data set gives its samples, is to be opened: no part of the model reads a mapping."""
+    if _is_mapping(_named(model)[0]):
+        return False
+    for part in plain(model).modules():
+        code = getattr(inspect.unwrap(type(part).forward), "__code__", None)
+        if code is None or type(part).__module__.startswith("torch."):
+            continue
+        if name in code.co_consts or {"keys", "values", "items", "get"} & set(code.co_names):
+            return False
+    return True
+
+
+def unfit(model: nn.Module, inputs: Any) -> str | None:
+    """A sentence on inputs that a model's `forward` does not take, or lacks; `None` if they fit."""
+    forward = inspect.signature(plain(model).forward)
+    shown = f"forward({', '.join(p.name for p in _named(model))})"
+    if isinstance(inputs, Mapping) and takes_one_mapping(model, inputs):
+        if not all(takes_tensor(model, name) for name in inputs):
+            return None
+        own = _named(model)[0].name
+        return (
+            f"{shown} gets a mapping of {', '.join(map(repr, inputs))}, and no part of the model "
+            f"reads one. Call its input {own!r} and the labels 'label', or pass (input, label) "
+            "pairs."
+        )
+    mapping = isinstance(inputs, Mapping)
+    given = inputs if isinstance(inputs, tuple) else () if mapping else (inputs,)
+    names = dict(inputs) if mapping else {}
+    try:
+        forward.bind(*given, **names)
+    except TypeError:
+        pass
+    else:
+        return None
+    unknown = [name for name in names if name not in forward.parameters]
+    if unknown:
+        fields = " and ".join(map(repr, unknown[:3]))
+        return (
+            f"{shown} does not take {fields}. Leave such fields out of the batches; the labels "
+            "may be called 'label'."
+        )
+    arguments = Arguments.of(model)
+    if arguments.most is not None and len(given) > arguments.most:
+        most = arguments.most
+        return (
+            f"{shown} takes {most} input{'s' * (most != 1)}, and the batch has {len(given)}. Pass "
+            "(inputs, labels) pairs, of which inputs may be a tuple."
+        )
+    needed = required_inputs(model)
+    missing = " and ".join(repr(n) for n in needed[len(given) :] if n not in names)
+    example = ", ".join(needed)
+    return missing and (
+        f"{shown} also needs {missing}, which the data does not give. Pass ready batches that "
+        f"have it: [({example})], or a DataLoader of such tuples."
+    )
 
 
 def _named(model: nn.Module) -> list[inspect.Parameter]:

@@ -14,8 +14,15 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 from neuronwidgets.core.arrays import is_sparse
 from neuronwidgets.core.checks import integer
 from neuronwidgets.data.batch import Batch, BatchSource, Raw
+from neuronwidgets.data.batch_parts import TARGETS
 from neuronwidgets.data.image_files import files_in_colour, names_image, opened
-from neuronwidgets.data.images import described, in_colour, is_one_picture, is_picture
+from neuronwidgets.data.images import (
+    described,
+    in_colour,
+    is_one_picture,
+    is_picture,
+    looks_like_images,
+)
 from neuronwidgets.data.ready import check_packed
 from neuronwidgets.data.records import (
     EMPTY,
@@ -23,6 +30,7 @@ from neuronwidgets.data.records import (
     LABEL_COLUMNS,
     TEXT_COLUMNS,
     first_nonempty,
+    is_label,
     unbatched,
 )
 from neuronwidgets.data.row_order import shuffle_reason
@@ -141,7 +149,7 @@ def _source(
     record_format = text_sources.known(first)
     if record_format is not None and (transform is None or record_format.kind != "ids"):
         return text_sources.source(record_format, rows, sized)
-    if isinstance(first, Mapping) and is_pil(first.get(_image_column(first) or "")):
+    if isinstance(first, Mapping) and _is_image_record(first, text_sources):
         return _of_image_records(first, rows, {}, sized, text_sources, transform, colour)
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
     chunks = chunked(rows, text_sources.batch_size)
@@ -255,6 +263,19 @@ def _image_column(record: Mapping[str, Any]) -> str | None:
     return next((column for column in IMAGE_COLUMNS if column in record), None)
 
 
+def _is_image_record(record: Mapping[str, Any], text_sources: TextSources) -> bool:
+    """Whether a mapping is one image with its label, not inputs that the model takes by name."""
+    column = _image_column(record)
+    image = None if column is None else record[column]
+    if column is None or is_pil(image):
+        return is_pil(image)
+    by_name = text_sources.takes(column)
+    if is_picture(image):
+        return not by_name or all(name in (column, *TARGETS) for name in record)
+    pixels = isinstance(image, torch.Tensor | np.ndarray) and looks_like_images((1, *image.shape))
+    return pixels and not by_name and column != "pixel_values"
+
+
 def _of_image_records(
     first: Mapping[str, Any],
     records: Iterator[Any],
@@ -267,7 +288,8 @@ def _of_image_records(
     """The images, and the labels, of mappings like `first`."""
     image = _image_column(first)
     classes = [c for c in first if getattr(features.get(c), "names", None)]
-    label = next((c for c in LABEL_COLUMNS if c in first), classes[0] if classes else None)
+    targets = [c for c in TARGETS if c in first and (c in LABEL_COLUMNS or is_label(first[c]))]
+    label = next(iter(targets + classes), None)
     names = getattr(features.get(label or ""), "names", None)
     pairs = ((r[image], r[label] if label else None) for r in records)
 

@@ -59,7 +59,7 @@ def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Bat
                 "data holds a mapping without a tensor: a batch must map names to tensors, as a "
                 "tokenizer's output with return_tensors='pt' does."
             )
-        images = pictures(fields.get("pixel_values"))
+        images = pictures(fields.get("pixel_values", lead if len(fields) == 1 else None))
         mask = fields.get("attention_mask")
         mask = mask.bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
         if mask is None:

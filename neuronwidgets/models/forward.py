@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.data.accepted_inputs import accepts, takes_one_mapping
-from neuronwidgets.models.misfit import misfit, missing_arguments, stopped_gpu, unknown_ids
+from neuronwidgets.data.accepted_inputs import accepts, takes_one_mapping, takes_tensor, unfit
+from neuronwidgets.models.misfit import misfit, stopped_gpu, unknown_ids
 
 _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
 """Main inputs of transformers models: texts, images, spectrograms, waveforms."""
@@ -20,7 +20,8 @@ _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
 def call(model: nn.Module, inputs: Any) -> Any:
     """Call the model with a mapping (keywords), a tuple (positional) or a single argument.
 
-    A mapping is a single argument for models whose only required argument has another name.
+    A mapping is a single argument for models whose only required argument has another name. Of
+    one tensor, it is opened for models that read no mapping.
 
     An encoder-decoder that gets only a text decodes that text: position `j` holds the state from
     which token `j` is predicted.
@@ -28,14 +29,15 @@ def call(model: nn.Module, inputs: Any) -> Any:
     Raises:
         ValueError: texts alone (or images alone) for a model that takes both. Names the part of
             the model to read.
-        RuntimeError: the inputs do not fit the model's first layer, see `misfit`, or lack
-            arguments of its `forward`; or a GPU has stopped. Any other error of the model is raised
-            unchanged.
+        RuntimeError: the inputs do not fit the model's `forward` or its first layer, see `unfit`
+            and `misfit`; or a GPU has stopped. Any other error of the model is raised unchanged.
     """
     try:
         if isinstance(inputs, Mapping):
             if takes_one_mapping(model, inputs):
-                return model(dict(inputs))
+                name, value = next(iter(inputs.items()))
+                opened = len(inputs) == 1 and takes_tensor(model, name)
+                return model(value if opened else dict(inputs))
             return model(**_decoding(model, inputs), **_no_cache(model, inputs))
         if isinstance(inputs, tuple):
             return model(*inputs)
@@ -54,10 +56,10 @@ def call(model: nn.Module, inputs: Any) -> Any:
             ) from error
         reason = None
         if isinstance(error, TypeError):
-            reason = missing_arguments(model, inputs)
+            reason = unfit(model, inputs)
         elif isinstance(error, RuntimeError | IndexError):
             reason = misfit(model, inputs)
-        if reason is None:
+        if not reason:
             raise
         raise RuntimeError(reason) from error
 

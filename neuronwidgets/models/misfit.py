@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.data.accepted_inputs import named_inputs, required_inputs
+from neuronwidgets.data.accepted_inputs import named_inputs
 
 _INPUTS = ("pixel_values", "input_ids", "inputs", "x")
 _PLACEHOLDERS = ("token_id", "token_index")
@@ -58,21 +58,6 @@ def misfit(model: nn.Module, inputs: Any) -> str | None:
     if isinstance(layer, nn.Linear):
         return _of_vectors(title, layer, given)
     return _of_maps(title, layer, given)
-
-
-def missing_arguments(model: nn.Module, inputs: Any) -> str | None:
-    """A sentence on the required arguments of a model's `forward` that its inputs do not have."""
-    names = required_inputs(model)
-    first = len(inputs) if isinstance(inputs, tuple) else 1
-    given = list(inputs) if isinstance(inputs, Mapping) else names[:first]
-    missing = [name for name in names if name not in given]
-    if not missing:
-        return None
-    example = ", ".join(f"{name!r}: ..." for name in names)
-    return (
-        f"its forward also takes {' and '.join(missing)}: pass batches that are mappings of all "
-        f"its arguments, data=[{{{example}}}, ...]."
-    )
 
 
 def unknown_ids(model: nn.Module, inputs: Any) -> str | None:

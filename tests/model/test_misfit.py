@@ -205,13 +205,12 @@ class Pair(nn.Module):
 
 def test_arguments_that_the_data_lack_are_named() -> None:
     numbers, kinds = torch.rand(5, 3), torch.rand(5, 3)
-    said = r"its forward also takes kinds: pass batches that are mappings of all its arguments, "
-    said += r"data=\[\{'numbers': \.\.\., 'kinds': \.\.\.\}, \.\.\.\]"
-    for data in ([(numbers, kinds)], numbers, [{"numbers": numbers}]):  # a pair has a label
+    said = r"forward\(numbers, kinds, scale\) also needs 'kinds'.*\[\(numbers, kinds\)\]"
+    for data in (numbers, [{"numbers": numbers}]):
         with pytest.raises(RuntimeError, match=said):
             nw.capture(Pair(), data, "act", progress=False)
-    mappings = [{"numbers": numbers, "kinds": kinds}]
-    assert nw.capture(Pair(), mappings, "act", progress=False).values.shape == (5, 4)
+    for data in ([{"numbers": numbers, "kinds": kinds}], [(numbers, kinds)]):
+        assert nw.capture(Pair(), data, "act", progress=False).values.shape == (5, 4)
 
 
 def test_token_ids_of_a_model_whose_first_argument_is_an_image() -> None:
@@ -259,3 +258,30 @@ def test_what_a_model_asserts_is_said_with_the_data() -> None:
         expected = re.escape(said[0] if said else "AssertionError")
         with pytest.raises(RuntimeError, match=rf"this data \(5 x 6 float32\): {expected}"):
             nw.capture(Asserting(*said), floats(5, 6), "act", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (torch.zeros(3, 4), r"forward\(x, lengths\) also needs 'lengths'.*\[\(x, lengths\)\]"),
+        (
+            [{"x": torch.zeros(3, 4), "lengths": torch.ones(3), "index": torch.ones(3)}],
+            r"forward\(x, lengths\) does not take 'index'\. Leave such fields out",
+        ),
+        (
+            [(torch.zeros(3, 4), torch.ones(3), torch.zeros(3, 2), torch.ones(3))],
+            r"forward\(x, lengths\) takes 2 inputs, and the batch has 3",
+        ),
+    ],
+)
+def test_arguments_that_forward_lacks_or_does_not_take(data: Any, message: str) -> None:
+    class OfLengths(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            return self.first(x) / lengths[:, None]
+
+    with pytest.raises(RuntimeError, match=f"OfLengths could not run on this data .*{message}"):
+        nw.capture(OfLengths(), data, "first", progress=False)
