@@ -117,6 +117,8 @@ def plain_labels(labels: Any) -> list[Label]:
     if hasattr(labels, "detach"):
         labels = labels.detach().cpu()
         labels = (labels.float() if labels.is_floating_point() else labels).numpy()
+    if type(labels) is np.ndarray and labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]  # a column, as scikit-learn and binary losses have it
     if getattr(labels, "ndim", 1) == 0:
         raise TypeError("labels must have one label per sample, got a single value.")
     if type(labels) is np.ndarray and labels.ndim == 1 and labels.dtype.kind != "O":
