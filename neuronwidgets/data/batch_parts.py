@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from neuronwidgets.data.accepted_inputs import Arguments
-from neuronwidgets.data.records import LABEL_COLUMNS
+from neuronwidgets.data.records import TARGETS
 
 _MASK = re.compile(
     r"((src|inputs?|x|seq|sequence|tokens?|texts?|attn|attention|encoder)_)*"
@@ -18,8 +18,6 @@ _MASK = re.compile(
 )
 """Names of masks of padding, not of those of a loss, a decoder or causal attention."""
 _LENGTHS = re.compile(r"(^|_)len(s|gths?)?($|_)|lengths?$")
-TARGETS = (*LABEL_COLUMNS, "target", "targets", "y")
-"""Names of labels. Those that are not in `LABEL_COLUMNS` are inputs where a model takes them."""
 
 
 def is_padding_name(name: str) -> bool:

@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 from neuronwidgets.core.arrays import is_sparse
 from neuronwidgets.core.checks import integer
 from neuronwidgets.data.batch import Batch, BatchSource, Raw
-from neuronwidgets.data.batch_parts import TARGETS
 from neuronwidgets.data.image_files import files_in_colour, names_image, opened
 from neuronwidgets.data.images import (
     described,
@@ -28,6 +27,7 @@ from neuronwidgets.data.records import (
     EMPTY,
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
+    TARGETS,
     TEXT_COLUMNS,
     first_nonempty,
     is_label,
@@ -37,7 +37,10 @@ from neuronwidgets.data.row_order import shuffle_reason
 from neuronwidgets.data.rows import (
     as_array,
     chunked,
+    collated,
+    is_record,
     is_sample,
+    is_vector,
     of_rows,
     of_samples,
     of_sparse,
@@ -139,6 +142,11 @@ def _source(
             )
     rows, sized = _rows(data)
     first, rows = first_nonempty(rows)
+    if is_vector(first[0] if isinstance(first, tuple) else first):
+        raise TypeError(
+            "data holds lists of numbers: pass an array of them, numpy.array(data), and the labels "
+            "as labels=."
+        )
     check_packed(first)
     colour = in_colour(data)
     if names_image(first, text_sources.processor):
@@ -153,8 +161,8 @@ def _source(
         return _of_image_records(first, rows, {}, sized, text_sources, transform, colour)
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
     chunks = chunked(rows, text_sources.batch_size)
-    if single and isinstance(first, Mapping):
-        return BatchSource(chunks, lambda raw: text_sources.ready(default_collate(raw.rows)), sized)
+    if isinstance(first, Mapping) and (single or is_record(first)):
+        return BatchSource(chunks, lambda raw: text_sources.ready(collated(raw.rows)), sized)
     pair = isinstance(first, tuple) and len(first) > 0
     series = is_series(first[0] if pair and (single or is_sample(first)) else first, width)
     # With an axis more, series are ready batches, whose first axis is not colours.
@@ -198,6 +206,8 @@ def _refuse(data: Any) -> None:
     """Refuse data that would be misread: a single string or image, a table, a mapping, packed
     sequences."""
     check_packed(data)
+    if isinstance(data, torch.Tensor) and data.is_nested:
+        raise TypeError("data is a nested tensor: pass a list of its tensors, data.unbind().")
     if is_one_picture(data):
         raise TypeError(
             f"data is a single image ({described(data)}); pass a list of images, [data], or an "
@@ -206,7 +216,10 @@ def _refuse(data: Any) -> None:
     if isinstance(data, str | bytes):
         raise TypeError("data is a single string; pass a list of strings, one per sample.")
     if hasattr(data, "iloc") and hasattr(data, "columns"):
-        raise TypeError("data is a table: pass one column, e.g. data['text'].tolist().")
+        raise TypeError(
+            "data is a table: pass one column, e.g. data['text'].tolist(), or of numbers their "
+            "array, data.to_numpy('float32')."
+        )
     if isinstance(data, Mapping):
         splits = hasattr(data, "column_names")
         raise TypeError(
@@ -253,7 +266,8 @@ def _from_dataset(
     if _image_column(first) is None:
         raise ValueError(
             f"data must have a column of texts ({TEXT_COLUMNS[0]!r}), of token ids ('input_ids') "
-            f"or of images ({IMAGE_COLUMNS[0]!r}), got the columns {list(first)}."
+            f"or of images ({IMAGE_COLUMNS[0]!r}), got the columns {list(first)}. Of vectors, pass "
+            "the column as an array, numpy.array(data[...]), and labels=data[...]."
         )
     features = dict(data.features or {})
     return _of_image_records(first, rows, features, _length(data), text_sources, transform)

@@ -13,9 +13,9 @@ from torch.nn.utils.rnn import PackedSequence
 from neuronwidgets.core.labels import plain_labels
 from neuronwidgets.data.accepted_inputs import Arguments
 from neuronwidgets.data.batch import Batch, WordLabels
-from neuronwidgets.data.batch_parts import TARGETS, is_padding_name, padding_mask, parts_of
+from neuronwidgets.data.batch_parts import is_padding_name, padding_mask, parts_of
 from neuronwidgets.data.images import pictures
-from neuronwidgets.data.records import LABEL_COLUMNS, is_target
+from neuronwidgets.data.records import LABEL_COLUMNS, TARGETS, is_target
 from neuronwidgets.data.token_ids import IdMaker
 
 
@@ -103,6 +103,8 @@ def check_packed(data: Any) -> None:
 
 def as_labels(values: Any, size: int | None) -> Sequence[Any] | None:
     """`values` as a batch's labels; `None` unless there is one per sample."""
+    if getattr(values, "ndim", 1) == 2 and bool((values != values.round()).any()):
+        return None  # a column of measurements, as a regression's targets
     try:
         rows = plain_labels(values)
     except (TypeError, ValueError):

@@ -24,6 +24,8 @@ EMPTY = "data is empty: it must hold at least one sample."
 TEXT_COLUMNS = ("text", "sentence", "content", "document", "prompt")
 IMAGE_COLUMNS = ("image", "img", "pixel_values")
 LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label")
+TARGETS = (*LABEL_COLUMNS, "target", "targets", "y")
+"""Names of labels. Those that are not in `LABEL_COLUMNS` are inputs where a model takes them."""
 _CHATS = ("messages", "conversations", "conversation", "chat")
 _WORDS = ("tokens", "words")
 _TAGS = ("ner_tags", "tags", "pos_tags", "chunk_tags")
@@ -262,6 +264,7 @@ def _of_columns(
     label = next((c for c in LABEL_COLUMNS if c in first), classes[0] if classes else None)
     kinds.pop(label or "", None)
     strings = [c for c in kinds if kinds[c] == "text" or c in typed]
+    strings = [c for c in strings if not _are_classes(c, first)]
     candidates = [
         *(["input_ids"] if kinds.get("input_ids") == "ids" else []),
         *(c for c in TEXT_COLUMNS if c in strings),
@@ -290,6 +293,16 @@ def _of_columns(
     return RecordFormat("ids", lambda item: (
         {field: item[field] for field in fields}, item[label] if label else None
     ), names)  # fmt: skip
+
+
+def _are_classes(column: str, record: Mapping[str, Any]) -> bool:
+    """Whether a record's only strings are the classes of an array beside them."""
+    arrays = any(
+        isinstance(value, torch.Tensor | np.ndarray)
+        or (isinstance(value, list) and any(isinstance(v, float) for v in value))
+        for value in record.values()
+    )
+    return column in TARGETS and arrays
 
 
 def _is_mask(values: Any, ids: Any) -> bool:

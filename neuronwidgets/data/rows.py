@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import numbers
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import default_collate
 
 from neuronwidgets.core.arrays import dense, require_unmasked
 from neuronwidgets.data.batch import Batch, BatchSource, Raw, row_title
@@ -19,7 +21,7 @@ from neuronwidgets.data.images import (
     of_images,
     prepares_images,
 )
-from neuronwidgets.data.records import is_label
+from neuronwidgets.data.records import TARGETS, is_label
 from neuronwidgets.data.series import padded
 from neuronwidgets.data.text_sources import TextSources
 from neuronwidgets.display.image import laid_out, picture
@@ -64,6 +66,30 @@ def chunked(rows: Iterator[Any], size: int) -> Iterator[Raw]:
     while chunk := list(itertools.islice(rows, size)):
         yield raw_of(chunk, first)
         first += len(chunk)
+
+
+def is_record(item: Mapping[str, Any]) -> bool:
+    """Whether a mapping is one sample, by its label, and not a ready batch."""
+    return any(name in item and is_label(item[name]) for name in TARGETS)
+
+
+def collated(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A ready batch of samples that are mappings. Labels may be missing."""
+    batch: dict[str, Any] = {}
+    for name, first in records[0].items():
+        values = [record[name] for record in records]
+        if name in TARGETS and is_label(first):
+            batch[name] = values
+        else:
+            batch[name] = default_collate([np.asarray(v) if is_vector(v) else v for v in values])
+    return batch
+
+
+def is_vector(item: Any) -> bool:
+    """Whether `item` is a list of numbers, not all whole as token ids are."""
+    if not isinstance(item, list) or not all(isinstance(v, numbers.Real) for v in item):
+        return False
+    return any(isinstance(value, float | np.floating) for value in item)
 
 
 def is_sample(item: Any) -> bool:

@@ -78,3 +78,20 @@ def test_a_mapping_for_a_model_that_reads_none() -> None:
     batch = {"image": torch.zeros(2, 4), "more": torch.zeros(2, 4)}
     with pytest.raises(RuntimeError, match=r"a mapping of 'image', 'more', .* 'input' and the lab"):
         read(model, [batch], "0")
+
+
+@pytest.mark.parametrize("label", ["label", "y"])
+def test_a_mapping_with_one_label_is_one_sample(label: str) -> None:
+    """Its rows are not samples, nor are its label's."""
+    torch.manual_seed(0)
+    flat, maps = nn.Sequential(nn.Linear(4, 3)), nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    classes = ["a", None, "b", "a", "b"]
+    for model, x in ((flat, torch.randn(5, 4)), (maps, torch.randn(5, 3, 4))):
+        expected = model(x).detach().numpy()
+        forms: list[list[Any]] = [list(x), list(x.numpy())]
+        for rows in [*forms, x.tolist()] if x.ndim == 2 else forms:
+            records = [{"input": row, label: name} for row, name in zip(rows, classes, strict=True)]
+            for data in (records, iter(records), Named(records)):
+                acts = read(model, data, str(len(model) - 1))
+                np.testing.assert_allclose(acts.values, expected, atol=1e-6)
+                assert acts.labels.tolist() == [0, -1, 1, 0, 1]

@@ -220,6 +220,14 @@ def test_rows_of_a_torch_dataset_are_samples_whatever_their_shape(shape: tuple[i
         torch.testing.assert_close(inputs(all_of(data)), rows)
 
 
+def test_a_column_of_a_loader_is_labels_and_measurements_are_none() -> None:
+    x, y = torch.zeros(4, 3), torch.tensor([[1.0], [0.0], [1.0], [1.0]])
+    (batch,) = all_of(DataLoader(TensorDataset(x, y), 4))
+    assert list(batch.labels or ()) == [1.0, 0.0, 1.0, 1.0]
+    (batch,) = all_of(DataLoader(TensorDataset(x, y / 3), 4))
+    assert batch.labels is None
+
+
 def test_the_number_of_samples_is_known_where_it_can_be() -> None:
     data = TensorDataset(torch.zeros(5, 2))
 
@@ -273,6 +281,13 @@ def test_ready_batches_keep_their_masks_and_shape() -> None:
             r"splits 'train': pass one, as data\['train'\]",
         ),
         (pd.DataFrame({"text": TEXTS}), TypeError, r"a table: pass one column.*\['text'\]"),
+        (pd.DataFrame({"a": [0.5]}), TypeError, r"of numbers their array, data.to_numpy"),
+        (hf.Dataset.from_dict({"a": [[0.5]]}), ValueError, r"pass the column as an array"),
+        (
+            torch.nested.as_nested_tensor([torch.zeros(2, 3)], layout=torch.jagged),
+            TypeError,
+            r"a nested tensor: pass .* data.unbind\(\)",
+        ),
         (TEXTS, ValueError, "no tokenizer is given: pass tokenizer="),
         (np.array(TEXTS), ValueError, "no tokenizer is given"),
         (pd.Series(TEXTS), ValueError, "no tokenizer is given"),
@@ -286,7 +301,8 @@ def test_ready_batches_keep_their_masks_and_shape() -> None:
         (np.zeros((2, 3, 4), int), ValueError, "must be token ids, B x T, .*pass images as uint8"),
         (np.zeros((2, 3), complex), TypeError, "an array of numbers or texts, got complex128"),
         ([object()], TypeError, "data must hold strings, .* got a object"),
-        ([[1.0, 2], [3, 4]], TypeError, "data must hold strings, .* got a float"),
+        ([[1.0, 2], [3, 4]], TypeError, r"lists of numbers: pass an array .*numpy.array\(data\)"),
+        ([([1.0, 2], "a")], TypeError, "lists of numbers: .* and the labels as labels="),
         ([{"a": 1}], TypeError, "a mapping without a tensor"),
     ],
 )
