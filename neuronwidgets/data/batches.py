@@ -29,6 +29,7 @@ from neuronwidgets.data.records import (
     LABEL_COLUMNS,
     TARGETS,
     TEXT_COLUMNS,
+    as_record,
     first_nonempty,
     is_label,
     unbatched,
@@ -97,6 +98,7 @@ def batches(
     if max_length is not None:
         max_length = integer("max_length", max_length, 1)
     check_tokenizer(processor)
+    data = data.to_pylist() if hasattr(data, "to_pylist") else data  # of Arrow
     text_sources = TextSources(
         model, processor, batch_size, max_length, sort_window if by_length else None, windows,
         labels, per_word,
@@ -142,6 +144,8 @@ def _source(
             )
     rows, sized = _rows(data)
     first, rows = first_nonempty(rows)
+    if as_record(first) is not first:
+        first, rows = first_nonempty(map(as_record, rows))
     if is_vector(first[0] if isinstance(first, tuple) else first):
         raise TypeError(
             "data holds lists of numbers: pass an array of them, numpy.array(data), and the labels "
@@ -215,7 +219,7 @@ def _refuse(data: Any) -> None:
         )
     if isinstance(data, str | bytes):
         raise TypeError("data is a single string; pass a list of strings, one per sample.")
-    if hasattr(data, "iloc") and hasattr(data, "columns"):
+    if hasattr(data, "columns") and (hasattr(data, "iloc") or hasattr(data, "to_dicts")):
         raise TypeError(
             "data is a table: pass one column, e.g. data['text'].tolist(), or of numbers their "
             "array, data.to_numpy('float32')."

@@ -7,7 +7,7 @@ import itertools
 import numbers
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
 from typing import Any, Literal
 
@@ -152,6 +152,18 @@ def kind_of(item: Any) -> Kind | None:
     if all(_is_message(part) for part in item):
         return "chat"
     return "ids" if ids else None
+
+
+def as_record(sample: Any) -> Any:
+    """A sample with named fields as a mapping of them, where their order does not tell content and
+    label: a dataclass, or a named tuple that begins with its label or has three fields or more.
+    Anything else as it is."""
+    if is_dataclass(sample) and not isinstance(sample, Mapping | type):
+        return {field.name: getattr(sample, field.name) for field in fields(sample)}
+    names: tuple[str, ...] = getattr(sample, "_fields", ()) if isinstance(sample, tuple) else ()
+    contents = (*TEXT_COLUMNS, *IMAGE_COLUMNS)
+    named = names[:1] and (names[0] in TARGETS or (len(names) > 2 and {*names} & {*contents}))
+    return dict(zip(names, sample, strict=True)) if named else sample
 
 
 def first_nonempty(samples: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
