@@ -74,11 +74,11 @@ def agreeing(
 def _parts(source: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The samples in two parts without a common source, as near to halves as the order drawn
     allows."""
-    code, size = np.unique(source, return_inverse=True, return_counts=True)[1:]
-    order = rng.permutation(len(size))
-    turn = np.empty_like(order)
-    turn[order] = np.arange(len(order))
-    samples = np.argsort(turn[code.ravel()], kind="stable")
+    first, code, size = np.unique(
+        source, return_index=True, return_inverse=True, return_counts=True
+    )[1:]
+    order = np.argsort(first)[rng.permutation(len(size))]
+    samples = np.argsort(np.argsort(order)[code.ravel()], kind="stable")
     ends = np.cumsum(size[order])
     middle = ends[np.abs(2 * ends - len(samples)).argmin()]
     return samples[:middle], samples[middle:]
