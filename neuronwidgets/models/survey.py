@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from neuronwidgets.core.layer_place import At
+from neuronwidgets.core.warning import warn
 from neuronwidgets.models.axes import Layout, Tracker, layout_of
 from neuronwidgets.models.axes.tracker import tensors_of
 from neuronwidgets.models.hooks import acts_here, register, watching
@@ -85,3 +86,10 @@ def surveyed(
             stack.callback(register(module, recorder(name), at, watching).remove)
         stack.enter_context(tracker)
         yield calls
+    if tracker.mixing:
+        warn(
+            f"the model's {tracker.mixing} takes the first axis of the batch for time, so that "
+            "each sample is a step of one series and changes with the others: batch_first=True is "
+            "missing, or the batches are steps x samples (then read the model inside a module "
+            "that turns them, x.transpose(0, 1)).",
+        )

@@ -18,9 +18,15 @@ from neuronwidgets.models.axes.labels import (
     axis,
     broadcast,
     fitted,
+    kind_of,
     unknown,
 )
 from neuronwidgets.models.axes.rules import RULES
+
+_OF_STEPS = {
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), "recurrent layer"),
+    "multi_head_attention_forward": "attention",
+}
 
 
 class Tracker(TorchFunctionMode):
@@ -36,6 +42,8 @@ class Tracker(TorchFunctionMode):
         self._labels: Any = WeakTensorKeyDictionary()
         self.samples = 0
         """The batch size."""
+        self.mixing = ""
+        """What took the samples of the batch for the steps of one series; "" if nothing did."""
 
     def label_inputs(self, inputs: Any, samples: int) -> None:
         """Label the input tensors with `samples` rows: their first axis is the batch.
@@ -90,6 +98,12 @@ class Tracker(TorchFunctionMode):
         """The labels of one result, by the function's rule. A function without a rule counts as
         elementwise."""
         rule = RULES.get(name)
+        if name in _OF_STEPS and not self.mixing and args:
+            labels = self.labels(args[0])
+            # Recurrent layers have `batch_first` last; attention has turned its input by now.
+            steps = int(args[-1] is True)
+            if len(labels) == 3 and kind_of(labels[steps]) == BATCH:
+                self.mixing = _OF_STEPS[name]
         if rule is not None:
             return rule(args, kwargs, tuple(tensor.shape), self.labels)
         return broadcast(before, tensor.shape)
