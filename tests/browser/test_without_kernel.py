@@ -75,6 +75,7 @@ def gone(notebook: Any) -> None:
         for pending in ("computing", "measuring", "comparing all", "scores: …"):
             expect(frame).not_to_contain_text(pending)
     # What the browser computes works on.
+    notebook.frame(0).scroll_into_view_if_needed()
     cards = notebook.cards(0)
     slider = notebook.frame(0).locator(".nw-slider input[type=range]")
     slider.fill("1")
