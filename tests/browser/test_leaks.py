@@ -68,7 +68,7 @@ def rounds(notebook: Notebook, count: int, plain: bool = False) -> None:
         notebook.page.evaluate(IDLE)
 
 
-@pytest.mark.skipif(LAB_VERSION < (4, 5), reason="it keeps more or less of its own")
+@pytest.mark.skipif(LAB_VERSION < (4, 5), reason="what this JupyterLab keeps itself varies")
 def test_opened_and_closed_widgets_leave_nothing(lab: Lab) -> None:
     notebook = lab.notebook("leaks", CELLS, 1300, 1000, alone=True)
     notebook.run_cell(0)

@@ -127,7 +127,7 @@ def test_cleared_outputs_are_not_saved_and_come_back(notebook: Any) -> None:
     assert kinds(notebook) == ["nw-split-explorer"]
 
 
-@pytest.mark.skipif(LAB_VERSION < (4, 4), reason="it brings cells back without widgets")
+@pytest.mark.skipif(LAB_VERSION < (4, 4), reason="this JupyterLab undoes cells bare")
 def test_a_deleted_cell_is_not_saved_and_its_undo_is(notebook: Any) -> None:
     notebook.run_cell(1)
     shown(notebook)

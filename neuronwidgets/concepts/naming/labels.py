@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.activations.retrieval import DEFAULT
+from neuronwidgets.concepts.control import several_of_a_source
 from neuronwidgets.concepts.naming.attributes import attributes_of
 from neuronwidgets.concepts.naming.auc import corrected, p_value, ranked
 from neuronwidgets.concepts.naming.formulas import Best, search
@@ -93,7 +94,8 @@ def by_labels(
     largest = min(len(rows) - FEWEST, int(max_share * len(rows)))
     best_formulas = search(scores, table, beam, length, least, largest)
     ranks = ranked(scores) if scores.size else scores
-    source = split.acts.samples.source[rows]
+    source = several_of_a_source(split.acts)
+    source = None if source is None else source[rows]
     evidence: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     chosen: list[str | None] = []
     for k, candidates in enumerate(best_formulas):
