@@ -1,4 +1,4 @@
-"""What a page holds after its garbage is collected: heap, listeners, and widgets that are gone."""
+"""What a page holds after its garbage is collected: objects, listeners, widgets that are gone."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ class Held(NamedTuple):
     """What a page holds.
 
     Attributes:
-        heap: bytes of the JavaScript heap.
+        heap: bytes of the JavaScript heap. Compiled code is part of it, which comes and goes.
+        objects: JavaScript objects, functions and arrays.
+        nodes: DOM nodes, in the page or not.
         roots: roots of our widgets that are in memory, in the page or not. A listener, a timer or
             a signal that outlives its widget holds its root.
         listeners: on the window, the document and its body.
     """
 
     heap: int
+    objects: int
+    nodes: int
     roots: int
     listeners: int
 
@@ -38,8 +42,9 @@ class PageMemory:
         for _ in range(3):
             self._cdp.send("HeapProfiler.collectGarbage")
         heap = int(self._cdp.send("Runtime.getHeapUsage")["usedSize"])
+        objects, nodes = self._count("Object"), self._cdp.send("Memory.getDOMCounters")["nodes"]
         roots = self._count("HTMLDivElement", "e => e.classList.contains('nw')")
-        return Held(heap, roots, self._listeners())
+        return Held(heap, objects, int(nodes), roots, self._listeners())
 
     def observers(self) -> dict[str, int]:
         """The page's observers and `AbortController`s, by class."""

@@ -46,10 +46,8 @@ PLAIN = (*(len(WIDGETS) - 1) * ("Plain()",), "Plains(3)")
 """`explore` shows three widgets that have a view each."""
 CELLS = [MAKE, *(f"widget = {made}\nwidget.wait(60)\nwidget" for made in WIDGETS + PLAIN)]
 """A cell that runs again closes the widgets that it made before."""
-ROUNDS = 1
-KEPT = 150_000
-"""Bytes that a page may keep of each of ours, beside what it keeps of a plain one.
-`explore` is five widgets in one."""
+MORE = 1.05
+"""Objects and nodes that a page may keep of ours, as a multiple of those of plain ones."""
 IDLE = """() => new Promise(done => requestIdleCallback(() => requestAnimationFrame(done)))"""
 
 
@@ -76,14 +74,14 @@ def test_opened_and_closed_widgets_leave_nothing(lab: Lab) -> None:
     rounds(notebook, 1, plain=True)
     memory = PageMemory(notebook.page)
     start = memory.held()
-    rounds(notebook, ROUNDS, plain=True)
+    rounds(notebook, 1, plain=True)
     before, kernel = memory.held(), notebook.python("print(left())")
-    rounds(notebook, ROUNDS)
+    rounds(notebook, 1)
     after = memory.held()
     assert after.roots <= before.roots <= 1
     assert after.listeners <= before.listeners
-    plain = before.heap - start.heap
-    assert after.heap - before.heap < plain + ROUNDS * len(WIDGETS) * KEPT
+    assert after.objects - before.objects < MORE * (before.objects - start.objects)
+    assert after.nodes - before.nodes < MORE * (before.nodes - start.nodes)
     assert notebook.python("print(left())") == kernel
     assert notebook.errors == []
     notebook.page.close()
