@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 
+from neuronwidgets.clustering.halves import halves
 from neuronwidgets.clustering.tree import Tree
 
 RECURRENCE = 0.75
@@ -13,17 +14,23 @@ RECURRENCE = 0.75
 
 
 def recurring(
-    distances: np.ndarray, method: str, groups: np.ndarray, resamples: int, seed: int = 0
+    distances: np.ndarray,
+    method: str,
+    groups: np.ndarray,
+    resamples: int,
+    seed: int = 0,
+    source: np.ndarray | None = None,
 ) -> Generator[float, None, np.ndarray]:
     """The share of resamples in which each of `p` groups is a branch of the tree again.
 
     Hennig 2007, *Cluster-wise assessment of cluster stability*, Comput. Stat. Data Anal. 52, by
-    subsets: half of the samples, drawn without replacement, are linked again. A group recurs if
-    some branch of that tree has a Jaccard index of at least 0.75 with the group's samples in the
-    draw. For a group of more than half of the draw, the samples outside of the two must have such
-    an index as well: the whole tree has it with any three quarters of the samples. A draw with
-    fewer than two of the group's samples, or without any outside of it, does not count for the
-    group, unless it is a group of all samples.
+    subsets: half of the samples, drawn without replacement, are linked again; of the samples of one
+    source (the tokens of a text) all or none. A group recurs if some branch of that tree has a
+    Jaccard index of at least 0.75 with the group's samples in the draw. For a group of more than
+    half of the draw, the samples outside of the two must have such an index as well: the whole tree
+    has it with any three quarters of the samples. A draw with fewer than two of the group's
+    sources, or without any sample outside of it, does not count for the group, unless it is a group
+    of all samples.
 
     A generator: yields the share done, returns float64 `p`, from 0 to 1; NaN for a group for which
     no draw counts.
@@ -34,16 +41,19 @@ def recurring(
         groups: bool `p x n`.
         resamples: the number of draws.
         seed: seed of the draws.
+        source: int `n`, the source of each sample; `None`: each is of its own.
     """
     from scipy.cluster import hierarchy
     from scipy.spatial.distance import squareform
 
-    n = len(distances)
     rng = np.random.default_rng(seed)
+    source = np.arange(len(distances)) if source is None else source
     recurred, counted = np.zeros(len(groups)), np.zeros(len(groups))
     of_all = groups.all(axis=1)
     for draw in range(resamples):
-        subset = np.sort(rng.choice(n, max(2, -(-n // 2)), replace=False))
+        subset = np.sort(max(halves(source, rng), key=len))
+        if len(subset) < 2:
+            continue
         Z = hierarchy.linkage(squareform(distances[np.ix_(subset, subset)], checks=False), method)
         tree = Tree.of(Z)
         # The samples of each group, counted from left to right: a branch is a range of them.
@@ -58,7 +68,8 @@ def recurring(
         alike = common >= RECURRENCE * either
         outside_alike = n_drawn - either >= RECURRENCE * (n_drawn - common)
         recurs = (alike & (outside_alike | (2 * size[:, None] <= n_drawn))).any(axis=1)
-        counts = (size >= 2) & ((size < n_drawn) | of_all)
+        sources = np.array([len(np.unique(source[subset[group[subset]]])) for group in groups])
+        counts = (sources >= 2) & ((size < n_drawn) | of_all)
         recurred += counts & recurs
         counted += counts
         yield (draw + 1) / resamples

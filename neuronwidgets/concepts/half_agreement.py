@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuronwidgets.activations.retrieval import directions
+from neuronwidgets.clustering.halves import halves
 from neuronwidgets.core.steps import drained
 
 if TYPE_CHECKING:
@@ -52,16 +53,16 @@ def agreeing(
     totals, counted = np.zeros((2, kinds)), np.zeros((2, kinds))
     source = split.acts.samples.sources(concepts.index)
     for draw in range(draws):
-        parts = _parts(source, rng)
+        parts = halves(source, rng)
         if min(map(len, parts)) < 2:
             continue
-        halves: list[list[np.ndarray]] = [[], []]
+        made: list[list[np.ndarray]] = [[], []]
         for part in parts:
             distances = squareform(split.distances[np.ix_(part, part)], checks=False)
             clusters = fcluster(linkage(distances, split.linkage), kinds, "maxclust")
             for which, labels in enumerate((clusters, rng.permutation(clusters))):
-                halves[which].append(_directions(concepts, part, labels))
-        for which, (one, other) in enumerate(halves):
+                made[which].append(_directions(concepts, part, labels))
+        for which, (one, other) in enumerate(made):
             cosines = np.einsum("kd,kd->k", one, other)
             known = one.any(axis=1) & other.any(axis=1)
             totals[which] += np.where(known, cosines, 0)
@@ -69,19 +70,6 @@ def agreeing(
         yield (draw + 1) / draws
     means = np.where(counted > 0, totals / np.maximum(counted, 1), np.nan)
     return means[0], means[1]
-
-
-def _parts(source: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The samples in two parts without a common source, as near to halves as the order drawn
-    allows."""
-    first, code, size = np.unique(
-        source, return_index=True, return_inverse=True, return_counts=True
-    )[1:]
-    order = np.argsort(first)[rng.permutation(len(size))]
-    samples = np.argsort(np.argsort(order)[code.ravel()], kind="stable")
-    ends = np.cumsum(size[order])
-    middle = ends[np.abs(2 * ends - len(samples)).argmin()]
-    return samples[:middle], samples[middle:]
 
 
 def _directions(concepts: Concepts, part: np.ndarray, clusters: np.ndarray) -> np.ndarray:

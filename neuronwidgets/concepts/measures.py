@@ -167,7 +167,8 @@ def stability(concepts: Concepts, resamples: int = 50, seed: int = 0) -> np.ndar
     groups = np.zeros((len(concepts), len(concepts.index)), bool)
     for row, group in zip(groups, concepts.groups, strict=True):
         row[group] = True
-    return drained(recurring(split.distances, split.linkage, groups, resamples, seed))
+    source = split.acts.samples.sources(split.index)
+    return drained(recurring(split.distances, split.linkage, groups, resamples, seed, source))
 
 
 def _purity_of(concepts: Concepts, rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -263,7 +263,8 @@ def _stability(
     for group, node in zip(groups, distinct, strict=True):
         group[tree.samples_of(int(node))] = True
     resamples = resamples_of(tree.n)
-    share = yield from recurring(split.distances, split.linkage, groups, resamples)
+    source = split.acts.samples.sources(split.index)
+    share = yield from recurring(split.distances, split.linkage, groups, resamples, source=source)
     shares = [share[np.searchsorted(distinct, concepts)] for concepts in nodes]
     return np.array([s[~np.isnan(s)].mean() if (s >= 0).any() else 0 for s in shares]), resamples
 

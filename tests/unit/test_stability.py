@@ -9,6 +9,7 @@ import pytest
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
+from neuronwidgets.clustering.halves import halves
 from neuronwidgets.clustering.stability import recurring
 
 
@@ -22,14 +23,20 @@ def shares(*arguments: Any, **more: Any) -> np.ndarray:
 
 
 def by_definition(
-    distances: np.ndarray, method: str, groups: np.ndarray, resamples: int, seed: int
+    distances: np.ndarray,
+    method: str,
+    groups: np.ndarray,
+    source: np.ndarray,
+    resamples: int,
+    seed: int,
 ) -> list[float]:
     """The Jaccard index with every branch, as sets; of large groups also of what is outside."""
     rng = np.random.default_rng(seed)
-    n = len(distances)
     hits: list[list[bool]] = [[] for _ in groups]
     for _ in range(resamples):
-        some = np.sort(rng.choice(n, max(2, (n + 1) // 2), replace=False))
+        some = np.sort(max(halves(source, rng), key=len))
+        if len(some) < 2:
+            continue
         Z = hierarchy.linkage(squareform(distances[np.ix_(some, some)]), method)
         branches = [
             {int(some[leaf]) for leaf in node.pre_order()}
@@ -37,7 +44,9 @@ def by_definition(
         ]
         for group, hit in zip(groups, hits, strict=True):
             own = set(np.flatnonzero(group).tolist()) & set(some.tolist())
-            if len(own) < 2 or (len(own) == len(some) and not group.all()):
+            if len(set(source[list(own)].tolist())) < 2 or (
+                len(own) == len(some) and not group.all()
+            ):
                 continue
             rest = set(some.tolist()) - own
             hit.append(any(
@@ -58,10 +67,11 @@ def test_as_defined(method: str, n: int) -> None:
     rng = np.random.default_rng(n)
     distances = squareform(pdist(rng.normal(size=(n, 3))))
     groups = rng.random((6, n)) < np.array([0.0, 0.1, 0.3, 0.5, 0.8, 1.0])[:, None]
-    found = shares(distances, method, groups, 12, seed=3)
-    np.testing.assert_allclose(found, by_definition(distances, method, groups, 12, 3))
-    assert np.isnan(found[0])
-    assert found[-1] == 1
+    for source in (np.arange(n), np.sort(rng.integers(0, n // 2, n))):
+        found = shares(distances, method, groups, 12, 3, source)
+        np.testing.assert_allclose(found, by_definition(distances, method, groups, source, 12, 3))
+        assert np.isnan(found[0])
+    assert n == 2 or shares(distances, method, groups, 12)[-1] == 1
 
 
 def test_clusters_recur_and_their_halves_do_not() -> None:
@@ -95,3 +105,17 @@ def test_a_large_cluster_recurs_beside_a_small_one() -> None:
 def test_equal_samples() -> None:
     found = shares(np.zeros((10, 10)), "ward", np.ones((1, 10), bool), 5)
     assert found.tolist() == [1]
+
+
+def test_samples_of_one_source_are_no_evidence() -> None:
+    rng = np.random.default_rng(0)
+    source = np.repeat(np.arange(24), 5)
+    kind, text = source % 3, rng.normal(size=(24, 6))
+    points = 12 * np.eye(6)[kind] + 2 * text[source] + rng.normal(size=(120, 6))
+    distances = squareform(pdist(points))
+    of_text = source == 7
+    # Whether tokens of a text are alike says nothing of other texts.
+    assert shares(distances, "ward", of_text[None], 40)[0] > 0.9
+    assert np.isnan(shares(distances, "ward", of_text[None], 40, source=source)[0])
+    groups = kind == np.arange(3)[:, None]
+    assert shares(distances, "ward", groups, 40, source=source).tolist() == [1, 1, 1]

@@ -315,7 +315,9 @@ class Evidence:
         for group, node in zip(groups, nodes, strict=True):
             group[split.tree.samples_of(node)] = True
         yield later
-        steps = recurring(split.distances, split.linkage, groups, resamples_of(split.tree.n))
+        source = split.acts.samples.sources(split.index)
+        draws = resamples_of(split.tree.n)
+        steps = recurring(split.distances, split.linkage, groups, draws, source=source)
         share = (yield from mapped(steps, lambda _: later)).tolist()
 
         def show() -> None:
