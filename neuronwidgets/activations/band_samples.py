@@ -81,8 +81,8 @@ def band_samples(
     if distinct is not None:
         near = nearly_equal(along[candidates][None], NEAR if projected else 0.0)[0]
         kept = candidates[first_of_each(acts, candidates, near)]
-        if distinct == "text" and acts.samples.item is not None:
-            kept = kept[np.sort(np.unique(acts.samples.item[kept], return_index=True)[1])]
+        if distinct == "text":
+            kept = kept[np.sort(np.unique(acts.samples.sources(kept), return_index=True)[1])]
         if len(kept) >= min(FEWEST, len(candidates)):
             candidates = kept
     spread: np.ndarray = between_ends(candidates, k)

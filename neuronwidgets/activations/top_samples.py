@@ -68,7 +68,7 @@ def top_samples(
     has_copies = (nearly_equal(values, tolerance) & active[:, 1:]).any(axis=1) & (
         distinct is not None
     )
-    if distinct == "text" and acts.samples.item is not None:
+    if distinct == "text":
         has_copies[:] = True
     index = np.where(active, index, -1)
     for i in np.flatnonzero(has_copies).tolist():
@@ -102,8 +102,8 @@ def _distinct(
         order = largest(along, size)
         kept = order[first_of_each(acts, order, nearly_equal(along[order][None], tolerance)[0])]
         if by_text:
-            items = kept if acts.samples.item is None else acts.samples.item[kept]
-            kept = kept[np.sort(np.unique(items, return_index=True)[1])]
+            sources = acts.samples.sources(kept)
+            kept = kept[np.sort(np.unique(sources, return_index=True)[1])]
         if len(kept) >= k or size == active:
             return kept[:k]
 

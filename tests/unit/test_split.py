@@ -307,3 +307,14 @@ def test_one_sample_of_each_text() -> None:
     for wrong in ("token", 3, True):
         with pytest.raises(ValueError, match="distinct must be 'vector', 'text' or None, got"):
             split(acts, 2, distinct=wrong)
+
+
+@pytest.mark.parametrize("band", [None, (0.0, 1.0)])
+def test_windows_are_of_their_text(band: tuple[float, float] | None) -> None:
+    rng = np.random.default_rng(0)
+    origin = np.repeat(np.arange(20), 5)
+    samples = Samples(100, texts=[f"window {i}" for i in range(100)], origin=origin)
+    acts = Activations("layer", rng.normal(size=(100, 6)).astype("f4"), samples)
+    index = split(acts, 2, top=15, distinct="text", band=band).index
+    assert len(index) > 10
+    assert len(set(origin[index].tolist())) == len(index)
