@@ -11,6 +11,9 @@ do).
 - Heavy tails: samples further out than Gaussian ones make clusters of their own. So the rotated
   samples get the distances from the mean that the samples have, by rank, in their own directions.
 - Unit length: without heavy tails, samples of unit length (cosine) stay so when they are rotated.
+
+Where several samples are of one source (tokens of a text), sources stay together, see
+`nested_rotations`.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuronwidgets.clustering.linkage.engine import distances_of
+from neuronwidgets.clustering.nested_rotations import BLOCK, nested_rotations
 from neuronwidgets.clustering.silhouette import silhouettes
 
 if TYPE_CHECKING:
@@ -29,8 +33,6 @@ if TYPE_CHECKING:
 
     from neuronwidgets.clustering.device_draws import DeviceDraws
 
-BLOCK = 1 << 18
-"""Numbers in a block of rotations: 2 MB."""
 MOST_CONCEPTS = 10
 """Concepts in a cut whose silhouette counts, at most."""
 TREES = 1 << 20
@@ -151,12 +153,12 @@ def _largest(of_cuts: np.ndarray) -> np.ndarray:
 
 def null_separations(
     grams: np.ndarray, method: str, metric: str, min_size: int, draws: int, seed: int = 0,
-    device: torch.device | None = None,
+    device: torch.device | None = None, sources: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """`separation` of the samples after each of `draws` rotations: float64 `N x draws`.
 
     Each draw has its own tree. Neurons of like null (see `alike`) share their draws, of which each
-    makes a part.
+    makes a part, unless several of their samples are of one source.
 
     Args:
         grams: float64 `N x n x n`, dot products of each neuron's samples about their mean.
@@ -165,15 +167,39 @@ def null_separations(
         seed: of the rotations.
         device: a GPU makes all draws of a block at once, if it can link so many samples (see
             `can_fuse`); they are the same draws, up to rounding.
+        sources: int `N x n`, the source of each sample (the text of a token); `None`: each is of
+            its own.
     """
-    n = grams.shape[1]
     tails = np.array([heavy_tailed(gram) for gram in grams], bool)
-    group = alike(grams, tails, metric, LIKE / np.sqrt(max(draws, 1)))
-    members = [np.flatnonzero(group == g) for g in range(group.max(initial=-1) + 1)]
+    if sources is None:
+        sources = np.broadcast_to(np.arange(grams.shape[1]), grams.shape[:2])
+    repeated = (np.diff(np.sort(sources, axis=1), axis=1) == 0).sum(axis=1)
+    how = method, metric, min_size, draws, device
+    out = np.empty((len(grams), draws))
+    alone = np.flatnonzero(repeated == 0)
+    if len(alone):
+        group = alike(grams[alone], tails[alone], metric, LIKE / np.sqrt(max(draws, 1)))
+        members = [np.flatnonzero(group == g) for g in range(group.max() + 1)]
+        turns = rotations(grams.shape[1], draws, seed)
+        out[alone] = _drawn(grams[alone], tails[alone], turns, members, *how)[group]
+    # Neurons with as many sources have random matrices in common, which are made once.
+    for i in np.argsort(repeated, kind="stable")[len(alone) :]:
+        turns = nested_rotations(grams[i], sources[i], draws, seed)
+        out[i] = _drawn(grams[[i]], tails[[i]], turns, [np.zeros(1, np.int64)], *how)[0]
+    return out
+
+
+def _drawn(
+    grams: np.ndarray, tails: np.ndarray, rotations: Iterator[np.ndarray],
+    members: list[np.ndarray], method: str, metric: str, min_size: int, draws: int,
+    device: torch.device | None,
+) -> np.ndarray:  # fmt: skip
+    """float64 `len(members) x draws`: `separation` of the samples of the members in turn, after
+    each rotation."""
     out = np.empty((len(members), draws))
     on_device = _on_device(grams, tails, method, metric, device)
     begin = 0
-    for turns in rotations(n, draws, seed):
+    for turns in rotations:
         draw = np.arange(begin, begin + len(turns))
         owner = np.concatenate([m[draw % len(m)] for m in members])
         turn = np.tile(np.arange(len(turns)), len(members))
@@ -183,7 +209,7 @@ def null_separations(
             found = _largest(on_device.silhouettes(turns, owner, turn, min_size, MOST_CONCEPTS))
         out[:, draw] = found.reshape(len(members), -1)
         begin += len(turns)
-    return out[group]
+    return out
 
 
 def _on_device(

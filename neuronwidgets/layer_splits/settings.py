@@ -32,7 +32,8 @@ class Settings:
     null: int = 1
     """Version of polysemanticity's null, of which one folder holds one; 1 also without that score.
 
-    1: each neuron makes all its draws. 2: neurons of like null share draws.
+    1: each neuron makes all its draws. 2: neurons of like null share draws. 3: tokens of one text
+    stay together.
     """
 
     def about(self) -> dict[str, Any]:

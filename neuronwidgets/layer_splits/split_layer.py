@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 DRAWS = 19
 """Draws of the null for each neuron: the smallest p is 0.05."""
-NULL = 2
+NULL = 3
 """Version of the null (see `Settings.null`)."""
 MOST_TOP = 5_000
 """Top samples of a neuron, at most: a matrix of all pairs then takes 200 MB."""

@@ -69,8 +69,9 @@ def polysemanticity(
     *Geometric part.* `silhouette` is the largest mean silhouette of the tree's cuts with 2 to 10
     concepts (0 if none is positive). The null is a rotation test (see `clustering.rotation_null`):
     as many samples with the same mean and covariance and no clusters, each draw with a tree of its
-    own. Up to four neurons of a batch whose nulls are nearly the same share their draws. `geometry`
-    is `max(0, (s - mean) / (1 - mean))`, adjusted for chance like the adjusted Rand index,
+    own. Tokens of one text stay together, so that a text is no concept by itself. Up to four
+    neurons of a batch whose nulls are nearly the same share their draws. `geometry` is
+    `max(0, (s - mean) / (1 - mean))`, adjusted for chance like the adjusted Rand index,
     `geometry_z` is `(s - mean) / deviation`, `geometry_p` is `(1 + #{null >= s}) / (1 + draws)`. It
     does not depend on the cut.
 
@@ -159,9 +160,11 @@ def _geometry(
     if neurons.gram is None or draws == 0 or len(awake) == 0:
         return value, z, p
     grams, s = neurons.gram[awake], observed[awake]
+    sources = neurons.acts.samples.sources(neurons.index[awake].ravel()).reshape(len(awake), -1)
     null = null_separations(
-        grams, neurons.method, neurons.metric, neurons.min_size, draws, seed, neurons.device
-    )
+        grams, neurons.method, neurons.metric, neurons.min_size, draws, seed, neurons.device,
+        sources,
+    )  # fmt: skip
     mean = null.mean(axis=1)
     value[awake] = np.maximum((s - mean) / (1 - mean), 0)
     z[awake], p[awake] = against(s, null)
@@ -177,7 +180,7 @@ def _alignment(
         return value, z, p
     n = neurons.index.shape[1]
     shuffles = np.random.default_rng((seed, 1)).random((draws, n))
-    sources = neurons.acts.samples.source[neurons.index]
+    sources = neurons.acts.samples.sources(neurons.index.ravel()).reshape(neurons.index.shape)
     for i, (concept, label) in enumerate(zip(neurons.assignment, neurons.labels, strict=True)):
         has_both = (concept >= 0) & (label >= 0)
         if has_both.sum() < 2:
