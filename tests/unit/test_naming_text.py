@@ -221,6 +221,37 @@ def test_random_groups_get_no_names() -> None:
     assert named.naming.names == (None, None)
 
 
+def test_what_all_top_samples_have_names_no_random_group() -> None:
+    rng = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(40)]
+    texts = [
+        " ".join([*rng.choice(words, 8), *(["game"] * (rng.random() < 0.7) if i < 60 else [])])
+        for i in range(400)
+    ]
+    named = {"now": 0, "before": 0}
+    for _ in range(20):
+        kinds = np.r_[rng.permutation(np.repeat([0, 1], 30)), np.full(340, 2)]
+        concepts = concepts_of(texts, kinds)
+        for what, options in (("now", {}), ("before", {"min_z_others": 0})):
+            found = concepts.named("text", **options).naming
+            named[what] += sum(name is not None for name in found.names)  # type: ignore[union-attr]
+    assert named["now"] <= 2
+    assert named["before"] > 10
+
+
+@pytest.mark.parametrize(("texts_of_x", "expected"), [(1, None), (30, "x")])
+def test_a_word_of_one_text_names_no_tokens(texts_of_x: int, expected: str | None) -> None:
+    # The first thirty samples are tokens of one text, or of thirty: each is the word "x".
+    item = np.r_[np.arange(30) % texts_of_x, np.arange(30, 100)]
+    token = np.r_[np.arange(30), np.arange(30), np.zeros(40, int)].astype(np.int32)
+    spans = np.array([[2 * i, 2 * i + 1] for i in range(30)], np.int32)
+    texts = [" ".join(["x" if i < 30 else "yzvw"[i % 4]] * 30) for i in range(100)]
+    tokens = Samples(100, texts=texts, spans=[spans] * 100, item=item, token=token)
+    concepts = concepts_of(tokens, np.repeat([0, 1, 2], [30, 30, 40])).named("text", words=1)
+    assert concepts.naming is not None
+    assert concepts.naming.names[concepts.assignment[concepts.index == 0].item()] == expected
+
+
 def test_one_concept_is_compared_with_the_dataset() -> None:
     texts = [f"common thing {i}" if i < 30 else f"else {i}" for i in range(100)]
     concepts = concepts_of(texts, np.repeat([0, 2], [30, 70]))
@@ -280,7 +311,9 @@ def test_without_texts_it_is_refused_in_words(samples: object) -> None:
         concepts.named("text")
 
 
-@pytest.mark.parametrize("option", [{"terms": 0}, {"words": 1.5}, {"strength": 0}, {"min_z": -1}])
+@pytest.mark.parametrize(
+    "option", [{"terms": 0}, {"words": 1.5}, {"strength": 0}, {"min_z": -1}, {"min_z_others": -1}]
+)
 def test_other_options_are_refused(option: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=rf"{next(iter(option))} must be "):
         corpus("a1", "b1").named("text", **option)

@@ -41,6 +41,7 @@ def by_text(
     terms: int = 3,
     words: int = 3,
     min_z: float = 3.3,
+    min_z_others: float = 1.8,
     strength: float = 100.0,
     most: int = 2_000,
 ) -> Naming:
@@ -53,11 +54,12 @@ def by_text(
     (`z_others`) and with evenly spaced texts of the data set (`z_dataset`). `z` is the sum of both
     divided by the square root of 2, or `z_dataset` alone for a single concept.
 
-    A term counts if both are above zero, `z` is at least `min_z` (about one in twenty random groups
-    of 8 to 40 texts of AG-News and DBpedia had any term above 3.3), and at least two of the
-    concept's texts contain it. The first and last word of an n-gram must meet this, too, in place
-    of a list of stop words. Of terms that share half their words one is kept: the longer one if
-    three quarters of the texts with the shorter one contain it.
+    A term counts if `z` is at least `min_z` and `z_others` at least `min_z_others`, so that what
+    all top samples have names no concept, and if at least two of the concept's texts contain it. Up
+    to one in twenty random groups of a neuron's top samples get a name. The first and last word of
+    an n-gram must meet this, too, in place of a list of stop words. Of terms that share half their
+    words one is kept: the longer one if three quarters of the texts with the shorter one contain
+    it.
 
     Scripts without spaces (Han, kana, Thai, Lao, Khmer, Burmese) are read in n-grams of two to four
     characters. If a sample is a token of a text, its n-grams are those that contain the token
@@ -68,6 +70,7 @@ def by_text(
         terms: terms in a name, at most.
         words: words in a term, at most.
         min_z: smallest `z` of a term.
+        min_z_others: smallest `z_others` of a term.
         strength: the weight of the prior, in texts.
         most: texts of the data set to compare with, at most.
 
@@ -82,9 +85,10 @@ def by_text(
     terms, words = integer("terms", terms, 1), integer("words", words, 1)
     most = integer("most", most, 1)
     min_z = number("min_z", min_z, least=0, most=100)
+    min_z_others = number("min_z_others", min_z_others, least=0, most=100)
     strength = number("strength", strength, least=1e-6, most=1e9)
     split = concepts.require_split("named('text')")
-    counts = TermCounts(split, words, min_z, strength, most)
+    counts = TermCounts(split, words, min_z, min_z_others, strength, most)
     for _ in counts.reading():
         pass
     evidence: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
@@ -151,15 +155,17 @@ class Group:
     """The terms of some different texts.
 
     Attributes:
-        size: the number of texts.
+        size: the number of texts, or of tokens of texts.
         words: whether any of them contains a word.
-        count: for each term the number of texts that contain it; of terms that at least two of the
+        count: for each term the number of them that contain it; of terms that at least two of the
             neuron's top texts contain.
+        recurring: the terms that are in two texts, not only in two tokens or windows of one.
     """
 
     size: int
     words: bool
     count: Counter[Term]
+    recurring: frozenset[Term] = frozenset()
 
     def __len__(self) -> int:
         return self.size
@@ -186,13 +192,16 @@ class TermCounts:
         split: Split,
         words: int = 3,
         min_z: float = 3.3,
+        min_z_others: float = 1.8,
         strength: float = 100.0,
         most: int = 2_000,
         characters: int = CHARACTERS,
     ) -> None:
         self._samples, self._index = split.acts.samples, split.index
         require_texts(self._samples, split.acts.layer)
+        self._sources = self._samples.sources(split.index).tolist()
         self._words, self._min_z, self._strength = words, min_z, strength
+        self._min_z_others = min_z_others
         self._characters = characters
         rest = np.setdiff1d(np.arange(len(split.acts)), split.index)
         self.others, self._rest = len(rest), evenly_spaced(rest, most)
@@ -243,20 +252,26 @@ class TermCounts:
 
     def group(self, members: np.ndarray) -> Group:
         """The terms of some top samples; `members` is bool `n`."""
-        texts = dict.fromkeys(self._previews[i] for i in np.flatnonzero(members))
+        source_of: dict[Preview, int] = {}
+        for i in np.flatnonzero(members).tolist():
+            source_of.setdefault(self._previews[i], self._sources[i])
         count: Counter[Term] = Counter()
-        for text in texts:
-            count.update(self._terms_of[text])
-        has_words = any(text not in self._without_words for text in texts)
-        return Group(len(texts), has_words, count)
+        first: dict[Term, int] = {}
+        recurring: set[Term] = set()
+        for text, source in source_of.items():
+            terms = self._terms_of[text]
+            count.update(terms)
+            recurring.update(term for term in terms if first.setdefault(term, source) != source)
+        has_words = any(text not in self._without_words for text in source_of)
+        return Group(len(source_of), has_words, count, frozenset(recurring))
 
     def apart(self, own: Group, others: Group | None, most: int) -> list[Scored]:
         """The terms that set `own` apart from the others and from the data set, strongest first."""
         return _distinct(self._significant(own, others), own.count, most)
 
     def _significant(self, own: Group, others: Group | None) -> list[Scored]:
-        """The terms with a `z` of at least `min_z`, strongest first, ties in alphabetical order."""
-        terms = sorted(term for term, count in own.count.items() if count >= 2)
+        """The terms with large enough `z`, strongest first, ties in alphabetical order."""
+        terms = sorted(own.recurring)
         if not terms:
             return []
         groups = [group for group in (own, others, self.dataset) if group is not None]
@@ -272,7 +287,8 @@ class TermCounts:
         z_others = comparisons[0][1] if others is not None else np.full(len(terms), np.nan)
         z = z_dataset
         if others is not None:
-            z = np.where((z_others > 0) & (z_dataset > 0), (z_others + z_dataset) / np.sqrt(2), 0)
+            apart = (z_others >= self._min_z_others) & (z_dataset > 0)
+            z = np.where(apart, (z_others + z_dataset) / np.sqrt(2), -np.inf)
         strong = {terms[i][0] for i in np.flatnonzero(z >= self._min_z) if len(terms[i]) == 1}
         # Words beside a token are not counted alone, so that they cannot be tested.
         any_edge = self._samples.token is not None
