@@ -48,6 +48,7 @@ class Split:
         at_rest: whether the neuron is active on fewer than two samples. It then has no top samples
             and no concepts; `index` holds two samples because a tree needs two.
         band: the quantiles of the activation between which the samples lie; `None`: the top.
+        distinct: which samples count once, see `split`.
     """
 
     top_samples: TopSamples
@@ -58,6 +59,7 @@ class Split:
     slots: np.ndarray | None = None
     at_rest: bool = False
     band: Band | None = None
+    distinct: str | None = "vector"
 
     @property
     def acts(self) -> Activations:
@@ -353,7 +355,7 @@ def split(
         if clustering.chosen is not None:
             tree = Tree.of(clustering.Z)
             min_size = min(min_size, int(tree.size[tree.cut(clustering.chosen)].min()))
-    return Split(top_rows, clustering, method, settings, min_size, band=band)
+    return Split(top_rows, clustering, method, settings, min_size, band=band, distinct=distinct)
 
 
 def resting(

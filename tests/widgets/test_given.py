@@ -42,3 +42,23 @@ def test_a_browser_says_how_its_neurons_are_split(metric: str | None) -> None:
     shown = nw.NeuronBrowser(whole)
     assert shown._given == "layer_split"
     shown.close()
+
+
+@pytest.mark.parametrize("distinct", ["text", None])
+def test_an_explorer_splits_every_neuron_with_the_same_samples_once(distinct: str | None) -> None:
+    item = np.repeat(np.arange(30), 5)
+    samples = nw.Samples(150, item=item, token=np.tile(np.arange(5), 30))
+    values = np.random.default_rng(0).normal(size=(150, 3)).astype("f4")
+    acts = nw.Activations("layer", values, samples)
+    for explorer in (
+        nw.SplitExplorer(acts, 0, 25, distinct=distinct),
+        nw.SplitExplorer(nw.split(acts, 0, 25, distinct=distinct)),
+    ):
+        explorer.neuron = 2
+        assert explorer.split.distinct == distinct
+        expected = nw.split(acts, 2, 25, distinct=distinct).index
+        np.testing.assert_array_equal(explorer.split.index, expected)
+        assert explorer._given.endswith(f", distinct={distinct!r}")
+        explorer.close()
+    with pytest.raises(ValueError, match="distinct= is given with a split, which has it already"):
+        nw.SplitExplorer(nw.split(acts, 0, 25), distinct="text")

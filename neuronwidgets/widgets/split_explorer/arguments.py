@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def recipe_of(
-    shown: Split | None, about_model: Mapping[str, Any], own: Mapping[str, Any], **fixed: Any
+    shown: Split | None,
+    about_model: Mapping[str, Any],
+    own: Mapping[str, Any],
+    distinct: str | None,
+    **fixed: Any,
 ) -> Recipe:
     """How the explorer splits.
 
@@ -23,6 +27,7 @@ def recipe_of(
         shown: the split that is opened; `None`: neurons are split anew.
         about_model: the arguments of `ModelUse.of`.
         own: the method's settings.
+        distinct: which samples count once; "vector" if it was not given.
         fixed: neuron, top, method, metric, layer, min_size and band, which a split has already.
 
     Raises:
@@ -30,6 +35,7 @@ def recipe_of(
     """
     if shown is not None:
         twice = [name for name, value in {**fixed, **own}.items() if value is not None]
+        twice += [] if distinct == "vector" else ["distinct"]
         if twice:
             raise ValueError(
                 f"{twice[0]}= is given with a split, which has it already: leave it out, or "
@@ -47,7 +53,7 @@ def recipe_of(
         settings |= mine
         about_model = {n: v for n, v in about_model.items() if n not in mine}
     use = ModelUse.of(**about_model)
-    return Recipe(method, settings, fixed["min_size"], fixed["band"], use)
+    return Recipe(method, settings, fixed["min_size"], fixed["band"], distinct, use)
 
 
 def truth_of(truth: Any, names: Any, neurons: int) -> Truth | None:
@@ -69,4 +75,5 @@ def truth_of(truth: Any, names: Any, neurons: int) -> Truth | None:
 def written(recipe: Recipe, about_model: Mapping[str, Any], **named: Any) -> str:
     """The arguments of the explorer that no trait has, as code."""
     own = {name: value for name, value in recipe.settings.items() if name != "metric"}
-    return given("acts", min_size=recipe.min_size, **named, **{**about_model, **own})
+    code = given("acts", min_size=recipe.min_size, **named, **{**about_model, **own})
+    return code if recipe.distinct == "vector" else f"{code}, distinct={recipe.distinct!r}"

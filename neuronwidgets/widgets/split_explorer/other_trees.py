@@ -38,7 +38,7 @@ class DefaultAgreement:
         method, metric = DEFAULT
         other = split(
             made.acts, target, len(made.index), method, metric, min_size=made.min_size,
-            band=made.band,
+            band=made.band, distinct=made.distinct,
         )  # fmt: skip
         yield later
         known: dict[str, Any] | None = None

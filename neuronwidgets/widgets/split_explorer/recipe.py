@@ -25,6 +25,7 @@ class Recipe:
         method, settings: how top samples are clustered. The settings go with this method only.
         min_size: the size of the smallest concept; `None`: the default.
         band: the quantiles of the activation between which the samples lie; `None`: the top.
+        distinct: which samples count once, see `neuronwidgets.split`.
         use: the model, for methods that run it; `None` without.
         sae: features beside the concepts of every split; `None` without.
     """
@@ -33,6 +34,7 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     min_size: int | None = None
     band: tuple[float, float] | None = None
+    distinct: str | None = "vector"
     use: ModelUse | None = None
     sae: SAEFeatures | None = None
 
@@ -44,7 +46,8 @@ class Recipe:
             settings["metric"] = split.metric
         usual = default_min_size(len(split.index))
         plain = split.min_size == usual or (split.chosen is not None and split.min_size < usual)
-        return cls(split.method, settings, None if plain else split.min_size, split.band, use)
+        min_size = None if plain else split.min_size
+        return cls(split.method, settings, min_size, split.band, split.distinct, use)
 
     def banded(self, band: Any) -> Recipe:
         """The same recipe for another band, two quantiles or `None`.
@@ -76,9 +79,13 @@ class Recipe:
             settings |= self.settings
         if metric is not None:
             settings["metric"] = metric
-        made = split(acts, neuron, top, method, min_size=self.min_size, band=self.band, **settings)
-        # A neuron at rest has no samples in any band: other neurons keep it.
-        return replace(made, band=self.band) if made.at_rest else made
+        made = split(
+            acts, neuron, top, method, min_size=self.min_size, distinct=self.distinct,
+            band=self.band, **settings,
+        )  # fmt: skip
+        # A neuron at rest has no samples: other neurons keep how they were chosen.
+        kept = replace(made, band=self.band, distinct=self.distinct)
+        return kept if made.at_rest else made
 
     def _known(self, method: str, layer: str) -> dict[str, Any]:
         """The settings of a method that say how the model runs."""

@@ -100,6 +100,7 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
         threshold: float | None = None,
         min_size: int | None = None,
         band: tuple[float, float] | None = None,
+        distinct: str | None = "vector",
         refined: bool = False,
         by: str = READINGS[0],
         truth: Any = None,
@@ -136,6 +137,8 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
             threshold: where to cut at first; not given: chosen from the data.
             min_size: clusters of fewer samples are no concepts; 5 in 100 if not given.
             band: quantiles between which the samples lie at first, instead of the top; see `split`.
+            distinct: which samples count once: those with equal "vector", or all of one "text"
+                (tokens, windows), see `split`.
             refined: begin with the paper's k-means membership.
             by: how concepts retrieve samples at first: "cosine" or "dot".
             truth: the true features of the layer, to see live which are recovered: a `toy.Run`, or
@@ -164,8 +167,8 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
             "batch_size": batch_size, "max_length": max_length, "neuron_axis": neuron_axis,
         }  # fmt: skip
         recipe = recipe_of(
-            shown, about_model, settings, neuron=neuron, top=top, method=method, metric=metric,
-            layer=layer, min_size=min_size, band=band,
+            shown, about_model, settings, distinct, neuron=neuron, top=top, method=method,
+            metric=metric, layer=layer, min_size=min_size, band=band,
         ).beside(sae)  # fmt: skip
         acts = acts if shown is None else shown.acts
         feed, enough = Feed(acts, layer, self._pace), top if isinstance(top, int) else TOP
