@@ -16,7 +16,11 @@ from neuronwidgets.core.labels import (
     plain_names,
 )
 from neuronwidgets.core.layer_place import At
+from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Batch, Raw
+
+_DROPPED = "none"
+"""`order` in the manifest of a store whose data has targets that are no classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +65,16 @@ class LabelCodes:
         labels: the user's labels, all at once; `None` for labels that come with the data, which
             get codes in order of appearance.
         names: the names of whole-number labels; `None` takes the labels themselves.
+
+    Attributes:
+        dropped: whether the data's targets turned out to be no classes. No sample has a label
+            then; codes that were given before have no names.
     """
 
     def __init__(self, labels: list[Any] | None, names: Sequence[str] | None) -> None:
         self._given: np.ndarray | None = None
         self._encoder = LabelEncoder(plain_names(names))
-        self._any_label = False
+        self._any_label = self.dropped = False
         if labels is not None:
             self._given, known = encode_labels(labels, len(labels), names)
             self._encoder = LabelEncoder(known)
@@ -78,18 +86,25 @@ class LabelCodes:
 
     def about(self) -> dict[str, Any]:
         """The entry of a store's manifest: the names so far, and how to sort them at the end."""
-        return {"names": list(self._encoder.names), "order": self._encoder.order}
+        order = _DROPPED if self.dropped else self._encoder.order
+        return {"names": list(self._encoder.names), "order": order}
 
     def resume(self, about: dict[str, Any]) -> None:
         """Continue from the result of `about`."""
+        if about["order"] == _DROPPED:
+            self._encoder, self.dropped = LabelEncoder(), True
+            return
         self._encoder.resume(about["names"], about["order"])
         self._any_label = self._encoder.order != "given" and bool(self._encoder.names)
 
-    def of(self, dataset_index: np.ndarray, batch: Batch | Raw) -> np.ndarray | None:
-        """The codes of a batch: int64 `B`, -1 for none; `None` until a label has come.
+    def of(
+        self, dataset_index: np.ndarray, batch: Batch | Raw, classes: bool = False
+    ) -> np.ndarray | None:
+        """The codes of a batch: int64 `B`, -1 for none; `None` until a label has come, and once
+        the data's targets are `dropped`. With `classes`, measurements are refused instead.
 
         Raises:
-            ValueError: fewer labels than samples, or labels that are measurements.
+            ValueError: fewer labels than samples, or measurements.
         """
         if self._given is not None:
             item = dataset_index if batch.origin is None else batch.origin
@@ -101,14 +116,24 @@ class LabelCodes:
             return self._given[item]
         labels = batch.labels
         self._any_label = self._any_label or labels is not None
-        if not self._any_label:
+        if not self._any_label or self.dropped:
             return None
         if labels is None:
             return np.full(len(dataset_index), -1)
-        return np.array([self._of(label) for label in labels], np.int64)
+        codes = np.empty(len(labels), np.int64)
+        for i, label in enumerate(labels):
+            codes[i] = self._encoder.encode(plain_label(label))
+            if classes and codes[i] >= MEASURED:
+                self._encoder.require_classes()
+            if codes[i] >= MEASURED and (shown := self._encoder.measurements) is not None:
+                self._drop(f"measurements ({shown}, ...)", "labels = values > threshold")
+                return None
+        return codes
 
-    def _of(self, label: Any) -> int:
-        code = self._encoder.encode(plain_label(label))
-        if code >= MEASURED:
-            self._encoder.require_classes()
-        return code
+    def _drop(self, what: str, example: str) -> None:
+        """Go on without labels, with a warning."""
+        self._encoder, self.dropped = LabelEncoder(), True
+        warn(
+            f"the data's targets are {what}, not classes: no sample has a label. Pass labels=..., "
+            f"one class for each sample, e.g. {example}."
+        )

@@ -33,7 +33,7 @@ class RowsInMemory:
         pooling: the pooling of the rows.
         labels: the user's labels; `None` for the data's own.
         names: the names of whole-number labels.
-        codes: encodes labels of words.
+        codes: encodes labels of words, and tells whether the data's labels are `dropped`.
         tokens: makes the token readers.
 
     Attributes:
@@ -91,7 +91,7 @@ class RowsInMemory:
         if self._given is not None:
             item = present if previews["origin"] is None else previews["origin"]
             labels = [self._given[i] for i in item.tolist()]
-        elif any(label is not None for label in previews["labels"]):
+        elif not self._codes.dropped and any(label is not None for label in previews["labels"]):
             labels = previews["labels"]
         named = self._names if labels is not None else None
         coded = (None, ()) if self._per_word else encode_labels(labels, self.count, named)

@@ -56,7 +56,9 @@ def coded(codes: LabelCodes, dataset_index: np.ndarray, batch: Batch | Raw) -> C
         return codes.of(dataset_index, batch)
     parts = [row.labels if isinstance(row, WordLabels) else [] for row in rows]
     flat = [label for row in parts for label in row]
-    flat_codes = codes.of(np.arange(len(flat)), Raw(flat, flat)) if flat else np.zeros(0, np.int64)
+    flat_codes: np.ndarray | None = np.zeros(0, np.int64)
+    if flat:  # of the user or of the data
+        flat_codes = codes.of(np.arange(len(flat)), Raw(flat, flat), classes=True)
     if flat_codes is None:
         return None
     return np.split(flat_codes, np.cumsum([len(row) for row in parts])[:-1])

@@ -270,17 +270,24 @@ class LabelEncoder:
         self._text = self._text or isinstance(label, str)
         return self._codes.setdefault(titled(label), len(self._codes))
 
+    @property
+    def measurements(self) -> str | None:
+        """The first two labels if they are measurements, more than `MEASURED` numbers and not all
+        of them whole; `None` for classes."""
+        if len(self._codes) <= MEASURED or self._text or self._numeric:
+            return None
+        return ", ".join(name[:8] for name in self.names[:2])
+
     def require_classes(self) -> None:
         """Refuse labels that are measurements.
 
         Raises:
-            ValueError: they are more than `MEASURED` numbers, and not all of them whole.
+            ValueError: they are `measurements`.
         """
-        if len(self._codes) > MEASURED and not self._text and not self._numeric:
-            shown = ", ".join(name[:8] for name in self.names[:2])
+        if self.measurements is not None:
             raise ValueError(
-                f"labels are measurements ({shown}, ...), not classes. Cut them into classes "
-                "first, e.g. labels = values > threshold."
+                f"labels are measurements ({self.measurements}, ...), not classes. Cut them into "
+                "classes first, e.g. labels = values > threshold."
             )
 
 

@@ -198,7 +198,7 @@ class ModelRun:
 
 @contextmanager
 def _again() -> Iterator[None]:
-    """Reads data again: of empty samples the first pass has warned."""
+    """Reads data again: of empty samples and of targets the first pass has warned."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* (is|are) empty and w")
+        warnings.filterwarnings("ignore", ".* (is|are) empty and w|the data's targets are")
         yield

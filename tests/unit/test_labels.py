@@ -164,9 +164,16 @@ def test_a_stream_of_several_labels_is_refused(labels: Any) -> None:
 
 def test_measurements_are_no_classes_in_memory_or_in_a_stream() -> None:
     many = np.linspace(0.01, 0.99, 60)
+    with pytest.raises(ValueError, match=r"labels are measurements \(0\.01, 0\.0"):
+        encode_labels(many, len(many))
+    with pytest.warns(UserWarning, match=r"targets are measurements \(0\.01, .* Pass labels=") as w:
+        assert streamed(many) == (None, ())
+    assert len(w) == 1
+    with pytest.warns(UserWarning, match="measurements"):
+        (codes := LabelCodes(None, None)).of(np.arange(60), Batch(None, 60, labels=list(many)))
+    (resumed := LabelCodes(None, None)).resume(codes.about())
+    assert resumed.of(np.arange(2), Batch(None, 2, labels=[1, 0])) is None
     for ask in (lambda labels: encode_labels(labels, len(labels)), streamed):
-        with pytest.raises(ValueError, match=r"labels are measurements \(0\.01, 0\.0"):
-            ask(many)
         # Sixty strings, or numbers among strings, are names.
         for labels in (list(map(str, many)), ["a", *range(60)], list(range(60))):
             assert len(ask(labels)[1]) == len(labels)
