@@ -18,6 +18,7 @@ from neuronwidgets.core.labels import (
 from neuronwidgets.core.layer_place import At
 from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Batch, Raw
+from neuronwidgets.data.targets import Targets, of_vectors
 
 _DROPPED = "none"
 """`order` in the manifest of a store whose data has targets that are no classes."""
@@ -114,7 +115,11 @@ class LabelCodes:
                     "samples."
                 )
             return self._given[item]
-        labels = batch.labels
+        unfit = batch.unfit if isinstance(batch, Batch) else None
+        targets = of_vectors(batch.labels) or Targets(batch.labels, unfit)
+        if targets.unfit is not None and not self.dropped:
+            self._drop(targets.unfit)
+        labels = targets.labels
         self._any_label = self._any_label or labels is not None
         if not self._any_label or self.dropped:
             return None
@@ -126,14 +131,14 @@ class LabelCodes:
             if classes and codes[i] >= MEASURED:
                 self._encoder.require_classes()
             if codes[i] >= MEASURED and (shown := self._encoder.measurements) is not None:
-                self._drop(f"measurements ({shown}, ...)", "labels = values > threshold")
+                self._drop(f"measurements ({shown}, ...)")
                 return None
         return codes
 
-    def _drop(self, what: str, example: str) -> None:
-        """Go on without labels, with a warning."""
+    def _drop(self, unfit: str) -> None:
+        """Go on without labels, with a warning of what the data's targets are."""
         self._encoder, self.dropped = LabelEncoder(), True
         warn(
-            f"the data's targets are {what}, not classes: no sample has a label. Pass labels=..., "
-            f"one class for each sample, e.g. {example}."
+            f"the data's targets are {unfit}, not one class for each sample: no sample has a "
+            "label. Pass labels=..., e.g. targets > threshold, or one column of several."
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from neuronwidgets.core.modes import own_modes
+from neuronwidgets.data.targets import of_vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,7 @@ class Batch:
         origin: int64 `B`, the text that each row is a window of; `None` where texts are not split.
         words: one array per row, int32 `T`: each token's index into the row's `WordLabels`, -1
             for none.
+        unfit: what the data's targets are instead of one class per row, see `as_targets`.
     """
 
     inputs: Any
@@ -82,6 +84,7 @@ class Batch:
     dataset_index: np.ndarray | None = None
     origin: np.ndarray | None = None
     words: list[np.ndarray] = field(default_factory=list)
+    unfit: str | None = None
 
     def part(self, rows: Sequence[int]) -> Batch:
         """The batch with the given rows only."""
@@ -102,6 +105,7 @@ class Batch:
             None if self.dataset_index is None else self.dataset_index[index.numpy()],
             None if self.origin is None else self.origin[index.numpy()],
             rows_of(self.words),
+            self.unfit,
         )
 
 
@@ -152,13 +156,15 @@ class Tally:
 @dataclass(frozen=True)
 class _MakeInOwnModes:
     """Calls `make` under `own_modes`, so that tokenizers and processors make tensors on the CPU
-    whatever default device the notebook has set."""
+    whatever default device the notebook has set. Labels that are vectors become one per row."""
 
     make: Callable[[Raw], Batch]
 
     def __call__(self, raw: Raw) -> Batch:
         with own_modes():
-            return self.make(raw)
+            batch = self.make(raw)
+        targets = of_vectors(batch.labels)
+        return batch if targets is None else replace(batch, **vars(targets))
 
 
 @dataclass(frozen=True)

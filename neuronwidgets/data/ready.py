@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from neuronwidgets.core.labels import plain_labels
 from neuronwidgets.data.accepted_inputs import Arguments
 from neuronwidgets.data.batch import Batch, WordLabels
 from neuronwidgets.data.batch_parts import is_padding_name, padding_mask, parts_of
 from neuronwidgets.data.images import pictures
 from neuronwidgets.data.records import LABEL_COLUMNS, TARGETS, is_target
+from neuronwidgets.data.targets import as_targets
 from neuronwidgets.data.token_ids import IdMaker
 
 
@@ -71,7 +71,8 @@ def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Bat
         if mask is None and padding is None and len(fields) == 1 and _are_ids(lead):
             padding = ids.vocabulary.mask_of(lead.cpu())
         mask = mask if padding is None else padding.cpu()
-        return Batch(fields, len(lead), mask, mask, as_labels(labels, None), images)
+        made = Batch(fields, len(lead), mask, mask, images=images)
+        return replace(made, **vars(as_targets(labels, None, _steps(lead))))
     lead = batch[0] if isinstance(batch, tuple) else batch
     check_packed(lead)
     if isinstance(lead, np.ndarray):
@@ -83,13 +84,13 @@ def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Bat
         )
     if _are_ids(batch):
         return _of_ids({"input_ids": batch}, labels, ids, per_word, padding)
-    labels = as_labels(labels, len(lead))
+    labelled = vars(as_targets(labels, len(lead), _steps(lead)))
     content = None if padding is None else padding.cpu()
     if padding is not None and _are_ids(lead):
         tokens = ids({"input_ids": lead}, padding=padding)
         if tokens.mask is not None and tokens.mask.shape == lead.shape:
-            return replace(tokens, inputs=batch, labels=labels)
-    return Batch(batch, len(lead), content, content, labels, pictures(lead))
+            return replace(tokens, inputs=batch, **labelled)
+    return Batch(batch, len(lead), content, content, images=pictures(lead), **labelled)
 
 
 def check_packed(data: Any) -> None:
@@ -99,17 +100,6 @@ def check_packed(data: Any) -> None:
             "data holds a PackedSequence, whose rows mix samples: pass the padded batch "
             "(torch.nn.utils.rnn.pad_packed_sequence), or a list of the sequences."
         )
-
-
-def as_labels(values: Any, size: int | None) -> Sequence[Any] | None:
-    """`values` as a batch's labels; `None` unless there is one per sample."""
-    if getattr(values, "ndim", 1) == 2 and bool((values != values.round()).any()):
-        return None  # a column of measurements, as a regression's targets
-    try:
-        rows = plain_labels(values)
-    except (TypeError, ValueError):
-        return None
-    return None if size is not None and len(rows) != size else rows
 
 
 def _of_ids(
@@ -126,7 +116,13 @@ def _of_ids(
             rows = [[None if i < 0 else i for i in row] for row in codes.tolist()]
             return ids(fields, [WordLabels(row) for row in rows], padding)
         labels = None
-    return replace(ids(fields, padding=padding), labels=as_labels(labels, len(tokens)))
+    targets = as_targets(labels, len(tokens), tuple(tokens.shape))
+    return replace(ids(fields, padding=padding), **vars(targets))
+
+
+def _steps(lead: torch.Tensor) -> tuple[int, ...]:
+    """`(B, T)` of series or token ids, `()` of anything else."""
+    return tuple(lead.shape[:2]) if lead.ndim == 3 or _are_ids(lead) else ()
 
 
 def _are_ids(values: Any) -> bool:

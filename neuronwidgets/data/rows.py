@@ -23,6 +23,7 @@ from neuronwidgets.data.images import (
 )
 from neuronwidgets.data.records import TARGETS, is_label
 from neuronwidgets.data.series import padded
+from neuronwidgets.data.targets import as_targets, is_vector_target
 from neuronwidgets.data.text_sources import TextSources
 from neuronwidgets.display.image import laid_out, picture
 
@@ -78,7 +79,7 @@ def collated(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     batch: dict[str, Any] = {}
     for name, first in records[0].items():
         values = [record[name] for record in records]
-        if name in TARGETS and is_label(first):
+        if name in TARGETS and (is_label(first) or isinstance(first, list)):
             batch[name] = values
         else:
             batch[name] = default_collate([np.asarray(v) if is_vector(v) else v for v in values])
@@ -96,7 +97,10 @@ def is_sample(item: Any) -> bool:
     """Whether `item` is one sample of a list or stream, not a ready batch."""
     if isinstance(item, tuple) and len(item) == 2:
         held = is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray)
-        return held and is_label(item[1])
+        if held and is_label(item[1]):
+            return True
+        alone = is_picture(item[0]) or (held and is_sample(item[0]))
+        return alone and is_vector_target(item[1], 0 if is_picture(item[0]) else len(item[0]))
     shape = tuple(getattr(item, "shape", ()))
     return len(shape) == 1 or (len(shape) == 3 and shape[0] in (1, 3))
 
@@ -119,27 +123,35 @@ def of_samples(
         colour: as in `of_images`.
         series: whether they are series, which may have different lengths.
     """
-    labels: list[Any] | None = None
+    targets: dict[str, Any] = {}
     if isinstance(rows[0], tuple) and rows[0]:
-        if len(rows[0]) == 2 and is_label(rows[0][1]):
-            labels = [row[1] for row in rows]
+        if len(rows[0]) == 2:
+            shape = tuple(getattr(rows[0][0], "shape", ()))
+            targets = _targets([row[1] for row in rows], shape)
         rows = [row[0] for row in rows]
     if any(map(is_picture, rows)):
         return replace(
-            of_images(rows, text_sources.processor, transform, dataset_index, colour), labels=labels
+            of_images(rows, text_sources.processor, transform, dataset_index, colour), **targets
         )
     arrays = [as_array(row) for row in rows]
     for i, array in enumerate(arrays):
         _require_unmasked(array, dataset_index, i)
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1 and series and transform is None and (batch := padded(arrays)):
-        return replace(batch, labels=labels)
+        return replace(batch, **targets)
     if len(shapes) > 1:
         raise ValueError(
             f"the samples have different shapes ({', '.join(map(str, shapes[:3]))}): bring them "
             "to one, or pass ready batches with an attention_mask."
         )
-    return replace(of_rows(np.stack(arrays), text_sources, transform, dataset_index), labels=labels)
+    return replace(of_rows(np.stack(arrays), text_sources, transform, dataset_index), **targets)
+
+
+def _targets(values: list[Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """The fields `labels` and `unfit` of a batch whose samples, of this shape, have these."""
+    if is_label(values[0]):
+        return {"labels": values}
+    return vars(as_targets(values, steps=(len(values), *shape[:1]) if len(shape) == 2 else ()))
 
 
 def of_rows(

@@ -126,7 +126,7 @@ class Stream:
         if kind == "ids":
             ids = content["input_ids"]
             if is_label(label) or not self._per_word or is_target(label, ids):
-                return content, label if is_label(label) else None
+                return content, label if is_label(label) or len(label) != len(ids) else None
             return content, WordLabels(self._one_each(label, ids, index, "tokens"))
         content = well_formed(content) if isinstance(content, str) else content
         if self._per_word and isinstance(content, str) and not is_label(label):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import datasets as hf
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import neuronwidgets as nw
 
@@ -71,3 +72,94 @@ def test_labels_that_the_user_gives_are_classes(model: nn.Module) -> None:
     with pytest.raises(ValueError, match=r"Moments\(by_label=True\) needs labels"), \
             pytest.warns(UserWarning, match="measurements"):  # fmt: skip
         nw.capture(model, data, layer="1", collect=nw.Moments(by_label=True))
+
+
+class Rows(Dataset[Any]):
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.rows[i]
+
+
+Y = torch.arange(120) % 5
+ONE_HOT = nn.functional.one_hot(Y, 7)
+SEVERAL = ONE_HOT + torch.eye(7, dtype=torch.int64)[[6] * 60 + [5] * 60] * (Y > 1)[:, None]
+IMAGES = torch.rand(120, 3, 5, 5, generator=torch.Generator().manual_seed(1))
+
+
+def forms(y: torch.Tensor) -> list[Any]:
+    """Vectors with targets, in all forms of data."""
+    pairs = list(zip(X, y, strict=True))
+    return [
+        TensorDataset(X, y),
+        DataLoader(TensorDataset(X, y), 16),
+        pairs,
+        [(x.numpy(), target.numpy()) for x, target in pairs],
+        [(X[:50], y[:50]), (X[50:], y[50:])],
+        [{"x": X, "label": y}],
+        Rows([{"x": x, "label": target} for x, target in pairs]),
+        Rows([{"x": x, "label": target.tolist()} for x, target in pairs]),
+    ]
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32, torch.bool])
+def test_one_hot_targets_are_labels(model: nn.Module, dtype: torch.dtype) -> None:
+    for data in forms(ONE_HOT.to(dtype)):
+        acts = read(model, data, label_names=list("abcdefg"))
+        assert acts.labels is not None
+        assert acts.labels.tolist() == Y.tolist()
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [(SEVERAL, "rows of zeros and ones"), (VALUES[:, None], "measurements")],
+)
+def test_several_classes_or_a_column_of_measurements_are_no_labels(
+    model: nn.Module, targets: torch.Tensor, words: str
+) -> None:
+    """The first batches of the first are one-hot by chance."""
+    for data in forms(targets):
+        with pytest.warns(UserWarning, match=f"targets are {words}.*Pass labels=") as w:
+            acts = read(model, data)
+        assert (len(w), acts.labels) == (1, None)
+        assert read(model, data, labels=Y).labels is not None
+
+
+def test_one_hot_targets_of_images() -> None:
+    """Also of as many classes as images have colours."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3))
+    hot = nn.functional.one_hot(Y % 3)
+    expected = hooked(net, "0", IMAGES).mean((2, 3))
+    for data, labels in (
+        (TensorDataset(IMAGES, hot), Y % 3),
+        (DataLoader(TensorDataset(IMAGES, hot), 16), Y % 3),
+        ([{"image": x, "label": y} for x, y in zip(IMAGES, hot, strict=True)], Y % 3),
+        (list(zip(IMAGES, ONE_HOT, strict=True)), Y),
+    ):
+        acts = nw.capture(net, data, layer="0")
+        np.testing.assert_allclose(acts.values, expected, atol=1e-5)
+        assert acts.labels is not None
+        assert acts.labels.tolist() == labels.tolist()
+
+
+def test_one_hot_targets_of_texts_and_ids(bert: Any, bert_tokenizer: Any) -> None:
+    texts = ["the cat sat", "a dog ran", "the dog", "a cat"]
+    hot, labels = torch.eye(5)[[2, 0, 1, 1]], [2, 0, 1, 1]
+    encoded = bert_tokenizer(texts, padding="max_length", max_length=5, return_tensors="pt")
+    for data in (
+        list(zip(texts, hot, strict=True)),
+        list(zip(texts, hot.int().tolist(), strict=True)),
+        hf.Dataset.from_dict({"text": texts, "labels": hot.tolist()}),
+        DataLoader(Rows(list(zip(texts, hot, strict=True))), 2),
+        [{**encoded, "labels": hot}],
+    ):
+        acts = nw.capture(bert, data, layer="encoder.layer.1", tokenizer=bert_tokenizer)
+        assert acts.labels is not None
+        assert [int(acts.label_names[i]) for i in acts.labels] == labels
+    # Labels of tokens, of which each text has one that is 1.
+    tags = [{**encoded, "labels": hot.long()}]
+    assert nw.capture(bert, tags, layer="encoder.layer.1").labels is None

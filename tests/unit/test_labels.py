@@ -155,7 +155,7 @@ def test_what_is_no_label_per_sample_is_refused(labels: Any, message: str) -> No
 
 
 @pytest.mark.parametrize(
-    "labels", [[[0, 1]], [np.array([0, 1])], [torch.tensor([1, 0])], [{"a": 1}]]
+    "labels", [[[0, 2]], [np.array([0, 2])], [torch.tensor([2, 0])], [{"a": 1}]]
 )
 def test_a_stream_of_several_labels_is_refused(labels: Any) -> None:
     with pytest.raises(ValueError, match="several values per sample"):
