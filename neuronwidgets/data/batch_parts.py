@@ -11,12 +11,15 @@ import torch
 
 from neuronwidgets.data.accepted_inputs import Arguments
 from neuronwidgets.data.records import TARGETS
+from neuronwidgets.data.targets import as_targets
 
 _MASK = re.compile(
     r"((src|inputs?|x|seq|sequence|tokens?|texts?|attn|attention|encoder)_)*"
     r"(key_)?((padding|pad|valid)_?)?masks?|(is_)?(pad|padding)"
 )
 """Names of masks of padding, not of those of a loss, a decoder or causal attention."""
+_OF_TOKENS = re.compile(r"(_ids|_embeds|_mask|^mask)$")
+"""Names of inputs with a value for each token, and of masks: none has one for each sample."""
 _LENGTHS = re.compile(r"(^|_)len(s|gths?)?($|_)|lengths?$")
 
 
@@ -44,8 +47,9 @@ def parts_of(batch: Sequence[Any], arguments: Arguments) -> Parts:
     """Tell the parts of a tuple apart, by what the model's `forward` takes.
 
     A second part is an input if the model needs two, or if it is a mask or lengths that the model
-    takes. Where it does not take them, they say what is padding. Any other second part, and the
-    last one of more than the model takes, are labels.
+    takes. Where it does not take them, they say what is padding. Any other second part is labels.
+    Of three or more, labels are the first one value per sample that is no input and is followed by
+    none: what comes after them, as the samples' indices or paths, is left out.
     """
     parts, labels = tuple(batch), None
     if len(parts) == 2 and isinstance(parts[0], tuple | list):
@@ -53,8 +57,17 @@ def parts_of(batch: Sequence[Any], arguments: Arguments) -> Parts:
         if nested and all(isinstance(part, torch.Tensor) for part in nested):
             inner = _of_inputs(nested, arguments)
             return Parts(inner.inputs, parts[1], inner.mask)
-    if len(parts) > 2 and len(parts) > arguments.required and _is_last(parts, arguments):
-        parts, labels = parts[:-1], parts[-1]
+    if len(parts) > 2 and isinstance(parts[0], torch.Tensor):
+        place = _place_of_labels(parts, arguments)
+        labels = None if place is None else parts[place]
+        # Texts are no inputs, nor are the lengths of samples of one length, which say nothing.
+        parts = parts if place is None else tuple(
+            part for i, part in enumerate(parts[:place])
+            if i < max(1, arguments.required) or _is_input(parts, i, arguments)
+            or not (_are_texts(part) or _is_length(parts, i))
+        )  # fmt: skip
+        if place is not None and len(parts) == 1:
+            return Parts(parts[0], labels)
     if len(parts) == 1 or not isinstance(parts[0], torch.Tensor):
         whole = len(parts) == 2 and isinstance(parts[0], Mapping)
         return Parts(parts[0], parts[1]) if whole else Parts(parts, labels)
@@ -64,10 +77,51 @@ def parts_of(batch: Sequence[Any], arguments: Arguments) -> Parts:
     return Parts(known.inputs, labels, known.mask)
 
 
-def _is_last(parts: tuple[Any, ...], arguments: Arguments) -> bool:
-    """Whether the last of three parts or more is none of the model's inputs."""
-    more = arguments.most is not None and len(parts) > arguments.most
-    return more or arguments.name(len(parts) - 1) in TARGETS or not _is_tensor(parts[-1])
+def _place_of_labels(parts: tuple[Any, ...], arguments: Arguments) -> int | None:
+    """The index of the labels among three parts or more; `None` if all are inputs."""
+    last = len(parts) - 1
+    for i in range(max(1, arguments.required), last):
+        after = [part for part in parts[i:] if not _are_texts(part)]
+        if _are_texts(parts[i]) or not all(_is_column(part, len(parts[0])) for part in after):
+            continue
+        padding = any(_says_padding(parts, k, arguments) for k in range(i, len(parts)))
+        if not padding and not _is_input(parts, i, arguments):
+            return i
+    return last if last >= arguments.required and not _is_input(parts, last, arguments) else None
+
+
+def _is_input(parts: tuple[Any, ...], i: int, arguments: Arguments) -> bool:
+    """Whether the model takes part `i`, as far as its name and its shape tell."""
+    name, part = arguments.name(i), parts[i]
+    if (arguments.most is not None and i >= arguments.most) or name in TARGETS:
+        return False
+    if not _is_tensor(part) or not _OF_TOKENS.search(name):
+        return _is_tensor(part)
+    whole = not (name.endswith("_ids") and part.is_floating_point())
+    return whole and part.ndim > 1 and part.shape[1] in parts[0].shape[1:]
+
+
+def _is_column(part: Any, size: int) -> bool:
+    """Whether a part has one value for each of `size` samples, or one-hot floats."""
+    if _is_tensor(part):
+        one_hot = part.ndim == 2 and part.is_floating_point() and as_targets(part, size).labels
+        return bool(one_hot) or part.shape in ((size,), (size, 1))
+    return isinstance(part, list | tuple) and len(part) == size
+
+
+def _says_padding(parts: tuple[Any, ...], i: int, arguments: Arguments) -> bool:
+    known = [padding_mask(parts[0], [(name, parts[i])]) for name in {arguments.name(i), ""}]
+    return _is_length(parts, i) or any(mask is not None for mask in known)
+
+
+def _is_length(parts: tuple[Any, ...], i: int) -> bool:
+    """Whether part `i` is the one length that all samples have, in tokens or steps."""
+    lead, part = parts[0], parts[i]
+    if not _is_tensor(part) or part.ndim != 1 or part.is_floating_point():
+        return False
+    if lead.ndim not in (2, 3) or (lead.ndim == 2) == lead.is_floating_point() or i == 0:
+        return False
+    return any(bool((part == size).all()) for size in lead.shape[1:])
 
 
 def _of_inputs(parts: tuple[Any, ...], arguments: Arguments) -> Parts:
@@ -164,6 +218,10 @@ def _steps(lead: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def _is_tensor(part: Any) -> bool:
     return isinstance(part, torch.Tensor)
+
+
+def _are_texts(part: Any) -> bool:
+    return isinstance(part, list | tuple) and any(isinstance(value, str) for value in part)
 
 
 def _are_numbers(part: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,12 +37,18 @@ def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Bat
     check_packed(batch)
     if isinstance(batch, tuple | list):
         batch = tuple(map(_tensor, batch))
-        if len(batch) in (2, 3) and _is_mask(batch[1], batch[0]) and ids.takes("attention_mask"):
+        if arguments.names[1:3] == ("attention_mask", "token_type_ids"):
+            batch = _in_order(batch)
+        masked = len(batch) in (2, 3) and _is_mask(batch[1], batch[0])
+        types = arguments.name(2) == "token_type_ids" and not per_word and _are_types(batch[2:])
+        if masked and ids.takes("attention_mask") and not types:
             labels = batch[2] if len(batch) == 3 else None
             batch = {"input_ids": batch[0], "attention_mask": batch[1]}
         elif batch:
             parts = parts_of(batch, arguments)
             batch, labels, padding = parts.inputs, parts.labels, parts.mask
+            if isinstance(batch, tuple) and arguments.name(0) == "input_ids":
+                batch = {arguments.name(i): part for i, part in enumerate(batch)}
     if isinstance(batch, Mapping):
         # Texts beside their token ids are no input.
         fields = {k: _tensor(v) for k, v in batch.items() if not _are_texts(v)}
@@ -137,6 +143,25 @@ def _tensor(values: Any) -> Any:
 
 def _are_texts(values: Any) -> bool:
     return isinstance(values, list | tuple) and any(isinstance(value, str) for value in values)
+
+
+def _in_order(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Ids, mask, token types, ..., also of parts in a tokenizer's order: ids, types, mask, ..."""
+    if len(parts) > 2 and _is_mask(parts[2], parts[0]) and _are_ids(parts[1]):
+        types, mask = parts[1], parts[2]
+        if types.shape == mask.shape and not types.equal(mask) and bool((types <= mask).all()):
+            return (parts[0], mask, types, *parts[3:])
+    return parts
+
+
+def _are_types(rest: Sequence[Any]) -> bool:
+    """Whether the one part after ids and mask is of token types: each row one run of ones or none,
+    not from its first token on."""
+    if len(rest) != 1 or not _are_ids(rest[0]):
+        return False
+    types = rest[0]
+    runs = types.diff(dim=1).abs().sum(1) < 3
+    return bool(((types == 0) | (types == 1)).all() and runs.all() and not types[:, 0].any())
 
 
 def _is_mask(values: Any, ids: Any) -> bool:

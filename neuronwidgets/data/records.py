@@ -6,7 +6,7 @@ import datetime
 import itertools
 import numbers
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
 from typing import Any, Literal
@@ -85,9 +85,12 @@ def record_format(
             columns.split_record(item)[0], label
         )))  # fmt: skip
     kind = None if is_picture(head) else kind_of(head)
-    if kind == "ids" and _is_mask(other, head) and len(first) <= 3:
-        return RecordFormat("ids", _tuples(len(first), lambda ids, mask, label=None: (
-            {"input_ids": ids, "attention_mask": mask}, label
+    token_columns = _token_columns(first, takes, per_word) if kind == "ids" else []
+    # Behind the label are the sample's index, its path, ...
+    rest = first[len(token_columns) :]
+    if token_columns and all(map(is_label, rest[1:])):
+        return RecordFormat("ids", _tuples(len(first), lambda *parts: (
+            dict(zip(token_columns, parts, strict=False)), (*parts[len(token_columns) :], None)[0]
         )))  # fmt: skip
     if kind and (len(first) == 1 or (len(first) == 2 and is_label(other, kind))):
         return RecordFormat(kind, _tuples(len(first), lambda item, label=None: (item, label)))
@@ -197,6 +200,14 @@ def is_label(label: Any, kind: Kind | None = None) -> bool:
     scalar = isinstance(label, numbers.Number | str | bytes | np.generic | datetime.date)
     scalar = scalar or hasattr(label, "as_py")  # of Arrow
     return scalar or is_missing(label) or getattr(label, "ndim", 1) == 0
+
+
+def is_of_tokens(labels: Any, ids: Any) -> bool:
+    """Whether a sample's labels are of its tokens, and no one-hot target."""
+    if len(labels) != len(ids):
+        return False
+    values = np.asarray(labels)
+    return values.dtype.kind != "f" or not bool(np.isin(values, (0, 1)).all())
 
 
 def is_target(labels: Any, ids: Any) -> bool:
@@ -324,6 +335,26 @@ def _is_mask(values: Any, ids: Any) -> bool:
     mask = np.asarray(values)
     steps = np.abs(np.diff(mask)).sum()
     return bool(np.isin(mask, (0, 1)).all() and mask.any() and steps < 2)
+
+
+def _token_columns(parts: Sequence[Any], takes: Callable[[str], bool], per_word: bool) -> list[str]:
+    """The names of ids, mask and token types that a sample's parts begin with; empty without a
+    mask. Of three parts the last is labels of tokens where labels may be those (`per_word`)."""
+    ids, second, third = (*parts, None, None)[:3]
+    if takes("token_type_ids") and not (per_word and len(parts) == 3):
+        if _is_mask(second, ids) and _are_types(third, ids):
+            return ["input_ids", "attention_mask", "token_type_ids"]
+        if _are_types(second, ids) and _is_mask(third, ids):  # the order of a tokenizer
+            return ["input_ids", "token_type_ids", "attention_mask"]
+    return ["input_ids", "attention_mask"] if _is_mask(second, ids) else []
+
+
+def _are_types(values: Any, ids: Any) -> bool:
+    """Whether `values` is token types of `ids`: one run of ones or none, not from the first on."""
+    if kind_of(values) != "ids" or len(values) != len(ids):
+        return False
+    types = np.asarray(values)
+    return bool(np.isin(types, (0, 1)).all() and not types[0] and np.abs(np.diff(types)).sum() < 3)
 
 
 def _is_message(item: Any) -> bool:

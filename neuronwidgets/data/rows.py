@@ -95,6 +95,9 @@ def is_vector(item: Any) -> bool:
 
 def is_sample(item: Any) -> bool:
     """Whether `item` is one sample of a list or stream, not a ready batch."""
+    if isinstance(item, tuple) and len(item) > 2:
+        alone = is_picture(item[0]) or (hasattr(item[0], "shape") and is_sample(item[0]))
+        return alone and all(map(is_label, item[1:]))
     if isinstance(item, tuple) and len(item) == 2:
         held = is_picture(item[0]) or isinstance(item[0], torch.Tensor | np.ndarray)
         if held and is_label(item[1]):
@@ -125,6 +128,10 @@ def of_samples(
     """
     targets: dict[str, Any] = {}
     if isinstance(rows[0], tuple) and rows[0]:
+        if len(rows[0]) > 2 and transform is None and (batch := _of_parts(rows, text_sources)):
+            if isinstance(batch.inputs, tuple | Mapping) or batch.mask is not None:
+                return replace(batch, dataset_index=dataset_index)
+            targets = {"labels": batch.labels, "unfit": batch.unfit}
         if len(rows[0]) == 2:
             shape = tuple(getattr(rows[0][0], "shape", ()))
             targets = _targets([row[1] for row in rows], shape)
@@ -145,6 +152,36 @@ def of_samples(
             "to one, or pass ready batches with an attention_mask."
         )
     return replace(of_rows(np.stack(arrays), text_sources, transform, dataset_index), **targets)
+
+
+def _of_parts(rows: list[Any], text_sources: TextSources) -> Batch | None:
+    """Samples of three parts or more as a ready batch, so that `forward` decides what the parts
+    are; `None` without a model.
+
+    Pictures, and samples of different shapes, are read later: their batch has its labels only.
+    """
+    heads, *columns = zip(*rows, strict=True)
+    if not text_sources.arguments.names:
+        return None
+    lead = torch.zeros(len(rows), 1, 1, 1)
+    if not any(map(is_picture, heads)):
+        if len({np.shape(head) for head in heads}) == 1:
+            lead = _column(heads)
+        else:
+            lengths = [len(head) for head in heads]
+            columns = [column for column in columns if list(column) != lengths]
+    batch = text_sources.ready((lead, *map(_column, columns)))
+    return replace(batch, inputs=batch.inputs[0]) if lead.ndim == 4 and not lead.any() else batch
+
+
+def _column(values: Sequence[Any]) -> Any:
+    """A part of all samples, stacked if they are numbers. Doubles become float32."""
+    try:
+        column = default_collate(list(values))
+    except (TypeError, RuntimeError):
+        return list(values)
+    double = isinstance(column, torch.Tensor) and column.dtype == torch.float64
+    return column.float() if double else column
 
 
 def _targets(values: list[Any], shape: tuple[int, ...]) -> dict[str, Any]:

@@ -13,7 +13,15 @@ import numpy as np
 from neuronwidgets.core.text import well_formed
 from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Raw, Tally, WordLabels
-from neuronwidgets.data.records import RecordFormat, is_label, is_target, kind_of, messages, plain
+from neuronwidgets.data.records import (
+    RecordFormat,
+    is_label,
+    is_of_tokens,
+    is_target,
+    kind_of,
+    messages,
+    plain,
+)
 from neuronwidgets.data.windows import Splitter
 
 SORT_WINDOW = 64
@@ -126,7 +134,7 @@ class Stream:
         if kind == "ids":
             ids = content["input_ids"]
             if is_label(label) or not self._per_word or is_target(label, ids):
-                return content, label if is_label(label) or len(label) != len(ids) else None
+                return content, None if not is_label(label) and is_of_tokens(label, ids) else label
             return content, WordLabels(self._one_each(label, ids, index, "tokens"))
         content = well_formed(content) if isinstance(content, str) else content
         if self._per_word and isinstance(content, str) and not is_label(label):

@@ -77,8 +77,7 @@ def of_vectors(labels: Sequence[Any] | None) -> Targets | None:
 def _table(values: Any) -> np.ndarray | None:
     """Numbers with two axes, an array or a list of rows, as an array; `None` for anything else."""
     if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = (values.float() if values.is_floating_point() else values).numpy()
+        values = _vector(values)
     elif isinstance(values, list | tuple):
         rows = [row for row in map(_vector, values) if row is not None]
         if len(rows) < len(values) or len({row.shape for row in rows}) != 1:
@@ -89,7 +88,7 @@ def _table(values: Any) -> np.ndarray | None:
 
 
 def _vector(value: Any) -> np.ndarray | None:
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.Tensor) and value.layout == torch.strided:
         value = value.detach().cpu()
         value = (value.float() if value.is_floating_point() else value).numpy()
     vector = isinstance(value, list | tuple | np.ndarray)

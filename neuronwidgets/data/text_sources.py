@@ -35,7 +35,7 @@ class TextSources:
         self._limit = token_limit(model, table, processor, max_length)
         self._vocabulary = Vocabulary.of(processor, getattr(model, "config", None), model)
         self.takes, self._refuses = accepts(model), refuses(model)
-        self._arguments = Arguments.of(model)
+        self.arguments = Arguments.of(model)
         most, split = table if max_length is None else max_length, windows is not None
         self.ids = IdMaker(
             processor, self._vocabulary, self.takes, self._refuses, table, most, split
@@ -48,7 +48,7 @@ class TextSources:
 
     def ready(self, batch: Any) -> Batch:
         """A ready batch, see `ready.ready`."""
-        return ready(batch, self.ids, self.per_word, self._arguments)
+        return ready(batch, self.ids, self.per_word, self.arguments)
 
     def known(self, first: Any, features: Mapping[str, Any] | None = None) -> RecordFormat | None:
         """How to split samples of texts or token ids; `None` for other samples."""

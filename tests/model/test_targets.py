@@ -9,6 +9,7 @@ import datasets as hf
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -163,3 +164,76 @@ def test_one_hot_targets_of_texts_and_ids(bert: Any, bert_tokenizer: Any) -> Non
     # Labels of tokens, of which each text has one that is 1.
     tags = [{**encoded, "labels": hot.long()}]
     assert nw.capture(bert, tags, layer="encoder.layer.1").labels is None
+
+
+INDEX = torch.arange(120) + 1000
+PATHS = [f"{i}.png" for i in range(120)]
+
+
+def rows_and_batches(*columns: Any) -> list[Any]:
+    rows = list(zip(*columns, strict=True))
+    return [Rows(rows), DataLoader(Rows(rows), 16), rows]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [(Y, INDEX), (Y.tolist(), PATHS), (Y.tolist(), INDEX.tolist(), PATHS), (PATHS, Y)],
+    ids=["index", "path", "both", "path first"],
+)
+def test_an_index_or_a_path_is_no_label_and_no_input(model: nn.Module, more: Any) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    pictures = [Image.fromarray(x.byte().numpy()) for x in IMAGES.movedim(1, 3) * 255]
+    for data in rows_and_batches(X, *more):
+        acts = read(model, data)
+        assert acts.labels is not None
+        assert acts.labels.tolist() == Y.tolist()
+    shown = torch.stack([torch.from_numpy(np.array(x)) for x in pictures]).movedim(3, 1) / 255
+    for heads, x in ((IMAGES, IMAGES), (pictures, shown)):
+        for data in rows_and_batches(heads, *more)[:: 1 if heads is IMAGES else 2]:
+            acts = nw.capture(net, data, layer="1")
+            np.testing.assert_allclose(acts.values, hooked(net, "1", x).mean((2, 3)), atol=1e-5)
+            assert acts.labels is not None
+            assert acts.labels.tolist() == Y.tolist()
+
+
+def test_lengths_before_labels_are_no_labels() -> None:
+    """Nor where all samples of a batch have one length."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(5, 4), nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True))
+    x, y = torch.randn(6, 3, 5), Y[:6]
+    for lengths in (torch.tensor([3, 3, 3, 3, 3, 3]), torch.tensor([3, 3, 1, 2, 3, 1])):
+        steps = torch.arange(3) < lengths[:, None]
+        rows = x * steps[..., None]
+        for data in (
+            TensorDataset(rows, lengths, y),
+            DataLoader(TensorDataset(rows, lengths, y), 3),
+        ):
+            acts = nw.capture(net, data, layer="0")
+            out = hooked(net, "0", rows) * steps[..., None].numpy()
+            expected = out.sum(1) / lengths[:, None].numpy()
+            np.testing.assert_allclose(acts.values, expected, atol=1e-5)
+            assert acts.labels is not None
+            assert acts.labels.tolist() == y.tolist()
+
+
+@pytest.mark.parametrize("labels", [Y, torch.rand(120), ONE_HOT.float(), None])
+@pytest.mark.parametrize("index", [False, True])
+def test_token_types_are_an_input(bert: Any, labels: torch.Tensor | None, index: bool) -> None:
+    torch.manual_seed(0)
+    steps = torch.arange(7)
+    mask = (steps < torch.tensor([7, 3, 5, 6, 2, 4])[:, None]).long()
+    types = (steps > torch.tensor([2, 2, 3, 4, 6, 1])[:, None]).long() * mask
+    ids = torch.randint(5, 9, (6, 7)) * mask
+    more = [] if labels is None else [labels[:6]]
+    more += [INDEX[:6]] if index and more else []
+    out = hooked(bert, "encoder.layer.1", ids, mask, types) * mask[..., None].numpy()
+    expected = out.sum(1) / mask.sum(1, keepdim=True).numpy()
+    for parts in ((ids, mask, types), (ids, types, mask)):
+        data = TensorDataset(*parts, *more)
+        for form in (data, DataLoader(data, 4), [data[i] for i in range(6)], [data[:4], data[4:]]):
+            acts = nw.capture(bert, form, layer="encoder.layer.1", first=True)
+            np.testing.assert_allclose(acts.values, expected, atol=1e-5)
+            assert (acts.labels is None) == (labels is None)
+            if labels is Y:
+                assert acts.labels is not None
+                assert acts.labels.tolist() == Y[:6].tolist()
