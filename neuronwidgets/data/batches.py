@@ -38,10 +38,10 @@ from neuronwidgets.data.row_order import shuffle_reason
 from neuronwidgets.data.rows import (
     as_array,
     chunked,
-    collated,
     is_record,
     is_sample,
     is_vector,
+    of_records,
     of_rows,
     of_samples,
     of_sparse,
@@ -166,7 +166,7 @@ def _source(
     single = isinstance(data, Dataset) and not isinstance(data, IterableDataset)
     chunks = chunked(rows, text_sources.batch_size)
     if isinstance(first, Mapping) and (single or is_record(first)):
-        return BatchSource(chunks, lambda raw: text_sources.ready(collated(raw.rows)), sized)
+        return BatchSource(chunks, lambda raw: of_records(raw.rows, text_sources), sized)
     pair = isinstance(first, tuple) and len(first) > 0
     series = is_series(first[0] if pair and (single or is_sample(first)) else first, width)
     # With an axis more, series are ready batches, whose first axis is not colours.

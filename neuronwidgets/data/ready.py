@@ -19,7 +19,10 @@ from neuronwidgets.data.targets import as_targets
 from neuronwidgets.data.token_ids import IdMaker
 
 
-def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Batch:
+def ready(
+    batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments,
+    padding: torch.Tensor | None = None,
+) -> Batch:  # fmt: skip
     """Turn one ready batch into a `Batch`, with its mask, labels and images where it has them.
 
     Args:
@@ -28,12 +31,12 @@ def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Bat
         ids: makes batches of token ids.
         per_word: whether labels may be of tokens.
         arguments: what the model takes.
+        padding: bool `B x T`, false at padding, of a mapping whose rows were padded here.
 
     Raises:
         TypeError: none of these.
     """
     labels: Any = None
-    padding: torch.Tensor | None = None
     check_packed(batch)
     if isinstance(batch, tuple | list):
         batch = tuple(map(_tensor, batch))
@@ -68,7 +71,7 @@ def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Bat
         images = pictures(fields.get("pixel_values", lead if len(fields) == 1 else None))
         mask = fields.get("attention_mask")
         mask = mask.bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
-        if mask is None:
+        if mask is None and padding is None:
             padding = padding_mask(fields.get("input_ids", lead), fields.items())
             dropped = [n for n in fields if picks and is_padding_name(n) and ids.refuses(n)]
             fields = {n: v for n, v in fields.items() if padding is None or n not in dropped}
@@ -78,6 +81,10 @@ def ready(batch: Any, ids: IdMaker, per_word: bool, arguments: Arguments) -> Bat
             padding = ids.vocabulary.mask_of(lead.cpu())
         mask = mask if padding is None else padding.cpu()
         made = Batch(fields, len(lead), mask, mask, images=images)
+        if len(fields) == 1 and _are_ids(lead):
+            tokens = ids({"input_ids": lead}, padding=mask)
+            if tokens.mask is not None and tokens.mask.shape == lead.shape:
+                made = replace(tokens, inputs=fields)
         return replace(made, **vars(as_targets(labels, None, _steps(lead))))
     lead = batch[0] if isinstance(batch, tuple) else batch
     check_packed(lead)

@@ -21,7 +21,7 @@ from neuronwidgets.data.images import (
     of_images,
     prepares_images,
 )
-from neuronwidgets.data.records import TARGETS, is_label
+from neuronwidgets.data.records import TARGETS, is_label, kind_of
 from neuronwidgets.data.series import padded
 from neuronwidgets.data.targets import as_targets, is_vector_target
 from neuronwidgets.data.text_sources import TextSources
@@ -70,20 +70,33 @@ def chunked(rows: Iterator[Any], size: int) -> Iterator[Raw]:
 
 
 def is_record(item: Mapping[str, Any]) -> bool:
-    """Whether a mapping is one sample, by its label, and not a ready batch."""
-    return any(name in item and is_label(item[name]) for name in TARGETS)
+    """Whether a mapping is one sample, by its label or as the ids of its tokens, and not a ready
+    batch."""
+    if any(name in item for name in TARGETS):
+        return any(name in item and is_label(item[name]) for name in TARGETS)
+    parts = [value for value in item.values() if not is_label(value)]
+    return len(parts) == 1 and kind_of(parts[0]) == "ids"
 
 
-def collated(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A ready batch of samples that are mappings. Labels may be missing."""
+def of_records(records: Sequence[Mapping[str, Any]], text_sources: TextSources) -> Batch:
+    """Make a batch of samples that are mappings. Labels may be missing. Ids may have different
+    lengths, and are then padded."""
     batch: dict[str, Any] = {}
+    padding: torch.Tensor | None = None
     for name, first in records[0].items():
         values = [record[name] for record in records]
         if name in TARGETS and (is_label(first) or isinstance(first, list)):
             batch[name] = values
+        elif kind_of(first) == "ids":
+            rows = [torch.as_tensor(value) for value in values]
+            lengths = torch.tensor([len(row) for row in rows])
+            fill = 0 if batch else text_sources.pad
+            batch[name] = torch.nn.utils.rnn.pad_sequence(rows, True, fill)
+            if padding is None and len(set(lengths.tolist())) > 1:
+                padding = torch.arange(int(lengths.max())) < lengths[:, None]
         else:
             batch[name] = default_collate([np.asarray(v) if is_vector(v) else v for v in values])
-    return batch
+    return text_sources.ready(batch, padding)
 
 
 def is_vector(item: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from neuronwidgets.data.accepted_inputs import Arguments, accepts, refuses
@@ -46,9 +47,14 @@ class TextSources:
         """Whether the user gave a list of labels for each sample."""
         return self._labels is not None
 
-    def ready(self, batch: Any) -> Batch:
+    @property
+    def pad(self) -> int:
+        """The token id of padding, 0 if unknown."""
+        return self._vocabulary.pad or 0
+
+    def ready(self, batch: Any, padding: torch.Tensor | None = None) -> Batch:
         """A ready batch, see `ready.ready`."""
-        return ready(batch, self.ids, self.per_word, self.arguments)
+        return ready(batch, self.ids, self.per_word, self.arguments, padding)
 
     def known(self, first: Any, features: Mapping[str, Any] | None = None) -> RecordFormat | None:
         """How to split samples of texts or token ids; `None` for other samples."""

@@ -95,3 +95,62 @@ def test_a_mapping_with_one_label_is_one_sample(label: str) -> None:
                 acts = read(model, data, str(len(model) - 1))
                 np.testing.assert_allclose(acts.values, expected, atol=1e-6)
                 assert acts.labels.tolist() == [0, -1, 1, 0, 1]
+
+
+class OfName(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.layer = nn.Embedding(20, 6), nn.Linear(6, 4)
+
+    def forward(self, text: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.embed(text)).mean(1)
+
+
+class OfBatch(OfName):
+    def forward(self, batch: Any) -> torch.Tensor:
+        return super().forward(batch["text"])
+
+
+@pytest.mark.parametrize("kind", [OfName, OfBatch])
+@pytest.mark.parametrize("rows", [[[6, 7, 8], [4, 5, 6, 7], [8, 9], [7, 7, 7]], [[5, 6, 7]] * 4])
+def test_ids_in_a_mapping_are_one_sample(
+    kind: type[OfName], rows: list[list[int]], bert_tokenizer: Any
+) -> None:
+    """Its tokens are not samples."""
+    torch.manual_seed(0)
+    model = kind()
+    with torch.no_grad():
+        expected = torch.stack([model.layer(model.embed(torch.tensor(r))).mean(0) for r in rows])
+    forms: list[list[Any]] = [rows, [torch.tensor(r) for r in rows], [np.array(r) for r in rows]]
+    for ids in forms:
+        alone = [{"text": row} for row in ids]
+        named = [{"text": row, "label": i % 2} for i, row in enumerate(ids)]
+        for data, labels in (
+            (alone, [0, 1, 0, 1]), (iter(alone), [0, 1, 0, 1]), (Named(alone), [0, 1, 0, 1]),
+            (named, None), (Named(named), None),
+        ):  # fmt: skip
+            acts = nw.capture(model, data, layer="layer", labels=labels, batch_size=2)
+            np.testing.assert_allclose(acts.values, expected, atol=1e-6)
+            assert acts.labels is not None
+            assert acts.labels.tolist() == [0, 1, 0, 1]
+    if kind is OfName:
+        shown = nw.capture(model, alone, layer="layer", tokenizer=bert_tokenizer).samples.texts
+        assert list(shown) == [bert_tokenizer.decode(r, skip_special_tokens=True) for r in rows]
+
+
+def test_columns_of_ids_stay_a_batch() -> None:
+    class Towers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.user, self.item, self.layer = (
+                nn.Embedding(9, 4), nn.Embedding(9, 4), nn.Linear(4, 2),
+            )  # fmt: skip
+
+        def forward(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+            return self.layer(self.user(user) * self.item(item))
+
+    columns = {"user": torch.arange(5), "item": torch.arange(5)}
+    for batch in (columns, {**columns, "label": torch.arange(5)}):
+        assert read(Towers(), [batch], "layer").shape == (5, 2)
+    flat = nn.Sequential(nn.Embedding(9, 4))
+    assert read(flat, [{"x": torch.arange(5), "label": torch.arange(5)}], "0").shape == (5, 4)
