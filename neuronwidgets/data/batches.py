@@ -47,7 +47,7 @@ from neuronwidgets.data.rows import (
     of_sparse,
     raw_of,
 )
-from neuronwidgets.data.series import is_series, series_width
+from neuronwidgets.data.series import is_series, of_one_length, series_width
 from neuronwidgets.data.stream import SORT_WINDOW
 from neuronwidgets.data.text_sources import TextSources
 from neuronwidgets.data.texts import check_tokenizer
@@ -171,6 +171,8 @@ def _source(
     series = is_series(first[0] if pair and (single or is_sample(first)) else first, width)
     # With an axis more, series are ready batches, whose first axis is not colours.
     batch_of_series = not single and width is not None and getattr(first, "ndim", 0) == 3
+    if series:
+        chunks = of_one_length(chunks)
     if single or series or is_picture(first) or (is_sample(first) and not batch_of_series):
         return BatchSource(
             chunks,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.compiled import plain
-from neuronwidgets.data.batch import Batch
+from neuronwidgets.data.batch import Batch, Raw
 
 _FIRST = (nn.RNNBase, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.Embedding)
 
@@ -42,6 +43,21 @@ def is_series(item: Any, width: int | None) -> bool:
         return False
     floats = item.is_floating_point() if isinstance(item, torch.Tensor) else item.dtype.kind == "f"
     return bool(floats) and width in item.shape
+
+
+def of_one_length(chunks: Iterable[Raw]) -> Iterator[Raw]:
+    """Batches of series `F x T`, split where the length changes: convolutions read padding."""
+    for raw in chunks:
+        heads = [row[0] if isinstance(row, tuple) else row for row in raw.rows]
+        shapes = [tuple(getattr(head, "shape", ())) for head in heads]
+        # Of one width T x F, which `padded` takes, or of one shape.
+        features_first = len({shape[:1] for shape in shapes}) == 1 < len({*shapes})
+        starts = [0]
+        if features_first and len({shape[-1:] for shape in shapes}) > 1:
+            starts += [i for i in range(1, len(shapes)) if shapes[i] != shapes[i - 1]]
+        for start, end in zip(starts, [*starts[1:], len(shapes)], strict=True):
+            index = None if raw.dataset_index is None else raw.dataset_index[start:end]
+            yield replace(raw, rows=raw.rows[start:end], dataset_index=index)
 
 
 def padded(rows: Sequence[np.ndarray]) -> Batch | None:

@@ -117,3 +117,29 @@ def test_batches_of_series_of_one_number_stay_batches() -> None:
             return self.layer(x[..., None])[0]
 
     assert len(nw.capture(Single(), [torch.zeros(5, 6), torch.zeros(2, 6)], layer="layer")) == 7
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("layer", ["0", "2"])
+def test_series_with_their_features_first_may_have_different_lengths(
+    stride: int, layer: str
+) -> None:
+    """Convolutions read padding: series of one length are read together."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv1d(4, 5, 3, stride, padding=1), nn.ReLU(), nn.Conv1d(5, 6, 2, stride)
+    ).eval()
+    series = [torch.randn(4, n) for n in (9, 9, 4, 12, 9, 7, 7)]
+    with torch.no_grad():
+        outputs = [model[: int(layer) + 1](one[None])[0].mean(1) for one in series]
+    expected = torch.stack(outputs).numpy()
+    arrays = [one.numpy() for one in series]
+    pairs = list(zip(series, [0, 1, -1, 0, 1, 2, 2], strict=True))
+    for data, labels in (
+        (series, LABELS), (arrays, LABELS), (iter(series), LABELS), (pairs, None),
+        (Rows(pairs), None), (Rows(list(series)), LABELS),
+    ):  # fmt: skip
+        acts = nw.capture(model, data, layer=layer, labels=labels, batch_size=4)
+        np.testing.assert_allclose(acts.values, expected, atol=1e-5)
+        assert acts.labels is not None
+        assert acts.labels.tolist() == [0, 1, -1, 0, 1, 2, 2]
