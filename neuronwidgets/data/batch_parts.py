@@ -20,6 +20,8 @@ _MASK = re.compile(
 """Names of masks of padding, not of those of a loss, a decoder or causal attention."""
 _OF_TOKENS = re.compile(r"(_ids|_embeds|_mask|^mask)$")
 """Names of inputs with a value for each token, and of masks: none has one for each sample."""
+_PATH = re.compile(r"[/\\]|\.\w+$")
+"""A path or the name of a file, which is no class."""
 _LENGTHS = re.compile(r"(^|_)len(s|gths?)?($|_)|lengths?$")
 
 
@@ -81,8 +83,8 @@ def _place_of_labels(parts: tuple[Any, ...], arguments: Arguments) -> int | None
     """The index of the labels among three parts or more; `None` if all are inputs."""
     last = len(parts) - 1
     for i in range(max(1, arguments.required), last):
-        after = [part for part in parts[i:] if not _are_texts(part)]
-        if _are_texts(parts[i]) or not all(_is_column(part, len(parts[0])) for part in after):
+        columns = all(_is_column(part, len(parts[0])) for part in parts[i:])
+        if not columns or (_are_texts(parts[i]) and _PATH.search(str(parts[i][0]))):
             continue
         padding = any(_says_padding(parts, k, arguments) for k in range(i, len(parts)))
         if not padding and not _is_input(parts, i, arguments):

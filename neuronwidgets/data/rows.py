@@ -142,9 +142,11 @@ def of_samples(
     targets: dict[str, Any] = {}
     if isinstance(rows[0], tuple) and rows[0]:
         if len(rows[0]) > 2 and transform is None and (batch := _of_parts(rows, text_sources)):
-            if isinstance(batch.inputs, tuple | Mapping) or batch.mask is not None:
+            several = isinstance(batch.inputs, tuple | Mapping)
+            if batch.mask is not None or (several and text_sources.arguments.required > 1):
                 return replace(batch, dataset_index=dataset_index)
-            targets = {"labels": batch.labels, "unfit": batch.unfit}
+            # Further parts may be targets of any kind: masks of pixels, boxes.
+            targets = {} if several else {"labels": batch.labels, "unfit": batch.unfit}
         if len(rows[0]) == 2:
             shape = tuple(getattr(rows[0][0], "shape", ()))
             targets = _targets([row[1] for row in rows], shape)

@@ -196,6 +196,19 @@ def test_an_index_or_a_path_is_no_label_and_no_input(model: nn.Module, more: Any
             assert acts.labels.tolist() == Y.tolist()
 
 
+def test_names_of_classes_before_an_index_are_labels(model: nn.Module) -> None:
+    for data in rows_and_batches(X, ["abcde"[i] for i in Y], INDEX):
+        acts = read(model, data)
+        assert acts.labels is not None
+        assert acts.labels.tolist() == Y.tolist()
+
+
+@pytest.mark.parametrize("target", [X > 0, [{"box": x} for x in X]])
+def test_a_data_set_of_other_targets_is_its_first_part(model: nn.Module, target: Any) -> None:
+    rows = list(zip(X, target, INDEX.tolist(), strict=True))
+    assert read(model, Rows(rows)).labels is None
+
+
 def test_lengths_before_labels_are_no_labels() -> None:
     """Nor where all samples of a batch have one length."""
     torch.manual_seed(0)
