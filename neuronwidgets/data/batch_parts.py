@@ -86,7 +86,10 @@ def _place_of_labels(parts: tuple[Any, ...], arguments: Arguments) -> int | None
         columns = all(_is_column(part, len(parts[0])) for part in parts[i:])
         if not columns or (_are_texts(parts[i]) and _PATH.search(str(parts[i][0]))):
             continue
-        padding = any(_says_padding(parts, k, arguments) for k in range(i, len(parts)))
+        # An index may equal a length by chance: behind labels, only forward's names tell lengths.
+        padding = _is_length(parts, i) or padding_mask(parts[0], [("", parts[i])]) is not None
+        named = [(arguments.name(k), parts[k]) for k in range(i, len(parts)) if arguments.name(k)]
+        padding = padding or padding_mask(parts[0], named) is not None
         if not padding and not _is_input(parts, i, arguments):
             return i
     return last if last >= arguments.required and not _is_input(parts, last, arguments) else None
@@ -109,11 +112,6 @@ def _is_column(part: Any, size: int) -> bool:
         one_hot = part.ndim == 2 and part.is_floating_point() and as_targets(part, size).labels
         return bool(one_hot) or part.shape in ((size,), (size, 1))
     return isinstance(part, list | tuple) and len(part) == size
-
-
-def _says_padding(parts: tuple[Any, ...], i: int, arguments: Arguments) -> bool:
-    known = [padding_mask(parts[0], [(name, parts[i])]) for name in {arguments.name(i), ""}]
-    return _is_length(parts, i) or any(mask is not None for mask in known)
 
 
 def _is_length(parts: tuple[Any, ...], i: int) -> bool:

@@ -196,6 +196,14 @@ def test_an_index_or_a_path_is_no_label_and_no_input(model: nn.Module, more: Any
             assert acts.labels.tolist() == Y.tolist()
 
 
+def test_an_index_that_equals_a_length_is_no_length() -> None:
+    net = nn.Sequential(nn.Embedding(9, 4))
+    ids, y, index = torch.randint(1, 9, (8, 5)), torch.arange(8) % 3, torch.arange(8)
+    acts = nw.capture(net, DataLoader(TensorDataset(ids, y, index), 1), layer="0")
+    assert acts.labels is not None
+    assert acts.labels.tolist() == y.tolist()
+
+
 def test_names_of_classes_before_an_index_are_labels(model: nn.Module) -> None:
     for data in rows_and_batches(X, ["abcde"[i] for i in Y], INDEX):
         acts = read(model, data)
