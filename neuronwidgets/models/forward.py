@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.data.accepted_inputs import accepts, takes_one_mapping, takes_tensor, unfit
+from neuronwidgets.data.accepted_inputs import (
+    accepts,
+    named_inputs,
+    required_inputs,
+    takes_one_mapping,
+    takes_tensor,
+    unfit,
+)
 from neuronwidgets.models.misfit import misfit, stopped_gpu, unknown_ids
 
 _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
@@ -21,7 +28,8 @@ def call(model: nn.Module, inputs: Any) -> Any:
     """Call the model with a mapping (keywords), a tuple (positional) or a single argument.
 
     A mapping is a single argument for models whose only required argument has another name. Of
-    one tensor, it is opened for models that read no mapping.
+    one tensor, it is opened for models that read no mapping. Of models that know its other names
+    (`forward(input, attention_mask=None, **kwargs)`), its token ids are the first argument.
 
     An encoder-decoder that gets only a text decodes that text: position `j` holds the state from
     which token `j` is predicted.
@@ -38,7 +46,8 @@ def call(model: nn.Module, inputs: Any) -> Any:
                 name, value = next(iter(inputs.items()))
                 opened = len(inputs) == 1 and takes_tensor(model, name)
                 return model(value if opened else dict(inputs))
-            return model(**_decoding(model, inputs), **_no_cache(model, inputs))
+            named = {**_decoding(model, inputs), **_no_cache(model, inputs)}
+            return model(*_unnamed(model, named), **named)
         if isinstance(inputs, tuple):
             return model(*inputs)
         return model(inputs, **_no_cache(model, inputs))
@@ -93,6 +102,15 @@ def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     start = next((token for token in known if token is not None), 0)
     first = torch.full_like(ids[:, :1], start)
     return {**inputs, "decoder_input_ids": torch.cat([first, ids[:, :-1]], dim=1)}
+
+
+def _unnamed(model: nn.Module, inputs: dict[str, Any]) -> list[Any]:
+    """The token ids, taken out of `inputs`, if a model's only required argument is the first and
+    `inputs` have it by no name of the model's."""
+    required = required_inputs(model)
+    if "input_ids" not in inputs or required != named_inputs(model)[:1] or required[0] in inputs:
+        return []
+    return [inputs.pop("input_ids")]
 
 
 def _no_cache(model: nn.Module, inputs: Any) -> dict[str, bool]:

@@ -154,3 +154,24 @@ def test_columns_of_ids_stay_a_batch() -> None:
         assert read(Towers(), [batch], "layer").shape == (5, 2)
     flat = nn.Sequential(nn.Embedding(9, 4))
     assert read(flat, [{"x": torch.arange(5), "label": torch.arange(5)}], "0").shape == (5, 4)
+
+
+def test_token_ids_are_a_first_argument_of_any_name(bert_tokenizer: Any) -> None:
+    """As of TransformerLens, whose forward knows the mask by its name."""
+    masks: list[torch.Tensor | None] = []
+
+    class Bridge(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.act = nn.Embedding(len(bert_tokenizer), 6), nn.ReLU()
+
+        def forward(
+            self, input: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+        ) -> torch.Tensor:
+            masks.append(attention_mask)
+            return self.act(self.embed(input))
+
+    model, texts = Bridge(), ["one", "one two three"]
+    acts = nw.capture(model, texts, "act", tokenizer=bert_tokenizer, progress=False)
+    assert len(acts) == 2
+    assert all(mask is not None for mask in masks)
