@@ -24,7 +24,7 @@ from neuronwidgets.effects.lens import Lens, centred, lens_of
 from neuronwidgets.effects.lenses import CHUNK, data_of, default_length, is_vocabulary, output_name
 from neuronwidgets.effects.readout import PROBE, probe_inputs, taken, traced
 from neuronwidgets.effects.route import Route, Step
-from neuronwidgets.models.neurons import neuron_layers
+from neuronwidgets.models.neurons import is_gated
 
 DRAWS = 100
 """Random directions as a control: one matrix product together."""
@@ -130,7 +130,7 @@ class LayerLens:
         count = trace.logits.shape[-1]
         token = trace.per_position and is_vocabulary(model, count, tokenizer)
         dtype = torch.promote_types(trace.values.dtype, torch.float32)
-        poles = acts.at == "input" and neuron_layers(plain(model)).get(acts.layer) == "input"
+        poles = is_gated(plain(model), acts.layer, acts.at)
         device = trace.values.device
         high = _reached(route, trace.width, device, dtype)
         return cls(model, tokenizer, classes, "jacobian" if samples else "logit", samples, route,

@@ -16,7 +16,7 @@ from neuronwidgets.core.checks import is_integer
 from neuronwidgets.core.compiled import plain
 from neuronwidgets.core.layer_place import At, checked_at
 from neuronwidgets.models.layers import layer_name
-from neuronwidgets.models.neurons import neuron_layers
+from neuronwidgets.models.neurons import is_gated, neuron_layers
 
 MOST_SHARES = 64
 """Neurons whose shares of samples are counted: on disk each takes a pass."""
@@ -172,7 +172,7 @@ def _of_neurons(
 ) -> Subjects:  # fmt: skip
     """Neurons; of a gated MLP both poles of each, since its activation takes both signs."""
     if poles is None:
-        poles = at == "input" and neuron_layers(plain(model)).get(layer) == "input"
+        poles = is_gated(plain(model), layer, at)
     signs = np.tile([1.0, -1.0], len(numbers)) if poles else np.ones(len(numbers))
     numbers = np.repeat(numbers, 2) if poles else numbers
     marks = {1.0: " +", -1.0: " \u2212"} if poles else {1.0: ""}

@@ -25,6 +25,8 @@ _GATED = re.compile("gate|glu", re.IGNORECASE)
 _BY_NAME = re.compile(r"getattr\(self|children\(\)|_modules|modules\(\)")
 _GATED_UNIT = re.compile("GLU$")
 _ROUTING = re.compile("Router|Gating")
+_POINT = "HookPoint"
+"""The class of the modules that TransformerLens passes activations through, unchanged."""
 _NORMS = re.compile(r"(Batch|Group|Instance)Norm|^(Frozen|Sync)BatchNorm")
 
 
@@ -39,6 +41,9 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
       its activation function, which is only one of two factors.
     - Gated linear units that are modules, see `is_gated_unit`, instead of their activation
       function.
+    - The points of TransformerLens that pass on an MLP's neurons: `hook_post` of its own MLPs,
+      whose activation functions and linear maps are no modules, and `hook_in` of a gated MLP's
+      down projection, which may not be called itself.
 
     Layers inside experts are left out: their rows are not in the order of the tokens. So are
     activation functions beside them (JetMoe), those of routers, and layers that are never called,
@@ -58,7 +63,9 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
         if block and module not in projected:
             places[name] = "output"
         if (down := down_projection(module)) is not None:
-            places[f"{name}.{down}" if name else down] = "input"
+            place = f"{name}.{down}" if name else down
+            point = _is_point(getattr(module.get_submodule(down), "hook_in", None))
+            places[f"{place}.hook_in" if point else place] = "output" if point else "input"
             projected.update(filter(is_gated_unit, module.children()))
         for i, (own, child) in enumerate(children):
             if is_activation(child) and (
@@ -70,7 +77,8 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
             alone = isinstance(child, CONVOLUTIONS) and not (
                 follower is not None and (is_norm(follower) or is_activation(follower))
             )
-            if ".experts." in f".{name}.{own}." or block or not (activation or alone):
+            post = own == "hook_post" and _is_point(child)
+            if ".experts." in f".{name}.{own}." or block or not (activation or alone or post):
                 continue
             if not _never_called(kind, own):
                 places[f"{name}.{own}" if name else own] = "output"
@@ -100,6 +108,20 @@ def down_projection(module: nn.Module) -> str | None:
     square = len({number for size in sizes.values() for number in size}) == 1
     named = " ".join([type(module).__name__, *sizes])
     return down if not square or _GATED.search(named) else None
+
+
+def is_gated(model: nn.Module, layer: str, at: At) -> bool:
+    """Whether a layer holds the neurons of gated MLPs, whose activations take both signs."""
+    if neuron_layers(model).get(layer) != at:
+        return False
+    holder, _, own = layer.rpartition(".")
+    part, around = model.get_submodule(layer), model.get_submodule(holder)
+    gated = own == "hook_in" or hasattr(around, "W_gate")
+    return at == "input" or is_gated_unit(part) or (_is_point(part) and gated)
+
+
+def _is_point(module: object) -> bool:
+    return type(module).__name__ == _POINT
 
 
 def _down_of(sizes: dict[str, tuple[int, int]]) -> str | None:
