@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from torch import nn
@@ -30,8 +31,9 @@ class Proposal(NamedTuple):
     reason: str
 
 
-def proposed_layer(model: nn.Module) -> Proposal:
-    """The layer of neurons two thirds of the way through the model.
+def proposed_layer(model: nn.Module, reached: Collection[str] | None = None) -> Proposal:
+    """The layer of neurons two thirds of the way through the model; of those that the data reach,
+    if their names are given.
 
     Early layers hold what is near the input, the last ones what is near the answer; concepts that
     a person can name are found between them (METHODS: middle layers hold single neurons for
@@ -43,9 +45,12 @@ def proposed_layer(model: nn.Module) -> Proposal:
         ValueError: the model has no layer.
         TypeError: it is no model.
     """
-    rows = list(layers(model))
-    starred = [row for row in rows if row.neurons and not _is_aside(model, row.name)]
-    blocks = _blocks(model)
+    every = list(layers(model))
+    rows = [row for row in every if reached is None or row.name in reached]
+    held = [row for row in every if row.neurons and not _is_aside(model, row.name)]
+    starred = [row for row in held if row in rows]
+    there = " and that the data reach" if len(starred) < len(held) else ""
+    blocks = _blocks(model, reached)
     if starred and not (blocks and _beside_blocks(model, starred, blocks[0])):
         place = math.ceil(DEPTH * len(starred)) - 1
         row = starred[place]
@@ -53,8 +58,8 @@ def proposed_layer(model: nn.Module) -> Proposal:
         return Proposal(
             row.name,
             row.at,
-            f"Proposed: layer {place + 1} of the {len(starred)} that hold neurons ({kind}), two "
-            "thirds of the way through the model.",
+            f"Proposed: layer {place + 1} of the {len(starred)} that hold neurons{there} ({kind}), "
+            "two thirds of the way through the model.",
         )
     if blocks is not None:
         name, count = blocks
@@ -80,14 +85,15 @@ def proposed_layer(model: nn.Module) -> Proposal:
     )
 
 
-def _blocks(model: nn.Module) -> tuple[str, int] | None:
+def _blocks(model: nn.Module, reached: Collection[str] | None) -> tuple[str, int] | None:
     """The name and the length of the model's largest list of blocks, as in a mixture of experts;
-    `None` if there is no list of at least two."""
+    `None` if there is no list of at least two (that the data reach)."""
     lists = {
         name: part
         for name, part in model.named_modules()
         if name and isinstance(part, nn.ModuleList) and len(part) > 1
-    }
+        and (reached is None or any(other.startswith(f"{name}.") for other in reached))
+    }  # fmt: skip
     if not lists:
         return None
     name = max(lists, key=lambda name: sum(p.numel() for p in lists[name].parameters()))

@@ -145,8 +145,10 @@ def _source(
         reason = ""
         if layer is None:
             from neuronwidgets.models.proposal import proposed_layer
+            from neuronwidgets.models.reached import reached_layers
 
-            proposal = proposed_layer(source)
+            reached = reached_layers(source, data, tokenizer, options.get("transform"))
+            proposal = proposed_layer(source, reached)
             layer, reason = proposal.layer, proposal.reason
             options.setdefault("at", proposal.at)
         if isinstance(layer, list | tuple):

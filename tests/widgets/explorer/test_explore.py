@@ -302,3 +302,29 @@ def test_it_has_no_page_of_its_own_and_says_what_has(explore: Any, tmp_path: Pat
     with pytest.raises(ValueError, match="use to_html of its parts"):
         explorer.to_html(tmp_path / "page.html")
     assert explorer.split.to_html(tmp_path / "split.html").exists()
+
+
+class Towers(nn.Module):
+    """Images or texts, as CLIP of open_clip takes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.visual = nn.Sequential(nn.Conv2d(1, 6, 2, 2), nn.ReLU(), nn.Flatten())
+        self.table, self.text = nn.Embedding(9, 5), nn.Sequential(nn.Linear(5, 7), nn.ReLU())
+
+    def forward(self, image: Any = None, text: Any = None) -> Any:
+        shown = None if image is None else self.visual(image)
+        return shown, None if text is None else self.text(self.table(text))
+
+
+def test_the_proposed_layer_is_one_that_the_data_reach(explore: Any) -> None:
+    images, texts = pictures(), [{"text": torch.randint(0, 9, (COUNT, 4))}]
+    explorer = explore(Towers().eval(), images)
+    assert explorer.layer == "visual.1"
+    assert "layer 1 of the 1 that hold neurons and that the data reach" in explorer._reason
+    settled(explorer)
+    assert settled(explore(Towers().eval(), texts)).layer == "text.1"
+    # Data that can be read once only are not begun.
+    with pytest.raises(ValueError, match="never called"):
+        explore(Towers().eval(), iter([torch.zeros(4, 1, 4, 4)]))
