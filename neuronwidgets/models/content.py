@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ tokens are attention sinks. In the middle of a language model's residual stream 
 MAX_SPECIAL = 16
 """Special tokens before the patches of an image. More extra positions mean that the positions are
 not patches."""
+_SPECIAL = re.compile("cls|class|reg|dist|token|prompt")
+"""Names of parameters that are special tokens."""
 
 
 def content_of(
@@ -64,8 +67,22 @@ def prefix_of(model: nn.Module, batch: Batch, positions: int) -> int:
                 return 0
             patches = math.prod(n // s for n, s in zip(pixels.shape[2:], size, strict=True))
             extra = positions - patches
+            if positions == part.out_channels and not _has_special_tokens(model, positions):
+                return 0  # the channels, over which an MLP-Mixer maps positions
             return extra if 0 < extra <= min(MAX_SPECIAL, patches) else 0
     return 0
+
+
+def _has_special_tokens(model: nn.Module, width: int) -> bool:
+    """Whether a model has parameters of a few vectors of `width` numbers that are named as special
+    tokens are."""
+    return any(
+        _SPECIAL.search(own) and weight.shape[-1] == width and weight.numel() <= MAX_SPECIAL * width
+        for part in model.modules()
+        if not isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d)
+        for own, weight in part.named_parameters(recurse=False)
+        if weight.ndim
+    )
 
 
 def has_sink(batch: Batch, values: torch.Tensor) -> bool:

@@ -215,3 +215,32 @@ def test_a_vision_transformers_cls_is_special(pooling: str, rows: int) -> None:
     np.testing.assert_allclose(acts.values, expected, rtol=1e-4, atol=1e-5)
     first = nw.capture(model, images, layer, "cls", progress=False)
     assert not np.allclose(first.values, hidden[:, 0])
+
+
+class Mixer(nn.Module):
+    """The token-mixing half of an MLP-Mixer's block: 16 patches of a few more channels."""
+
+    def __init__(self, channels: int, special: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches = nn.Conv2d(1, channels, 2, 2)
+        self.token_mixing = nn.Sequential(nn.Linear(16 + special, 9), nn.GELU())
+        self.norm = nn.LayerNorm(channels)
+        if special:
+            self.registers = nn.Parameter(torch.randn(1, special, channels))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)
+        if hasattr(self, "registers"):
+            tokens = torch.cat([self.registers.expand(len(tokens), -1, -1), tokens], 1)
+        return self.token_mixing(self.norm(tokens).transpose(1, 2))
+
+
+@pytest.mark.parametrize("channels", [17, 20, 32])
+def test_channels_over_which_positions_are_mixed_are_no_special_tokens(channels: int) -> None:
+    images = torch.rand(3, 1, 8, 8)
+    acts = nw.capture(Mixer(channels).eval(), images, "token_mixing.1", "token", progress=False)
+    assert len(acts) == 3 * channels
+    # As many registers as there are more channels than patches.
+    model = Mixer(channels, channels - 16).eval()
+    assert len(nw.capture(model, images, "norm", "token", progress=False)) == 3 * 16
