@@ -99,7 +99,7 @@ class ForwardPasses:
                 return
             key = first, values.shape[:2]
             if key not in pools:
-                if batch.mask is not None and values.shape[1] != batch.mask.shape[1]:
+                if batch.mask is not None and _unclear(values.shape[1], batch.mask):
                     unclear.append(
                         f"layer {name!r} has {values.shape[1]:,} positions for "
                         f"{batch.mask.shape[1]:,} tokens"
@@ -127,6 +127,13 @@ class ForwardPasses:
         """Rows of a layer that later layers, which may change it in place, do not change."""
         shared = rows.untyped_storage().data_ptr() == values.untyped_storage().data_ptr()
         return rows.clone() if self._several and shared else rows
+
+
+def _unclear(positions: int, mask: torch.Tensor) -> bool:
+    """Whether it is unknown which positions are padding. Of fewer positions than tokens, as of a
+    layer that samples down, none are where no token is."""
+    tokens = mask.shape[1]
+    return positions > tokens or (positions < tokens and not bool(mask.all()))
 
 
 _Origin = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]

@@ -17,6 +17,7 @@ from neuronwidgets.models.forward import move
 from neuronwidgets.models.hooks import TruncatedForward, evaluating
 from neuronwidgets.models.left_padding import LeftPadding
 from neuronwidgets.models.outputs import check_axes, checked, own_rows_of, tensor_of
+from neuronwidgets.models.own_padding import OwnPadding, Undecided
 from neuronwidgets.models.right_padding import RightPadding
 from neuronwidgets.models.survey import LayerCalls, surveyed
 
@@ -49,6 +50,7 @@ class LayerReader:
         self.axes = neuron_axis, batch_axis
         self._warns = call is None
         self._calls: dict[str, LayerCalls] | None = None
+        self._own_padding = OwnPadding(model, self._by_name)
         self._padding = LeftPadding(model, self._all_layers)
         self.right_padding = RightPadding(model, self._all_layers)
 
@@ -64,6 +66,22 @@ class LayerReader:
         """As a call of the reader, but float16 and bfloat16 `values` stay as they are."""
         batch = self._padding(batch)
         inputs = move(self.model, batch.inputs)
+        taken: set[str] = set()
+
+        def take_once(name: str, values: torch.Tensor) -> None:
+            if name not in taken:
+                take(name, self._own_padding.without(name, values, batch))
+                taken.add(name)
+
+        try:
+            self._read_batch(inputs, batch, take_once)
+        except Undecided:
+            self._own_padding.decide(batch)
+            self._read_batch(inputs, batch, take_once)
+
+    def _read_batch(
+        self, inputs: Any, batch: Batch, take: Callable[[str, torch.Tensor], None]
+    ) -> None:
         if self._calls is not None:
             self._pass(inputs, batch, take, self._calls)
             return
@@ -75,12 +93,21 @@ class LayerReader:
             self._calls = calls
 
     def _all_layers(self, batch: Batch) -> list[torch.Tensor]:
+        """Copies of all layers' activations on a batch, at its tokens."""
+        activations = self._by_name(batch)
+        try:
+            return [self._own_padding.without(n, rows, batch) for n, rows in activations.items()]
+        except Undecided:
+            self._own_padding.decide(batch)
+        return [self._own_padding.without(n, rows, batch) for n, rows in activations.items()]
+
+    def _by_name(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Copies of all layers' activations on a batch."""
-        activations: list[torch.Tensor] = []
+        activations: dict[str, torch.Tensor] = {}
         inputs = move(self.model, batch.inputs)
 
-        def take(_name: str, rows: torch.Tensor) -> None:
-            activations.append(rows.clone())
+        def take(name: str, rows: torch.Tensor) -> None:
+            activations[name] = rows.clone()
 
         with (
             evaluating(self.model),
@@ -125,6 +152,7 @@ class LayerReader:
             self.model, {name: self._modules[name]}, *self.axes, self.call, self.at
         )
         reader._calls, reader.right_padding = self._calls, self.right_padding
+        reader._own_padding = self._own_padding
         return reader
 
     def tokens(self, batch: Batch, direction: np.ndarray) -> list[np.ndarray]:

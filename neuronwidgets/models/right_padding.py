@@ -8,7 +8,6 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.models.left_padding import (
     COARSE,
@@ -30,6 +29,7 @@ class RightPadding:
     by landmarks (Nystromformer), models without a mask (FNet, a bidirectional LSTM). A text's
     activations would then depend on the texts beside it. The first batch of texts that are padded
     decides: the model must give the same for its most padded row as for that row without padding.
+    Texts with fewer tokens than such a model can read (CANINE, Funnel) keep padding up to as many.
 
     Args:
         model: the model.
@@ -39,12 +39,13 @@ class RightPadding:
     def __init__(self, model: nn.Module, read: Callable[[Batch], list[torch.Tensor]]) -> None:
         self._model, self._read = model, read
         self._matters: bool | None = None
+        self._least = 1
 
     def parts(self, batch: Batch, size: int) -> list[range]:
         """The rows of each part of a batch, at most `size` in one."""
         if not self._splits(batch):
             return [range(i, min(i + size, batch.size)) for i in range(0, batch.size, size)]
-        lengths = _lengths(batch)
+        lengths = [max(length, self._least) for length in _lengths(batch)]
         starts = [0]
         for i in range(1, batch.size):
             if lengths[i] != lengths[i - 1] or i - starts[-1] == size:
@@ -55,7 +56,7 @@ class RightPadding:
         """A part without the columns that are padding in all of its rows."""
         if not self._splits(part):
             return part
-        length = max(_lengths(part))
+        length = max(self._least, *_lengths(part))
         return replace(columns(part, slice(0, length)), spans=part.spans, words=part.words)
 
     def _splits(self, batch: Batch) -> bool:
@@ -78,29 +79,50 @@ class RightPadding:
         # The row twice: the axis of samples cannot be told from a batch of one.
         doubled = batch.part([shortest] * 2)
         assert doubled.mask is not None
-        length = _lengths(doubled)[0]
-        try:
-            padded = self._read(doubled)
-            bare = self._read(columns(doubled, slice(0, length)))
-        except Exception:
+        length, most = _lengths(doubled)[0], doubled.mask.shape[1]
+        padded, bare = self._first_columns(doubled, most), self._first_columns(doubled, length)
+        if padded is None:
             return False  # what fails with padding, too, is said when the batch is read
-        limit = CHANGED
-        if any(tensor.device.type != "cpu" for tensor in bare):
-            limit = COARSE  # TF32, of convolutions by default
-        if is_coarse(self._model):
-            limit = WRONG
-        if difference(padded, bare, doubled.mask[0]) <= limit:
+        width = length
+        if bare is None:
+            width = self._fewest(doubled, length, most)
+            bare = self._first_columns(doubled, width) or padded
+        bare = [x[:, :length] if x.ndim > 2 and x.shape[1] == width else x for x in bare]
+        # Of layers that sample down, or have positions beside the tokens, padding is read, too.
+        more = any(
+            x.ndim > 2 and x.shape[1] != y.shape[1] and (x.shape[1], y.shape[1]) != (most, length)
+            for x, y in zip(padded, bare, strict=True)
+        )
+        if not more and difference(padded, bare, doubled.mask[0]) <= limit_of(self._model, bare):
             return False
-        try:
-            self._read(columns(doubled, slice(0, 1)))
-        except Exception:
-            warn(
-                f"padding changes what {type(self._model).__name__} computes, and it cannot read "
-                "short texts without padding: activations depend on the texts beside them in a "
-                "batch.",
-            )
-            return False
+        if width > 1 and self._first_columns(doubled, 1) is None:
+            self._least = self._fewest(doubled, 1, width)
         return True
+
+    def _first_columns(self, batch: Batch, count: int) -> list[torch.Tensor] | None:
+        """The tensors of a batch's first columns; `None` if the model cannot read so few."""
+        try:
+            return self._read(columns(batch, slice(0, count)))
+        except Exception:
+            return None
+
+    def _fewest(self, batch: Batch, low: int, high: int) -> int:
+        """The fewest columns that the model can read: more than `low`, at most `high`."""
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._first_columns(batch, middle) is None:
+                low = middle
+            else:
+                high = middle
+        return high
+
+
+def limit_of(model: nn.Module, tensors: list[torch.Tensor]) -> float:
+    """The difference up to which activations with and without padding are the same."""
+    if is_coarse(model):
+        return WRONG
+    # TF32, of convolutions by default.
+    return COARSE if any(tensor.device.type != "cpu" for tensor in tensors) else CHANGED
 
 
 def _lengths(batch: Batch) -> list[int]:

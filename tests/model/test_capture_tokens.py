@@ -276,12 +276,19 @@ def test_datasets_whose_columns_do_not_say_which() -> None:
         capture(nn.Linear(1, 1), data, "", tokenizer=object(), progress=False)
 
 
-class Pads(nn.Module):
-    """Pads its texts to a multiple of 8, as Longformer does."""
+class Prompts(nn.Module):
+    """Puts the three tokens of a prompt before its texts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.embed, self.act = nn.Embedding(10, 4), nn.ReLU()
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self.act(self.embed(nn.functional.pad(input_ids, (3, 0))))
+
+
+class Pads(Prompts):
+    """Pads its texts to a multiple of 8, as Longformer does."""
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         padded = nn.functional.pad(input_ids, (0, -input_ids.shape[1] % 8))
@@ -291,12 +298,14 @@ class Pads(nn.Module):
 def test_positions_that_are_not_the_tokens_are_warned_of() -> None:
     ids = torch.arange(15).reshape(3, 5) % 10
     data = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    model = seeded(Pads)
+    model = seeded(Prompts)
     with pytest.warns(UserWarning, match="'act' has 8 positions for 5 tokens") as seen:
         acts = capture(model, [data, data], "act", "token", progress=False)
     assert len(seen) == 1
     assert seen[0].filename == __file__
     assert len(acts) == 2 * 3 * 8
-    # In texts that are padded already, padding is known.
+    # Padding by the model itself is told from that, and left out as that of ready texts.
+    model = seeded(Pads)
+    assert len(capture(model, [data], "act", "token", progress=False)) == 3 * 5
     ready = {name: nn.functional.pad(values, (0, 3)) for name, values in data.items()}
     assert len(capture(model, [ready], "act", "token", progress=False)) == 3 * 5

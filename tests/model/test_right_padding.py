@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 import neuronwidgets as nw
+from neuronwidgets.models.outputs import tensor_of
 
 TEXTS = ["the cat sat on the mat", "play", "the cats played on the mats", "sat", "the mat sat"]
 SIZES = {
@@ -117,9 +118,75 @@ def test_texts_of_one_length_share_a_pass() -> None:
     assert model.passes == 2 + 3  # two parts; three to find out
 
 
-def test_a_model_that_cannot_read_short_texts(bert_tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_model_that_cannot_read_short_texts() -> None:
     torch.manual_seed(0)
-    model = Both(shortest=3)
-    with pytest.warns(UserWarning, match="padding changes what Both computes, and it cannot read"):
-        acts = read(model, TEXTS, "lstm", tokenizer=bert_tokenizer)
-    assert len(acts) == len(TEXTS)
+    model = Both(shortest=5)
+    rows = [[5, 6], [7], [5, 6, 7, 8, 9, 10], [8, 9, 10, 11, 12]]
+    acts = read(model, rows, "lstm")
+    for i in (2, 3):
+        np.testing.assert_allclose(
+            acts.values[i], read(model, [rows[i]], "lstm").values[0], atol=1e-5
+        )
+    # Shorter ones have the padding that the model needs, whatever is beside them.
+    few = read(model, [rows[0], rows[1], rows[3]], "lstm")
+    np.testing.assert_allclose(few.values[:2], acts.values[:2], atol=1e-5)
+
+
+OWN_PADDING: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "Longformer": (
+        lambda: hf.LongformerModel(hf.LongformerConfig(**SIZES, attention_window=8)),
+        "encoder.layer.1",
+    ),
+    "Reformer": (
+        lambda: hf.ReformerModel(
+            hf.ReformerConfig(
+                vocab_size=60, hidden_size=16, attn_layers=["local", "local"],
+                num_attention_heads=2, attention_head_size=8, feed_forward_size=24,
+                axial_pos_embds=False, max_position_embeddings=64, local_attn_chunk_length=6,
+            )
+        ),
+        "encoder.layers.1.feed_forward",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("which", OWN_PADDING)
+def test_padding_by_the_model_itself_is_left_out(
+    which: str, bert_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    torch.manual_seed(0)
+    make, layer = OWN_PADDING[which]
+    model = make().eval()
+    seen: list[torch.Tensor] = []
+    handle = model.get_submodule(layer).register_forward_hook(
+        lambda _module, _args, output: seen.append(tensor_of(output, layer).detach())
+    )
+    with torch.no_grad():
+        for text in TEXTS:
+            model(**bert_tokenizer(text, return_tensors="pt"))
+    handle.remove()
+    lengths = [len(bert_tokenizer(text)["input_ids"]) for text in TEXTS]
+    assert any(rows.shape[1] > length for rows, length in zip(seen, lengths, strict=True))
+    options = {"tokenizer": bert_tokenizer}
+    for pooling, first, last in (("mean", 1, -1), ("token", 1, -1), ("last", -1, None)):
+        own = [rows[0, :n][first:last] for rows, n in zip(seen, lengths, strict=True)]
+        expected = [rows.mean(0, keepdim=True) if pooling == "mean" else rows for rows in own]
+        found = read(model, TEXTS, layer, pooling=pooling, **options).values
+        np.testing.assert_allclose(found, torch.cat(expected), atol=1e-4)
+
+
+def test_layers_that_sample_down_have_no_position_of_padding() -> None:
+    torch.manual_seed(0)
+    model = hf.CanineModel(
+        hf.CanineConfig(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24,
+            max_position_embeddings=64, num_hash_buckets=64,
+            local_transformer_stride=16, initializer_range=0.5,
+        )
+    ).eval()  # fmt: skip
+    rows = [list(range(60, 70)), list(range(70, 100))]
+    for layer in ("encoder.layer.0", "final_char_encoder.layer.0"):
+        for pooling in ("mean", "token"):
+            both = read(model, rows, layer, pooling=pooling)
+            alone = [read(model, [row], layer, pooling=pooling).values for row in rows]
+            np.testing.assert_allclose(both.values, np.concatenate(alone), atol=1e-5)
