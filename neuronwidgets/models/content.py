@@ -20,6 +20,8 @@ MAX_SPECIAL = 16
 not patches."""
 _SPECIAL = re.compile("cls|class|reg|dist|token|prompt")
 """Names of parameters that are special tokens."""
+_DETECTION = re.compile("det[a-z]*_tokens?$")
+"""Names of the parameter of detection tokens: YOLOS in transformers, and as it was published."""
 
 
 def content_of(
@@ -40,37 +42,49 @@ def content_of(
     if values.ndim != 3:
         return content
     if batch.mask is None:
-        special = prefix_of(model, batch, values.shape[1])
-        if not special:
+        special, detection = beside_patches(model, batch, values.shape[1])
+        if not special and not detection:
             return content
         content = torch.ones(values.shape[:2], dtype=torch.bool)
         content[:, :special] = False
+        content[:, values.shape[1] - detection :] = False
         return content
     if first or batch.mask.shape != values.shape[:2]:
         return content
     return (batch.mask if content is None else content) & ~_first(batch.mask)
 
 
-def prefix_of(model: nn.Module, batch: Batch, positions: int) -> int:
-    """The number of leading positions of a vision transformer that are no patch of the image.
+def beside_patches(model: nn.Module, batch: Batch, positions: int) -> tuple[int, int]:
+    """The numbers of positions of a vision transformer before and behind the patches of the image.
 
-    These are [CLS], distillation and register tokens. 0 for models without patches.
+    Before them are [CLS], distillation and register tokens, behind them the detection tokens of
+    YOLOS. 0 for models without patches.
     """
     pixels = _pixels(batch.inputs)
     if not batch.images or pixels is None:
-        return 0
+        return 0, 0
     for part in model.modules():
         if isinstance(part, nn.Conv2d) and part.in_channels == pixels.shape[1]:
             size = part.kernel_size
             # The first convolution over the image: patches do not overlap.
             if size != part.stride or min(size) < 2:
-                return 0
+                return 0, 0
             patches = math.prod(n // s for n, s in zip(pixels.shape[2:], size, strict=True))
-            extra = positions - patches
             if positions == part.out_channels and not _has_special_tokens(model, positions):
-                return 0  # the channels, over which an MLP-Mixer maps positions
-            return extra if 0 < extra <= min(MAX_SPECIAL, patches) else 0
-    return 0
+                return 0, 0  # the channels, over which an MLP-Mixer maps positions
+            extra = positions - patches
+            if 0 < extra <= min(MAX_SPECIAL, patches):
+                return extra, 0
+            detection = _detection_tokens(model, part.out_channels)
+            special = extra - detection
+            return (special, detection) if detection and 0 <= special <= MAX_SPECIAL else (0, 0)
+    return 0, 0
+
+
+def _detection_tokens(model: nn.Module, width: int) -> int:
+    """The number of detection tokens of a vision transformer, by the name of their parameter."""
+    found = (w for name, w in model.named_parameters() if _DETECTION.search(name))
+    return next((w.numel() // width for w in found if w.shape[-1] == width), 0)
 
 
 def _has_special_tokens(model: nn.Module, width: int) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import LlamaConfig, LlamaModel, ViTConfig, ViTModel
+from transformers import LlamaConfig, LlamaModel, ViTConfig, ViTModel, YolosConfig, YolosModel
 
 import neuronwidgets as nw
 from neuronwidgets.models.content import has_sink
@@ -244,3 +244,20 @@ def test_channels_over_which_positions_are_mixed_are_no_special_tokens(channels:
     # As many registers as there are more channels than patches.
     model = Mixer(channels, channels - 16).eval()
     assert len(nw.capture(model, images, "norm", "token", progress=False)) == 3 * 16
+
+
+def test_detection_tokens_are_no_patches() -> None:
+    torch.manual_seed(0)
+    config = YolosConfig(
+        hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        image_size=[32, 32], patch_size=8, num_detection_tokens=20, initializer_range=0.5,
+    )  # fmt: skip
+    model = YolosModel(config).eval()
+    images = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), dtype=np.uint8)
+    with torch.no_grad():
+        pixels = torch.from_numpy(images).movedim(-1, 1).float() / 255
+        hidden = model(pixels, output_hidden_states=True).hidden_states[1]
+    assert hidden.shape[1] == 1 + 16 + 20
+    layer = next(row.name for row in nw.layers(model) if row.name.endswith("layer.0"))
+    acts = nw.capture(model, images, layer, progress=False)
+    np.testing.assert_allclose(acts.values, hidden[:, 1:17].mean(1), atol=1e-5)
