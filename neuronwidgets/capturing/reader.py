@@ -73,11 +73,11 @@ class LayerReader:
                 take(name, self._own_padding.without(name, values, batch))
                 taken.add(name)
 
-        try:
-            self._read_batch(inputs, batch, take_once)
-        except Undecided:
-            self._own_padding.decide(batch)
-            self._read_batch(inputs, batch, take_once)
+        while True:
+            try:
+                return self._read_batch(inputs, batch, take_once)
+            except Undecided as layer:
+                self._own_padding.decide(layer.name, batch)
 
     def _read_batch(
         self, inputs: Any, batch: Batch, take: Callable[[str, torch.Tensor], None]
@@ -95,11 +95,12 @@ class LayerReader:
     def _all_layers(self, batch: Batch) -> list[torch.Tensor]:
         """Copies of all layers' activations on a batch, at its tokens."""
         activations = self._by_name(batch)
-        try:
-            return [self._own_padding.without(n, rows, batch) for n, rows in activations.items()]
-        except Undecided:
-            self._own_padding.decide(batch)
-        return [self._own_padding.without(n, rows, batch) for n, rows in activations.items()]
+        own = self._own_padding
+        while True:
+            try:
+                return [own.without(name, rows, batch) for name, rows in activations.items()]
+            except Undecided as layer:
+                own.decide(layer.name, batch)
 
     def _by_name(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Copies of all layers' activations on a batch."""

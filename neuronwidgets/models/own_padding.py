@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +11,17 @@ import torch
 from torch import nn
 
 from neuronwidgets.data.batch import Batch
-from neuronwidgets.models.left_padding import difference
+from neuronwidgets.data.position_limit import position_table
+from neuronwidgets.models.left_padding import columns, difference
 from neuronwidgets.models.right_padding import limit_of
 
 
 class Undecided(Exception):
     """A layer has more positions than the texts have tokens, and why is unknown."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 class OwnPadding:
@@ -23,7 +29,8 @@ class OwnPadding:
 
     Longformer, LED, Reformer and BigBird do so, with tokens or with zeros that they mask. The first
     texts with fewer tokens than a layer has positions decide: padded to that many tokens, they must
-    have as many positions, and the same activations.
+    have as many positions, and the same activations; and other numbers of tokens must give other
+    numbers of positions, unlike those of an image beside the text or of a decoder.
 
     Args:
         model: the model.
@@ -45,26 +52,42 @@ class OwnPadding:
         if not _longer(rows, batch):
             return rows
         if name not in self._padded:
-            raise Undecided
+            raise Undecided(name)
         assert batch.mask is not None
         return rows[:, : batch.mask.shape[1]] if self._padded[name] else rows
 
-    def decide(self, batch: Batch) -> None:
-        """Find out for each layer whether what it has beside the tokens is padding."""
+    def decide(self, name: str, batch: Batch) -> None:
+        """Find out whether what a layer has beside the tokens is padding; with it, all layers."""
         assert batch.mask is not None
+        self._padded[name] = False
         longest = int(batch.mask.sum(1).argmax())
         # The row twice: the axis of samples cannot be told from a batch of one.
         doubled = batch.part([longest] * 2)
-        bare = self._read(doubled)
-        longer = {name: rows for name, rows in bare.items() if _longer(rows, doubled)}
-        for positions in {rows.shape[1] for rows in longer.values()}:
-            try:
+        with suppress(Exception):  # what the model cannot read is said when the batch is read
+            bare = self._read(doubled)
+            longer = {name: rows for name, rows in bare.items() if _longer(rows, doubled)}
+            for positions in {rows.shape[1] for rows in longer.values()}:
                 padded = self._read(self._with_padding(doubled, positions))
-            except Exception:
-                padded = {}
-            for name, rows in longer.items():
-                if rows.shape[1] == positions:
-                    self._padded[name] = self._same(padded.get(name), rows, doubled)
+                others = self._other_counts(doubled, positions)
+                for name, rows in longer.items():
+                    if rows.shape[1] == positions:
+                        follows = {positions} != others.get(name, {positions})
+                        same = follows and self._same(padded[name], rows, doubled)
+                        self._padded[name] = same
+
+    def _other_counts(self, batch: Batch, positions: int) -> dict[str, set[int]]:
+        """The numbers of positions of each layer on fewer and on more tokens."""
+        tried = [columns(batch, slice(0, 1))]
+        table = position_table(self._model)
+        # The next multiple of a window is at most twice as long. A GPU stops at other positions.
+        if table is None or 2 * positions <= table:
+            tried.append(self._with_padding(batch, positions + 1))
+        counts: dict[str, set[int]] = {}
+        for other in tried:
+            with suppress(Exception):
+                for name, rows in self._read(other).items():
+                    counts.setdefault(name, set()).add(rows.shape[1])
+        return counts
 
     def _with_padding(self, batch: Batch, positions: int) -> Batch:
         """The batch with padding on the right, up to `positions` tokens."""
@@ -86,8 +109,8 @@ class OwnPadding:
         mask = padded(batch.mask, 0)
         return replace(batch, inputs=padded(inputs, pad or 0), mask=mask, content=None, spans=[])
 
-    def _same(self, padded: torch.Tensor | None, rows: torch.Tensor, batch: Batch) -> bool:
-        if padded is None or padded.shape != rows.shape or batch.mask is None:
+    def _same(self, padded: torch.Tensor, rows: torch.Tensor, batch: Batch) -> bool:
+        if padded.shape != rows.shape or batch.mask is None:
             return False
         mask = batch.mask[0]
         if not bool(mask[0]):

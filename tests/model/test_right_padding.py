@@ -190,3 +190,25 @@ def test_layers_that_sample_down_have_no_position_of_padding() -> None:
             both = read(model, rows, layer, pooling=pooling)
             alone = [read(model, [row], layer, pooling=pooling).values for row in rows]
             np.testing.assert_allclose(both.values, np.concatenate(alone), atol=1e-5)
+
+
+def test_positions_of_an_image_beside_a_text_are_no_padding() -> None:
+    torch.manual_seed(0)
+    text = {k: v for k, v in SIZES.items() if k != "initializer_range"}
+    config = hf.CLIPConfig(
+        text_config={**text, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0},
+        vision_config={**SIZES, "image_size": 16, "patch_size": 4}, projection_dim=8,
+    )  # fmt: skip
+    ids = torch.tensor([[1, 5, 6, 7, 2], [1, 8, 2, 0, 0]])
+    data = {"pixel_values": torch.rand(2, 3, 16, 16), "input_ids": ids, "attention_mask": ids > 0}
+    model = hf.CLIPModel(config).eval()
+    layer = next(row.name for row in nw.layers(model) if row.name.endswith("layers.1.mlp"))
+    vision = next(
+        row.name
+        for row in nw.layers(model)
+        if row.name.startswith("vision") and row.name.endswith("layers.1.mlp")
+    )
+    with pytest.warns(UserWarning, match="has 17 positions for 5 tokens"):
+        acts = read(model, [data], vision, pooling="token")
+    assert len(acts) == 2 * 17
+    assert len(read(model, [data], layer, pooling="token")) == 4 + 2 + 2
