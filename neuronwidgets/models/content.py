@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -18,6 +19,8 @@ tokens are attention sinks. In the middle of a language model's residual stream 
 MAX_SPECIAL = 16
 """Special tokens before the patches of an image. More extra positions mean that the positions are
 not patches."""
+PADDING_MODELS: WeakSet[nn.Module] = WeakSet()
+"""Models of which `own_padding` has found that they pad texts themselves, on the right."""
 _SPECIAL = re.compile("cls|class|reg|dist|token|prompt")
 """Names of parameters that are special tokens."""
 _DETECTION = re.compile("det[a-z]*_tokens?$")
@@ -49,6 +52,11 @@ def content_of(
         content[:, :special] = False
         content[:, values.shape[1] - detection :] = False
         return content
+    more = values.shape[1] - batch.mask.shape[1]
+    if more > 0 and model in PADDING_MODELS:
+        tokens = batch.mask if content is None else content
+        tokens = tokens if first else tokens & ~_first(batch.mask)
+        return nn.functional.pad(tokens, (0, more), value=False)
     if first or batch.mask.shape != values.shape[:2]:
         return content
     return (batch.mask if content is None else content) & ~_first(batch.mask)

@@ -12,6 +12,7 @@ from torch import nn
 
 from neuronwidgets.data.batch import Batch
 from neuronwidgets.data.position_limit import position_table
+from neuronwidgets.models.content import PADDING_MODELS
 from neuronwidgets.models.left_padding import columns, difference
 from neuronwidgets.models.right_padding import limit_of
 
@@ -74,6 +75,8 @@ class OwnPadding:
                         follows = {positions} != others.get(name, {positions})
                         same = follows and self._same(padded[name], rows, doubled)
                         self._padded[name] = same
+                        if same:
+                            PADDING_MODELS.add(self._model)
 
     def _other_counts(self, batch: Batch, positions: int) -> dict[str, set[int]]:
         """The numbers of positions of each layer on fewer and on more tokens."""

@@ -212,3 +212,15 @@ def test_positions_of_an_image_beside_a_text_are_no_padding() -> None:
         acts = read(model, [data], vision, pooling="token")
     assert len(acts) == 2 * 17
     assert len(read(model, [data], layer, pooling="token")) == 4 + 2 + 2
+
+
+def test_a_graph_of_a_model_that_pads_reads_what_was_captured(
+    bert_tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    torch.manual_seed(0)
+    model = OWN_PADDING["Longformer"][0]().eval()
+    upper, below = (f"encoder.layer.{i}.intermediate" for i in (1, 0))
+    acts = read(model, TEXTS * 6, upper, tokenizer=bert_tokenizer)
+    concepts = nw.split(acts, 3, top=20, distinct=None).cut()
+    options = {"model": model, "tokenizer": bert_tokenizer, "progress": False}
+    assert below in nw.concept_graph(concepts, below=below, **options).layers
