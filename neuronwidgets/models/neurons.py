@@ -36,7 +36,8 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
     - Activation functions that are modules.
     - Blocks of convolutions and norms that apply their activation function inside `forward`
       (Inception), or one activation function to several convolutions (ResNet).
-    - Convolutions that are followed by no norm and no activation function.
+    - Convolutions that are followed by no norm and no activation function. Not those of each
+      channel by itself, where activation functions follow further on (ConvNeXt).
     - The input of a gated MLP's down projection, see `down_projection`, instead of the output of
       its activation function, which is only one of two factors.
     - Gated linear units that are modules, see `is_gated_unit`, instead of their activation
@@ -77,6 +78,8 @@ def neuron_layers(model: nn.Module) -> dict[str, At]:
             alone = isinstance(child, CONVOLUTIONS) and not (
                 follower is not None and (is_norm(follower) or is_activation(follower))
             )
+            if alone and _is_depthwise(child):
+                alone = not any(map(is_activation, module.modules()))
             post = own == "hook_post" and _is_point(child)
             if ".experts." in f".{name}.{own}." or block or not (activation or alone or post):
                 continue
@@ -159,6 +162,12 @@ def is_gated_unit(module: nn.Module) -> bool:
         return module.dim == -1  # of channels: inside the convolution module of a Conformer
     weighted = [child for child in module.children() if any(True for _ in child.parameters())]
     return len(weighted) <= 1 and all(_linear(child) for child in weighted)
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    """Whether a convolution reads each channel by itself."""
+    channels, groups = (getattr(module, name, 1) for name in ("in_channels", "groups"))
+    return bool(1 < channels == groups == getattr(module, "out_channels", 0))
 
 
 def _is_experts(module: nn.Module) -> bool:

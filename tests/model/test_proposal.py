@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 from transformers import (
     AlbertConfig,
@@ -11,6 +12,8 @@ from transformers import (
     BertModel,
     ConvBertConfig,
     ConvBertModel,
+    ConvNextConfig,
+    ConvNextModel,
     EsmConfig,
     EsmModel,
     LlamaConfig,
@@ -21,6 +24,7 @@ from transformers import (
     Swinv2Model,
 )
 
+import neuronwidgets as nw
 from neuronwidgets.models.layers import layers
 from neuronwidgets.models.proposal import proposed_layer
 
@@ -61,6 +65,19 @@ def test_a_convolutional_network() -> None:
         nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2)
     )
     assert proposed_layer(net).layer == "3"
+
+
+def test_convolutions_of_single_channels_do_not_count() -> None:
+    sizes: dict[str, list[int]] = {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 2, 1]}
+    model = ConvNextModel(ConvNextConfig(**sizes))
+    proposal = proposed_layer(model)
+    assert proposal.layer == "encoder.stages.2.layers.0.act"
+    assert "6 of the 9 that hold neurons" in proposal.reason
+    images = torch.rand(6, 3, 64, 64)
+    # Four times as wide as the block, by places: 4 x 4 of each image.
+    assert nw.capture(model, images, proposal.layer, progress=False).shape == (6, 96)
+    rows = nw.capture(model, images, proposal.layer, "token", progress=False)
+    assert rows.shape == (96, 96)
 
 
 def test_the_block_there_of_a_mixture_of_experts() -> None:
