@@ -1,6 +1,7 @@
 /** A box that says what the pointer is on. */
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import "./tooltip.css";
 
 interface Props {
@@ -33,4 +34,24 @@ export function Tooltip({ at, wide, children }: Props) {
       {children}
     </div>
   );
+}
+
+/**
+ * Whether Escape has taken the box away that the stylesheet shows, and what brings it back: the
+ * pointer, or the focus, that comes to an element anew (WCAG 1.4.13).
+ */
+export function useDismissed() {
+  const dismissed = useSignal(false);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "Escape") dismissed.value = true;
+    };
+    // Wherever the focus is: the pointer alone shows the box, too.
+    window.addEventListener("keydown", onKey, true);
+    return () => window.removeEventListener("keydown", onKey, true);
+  }, []);
+  const back = () => {
+    dismissed.value = false;
+  };
+  return { dismissed: dismissed.value, shows: { onPointerEnter: back, onFocus: back } };
 }

@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { short } from "../../core/scale";
 import { KINDS, ticksOf } from "../../core/ticks";
-import { Tooltip } from "../../view/tooltip";
+import { Tooltip, useDismissed } from "../../view/tooltip";
 import type { State } from "./state";
 import "./suggestions.css";
 
@@ -17,12 +17,13 @@ interface Props {
 export function Suggestions({ state, top, tall }: Props) {
   const suggestions = state.suggestions.value;
   const comb = state.comb.value;
+  const { dismissed, shows } = useDismissed();
   const ticks = useMemo(
     () => ticksOf(suggestions, top, tall, comb),
     [suggestions, top, tall, comb],
   );
   return (
-    <ul class="nw-ticks" aria-label="suggested cuts">
+    <ul class={`nw-ticks ${dismissed ? "nw-dismissed" : ""}`} aria-label="suggested cuts">
       {ticks.map(({ threshold, concepts, best, words, reasons, at, y }) => {
         const count = best.includes("rest")
           ? "no concepts"
@@ -35,6 +36,7 @@ export function Suggestions({ state, top, tall }: Props) {
               class={best.length ? "nw-best" : ""}
               aria-pressed={state.threshold.value === threshold}
               onClick={() => state.setThreshold(threshold)}
+              {...shows}
             >
               <span class="nw-words">
                 <b>{count}</b>
