@@ -18,7 +18,7 @@ import { FeedsButton } from "./graph";
 import { KeepButton, KeptLine } from "./library";
 import { NEURON } from "./more";
 import { PromotedStrip } from "./promoted";
-import { ReadingField, RetrievedPart } from "./retrieved";
+import { partsOf, ReadingField, RetrievedPart } from "./retrieved";
 import { SAEHead, SAELine } from "./sae";
 import { Scores } from "./scores";
 import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
@@ -214,7 +214,6 @@ const Card = memo(
   ({ state, data, concept, title, index, lit, shared, feature, matched }: CardProps) => {
     const { color, size, sources, number, purity, labelled, label, range } = concept;
     const retrieved = state.retrievedOf(concept);
-    const recurs = retrieved?.recurs ?? null;
     const one = data.faces.kind === "image" ? "image" : "text";
     const facts = [
       counted(size, "sample") + (sources < size ? ` of ${counted(sources, one)}` : ""),
@@ -282,7 +281,9 @@ const Card = memo(
         <CauseBars state={state} concept={concept} />
         <footer>
           <RangeStrip data={data} range={range} color={color} />
-          {recurs !== null && <Stability recurs={recurs} />}
+          {retrieved && (
+            <Stability concept={concept} recurs={retrieved.recurs} of={partsOf(data)} />
+          )}
           <HalvesAgree state={state} concept={concept} />
           {!concept.refined && <FeedsButton state={state} node={concept.node} />}
           {feature && (

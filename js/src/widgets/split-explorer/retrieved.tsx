@@ -32,6 +32,10 @@ export function ReadingField({ state }: { state: State }) {
   );
 }
 
+/** What samples are parts of, such as the texts of tokens; null: they are whole. */
+export const partsOf = ({ source, faces }: TreeMessage) =>
+  source ? (faces.kind === "image" ? "images" : "texts") : null;
+
 interface Props {
   state: State;
   data: TreeMessage;
@@ -78,7 +82,7 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
             {...precision}
             name={data.labels[concept.label]}
             color={concept.color}
-            of={data.source ? (data.faces.kind === "image" ? "images" : "texts") : null}
+            of={partsOf(data)}
           />
         )}
       </div>

@@ -1,19 +1,24 @@
 /** Whether a concept comes back from other halves of the samples. */
 import type { Concept } from "../../core/concepts";
 import { halvesOf } from "../../core/halves";
-import { UNSTABLE } from "../../core/retrieved";
+import { stabilityOf } from "../../core/stability";
 import type { State } from "./state";
-import { percent } from "./strip";
+
+interface Props {
+  concept: Concept;
+  /** How often it comes back; null where that was not tested. */
+  recurs: number | null;
+  /** What samples are parts of, such as the texts of tokens; null: they are whole. */
+  of: "images" | "texts" | null;
+}
 
 /** How often it comes back when half of the samples are clustered again. */
-export function Stability({ recurs }: { recurs: number }) {
-  const word = recurs < UNSTABLE ? "unstable" : recurs < 0.75 ? "fairly stable" : "stable";
+export function Stability({ concept, recurs, of }: Props) {
+  const said = stabilityOf(concept, recurs, of);
+  if (!said) return null;
   return (
-    <span
-      class="nw-quiet"
-      title="How often is it a cluster again when only half of the samples are clustered?"
-    >
-      {word} {percent(recurs)}
+    <span class="nw-quiet" title={said.question}>
+      {said.text}
     </span>
   );
 }
@@ -25,11 +30,14 @@ export function HalvesAgree({ state, concept }: { state: State; concept: Concept
   const nodes = cut.concepts.map(({ node }) => node);
   const halves = halvesOf(state.evidence.value?.halves ?? [], nodes, concept.node);
   if (!halves) return null;
-  const chance = halves.chance === null ? "" : `; ${halves.chance.toFixed(2)} by chance`;
+  const chance =
+    halves.chance === null
+      ? ""
+      : `; by chance, with the clusters permuted, ${halves.chance.toFixed(2)}`;
   return (
     <span
       class="nw-quiet"
-      title={`How alike are its directions from two halves of the samples, each clustered anew? Cosine ${halves.agreement.toFixed(2)}${chance}, if clusters are permuted.`}
+      title={`Would other samples give the same concept? Two halves are clustered, each for itself: the cosine of its directions in both is ${halves.agreement.toFixed(2)}${chance}.`}
     >
       halves {halves.agreement.toFixed(2)}
       {halves.asChance ? ", as chance" : ""}
