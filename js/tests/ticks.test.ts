@@ -15,7 +15,7 @@ const suggestion = (threshold: number, concepts: number, best: string[] = []): S
 describe("ticks", () => {
   it("stand at their height, from the top, with their reasons", () => {
     const ticks = ticksOf([suggestion(25, 2, ["gap", "stable"]), suggestion(1, 5)], 100, 300);
-    expect(ticks.map(({ words }) => words)).toEqual([["wide gap", "stable"], []]);
+    expect(ticks.map(({ words }) => words)).toEqual([["wide gap", "most stable"], []]);
     for (const tick of ticks) expect(tick.y).toBe(tick.at);
     expect(ticks[0].at).toBeCloseTo(300 * (1 - 0.5 / Math.sqrt(1.02)));
   });

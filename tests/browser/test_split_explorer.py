@@ -141,7 +141,7 @@ def test_suggestions_and_scores(notebook: Any) -> None:
     page.mouse.move(0, 0)
     best = frame.locator(".nw-ticks button.nw-best")
     expect(best).to_have_count(1)
-    expect(best.locator(".nw-words span")).to_have_text(["most compact", "wide gap", "stable"])
+    expect(best.locator(".nw-words span")).to_have_text(["most compact", "wide gap", "most stable"])
     expect(best.locator(".nw-words b")).to_have_text("2 concepts")
     expect(best).to_have_attribute("aria-pressed", "true")
     expect(best).to_have_accessible_name(re.compile("^2 concepts.*mean silhouette 0.7"))
@@ -154,7 +154,7 @@ def test_suggestions_and_scores(notebook: Any) -> None:
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Tab")
     expect(best).to_be_focused()
-    expect(reasons).to_contain_text("stable: The same concepts come back")
+    expect(reasons).to_contain_text("most stable: Its concepts come back most often")
     page.keyboard.press("Enter")
     expect(best).to_have_attribute("aria-pressed", "true")
     # Escape takes them away until the focus, or the pointer, comes again.

@@ -24,8 +24,11 @@ export const KINDS: Record<string, readonly [word: string, sentence: string]> = 
   rest: ["at rest", "The neuron is at rest on all of these samples."],
   method: ["by the method", "The clustering method itself chose these concepts."],
   compact: ["most compact", "Samples of one concept are alike, and unlike those of the others."],
-  gap: ["wide gap", "The line can move far here before the number of concepts changes."],
-  stable: ["stable", "The same concepts come back when only half of the samples are clustered."],
+  gap: ["wide gap", "While the line moves here, the number of concepts stays the same."],
+  stable: [
+    "most stable",
+    "Its concepts come back most often when only half of the samples are clustered.",
+  ],
   chance: [
     "as chance",
     "Samples without any groups separate as clearly, so there may be one concept.",
