@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
+
+import neuronwidgets as nw
+from tests.browser.conftest import Lab
 
 KNOWN = """
 import numpy as np, neuronwidgets as nw
@@ -176,3 +180,19 @@ def test_drag_with_20000_leaves(opened: Any, shots: Path) -> None:
     places = [(i + 1) / 100 for i in range(100)]
     counts = notebook.dragged(places, lambda: notebook.cards().count())
     assert len(counts) > 3
+
+
+def test_a_label_that_all_but_one_have_is_not_all(lab: Lab, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(3, 0.1, (400, 4)).astype("f4")
+    labels = np.array(["dog", *["cat"] * 399])
+    acts = nw.Activations.from_arrays(values, labels=labels)
+    explorer = nw.SplitExplorer(acts, 0, top=400)
+    explorer.threshold = explorer.split.tree.top
+    page = lab.browser.new_page()
+    page.goto(explorer.to_html(tmp_path / "a.html").as_uri())
+    cards = page.locator(".nw-card header")
+    expect(cards).to_have_count(2)
+    for card in cards.all():
+        expect(card).to_contain_text("400 samples · >99% cat")
+    page.close()

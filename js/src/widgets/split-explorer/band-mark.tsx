@@ -1,8 +1,7 @@
 /** That the neuron's top samples show no such concept. */
 import type { Concept } from "../../core/concepts";
-import { fixed } from "../../core/scale";
+import { fixed, percent } from "../../core/scale";
 import type { State } from "./state";
-import { percent } from "./strip";
 
 /** From this share on, random groups of the band would be marked as well. */
 const ANYWAY = 0.5;

@@ -5,7 +5,7 @@ import { useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { stripOf } from "../../core/promoted";
-import { fromTo } from "../../core/scale";
+import { fromTo, percent } from "../../core/scale";
 import { atRest, verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
 import { inkOn } from "../../view/color";
@@ -24,7 +24,7 @@ import { Scores } from "./scores";
 import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
 import { HalvesAgree, Stability } from "./stability";
 import type { State } from "./state";
-import { percent, Strip } from "./strip";
+import { Strip } from "./strip";
 import { type Nearest, nearestOf } from "./truth";
 import "./cards.css";
 

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { isolated } from "../../core/direction";
 import { layoutOf, NODE, neighbourOf, shareOf } from "../../core/graph";
+import { percent } from "../../core/scale";
 import type { GraphMessage } from "../../protocol/graph";
 import type { GraphEdge, GraphNode } from "../../protocol/schema";
 import { CopyButton } from "../../view/copy-button";
@@ -11,7 +12,6 @@ import { NeedsKernel } from "../../view/needs-kernel";
 import { PreviewOf } from "../../view/previews";
 import { useSize } from "../../view/size";
 import type { State } from "./state";
-import { percent } from "./strip";
 import "./graph.css";
 
 const ELSEWHERE = "It cannot be shown here: nw.SplitExplorer(graph.concepts(node).split) shows it.";

@@ -2,12 +2,12 @@
 import { type Concept, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { type Precision, precisionOf } from "../../core/retrieved";
-import { fixed } from "../../core/scale";
+import { fixed, percent } from "../../core/scale";
 import type { By } from "../../protocol/schema";
 import type { Retrieved, TreeMessage } from "../../protocol/split";
 import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
 import type { State } from "./state";
-import { percent, Strip } from "./strip";
+import { Strip } from "./strip";
 import "./retrieved.css";
 
 const READING: Record<By, string> = { cosine: "direction", dot: "dot product" };

@@ -2,9 +2,9 @@
 import type { ComponentChildren } from "preact";
 import type { Concept } from "../../core/concepts";
 import { activeOn, alsoCovered, asRandom, reachedByRandom } from "../../core/sae";
+import { percent } from "../../core/scale";
 import type { FeatureOf } from "../../protocol/sae";
 import type { State } from "./state";
-import { percent } from "./strip";
 import "./sae.css";
 
 const auroc = (value: number) => (Number.isFinite(value) ? value.toFixed(2) : "–");

@@ -9,8 +9,6 @@ import type { State } from "./state";
 import { TextLine } from "./text-line";
 import "./strip.css";
 
-export const percent = (share: number) => `${Math.round(share * 100)}%`;
-
 /** Lines of text on a card. */
 const LINES = 3;
 /** A picture, and the space between two, in pixels. */
