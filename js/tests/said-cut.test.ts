@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { saidCut, spokenCut } from "../src/core/said-cut";
+import { saidCut, saidNone, spokenCut } from "../src/core/said-cut";
 
 describe("a cut in words", () => {
   it("has the number of concepts and the height", () => {
@@ -11,5 +11,12 @@ describe("a cut in words", () => {
     expect(spokenCut(["Plant", "سلام"], 2)).toBe("2 concepts at 2: Plant, \u2068سلام\u2069");
     const many = Array.from({ length: 9 }, (_, i) => `C${i}`);
     expect(spokenCut(many, 2)).toBe("9 concepts at 2: C0, C1, C2, C3, C4, C5 and 3 more");
+  });
+  it("says why it has no concept, and what to do", () => {
+    expect(saidNone(false, false, 5)).toMatch(/^No cluster has 5 samples.*Raise the cut height/);
+    // No height helps where k-means takes all samples for outliers.
+    expect(saidNone(false, true, 5)).toMatch(/^k-means leaves no concept here.*Switch it off/);
+    expect(saidNone(false, true, 5)).not.toContain("Raise");
+    expect(saidNone(true, false, 5)).toContain("at rest");
   });
 });

@@ -18,3 +18,15 @@ export function spokenCut(titles: readonly string[], threshold: number): string 
   const more = rest > 0 ? ` and ${rest} more` : "";
   return `${said}: ${titles.slice(0, NAMED).map(isolated).join(", ")}${more}`;
 }
+
+/**
+ * Why a cut has no concept, and what to do.
+ *
+ * @param refined whether the membership is k-means', by the paper's rule.
+ */
+export function saidNone(resting: boolean, refined: boolean, minSize: number): string {
+  if (resting) return "The neuron is at rest on these samples: there is nothing to split.";
+  if (refined)
+    return `k-means leaves no concept here: by the paper’s rule, all samples are too far from the middle of their cluster, or in clusters of fewer than ${minSize}. Switch it off for the concepts of the tree.`;
+  return `No cluster has ${minSize} samples or more here. Raise the cut height for coarser concepts.`;
+}

@@ -5,6 +5,7 @@ import { useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { stripOf } from "../../core/promoted";
+import { saidNone } from "../../core/said-cut";
 import { fromTo, percent } from "../../core/scale";
 import { atRest, verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
@@ -90,11 +91,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
         </li>
       )}
       {cut.concepts.length === 0 && (
-        <li class="nw-rest">
-          {resting
-            ? "The neuron is at rest on these samples: there is nothing to split."
-            : `No cluster has ${data.minSize} samples or more here. Raise the cut height for coarser concepts.`}
-        </li>
+        <li class="nw-rest">{saidNone(resting, cut.mark !== null, data.minSize)}</li>
       )}
       <KeptLine state={state} />
     </ul>
