@@ -46,14 +46,16 @@ def test_the_heading_has_it_and_says_where_there_is_none(acts: nw.Activations) -
     assert browser.wait(WAIT)
     _, meta = unpack(browser._table)
     about = {column["name"]: column["about"] for column in meta["columns"]}
-    assert about["active"].endswith(WITHOUT["active"])
+    assert about["active"].endswith(f"(ours). {WITHOUT['active']}")
     assert "20 random samples have" in about["label_entropy"]
+    # Sentences: "Click to sort." follows them.
+    assert all(each.endswith(".") and ".." not in each for each in about.values())
     assert "Gaussian activations have" in about["kurtosis"]
     browser.close()
 
 
 def test_what_cannot_be_drawn_has_no_null() -> None:
     many = nw.Activations.from_arrays(np.zeros((300_000, 1), np.float32), layer="body")
-    assert Nulls(many).about("kurtosis", 50).startswith("No null")
+    assert Nulls(many).about("kurtosis", 50).startswith("Not compared with chance")
     assert Nulls(many).about("label_entropy", 50) == ""
     assert Nulls(many).about("polysemanticity", 50) == ""

@@ -79,8 +79,8 @@ def column(name: str, null: str = "") -> dict[str, Any]:
     for score in SCORES.values():
         if name in score.columns:
             found = score.columns[name]
-            about = f"{_range(found.low, found.high)}; higher: {found.higher} ({score.source})"
-            about = f"{about}. {null}" if null else about
+            about = f"{_range(found.low, found.high)}; higher: {found.higher} ({score.source})."
+            about = f"{about} {null}" if null else about
             return {"name": name, "title": found.title, "about": about, "main": name in MAIN}
     return {"name": name, "title": name, "about": "", "main": False}
 

@@ -16,8 +16,8 @@ DRAWS, LABEL_DRAWS = 20, 200
 MOST = 1 << 22
 """Numbers that are drawn for a Gaussian, at most: 32 MB. More samples get no null."""
 WITHOUT = {
-    "active": "No null: to shuffle the samples does not change it.",
-    "sparsity": "No null: to shuffle the samples does not change it.",
+    "active": "Not compared with chance: shuffled samples have the same.",
+    "sparsity": "Not compared with chance: shuffled samples have the same.",
 }
 """Scores for which chance makes no difference, and why."""
 
@@ -54,7 +54,7 @@ class Nulls:
             return f"{drawn:,} random samples have {least:.2f} bit or more in 95% of draws."
         if name in GAUSSIAN and name in SCORES:
             if count * DRAWS > MOST:
-                return "No null: a Gaussian of so many samples takes too long."
+                return "Not compared with chance: so many samples take too long."
             neurons: Any = SimpleNamespace(along=rng.normal(size=(DRAWS, count)))
             values = np.asarray(SCORES[name].measure(neurons))
             low, high = np.quantile(values, [0.05, 0.95])
