@@ -94,6 +94,8 @@ TABLE = """() => {
     beyond: Math.max(...cells.map(c => c.getBoundingClientRect().right))
       - grid.getBoundingClientRect().right,
     rows: (grid.clientHeight - 62) / 34,
+    first: grid.scrollTop / 34,
+    said: document.querySelector('.nw-printed-rows').innerText,
     map: document.querySelector('.nw-map-plane')?.getBoundingClientRect().width ?? 0,
     tabs: document.querySelector('.nw-either').checkVisibility(),
   };
@@ -111,12 +113,15 @@ def test_the_table_has_all_columns_and_whole_rows_and_the_map_is_there(
     page = lab.browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(browser.to_html(tmp_path / "a.html").as_uri())
     page.locator(".nw-neuron-row").nth(5).wait_for()
+    page.locator(".nw-grid").evaluate("grid => grid.scrollTo(0, 82)")
     page.evaluate(f"matchMedia('print').addEventListener('change', e => e.matches && ({TABLE})())")
     page.pdf(format="A4")
     table = page.evaluate("table")
     page.close()
     assert table["beyond"] < 1
     assert table["rows"] == 15
+    assert table["first"] == 2
+    assert table["said"] == "15 of 24 neurons are printed: the rows in view."
     assert table["map"] > 100
     assert table["tabs"] is False
 

@@ -15,6 +15,8 @@ import "./table.css";
 
 /** Pixels of a row. */
 const ROW = 34;
+/** Rows on paper, at most; as in print.css. */
+const PRINTED = 15;
 /** Pixels for a scrollbar below the rows. */
 const SCROLLBAR = 18;
 /** Rows that are scrolled before others are drawn. */
@@ -52,6 +54,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
   useRowsInView(state, table, rows, first, end);
   useScrollToChosen(state, grid, rows);
   useTopOfNewOrder(state, grid);
+  useWholeRowsOnPaper(grid);
 
   const show = (row: number) => {
     const node = grid.current;
@@ -148,6 +151,11 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
         </RowGroup>
       </div>
       <TableFoot state={state} table={table} />
+      {rows.length > PRINTED && (
+        <p class="nw-caption nw-printed-rows">
+          {PRINTED} of {rows.length.toLocaleString("en")} neurons are printed: the rows in view.
+        </p>
+      )}
     </div>
   );
 }
@@ -181,6 +189,19 @@ function useTopOfNewOrder(state: State, grid: { current: HTMLDivElement | null }
     if (!first.current) grid.current?.scrollTo({ top: 0 });
     first.current = false;
   }, [column, descending, match]);
+}
+
+/** Paper begins with a whole row, wherever the table was scrolled to. */
+function useWholeRowsOnPaper(grid: { current: HTMLDivElement | null }) {
+  useEffect(() => {
+    const print = matchMedia("print");
+    const onPrint = () => {
+      const node = grid.current;
+      if (node && print.matches) node.scrollTop = Math.round(node.scrollTop / ROW) * ROW;
+    };
+    print.addEventListener("change", onPrint);
+    return () => print.removeEventListener("change", onPrint);
+  }, []);
 }
 
 /** Show the row of a neuron that was chosen elsewhere. */
