@@ -135,6 +135,25 @@ def test_a_saved_page_shows_what_it_has_and_says_so(lab: Any, opened: Any, tmp_p
     page.close()
 
 
+def test_evidence_that_fails_does_not_ask_for_a_kernel(opened: Any) -> None:
+    frame = opened.frame()
+    opened.python(
+        "from neuronwidgets.widgets.split_explorer.evidence import Evidence\n"
+        "whole = Evidence.steps\n"
+        "def broken(self, nodes, publish):\n"
+        "    raise RuntimeError('the disk is gone')\n"
+        "    yield\n"
+        "Evidence.steps = broken\n"
+        "explorer.neuron = 1"
+    )
+    cards = frame.locator(".nw-card:not(.nw-own)")
+    expect(frame.get_by_role("alert")).to_contain_text("the disk is gone")
+    expect(cards.first).to_contain_text("retrieval from all 300 is not known yet")
+    expect(frame).not_to_contain_text("needs the kernel")
+    opened.python("Evidence.steps = whole; explorer.neuron = 0; explorer.wait(60)")
+    expect(cards.first).to_contain_text("retrieved from all 300")
+
+
 def test_names_contain_what_is_read_and_landmarks_differ(opened: Any) -> None:
     opened.run_cell(1)
     opened.frame(1)

@@ -1,4 +1,5 @@
 /** The tokens or classes that a concept, or the neuron, promotes and demotes. */
+import { lacking } from "../../core/lacking";
 import { standingOf, strongest, visible } from "../../core/promoted";
 import { short } from "../../core/scale";
 import type { Effect } from "../../protocol/split";
@@ -39,7 +40,7 @@ export function PromotedStrip({ state, node, refined }: Props) {
     const busy = !state.gone.value && state.status.value.state !== "error";
     return (
       <p class="nw-caption nw-pending">
-        {busy ? "promotes …" : "what it promotes needs the kernel"}
+        {busy ? "promotes …" : lacking("what it promotes", state.gone.value)}
       </p>
     );
   }

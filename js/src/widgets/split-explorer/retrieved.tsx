@@ -1,6 +1,7 @@
 /** What a concept retrieves from the whole dataset, and what chance would. */
 import { type Concept, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
+import { lacking } from "../../core/lacking";
 import { type Precision, precisionOf } from "../../core/retrieved";
 import { fixed, percent } from "../../core/scale";
 import type { By } from "../../protocol/schema";
@@ -52,7 +53,7 @@ export function RetrievedPart({ state, data, concept, retrieved, shared }: Props
   if (!retrieved) {
     return (
       <p class="nw-caption nw-pending">
-        {busy ? `comparing all ${all}…` : `retrieval from all ${all} needs the kernel`}
+        {busy ? `comparing all ${all}…` : lacking(`retrieval from all ${all}`, state.gone.value)}
       </p>
     );
   }

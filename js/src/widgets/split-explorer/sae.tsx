@@ -1,6 +1,7 @@
 /** The feature of a sparse autoencoder that tells a concept apart, beside random directions. */
 import type { ComponentChildren } from "preact";
 import type { Concept } from "../../core/concepts";
+import { lacking } from "../../core/lacking";
 import { activeOn, alsoCovered, asRandom, reachedByRandom } from "../../core/sae";
 import { percent } from "../../core/scale";
 import type { FeatureOf } from "../../protocol/sae";
@@ -45,7 +46,7 @@ export function SAELine({ state, concept, index }: Props) {
     const busy = !state.gone.value && state.status.value.state !== "error";
     return (
       <p class="nw-caption nw-pending">
-        {busy ? "SAE feature …" : "its SAE feature needs the kernel"}
+        {busy ? "SAE feature …" : lacking("its SAE feature", state.gone.value)}
       </p>
     );
   }

@@ -1,4 +1,5 @@
 /** Samples over the whole activation range, and the choice between these and the top ones. */
+import { lacking } from "../../core/lacking";
 import type { TreeMessage } from "../../protocol/split";
 import { Segmented } from "../../view/segmented";
 import { NEURON } from "./more";
@@ -37,7 +38,9 @@ export function SpreadCaption({ state, node, most }: Props & { most: number }) {
   const spread = state.spreadOf(node);
   if (!spread) {
     const lost = state.gone.value || state.status.value.state === "error";
-    return <span class="nw-pending">{lost ? "needs the kernel" : "comparing…"}</span>;
+    return (
+      <span class="nw-pending">{lost ? lacking("spread", state.gone.value) : "comparing…"}</span>
+    );
   }
   const { activations, selected } = spread;
   if (!activations.length) return <span>no samples</span>;

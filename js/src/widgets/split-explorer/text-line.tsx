@@ -1,6 +1,7 @@
 /** A text on a line, its peak token in the middle; it opens to the whole text. */
 import { useState } from "preact/hooks";
 import { directionOf, mixed } from "../../core/direction";
+import { lacking } from "../../core/lacking";
 import { type Context, contextOf, type Piece } from "../../core/text";
 import type { Text } from "../../protocol/previews";
 import { memo } from "../../view/memo";
@@ -74,7 +75,9 @@ function Rest({ state }: { state: State }) {
   const lost = state.gone.value || state.status.value.state === "error";
   return (
     <span class="nw-rest-of-text">
-      {lost ? "The rest of the text needs the kernel." : "reading the rest of the text…"}
+      {lost
+        ? `${lacking("The rest of the text", state.gone.value)}.`
+        : "reading the rest of the text…"}
     </span>
   );
 }
