@@ -21,8 +21,9 @@ class Feed:
 
     Attributes:
         capturing: the capture; `None` where the activations were complete from the first.
-        shown: how many samples had been read for the picture on the screen.
-        shown_at: when that picture was shown, by `time.monotonic`.
+        tried: how many samples had been read for the newest picture, also if it failed.
+        shown: how many had been read for the picture on the screen.
+        tried_at: when the newest picture was shown or failed, by `time.monotonic`.
         complete: whether no newer picture will follow.
     """
 
@@ -30,7 +31,7 @@ class Feed:
         self._pace = pace
         self.capturing: Capturing | None = None
         self._standing: Activations | None = None
-        self.shown, self.shown_at, self.complete = 0, 0.0, True
+        self.tried, self.shown, self.tried_at, self.complete = 0, 0, 0.0, True
         if is_capturing(acts):
             self.capturing, self.complete = acts, False
             self._layer = _chosen(acts, layer)
@@ -88,9 +89,11 @@ class Feed:
             )
         return rows[0]
 
-    def show(self, read: int, ended: bool) -> None:
-        """A picture of so many samples is on the screen, or could not be made."""
-        self.shown, self.complete, self.shown_at = read, ended, time.monotonic()
+    def show(self, read: int, ended: bool, made: bool = True) -> None:
+        """A picture of so many samples is on the screen, or, if not `made`, could not be made."""
+        self.tried, self.complete, self.tried_at = read, ended, time.monotonic()
+        if made:
+            self.shown = read
 
     @property
     def running(self) -> bool:
@@ -101,12 +104,12 @@ class Feed:
         """Whether enough samples have arrived for a newer picture."""
         if self.complete or self.capturing is None:
             return False
-        enough = self._pace.growth * self.shown
+        enough = self._pace.growth * self.tried
         return self.capturing.done or self.capturing.reading.samples >= enough
 
     def due(self) -> bool:
         """Whether a newer picture is due."""
-        return self.newer() and time.monotonic() - self.shown_at >= self._pace.stay
+        return self.newer() and time.monotonic() - self.tried_at >= self._pace.stay
 
     @property
     def amount(self) -> str:
@@ -136,6 +139,8 @@ class Feed:
         else:
             text = f"stopped after {self.amount}"
             text += "" if error is None else f": {in_words(error)}"
+        if self.complete and self.shown < read.samples:
+            text += f" · shown: the first {self.shown:,}, as a newer picture failed"
         return {
             "state": state,
             "samples": read.samples,

@@ -97,11 +97,11 @@ class Live:
         try:
             acts = feed.newest(ended)
             if acts is None:
-                self._shown(read, ended)
+                self._shown(read, ended, made=False)
                 return
             show = yield from self._prepare(acts)
         except Exception:
-            self._shown(read, ended)
+            self._shown(read, ended, made=False)
             raise
 
         def publish() -> None:
@@ -117,11 +117,11 @@ class Live:
                 time.sleep(self.pace.rest / 3)
         yield from self._afterwards()
 
-    def _shown(self, read: int, ended: bool) -> None:
+    def _shown(self, read: int, ended: bool, made: bool = True) -> None:
         """A picture is shown or can't be made. After the last one the follower may not look again,
         so what it would report is reported here."""
         with self._widget._jobs.lock:
-            self.feed.show(read, ended)
+            self.feed.show(read, ended, made)
             self._report()
 
     def messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:

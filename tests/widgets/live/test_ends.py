@@ -159,6 +159,9 @@ def test_what_cannot_be_made_anew_is_said_once_and_the_screen_stays(
     until(lambda: explorer._session.feed.complete)
     assert explorer.wait(SOON)
     assert explorer.status["text"] == "this does not go"
+    # The status goes with the next change; that the picture is an old one stays to be read.
+    said = "400 samples · shown: the first 100, as a newer picture failed"
+    assert explorer.reading["text"] == said
     assert len(explorer.acts) == 100
     assert len(explorer.concepts) > 0
 
