@@ -61,6 +61,8 @@ describe("how far it is", () => {
       "10,000 samples read",
     );
     expect(spoken({ ...reading, state: "failed", text: "stopped: no" })).toBe("stopped: no");
+    const old = "400 samples · shown: the first 100, as a newer picture failed";
+    expect(spoken({ ...reading, state: "done", text: old })).toMatch(/^400 samples read · shown/);
   });
 });
 

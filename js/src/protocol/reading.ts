@@ -9,5 +9,6 @@ export function shareOf({ samples, total }: CaptureProgress): number | null {
 /** What a screen reader says: the beginning and the end, and not every step. */
 export function spoken({ state, text }: CaptureProgress): string {
   if (state === "running") return "reading samples";
-  return state === "done" ? `${text} read` : text;
+  // "400 samples": what follows it stands for itself.
+  return state === "done" ? text.replace(/ samples/, "$& read") : text;
 }
