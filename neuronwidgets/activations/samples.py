@@ -8,18 +8,22 @@ import html
 import io
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from neuronwidgets.core.renamed import former_names
+from neuronwidgets.core.subsample import evenly_spaced
 from neuronwidgets.core.text import well_formed
-from neuronwidgets.display.image import is_ink, picture
+from neuronwidgets.display.image import is_ink, is_print, picture
 
 _ACCEPTED = "texts or images (arrays or PIL)"
 
 SHOWN = 24
 """Samples in a notebook's display of `Samples`: two lines of thumbnails."""
+JUDGED = 100
+"""Images by which the background of all is judged: a few milliseconds."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,6 +82,19 @@ class Samples:
         """`source` of some samples."""
         item = rows if self.item is None else np.asarray(self.item)[rows]
         return item if self.origin is None else np.asarray(self.origin)[item]
+
+    @cached_property
+    def background(self) -> Literal["black", "white"] | None:
+        """What most images are small grey figures on, as those of MNIST are on black; else `None`.
+
+        Figures on black are shown inverted on a light page. It is one of all images: each looks the
+        same wherever it is shown, and beside whichever others.
+        """
+        judged = evenly_spaced(np.arange(len(self.images)), JUDGED)
+        images = [self.images[i] for i in judged.tolist()]
+        if 2 * sum(map(is_ink, images)) > len(images):
+            return "black"
+        return "white" if 2 * sum(map(is_print, images)) > len(images) else None
 
     def __len__(self) -> int:
         return self.count
@@ -153,7 +170,7 @@ class Samples:
         if self.kind == "image":
             style = "width:56px;height:56px;margin:2px;object-fit:contain;image-rendering:pixelated"
             images = [self.images[self.item_of(i)] for i in shown]
-            if 2 * sum(map(is_ink, images)) > len(images):
+            if self.background == "black":
                 style += ";filter:invert(1)"
             previews = "".join(
                 f"<img alt='sample {i}' style='{style}' src='{_url(image)}'>"

@@ -55,6 +55,16 @@ def test_figures_on_black_are_ink() -> None:
     assert (tile["ink"], tile["print"]) == (False, False)
 
 
+def test_an_image_looks_the_same_beside_any_others() -> None:
+    """Of ten bags that fill their frame and thirty shoes on black; messages hold some of them."""
+    bag, shoe = np.full((28, 28), 90, np.uint8), np.zeros((28, 28), np.uint8)
+    shoe[10:20, 10:20] = 200
+    samples = Samples(40, images=[bag if i % 4 == 0 else shoe for i in range(40)])
+    for rows in ([0, 4, 8], [0, 4, 5], [1, 2, 3], list(range(40))):
+        tile = pack_previews(samples, rows, {})[1]["tile"]
+        assert (tile["ink"], tile["print"]) == (True, False)
+
+
 def test_nothing_to_show() -> None:
     tensors, about = pack_previews(Samples(3), [0, 1], {})
     assert about == {"kind": "none"}

@@ -6,12 +6,11 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.display.image import is_ink, is_print
 
 TILE = 96
 """The longest side of a preview, in pixels."""
@@ -44,7 +43,8 @@ def pack_previews(
     """Tensors and metadata that show `rows`; `texts` holds those already read token by token."""
     face = np.asarray(rows, np.int32)
     if samples.kind == "image" and len(face):
-        atlas, meta = _atlas([samples.images[samples.item_of(row)] for row in rows])
+        images = [samples.images[samples.item_of(row)] for row in rows]
+        atlas, meta = _atlas(images, samples.background)
         return {"face": face, "atlas": atlas}, {"kind": "image", "tile": meta}
     if samples.kind == "text" and len(face):
         return pack_texts(
@@ -137,7 +137,9 @@ def _peak(spans: np.ndarray, values: np.ndarray) -> int:
     return int(np.where(shown, values[:count], -np.inf).argmax()) if count else -1
 
 
-def _atlas(images: list[np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
+def _atlas(
+    images: list[np.ndarray], background: Literal["black", "white"] | None
+) -> tuple[np.ndarray, dict[str, int]]:
     """Images side by side in one PNG or JPEG, each at most 96 pixels, their aspect kept."""
     from PIL import Image
 
@@ -145,7 +147,7 @@ def _atlas(images: list[np.ndarray]) -> tuple[np.ndarray, dict[str, int]]:
     side = min(TILE, max(max(image.shape[:2]) for image in images))
     color = any(image.ndim == 3 for image in images)
     columns = math.ceil(math.sqrt(len(images)))
-    ink, print_ = (2 * sum(map(is_kind, images)) > len(images) for is_kind in (is_ink, is_print))
+    ink, print_ = background == "black", background == "white"
     size = columns * side, -(-len(images) // columns) * side
     sheet = Image.new("RGB", size) if color else Image.new("L", size, 255 if print_ else 0)
     for i, array in enumerate(images):
