@@ -54,10 +54,13 @@ describe("what concepts promote", () => {
 
   it("stands beside random directions, and agrees with itself", () => {
     expect(strongest(strip(-2, null))).toBe(2);
-    expect(standingOf(strip(-2, 0.9), 2)).toEqual({ word: "as a random direction", chance: true });
-    expect(standingOf(strip(-2, 0.9), 1.9)).toEqual({ word: "halves agree 0.90", chance: false });
-    expect(standingOf(strip(-2, 0.4), 1.9)).toEqual({ word: "halves disagree 0.40", chance: true });
-    expect(standingOf(strip(-2, null), null)).toEqual({ word: "", chance: false });
+    const at = (agreement: number | null, high: number | null) =>
+      standingOf(strip(-2, agreement), high);
+    expect(at(0.9, 2)).toMatchObject({ word: "as a random direction", chance: true });
+    expect(at(0.9, 1.9)).toMatchObject({ word: "halves agree 0.90", chance: false });
+    expect(at(0.4, 1.9)).toMatchObject({ word: "halves disagree 0.40", chance: true });
+    expect(at(null, null)).toMatchObject({ word: "", chance: false });
+    for (const high of [2, 1.9]) expect(at(0.9, high).question).toMatch(/^[^?]+\? .+\.$/);
   });
 
   it("shows tokens that cannot be seen", () => {

@@ -11,6 +11,8 @@ export const DISAGREE = 0.5;
 export interface Standing {
   /** In a few words. */
   word: string;
+  /** What the word answers, in plain sentences; for people who rest on it. */
+  question: string;
   /** Whether it is no more than chance. */
   chance: boolean;
 }
@@ -23,11 +25,17 @@ export const strongest = ({ promoted, demoted }: Promoted): number =>
 export function standingOf(strip: Promoted, high: number | null): Standing {
   const { agreement } = strip;
   if (high !== null && strongest(strip) <= high) {
-    return { word: "as a random direction", chance: true };
+    const question =
+      "Is it more than what any direction does? Its strongest effect is no stronger than what 95% of random directions reach.";
+    return { word: "as a random direction", question, chance: true };
   }
-  if (agreement === null) return { word: "", chance: false };
+  if (agreement === null) return { word: "", question: "", chance: false };
   const chance = agreement < DISAGREE;
-  return { word: `halves ${chance ? "disagree" : "agree"} ${agreement.toFixed(2)}`, chance };
+  return {
+    word: `halves ${chance ? "disagree" : "agree"} ${agreement.toFixed(2)}`,
+    question: `Do two halves of its samples promote and demote the same? The cosine of their effects is ${agreement.toFixed(2)}: 1 the same, 0 nothing in common.`,
+    chance,
+  };
 }
 
 /** A token as people read it: its leading space stays, what cannot be seen is written. */

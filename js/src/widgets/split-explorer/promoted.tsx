@@ -45,7 +45,7 @@ export function PromotedStrip({ state, node, refined }: Props) {
     );
   }
   const [most, side] = [strongest(strip), SIDE[effects.kind]];
-  const { word, chance } = standingOf(strip, effects.high);
+  const { word, question, chance } = standingOf(strip, effects.high);
   const control =
     effects.high === null ? "" : `; 95% of random directions: up to ${short(effects.high)}`;
   const title = `Which ${outputs} does it make more and less likely? Strongest effect ${short(most)} logits a unit${control}. ${LENS[effects.lens]}`;
@@ -53,7 +53,11 @@ export function PromotedStrip({ state, node, refined }: Props) {
     <p class={`nw-promoted ${chance ? "nw-faint" : ""}`} title={title}>
       <Side word="promotes" outputs={strip.promoted.slice(0, side)} most={most} />
       <Side word="demotes" outputs={strip.demoted.slice(0, side)} most={most} />
-      {word && <span class="nw-quiet nw-standing">{word}</span>}
+      {word && (
+        <span class="nw-quiet nw-standing" title={question}>
+          {word}
+        </span>
+      )}
     </p>
   );
 }

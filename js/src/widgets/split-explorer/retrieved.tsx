@@ -124,14 +124,15 @@ interface BarProps extends Precision {
 }
 
 function PrecisionBar({ value, chance, high, level, name, count, color, of }: BarProps) {
-  const most = high === null ? "" : `, 95% of them up to ${percent(high)}`;
-  const other = chance === null ? "" : `; random groups of its size: ${percent(chance)}${most}`;
-  const end = level ? ": no better than chance" : "";
+  const most = high === null ? "" : `, and 95% of them at most ${percent(high)}`;
+  const other =
+    chance === null ? "" : `; random groups of its size have ${percent(chance)} on average${most}`;
+  const end = level ? ": it is no better than chance" : "";
   const samples = count === 1 ? "nearest sample" : `${count} nearest samples`;
   const outside = of ? `one of each of ${count} other ${of}` : "outside of the concept";
   const said = `${percent(value)} of the ${samples}, ${outside}, are ${name}${other}${end}`;
   return (
-    <span class="nw-precision" title={said}>
+    <span class="nw-precision" title={`Does it retrieve one label more than chance does? ${said}.`}>
       <span>
         {percent(value)} {isolated(name)}
         {level && <b class="nw-differs">, at chance</b>}
