@@ -108,7 +108,8 @@ def _unnamed(model: nn.Module, inputs: dict[str, Any]) -> list[Any]:
     """The token ids, taken out of `inputs`, if a model's only required argument is the first and
     `inputs` have it by no name of the model's."""
     required = required_inputs(model)
-    if "input_ids" not in inputs or required != named_inputs(model)[:1] or required[0] in inputs:
+    first = named_inputs(model)[:1]  # none of `forward(**inputs)`
+    if "input_ids" not in inputs or not first or required != first or first[0] in inputs:
         return []
     return [inputs.pop("input_ids")]
 

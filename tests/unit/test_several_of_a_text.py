@@ -11,8 +11,8 @@ from scipy.stats import binom
 from neuronwidgets import Activations, split, split_layer
 from neuronwidgets.activations.retrieval import BY, directions, retrieve, scored
 from neuronwidgets.activations.samples import Samples
+from neuronwidgets.clustering.halves import halves
 from neuronwidgets.concepts.control import shares_outside
-from neuronwidgets.concepts.half_agreement import _parts
 from neuronwidgets.concepts.naming.labels import by_labels
 
 GROUPS = [np.arange(9), np.arange(20, 26), np.array([50, 3, 70, 11])]
@@ -121,9 +121,9 @@ def test_tokens_of_a_text_are_in_one_half() -> None:
 def test_halves_of_samples_and_of_texts() -> None:
     rng = np.random.default_rng(0)
     for source in (np.arange(7), np.repeat(np.arange(5), 4), np.array([0, 0, 0, 1, 2, 0, 3])):
-        one, other = _parts(source, rng)
+        one, other = halves(source, rng)
         assert sorted([*one, *other]) == list(range(len(source)))
         assert not set(source[one]) & set(source[other])
         assert abs(len(one) - len(other)) <= np.bincount(source).max()
-    one, other = _parts(np.zeros(5), rng)
+    one, other = halves(np.zeros(5), rng)
     assert (len(one), len(other)) == (5, 0)
