@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -252,7 +253,13 @@ class FakeManager:
 def manager(monkeypatch: pytest.MonkeyPatch) -> FakeManager:
     manager = FakeManager()
     monkeypatch.setattr("comm.get_comm_manager", lambda: manager)
-    monkeypatch.setattr("comm.create_comm", lambda **about: SimpleNamespace(**about))
+    create = import_module("comm").create_comm
+
+    def created(**about: Any) -> Any:
+        # Widgets that other threads open meanwhile live longer than this.
+        return SimpleNamespace(**about) if about.get("target_name") == TARGET else create(**about)
+
+    monkeypatch.setattr("comm.create_comm", created)
     return manager
 
 
