@@ -44,10 +44,10 @@ def nested_rotations(
     step = max(1, BLOCK // n**2)
     for begin in range(0, draws, step):
         block = min(step, draws - begin)
-        turns = between @ haar(count - 1, block, (seed, begin)) @ between.T
+        turns = between @ _kept(count - 1, block, (seed, begin)) @ between.T
         turns += np.outer(common, common)
         turns *= scale[:, None] / (scale * size)
-        own = inside @ haar(n - count, block, (seed, begin, 1)) @ inside.T
+        own = inside @ _kept(n - count, block, (seed, begin, 1)) @ inside.T
         yield turns[:, code[:, None], code] + own
 
 
@@ -76,20 +76,20 @@ def spread(gram: np.ndarray, code: np.ndarray, size: np.ndarray) -> np.ndarray:
     return out
 
 
-def haar(k: int, draws: int, seed: tuple[int, ...]) -> np.ndarray:
+def haar(rng: np.random.Generator, k: int, draws: int) -> np.ndarray:
     """Haar-random orthogonal matrices: float64 `draws x k x k`.
 
-    Those of the last sizes are kept: neurons of a layer often have as many sources.
+    Mezzadri 2007, *How to generate random matrices from the classical compact groups*.
     """
-    return _haar(k, draws, seed)
+    q, r = np.linalg.qr(rng.standard_normal((draws, k, k)))
+    q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
+    return q
 
 
 @lru_cache(maxsize=4)
-def _haar(k: int, draws: int, seed: tuple[int, ...]) -> np.ndarray:
-    normal = np.random.default_rng(seed).standard_normal((draws, k, k))
-    q, r = np.linalg.qr(normal)
-    # Mezzadri 2007, How to generate random matrices from the classical compact groups.
-    q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
+def _kept(k: int, draws: int, seed: tuple[int, ...]) -> np.ndarray:
+    """`haar`; those of the last sizes are kept: neurons of a layer often have as many sources."""
+    q = haar(np.random.default_rng(seed), k, draws)
     q.flags.writeable = False
     return q
 

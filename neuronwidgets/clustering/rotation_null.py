@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuronwidgets.clustering.linkage.engine import distances_of
-from neuronwidgets.clustering.nested_rotations import BLOCK, nested_rotations
+from neuronwidgets.clustering.nested_rotations import BLOCK, haar, nested_rotations
 from neuronwidgets.clustering.silhouette import silhouettes
 
 if TYPE_CHECKING:
@@ -79,11 +79,7 @@ def _turns(rng: np.random.Generator, n: int, draws: int) -> np.ndarray:
     from scipy.linalg import helmert
 
     basis = helmert(n)
-    normal = rng.standard_normal((draws, n - 1, n - 1))
-    q, r = np.linalg.qr(normal)
-    # Mezzadri 2007, How to generate random matrices from the classical compact groups.
-    q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
-    out: np.ndarray = basis.T @ (q @ basis)
+    out: np.ndarray = basis.T @ (haar(rng, n - 1, draws) @ basis)
     return out
 
 

@@ -160,7 +160,7 @@ def _geometry(
     if neurons.gram is None or draws == 0 or len(awake) == 0:
         return value, z, p
     grams, s = neurons.gram[awake], observed[awake]
-    sources = neurons.acts.samples.sources(neurons.index[awake].ravel()).reshape(len(awake), -1)
+    sources = neurons.acts.samples.sources(neurons.index[awake])
     null = null_separations(
         grams, neurons.method, neurons.metric, neurons.min_size, draws, seed, neurons.device,
         sources,
@@ -180,7 +180,7 @@ def _alignment(
         return value, z, p
     n = neurons.index.shape[1]
     shuffles = np.random.default_rng((seed, 1)).random((draws, n))
-    sources = neurons.acts.samples.sources(neurons.index.ravel()).reshape(neurons.index.shape)
+    sources = neurons.acts.samples.sources(neurons.index)
     for i, (concept, label) in enumerate(zip(neurons.assignment, neurons.labels, strict=True)):
         has_both = (concept >= 0) & (label >= 0)
         if has_both.sum() < 2:
