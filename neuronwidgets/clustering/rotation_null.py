@@ -37,6 +37,8 @@ MOST_CONCEPTS = 10
 """Concepts in a cut whose silhouette counts, at most."""
 TREES = 1 << 20
 """Numbers in a block of draws: 4 MB in float32."""
+ON_DEVICE = 1 << 23
+"""Numbers in a block of rotations of a GPU, at least, where neurons share none: 64 MB."""
 CLOSE = 0.01
 """Mean squared distance from the mean below which directions are too close for float32."""
 LIKE = 0.22
@@ -167,45 +169,58 @@ def null_separations(
             its own.
     """
     tails = np.array([heavy_tailed(gram) for gram in grams], bool)
+    n = grams.shape[1]
     if sources is None:
-        sources = np.broadcast_to(np.arange(grams.shape[1]), grams.shape[:2])
+        sources = np.broadcast_to(np.arange(n), grams.shape[:2])
     repeated = (np.diff(np.sort(sources, axis=1), axis=1) == 0).sum(axis=1)
-    how = method, metric, min_size, draws, device
-    out = np.empty((len(grams), draws))
     alone = np.flatnonzero(repeated == 0)
+    on_device = _on_device(grams, tails, method, metric, device)
+
+    def found(turns: np.ndarray, owner: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        if on_device is not None:
+            return _largest(on_device.silhouettes(turns, owner, turn, min_size, MOST_CONCEPTS))
+        return _separations(grams, tails, method, metric, turns, owner, turn, min_size)
+
+    out = np.empty((len(grams), draws))
     if len(alone):
         group = alike(grams[alone], tails[alone], metric, LIKE / np.sqrt(max(draws, 1)))
-        members = [np.flatnonzero(group == g) for g in range(group.max() + 1)]
-        turns = rotations(grams.shape[1], draws, seed)
-        out[alone] = _drawn(grams[alone], tails[alone], turns, members, *how)[group]
+        members = [alone[group == g] for g in range(group.max() + 1)]
+        begin = 0
+        for turns in rotations(n, draws, seed):
+            draw = np.arange(begin, begin + len(turns))
+            owner = np.concatenate([m[draw % len(m)] for m in members])
+            turn = np.tile(np.arange(len(turns)), len(members))
+            out[np.ix_(alone, draw)] = found(turns, owner, turn).reshape(len(members), -1)[group]
+            begin += len(turns)
     # Neurons with as many sources have random matrices in common, which are made once.
-    for i in np.argsort(repeated, kind="stable")[len(alone) :]:
-        turns = nested_rotations(grams[i], sources[i], draws, seed)
-        out[i] = _drawn(grams[[i]], tails[[i]], turns, [np.zeros(1, np.int64)], *how)[0]
+    nested = np.argsort(repeated, kind="stable")[len(alone) :]
+    for turns, owner, draw in _nested(
+        grams, sources, nested, draws, seed, 0 if on_device is None else ON_DEVICE
+    ):
+        out[owner, draw] = found(turns, owner, np.arange(len(turns)))
     return out
 
 
-def _drawn(
-    grams: np.ndarray, tails: np.ndarray, rotations: Iterator[np.ndarray],
-    members: list[np.ndarray], method: str, metric: str, min_size: int, draws: int,
-    device: torch.device | None,
-) -> np.ndarray:  # fmt: skip
-    """float64 `len(members) x draws`: `separation` of the samples of the members in turn, after
-    each rotation."""
-    out = np.empty((len(members), draws))
-    on_device = _on_device(grams, tails, method, metric, device)
-    begin = 0
-    for turns in rotations:
-        draw = np.arange(begin, begin + len(turns))
-        owner = np.concatenate([m[draw % len(m)] for m in members])
-        turn = np.tile(np.arange(len(turns)), len(members))
-        if on_device is None:
-            found = _separations(grams, tails, method, metric, turns, owner, turn, min_size)
-        else:
-            found = _largest(on_device.silhouettes(turns, owner, turn, min_size, MOST_CONCEPTS))
-        out[:, draw] = found.reshape(len(members), -1)
-        begin += len(turns)
-    return out
+def _nested(
+    grams: np.ndarray, sources: np.ndarray, neurons: np.ndarray, draws: int, seed: int, numbers: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rotations of each of some neurons that keep its sources, `B x n x n`, the neuron of each, and
+    which of its draws each is; blocks of at least so many numbers, or all that there are."""
+    turns: list[np.ndarray] = []
+    owner: list[int] = []
+    draw: list[int] = []
+    for neuron in neurons.tolist():
+        begin = 0
+        for block in nested_rotations(grams[neuron], sources[neuron], draws, seed):
+            turns.append(block)
+            owner += [neuron] * len(block)
+            draw += range(begin, begin + len(block))
+            begin += len(block)
+            if len(owner) * block[0].size >= numbers:
+                yield np.concatenate(turns), np.array(owner), np.array(draw)
+                turns, owner, draw = [], [], []
+    if turns:
+        yield np.concatenate(turns), np.array(owner), np.array(draw)
 
 
 def _on_device(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ from scipy.spatial.distance import squareform
 from scipy.stats import kstest
 
 import neuronwidgets as nw
+from neuronwidgets.clustering import rotation_null
+from neuronwidgets.clustering.device_draws import DeviceDraws
 from neuronwidgets.clustering.gram_matrix import gram_and_squares
 from neuronwidgets.clustering.nested_rotations import nested_rotations, spread
 from neuronwidgets.clustering.rotation_null import distances, null_separations, separation
@@ -147,6 +151,37 @@ def test_neurons_without_common_texts_are_as_before() -> None:
     alone = null_separations(grams[4:5], "ward", "euclidean", 3, 9, sources=sources[4:5])
     np.testing.assert_array_equal(mixed[4], alone[0])
     assert not np.array_equal(mixed[4], plain[4])
+
+
+@pytest.mark.parametrize("numbers", [0, 20_000, 1 << 20])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_a_device_makes_the_draws_of_several_neurons_at_once(
+    numbers: int, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(6)
+    few = np.repeat(np.arange(4), [20, 15, 10, 5])
+    sources = np.stack([few, SIZES["pairs"], np.arange(50), np.arange(50) // 10, np.arange(50)])
+    grams = np.stack([gram_of(texts(source, 0.5, rng), metric) for source in sources])
+    expected = null_separations(grams, "ward", metric, 3, 5, sources=sources)
+    blocks = []
+
+    class Draws(DeviceDraws):
+        def silhouettes(self, turns: np.ndarray, *args: Any) -> np.ndarray:
+            blocks.append(len(turns))
+            return super().silhouettes(turns, *args)
+
+    def on_device(*args: Any) -> DeviceDraws:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return Draws(args[0], args[1], args[2], args[3], device)
+
+    monkeypatch.setattr(rotation_null, "_on_device", on_device)
+    monkeypatch.setattr(rotation_null, "ON_DEVICE", numbers)
+    made = null_separations(grams, "ward", metric, 3, 5, sources=sources)
+    np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-6)
+    # Those that share draws, then each of three alone, two together, or all three.
+    assert blocks == (
+        [5, 5, 5, 5] if numbers == 0 else [5, 10, 5] if numbers == 20_000 else [5, 15]
+    )
 
 
 def test_a_layer_of_tokens() -> None:
