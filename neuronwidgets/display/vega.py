@@ -7,6 +7,23 @@ import re
 import sys
 from typing import Any
 
+INK = "#777777"
+"""Colour of texts and axes: contrast 4.5 on white, 4.2 on JupyterLab's dark page."""
+
+
+def readable(chart: Any, *, axis: Any = None, legend: Any = None, title: Any = None) -> Any:
+    """The chart with words and lines in `INK` on no background, drawn as by `offline`.
+
+    Args:
+        axis, legend, title: more of Vega-Lite's settings for all axes, legends and titles.
+    """
+    ink = {"labelColor": INK, "titleColor": INK}
+    lines = {"grid": False, "domainColor": INK, "tickColor": INK}
+    chart = chart.configure(background="transparent").configure_view(stroke="transparent")
+    chart = chart.configure_axis(**ink, **lines, **(axis or {}))
+    chart = chart.configure_legend(**ink, **(legend or {}))
+    return offline(chart.configure_title(color=INK, **(title or {})))
+
 
 def offline(chart: Any) -> Any:
     """The chart, changed so that a notebook draws it with its own Vega-Lite.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from neuronwidgets.display.vega import offline
+from neuronwidgets.display.vega import INK, readable
 from neuronwidgets.effects.losses import CONCEPT, NEURON, RANDOM, SIDES
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ COLORS = {"own": "#4477AA", "siblings": "#CCBB44", "others": "#AAAAAA"}
 """Colours of the sides, seen on white and on black."""
 MARKS = {RANDOM: "#EE6677", NEURON: "#AA3377"}
 """Colours of the controls' marks, seen on white and on black."""
-INK = "#777777"
-"""Colour of texts and axes: contrast 4.5 on white, 4.2 on JupyterLab's dark page."""
 WIDTH, BAR = 420, 11
 """Pixels: the chart's width, and the height of a bar."""
 
@@ -73,8 +71,4 @@ def chart(effects: ConceptEffects) -> Any:
     )
     page = (bars + lines + marks).resolve_scale(color="independent")
     page = page.properties(width=WIDTH, height=alt.Step(BAR))
-    page = page.configure(background="transparent").configure_view(stroke="transparent")
-    page = page.configure_axis(
-        grid=False, labelColor=INK, titleColor=INK, domainColor=INK, tickColor=INK
-    ).configure_legend(labelColor=INK, titleColor=INK)  # fmt: skip
-    return offline(page)
+    return readable(page)

@@ -14,7 +14,7 @@ from neuronwidgets.concepts.suggest import stretches
 from neuronwidgets.core.checks import number
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.progress import progress_line
-from neuronwidgets.display.vega import offline
+from neuronwidgets.display.vega import readable
 from neuronwidgets.effects.causes import checked
 from neuronwidgets.effects.concept_edits import ConceptEdits
 from neuronwidgets.effects.concept_effects import ConceptEffects
@@ -100,7 +100,7 @@ class Selectivity:
         """An Altair chart: nats lost against the threshold, own, siblings and random."""
         import altair as alt
 
-        from neuronwidgets.effects.cause_chart import COLORS, INK, MARKS
+        from neuronwidgets.effects.cause_chart import COLORS, MARKS
 
         frame = self.to_frame()
         colors = {"own": COLORS["own"], "siblings": COLORS["siblings"], "random": MARKS[RANDOM]}
@@ -122,11 +122,7 @@ class Selectivity:
             )
             layers += [band, base.mark_line(point=True).encode(y="lost:Q")]
         page = alt.layer(*layers).properties(width=420, height=220)
-        page = page.configure(background="transparent").configure_view(stroke="transparent")
-        page = page.configure_axis(
-            grid=False, labelColor=INK, titleColor=INK, domainColor=INK, tickColor=INK
-        ).configure_legend(labelColor=INK, titleColor=INK)  # fmt: skip
-        return offline(page)
+        return readable(page)
 
     def __repr__(self) -> str:
         counts = [len(cut) for cut in self.cuts]

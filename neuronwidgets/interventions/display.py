@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.display.vega import offline
+from neuronwidgets.display.vega import readable
 from neuronwidgets.interventions.setting import RANDOM
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ RULES = {"gaussian": "#4477AA", "quantile": "#CCBB44", "discriminative": "#EE667
 """Colours in the frontiers: of the rules, and of random bands. They are seen on white and black."""
 MASKS = {"base": "#AAAAAA", "range": "#4477AA", "random": "#999933", "neuron": "#AA3377"}
 """Colours of the masks in the bars of each label, seen on white and on black."""
-INK = "#777777"
-"""Colour of texts and axes: contrast 4.5 on white, 4.2 on JupyterLab's dark page."""
 SIZE = 300
 """Pixels, width and height of a chart."""
 
@@ -51,12 +49,7 @@ def charts(report: MaskReport) -> Any:
     page = alt.vconcat(alt.hconcat(*panels), _labels(report, table))
     # Rules and masks are different things: on one scale, "base" would take a rule's colour.
     page = page.resolve_scale(color="independent", shape="independent")
-    page = page.configure(background="transparent").configure_view(stroke="transparent")
-    page = page.configure_axis(
-        grid=False, labelColor=INK, titleColor=INK, domainColor=INK, tickColor=INK,
-        labelOverlap=True, tickCount=5,
-    ).configure_legend(labelColor=INK, titleColor=INK).configure_title(color=INK)  # fmt: skip
-    return offline(page)
+    return readable(page, axis={"labelOverlap": True, "tickCount": 5})
 
 
 def _frontier(table: Any, x: str, y: str, across: str, up: str) -> Any:

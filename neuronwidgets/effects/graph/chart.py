@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.display.vega import offline
+from neuronwidgets.display.vega import INK, readable
 
 if TYPE_CHECKING:
     from neuronwidgets.effects.graph.graph import ConceptGraph
 
 POSITIVE, NEGATIVE = "#4477AA", "#EE6677"
 """Colours of edges that raise and that lower the activation, seen on white and on black."""
-INK = "#777777"
-"""Colour of texts: contrast 4.5 on white, 4.2 on JupyterLab's dark page."""
 WIDTH, ROW = 460, 160
 """Pixels: the chart's width, and the distance between layers."""
 LETTERS = 24
@@ -108,11 +106,7 @@ def chart(graph: ConceptGraph) -> Any:
     )
     page = alt.layer(edges, dots, words).resolve_scale(color="independent")
     page = page.properties(width=WIDTH, height=ROW * len(graph.layers))
-    page = page.configure(background="transparent").configure_view(stroke="transparent")
-    page = page.configure_axis(grid=False, labelColor=INK, titleColor=INK).configure_legend(
-        labelColor=INK, titleColor=INK
-    )
-    return offline(page)
+    return readable(page)
 
 
 def _color(graph: ConceptGraph, node: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuronwidgets.core.checks import integer
-from neuronwidgets.display.vega import offline
+from neuronwidgets.display.vega import INK, readable
 from neuronwidgets.effects.graph.core import Trials
 
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 COUNTS = (1, 2, 4, 8, 16, 32)
 WAYS = ("attribution", "gradient", "random")
-COLORS = {"attribution": "#4477AA", "gradient": "#CCBB44", "random": "#777777"}
+COLORS = {"attribution": "#4477AA", "gradient": "#CCBB44", "random": INK}
 """Colours of the ways, seen on white and on black."""
-INK = "#777777"
-"""Colour of texts and axes: contrast 4.5 on white, 4.2 on JupyterLab's dark page."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -74,11 +72,7 @@ class Fidelity:
                 ("activation", "share of the activation"),
             )
         ]
-        page = alt.hconcat(*charts).configure(background="transparent")
-        page = page.configure_view(stroke="transparent").configure_axis(
-            grid=False, labelColor=INK, titleColor=INK, domainColor=INK, tickColor=INK
-        )
-        return offline(page.configure_legend(labelColor=INK, titleColor=INK))
+        return readable(alt.hconcat(*charts))
 
     def __repr__(self) -> str:
         cells = ", ".join(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronwidgets.display.vega import offline
+from neuronwidgets.display.vega import INK, readable
 
 if TYPE_CHECKING:
     from neuronwidgets.effects.probing.control import Control
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 DATA, NULL = "#4477AA", "#999999"
 """Colours of the labels and of the control, seen on white and on black."""
-INK = "#777777"
-"""Colour of texts and axes: contrast 4.5 on white, 4.2 on JupyterLab's dark page."""
 SIZE = {"width": 240, "height": 200}
 """Pixels of a chart: two stand side by side, with their axes, in a notebook of 900 pixels."""
 
@@ -75,15 +73,13 @@ def lines(table: Any, x: Any, y: str, title: str, more: Sequence[Any] = ()) -> A
 
 
 def styled(page: Any) -> Any:
-    """The page, readable on white and on black."""
-    page = page.configure(background="transparent").configure_view(stroke="transparent")
-    page = page.configure_axis(
-        grid=False, labelColor=INK, titleColor=INK, domainColor=INK, tickColor=INK,
-        labelOverlap=True, tickCount=5,
-    ).configure_legend(
-        labelColor=INK, titleColor=INK, orient="bottom", symbolOpacity=1
-    )  # fmt: skip
-    return offline(page.configure_title(color=INK, fontWeight="normal", anchor="start"))
+    """The page, readable on white and on black, its legends below it."""
+    return readable(
+        page,
+        axis={"labelOverlap": True, "tickCount": 5},
+        legend={"orient": "bottom", "symbolOpacity": 1},
+        title={"fontWeight": "normal", "anchor": "start"},
+    )
 
 
 def l1_charts(probe: L1Probe) -> Any:
