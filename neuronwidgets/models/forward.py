@@ -18,6 +18,7 @@ from neuronwidgets.data.accepted_inputs import (
     takes_tensor,
     unfit,
 )
+from neuronwidgets.models.layers import require_module
 from neuronwidgets.models.misfit import misfit, stopped_gpu, unknown_ids
 
 _KINDS = ("input_ids", "pixel_values", "input_features", "input_values")
@@ -154,6 +155,7 @@ def move(model: nn.Module, inputs: Any) -> Any:
 @own_modes()
 def trainable(model: nn.Module) -> nn.Module:
     """The model, or a copy if its weights are inference tensors, which never get gradients."""
+    model = require_module(model)
     weights = (*model.parameters(), *model.buffers())
     return copy.deepcopy(model) if any(w.is_inference() for w in weights) else model
 

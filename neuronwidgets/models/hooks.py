@@ -170,6 +170,18 @@ def hooked(
         handle.remove()
 
 
+def at_call(hook: Callable[[Any], Any], call: int) -> Callable[[Any], Any]:
+    """The hook at one of the layer's calls in a pass."""
+    calls = -1
+
+    def counted(output: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return hook(output) if calls == call else None
+
+    return counted
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Run with `model.eval()` and without gradients. The last thread to leave restores each

@@ -112,7 +112,8 @@ def _width(module: nn.Module, at: At) -> int | None:
     return shape if isinstance(shape, int) else None
 
 
-def _require_module(model: object) -> nn.Module:
+def require_module(model: object) -> nn.Module:
+    """`model`, refused if it is no module, or TorchScript, whose layers nobody can reach."""
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"model must be a torch.nn.Module, got a {type(model).__name__} (of a Hugging Face "
@@ -139,7 +140,7 @@ def layers(model: nn.Module) -> Layers:
     commonly called "neurons". Of a gated MLP, as in Llama, it is the input of the down projection:
     capture it with `at="input"`. `layers(model).neurons` are the names of those.
     """
-    model = plain(_require_module(model))
+    model = plain(require_module(model))
     neurons = neuron_layers(model)
     rows = tuple(
         _row(name, module, neurons.get(name))
@@ -157,7 +158,7 @@ def find_layer(model: nn.Module, name: str | nn.Module) -> nn.Module:
         ValueError: no such layer. The message lists the nearest names.
         TypeError: neither a name nor a module.
     """
-    model = plain(_require_module(model))
+    model = plain(require_module(model))
     # Keep duplicates: a shared module has several names.
     modules = dict(model.named_modules(remove_duplicate=False))
     if isinstance(name, str) and name.removeprefix(COMPILED) in modules:

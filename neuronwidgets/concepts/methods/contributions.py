@@ -11,7 +11,13 @@ from torch import nn
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.methods.method import TopSamples
-from neuronwidgets.concepts.methods.rerun import data_of, read_layer, require_equal, sample_rows
+from neuronwidgets.concepts.methods.rerun import (
+    data_of,
+    gradient_of,
+    read_layer,
+    require_equal,
+    sample_rows,
+)
 from neuronwidgets.core.layer_place import titled
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batches import batches
@@ -52,8 +58,6 @@ def contributions(
         ValueError: see `attribution`.
     """
     acts = given.acts
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got a {type(model).__name__}.")
     model = trainable(model)
     module, lower = find_layer(model, acts.layer), find_layer(model, below)
     if module is lower:
@@ -92,7 +96,7 @@ def contributions(
                         f"layer {acts.layer!r} of this model has {rows.shape[1]:,} neurons, and "
                         f"the activations have {len(direction):,}: they are from another model."
                     )
-                gradient = _gradient((rows @ direction).sum(), leaf, acts, below)
+                gradient = gradient_of((rows @ direction).sum(), leaf, acts, below)
                 # Padding may hold NaN, and NaN times zero is NaN.
                 product = torch.where(gradient == 0, 0, gradient * leaf.detach())
                 part = rows_of(product, below, below_survey[below].layout(0), batch).double()
@@ -139,18 +143,3 @@ def _outputs(
             "layer below it."
         )
     return leaves[0], outputs[0]
-
-
-def _gradient(
-    total: torch.Tensor, leaf: torch.Tensor, acts: Activations, below: str
-) -> torch.Tensor:
-    gradient = None
-    if total.requires_grad:
-        (gradient,) = torch.autograd.grad(total, [leaf], allow_unused=True)
-    if gradient is None:
-        raise ValueError(
-            f"no gradient comes from {titled(acts.layer, acts.at)} to below={below!r}: either the "
-            "first does not depend on the second, or the model computes in between without "
-            "gradients (torch.no_grad, detach, a compiled or quantized part)."
-        )
-    return gradient

@@ -21,7 +21,7 @@ from neuronwidgets.data.select import selected
 from neuronwidgets.models.classes import named_logits
 from neuronwidgets.models.forward import call as run_model
 from neuronwidgets.models.forward import move, trainable
-from neuronwidgets.models.hooks import evaluating, hooked
+from neuronwidgets.models.hooks import at_call, evaluating, hooked
 from neuronwidgets.models.layers import find_layer
 from neuronwidgets.models.left_padding import LeftPadding
 from neuronwidgets.models.outputs import replaced, rows_of, tensor_of
@@ -58,8 +58,6 @@ def output_changes(
         TypeError, ValueError: see `effect`.
     """
     acts = given.acts
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got a {type(model).__name__}.")
     model = trainable(model)
     module = find_layer(model, acts.layer)
     data, places = data_of(given, data, "effect")
@@ -124,7 +122,7 @@ class _Change:
         with (
             torch.set_grad_enabled(self._order == "first"),
             surveyed({acts.layer: self._module}, inputs, batch.size, self._axis, at=acts.at) as of,
-            hooked(self._module, _at_call(read, self._call), at=acts.at),
+            hooked(self._module, at_call(read, self._call), at=acts.at),
         ):
             output = run() if resume is None else resume.record(run)
         if not leaves:
@@ -147,9 +145,9 @@ class _Change:
             if not torch.equal(again, before):
                 self._resumes, resume = False, None
         if resume is not None:
-            after = resume.replay(run, _at_call(edit, self._call))
+            after = resume.replay(run, at_call(edit, self._call))
         else:
-            with hooked(self._module, _at_call(edit, self._call), at=acts.at):
+            with hooked(self._module, at_call(edit, self._call), at=acts.at):
                 after = run()
         return before - self._read(after, batch, position), rows
 
@@ -229,18 +227,6 @@ class _Change:
         # A number that is added to all logits changes no probability.
         centred = logits is not None and tensor.shape[1] > 1
         return tensor - tensor.mean(dim=1, keepdim=True) if centred else tensor
-
-
-def _at_call(hook: Callable[[Any], Any], call: int) -> Callable[[Any], Any]:
-    """The hook at one of the layer's calls in a pass."""
-    calls = -1
-
-    def counted(output: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return hook(output) if calls == call else None
-
-    return counted
 
 
 def _of_samples(

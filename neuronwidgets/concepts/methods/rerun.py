@@ -115,3 +115,23 @@ def require_equal(rows: np.ndarray, given: TopSamples, model: nn.Module) -> None
             "difference. Pass the model and the data that were captured, in the same order, with "
             "the same tokenizer, transform, max_length, neuron_axis and call."
         )
+
+
+def gradient_of(
+    total: torch.Tensor, leaf: torch.Tensor, acts: Activations, below: str
+) -> torch.Tensor:
+    """The gradient of `total`, a sum over the layer's neurons, at `leaf`, the layer `below`.
+
+    Raises:
+        ValueError: the first does not depend on the second.
+    """
+    gradient = None
+    if total.requires_grad:
+        (gradient,) = torch.autograd.grad(total, [leaf], allow_unused=True)
+    if gradient is None:
+        raise ValueError(
+            f"no gradient comes from {titled(acts.layer, acts.at)} to below={below!r}: either the "
+            "first does not depend on the second, or the model computes in between without "
+            "gradients (torch.no_grad, detach, a compiled or quantized part)."
+        )
+    return gradient

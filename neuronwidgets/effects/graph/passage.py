@@ -14,7 +14,13 @@ from torch import nn
 
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.methods.method import TopSamples
-from neuronwidgets.concepts.methods.rerun import data_of, read_layer, require_equal, sample_rows
+from neuronwidgets.concepts.methods.rerun import (
+    data_of,
+    gradient_of,
+    read_layer,
+    require_equal,
+    sample_rows,
+)
 from neuronwidgets.core.layer_place import titled
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.data.batch import Batch
@@ -23,7 +29,7 @@ from neuronwidgets.data.select import selected
 from neuronwidgets.models.axes import Layout
 from neuronwidgets.models.content import content_of
 from neuronwidgets.models.forward import move, trainable
-from neuronwidgets.models.hooks import TruncatedForward, evaluating, hooked
+from neuronwidgets.models.hooks import TruncatedForward, at_call, evaluating, hooked
 from neuronwidgets.models.layers import find_layer
 from neuronwidgets.models.left_padding import LeftPadding
 from neuronwidgets.models.outputs import replaced, rows_of, tensor_of
@@ -91,9 +97,6 @@ class Passage:
     def __init__(
         self, rerun: Rerun, given: TopSamples, below: Activations, like: Passage | None = None
     ) -> None:
-        if not isinstance(rerun.model, nn.Module):
-            kind = type(rerun.model).__name__
-            raise TypeError(f"model must be a torch.nn.Module, got a {kind}.")
         self._model = trainable(rerun.model)
         self._given, self._acts, self._below = given, given.acts, below
         self._module = find_layer(self._model, self._acts.layer)
@@ -342,17 +345,7 @@ class Passage:
         return rows @ direction
 
     def _gradient(self, rows: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor:
-        total, gradient = self._along(rows).sum(), None
-        if total.requires_grad:
-            (gradient,) = torch.autograd.grad(total, [leaf], allow_unused=True)
-        if gradient is None:
-            raise ValueError(
-                f"no gradient comes from {titled(self._acts.layer, self._acts.at)} to "
-                f"below={self._below.layer!r}: either the first does not depend on the second, or "
-                "the model computes in between without gradients (torch.no_grad, detach, a "
-                "compiled or quantized part)."
-            )
-        return gradient
+        return gradient_of(self._along(rows).sum(), leaf, self._acts, self._below.layer)
 
     def _of_lower(self, tensor: torch.Tensor, batch: Batch) -> torch.Tensor:
         """A tensor of the lower layer's shape as `B x D_below` or `B x P x D_below`."""
@@ -387,11 +380,4 @@ class Passage:
 
     def _at_call(self, hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """The hook at the call of the lower layer that was captured."""
-        calls, wanted = -1, self._below.call or 0
-
-        def counted(output: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            return hook(output) if calls == wanted else None
-
-        return counted
+        return at_call(hook, self._below.call or 0)
