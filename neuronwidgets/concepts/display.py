@@ -17,8 +17,6 @@ from neuronwidgets.display.vega import offline
 if TYPE_CHECKING:
     from neuronwidgets.concepts.concepts import Concepts
 
-LEFT = "style='text-align:left'"
-
 
 def summary(concepts: Concepts) -> str:
     """The concepts in a line: their cut, names and sizes."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
 
 import torch
 
-Pooling = Literal["mean", "max", "last", "cls", "token"]
 POOLINGS: tuple[str, ...] = ("mean", "max", "last", "cls", "token")
 
 

@@ -11,7 +11,6 @@ from neuronwidgets.activations.activations import Activations
 from neuronwidgets.concepts.concepts import Concepts
 from neuronwidgets.concepts.methods.method import TopSamples
 from neuronwidgets.core.modes import own_modes
-from neuronwidgets.core.steps import drained
 from neuronwidgets.effects.graph.passage import Passage, Rerun
 
 SAMPLES = 20
@@ -163,7 +162,9 @@ def overlap(own: np.ndarray, others: np.ndarray) -> float:
     return float(((own > least).sum() + share * (own == least).sum()) / len(own))
 
 
-def core_neurons(trials: Trials, most: int = 16, seed: int = 0) -> CoreNeurons:
+def finding_core(
+    trials: Trials, most: int = 16, seed: int = 0
+) -> Generator[float, None, CoreNeurons]:
     """The core neurons of a concept, after NeurFlow (arXiv 2502.16105, steps 2 to 4).
 
     The `most` neurons with the largest mean |attribution| are candidates. The core is the smallest
@@ -177,14 +178,10 @@ def core_neurons(trials: Trials, most: int = 16, seed: int = 0) -> CoreNeurons:
         trials: of the concept.
         most: candidates at most.
         seed: of the random neurons.
+
+    Yields:
+        The share that is done, 0 to 1.
     """
-    return drained(finding_core(trials, most, seed))
-
-
-def finding_core(
-    trials: Trials, most: int = 16, seed: int = 0
-) -> Generator[float, None, CoreNeurons]:
-    """`core_neurons` in steps; each is the share that is done, 0 to 1."""
     found, change, error = trials.attributions()
     yield 0.3
     strength = np.abs(found).mean(axis=0)

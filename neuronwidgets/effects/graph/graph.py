@@ -291,7 +291,7 @@ def concept_graph(
     `r` to the layer's values `h`, and added up over positions `p`:
     `sum_p (h_pu - r_u) * integral da/dh_pu (r + t (h - r)) dt`. Over all neurons these add up to
     `a(h) - a(r)`. Of the 16 strongest neurons, those are core neurons without which the concept's
-    samples do not stay the strongest (see `neuronwidgets.effects.graph.core.core_neurons`). The
+    samples do not stay the strongest (see `neuronwidgets.effects.graph.core.finding_core`). The
     attribution of a core neuron is divided among its own concepts, by the samples in each. These
     are the edges.
 

@@ -20,8 +20,6 @@ SIDE = 3
 IN_VIEW = 64
 """Neurons of the first step, at most: those on a screen and some more."""
 GRADIENTS = "what neurons promote: mean gradients"
-RUNNING = ("tokenizer", "data", "transform", "classes", "neuron_axis")
-"""Arguments of a NeuronBrowser by which its model is run and its outputs are named."""
 
 
 class Promoted:

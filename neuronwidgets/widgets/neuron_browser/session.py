@@ -80,7 +80,7 @@ class BrowserSession:
         batches: Batches = BATCHES,
         **running: Any,
     ) -> None:
-        """`running`: how the model is run, see `promoted.RUNNING`."""
+        """`running`: how the model is run, see `LayerLens`."""
         self.feed, self.acts, self.given = feed, acts, given
         self.model, self.tokenizer = model, tokenizer
         self.neurons = np.arange(acts.shape[1]) if given is None else np.sort(given.targets)
