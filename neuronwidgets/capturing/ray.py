@@ -15,7 +15,8 @@ import copy
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import islice
@@ -175,6 +176,51 @@ class Worker:
         )
 
 
+@contextmanager
+def cluster() -> Iterator[Any]:
+    """Ray, connected to its cluster; without one, to this machine until the end.
+
+    Raises:
+        ImportError: Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ImportError(
+            "engine='ray' needs Ray: pip install 'neuronwidgets[ray]' on every machine."
+        ) from None
+    started_here = not ray.is_initialized()
+    if started_here:
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="WARNING")
+    try:
+        yield ray
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def starter(
+    ray: Any, kind: type, model: nn.Module, settings: Any, count: int | None, **options: Any
+) -> tuple[Callable[[], Any], int]:
+    """What starts an actor, and how many to start: `count`, or one per GPU, or without GPUs one per
+    machine.
+
+    Args:
+        ray: the connected module.
+        kind: the actor's class, which takes the model and the settings.
+        options: more of `ray.remote`.
+    """
+    resources = ray.cluster_resources()
+    gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+    count = count or gpus or len(ray.nodes())
+    if next((p.is_cuda for p in model.parameters()), False):
+        model = copy.deepcopy(model).cpu()
+    arguments = ray.put(model), ray.put(settings)
+    cpus_each = 1 if gpus else max(1, cpus // count)
+    actor = ray.remote(num_gpus=1 if gpus else 0, num_cpus=cpus_each, **options)(kind)
+    return lambda: actor.remote(*arguments), count
+
+
 def read_on_workers(engine: Engine, workers: int) -> Iterator[Reading]:
     """Read a capture's data on Ray actors, one window per step.
 
@@ -182,33 +228,16 @@ def read_on_workers(engine: Engine, workers: int) -> Iterator[Reading]:
         engine: the capture.
         workers: the number of actors; 0 for one per GPU, or without GPUs one per machine.
     """
-    ray = _ray()
-    started_here = not ray.is_initialized()
-    if started_here:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="WARNING")
-    try:
-        resources = ray.cluster_resources()
-        gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
-        workers = workers or gpus or len(ray.nodes())
-        model = engine.reader.model
-        if next((p.is_cuda for p in model.parameters()), False):
-            model = copy.deepcopy(model).cpu()
-        shared, settings = ray.put(model), ray.put(_settings(engine))
-        actor_class = ray.remote(
-            num_gpus=1 if gpus else 0,
-            num_cpus=max(1, cpus // workers) if not gpus else 1,
-        )(Worker)
-        pool = _Pool(ray, lambda: actor_class.remote(shared, settings), workers)
+    with cluster() as ray:
+        start, count = starter(ray, Worker, engine.reader.model, _settings(engine), workers)
+        pool = _Pool(ray, start, count)
         try:
-            yield from _read(ray, engine, pool)
+            yield from _read(engine, pool)
         finally:
             pool.close()
-    finally:
-        if started_here:
-            ray.shutdown()
 
 
-def _read(ray: Any, engine: Engine, pool: _Pool) -> Iterator[Reading]:
+def _read(engine: Engine, pool: _Pool) -> Iterator[Reading]:
     """Hand out windows, and add their results to the capture in the data's order."""
     windows = Windows(engine)
     number = windows.number
@@ -368,13 +397,3 @@ def _tasks(engine: Engine) -> Iterator[BatchTask]:
         index = engine.next_index(rows.dataset_index, size)
         batch_fingerprint = "" if engine.store is None else fingerprint(raw)
         yield BatchTask(batch_fingerprint, rows, int(index[0]), engine.codes(index, rows))
-
-
-def _ray() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise ImportError(
-            "engine='ray' needs Ray: pip install 'neuronwidgets[ray]' on every machine."
-        ) from None
-    return ray

@@ -3,7 +3,6 @@ layers."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.capturing.ray import AHEAD, RETRIES
+from neuronwidgets.capturing.ray import AHEAD, RETRIES, starter
 from neuronwidgets.capturing.to_disk import ShardLimits
 from neuronwidgets.layer_splits.gather import Gatherer, GatherSettings, GatherTask
 from neuronwidgets.layer_splits.model_splits import ModelFolder
@@ -48,50 +47,17 @@ class ModelWorker:
 
 
 @contextmanager
-def cluster() -> Iterator[Any]:
-    """Ray, connected to its cluster; without one, to this machine until the end.
-
-    Raises:
-        ImportError: Ray is not installed.
-    """
-    try:
-        import ray
-    except ImportError:
-        raise ImportError(
-            "engine='ray' needs Ray: pip install 'neuronwidgets[ray]' on every machine."
-        ) from None
-    started_here = not ray.is_initialized()
-    if started_here:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="WARNING")
-    try:
-        yield ray
-    finally:
-        if started_here:
-            ray.shutdown()
-
-
-@contextmanager
 def workers(
     ray: Any, model: nn.Module, settings: GatherSettings, count: int | None
 ) -> Iterator[list[Any]]:
-    """The actors: `count`, or one per GPU, or without GPUs one per machine."""
-    resources = ray.cluster_resources()
-    gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
-    count = count or gpus or len(ray.nodes())
-    if next((p.is_cuda for p in model.parameters()), False):
-        model = copy.deepcopy(model).cpu()
-    shared, shared_settings = ray.put(model), ray.put(settings)
-    actor_class = ray.remote(
-        num_gpus=1 if gpus else 0,
-        num_cpus=max(1, cpus // count) if not gpus else 1,
-        max_restarts=-1,
-        max_task_retries=RETRIES,
-    )(ModelWorker)
-    actors = [actor_class.remote(shared, shared_settings) for _ in range(count)]
+    """The actors, see `capturing.ray.starter`."""
+    options = {"max_restarts": -1, "max_task_retries": RETRIES}
+    start, number = starter(ray, ModelWorker, model, settings, count, **options)
+    started = [start() for _ in range(number)]
     try:
-        yield actors
+        yield started
     finally:
-        for actor in actors:
+        for actor in started:
             ray.kill(actor)
 
 

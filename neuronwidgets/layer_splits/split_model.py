@@ -164,9 +164,10 @@ def _on_ray(
     run: ModelRun, workers: int | None, settings: Settings, device: Any, memory: float
 ) -> ModelSplits:
     """All steps on Ray's actors."""
+    from neuronwidgets.capturing.ray import cluster
     from neuronwidgets.layer_splits import ray as on_ray
 
-    with on_ray.cluster() as ray:
+    with cluster() as ray:
         tops = run.find_tops("ray", workers)
         source, codes = run.source()
         gather_settings = run.gather_settings(tops, source.make)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -180,9 +180,6 @@ class RayHere:
     def __init__(self, deaths: int) -> None:
         self.deaths, self.actors, self._turns = deaths, list[Actor](), random.Random(0)
 
-    def is_initialized(self) -> bool:
-        return True
-
     def cluster_resources(self) -> dict[str, int]:
         return {"CPU": 2}
 
@@ -223,7 +220,7 @@ def ray_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., RayHere]:
 
     def use(deaths: int = 0) -> RayHere:
         here = RayHere(deaths)
-        monkeypatch.setattr(ray_engine, "_ray", lambda: here)
+        monkeypatch.setattr(ray_engine, "cluster", lambda: nullcontext(here))
         return here
 
     return use
