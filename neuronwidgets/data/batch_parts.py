@@ -66,7 +66,7 @@ def parts_of(batch: Sequence[Any], arguments: Arguments) -> Parts:
         parts = parts if place is None else tuple(
             part for i, part in enumerate(parts[:place])
             if i < max(1, arguments.required) or _is_input(parts, i, arguments)
-            or not (_are_texts(part) or _is_length(parts, i))
+            or not (are_texts(part) or _is_length(parts, i))
         )  # fmt: skip
         if place is not None and len(parts) == 1:
             return Parts(parts[0], labels)
@@ -84,7 +84,7 @@ def _place_of_labels(parts: tuple[Any, ...], arguments: Arguments) -> int | None
     last = len(parts) - 1
     for i in range(max(1, arguments.required), last):
         columns = all(_is_column(part, len(parts[0])) for part in parts[i:])
-        if not columns or (_are_texts(parts[i]) and _PATH.search(str(parts[i][0]))):
+        if not columns or (are_texts(parts[i]) and _PATH.search(str(parts[i][0]))):
             continue
         # An index may equal a length by chance: behind labels, only forward's names tell lengths.
         padding = _is_length(parts, i) or padding_mask(parts[0], [("", parts[i])]) is not None
@@ -220,7 +220,8 @@ def _is_tensor(part: Any) -> bool:
     return isinstance(part, torch.Tensor)
 
 
-def _are_texts(part: Any) -> bool:
+def are_texts(part: Any) -> bool:
+    """Whether a part of a batch is a column of texts, some of which may be missing."""
     return isinstance(part, list | tuple) and any(isinstance(value, str) for value in part)
 
 

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from neuronwidgets.data.accepted_inputs import Arguments
 from neuronwidgets.data.batch import Batch, WordLabels
-from neuronwidgets.data.batch_parts import is_padding_name, padding_mask, parts_of
+from neuronwidgets.data.batch_parts import are_texts, is_padding_name, padding_mask, parts_of
 from neuronwidgets.data.images import pictures
 from neuronwidgets.data.records import LABEL_COLUMNS, TARGETS, is_target
 from neuronwidgets.data.targets import as_targets
@@ -54,7 +54,7 @@ def ready(
                 batch = {arguments.name(i): part for i, part in enumerate(batch)}
     if isinstance(batch, Mapping):
         # Texts beside their token ids are no input.
-        fields = {k: _tensor(v) for k, v in batch.items() if not _are_texts(v)}
+        fields = {k: _tensor(v) for k, v in batch.items() if not are_texts(v)}
         # One that takes none of the names takes the mapping.
         picks = any(map(ids.takes, fields))
         targets = [n for n in TARGETS if n in LABEL_COLUMNS or (picks and ids.refuses(n))]
@@ -146,10 +146,6 @@ def _are_ids(values: Any) -> bool:
 def _tensor(values: Any) -> Any:
     number = isinstance(values, np.ndarray) and values.dtype.kind in "biufc"
     return torch.from_numpy(values) if number else values
-
-
-def _are_texts(values: Any) -> bool:
-    return isinstance(values, list | tuple) and any(isinstance(value, str) for value in values)
 
 
 def _in_order(parts: tuple[Any, ...]) -> tuple[Any, ...]:
