@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import traitlets as t
+
 from neuronwidgets.activations.activations import Activations
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.jobs import Prepared, Steps
@@ -145,6 +147,37 @@ class Live:
         """Follow no more. The capture goes on: it does not belong to the widget."""
         if self.follower is not None:
             self.follower.end()
+
+
+class LiveWidget(Widget):
+    """A widget that may open on a running capture."""
+
+    reading = t.Dict(read_only=True).tag(sync=True)
+    """How far a running capture is; `{}` where the activations were complete from the first.
+
+    `{"state": "running" | "done" | "stopped" | "failed", "samples": int, "total": int or None,
+    "rate": samples per second, "tokens_rate": tokens per second, "left": seconds or None, "text"}`.
+    """
+
+    _held = t.Bool(False).tag(sync=True, echo_update=False)
+    """Whether the user holds a handle in a view."""
+    _live: Live
+
+    @t.observe("_held")
+    def _hand_changed(self, change: Any) -> None:
+        self._live.hold(change["new"])
+
+    def _messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
+        return {**super()._messages(), **self._live.messages()}
+
+    def _exported(self) -> dict[str, Any]:
+        return self._live.exported(super()._exported())
+
+    def close(self) -> None:
+        """End the widget and its views. A capture that still runs goes on."""
+        if hasattr(self, "_live"):
+            self._live.close()
+        super().close()
 
 
 class _Follower(threading.Thread):

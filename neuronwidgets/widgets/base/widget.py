@@ -127,7 +127,7 @@ class Widget(anywidget.AnyWidget):
     def _messages(self) -> dict[str, Callable[[dict[str, Any]], None]]:
         """The messages that a view may send, `noun.verb`, and their answers."""
         return {
-            "job.cancel": lambda _: self._jobs.cancel(),
+            "job.cancel": lambda _: self.cancel(),
             "views.count": lambda message: self._presence.seen(int(message["count"])),
         }
 

@@ -15,7 +15,7 @@ from neuronwidgets.libraries.library import Library
 from neuronwidgets.widgets.base.feed import Feed
 from neuronwidgets.widgets.base.given import given as as_code
 from neuronwidgets.widgets.base.keeping import Keeping
-from neuronwidgets.widgets.base.live import REFRESHING, Live
+from neuronwidgets.widgets.base.live import REFRESHING, Live, LiveWidget
 from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.previews import pack_previews
 from neuronwidgets.widgets.base.widget import Whole, as_trait_error
@@ -35,7 +35,7 @@ SEARCHING, PINNING = "search", "pin"
 """The kinds of jobs that a user asks for."""
 
 
-class NeuronBrowser(Keeping):
+class NeuronBrowser(Keeping, LiveWidget):
     """Every neuron of a layer: a table to sort, filter and search, and a map.
 
     The table is there at once. Then a job places the neurons on the map and splits them all, with
@@ -71,13 +71,9 @@ class NeuronBrowser(Keeping):
     searched = t.Dict().tag(sync=True)
     """The search whose result is the column "match": `{"kind", "text", "these", "those"}`; `{}`
     without one. To set it is to search."""
-    reading = t.Dict(read_only=True).tag(sync=True)
-    """How far a running capture is, see `SplitExplorer.reading`."""
 
     _VERSIONED = ("selection", "lit")
     _pace, _batches = PACE, BATCHES
-    _held = t.Bool(False).tag(sync=True, echo_update=False)
-    """Whether the user holds a handle in a view."""
     _table = t.Bytes().tag(sync=True)
     _trees = t.Bytes().tag(sync=True)
     _map = t.Bytes().tag(sync=True)
@@ -302,17 +298,11 @@ class NeuronBrowser(Keeping):
         else:
             self.clear_search()
 
-    @t.observe("_held")
-    def _hand_changed(self, change: Any) -> None:
-        self._live.hold(change["new"])
-
     # Requests of a view
 
     def _messages(self) -> dict[str, Any]:
         return {
             **super()._messages(),
-            **self._live.messages(),
-            "job.cancel": lambda _: self.cancel(),
             "search.request": self._on_search,
             "search.clear": lambda _: self.clear_search(),
             "previews.request": self._on_previews,
@@ -382,12 +372,3 @@ class NeuronBrowser(Keeping):
 
     def _go_on(self) -> None:
         self._gather()
-
-    def _exported(self) -> dict[str, Any]:
-        return self._live.exported(super()._exported())
-
-    def close(self) -> None:
-        """End the widget and its views. A capture that still runs goes on."""
-        if hasattr(self, "_live"):
-            self._live.close()
-        super().close()

@@ -18,16 +18,16 @@ from neuronwidgets.interventions.intervention import applied
 from neuronwidgets.interventions.masks import NeuronEdit, Replacement
 from neuronwidgets.widgets.base.feed import Feed, is_capturing
 from neuronwidgets.widgets.base.given import given
-from neuronwidgets.widgets.base.live import Live
+from neuronwidgets.widgets.base.live import Live, LiveWidget
 from neuronwidgets.widgets.base.pace import Pace
-from neuronwidgets.widgets.base.widget import Widget, as_trait_error
+from neuronwidgets.widgets.base.widget import as_trait_error
 from neuronwidgets.widgets.range_explorer.classes import Classes, enough
 from neuronwidgets.widgets.range_explorer.effects import MaskEffects, speaking
 from neuronwidgets.widgets.range_explorer.mask_cost import MaskCost
 from neuronwidgets.widgets.range_explorer.session import RangeSession
 
 
-class RangeExplorer(Widget):
+class RangeExplorer(LiveWidget):
     """The classes of one neuron on its activation axis, and the range of one of them to drag.
 
     The view moves the range itself, at every frame, and Python follows. What the mask costs the
@@ -69,13 +69,9 @@ class RangeExplorer(Widget):
     """The text that the language model continues."""
     completions = t.Dict().tag(sync=True)
     """How it continues `prompt`: without a mask, under the range mask, under the neuron mask."""
-    reading = t.Dict(read_only=True).tag(sync=True)
-    """How far a running capture is, see `SplitExplorer.reading`."""
 
     _VERSIONED = ("edges", "selection")
     _pace = Pace(rest=0.2)
-    _held = t.Bool(False).tag(sync=True, echo_update=False)
-    """Whether the user holds a handle in a view."""
     _picture = t.Bytes().tag(sync=True)
     _examples = t.Bytes().tag(sync=True)
     _lit_dots = t.List().tag(sync=True)
@@ -275,10 +271,6 @@ class RangeExplorer(Widget):
     def _kept(self, change: Any) -> None:
         setattr(self._session, change["name"], change["new"])
 
-    @t.observe("_held")
-    def _hand_changed(self, change: Any) -> None:
-        self._live.hold(change["new"])
-
     def _now(self) -> RangeSession:
         """The session, with the traits whose observers are on hold or were removed."""
         with self._jobs.lock:
@@ -314,7 +306,6 @@ class RangeExplorer(Widget):
     def _messages(self) -> dict[str, Any]:
         return {
             **super()._messages(),
-            **self._live.messages(),
             "neuron.request": lambda message: self._on_neuron_request(message.get("neuron")),
             "prompt.request": lambda message: self.complete(str(message.get("prompt", ""))),
         }
@@ -333,16 +324,11 @@ class RangeExplorer(Widget):
     def _go_on(self) -> None:
         self._refresh()
 
-    def _exported(self) -> dict[str, Any]:
-        return self._live.exported(super()._exported())
-
     def close(self) -> None:
         """End the widget and its views, and let go of what is kept for its job.
 
         A capture that still runs goes on.
         """
-        if hasattr(self, "_live"):
-            self._live.close()
         super().close()
         if hasattr(self, "_session"):
             self._session.effects.close()

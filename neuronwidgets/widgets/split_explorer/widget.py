@@ -14,7 +14,7 @@ from neuronwidgets.concepts.split import Split
 from neuronwidgets.core.modes import own_modes
 from neuronwidgets.core.warning import warn
 from neuronwidgets.widgets.base.feed import Feed
-from neuronwidgets.widgets.base.live import REFRESHING, Live
+from neuronwidgets.widgets.base.live import REFRESHING, Live, LiveWidget
 from neuronwidgets.widgets.base.pace import PACE
 from neuronwidgets.widgets.base.widget import Whole
 from neuronwidgets.widgets.split_explorer.arguments import recipe_of, truth_of, written
@@ -33,7 +33,7 @@ SPLIT_BY = ("neuron", "top", "method", "metric", "band")
 """The traits that say what is split, and how."""
 
 
-class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
+class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts, LiveWidget):
     """Split one neuron into concepts at the threshold that the user drags.
 
     The view cuts the tree itself, at every frame, and Python follows. What needs the kernel
@@ -68,17 +68,9 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
     it to light samples from elsewhere."""
     names = t.Dict(key_trait=t.Unicode(), value_trait=t.Unicode()).tag(sync=True, echo_update=False)
     """Names given by the user: tree node (as a string) -> name."""
-    reading = t.Dict(read_only=True).tag(sync=True)
-    """How far a running capture is; `{}` where the activations were complete from the first.
-
-    `{"state": "running" | "done" | "stopped" | "failed", "samples": int, "total": int or None,
-    "rate": samples per second, "tokens_rate": tokens per second, "left": seconds or None, "text"}`.
-    """
 
     _VERSIONED = ("threshold", "names", "selection")
     _pace, _limits = PACE, LIMITS
-    _held = t.Bool(False).tag(sync=True, echo_update=False)
-    """Whether the user holds a handle in a view."""
     _methods = t.List(t.Unicode()).tag(sync=True)
     """The methods that can be chosen: those whose settings are all known."""
     _tree = t.Bytes().tag(sync=True)
@@ -264,10 +256,6 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
             self._clear()
             self._gather(self._pace.rest)
 
-    @t.observe("_held")
-    def _hand_changed(self, change: Any) -> None:
-        self._live.hold(change["new"])
-
     def _set_late(self, version: int, late: dict[str, Any]) -> None:
         for name, value in self._session.late(version, late).items():
             setattr(self, name, value)
@@ -283,12 +271,11 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
             "causes.measure": lambda message: self._on_more(
                 lambda: self._now().want_causes(bool(message.get("every")))
             ),
-            "job.cancel": lambda _: self.cancel(),
             "text.read": lambda message: self._on_more(
                 lambda: self._session.evidence.texts.want(int(message["row"]))
             ),
         }
-        return {**super()._messages(), **self._live.messages(), **self._graph_messages(), **own}
+        return {**super()._messages(), **self._graph_messages(), **own}
 
     def _on_split_request(self, wanted: dict[str, Any]) -> None:
         by = wanted["by"] if wanted.get("by") in READINGS else self.by
@@ -337,9 +324,6 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
     def _go_on(self) -> None:
         self._gather(self._pace.rest)
 
-    def _exported(self) -> dict[str, Any]:
-        return self._live.exported(super()._exported())
-
     def to_html(self, path: str | Path, *, timeout: float = 60.0) -> Path:
         """Write the widget to one HTML file, with the evidence that is being gathered.
 
@@ -352,9 +336,3 @@ class SplitExplorer(GraphWidget, KnownFeatures, KeepingConcepts):
                 "with explorer.wait(), or pass a longer timeout=.",
             )
         return super().to_html(path)
-
-    def close(self) -> None:
-        """End the widget and its views. A capture that still runs goes on."""
-        if hasattr(self, "_live"):
-            self._live.close()
-        super().close()
