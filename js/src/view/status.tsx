@@ -1,10 +1,17 @@
 /** What the kernel is doing, how to stop it, and its errors in words. */
-import { useSignal } from "@preact/signals";
+import { type ReadonlySignal, useSignal } from "@preact/signals";
 import type { Shown } from "../model/requests";
+import type { JobCancel } from "../protocol/schema";
 import "./status.css";
 
-export function StatusBar({ status, onCancel }: { status: Shown; onCancel: () => void }) {
+interface Busy {
+  status: ReadonlySignal<Shown>;
+  request: (message: JobCancel) => void;
+}
+
+export function StatusBar({ of }: { of: Busy }) {
   const dismissed = useSignal<Shown | null>(null);
+  const status = of.status.value;
   const { state, text, progress } = status;
   const shown = state !== "idle" && dismissed.value !== status;
   return (
@@ -17,7 +24,7 @@ export function StatusBar({ status, onCancel }: { status: Shown; onCancel: () =>
         <>
           <progress value={progress} max={1} aria-label={text} />
           <span>{text}</span>
-          <button type="button" onClick={onCancel}>
+          <button type="button" onClick={() => of.request({ type: "job.cancel" })}>
             cancel
           </button>
         </>

@@ -15,11 +15,11 @@ import { type State, TABS } from "./state";
 import "./view.css";
 
 export function Explorer({ state }: { state: State }) {
-  const { browser, neuron, status } = state;
+  const { browser, neuron } = state;
   return (
     <Frame label="Explorer">
       <ExplorerHeader state={state} />
-      <StatusBar status={status.value} onCancel={() => state.request({ type: "job.cancel" })} />
+      <StatusBar of={state} />
       {browser.value ? (
         <Panes
           left={<Part state={state} reference={browser.value} name="explorer.browser" />}

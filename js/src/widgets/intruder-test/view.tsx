@@ -23,10 +23,7 @@ export function IntruderTest({ state }: Props) {
   return (
     <Frame label="Intruder test">
       <TestHeader state={state} />
-      <StatusBar
-        status={state.status.value}
-        onCancel={() => state.request({ type: "job.cancel" })}
-      />
+      <StatusBar of={state} />
       {data && state.questions.value.length > 0 ? (
         <div class="nw-test">
           {state.ended.value ? <Result state={state} /> : <Cards state={state} />}

@@ -31,10 +31,7 @@ export function LiveProbe({ state }: Props) {
   return (
     <Frame label="Live probe">
       {data && <ProbeHeader state={state} data={data} />}
-      <StatusBar
-        status={state.status.value}
-        onCancel={() => state.request({ type: "job.cancel" })}
-      />
+      <StatusBar of={state} />
       {data ? (
         <div class="nw-probe">
           <div class="nw-probe-main">

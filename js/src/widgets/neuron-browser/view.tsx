@@ -41,10 +41,7 @@ export function NeuronBrowser({ state, root, lifetime }: Props) {
       {reading && (
         <ReadingLine reading={reading} onStop={() => state.request({ type: "capture.cancel" })} />
       )}
-      <StatusBar
-        status={state.status.value}
-        onCancel={() => state.request({ type: "job.cancel" })}
-      />
+      <StatusBar of={state} />
       {table ? (
         <>
           <SearchLine state={state} />

@@ -36,14 +36,13 @@ export function RangeExplorer({ state, root, lifetime }: Props) {
   const examples = data && <Examples state={state} data={data} />;
   const completions = data && complete && <Completions state={state} data={data} />;
   const full = measure && complete;
-  const cancel = () => state.request({ type: "job.cancel" });
   return (
     <Frame label="Range explorer" accent={state.accent.value}>
       {data && <RangesHeader state={state} data={data} />}
       {reading && !state.gone.value && (
         <ReadingLine reading={reading} onStop={() => state.request({ type: "capture.cancel" })} />
       )}
-      <StatusBar status={state.status.value} onCancel={cancel} />
+      <StatusBar of={state} />
       {data ? (
         <>
           <div class="nw-halves">

@@ -32,10 +32,7 @@ export function SplitExplorer({ state, root, lifetime }: Props) {
       {reading && !state.gone.value && (
         <ReadingLine reading={reading} onStop={() => state.request({ type: "capture.cancel" })} />
       )}
-      <StatusBar
-        status={state.status.value}
-        onCancel={() => state.request({ type: "job.cancel" })}
-      />
+      <StatusBar of={state} />
       {data ? (
         <div class="nw-panes">
           <div class="nw-left">

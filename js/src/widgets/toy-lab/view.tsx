@@ -54,7 +54,7 @@ function Status({ state }: { state: State }) {
   const { status, running } = state;
   // Training is paused in the header, and says there how far it is.
   if (status.value.state === "running" && running.value) return null;
-  return <StatusBar status={status.value} onCancel={() => state.request({ type: "job.cancel" })} />;
+  return <StatusBar of={state} />;
 }
 
 /** Not at every picture: what is shown when training rests, or of a checkpoint. */
