@@ -1,5 +1,7 @@
 /** The overlap matrix: whose it is, its cells, and its picture. */
+
 import type { RangesMessage } from "../protocol/ranges";
+import { ARROWS } from "./arrows";
 
 /** Of up to so many classes all are shown; of more, the chosen one and those that overlap it most. */
 export const [ALL, NEAREST] = [100, 32];
@@ -134,11 +136,11 @@ export function steppedTo(
   classes: number,
   from: readonly [row: number, column: number] | null,
 ): [row: number, column: number] | null {
-  const step = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[key];
+  const step = ARROWS[key];
   if (!step) return null;
   if (!from) return [0, 0];
   const within = (i: number) => Math.min(classes - 1, Math.max(0, i));
-  return [within(from[0] + (step[0] ?? 0)), within(from[1] + (step[1] ?? 0))];
+  return [within(from[0] + step[1]), within(from[1] + step[0])];
 }
 
 /** One pixel per cell, the colour as strong as the overlap; the diagonal is left clear. */

@@ -1,8 +1,10 @@
 /** The map of the layer: a pie for each neuron, beside those that share its top samples. */
+
 import { computed, type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { ARROWS } from "../../core/arrows";
 import { type Grid, gridOf, inLasso, neuronAt, nextCell, placeOf, ZOOMS } from "../../core/cells";
-import { percent } from "../../core/scale";
+import { grouped, percent } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import type { LayerMap, TableMessage } from "../../protocol/browser";
 import { Canvas } from "../../view/canvas";
@@ -22,12 +24,6 @@ const RIM = 8;
 const ROOM = 200;
 /** Pixels that the pointer moves before a click is a lasso. */
 const SLACK = 5;
-const WAYS: Record<string, [number, number]> = {
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-};
 
 interface Props {
   state: State;
@@ -126,7 +122,7 @@ function Plane({ state, theme, table, map }: Props & { map: LayerMap }) {
     if (!cells || event.ctrlKey || event.metaKey || event.altKey) return;
     const from =
       under.value >= 0 ? under.value : Math.max(0, state.indexOf(state.neuron.value ?? -1));
-    const way = WAYS[event.key];
+    const way = ARROWS[event.key];
     if (way) {
       const next = under.value < 0 ? from : nextCell(cells, map, from, ...way);
       point(next);
@@ -206,7 +202,7 @@ function Plane({ state, theme, table, map }: Props & { map: LayerMap }) {
           >
             <GlyphCanvas state={state} theme={theme} grid={grid} />
             <Canvas
-              label={`${table.neuron.length.toLocaleString("en")} neurons, ${state.neurons.value.length.toLocaleString("en")} selected`}
+              label={`${grouped(table.neuron.length)} neurons, ${grouped(state.neurons.value.length)} selected`}
               draw={(pen) => {
                 const [now, cells] = [state.map.value, grid.value];
                 if (!now || !cells) return;

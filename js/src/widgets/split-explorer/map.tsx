@@ -1,8 +1,11 @@
 /** The top samples in the plane of their two largest principal components. */
+
 import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
+import { ARROWS } from "../../core/arrows";
 import type { Cut } from "../../core/concepts";
 import { nearest, placed, towards } from "../../core/map";
+import { grouped } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import type { TreeMessage } from "../../protocol/split";
 import { Canvas, type Size } from "../../view/canvas";
@@ -12,13 +15,6 @@ import { Tooltip } from "../../view/tooltip";
 import type { State } from "./state";
 import "./map.css";
 
-/** Where the arrow keys lead, on the screen. */
-const WAYS: Record<string, [number, number]> = {
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-};
 const MANY = 3000;
 const REACH = 14;
 
@@ -65,7 +61,7 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
     const { clientWidth: wide, clientHeight: tall } = event.currentTarget as HTMLElement;
     const points = layout(data.map, { wide, tall });
     const at = under.value?.sample ?? -1;
-    const way = WAYS[event.key];
+    const way = ARROWS[event.key];
     let next = at;
     if (event.key === "Home" || (way && at < 0)) next = 0;
     else if (way) next = towards(points, at, ...way);
@@ -81,7 +77,7 @@ export function SampleMap({ state, theme }: { state: State; theme: Signal<Theme>
     <div class="nw-map">
       <div class="nw-heading nw-map-heading">
         <h3
-          title={`How near are the ${data.tree.n.toLocaleString("en")} samples to each other, ${data.elsewhere ? `to ${data.method}` : "as the layer sees them"}?`}
+          title={`How near are the ${grouped(data.tree.n)} samples to each other, ${data.elsewhere ? `to ${data.method}` : "as the layer sees them"}?`}
         >
           Sample map{data.elsewhere ? ` by ${data.method}` : ""}
         </h3>
