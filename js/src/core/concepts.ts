@@ -273,7 +273,7 @@ interface Identity {
  * the concept that was named; the cluster that had this colour takes the other's.
  * The same rule as `identities` in Python; `tests/protocol` holds both to it.
  */
-export function identities(
+function identities(
   data: Pick<TreeMessage, "tree" | "color">,
   nodes: number[],
   names: Names,

@@ -3,7 +3,7 @@ import type { Still } from "../protocol/toy";
 import { percent } from "./scale";
 
 /** The paper's rule: the largest response of a monosemantic neuron exceeds this share of all. */
-export const MONOSEMANTIC = 0.999;
+const MONOSEMANTIC = 0.999;
 const MOST = 0.9;
 
 export type Kind = "monosemantic" | "polysemantic" | "dead";

@@ -2,10 +2,10 @@
 import type { FeatureOf } from "../protocol/sae";
 
 /** A feature covers a concept if it is active on this share of its samples. */
-export const COVERS = 0.5;
+const COVERS = 0.5;
 
 /** Whether a bit of a mask is set. */
-export const isActive = (mask: Uint8Array, sample: number): boolean =>
+const isActive = (mask: Uint8Array, sample: number): boolean =>
   ((mask[sample >> 3] >> (sample & 7)) & 1) === 1;
 
 /** The samples, of `count`, whose bits are set. */

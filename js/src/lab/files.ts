@@ -13,7 +13,7 @@ import { read, type Saved } from "./saved";
 import { countOf, sizeOf } from "./words";
 
 /** Lines of a preview: a name and a value. */
-export function factsOf(saved: Saved, trans: TranslationBundle): [name: string, value: string][] {
+function factsOf(saved: Saved, trans: TranslationBundle): [name: string, value: string][] {
   if (saved.kind === "capture") {
     const { layers, model, samples, dtype, complete } = saved;
     const many = layers.length > 1;

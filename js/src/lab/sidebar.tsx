@@ -103,7 +103,7 @@ export class Sidebar extends Widget {
 }
 
 /** What a kernel holds, in a line; null if it holds nothing. */
-export function summaryOf(held: KernelState, trans: TranslationBundle): string | null {
+function summaryOf(held: KernelState, trans: TranslationBundle): string | null {
   const running = held.captures.filter(({ state }) => state === "running").length;
   const { widgets, stores } = held;
   const parts = [

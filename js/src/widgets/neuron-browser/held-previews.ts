@@ -8,8 +8,6 @@ const MOST = 512;
 /** Answers that are kept. */
 const ANSWERS = 24;
 
-export type HeldPreviews = ReturnType<typeof heldPreviews>;
-
 /** `send` throws where there is no kernel: then nothing more is asked. */
 export function heldPreviews(send: (request: PreviewsRequest) => void) {
   const answers = signal<readonly Previews[]>([]);

@@ -7,8 +7,6 @@ import type { RowsRequest } from "../../protocol/schema";
 /** Texts that are kept. */
 const MOST = 4000;
 
-export type InView = ReturnType<typeof inView>;
-
 const keyOf = (neuron: number, row: number): string => `${neuron} ${row}`;
 
 /** `send` throws where there is no kernel: then nothing more is asked. */

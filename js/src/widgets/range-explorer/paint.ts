@@ -41,9 +41,9 @@ export interface Layers {
 /** Where the rows start: the first ridge needs room too. */
 export const firstRow = (row: number): number => HEAD + ridgeHeight(row) - row;
 
-export const groundOf = (c: number, row: number): number => firstRow(row) + (c + 1) * row - 1;
+const groundOf = (c: number, row: number): number => firstRow(row) + (c + 1) * row - 1;
 
-export function xOf(value: number, domain: Domain, wide: number): number {
+function xOf(value: number, domain: Domain, wide: number): number {
   return PAD + unitOf(value, domain) * (wide - 2 * PAD);
 }
 
