@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { between, fromTo, fromUnit, keyed, rounded, short, toUnit, typed } from "../src/core/scale";
+import {
+  between,
+  counted,
+  fromTo,
+  fromUnit,
+  keyed,
+  rounded,
+  short,
+  toUnit,
+  typed,
+} from "../src/core/scale";
 import { decimal } from "../src/view/number-field";
 
 describe("square-root scale", () => {
@@ -70,6 +80,12 @@ describe("numbers", () => {
     expect(typed(value)).toBe(text);
     expect(decimal(text)).toBeCloseTo(value, -Math.log10(Math.abs(value) * 1e-3));
   });
+
+  it.each([
+    [0, "0 samples"],
+    [1, "1 sample"],
+    [2000, "2,000 samples"],
+  ])("%d of them are %s", (n, text) => expect(counted(n, "sample")).toBe(text));
 
   describe("two numbers", () => {
     it.each([

@@ -1,4 +1,5 @@
 /** A linear axis with a few round ticks. */
+import { fixed } from "./scale";
 
 /** About `count` round numbers within low..high. */
 export function ticks(low: number, high: number, count: number): number[] {
@@ -23,5 +24,5 @@ export function heightTicks(comb: number, top: number): number[] {
 /** A value on an axis that spans `span`, in as many decimals as one can see there. */
 export function onAxis(value: number, span: number): string {
   const decimals = span > 0 ? Math.min(8, Math.max(0, Math.ceil(-Math.log10(span / 250)))) : 3;
-  return value.toFixed(decimals).replace("-", "−");
+  return fixed(value, decimals);
 }

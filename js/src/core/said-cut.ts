@@ -1,13 +1,13 @@
 /** What a cut is, in words. */
 import { isolated } from "./direction";
-import { short } from "./scale";
+import { counted, short } from "./scale";
 
 /** Names that are read out: as many as one listens to. */
 const NAMED = 6;
 
 /** At the line, and as the slider's value. */
 export function saidCut(count: number, threshold: number): string {
-  return `${count} ${count === 1 ? "concept" : "concepts"} at ${short(threshold)}`;
+  return `${counted(count, "concept")} at ${short(threshold)}`;
 }
 
 /** The same with the concepts' names, for people who hear them. */

@@ -17,6 +17,10 @@ const GROUPS = new Intl.NumberFormat("en");
  * at every call. */
 export const grouped = (n: number): string => GROUPS.format(n);
 
+/** "1 sample", "2,000 samples". */
+export const counted = (n: number, noun: string): string =>
+  `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
+
 /** Height -> 0 to 1. Heights below `comb` get at most `COMB` of the scale. */
 export function toUnit(height: number, top: number, comb = 0): number {
   if (!(top > 0)) return height > 0 ? 1 : 0;
@@ -45,7 +49,7 @@ export function between(low: number, high: number): number {
 }
 
 export const FINE = 1 / 200;
-export const COARSE = 1 / 20;
+const COARSE = 1 / 20;
 
 /** Where a key moves a position (0 to 1); null for keys that move nothing. */
 export function keyed(unit: number, key: string, shift: boolean): number | null {
@@ -135,5 +139,5 @@ export function fixed(value: number | null, decimals: number): string {
 export function ordinal(n: number): string {
   const tens = n % 100;
   const end = tens > 10 && tens < 14 ? "th" : (["th", "st", "nd", "rd"][n % 10] ?? "th");
-  return `${n.toLocaleString("en")}${end}`;
+  return `${grouped(n)}${end}`;
 }

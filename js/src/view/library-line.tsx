@@ -1,4 +1,5 @@
 /** What the library holds that concepts on the screen are added to. */
+import { counted } from "../core/scale";
 import type { PinnedName } from "../protocol/schema";
 
 /** Names that are written out. */
@@ -15,8 +16,7 @@ export function LibraryContents({ kept, variable }: Props) {
     <p class="nw-quiet nw-small" role="status">
       {kept.length > 0 && (
         <>
-          Library:{" "}
-          {kept.length === 1 ? "1 concept" : `${kept.length.toLocaleString("en")} concepts`},{" "}
+          Library: {counted(kept.length, "concept")},{" "}
           <bdi>
             {kept
               .slice(-NAMED)

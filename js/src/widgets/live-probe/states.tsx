@@ -1,5 +1,5 @@
 /** The state of each token: its chunk, and whether it is in the state of a template. */
-import { short } from "../../core/scale";
+import { counted, fixed, grouped, short } from "../../core/scale";
 import { chunkCounts } from "../../core/states";
 import type { Slot } from "../../protocol/probe";
 import { Slider } from "../../view/slider";
@@ -9,13 +9,9 @@ import "./states.css";
 /** Chunks in the key, those with most tokens. */
 const KEYS = 12;
 
-const cosineOf = (value: number) => value.toFixed(2).replace("-", "−");
+const cosineOf = (value: number) => fixed(value, 2);
 const count = (value: number) =>
-  value > 0 && value < 10
-    ? Number(value.toFixed(1)).toLocaleString("en")
-    : Math.round(value).toLocaleString("en");
-const many = (value: number, noun: string) =>
-  `${value.toLocaleString("en")} ${noun}${value === 1 ? "" : "s"}`;
+  value > 0 && value < 10 ? grouped(Number(value.toFixed(1))) : grouped(Math.round(value));
 
 interface KeyProps {
   state: State;
@@ -33,10 +29,10 @@ export function ChunkKey({ state, slot, chunk }: KeyProps) {
   return (
     <div class="nw-chunk-key">
       <span class="nw-quiet" title="In which of the layer’s recurring states is each token?">
-        {many(counts.length, "chunk")} of {known.names.length}
+        {counted(counts.length, "chunk")} of {known.names.length}
       </span>
       {counts.slice(0, KEYS).map(([one, tokens]) => (
-        <span key={one} title={many(tokens, "token")}>
+        <span key={one} title={counted(tokens, "token")}>
           <i style={{ background: state.colorOf(one) }} />
           {one} {known.names[one] && <bdi class="nw-chunk-name">{known.names[one].trim()}</bdi>}
         </span>
@@ -79,11 +75,11 @@ export function TemplatePart({ state }: { state: State }) {
       </div>
       <p class="nw-template-counts">
         <span title="How many tokens of this text are in the state of the template’s samples?">
-          <i class="nw-hit-key" /> <b>{here}</b> of {many(slot?.segments.length ?? 0, "token")} here
+          <i class="nw-hit-key" /> <b>{here}</b> of {counted(slot?.segments.length ?? 0, "token")}{" "}
+          here
         </span>
         <span title="How many samples of the data are in the state, beside the template’s own? Controls: about a random sample in place of the template; if the neurons were independent.">
-          <b>{known.hits[at].toLocaleString("en")}</b> of{" "}
-          {(known.total - known.samples).toLocaleString("en")} in the data{" "}
+          <b>{grouped(known.hits[at])}</b> of {grouped(known.total - known.samples)} in the data{" "}
           <span class="nw-quiet">
             (about a random sample {count(known.random[at])}, independent neurons{" "}
             {count(known.chance[at])})
@@ -92,7 +88,7 @@ export function TemplatePart({ state }: { state: State }) {
         <span
           title={`On how many neurons do the ${known.samples} samples of the template agree? Control: as many random samples.`}
         >
-          {known.neurons[at].toLocaleString("en")} of {known.width.toLocaleString("en")} neurons{" "}
+          {grouped(known.neurons[at])} of {grouped(known.width)} neurons{" "}
           <span class="nw-quiet">(random samples {count(known.neurons_random[at])})</span>
         </span>
       </p>

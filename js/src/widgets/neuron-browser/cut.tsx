@@ -2,7 +2,7 @@
 import type { Signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { countCurve, stepOf } from "../../core/forest";
-import { fromUnit, keyed, toUnit, typed } from "../../core/scale";
+import { fromUnit, grouped, keyed, toUnit, typed } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import { Canvas, type Size } from "../../view/canvas";
 import { decimal, NumberField } from "../../view/number-field";
@@ -112,12 +112,12 @@ function Tally({ state }: { state: State }) {
   for (const count of state.counts.value) if (count >= 0) tally[Math.min(3, count)]++;
   const all = tally[0] + tally[1] + tally[2] + tally[3];
   return (
-    <span class="nw-concept-counts nw-small" title={`Of ${all.toLocaleString("en")} neurons`}>
+    <span class="nw-concept-counts nw-small" title={`Of ${grouped(all)} neurons`}>
       <span class="nw-quiet">neurons with</span>
       {tally.map((count, k) => (
         <span key={WORDS[k]}>
           <i class="nw-concept-color" style={{ background: `rgb(68 119 170 / ${SHADES[k]})` }} />
-          {WORDS[k]}: <b>{count.toLocaleString("en")}</b>
+          {WORDS[k]}: <b>{grouped(count)}</b>
         </span>
       ))}
     </span>

@@ -1,11 +1,10 @@
 /** Which layer is shown, and how much of it. */
+import { counted, grouped } from "../../core/scale";
 import type { TableMessage } from "../../protocol/browser";
 import { Header, OfLayer } from "../../view/header";
 import { Segmented } from "../../view/segmented";
 import { codeOf } from "./code";
 import type { Only, State } from "./state";
-
-const count = (n: number) => n.toLocaleString("en");
 
 export function BrowserHeader({ state, table }: { state: State; table: TableMessage }) {
   const { neuron, split, samples } = table;
@@ -14,12 +13,12 @@ export function BrowserHeader({ state, table }: { state: State; table: TableMess
     { value: "all", text: "all", title: "Show all neurons" },
     {
       value: "pinned",
-      text: `pinned ${count(state.pinned.value.length)}`,
+      text: `pinned ${grouped(state.pinned.value.length)}`,
       title: "Show only pinned neurons",
     },
     {
       value: "selected",
-      text: `selected ${count(state.neurons.value.length)}`,
+      text: `selected ${grouped(state.neurons.value.length)}`,
       title: "Show only selected neurons: space in the table, or drag around them on the map",
     },
   ];
@@ -29,7 +28,7 @@ export function BrowserHeader({ state, table }: { state: State; table: TableMess
       title="Neurons"
       gone={false}
       code={() => codeOf(state)}
-      facts={`${count(samples)} ${samples === 1 ? "sample" : "samples"} · ${split < neuron.length ? `${count(split)} of ` : ""}${count(neuron.length)} ${neuron.length === 1 ? "neuron" : "neurons"} split${shown < neuron.length ? ` · ${count(shown)} shown` : ""}`}
+      facts={`${counted(samples, "sample")} · ${split < neuron.length ? `${grouped(split)} of ` : ""}${counted(neuron.length, "neuron")} split${shown < neuron.length ? ` · ${grouped(shown)} shown` : ""}`}
     >
       <OfLayer layer={table.layer} />
       <Segmented

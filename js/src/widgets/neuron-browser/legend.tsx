@@ -1,5 +1,7 @@
 /** What the slices and colours of the map mean. */
+
 import { OTHERS } from "../../core/palette";
+import { grouped } from "../../core/scale";
 import type { State } from "./state";
 import "./legend.css";
 
@@ -32,9 +34,7 @@ export function Legend({ state }: { state: State }) {
         {others.length > 0 && (
           <span title={listed}>
             <i class="nw-concept-color" style={{ background: OTHERS }} />
-            {others.length === 1
-              ? "another label"
-              : `${others.length.toLocaleString("en")} other labels`}
+            {others.length === 1 ? "another label" : `${grouped(others.length)} other labels`}
           </span>
         )}
         <span>

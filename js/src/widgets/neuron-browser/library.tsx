@@ -1,6 +1,8 @@
 /** Adds a concept of the chosen neuron to the library, under a name of the user's. */
+
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { grouped } from "../../core/scale";
 import type { TableMessage } from "../../protocol/browser";
 import { LibraryContents } from "../../view/library-line";
 import { NeedsKernel } from "../../view/needs-kernel";
@@ -40,7 +42,7 @@ export function LibraryLine({ state, table }: { state: State; table: TableMessag
           }}
         >
           <label title="Which concept of the neuron, at the present cut, is to be kept?">
-            Neuron {number.toLocaleString("en")}:{" "}
+            Neuron {grouped(number)}:{" "}
             <select
               value={concept}
               onChange={({ currentTarget }) => {

@@ -1,4 +1,5 @@
 /** What the map says of the neuron under the pointer. */
+import { grouped } from "../../core/scale";
 import type { TableMessage } from "../../protocol/browser";
 import { PreviewOf } from "../../view/previews";
 import { Tooltip } from "../../view/tooltip";
@@ -69,7 +70,7 @@ const titleOf = (state: State, table: TableMessage, index: number): string => {
     : count === 1
       ? "1 concept"
       : `${count || "no"} concepts`;
-  return `Neuron ${table.neuron[index].toLocaleString("en")}: ${said}`;
+  return `Neuron ${grouped(table.neuron[index])}: ${said}`;
 };
 
 /** The same for a screen reader. */

@@ -1,7 +1,9 @@
 /** The search: one field, and what its text means. */
+
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { rowsOf, rowText } from "../../core/row-list";
+import { counted, grouped } from "../../core/scale";
 import type { Search, SearchKind } from "../../protocol/schema";
 import { NeedsKernel } from "../../view/needs-kernel";
 import { Segmented } from "../../view/segmented";
@@ -55,7 +57,7 @@ function described({ kind, text, these, those }: Search): string {
   if (kind === "text") return `text “${text}”`;
   if (kind === "promoted") return `promotes “${text}”`;
   const few = (rows: number[]) =>
-    rows.length > 6 ? `${rows.length.toLocaleString("en")} samples` : `samples ${rowText(rows)}`;
+    rows.length > 6 ? `${grouped(rows.length)} samples` : `samples ${rowText(rows)}`;
   if (kind === "samples" || !those.length) return `like ${few(these)}`;
   return `${few(these)} against ${few(those)}`;
 }
@@ -136,7 +138,7 @@ export function SearchLine({ state }: { state: State }) {
             title="Which neurons have these samples on top is lit on the map"
             onClick={() => state.selection.set([])}
           >
-            {clicked.length === 1 ? "1 sample lit" : `${clicked.length} samples lit`}: clear
+            {counted(clicked.length, "sample")} lit: clear
           </button>
         )}
         <p class="nw-search-note" role="status">

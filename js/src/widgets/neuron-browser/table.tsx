@@ -1,7 +1,9 @@
 /** The table of neurons: only rows in view are drawn, so that a layer may have 100,000. */
+
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { rowsInView, scrolledTo } from "../../core/rows-in-view";
+import { grouped } from "../../core/scale";
 import { reslotted, type Slots } from "../../core/slots";
 import type { TableMessage } from "../../protocol/browser";
 import { useSize } from "../../view/size";
@@ -153,7 +155,7 @@ export function NeuronTable({ state, table }: { state: State; table: TableMessag
       <TableFoot state={state} table={table} />
       {rows.length > PRINTED && (
         <p class="nw-caption nw-printed-rows">
-          {PRINTED} of {rows.length.toLocaleString("en")} neurons are printed: the rows in view.
+          {PRINTED} of {grouped(rows.length)} neurons are printed: the rows in view.
         </p>
       )}
     </div>

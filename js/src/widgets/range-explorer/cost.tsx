@@ -1,6 +1,6 @@
 /** What the mask costs the model: bars without a mask, with the ranges masked, with the neurons. */
 import { isolated } from "../../core/direction";
-import { fixed, short } from "../../core/scale";
+import { fixed, grouped, short } from "../../core/scale";
 import type { RangesMessage } from "../../protocol/ranges";
 import type { Bar, Bars, Changes, Measure, RandomBands } from "../../protocol/schema";
 import { CostCurve } from "./curve";
@@ -123,10 +123,10 @@ function progress(state: State, data: RangesMessage, done: Measure | null): stri
     if (state.gone.value) return "measured for another range: a new one needs the kernel";
     return busy ? "measuring… (these are for the range before)" : "measured for the range before";
   }
-  const seen = done.samples.toLocaleString("en");
+  const seen = grouped(done.samples);
   // How many a stream of batches has is known at its end.
   if (!done.of || done.samples >= done.of) return `measured on ${seen} held-out samples`;
-  return `measured on ${seen} of ${done.of.toLocaleString("en")} held-out samples`;
+  return `measured on ${seen} of ${grouped(done.of)} held-out samples`;
 }
 
 interface ColumnsProps {

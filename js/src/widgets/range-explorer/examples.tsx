@@ -2,6 +2,7 @@
 
 import { isolated } from "../../core/direction";
 import { colorOf, standsFor } from "../../core/ranges";
+import { grouped } from "../../core/scale";
 import type { ExamplesMessage, RangesMessage } from "../../protocol/ranges";
 import { RestingPreview } from "../../view/previews";
 import { Segmented } from "../../view/segmented";
@@ -74,10 +75,10 @@ function Tally({ state, data, inside }: Props & { inside: boolean }) {
     all += data.count[i];
   }
   const about = data.start[to] - data.start[from] < all ? "about " : "";
-  const shown = about + Math.round(inside ? hit : all - hit).toLocaleString("en");
+  const shown = about + grouped(Math.round(inside ? hit : all - hit));
   return (
     <span class="nw-tally">
-      {shown} of {all.toLocaleString("en")}
+      {shown} of {grouped(all)}
     </span>
   );
 }

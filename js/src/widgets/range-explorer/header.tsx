@@ -1,4 +1,5 @@
 /** Whose ranges are shown, and of how many samples. */
+import { counted } from "../../core/scale";
 import type { RangesMessage } from "../../protocol/ranges";
 import { Header, OfLayer } from "../../view/header";
 import { NumberField, whole } from "../../view/number-field";
@@ -8,12 +9,11 @@ import type { State } from "./state";
 export function RangesHeader({ state, data }: { state: State; data: RangesMessage }) {
   const { neuron } = state;
   const status = state.status.value;
-  const classes = `${data.labels.length.toLocaleString("en")} ${data.what}`;
   return (
     <Header
       title="Ranges of neuron"
       gone={state.gone.value}
-      facts={`${data.samples.toLocaleString("en")} ${data.samples === 1 ? "sample" : "samples"} · ${classes}${data.labels.length === 1 ? "" : "s"}`}
+      facts={`${counted(data.samples, "sample")} · ${counted(data.labels.length, data.what)}`}
       code={() => codeOf(state, data)}
     >
       <NumberField

@@ -1,4 +1,5 @@
 /** How much of two classes' distributions coincides, for all pairs. */
+
 import { type Signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { isolated } from "../../core/direction";
@@ -16,6 +17,7 @@ import {
   seenOf,
   steppedTo,
 } from "../../core/overlap";
+import { grouped } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import type { RangesMessage } from "../../protocol/ranges";
 import { Canvas, type Size } from "../../view/canvas";
@@ -66,8 +68,7 @@ export function Overlap({ state, data, theme }: Props) {
         </h3>
         {many && (
           <span class="nw-quiet nw-small">
-            {classes - 1} of {data.labels.length.toLocaleString("en")} {data.what}s, largest overlap
-            first
+            {classes - 1} of {grouped(data.labels.length)} {data.what}s, largest overlap first
           </span>
         )}
         <span class="nw-legend nw-quiet" aria-hidden="true">
@@ -200,6 +201,6 @@ function wordsOf(data: RangesMessage, { rows, overlap }: Overlaps, { row, column
   const [a, b] = [row, column].map((at) => isolated(data.labels[rows[at]] ?? ""));
   const alone = row < 0 ? column : row;
   if (row < 0 || column < 0 || column === row)
-    return `${row < 0 ? b : a}: ${data.count[rows[alone]].toLocaleString("en")} samples`;
+    return `${row < 0 ? b : a}: ${grouped(data.count[rows[alone]])} samples`;
   return `${a} and ${b} overlap ${overlap[row * rows.length + column].toFixed(2)}`;
 }

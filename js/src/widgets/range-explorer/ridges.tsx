@@ -7,7 +7,7 @@ import { isolated } from "../../core/direction";
 import { unitOf } from "../../core/edges";
 import { standsFor } from "../../core/ranges";
 import { domainOf, rowHeight } from "../../core/ridges";
-import { percent, short } from "../../core/scale";
+import { grouped, percent, short } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import type { RangesMessage } from "../../protocol/ranges";
 import { Canvas, type Size } from "../../view/canvas";
@@ -148,7 +148,7 @@ const Names = memo(({ state, data, row, head, chosen }: ColumnProps & { chosen: 
           aria-pressed={c === chosen}
           tabIndex={c === chosen ? 0 : -1}
           class={data.why[c] ? "nw-greyed" : undefined}
-          title={`${isolated(name)}: ${data.count[c].toLocaleString("en")} samples`}
+          title={`${isolated(name)}: ${grouped(data.count[c])} samples`}
           onClick={() => state.select(c)}
         >
           <span dir="auto">{name}</span>
@@ -186,7 +186,7 @@ function Shares({
         const all = data.count[c];
         const inside = standsFor(data, counts, c);
         const share = none || !all ? Number.NaN : inside / all;
-        const counted = `${Math.round(inside).toLocaleString("en")} of ${all.toLocaleString("en")} ${isolated(name)}`;
+        const counted = `${grouped(Math.round(inside))} of ${grouped(all)} ${isolated(name)}`;
         return (
           <span key={c} class={c === chosen ? "nw-chosen" : undefined} title={counted}>
             <b aria-hidden="true">{percent(share)}</b>

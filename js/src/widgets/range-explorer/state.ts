@@ -8,7 +8,7 @@ import { type Examples, pick, spread } from "../../core/examples";
 import { ALL, matrixOf, type Overlaps, shownWith } from "../../core/overlap";
 import { barAt, colorOf, countInside, type Pieces, rangeOf, sharesOf } from "../../core/ranges";
 import { domainOf } from "../../core/ridges";
-import { ordinal, percent } from "../../core/scale";
+import { grouped, ordinal, percent } from "../../core/scale";
 import { gripsOf } from "../../model/grips";
 import { tellLit } from "../../model/lit";
 import { change, type Model, perFrame, traitsOf } from "../../model/model";
@@ -219,7 +219,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
   const yours = (message: RangesMessage) => {
     const band = bandWords(message, chosen.value, rule.value, pieces.value);
     const count = masked.value;
-    const on = count > 1 ? `on ${count.toLocaleString("en")} neurons` : "on this neuron only";
+    const on = count > 1 ? `on ${grouped(count)} neurons` : "on this neuron only";
     return `Your band, ${band}, ${on}`;
   };
   const salience = computed(() => {
@@ -227,7 +227,7 @@ export function createState(model: Model, lifetime: AbortSignal) {
     if (!message) return "";
     const rank = message.rank[chosen.value];
     const place = rank === 1 ? "the most" : `the ${ordinal(rank)} most`;
-    const of = message.neurons.toLocaleString("en");
+    const of = grouped(message.neurons);
     return `${message.name} is ${place} salient of ${of} for ${isolated(message.labels[chosen.value])}`;
   });
 

@@ -10,7 +10,7 @@ import {
   edgeOf,
   percentile,
 } from "../../core/quantiles";
-import { fromTo, short } from "../../core/scale";
+import { fromTo, grouped, short } from "../../core/scale";
 import type { TreeMessage } from "../../protocol/split";
 import { NeedsKernel } from "../../view/needs-kernel";
 import { Segmented } from "../../view/segmented";
@@ -73,7 +73,7 @@ function Band({ state, data, axis }: Props & { axis: ActivationAxis }) {
           />
         </NeedsKernel>
         <span class="nw-quiet nw-small">
-          {top ? `top ${data.tree.n.toLocaleString("en")} samples` : `quantiles ${said}, ${span}`}
+          {top ? `top ${grouped(data.tree.n)} samples` : `quantiles ${said}, ${span}`}
         </span>
       </div>
       <NeedsKernel gone={state.gone.value}>

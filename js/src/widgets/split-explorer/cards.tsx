@@ -6,7 +6,7 @@ import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/con
 import { isolated } from "../../core/direction";
 import { stripOf } from "../../core/promoted";
 import { saidNone } from "../../core/said-cut";
-import { fromTo, percent } from "../../core/scale";
+import { counted, fromTo, grouped, percent } from "../../core/scale";
 import { atRest, verdictOf } from "../../core/verdict";
 import type { TreeMessage } from "../../protocol/split";
 import { inkOn } from "../../view/color";
@@ -70,7 +70,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
       ))}
       {cut.concepts.length > limit.value && (
         <li class="nw-rest nw-quiet">
-          {(cut.concepts.length - limit.value).toLocaleString("en")} more concepts{" "}
+          {grouped(cut.concepts.length - limit.value)} more concepts{" "}
           <button
             type="button"
             class="nw-plain-button"
@@ -84,8 +84,7 @@ export function Cards({ state, data }: { state: State; data: TreeMessage }) {
       )}
       {cut.unassigned > 0 && !resting && (
         <li class="nw-rest nw-quiet">
-          {cut.unassigned.toLocaleString("en")} unassigned{" "}
-          {cut.unassigned === 1 ? "sample" : "samples"}:{" "}
+          {counted(cut.unassigned, "unassigned sample")}:{" "}
           {cut.mark ? "outliers, or clusters" : "clusters"} of fewer than {data.minSize}
           {cut.mark ? "" : " at this cut height"}.
         </li>
@@ -115,7 +114,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
         <i class="nw-dot nw-dot-grey" />
         <span class="nw-title">{data.name} itself</span>
         <span class="nw-quiet">
-          {data.tree.n.toLocaleString("en")} samples
+          {grouped(data.tree.n)} samples
           {best >= 0
             ? ` · ${percent(share)} ${isolated(labels[best])} · ${bits.toFixed(2)} bit`
             : ""}
@@ -145,7 +144,7 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
           ) : (
             <span title="Which samples activate the neuron most?">
               {state.band.value ? "samples of the band, of" : "top samples of"}{" "}
-              {data.samples.toLocaleString("en")}
+              {grouped(data.samples)}
             </span>
           )}
           <SpreadField state={state} node={NEURON} of="the neuron" />
@@ -168,9 +167,6 @@ function NeuronCard({ state, data, cut }: { state: State; data: TreeMessage; cut
     </li>
   );
 }
-
-const counted = (count: number, one: string) =>
-  `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 
 /** How the concepts share the neuron's top samples. */
 function Shares({ state, cut, total }: { state: State; cut: Cut; total: number }) {
@@ -220,8 +216,7 @@ const Card = memo(
       facts.push(`${percent(purity)} ${isolated(data.labels[label])}${among}`);
     }
     if (concept.reassigned) facts.push(`${concept.reassigned} reassigned`);
-    if (concept.outliers)
-      facts.push(`${concept.outliers} ${concept.outliers === 1 ? "outlier" : "outliers"}`);
+    if (concept.outliers) facts.push(counted(concept.outliers, "outlier"));
     return (
       <li
         class={`nw-card ${lit ? "nw-lit" : ""} ${state.pale(concept) ? "nw-pale" : ""}`}

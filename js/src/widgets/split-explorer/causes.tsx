@@ -1,7 +1,7 @@
 /** What breaks without each concept: three short bars on its card, and how to have them. */
 import { causeOf, cutOf, SIDES, scaleOf, verdictOf } from "../../core/causes";
 import type { Concept } from "../../core/concepts";
-import { short } from "../../core/scale";
+import { counted, grouped, short } from "../../core/scale";
 import type { Cause, Interval } from "../../protocol/split";
 import type { State } from "./state";
 import "./causes.css";
@@ -55,7 +55,7 @@ export function CausesHead({ state }: { state: State }) {
         </span>
         {done ? (
           <span>
-            {measured.samples.toLocaleString("en")} held-out samples, every edit at KL {causes.kl}
+            {grouped(measured.samples)} held-out samples, every edit at KL {causes.kl}
           </span>
         ) : (
           <button
@@ -110,9 +110,7 @@ function Findings({ sentences: [first, ...more] }: { sentences: string[] }) {
       <p dir="auto">{first}</p>
       {more.length > 0 && (
         <details>
-          <summary>
-            {more.length} more {more.length === 1 ? "finding" : "findings"}
-          </summary>
+          <summary>{counted(more.length, "more finding")}</summary>
           {more.map((sentence) => (
             <p key={sentence} dir="auto">
               {sentence}

@@ -1,6 +1,6 @@
 /** How selective the concepts of each measured cut are, above the slider of the cut height. */
 import { gainsOf } from "../../core/causes";
-import { short, toUnit } from "../../core/scale";
+import { counted, short, toUnit } from "../../core/scale";
 import { topOf } from "../../core/tree";
 import type { TreeMessage } from "../../protocol/split";
 import type { State } from "./state";
@@ -22,7 +22,7 @@ export function GainCurve({ state, data }: { state: State; data: TreeMessage }) 
   const y = (value: number) => 2 + (1 - (value - least) / (most - least || 1)) * (TALL - 4);
   const words = gains.map(
     ({ concepts, value, low, high }) =>
-      `${concepts} ${concepts === 1 ? "concept" : "concepts"}: ${short(value)} (${short(low)} to ${short(high)})`,
+      `${counted(concepts, "concept")}: ${short(value)} (${short(low)} to ${short(high)})`,
   );
   const now = state.threshold.value;
   return (

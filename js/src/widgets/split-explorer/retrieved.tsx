@@ -3,7 +3,7 @@ import { type Concept, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
 import { lacking } from "../../core/lacking";
 import { type Precision, precisionOf } from "../../core/retrieved";
-import { fixed, percent } from "../../core/scale";
+import { fixed, grouped, percent } from "../../core/scale";
 import type { By } from "../../protocol/schema";
 import type { Retrieved, TreeMessage } from "../../protocol/split";
 import { SpreadCaption, SpreadField, SpreadStrip } from "./spread";
@@ -46,7 +46,7 @@ interface Props {
 }
 
 export function RetrievedPart({ state, data, concept, retrieved, shared }: Props) {
-  const all = data.samples.toLocaleString("en");
+  const all = grouped(data.samples);
   const busy =
     !state.gone.value &&
     (state.status.value.state === "running" || state.reading.value?.state === "running");

@@ -3,21 +3,20 @@ import type { ComponentChildren } from "preact";
 import type { Concept } from "../../core/concepts";
 import { lacking } from "../../core/lacking";
 import { activeOn, alsoCovered, asRandom, reachedByRandom } from "../../core/sae";
-import { percent } from "../../core/scale";
+import { counted, grouped, percent } from "../../core/scale";
 import type { FeatureOf } from "../../protocol/sae";
 import type { State } from "./state";
 import "./sae.css";
 
 const auroc = (value: number) => (Number.isFinite(value) ? value.toFixed(2) : "–");
-const features = (count: number) => `${count} feature${count === 1 ? "" : "s"}`;
 
 /** On the neuron's card: what is compared, and why it may be void. */
 export function SAEHead({ state }: { state: State }) {
   const sae = state.sae.value;
   if (!sae || (sae.active === null && !sae.note)) return null;
   const facts = [
-    `${sae.features.toLocaleString("en")} SAE features`,
-    ...(sae.active === null ? [] : [`${sae.active.toLocaleString("en")} active on these samples`]),
+    `${grouped(sae.features)} SAE features`,
+    ...(sae.active === null ? [] : [`${grouped(sae.active)} active on these samples`]),
     ...(sae.explained === null
       ? []
       : [`${percent(Math.max(0, sae.explained))} of their variance explained`]),
@@ -103,8 +102,8 @@ function Cover({ state, one, index }: PartProps) {
       title={`How many features make it? ${one.cover.join(", ")}${more}: each active mostly on its samples, beyond permuted samples; chosen until they cover 90%. Random: as many random directions. Untrained autoencoders cover as much: it tells how many, not how good.`}
       control={control}
     >
-      {features(one.coverSize)} {one.coverSize === 1 ? "covers" : "cover"} {percent(one.covered)} of
-      it
+      {counted(one.coverSize, "feature")} {one.coverSize === 1 ? "covers" : "cover"}{" "}
+      {percent(one.covered)} of it
     </Fact>
   );
 }

@@ -1,5 +1,7 @@
 /** Samples over the whole activation range, and the choice between these and the top ones. */
+
 import { lacking } from "../../core/lacking";
+import { grouped } from "../../core/scale";
 import type { TreeMessage } from "../../protocol/split";
 import { Segmented } from "../../view/segmented";
 import { NEURON } from "./more";
@@ -52,7 +54,7 @@ export function SpreadCaption({ state, node, most }: Props & { most: number }) {
       : "Which samples lie near the concept, and how strongly do they activate the neuron? Evenly spaced quantiles of all that are at least three quarters as near as its median sample.";
   return (
     <span title={title}>
-      {selected.toLocaleString("en")} {node === NEURON ? "active" : "near it"}, {range}
+      {grouped(selected)} {node === NEURON ? "active" : "near it"}, {range}
     </span>
   );
 }

@@ -1,6 +1,6 @@
 /** The cuts that the data suggests, beside the tree: a click moves the line there. */
 import { useMemo } from "preact/hooks";
-import { short } from "../../core/scale";
+import { counted, short } from "../../core/scale";
 import { KINDS, ticksOf } from "../../core/ticks";
 import { Tooltip, useDismissed } from "../../view/tooltip";
 import type { State } from "./state";
@@ -25,9 +25,7 @@ export function Suggestions({ state, top, tall }: Props) {
   return (
     <ul class={`nw-ticks ${dismissed ? "nw-dismissed" : ""}`} aria-label="suggested cuts">
       {ticks.map(({ threshold, concepts, best, words, reasons, at, y }) => {
-        const count = best.includes("rest")
-          ? "no concepts"
-          : `${concepts} ${concepts === 1 ? "concept" : "concepts"}`;
+        const count = best.includes("rest") ? "no concepts" : counted(concepts, "concept");
         const kinds = best.length ? best : ["gap"];
         return (
           <li key={threshold} style={{ top: `${y}px` }}>

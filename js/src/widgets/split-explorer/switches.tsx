@@ -1,5 +1,7 @@
 /** What is switched on or off below the tree, and the selection. */
+
 import { useEffect, useRef } from "preact/hooks";
+import { counted } from "../../core/scale";
 import { NeedsKernel } from "../../view/needs-kernel";
 import type { State } from "./state";
 import "./switches.css";
@@ -85,8 +87,8 @@ function RefinedNote({ state }: { state: State }) {
   const outliers = mark.filter((one) => one === 2).length;
   return (
     <span class="nw-quiet">
-      {reassigned} reassigned <i class="nw-sign nw-sign-reassigned" />, {outliers}{" "}
-      {outliers === 1 ? "outlier" : "outliers"} <i class="nw-sign nw-sign-outlier" />
+      {reassigned} reassigned <i class="nw-sign nw-sign-reassigned" />,{" "}
+      {counted(outliers, "outlier")} <i class="nw-sign nw-sign-outlier" />
     </span>
   );
 }

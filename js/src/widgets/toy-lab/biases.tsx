@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import { ticks } from "../../core/axis";
 import { type Histogram, tallest } from "../../core/histogram";
 import type { Kind } from "../../core/responses";
-import { short } from "../../core/scale";
+import { grouped, short } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import { Canvas, type Size } from "../../view/canvas";
 import { OTHER } from "./paint";
@@ -96,7 +96,7 @@ function drawBiases(
       pen.font = `11px ${getComputedStyle(pen.canvas).fontFamily}`;
       pen.textAlign = left < wide / 2 ? "left" : "right";
       pen.textBaseline = "bottom";
-      pen.fillText(sum.toLocaleString("en"), left < wide / 2 ? left : right, ground - 1);
+      pen.fillText(grouped(sum), left < wide / 2 ? left : right, ground - 1);
     }
   }
   pen.fillStyle = theme.faint;

@@ -2,7 +2,7 @@
 import type { Signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Point } from "../../core/curves";
-import { fixed, short, tenths } from "../../core/scale";
+import { fixed, grouped, short, tenths } from "../../core/scale";
 import { stepTicks, unitOfStep } from "../../core/steps";
 import type { Theme } from "../../model/theme";
 import type { Run, Still } from "../../protocol/toy";
@@ -146,7 +146,7 @@ function Axis({ state }: { state: State }) {
     <div class="nw-steps" aria-hidden="true" style={{ margin: `-8px ${RIGHT}px 0 ${LEFT}px` }}>
       {stepTicks(steps).map((tick) => (
         <span key={tick} style={{ left: `${unitOfStep(tick, steps) * 100}%` }}>
-          {tick < 10_000 ? tick.toLocaleString("en") : short(tick / 1000).concat("k")}
+          {tick < 10_000 ? grouped(tick) : short(tick / 1000).concat("k")}
         </span>
       ))}
     </div>

@@ -1,6 +1,6 @@
 /** One neuron and one feature: its drivers, and the responses to it. */
 import { driversOf, kindOf, type Ranked, respondersOf, sentence } from "../../core/responses";
-import { fixed, percent } from "../../core/scale";
+import { fixed, grouped, percent } from "../../core/scale";
 import { NeedsKernel } from "../../view/needs-kernel";
 import { Badge } from "./badge";
 import { NEGATIVE, OTHER } from "./paint";
@@ -140,7 +140,7 @@ function Bars({ ranked, what, none, color, chosen, onChoose }: BarsProps) {
       {first.length === 0 && <li class="nw-quiet nw-more">{none}</li>}
       {more > 0 && (
         <li class="nw-quiet nw-more">
-          and {more.toLocaleString("en")} more: {percent(rest)}
+          and {grouped(more)} more: {percent(rest)}
         </li>
       )}
     </ol>

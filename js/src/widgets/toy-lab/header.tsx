@@ -1,11 +1,12 @@
 /** Training: run, pause, step, start over; one run or two; how far it is, and how long it takes. */
+import { grouped } from "../../core/scale";
 import type { Run } from "../../protocol/toy";
 import { Header } from "../../view/header";
 import { codeOf } from "./code";
 import type { State } from "./state";
 import "./header.css";
 
-const number = (n: number) => Math.round(n).toLocaleString("en");
+const number = (n: number) => grouped(Math.round(n));
 
 export function TrainingHeader({ state }: { state: State }) {
   const runs = state.runs.value;

@@ -3,7 +3,7 @@ import { type Signal, useSignal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
 import { cellAt, eachOf, heightOf, strength } from "../../core/heat";
 import { kindOf, responseAt } from "../../core/responses";
-import { fixed, tenths } from "../../core/scale";
+import { fixed, grouped, tenths } from "../../core/scale";
 import type { Theme } from "../../model/theme";
 import type { Still } from "../../protocol/toy";
 import { Canvas, type Size } from "../../view/canvas";
@@ -30,8 +30,6 @@ interface Props {
   run: number;
 }
 
-const count = (n: number) => n.toLocaleString("en");
-
 export function RunPane({ state, theme, run }: Props) {
   const { name, title } = state.runs.value[run];
   const still = state.shown.value[run];
@@ -42,17 +40,17 @@ export function RunPane({ state, theme, run }: Props) {
           <Badge state={state} run={run} /> <span class="nw-run-title">{title || "own knobs"}</span>
         </h3>
         <p>
-          <b>{count(still.monosemantic)}</b> of {count(still.neurons)} neurons monosemantic
+          <b>{grouped(still.monosemantic)}</b> of {grouped(still.neurons)} neurons monosemantic
           <Chance chance={still.chance} />
         </p>
         <p>
-          <b>{count(still.covered)}</b> of {count(still.features)} features covered
+          <b>{grouped(still.covered)}</b> of {grouped(still.features)} features covered
         </p>
         <p class="nw-quiet">
-          {count(still.dead)} dead
+          {grouped(still.dead)} dead
           <span title="their largest response is under a tenth of the strongest neuron’s">
             {" "}
-            · {count(still.faint)} faint
+            · {grouped(still.faint)} faint
           </span>
         </p>
         <p class="nw-quiet">
@@ -76,7 +74,7 @@ function Chance({ chance }: { chance: number | undefined }) {
       title="How many would there be if the same responses were shuffled over all neurons and features?"
     >
       {" "}
-      · {count(Math.round(chance))} by chance
+      · {grouped(Math.round(chance))} by chance
     </span>
   );
 }
@@ -176,7 +174,7 @@ function Heatmap({ state, theme, run }: Props) {
         role="slider"
         aria-roledescription="heatmap"
         aria-orientation="vertical"
-        aria-label={`Responses of ${name}: ${count(still.monosemantic)} of ${count(still.neurons)} neurons monosemantic, ${count(still.covered)} of ${count(still.features)} features covered`}
+        aria-label={`Responses of ${name}: ${grouped(still.monosemantic)} of ${grouped(still.neurons)} neurons monosemantic, ${grouped(still.covered)} of ${grouped(still.features)} features covered`}
         aria-valuemin={0}
         aria-valuemax={still.neurons - 1}
         aria-valuenow={Math.max(0, row)}

@@ -1,4 +1,5 @@
 /** Back through training: a slider over the steps of the stills; its last place is live. */
+import { grouped } from "../../core/scale";
 import { nearestStep, unitOfStep } from "../../core/steps";
 import { Slider } from "../../view/slider";
 import { LEFT, RIGHT } from "./chart";
@@ -14,7 +15,7 @@ export function Scrubber({ state }: { state: State }) {
   const shownAt = unitOfStep(shownStep.value, steps);
   const stops = [...state.places.value, state.step.value];
   const live = state.checkpoint.value === null;
-  const shownText = `step ${shownStep.value.toLocaleString("en")}`;
+  const shownText = `step ${grouped(shownStep.value)}`;
 
   const go = (i: number) => {
     const stop = Math.min(stops.length - 1, Math.max(0, i));

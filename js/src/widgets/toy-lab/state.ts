@@ -1,7 +1,9 @@
 /** What the kernel has sent, what the user does, and what follows from both. */
+
 import { computed, effect, signal } from "@preact/signals";
 import { histogram } from "../../core/histogram";
 import { inOrder, type Order } from "../../core/order";
+import { grouped } from "../../core/scale";
 import { lastKept, stillAt } from "../../core/steps";
 import { embed } from "../../model/embedded";
 import { change, type Host, type Model, perFrame, traitsOf } from "../../model/model";
@@ -22,8 +24,6 @@ export interface Chosen {
 const OFTEN = 1000;
 /** Milliseconds without a picture after which training counts as stopped. */
 const SILENCE = 15_000;
-
-const count = (n: number) => n.toLocaleString("en");
 
 export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
   const trait = traitsOf<ToyLabTraits>(model, lifetime);
@@ -87,10 +87,10 @@ export function createState(model: Model, lifetime: AbortSignal, host?: Host) {
 
   /** What the screen shows, in words. */
   const said = computed(() => {
-    const after = `After ${count(shownStep.value)} steps`;
+    const after = `After ${grouped(shownStep.value)} steps`;
     const all = shown.value.map(
       (still, r) =>
-        `${runs.value[r].name}: ${count(still.monosemantic)} of ${count(still.neurons)} neurons monosemantic`,
+        `${runs.value[r].name}: ${grouped(still.monosemantic)} of ${grouped(still.neurons)} neurons monosemantic`,
     );
     return all.length ? `${after}: ${all.join("; ")}.` : "";
   });
