@@ -81,7 +81,7 @@ def assert_like_scipy(points: np.ndarray, method: str, metric: str) -> None:
 
 @pytest.mark.parametrize(("method", "metric"), METHODS)
 def test_random_input_gives_scipys_heights_and_clusters(method: str, metric: str) -> None:
-    for points in random_cases(200):
+    for points in random_cases(60):
         assert_like_scipy(points, method, metric)
 
 
@@ -165,7 +165,7 @@ def test_ward_by_direction_has_scikit_learns_clusters(clusters: int) -> None:
 
 
 def test_thresholds_mean_what_they_mean_in_scikit_learn() -> None:
-    for points in random_cases(20):
+    for points in random_cases(8):
         tree = Tree.of(linkage(points))
         heights = tree.merge_heights
         # Between two heights, away from ties.

@@ -171,7 +171,7 @@ def unscaled(method: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
     return X, linkage(X, method, metric)
 
 
-@pytest.mark.parametrize("scale", [1e-150, 1e-30, 1e-12, 1e12, 1e30, 1e150])
+@pytest.mark.parametrize("scale", [1e-150, 1e150])
 @pytest.mark.parametrize(("method", "metric"), ALL)
 def test_any_scale_is_the_same_tree(scale: float, method: str, metric: str) -> None:
     X, plain = unscaled(method, metric)
