@@ -55,10 +55,7 @@ def test_as_sorting_in_any_batches(rows_of: Any, tear: Any, seed: int, cut: int,
     same(tear(lambda: Top(k), rows, cut).result(), sorted_out(rows, k))
 
 
-@pytest.mark.parametrize(
-    ("k", "batch"),
-    [(1, 13), (7, 11), (7, 64), (50, 64), (50, 1000), (50, 5000)],
-)
+@pytest.mark.parametrize(("k", "batch"), [(1, 13), (7, 64), (50, 5000)])
 @pytest.mark.parametrize("shuffled", [False, True])
 @pytest.mark.parametrize(
     "kind", ["normal", "relu", "dead", "rising", "falling", "coarse", "nan", "all nan", "low"]
