@@ -59,7 +59,7 @@ def run(out, seed):
         np.save(out + f"-mean-{name}.npy", found[name][2].mean)
 
 torch.set_num_threads(1)
-# One process imports, also what a capture imports late; each of twenty captures is its child.
+# One process imports, also what a capture imports late; each of a dozen captures is its child.
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
@@ -101,7 +101,7 @@ def test_a_killed_capture_resumes_to_the_same(
     (state,) = whole.glob("state-*.pickle")
     random = np.random.default_rng(1)
     killed = 0
-    for attempt in range(4):
+    for attempt in range(2):
         folder = tmp_path / f"killed-{attempt}"
         for _ in range(5):
             before = present(folder)
@@ -133,7 +133,7 @@ def test_a_killed_capture_resumes_to_the_same(
             np.testing.assert_array_equal(a, b)
     server.communicate()
     assert server.returncode == 0
-    assert killed >= 10
+    assert killed >= 5
 
 
 def contiguous(folder: Path) -> int:
