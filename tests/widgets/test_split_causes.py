@@ -34,10 +34,10 @@ def parts() -> tuple[nn.Module, nw.Activations, tuple[torch.Tensor, list[int]]]:
     return model, nw.capture(model, read, "1", labels=labels, progress=False), (kept, answers)
 
 
-def opened(parts: Any, **changes: Any) -> Any:
+def opened(parts: Any, top: int = 40, **changes: Any) -> Any:
     model, acts, held_out = parts
     given = {"model": model, "held_out": held_out, "data": inputs(1, 200), **changes}
-    explorer = nw.SplitExplorer(acts, 0, 40, **given)
+    explorer = nw.SplitExplorer(acts, 0, top, **given)
     assert explorer.wait(60)
     return explorer
 
@@ -91,12 +91,13 @@ def test_another_cut_is_measured_beside_the_first(parts: Any) -> None:
 
 
 def test_every_cut_is_measured_as_by_selectivity(parts: Any) -> None:
-    explorer = opened(parts)
+    explorer = opened(parts, top=12)
     explorer._on_view_message(explorer, {**MEASURE, "every": True}, [])
     assert explorer.wait(120)
     arrays, about = unpack(explorer._evidence)
     model, _, (kept, answers) = parts
     expected = nw.selectivity(explorer.split, model, kept, answers, progress=False)
+    assert len(expected.thresholds) > 4
     shown = {tuple(cut["nodes"]): i for i, cut in enumerate(about["causes"]["cuts"])}
     for t, threshold in enumerate(expected.thresholds):
         i = shown[tuple(explorer.split.cut(threshold).nodes.tolist())]
