@@ -311,7 +311,7 @@ def test_torch_has_its_threads_back(lab: Any, trained: Any) -> None:
 
 
 def test_a_change_while_it_trains_goes_on_training(small: Any, ask: Any, same: Any) -> None:
-    lab = nw.ToyLab([Config.zero_bias(**{**small, "steps": 4_000})])
+    lab = nw.ToyLab([Config.zero_bias(**{**small, "steps": 2_000})])
     lab.run()
     ask(lab, type="config.request", run=0, knobs={"seed": 5})
     assert lab.running
