@@ -167,3 +167,27 @@ def test_names_contain_what_is_read_and_landmarks_differ(opened: Any) -> None:
         "all => all.map(one => one.getAttribute('aria-label'))"
     )
     assert sorted(labels) == ["Split explorer", "Split explorer 2"]
+
+
+def test_work_is_said_over_no_control(opened: Any) -> None:
+    page = opened.page
+    header = opened.frame().locator(".nw-header")
+    opened.python("explorer.status = {'state': 'running', 'text': 'scoring it', 'progress': 0.3}")
+    try:
+        expect(opened.frame().get_by_role("button", name="cancel")).to_be_visible()
+        expect(header.locator(".nw-facts > .nw-quiet")).to_be_hidden()
+        # Beside the notebook's side bar: a header of one line, of two, and of three.
+        for width in (1500, 1200, 1000):
+            page.set_viewport_size({"width": width, "height": 1150})
+            covered = header.locator("input, select").evaluate_all(
+                """all => all.filter(one => {
+                  one.scrollIntoView({ block: 'nearest' });
+                  const { left, right, top, bottom } = one.getBoundingClientRect();
+                  return [left + 3, right - 3].some(
+                    x => document.elementFromPoint(x, (top + bottom) / 2) !== one);
+                }).map(one => one.getAttribute('aria-label'))"""
+            )
+            assert covered == [], width
+    finally:
+        page.set_viewport_size({"width": 1500, "height": 1150})
+        opened.python("explorer.status = {'state': 'idle', 'text': '', 'progress': 1.0}")
