@@ -121,6 +121,22 @@ def test_a_thousand_concepts_show_their_first_cards(lab: Any, tmp_path: Path) ->
     page.close()
 
 
+def test_what_is_below_stays_while_the_cut_height_moves(lab: Any, served: Any) -> None:
+    page = lab.browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(served(None))
+    slider = page.locator(".nw-slider input[type=range]")
+    lines, tall = page.locator(".nw-places li"), []
+    for place in ("1", "0.4", "0.2"):
+        slider.fill(place)
+        tall.append((lines.count(), page.locator(".nw-frame").bounding_box()))
+    assert tall[0][0] < tall[1][0] < tall[2][0]
+    assert tall[0][1] == tall[1][1] == tall[2][1]
+    # The lines of many concepts are within their place, above the ends of the axis.
+    places, last = page.locator(".nw-places").bounding_box(), lines.last.bounding_box()
+    assert last["y"] + last["height"] <= places["y"] + places["height"] + 0.5
+    page.close()
+
+
 def test_a_page_on_a_telephone_cuts_no_control_off(lab: Any, served: Any) -> None:
     page = lab.browser.new_page(viewport={"width": 320, "height": 800})
     page.goto(served(None))

@@ -134,11 +134,15 @@ const LINES = 50;
 
 /** From the least to the largest activation of each concept's samples, and their median. */
 function Places({ state, data, axis }: Props & { axis: ActivationAxis }) {
-  const cut = state.current.value;
+  const shown = state.current.value?.concepts.slice(0, LINES) ?? [];
   const at = (value: number) => ((value - axis.low) / (axis.high - axis.low)) * 100;
   return (
-    <ul class="nw-places" aria-label="where the concepts lie on the neuron's axis">
-      {cut?.concepts.slice(0, LINES).map((concept, i) => {
+    <ul
+      class="nw-places"
+      aria-label="where the concepts lie on the neuron's axis"
+      style={{ "--nw-lines": Math.max(1, shown.length) }}
+    >
+      {shown.map((concept, i) => {
         const [low, high] = concept.range;
         const only = state.inBandOnly(concept);
         const title = state.titles.value[i];
