@@ -137,6 +137,17 @@ def test_what_is_below_stays_while_the_cut_height_moves(lab: Any, served: Any) -
     page.close()
 
 
+def test_captions_of_a_card_have_one_size(lab: Any, served: Any) -> None:
+    page = lab.browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(served(None))
+    expect(page.locator("p.nw-caption").first).to_be_visible()
+    sizes = page.locator(".nw-caption").evaluate_all(
+        "all => [...new Set(all.map(one => getComputedStyle(one).fontSize))]"
+    )
+    assert sizes == ["12px"]
+    page.close()
+
+
 def test_a_page_on_a_telephone_cuts_no_control_off(lab: Any, served: Any) -> None:
     page = lab.browser.new_page(viewport={"width": 320, "height": 800})
     page.goto(served(None))
