@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { entropy, majority, strongest } from "../src/core/concepts";
-import { branches, trace, yOf } from "../src/core/dendrogram";
+import { branches, numbersAt, trace, yOf } from "../src/core/dendrogram";
 import { mixed } from "../src/core/direction";
 import { nearest, placed, towards } from "../src/core/map";
 import { apart, contextOf, quoted, shadesOf, snippet } from "../src/core/text";
@@ -42,6 +42,17 @@ describe("dendrogram", () => {
       true,
     );
     expect(pens[2].segments.length).toBe(pens[1].segments.length);
+  });
+
+  it("writes no number into another, nor beyond the ends", () => {
+    // 11 is too near to 10, 12 is not; the last one is moved in from the end.
+    expect(numbersAt([20, 30, 37, 98], [14, 14, 14, 14], 100)).toEqual([
+      20,
+      Number.NaN,
+      Number.NaN,
+      93,
+    ]);
+    expect(numbersAt([2, 20, 38], [14, 14, 14], 100)).toEqual([7, Number.NaN, 38]);
   });
 
   it("draws 20,000 samples in a few thousand strokes", () => {

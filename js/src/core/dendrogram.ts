@@ -19,6 +19,24 @@ export interface Branches {
 export const yOf = (height: number, top: number, tall: number, comb = 0): number =>
   tall * (1 - toUnit(height, top, comb));
 
+/** Pixels between two numbers below the tree. */
+const APART = 4;
+
+/**
+ * Where the concepts' numbers stand below the tree: moved in from its ends as far as their widths
+ * need; NaN where there is no room beside the one before.
+ */
+export function numbersAt(middles: number[], widths: number[], wide: number): number[] {
+  let end = -APART;
+  return middles.map((middle, i) => {
+    const half = widths[i] / 2;
+    const x = Math.max(half, Math.min(middle, wide - half));
+    if (x - half < end + APART) return Number.NaN;
+    end = x + half;
+    return x;
+  });
+}
+
 /** Lay the tree out in `wide` x `tall` pixels. */
 export function branches(tree: Tree, wide: number, tall: number, comb = 0): Branches {
   const { n, merge, size, start, height } = tree;

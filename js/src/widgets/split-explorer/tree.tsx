@@ -1,7 +1,7 @@
 /** The dendrogram with the line at the cut height, the slider and the number below. */
 import type { Signal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
-import { branches, trace, yOf } from "../../core/dendrogram";
+import { branches, numbersAt, trace, yOf } from "../../core/dendrogram";
 import { saidCut } from "../../core/said-cut";
 import { fromUnit, keyed, toUnit, typed } from "../../core/scale";
 import { topOf } from "../../core/tree";
@@ -215,15 +215,16 @@ function drawTree(
   pen.font = "600 11px system-ui, sans-serif";
   pen.textAlign = "center";
   pen.textBaseline = "top";
-  let end = -Infinity;
-  for (const concept of cut.concepts) {
-    if (concept.node < 0) continue;
-    const x = (tree.start[concept.node] + tree.size[concept.node] / 2) * lay.step;
-    if (x - end < 12) continue;
-    pen.fillStyle = theme.ink;
-    pen.fillText(String(concept.number), x, tall + 8);
-    end = x;
-  }
+  pen.fillStyle = theme.ink;
+  const own = cut.concepts.filter(({ node }) => node >= 0);
+  const numbers = own.map(({ number }) => String(number));
+  numbersAt(
+    own.map(({ node }) => (tree.start[node] + tree.size[node] / 2) * lay.step),
+    numbers.map((number) => pen.measureText(number).width),
+    wide,
+  ).forEach((x, i) => {
+    if (x >= 0) pen.fillText(numbers[i], x, tall + 8);
+  });
 
   if (cut.mark) {
     for (let sample = 0; sample < tree.n; sample++) {
