@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,9 @@ def test_results_are_shown(graph: nw.ConceptGraph) -> None:
     assert "<table" in graph._repr_html_()
     assert len(graph.findings) == 3
     assert "random ones" in graph.findings[0]
+    one = replace(graph, cores={0: replace(graph.cores[0], count=1)})
+    assert one.findings[0].startswith("Without its core neuron, ")
+    assert "; without a random one " in one.findings[0]
     chart = graph.to_altair().to_dict()
     lines, dots, _ = chart["layer"]
     assert len(chart["datasets"][lines["data"]["name"]]) == len(graph.source)

@@ -184,12 +184,16 @@ class ConceptGraph:
         sentences = []
         for node, core in self.cores.items():
             of = f"{self.names[node]!r} of neuron {self.nodes[node].neuron}"
+            one = core.count == 1
+            cores = "core neuron" if one else f"{core.count} core neurons"
+            others = "a random one" if one else f"{core.count} random ones"
             text = (
-                f"Without its {core.count} core neurons, {core.without:.0%} of the samples of {of} "
-                f"stay the strongest; without {core.count} random ones {core.without_random:.0%}."
+                f"Without its {cores}, {core.without:.0%} of the samples of {of} "
+                f"stay the strongest; without {others} {core.without_random:.0%}."
             )
             if core.as_random:
-                text += " So these neurons do no more than random ones."
+                these = "this neuron does" if one else "these neurons do"
+                text += f" So {these} no more than {'a random one' if one else 'random ones'}."
             if core.error > 0.05:
                 text += f" Integrated gradients miss {core.error:.0%} of the activation."
             sentences.append(text)
