@@ -1,5 +1,6 @@
 /** The whole widget: header, the boxes with what the neuron makes of them, its concepts. */
 
+import { short } from "../../core/scale";
 import type { ReadingsMessage } from "../../protocol/probe";
 import { Empty } from "../../view/empty";
 import { Frame } from "../../view/frame";
@@ -104,7 +105,7 @@ function ProbeHeader({ state, data }: { state: State; data: ReadingsMessage }) {
           <option value="">start from a top sample</option>
           {tops.map(({ row, title, activation }, i) => (
             <option key={row} value={row}>
-              {i + 1}. {activation.toPrecision(3)} · {title}
+              {i + 1}. {short(Number(activation.toPrecision(3)))} · {title}
             </option>
           ))}
         </select>
