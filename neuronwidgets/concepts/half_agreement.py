@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,28 @@ DRAWS = 20
 """Divisions into halves."""
 MOST_SAMPLES = 2000
 """Top samples, at most: above, clustering halves takes too long."""
-Agreement = tuple[np.ndarray, np.ndarray]
+PERMUTATIONS = 39
+"""Permutations of the control: the fewest of which the second largest is a 95% bound."""
+SEEN = 3
+"""Divisions in which a concept is compared with permutations. Fewer than of its own, so that the
+mean varies more: the bound is rather too high than too low."""
+LIKELY = 0.95
+"""Quantile of the control above which halves agree more than by chance."""
+
+
+class Agreement(NamedTuple):
+    """The agreement of `K` concepts over halves of the top samples.
+
+    Attributes:
+        agreement: float64 `K`, means over divisions; NaN where never both halves have the concept,
+            or the top samples are more than 2,000.
+        chance: float64 `K`, the mean of the same with clusters of permuted samples.
+        high: float64 `K`, what 95% of these permutations have at most.
+    """
+
+    agreement: np.ndarray
+    chance: np.ndarray
+    high: np.ndarray
 
 
 def half_agreement(concepts: Concepts, seed: int = 0, draws: int = DRAWS) -> Agreement:
@@ -30,10 +51,15 @@ def half_agreement(concepts: Concepts, seed: int = 0, draws: int = DRAWS) -> Agr
     agreement over seeds is for features (arXiv 2411.01220). Tokens or windows of one text are in
     one half.
 
+    Top samples share the neuron, so that any groups of them agree somewhat. In the control, each
+    half's clusters keep their sizes and have other samples of that half, the same permutation in
+    all divisions. A concept whose agreement is at most `high` is no more than chance. Of fewer
+    than 80 top samples (or texts) many are above it in noise, too: a half holds pairs of them.
+
     Returns:
-        float64 `K`, means over `draws` divisions, NaN where never both halves have the concept, or
-        the top samples are more than 2,000; and the same where the samples of all clusters are
-        permuted.
+        `(agreement, chance, high)`, float64 `K` each: means over `draws` divisions, NaN where never
+        both halves have the concept, or the top samples are more than 2,000; the mean of 39
+        permutations, and what 95% of them have at most.
     """
     return drained(agreeing(concepts, seed, draws))
 
@@ -48,43 +74,72 @@ def agreeing(
     split = concepts.require_split("agreement of halves")
     count, kinds = len(concepts.index), len(concepts)
     if count > MOST_SAMPLES or count < 4 or not kinds:
-        return np.full(kinds, np.nan), np.full(kinds, np.nan)
+        return Agreement(*np.full((3, kinds), np.nan))
     rng = np.random.default_rng(seed)
-    totals, counted = np.zeros((2, kinds)), np.zeros((2, kinds))
+    # One row for the concepts, one for each permutation.
+    totals, counted = np.zeros((2, 1 + PERMUTATIONS, kinds))
+    keys = rng.random((PERMUTATIONS, count))
     source = split.acts.samples.sources(concepts.index)
     for draw in range(draws):
         parts = halves(source, rng)
         if min(map(len, parts)) < 2:
             continue
-        made: list[list[np.ndarray]] = [[], []]
+        matched = []
         for part in parts:
             distances = squareform(split.distances[np.ix_(part, part)], checks=False)
             clusters = fcluster(linkage(distances, split.linkage), kinds, "maxclust")
-            for which, labels in enumerate((clusters, rng.permutation(clusters))):
-                made[which].append(_directions(concepts, part, labels))
-        for which, (one, other) in enumerate(made):
-            cosines = np.einsum("kd,kd->k", one, other)
-            known = one.any(axis=1) & other.any(axis=1)
-            totals[which] += np.where(known, cosines, 0)
-            counted[which] += known
-        yield (draw + 1) / draws
+            matched.append(_matched(concepts.assignment[part], clusters, kinds))
+        known = (matched[0].any(axis=1) & matched[1].any(axis=1)).nonzero()[0]
+        fresh = known[counted[1, known] < SEEN]
+        orders = [None, *keys] if len(fresh) else [None]
+        for row, key in enumerate(orders):
+            which = known if key is None else fresh
+            one, other = (
+                _directions(concepts, _permuted(concepts, part, key), inside[which])
+                for part, inside in zip(parts, matched, strict=True)
+            )
+            totals[row, which] += np.einsum("kd,kd->k", one, other)
+            counted[row, which] += 1
+            yield (draw + (row + 1) / len(orders)) / draws
     means = np.where(counted > 0, totals / np.maximum(counted, 1), np.nan)
-    return means[0], means[1]
-
-
-def _directions(concepts: Concepts, part: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """float32 `K x D`, of unit length: of each concept the direction of the cluster that is most
-    like it; 0 if none of its samples is in the half."""
-    own = concepts.assignment[part]
-    numbers = np.unique(clusters)
-    inside = clusters == numbers[:, None]
-    vectors = directions(
-        [concepts.top_vectors[part[each]] for each in inside], concepts.layer_mean, "cosine"
+    return Agreement(
+        means[0], means[1:].mean(axis=0), np.quantile(means[1:], LIKELY, axis=0, method="higher")
     )
-    rows = np.zeros((len(concepts), vectors.shape[1]), np.float32)
-    for concept in range(len(concepts)):
+
+
+def _matched(own: np.ndarray, clusters: np.ndarray, kinds: int) -> np.ndarray:
+    """bool `K x n`: of a half's samples, those of the cluster that is most like each concept; none
+    if none of the concept's samples is in the half.
+
+    Args:
+        own: int `n`, the concept of each sample of the half.
+        clusters: int `n`, its cluster.
+        kinds: `K`.
+    """
+    inside = clusters == np.unique(clusters)[:, None]
+    rows = np.zeros((kinds, len(own)), bool)
+    for concept in range(kinds):
         members = own == concept
         if members.any():
             shared = (inside & members).sum(axis=1)
-            rows[concept] = vectors[(shared / (inside | members).sum(axis=1)).argmax()]
+            rows[concept] = inside[(shared / (inside | members).sum(axis=1)).argmax()]
     return rows
+
+
+def _permuted(concepts: Concepts, part: np.ndarray, key: np.ndarray | None) -> np.ndarray:
+    """The samples `part` of a half in another order, that of `key`; with `None` in the same.
+
+    The samples of one concept get neighbours by `key`, so that it has about the same samples in all
+    divisions, as with its own.
+    """
+    if key is None:
+        return part
+    permuted = np.empty_like(part)
+    permuted[np.argsort(concepts.assignment[part], kind="stable")] = part[np.argsort(key[part])]
+    return permuted
+
+
+def _directions(concepts: Concepts, part: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """float32 `K x D`, of unit length: directions of clusters (bool `K x n`) of some samples."""
+    groups = [concepts.top_vectors[part[each]] for each in inside]
+    return directions(groups, concepts.layer_mean, "cosine")

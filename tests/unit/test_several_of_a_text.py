@@ -109,13 +109,13 @@ def test_tokens_of_a_text_are_in_one_half() -> None:
     agreement, chance = [], []
     for seed in range(4):
         for neuron in range(4):
-            ours, permuted = split(of_texts(seed), neuron, top=60).cut().half_agreement()
+            ours, permuted, _ = split(of_texts(seed), neuron, top=60).cut().half_agreement()
             agreement.append(ours)
             chance.append(permuted)
     above = np.concatenate(agreement) - np.concatenate(chance)
     # A concept is a few texts, which no other half has.
     assert 10 < np.isfinite(above).sum() < 0.4 * len(above)
-    assert np.nanmean(above) < 0.2
+    assert np.nanmean(above) < 0.3
 
 
 def test_halves_of_samples_and_of_texts() -> None:

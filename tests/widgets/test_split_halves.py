@@ -23,7 +23,7 @@ def split() -> Split:
     strength = rng.uniform(1, 5, 300)
     values[np.arange(300), 1 + np.arange(300) % 3] += strength
     values[:, 0] = strength
-    return nw.split(nw.Activations.from_arrays(values), 0, top=60)
+    return nw.split(nw.Activations.from_arrays(values), 0, top=90)
 
 
 def gathered(halves: Halves, nodes: list[int]) -> list[dict[str, Any]]:
@@ -45,18 +45,22 @@ def test_each_cut_has_the_agreement_of_its_concepts(split: Split) -> None:
         assert halves.lacks(cut.nodes.tolist())
         cuts = gathered(halves, cut.nodes.tolist())
     for cut, shown in zip((three, two), cuts, strict=True):
-        agreement, chance = cut.half_agreement()
+        agreement, chance, high = cut.half_agreement()
         assert shown["nodes"] == cut.nodes.tolist()
         np.testing.assert_allclose(shown["agreement"], agreement, atol=1e-4)
         np.testing.assert_allclose(shown["chance"], chance, atol=1e-4)
+        np.testing.assert_allclose(shown["high"], high, atol=1e-4)
     # The planted kinds come back; two of them as one concept do so, too.
     assert min(cuts[0]["agreement"]) > 0.9
+    assert min(cuts[0]["agreement"]) > max(cuts[0]["high"])
     assert max(cuts[0]["chance"]) < 0.8
 
 
-def test_large_splits_and_cuts_without_concepts_are_left_out(split: Split) -> None:
+def test_large_and_small_splits_and_cuts_without_concepts_are_left_out(split: Split) -> None:
     nodes = split.cut().nodes.tolist()
-    assert not Halves(split, Limits(pairs=59)).lacks(nodes)
+    few = nw.split(split.acts, 0, top=79)
+    assert not Halves(few, Limits()).lacks(few.cut().nodes.tolist())
+    assert not Halves(split, Limits(pairs=89)).lacks(nodes)
     assert not Halves(split, Limits()).lacks([])
 
 

@@ -5,8 +5,11 @@ import { sameNodes } from "./concepts";
 /** Of a concept: the cosine of its directions from two halves, and that of permuted clusters. */
 export interface Halves {
   agreement: number;
+  /** On average. */
   chance: number | null;
-  /** Whether it agrees no more than permuted clusters. */
+  /** What 95% of them have at most. */
+  high: number | null;
+  /** Whether it agrees no more than that. */
   asChance: boolean;
 }
 
@@ -20,6 +23,7 @@ export function halvesOf(
   const at = cut?.nodes.indexOf(node) ?? -1;
   const agreement = cut?.agreement[at] ?? null;
   if (!cut || agreement === null) return null;
-  const chance = cut.chance[at] ?? null;
-  return { agreement, chance, asChance: chance !== null && agreement <= chance };
+  // An older version saved the mean only.
+  const [chance, high] = [cut.chance[at] ?? null, cut.high?.[at] ?? null];
+  return { agreement, chance, high, asChance: agreement <= (high ?? chance ?? -1) };
 }

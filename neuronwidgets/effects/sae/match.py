@@ -81,8 +81,9 @@ class FeatureMatch:
         cosine: float64 `K`, of the concept's difference from the layer's mean with the best
             feature's row of `W_dec`; NaN if the autoencoder reads another layer.
         divided: features that tell the two branches of a concept apart.
-        agreement, agreement_chance: float64 `K`, of the concept over halves of the top samples, and
-            with permuted clusters (`Concepts.half_agreement`).
+        agreement, agreement_chance, agreement_high: float64 `K`, of the concept over halves of the
+            top samples; with permuted clusters the mean, and what 95% have at most
+            (`Concepts.half_agreement`).
         feature_agreement, feature_agreement_chance: float64 `K`, the largest cosine of the best
             feature with those of the other autoencoder, and with each neuron's weights permuted
             over its features; NaN without one.
@@ -109,6 +110,7 @@ class FeatureMatch:
     divided: Divided
     agreement: np.ndarray
     agreement_chance: np.ndarray
+    agreement_high: np.ndarray
     feature_agreement: np.ndarray
     feature_agreement_chance: np.ndarray
     explained: float
@@ -133,11 +135,12 @@ class FeatureMatch:
         """A `pandas.DataFrame` with a row for each concept.
 
         Columns: `concept`, `name`, `samples`; `feature`, the best one, its `auroc`, `held_out`,
-        `random`, `null` (95% quantile) and `p`; `same`; `matched` and `matched_auroc`; `cosine`;
-        `needed`, `covered`, `random_covered`; `branch_feature`, `branch_auroc`,
-        `branch_held_out`, `branch_random`, `branch_p`; `agreement`, `agreement_chance`,
-        `feature_agreement`, `feature_agreement_chance`. With labels also `purity` of the concept's
-        samples and `feature_purity` of the top samples on which the best feature is active.
+        `random`, `null` (95% quantile) and `p`; `same`; `matched` and
+        `matched_auroc`; `cosine`; `needed`, `covered`, `random_covered`; `branch_feature`,
+        `branch_auroc`, `branch_held_out`, `branch_random`, `branch_p`; `agreement`,
+        `agreement_chance`, `agreement_high`, `feature_agreement`, `feature_agreement_chance`. With
+        labels also `purity` of the concept's samples and `feature_purity` of the top samples on
+        which the best feature is active.
         """
         import pandas as pd
 
@@ -153,7 +156,7 @@ class FeatureMatch:
             "branch_feature": self.divided.feature, "branch_auroc": self.divided.auroc,
             "branch_held_out": self.divided.held_out, "branch_random": self.divided.random,
             "branch_p": self.divided.p, "agreement": self.agreement,
-            "agreement_chance": self.agreement_chance,
+            "agreement_chance": self.agreement_chance, "agreement_high": self.agreement_high,
             "feature_agreement": self.feature_agreement,
             "feature_agreement_chance": self.feature_agreement_chance,
         }  # fmt: skip
@@ -270,7 +273,7 @@ def match_features(
     if acts is None:
         rows = normalized(sae.W_dec[best])
         cosine = np.einsum("kd,kd->k", concepts.differences, rows, dtype=np.float64)
-    agreement, agreement_chance = concepts.half_agreement(seed)
+    agreement = concepts.half_agreement(seed)
     of_features = _seed_agreement(sae, other, best, seed)
     explained = sae.explained(layer, concepts.index)
     return FeatureMatch(
@@ -280,8 +283,8 @@ def match_features(
         (1 + (measured.null >= top - 1e-9).sum(axis=0)) / (1 + draws),
         tuple(features[columns] for columns in measured.cover), measured.covered,
         measured.random_covered, cosine,
-        _divided(split, concepts, values, strengths, features, draws, seed), agreement,
-        agreement_chance, *of_features, explained, doubt_of(layer, explained),
+        _divided(split, concepts, values, strengths, features, draws, seed), *agreement,
+        *of_features, explained, doubt_of(layer, explained),
     )  # fmt: skip
 
 

@@ -60,4 +60,7 @@ class HalvesOfCut(TypedDict):
         "The cosine of each concept's directions from two halves, each clustered anew: the mean "
         "over divisions. `None`: no half has it.",
     ]
-    chance: Annotated[list[float | None], "The same with the samples of all clusters permuted."]
+    chance: Annotated[
+        list[float | None], "The same with the samples of all clusters permuted, on average."
+    ]
+    high: Annotated[list[float | None], "What 95% of these permutations have at most."]

@@ -71,6 +71,8 @@ export interface HalvesOfCut {
    * divisions. `None`: no half has it.
    */
   agreement: (number | null)[];
-  /** The same with the samples of all clusters permuted. */
+  /** The same with the samples of all clusters permuted, on average. */
   chance: (number | null)[];
+  /** What 95% of these permutations have at most. */
+  high: (number | null)[];
 }

@@ -30,10 +30,14 @@ export function HalvesAgree({ state, concept }: { state: State; concept: Concept
   const nodes = cut.concepts.map(({ node }) => node);
   const halves = halvesOf(state.evidence.value?.halves ?? [], nodes, concept.node);
   if (!halves) return null;
+  const most =
+    halves.high === null
+      ? ""
+      : ` on average, and in 95% of cases at most ${halves.high.toFixed(2)}`;
   const chance =
     halves.chance === null
       ? ""
-      : `; by chance, with the clusters permuted, ${halves.chance.toFixed(2)}`;
+      : `; by chance, with the clusters permuted, ${halves.chance.toFixed(2)}${most}`;
   return (
     <span
       class="nw-quiet"
