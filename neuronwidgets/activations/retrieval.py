@@ -120,12 +120,14 @@ class Query(NamedTuple):
         leave_out: for each direction the rows, int64, that it does not retrieve; `None` for none.
         source: int64 `S`, the text or image of each row, of which a direction then retrieves one
             row at most, and none of those that have rows to leave out; `None` for any rows.
+        among: bool `S`, the rows that are searched; `None` for all.
     """
 
     vectors: np.ndarray
     by: str
     leave_out: Sequence[np.ndarray] | None = None
     source: np.ndarray | None = None
+    among: np.ndarray | None = None
 
 
 def retrieving(
@@ -135,7 +137,7 @@ def retrieving(
 
     A generator: yields the share done, returns for each query `(rows, scores)`, int64 and as
     `scored`, both `K x k`, highest first, ties to the smaller row. Where fewer than `k` rows are
-    not left out, those that are left out follow with scores of -inf.
+    searched and not left out, others follow with scores of -inf.
 
     Args:
         acts: the activations that are searched.
@@ -163,12 +165,15 @@ def retrieving(
     for start in range(0, count if total else 0, step):
         values = acts.values[start : start + step]
         before, scores = None, np.zeros(0)
-        for i, (vectors, by, leave_out, source) in enumerate(queries):
+        for i, (vectors, by, leave_out, source, among) in enumerate(queries):
             if not len(vectors):
                 continue
             if before is None or before[0] is not vectors or before[1] != by:
                 scores = scored(values, vectors, mean, by).T
             before = vectors, by
+            if among is not None:
+                scores, before = scores.copy(), None
+                scores[:, ~among[start : start + len(values)]] = -np.inf
             if source is not None:
                 found = _best_of_each(scores, source[start : start + len(values)])
                 best[i] = _merged_of_each(*best[i], found, start, k, source, leave_out)
@@ -250,8 +255,9 @@ def retrieve(
     by: str = DEFAULT,
     leave_out: Sequence[np.ndarray] | None = None,
     source: np.ndarray | None = None,
+    among: np.ndarray | None = None,
     chunk: int = CHUNK,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `retrieving` returns for one query: `(rows, scores)`, both `K x k`."""
-    query = Query(vectors, by, leave_out, source)
+    query = Query(vectors, by, leave_out, source, among)
     return drained(retrieving(acts, [query], mean, k=k, chunk=chunk))[0]

@@ -75,7 +75,7 @@ def measures(
     labels = [agreed_label(top_labels[group]) for group in groups]
     retrieved = acts.labels[rows]
     source = several_of_a_source(acts)
-    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members, source=source)[0]
+    outside = retrieved_outside(acts, vectors, mean, members, k, by)
     precision = own_shares(acts.labels, outside, members, labels, source)[0]
     counts = np.bincount(top_labels[top_labels >= 0], minlength=1)
     neuron_labels = np.flatnonzero(counts >= HELD * len(index))
@@ -114,6 +114,28 @@ def several_of_a_source(acts: Activations) -> np.ndarray | None:
     return source if len(np.unique(source)) < len(source) else None
 
 
+def labelled(acts: Activations) -> np.ndarray | None:
+    """bool `S`: which samples have a label; `None` if all have, or none."""
+    has_label = None if acts.labels is None else acts.labels >= 0
+    return None if has_label is None or has_label.all() or not has_label.any() else has_label
+
+
+def retrieved_outside(
+    acts: Activations,
+    vectors: np.ndarray,
+    mean: np.ndarray,
+    members: Sequence[np.ndarray],
+    k: int,
+    by: str,
+) -> np.ndarray:
+    """int64 `K x k`: the samples that groups retrieve, for `shares_outside`: labelled ones that are
+    not their own, one of each text."""
+    source = several_of_a_source(acts)
+    return retrieve(
+        acts, vectors, mean, k=k, by=by, leave_out=members, source=source, among=labelled(acts)
+    )[0]
+
+
 def shares_outside(
     all_labels: np.ndarray,
     outside: np.ndarray,
@@ -128,7 +150,8 @@ def shares_outside(
 
     Args:
         all_labels: int64 `S`, every sample's label, -1 for none.
-        outside: int64 `K x k`, what each group retrieves without its own samples, best first.
+        outside: int64 `K x k`, the labelled samples that each group retrieves without its own,
+            best first.
         members: the samples of each group.
         labels: `L` labels.
         source: as `several_of_a_source` gives it and samples were retrieved by it: texts are then
@@ -201,7 +224,7 @@ def shares_at_random(
     members = [index[draw] for draw in draws_of(len(index), size, draws, seed)]
     vectors = directions([acts.rows(rows) for rows in members], mean, by)
     source = several_of_a_source(acts)
-    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members, source=source)[0]
+    outside = retrieved_outside(acts, vectors, mean, members, k, by)
     return shares_outside(acts.labels, outside, members, labels, source)[0]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuronwidgets.activations.retrieval import DEFAULT, directions, retrieve
+from neuronwidgets.activations.retrieval import DEFAULT, directions
 from neuronwidgets.clustering.linkage.engine import at_unit_length
 from neuronwidgets.clustering.stability import recurring
 from neuronwidgets.concepts.control import (
@@ -18,6 +18,7 @@ from neuronwidgets.concepts.control import (
     jaccard,
     mean_known,
     own_shares,
+    retrieved_outside,
     several_of_a_source,
     shares_at_random,
 )
@@ -88,7 +89,8 @@ def between(concepts: Concepts) -> np.ndarray:
 
 
 def purity(concepts: Concepts) -> np.ndarray:
-    """float64 `K`: the share of a concept's most frequent label; NaN without labels."""
+    """float64 `K`: the share of the most frequent label among a concept's labelled samples; NaN
+    without any."""
     return _purity_of(concepts, [concepts.index[group] for group in concepts.groups])
 
 
@@ -99,13 +101,13 @@ def retrieved_purity(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.n
 
 
 def precision(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
-    """float64 `K`: of the `k` samples outside of a concept that it retrieves first, the share with
-    its label, which more than half of its own samples carry.
+    """float64 `K`: of the `k` labelled samples outside of a concept that it retrieves first, the
+    share with its label, which more than half of its own samples carry.
 
-    If fewer than `k` samples outside carry the label, as many are counted (R-precision). NaN
-    without such a label, and if all that carry it are the concept's own. Where texts have several
-    samples (tokens, windows), one of each text counts, and none of the concept's own texts. Compare
-    with `chance`.
+    Samples without a label do not count, as in `purity`. If fewer than `k` samples outside carry
+    the label, as many are counted (R-precision). NaN without such a label, and if all that carry it
+    are the concept's own. Where texts have several samples (tokens, windows), one of each text
+    counts, and none of the concept's own texts. Compare with `chance`.
     """
     acts = concepts.require_split("precision").acts
     if acts.labels is None:
@@ -113,8 +115,8 @@ def precision(concepts: Concepts, k: int = 20, by: str = DEFAULT) -> np.ndarray:
     members = [concepts.index[group] for group in concepts.groups]
     mean = acts.mean if concepts.mean is None else concepts.mean
     vectors = directions([concepts.top_vectors[group] for group in concepts.groups], mean, by)
+    outside = retrieved_outside(acts, vectors, mean, members, k, by)
     source = several_of_a_source(acts)
-    outside = retrieve(acts, vectors, mean, k=k, by=by, leave_out=members, source=source)[0]
     return own_shares(acts.labels, outside, members, own_labels(concepts), source)[0]
 
 

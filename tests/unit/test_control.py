@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import binom, hypergeom
 
-from neuronwidgets import Activations, Concepts, split
-from neuronwidgets.activations.retrieval import BY
+from neuronwidgets import Activations, Concepts, SplitExplorer, split
+from neuronwidgets.activations.retrieval import BY, retrieve
 from neuronwidgets.concepts.control import (
     Measures,
     draws_of,
@@ -21,6 +22,7 @@ from neuronwidgets.concepts.control import (
     shares_outside,
 )
 from neuronwidgets.concepts.naming.majority import agreed_label
+from neuronwidgets.widgets.protocol.buffers import unpack
 
 RARE, COMMON = 0, 1
 
@@ -310,3 +312,39 @@ def test_stability_of_too_many_samples_is_refused_in_words() -> None:
     concepts = split(Activations.from_arrays(values), 0, 2001, distinct=None).cut()
     with pytest.raises(ValueError, match=r"too long for 2,001: split with top=2,000 or less"):
         concepts.stability()
+
+
+# Missing labels
+
+
+@pytest.mark.parametrize("by", ["cosine", "dot"])
+def test_samples_without_a_label_count_neither_for_nor_against(by: str) -> None:
+    acts = planted()
+    assert acts.labels is not None
+    # Two in five labels are missing, of the top samples and of all others.
+    missing = np.random.default_rng(3).random(len(acts)) < 0.4
+    some = clusters(replace(acts, labels=np.where(missing, -1, acts.labels)))
+    assert some.purity.tolist() == [1, 1]
+    every = clusters(acts).precision(k=8, by=by)
+    assert some.precision(k=8, by=by).tolist() == every.tolist() == [1, 1]
+    explorer = SplitExplorer(some.split)
+    assert explorer.wait(60)
+    sent = unpack(explorer._evidence)[0]
+    place = [sent["node"].tolist().index(node) for node in some.nodes.tolist()]
+    np.testing.assert_allclose(sent["precision"][0, place], some.precision(), atol=1e-6)
+    explorer.close()
+
+
+def test_only_labelled_rows_are_searched_and_the_rest_follows() -> None:
+    values = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    acts = Activations.from_arrays(values)
+    among = np.arange(60) % 3 == 0
+    source = np.arange(60) // 2
+    for given in (None, source):
+        options: dict[str, Any] = {"k": 30, "source": given, "leave_out": [np.array([0, 1])]}
+        rows, scores = retrieve(acts, values[:1], among=among, chunk=40, **options)
+        found = np.isfinite(scores[0])
+        assert among[rows[0, found]].all()
+        assert found.sum() == 19
+        every = retrieve(acts, values[:1], chunk=40, **options | {"k": 60, "source": None})[0][0]
+        assert rows[0, found].tolist() == [row for row in every if among[row] and row > 1]

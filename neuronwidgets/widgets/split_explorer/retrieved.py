@@ -13,6 +13,7 @@ import numpy as np
 from neuronwidgets.activations.retrieval import Query, directions, normalized, retrieving
 from neuronwidgets.concepts.control import (
     draws_of,
+    labelled,
     own_shares,
     several_of_a_source,
     shares_outside,
@@ -39,8 +40,8 @@ class Retrieved:
 
     Attributes:
         rows: int64 `R x WIDTH`, of the activations, best first.
-        precision: float64 `R`, of as many samples outside of the cluster as are `counted`, the
-            share with its label; NaN where it has none, and where none are counted.
+        precision: float64 `R`, of as many labelled samples outside of the cluster as are `counted`,
+            the share with its label; NaN where it has none, and where none are counted.
         counted: at most `WIDTH` (see `shares_outside`).
         percentile: `R`, the median over these of the share of all samples that activate the neuron
             no more than they do, 0 to 100.
@@ -84,6 +85,10 @@ class Retrieval:
     def _source(self) -> np.ndarray | None:
         return several_of_a_source(self.split.acts)
 
+    @cached_property
+    def _labelled(self) -> np.ndarray | None:
+        return labelled(self.split.acts)
+
     def of(self, groups: Sequence[np.ndarray]) -> Generator[Any, None, list[Retrieved]]:
         """Steps that return what each of `K` groups (indices of top samples) retrieves."""
         split = self.split
@@ -123,7 +128,7 @@ class Retrieval:
             if within:
                 queries.append(Query(vectors, by))
             if acts.labels is not None:
-                queries.append(Query(vectors, by, members, self._source))
+                queries.append(Query(vectors, by, members, self._source, self._labelled))
         steps, began = retrieving(acts, queries, mean, k=WIDTH), time.perf_counter()
 
         def said(share: float) -> Any:

@@ -128,7 +128,7 @@ function PrecisionBar({ value, chance, high, level, name, count, color, of }: Ba
   const other =
     chance === null ? "" : `; random groups of its size have ${percent(chance)} on average${most}`;
   const end = level ? ": it is no better than chance" : "";
-  const samples = count === 1 ? "nearest sample" : `${count} nearest samples`;
+  const samples = count === 1 ? "nearest labelled sample" : `${count} nearest labelled samples`;
   const outside = of ? `one of each of ${count} other ${of}` : "outside of the concept";
   const said = `${percent(value)} of the ${samples}, ${outside}, are ${name}${other}${end}`;
   return (
