@@ -1,5 +1,6 @@
 /** The concepts at a cut, with what their cards say, from the tree alone. */
 import type { RefinementMessage, Retrieved, TreeMessage } from "../protocol/split";
+import { asAll } from "./common-label";
 import { cut, inherit, members } from "./tree";
 
 /** Samples on a strip of a card, at most. */
@@ -25,6 +26,8 @@ export interface Concept {
   /** The share of `label` among the labelled samples, and how many those are. */
   purity: number;
   labelled: number;
+  /** Whether random groups of the top samples have `label` as often. */
+  common: boolean;
   /** The tokens that most of it are; undefined where it is not named by tokens. */
   tokens: string | undefined;
   range: [number, number];
@@ -121,6 +124,7 @@ function describe(data: TreeMessage, samples: Int32Array) {
     label: best,
     purity,
     labelled,
+    common: label !== null && best >= 0 && asAll(label, source, samples, best),
     tokens: data.token ? tokenName(data.token, data.tokens ?? [], samples) : undefined,
     range: [data.activation[last], data.activation[exemplars[0]]] as [number, number],
   };

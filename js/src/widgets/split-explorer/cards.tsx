@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
 import { type Concept, type Cut, entropy, majority, SHOWN } from "../../core/concepts";
 import { isolated } from "../../core/direction";
+import { COMMON, factsOf } from "../../core/facts";
 import { stripOf } from "../../core/promoted";
 import { saidNone } from "../../core/said-cut";
 import { counted, fromTo, grouped, percent } from "../../core/scale";
@@ -205,18 +206,9 @@ interface CardProps extends Partial<Nearest> {
 
 const Card = memo(
   ({ state, data, concept, title, index, lit, shared, feature, matched }: CardProps) => {
-    const { color, size, sources, number, purity, labelled, label, range } = concept;
+    const { color, number, common, range } = concept;
     const retrieved = state.retrievedOf(concept);
-    const one = data.faces.kind === "image" ? "image" : "text";
-    const facts = [
-      counted(size, "sample") + (sources < size ? ` of ${counted(sources, one)}` : ""),
-    ];
-    if (label >= 0) {
-      const among = labelled < size ? ` of ${labelled} labelled` : "";
-      facts.push(`${percent(purity)} ${isolated(data.labels[label])}${among}`);
-    }
-    if (concept.reassigned) facts.push(`${concept.reassigned} reassigned`);
-    if (concept.outliers) facts.push(counted(concept.outliers, "outlier"));
+    const facts = factsOf(data, concept);
     return (
       <li
         class={`nw-card ${lit ? "nw-lit" : ""} ${state.pale(concept) ? "nw-pale" : ""}`}
@@ -241,7 +233,9 @@ const Card = memo(
             fixed={concept.node < 0}
             onName={(text) => state.rename(concept.node, text)}
           />
-          <span class="nw-quiet">{facts.join(" · ")}</span>
+          <span class="nw-quiet" title={common ? COMMON : undefined}>
+            {facts.join(" · ")}
+          </span>
           <BandMark state={state} concept={concept} />
           <KeepButton state={state} data={data} concept={concept} title={title} index={index} />
           {state.byChance.value && (
