@@ -8,7 +8,7 @@ export interface FeatureOf {
   feature: number;
   /** AUROC of the best feature of one half on the other half; NaN: unknown. */
   auroc: number;
-  /** The same of as many random directions: their mean, and their largest. */
+  /** The same of as many random directions: their mean, and what 95% have at most. */
   random: number;
   randomMost: number;
   /** Features that together make the concept; some of them, if they are many. */

@@ -20,7 +20,7 @@ from neuronwidgets.display.html import table
 from neuronwidgets.effects.sae.aurocs import aurocs, best_of_permuted
 from neuronwidgets.effects.sae.chart import chart
 from neuronwidgets.effects.sae.cover import ENOUGH
-from neuronwidgets.effects.sae.measure import LIKELY, measuring, telling
+from neuronwidgets.effects.sae.measure import LIKELY, measuring, reached, telling
 from neuronwidgets.effects.sae.sae import SAE, largest_cosines
 
 DOUBTFUL = 0.3
@@ -66,6 +66,7 @@ class FeatureMatch:
         random: float64 `K`, the same with `F` random directions, each active on as many of the top
             samples as one of the features: what any `F` directions of the layer tell. A mean over
             five draws.
+        random_high: float64 `K`, what 95% of such draws have at most (Student's t).
         same: float64 `K`, the share of divisions in which both halves have the same best feature.
         null: float64 `draws x K`, the largest AUROC of all features with the samples permuted.
         p: float64 `K`, the share of permutations that reach the best AUROC, itself counted.
@@ -100,6 +101,7 @@ class FeatureMatch:
     matched: np.ndarray
     held_out: np.ndarray
     random: np.ndarray
+    random_high: np.ndarray
     same: np.ndarray
     null: np.ndarray
     p: np.ndarray
@@ -135,7 +137,7 @@ class FeatureMatch:
         """A `pandas.DataFrame` with a row for each concept.
 
         Columns: `concept`, `name`, `samples`; `feature`, the best one, its `auroc`, `held_out`,
-        `random`, `null` (95% quantile) and `p`; `same`; `matched` and
+        `random`, `random_high`, `null` (95% quantile) and `p`; `same`; `matched` and
         `matched_auroc`; `cosine`; `needed`, `covered`, `random_covered`; `branch_feature`,
         `branch_auroc`, `branch_held_out`, `branch_random`, `branch_p`; `agreement`,
         `agreement_chance`, `agreement_high`, `feature_agreement`, `feature_agreement_chance`. With
@@ -148,7 +150,7 @@ class FeatureMatch:
             "concept": np.arange(len(self)), "name": list(self.concepts.names),
             "samples": self.concepts.sizes, "feature": self.best,
             "auroc": self._auroc_of(self.best), "held_out": self.held_out,
-            "random": self.random,
+            "random": self.random, "random_high": self.random_high,
             "null": np.quantile(self.null, LIKELY, axis=0), "p": self.p, "same": self.same,
             "matched": self.matched, "matched_auroc": self._auroc_of(self.matched),
             "cosine": self.cosine, "needed": self.needed, "covered": self.covered,
@@ -279,7 +281,7 @@ def match_features(
     return FeatureMatch(
         concepts, sae, features, strengths, measured.auroc, best,
         _matched(measured.auroc, features), measured.held_out, np.mean(measured.random, axis=0),
-        measured.same, measured.null,
+        reached(measured.random), measured.same, measured.null,
         (1 + (measured.null >= top - 1e-9).sum(axis=0)) / (1 + draws),
         tuple(features[columns] for columns in measured.cover), measured.covered,
         measured.random_covered, cosine,

@@ -81,6 +81,19 @@ def measuring(
     )  # fmt: skip
 
 
+def reached(random: np.ndarray) -> np.ndarray:
+    """What random directions reach by chance, of `d x K` draws: float64 `K`.
+
+    One more draw exceeds it in 5% of cases (Student's t), if draws are about normal.
+    """
+    from scipy.stats import t
+
+    count = len(random)
+    width = t.ppf(LIKELY, count - 1) * np.sqrt(1 + 1 / count)
+    high: np.ndarray = random.mean(axis=0) + width * random.std(axis=0, ddof=1)
+    return high
+
+
 def telling(
     values: np.ndarray, strengths: np.ndarray, first: np.ndarray, seed: int
 ) -> tuple[int, float, float]:

@@ -40,7 +40,7 @@ SAE = Binary(
         "auroc": Array(
             "float32", "(q, 3)",
             "AUROC of the best feature of one half on the other half; the same of as many random "
-            "directions, mean and largest. NaN: unknown.",
+            "directions, their mean and what 95% have at most. NaN: unknown.",
         ),
         "cover": Array(
             "int32", "(q, i)", "Features that together make it; -1: there are no more."

@@ -97,7 +97,7 @@ class FeatureOf:
 
     Attributes:
         feature: its number; -1 if the node has all top samples.
-        auroc: float64 3: held out; of random directions, their mean and their largest.
+        auroc: float64 3: held out; of random directions, their mean and what 95% have at most.
         cover: int64, features that together make the node, see `nw.match_features`.
         covered: float64 2, the share of its samples that they cover, and as many random directions.
         branch: the feature that tells its two branches apart; -1 without branches.
@@ -181,7 +181,7 @@ class SAEMatch:
         yield show
 
     def _measuring(self, nodes: Sequence[int]) -> Generator[float, None, dict[int, FeatureOf]]:
-        from neuronwidgets.effects.sae.measure import measuring, telling
+        from neuronwidgets.effects.sae.measure import measuring, reached, telling
 
         if self._top is None:
             self._top = self._read()
@@ -205,7 +205,7 @@ class SAEMatch:
             measuring(top.values, top.strengths, groups, DRAWS, SEED),
             lambda share: 0.1 + 0.6 * share,
         )
-        random = measured.random
+        random, high = measured.random, reached(measured.random)
         active = top.strengths > 0
         for k, node in enumerate(rest):
             yield 0.7 + 0.3 * k / len(rest)
@@ -218,7 +218,7 @@ class SAEMatch:
             cover = measured.cover[k]
             found[node] = FeatureOf(
                 int(top.features[measured.column[k]]),
-                np.array([measured.held_out[k], random[:, k].mean(), random[:, k].max()]),
+                np.array([measured.held_out[k], random[:, k].mean(), high[k]]),
                 top.features[cover],
                 np.array([measured.covered[k], measured.random_covered[k]]),
                 int(top.features[branch]) if branch >= 0 else -1,

@@ -32,7 +32,7 @@ export interface SaeArrays {
   feature: Int32Array;
   /**
    * `(q, 3)`. AUROC of the best feature of one half on the other half; the same of as many random
-   * directions, mean and largest. NaN: unknown.
+   * directions, their mean and what 95% have at most. NaN: unknown.
    */
   auroc: Float32Array;
   /** `(q, i)`. Features that together make it; -1: there are no more. */

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { Concept } from "../../core/concepts";
 import { lacking } from "../../core/lacking";
-import { activeOn, alsoCovered, asRandom, reachedByRandom } from "../../core/sae";
+import { activeOn, alsoCovered, asRandom } from "../../core/sae";
 import { counted, grouped, percent } from "../../core/scale";
 import type { FeatureOf } from "../../protocol/sae";
 import type { State } from "./state";
@@ -59,8 +59,8 @@ export function SAELine({ state, concept, index }: Props) {
         state={state}
         mask={one.active}
         index={index}
-        title={`Which feature tells its samples from the other top samples? The best of one half of them, on the other half; so for as many random directions: ${auroc(one.random)}, at most ${auroc(one.randomMost)}.`}
-        control={`random directions ${auroc(one.random)}${reachedByRandom(one) ? `, up to ${auroc(one.randomMost)}` : ""}`}
+        title={`Which feature tells its samples from the other top samples? The best of one half of them, on the other half; so for as many random directions: ${auroc(one.random)}, and in 95% of cases at most ${auroc(one.randomMost)}.`}
+        control={`random directions ${auroc(one.random)}${chance ? `, up to ${auroc(one.randomMost)}` : ""}`}
       >
         SAE feature {one.feature} · AUROC {auroc(one.auroc)}
       </Fact>
