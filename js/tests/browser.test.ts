@@ -4,7 +4,7 @@ import { COLORS, labelColors, OTHERS } from "../src/core/palette";
 import { reslotted } from "../src/core/slots";
 import type { Model } from "../src/model/model";
 import { readMatch, readTable, readTrees } from "../src/protocol/browser";
-import { otherScores } from "../src/widgets/neuron-browser/columns";
+import { otherScores, scoreColumn } from "../src/widgets/neuron-browser/columns";
 import { layoutOf } from "../src/widgets/neuron-browser/layout";
 import { createState } from "../src/widgets/neuron-browser/state";
 import { pack, previews } from "./fake";
@@ -203,6 +203,15 @@ describe("the table", () => {
     expect(state.scoreColumns.value[0].chance).toBe(p);
     expect(state.columnOf("geometry_p")?.chance).toBe(p);
     expect(state.columnOf("skew")?.chance).toBeNull();
+    // The score and its z are of the same null.
+    const scores = state.table.value?.scores ?? new Map();
+    const columns = ["polysemanticity", "geometry_z"].map((name) => ({
+      ...(state.table.value?.columns[0] as NonNullable<typeof state.table.value>["columns"][0]),
+      name,
+    }));
+    for (const { name } of columns) scores.set(name, new Float32Array(4));
+    const more = { ...state.table.value, scores, columns } as NonNullable<typeof state.table.value>;
+    for (const { name } of columns) expect(scoreColumn(more, name)?.chance).toBe(p);
     const table = state.table.value as NonNullable<typeof state.table.value>;
     expect(otherScores(table).map(({ name }) => name)).toEqual(["skew"]);
     state.extra.value = ["skew"];

@@ -24,8 +24,9 @@ export function scoreColumn(table: TableMessage, name: string): Column | null {
   const values = table.scores.get(name);
   const meta = table.columns.find((column) => column.name === name);
   if (!values || !meta) return null;
-  // A p value says itself what chance does.
-  const chance = name.endsWith("_p") ? values : (table.scores.get(`${name}_p`) ?? null);
+  // A p value says itself what chance does. That of `geometry` is the score's and its z's, too.
+  const of = name === "polysemanticity" ? "geometry" : name.replace(/_[pz]$/, "");
+  const chance = table.scores.get(`${of}_p`) ?? null;
   const pale = chance ? ` Pale: chance does as well (p > ${LEVEL}).` : "";
   // One sample is not split, and has no scores to come.
   const pending = meta.late && table.samples > 1 ? table.unscored : null;
