@@ -22,6 +22,7 @@ describe("verdict", () => {
     [{ geometry_p: 0.01, geometry_z: 12.3 }, "clearly several concepts, p ≤ 0.01"],
     [{ geometry_p: 0.0333, geometry_z: 2 }, "probably several concepts, p ≤ 0.033"],
     [{ geometry_p: 0.06, geometry_z: 1.6 }, "perhaps several concepts, p = 0.06"],
+    [{ geometry_p: 0.4, geometry_z: 0.2 }, "no clear groups (as chance)"],
     [{ geometry_p: null, geometry_z: null }, null],
     [{}, null],
   ])("%j", (values, words) => {

@@ -4,6 +4,8 @@ import { rounded } from "./scale";
 
 /** With a larger p, samples without groups separate as well. */
 const LIKELY = 0.05;
+/** Up to this p, it is not clear whether they do: twice the limit. */
+const UNLIKELY = 0.1;
 /** Standard deviations above chance from which groups are certain. */
 const CERTAIN = 5;
 
@@ -23,9 +25,10 @@ export function verdictOf(
   const [p, z] = ["geometry_p", "geometry_z"].map(
     (wanted) => scores.find(({ name }) => name === wanted)?.value ?? null,
   );
-  // Where no cut has several concepts, none is compared with chance.
+  // Where no cut has several concepts, none is compared with chance. Two sets of draws may differ
+  // about a p near the limit, not about a large one.
   const several = !suggestions.length || suggestions.some(({ concepts }) => concepts > 1);
-  if (asChance(suggestions) || (p !== null && p > LIKELY && !several))
+  if (asChance(suggestions) || (p !== null && p > (several ? UNLIKELY : LIKELY)))
     return "no clear groups (as chance)";
   if (p === null) return null;
   const certain = p <= LIKELY && z !== null && z >= CERTAIN;
