@@ -3,14 +3,14 @@ import type { Concept } from "../../core/concepts";
 import { fixed, percent } from "../../core/scale";
 import type { State } from "./state";
 
-/** From this share on, random groups of the band would be marked as well. */
-const ANYWAY = 0.5;
+/** Above this share, random groups of the band would be marked as well. */
+const ANYWAY = 0.05;
 
 export function BandMark({ state, concept }: { state: State; concept: Concept }) {
   const known = state.evidence.value?.band;
   const own = known?.of.get(concept.node);
   if (!known || !own || !state.inBandOnly(concept)) return null;
-  const anyway = own.chance >= ANYWAY;
+  const anyway = own.chance > ANYWAY;
   const missed = known.missed === null ? "" : `; sampling alone marks ${percent(known.missed)}`;
   return (
     <span
