@@ -18,7 +18,7 @@ const chance: Chance = {
   sizes: Int32Array.from([4, 16]),
   labels: Int32Array.from([2, 7]),
   mean: Float32Array.from([0.1, 0.25, 0.5, 0.5, 0, 0, 0.75, 1]),
-  high: Float32Array.from([0.25, 0.5, 0.5, 1, 0, 0, 0.75, 1]),
+  high: Float32Array.from([0.25, 0.375, 0.5, 0.625, 0, 0, 0.75, 1]),
 };
 const concept = { label: 7, size: 8 };
 const some = retrieved([1, 2, 3, 4]);
@@ -27,7 +27,7 @@ describe("precision", () => {
   it("is the share of the concept's own label, beside chance at its size", () => {
     // Size 8 is half way from 4 to 16 on a logarithmic scale. Chance has three of four in 15%.
     const cosine = precisionOf(concept, some, "cosine", chance);
-    expect(cosine).toEqual({ value: 0.75, count: 4, chance: 0.375, high: 0.75, level: true });
+    expect(cosine).toEqual({ value: 0.75, count: 4, chance: 0.375, high: 0.5, level: true });
     const dot = precisionOf(concept, some, "dot", chance);
     expect(dot).toEqual({ value: 0, count: 4, chance: 0.5, high: 0.5, level: true });
   });
@@ -39,6 +39,17 @@ describe("precision", () => {
     expect(tail(21, 40, 0.375)).toBeCloseTo(0.0379, 4);
     expect(of(20)).toBe(true);
     expect(of(21)).toBe(false);
+  });
+  it("is at chance where one in twenty random groups has as much", () => {
+    const of = (hits: number) =>
+      precisionOf({ label: 7, size: 4 }, retrieved([], hits / 40, 40), "cosine", {
+        ...chance,
+        mean: chance.mean.map(() => 0.25),
+        high: chance.high.map(() => 0.6),
+      })?.level;
+    // Groups differ more than a binomial of their mean: 18 of 40 are 0.5% there.
+    expect(tail(18, 40, 0.25)).toBeLessThan(0.01);
+    expect([of(18), of(24), of(25)]).toEqual([true, true, false]);
   });
   it("of few samples is at chance, unless chance is rare", () => {
     const of = (size: number) =>

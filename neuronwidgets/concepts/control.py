@@ -24,7 +24,10 @@ HELD = 0.1
 """The least share of a neuron's top samples that carry a label, for the label to count as the
 neuron's."""
 DRAWS = 20
-"""The number of random groups of each size."""
+"""The number of random groups of each size and label."""
+TRIED = 20
+"""Random groups whose labels are looked at, for each that is compared: a label that enough of them
+have is one that random groups have in a twentieth of cases or more."""
 
 
 @dataclass(frozen=True)
@@ -214,14 +217,17 @@ def shares_at_random(
     draws: int = DRAWS,
     seed: int = 0,
     mean: np.ndarray | None = None,
+    groups: Sequence[np.ndarray] | None = None,
 ) -> np.ndarray:
     """The labels that random groups of a neuron's top samples retrieve: float64 `draws x L`.
 
-    `shares_outside` of `draws` groups of `size` samples, drawn without replacement.
+    `shares_outside` of `groups` (indices into `index`); not given: of `draws` groups of `size`
+    samples, drawn without replacement.
     """
     assert acts.labels is not None
     mean = acts.mean if mean is None else mean
-    members = [index[draw] for draw in draws_of(len(index), size, draws, seed)]
+    groups = draws_of(len(index), size, draws, seed) if groups is None else groups
+    members = [index[group] for group in groups]
     vectors = directions([acts.rows(rows) for rows in members], mean, by)
     source = several_of_a_source(acts)
     outside = retrieved_outside(acts, vectors, mean, members, k, by)
@@ -232,6 +238,24 @@ def draws_of(samples: int, size: int, draws: int = DRAWS, seed: int = 0) -> list
     """`draws` random groups of `size` of `samples` indices, without replacement: int64 `size`."""
     rng = np.random.default_rng([seed, size])
     return [rng.choice(samples, size, replace=False) for _ in range(draws)]
+
+
+def groups_with(
+    drawn: Sequence[np.ndarray], labels: np.ndarray, label: int, draws: int = DRAWS
+) -> list[np.ndarray]:
+    """The first `draws` of some random groups that have a label themselves, as a concept has it.
+
+    A concept has its label from its own samples, and what it retrieves is like these. Groups with
+    another label are no control. If fewer than `draws` of the groups have the label, that a concept
+    has it is no chance: the first `draws` of all.
+
+    Args:
+        drawn: groups of indices into `labels`, `TRIED` for each that is wanted.
+        labels: int64 `n`, of the top samples, -1 for none.
+        label: a label.
+    """
+    own = [group for group in drawn if 2 * (labels[group] == label).sum() > len(group)]
+    return list(own if len(own) >= draws else drawn)[:draws]
 
 
 def mean_known(values: Sequence[float] | np.ndarray) -> float:

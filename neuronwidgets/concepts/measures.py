@@ -15,6 +15,9 @@ from neuronwidgets.clustering.linkage.engine import at_unit_length
 from neuronwidgets.clustering.stability import recurring
 from neuronwidgets.concepts.control import (
     DRAWS,
+    TRIED,
+    draws_of,
+    groups_with,
     jaccard,
     mean_known,
     own_shares,
@@ -124,18 +127,24 @@ def chance(
     concepts: Concepts, k: int = 20, by: str = DEFAULT, draws: int = DRAWS, seed: int = 0
 ) -> np.ndarray:
     """float64 `K`: the mean `precision`, for each concept's label, of `draws` random groups of
-    top samples that are as large as the concept."""
+    top samples that are as large as the concept and have its label themselves.
+
+    If fewer than one in twenty random groups have it, that a concept has it is no chance, and any
+    random groups are compared.
+    """
     split = concepts.require_split("chance")
     out = np.full(len(concepts), np.nan)
-    if split.acts.labels is None:
+    if split.acts.labels is None or split.labels is None:
         return out
     for i, (label, size) in enumerate(
         zip(own_labels(concepts), concepts.sizes.tolist(), strict=True)
     ):
         if label >= 0:
+            drawn = draws_of(len(concepts.index), size, TRIED * draws, seed)
             shares = shares_at_random(
-                split.acts, concepts.index, size, by, [label], k, draws, seed, concepts.mean
-            )
+                split.acts, concepts.index, size, by, [label], k, mean=concepts.mean,
+                groups=groups_with(drawn, split.labels, label, draws),
+            )  # fmt: skip
             out[i] = mean_known(shares.ravel())
     return out
 

@@ -12,8 +12,11 @@ from scipy.stats import binom, hypergeom
 from neuronwidgets import Activations, Concepts, SplitExplorer, split
 from neuronwidgets.activations.retrieval import BY, retrieve
 from neuronwidgets.concepts.control import (
+    DRAWS,
+    TRIED,
     Measures,
     draws_of,
+    groups_with,
     jaccard,
     measures,
     own_shares,
@@ -21,6 +24,7 @@ from neuronwidgets.concepts.control import (
     shares_at_random,
     shares_outside,
 )
+from neuronwidgets.concepts.measures import own_labels
 from neuronwidgets.concepts.naming.majority import agreed_label
 from neuronwidgets.widgets.protocol.buffers import unpack
 
@@ -312,6 +316,50 @@ def test_stability_of_too_many_samples_is_refused_in_words() -> None:
     concepts = split(Activations.from_arrays(values), 0, 2001, distinct=None).cut()
     with pytest.raises(ValueError, match=r"too long for 2,001: split with top=2,000 or less"):
         concepts.stability()
+
+
+# Groups that have the label themselves
+
+
+def test_shuffled_concepts_are_at_chance_also_where_labels_mean_something() -> None:
+    """What a card says of random groups: their label is that of what they retrieve, too."""
+    better: dict[str, list[bool]] = {"own": [], "shuffled": [], "beside any groups": []}
+    rng = np.random.default_rng(5)
+    for seed in range(8):
+        kinds = rng.integers(0, 4, 1500)
+        values = rng.normal(size=(1500, 24)) + 0.5 * rng.normal(size=(4, 24))[kinds]
+        values[:, 0] = np.abs(values[:, 0]) + 1.5 * (kinds < 2)
+        acts = Activations.from_arrays(values.astype(np.float32), labels=kinds)
+        concepts = split(acts, 0, 100).cut()
+        for name, each in (("own", concepts), ("shuffled", shuffled(concepts, seed))):
+            share, chance = each.precision(), each.chance()
+            labels = own_labels(each)
+            for k in np.flatnonzero(~np.isnan(share)).tolist():
+                args = acts, each.index, int(each.sizes[k]), "cosine", [int(labels[k])]
+                drawn = draws_of(100, args[2], TRIED * DRAWS)
+                groups = groups_with(drawn, acts.labels[each.index], int(labels[k]))  # type: ignore[index]
+                of_groups = shares_at_random(*args, groups=groups)
+                assert chance[k] == pytest.approx(of_groups.mean())
+                clear = binom.sf(np.rint(20 * share[k]) - 1, 20, chance[k]) <= 0.05
+                better[name].append(bool(clear and share[k] > np.quantile(of_groups, 0.95)))
+                if name == "shuffled":
+                    mean = shares_at_random(*args).mean()
+                    by_any = binom.sf(np.rint(20 * share[k]) - 1, 20, mean) <= 0.05
+                    better["beside any groups"].append(bool(by_any))
+    assert min(map(len, better.values())) > 20
+    assert np.mean(better["shuffled"]) <= 0.05
+    assert np.mean(better["own"]) > 0.25
+    # Groups with other labels are no control.
+    assert np.mean(better["beside any groups"]) > 0.3
+
+
+def test_a_label_that_random_groups_hardly_have_is_compared_with_all() -> None:
+    labels = np.repeat([0, 1, -1], [90, 5, 5])
+    drawn = draws_of(100, 10, TRIED * DRAWS)
+    common, rare = (groups_with(drawn, labels, label) for label in (0, 1))
+    assert len(common) == len(rare) == DRAWS
+    assert all(agreed_label(labels[group]) == 0 for group in common)
+    assert all((group == first).all() for group, first in zip(rare, drawn, strict=False))
 
 
 # Missing labels

@@ -14,7 +14,13 @@ from ipywidgets.widgets.widget import _instances
 
 import neuronwidgets as nw
 from neuronwidgets.activations.samples import Samples
-from neuronwidgets.concepts.control import DRAWS, shares_at_random
+from neuronwidgets.concepts.control import (
+    DRAWS,
+    TRIED,
+    draws_of,
+    groups_with,
+    shares_at_random,
+)
 from neuronwidgets.concepts.suggest import resamples_of
 from neuronwidgets.widgets.protocol.buffers import unpack
 from neuronwidgets.widgets.split_explorer.limits import Limits
@@ -241,6 +247,19 @@ def test_of_too_many_samples_nobody_says_what_comes_back(monkeypatch: pytest.Mon
 # Chance
 
 
+def shares_of_groups(split: Any, size: int, by: str, labels: list[int]) -> np.ndarray:
+    """Of random groups that have each label themselves: float64 `DRAWS x L`."""
+    drawn = draws_of(len(split.index), size, TRIED * DRAWS)
+    columns = [
+        shares_at_random(
+            split.acts, split.index, size, by, [label], WIDTH,
+            groups=groups_with(drawn, split.labels, label),
+        )
+        for label in labels
+    ]  # fmt: skip
+    return np.hstack(columns)
+
+
 def test_chance_is_what_random_groups_retrieve(explorer: Any) -> None:
     tensors, split = evidence(explorer), explorer.split
     sizes, labels = tensors["chance_size"].tolist(), tensors["chance_label"].tolist()
@@ -249,7 +268,7 @@ def test_chance_is_what_random_groups_retrieve(explorer: Any) -> None:
     assert labels == [0, 1, 2]
     for reading, by in enumerate(READINGS):
         for i, size in enumerate(sizes):
-            shares = shares_at_random(split.acts, split.index, size, by, labels, WIDTH, DRAWS)
+            shares = shares_of_groups(split, size, by, labels)
             np.testing.assert_allclose(
                 tensors["chance"][reading, i], shares.mean(axis=0), rtol=1e-6
             )
@@ -270,7 +289,7 @@ def test_of_fewer_samples_than_are_retrieved_all_are() -> None:
     split, labels = explorer.split, tensors["chance_label"].tolist()
     for reading, by in enumerate(READINGS):
         for i, size in enumerate(tensors["chance_size"].tolist()):
-            shares = shares_at_random(split.acts, split.index, size, by, labels, WIDTH, DRAWS)
+            shares = shares_of_groups(split, size, by, labels)
             # Some groups hold all samples of a label: of them there is no share.
             for column, share in enumerate(shares.T):
                 known = share[~np.isnan(share)]

@@ -13,11 +13,14 @@ export interface Precision {
   value: number;
   /** How many samples these are. */
   count: number;
-  /** What groups of as many top samples, drawn at random, have for that label. */
+  /** What groups of as many top samples, drawn at random, with that label have for it. */
   chance: number | null;
   /** What 95% of those have at most. */
   high: number | null;
-  /** Whether as many samples, each as likely to have the label as theirs, often have as much. */
+  /**
+   * Whether one in twenty of those has as much, or as many samples, each as likely to have the label
+   * as theirs.
+   */
   level: boolean;
 }
 
@@ -32,7 +35,9 @@ export function precisionOf(
   if (value === null) return null;
   const mean = chance && atSize(chance, chance.mean, by, size, label);
   const high = chance && atSize(chance, chance.high, by, size, label);
-  const level = mean !== null && tail(Math.round(value * count), count, mean) > OFTEN;
+  const often = mean !== null && tail(Math.round(value * count), count, mean) > OFTEN;
+  // The shares are float32.
+  const level = often || (high !== null && value <= high + 1e-6);
   return { value, count, chance: mean, high, level };
 }
 

@@ -196,7 +196,8 @@ EVIDENCE = Binary(
         "chance_label": Array("int32", "(l,)", "The class labels.", absent=_NO_LABELS),
         "chance": Array(
             "float32", "(R, g, l)",
-            "The mean share of the label in what such groups retrieve outside of themselves, as "
+            "The mean share of the label in what such groups that have it themselves (of a label "
+            "that few have, any) retrieve outside of themselves, as "
             "`precision`; NaN: no sample outside carries it.",
             absent=_NO_LABELS,
         ),

@@ -12,7 +12,10 @@ import numpy as np
 
 from neuronwidgets.activations.retrieval import Query, directions, normalized, retrieving
 from neuronwidgets.concepts.control import (
+    DRAWS,
+    TRIED,
     draws_of,
+    groups_with,
     labelled,
     own_shares,
     several_of_a_source,
@@ -153,29 +156,41 @@ class Retrieval:
         if not self.lacks_chance():
             return
         yield later
-        split, sizes, labels = self.split, self._sizes, self._labels
+        split, sizes, labels = self.split, self._sizes, self._labels.tolist()
         shares = np.zeros((2, len(READINGS), len(sizes), len(labels)), np.float32)
         if len(labels):
             assert split.acts.labels is not None
-            drawn = [part for size in sizes.tolist() for part in draws_of(len(split.index), size)]
-            members = [split.index[part] for part in drawn]
+            assert split.labels is not None
+            # Labels that few groups have share their groups.
+            drawn: dict[bytes, np.ndarray] = {}
+            groups_of = {}
+            for i, size in enumerate(sizes.tolist()):
+                tried = draws_of(len(split.index), size, TRIED * DRAWS)
+                yield pause
+                for j, label in enumerate(labels):
+                    chosen = groups_with(tried, split.labels, label)
+                    drawn.update({group.tobytes(): group for group in chosen})
+                    groups_of[i, j] = [group.tobytes() for group in chosen]
+            members = [split.index[part] for part in drawn.values()]
             _, outside = yield from self._search(
-                [split.vectors[part] for part in drawn], members, within=False
+                [split.vectors[part] for part in drawn.values()], members, within=False
             )
+            place = {group: i for i, group in enumerate(drawn)}
             for reading, rows in enumerate(outside):
                 found = shares_outside(split.acts.labels, rows, members, labels, self._source)[0]
-                by_size = found.reshape(len(sizes), -1, len(labels))
-                # Of groups that hold all samples of a label there is no share.
-                none = np.isnan(by_size).all(axis=1)
-                known = np.where(none[:, None], 0, by_size)
-                shares[0, reading] = np.where(none, np.nan, np.nanmean(known, axis=1))
-                shares[1, reading] = np.where(none, np.nan, np.nanquantile(known, LIKELY, axis=1))
+                for (i, j), groups in groups_of.items():
+                    known = found[[place[group] for group in groups], j]
+                    # Of groups that hold all samples of a label there is no share.
+                    known = known[~np.isnan(known)]
+                    shares[:, reading, i, j] = (
+                        (known.mean(), np.quantile(known, LIKELY)) if len(known) else np.nan
+                    )
 
         # Kept when published: a job that was replaced publishes nothing.
         def show() -> None:
             self._chance = {
                 "chance_size": sizes.astype(np.int32),
-                "chance_label": labels.astype(np.int32),
+                "chance_label": np.array(labels, np.int32),
                 "chance": shares[0],
                 "chance_high": shares[1],
             }

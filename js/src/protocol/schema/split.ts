@@ -218,8 +218,9 @@ export interface EvidenceArrays {
   /** `(l,)`. The class labels. */
   chance_label?: Int32Array;
   /**
-   * `(R, g, l)`. The mean share of the label in what such groups retrieve outside of themselves, as
-   * `precision`; NaN: no sample outside carries it.
+   * `(R, g, l)`. The mean share of the label in what such groups that have it themselves (of a
+   * label that few have, any) retrieve outside of themselves, as `precision`; NaN: no sample
+   * outside carries it.
    */
   chance?: Float32Array;
   /** `(R, g, l)`. The share that 95% of such groups do not exceed. */

@@ -126,7 +126,9 @@ interface BarProps extends Precision {
 function PrecisionBar({ value, chance, high, level, name, count, color, of }: BarProps) {
   const most = high === null ? "" : `, and 95% of them at most ${percent(high)}`;
   const other =
-    chance === null ? "" : `; random groups of its size have ${percent(chance)} on average${most}`;
+    chance === null
+      ? ""
+      : `; random groups of its size, which have the label themselves if that is no rare chance, have ${percent(chance)} on average${most}`;
   const end = level ? ": it is no better than chance" : "";
   const samples = count === 1 ? "nearest labelled sample" : `${count} nearest labelled samples`;
   const outside = of ? `one of each of ${count} other ${of}` : "outside of the concept";
