@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 import neuronwidgets as nw
-from neuronwidgets.widgets.neuron_browser.nulls import GAUSSIAN, WITHOUT, Nulls
+from neuronwidgets.layer_splits.split_layer import DRAWS as LAYER_DRAWS
+from neuronwidgets.widgets.neuron_browser.nulls import (
+    GAUSSIAN,
+    WITHOUT,
+    Nulls,
+    best_of,
+)
 from neuronwidgets.widgets.protocol.buffers import unpack
 
 WAIT = 60.0
@@ -58,4 +64,17 @@ def test_what_cannot_be_drawn_has_no_null() -> None:
     many = nw.Activations.from_arrays(np.zeros((300_000, 1), np.float32), layer="body")
     assert Nulls(many).about("kurtosis", 50).startswith("Not compared with chance")
     assert Nulls(many).about("label_entropy", 50) == ""
-    assert Nulls(many).about("polysemanticity", 50) == ""
+    assert Nulls(many).about("variety", 50) == ""
+
+
+def test_the_best_of_many_neurons_without_groups_is_named() -> None:
+    acts = nw.Activations.from_arrays(np.zeros((4, 400), np.float32))
+    for name in ("polysemanticity", "geometry_p"):
+        assert "Of 400 neurons" in Nulls(acts).about(name, 50)
+    few, z = re.findall(r"about (\d+) have .* up to ([\d.]+)", best_of(400))[0]
+    assert int(few) == 20
+    # z of normal values, by as many draws as a layer's neurons have.
+    rng = np.random.default_rng(0)
+    null, own = rng.normal(size=(400, 400, LAYER_DRAWS)), rng.normal(size=(400, 400))
+    best = ((own - null.mean(axis=2)) / null.std(axis=2)).max(axis=1)
+    assert 0.02 < (best > float(z)).mean() < 0.09
