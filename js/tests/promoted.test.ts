@@ -9,10 +9,11 @@ const golden = (name: string) => {
   const bytes = readFileSync(new URL(`../../tests/protocol/${name}.safetensors`, import.meta.url));
   return readEvidence(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
 };
-const strip = (value: number, agreement: number | null): Promoted => ({
+const strip = (value: number, agreement: number | null, apart: number | null = null): Promoted => ({
   promoted: [{ name: "a", value: 0.5 }],
   demoted: [{ name: "b", value }],
   agreement,
+  apart,
 });
 
 describe("what concepts promote", () => {
@@ -34,9 +35,10 @@ describe("what concepts promote", () => {
           { name: "<b>", value: -0.25 },
         ],
         agreement: null,
+        apart: null,
       });
       const [, own] = [...(effects?.of.values() ?? [])];
-      expect(own.agreement).toBe(0.875);
+      expect(own).toMatchObject({ agreement: 0.875, apart: 1.5 });
       expect(own.demoted[0]).toEqual({ name: " the", value: -0.75 });
     }
   });
@@ -54,12 +56,15 @@ describe("what concepts promote", () => {
 
   it("stands beside random directions, and agrees with itself", () => {
     expect(strongest(strip(-2, null))).toBe(2);
-    const at = (agreement: number | null, high: number | null) =>
-      standingOf(strip(-2, agreement), high);
+    const at = (agreement: number | null, high: number | null, apart: number | null = null) =>
+      standingOf(strip(-2, agreement, apart), high);
     expect(at(0.9, 2)).toMatchObject({ word: "as a random direction", chance: true });
     expect(at(0.9, 1.9)).toMatchObject({ word: "halves agree 0.90", chance: false });
     expect(at(0.4, 1.9)).toMatchObject({ word: "halves disagree 0.40", chance: true });
     expect(at(null, null)).toMatchObject({ word: "", chance: false });
+    expect(at(0.9, 1.9, 1)).toMatchObject({ word: "as all top samples", chance: true });
+    expect(at(0.9, 1.9, 1.1)).toMatchObject({ word: "halves agree 0.90", chance: false });
+    expect(at(0.9, 1.9, 1).question).toMatch(/^[^?]+\? .+\.$/);
     for (const high of [2, 1.9]) expect(at(0.9, high).question).toMatch(/^[^?]+\? .+\.$/);
   });
 

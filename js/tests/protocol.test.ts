@@ -212,6 +212,7 @@ it("what neurons promote is read for each neuron, up and down", () => {
       { name: "\n", value: -0.5 },
     ],
     agreement: null,
+    apart: null,
   });
   expect(promotedOf(message, 5)).toBeNull();
   expect([...message.strongest]).toEqual([2, 4, 6, 8, 10, Number.NaN]);

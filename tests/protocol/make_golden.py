@@ -135,7 +135,9 @@ def effects(kind: str) -> bytes:
     strips.names = {3: " the", 7: "köln 🙂", 9: "\n", 12: "<b>"}
     strips.of = {
         -1: Strip(np.array([[9, 3], [7, 12]]), np.array([[2.5, 1], [-0.5, -0.25]]), float("nan")),
-        nodes[0]: Strip(np.array([[7, 9], [3, 12]]), np.array([[0.5, 0.25], [-0.75, 0]]), 0.875),
+        nodes[0]: Strip(
+            np.array([[7, 9], [3, 12]]), np.array([[0.5, 0.25], [-0.75, 0]]), 0.875, 1.5
+        ),
     }
     proof.promoted.strips = strips
     use = ModelUse(None, ([], None))

@@ -23,11 +23,16 @@ export const strongest = ({ promoted, demoted }: Promoted): number =>
 
 /** How a strip stands beside `high`, which 95% of random directions do not exceed. */
 export function standingOf(strip: Promoted, high: number | null): Standing {
-  const { agreement } = strip;
+  const { agreement, apart } = strip;
   if (high !== null && strongest(strip) <= high) {
     const question =
       "Is it more than what any direction does? Its strongest effect is no stronger than what 95% of random directions reach.";
     return { word: "as a random direction", question, chance: true };
+  }
+  if (apart !== null && apart <= 1) {
+    const question =
+      "Does what it promotes set it apart? No: random groups of the neuron's top samples differ as much from all of them.";
+    return { word: "as all top samples", question, chance: true };
   }
   if (agreement === null) return { word: "", question: "", chance: false };
   const chance = agreement < DISAGREE;

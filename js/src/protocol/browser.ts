@@ -149,6 +149,7 @@ export function promotedOf(message: PromotedMessage, i: number): Promoted | null
     promoted: at(2 * i * side),
     demoted: at((2 * i + 1) * side),
     agreement: null,
+    apart: null,
   };
 }
 

@@ -78,6 +78,9 @@ export interface Promoted {
   demoted: Effect[];
   /** Cosine of the effects from two halves of the samples; null: unknown. */
   agreement: number | null;
+  /** How far its effects are from those of all top samples, as a multiple of what 95% of random
+   * groups of these reach; null: not compared. */
+  apart: number | null;
 }
 
 export interface Effect {
@@ -258,6 +261,7 @@ function effectsOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Effects | null
   const outputs = packed.tensor("effect_output");
   const values = packed.tensor("effect");
   const agreement = packed.tensor("effect_agreement");
+  const apart = packed.tensor("effect_apart");
   const side = (line: number): Effect[] =>
     Array.from({ length: width }, (_, k) => ({
       name: names[outputs[line * width + k]],
@@ -268,6 +272,7 @@ function effectsOf(packed: Packed<EvidenceArrays, EvidenceMeta>): Effects | null
       promoted: side(2 * i),
       demoted: side(2 * i + 1),
       agreement: Number.isNaN(agreement[i]) ? null : agreement[i],
+      apart: Number.isNaN(apart[i]) ? null : apart[i],
     };
     return [node, strip] as const;
   });

@@ -243,6 +243,12 @@ EVIDENCE = Binary(
             "Cosine of the effects from two halves of the samples; NaN: unknown.",
             absent=_NO_EFFECTS,
         ),
+        "effect_apart": Array(
+            "float32", "(e,)",
+            "The largest difference of an effect from that of all top samples, as a multiple of "
+            "what 95% of random groups of the top samples reach at most; NaN: not compared.",
+            absent=_NO_EFFECTS,
+        ),
         "band_node": Array("int32", "(c,)", "The tree nodes.", absent=_NO_BAND),
         "band_cosine": Array(
             "float32", "(c,)",

@@ -10,6 +10,7 @@ import numpy as np
 
 from neuronwidgets.concepts.split import Split
 from neuronwidgets.widgets.base.jobs import JobProgress, Steps, later
+from neuronwidgets.widgets.split_explorer.apart import Apart
 from neuronwidgets.widgets.split_explorer.groups import concepts_of, disjoint
 from neuronwidgets.widgets.split_explorer.model_use import ModelUse
 from neuronwidgets.widgets.split_explorer.spread import NEURON
@@ -43,11 +44,13 @@ class Strip:
         outputs: int64 `2 x k`, the most promoted first, then the most demoted first.
         effects: float64 `2 x k`, changes of logits by one unit, less their mean over all outputs.
         agreement: the cosine of the effects from two halves of the samples; NaN if unknown.
+        apart: see `Apart.of`; NaN where it is not compared.
     """
 
     outputs: np.ndarray
     effects: np.ndarray
     agreement: float
+    apart: float = float("nan")
 
 
 @dataclass(eq=False)
@@ -90,6 +93,7 @@ class Strips:
             "effect_output": np.searchsorted(shown, outputs).astype(np.int32),
             "effect": np.stack([strip.effects for strip in strips]).astype(np.float32),
             "effect_agreement": np.array([strip.agreement for strip in strips], np.float32),
+            "effect_apart": np.array([strip.apart for strip in strips], np.float32),
         }
         return arrays, {"effects": about}
 
@@ -109,6 +113,7 @@ class Promoted:
         self.split, self._use = split, use
         self.strips = None if use is None else Strips()
         self._samples = 0
+        self._apart = Apart(split, self._strongest)
         self._refined: Concepts | None = None
 
     def refine(self, concepts: Concepts) -> None:
@@ -163,19 +168,22 @@ class Promoted:
         if NEURON not in strips.of:
             yield later
             own = self._effects(self.split, self._samples)
-            yield self._showing(strips, {NEURON: 0}, own, publish)
+            yield self._showing(strips, [NEURON], own, np.full(1, np.nan), publish)
         quick = not self._samples
         yield from self._finding_refined(strips, publish)
         wanted = [n for n in nodes if n not in strips.of]
         if quick:
             wanted += [n for n in possible if n not in strips.of and n not in wanted]
+            yield later
+        apart = self._apart_of([self.split.tree.samples_of(node) for node in wanted])
+        of_node = dict(zip(wanted, apart, strict=True))
         groups = disjoint(self.split, wanted, len(wanted) if quick else AT_ONCE)
         for i, group in enumerate(groups):
             yield later if quick else JobProgress(i / len(groups), "what the concepts promote")
-            yield self._showing(
-                strips, {node: k for k, node in enumerate(group)},
-                self._effects(concepts_of(self.split, group), self._samples), publish,
-            )  # fmt: skip
+            concepts = concepts_of(self.split, group)
+            effects = self._effects(concepts, self._samples)
+            apart = np.array([of_node[node] for node in group])
+            yield self._showing(strips, group, effects, apart, publish)
 
     def _finding_refined(self, strips: Strips, publish: Callable[[], None]) -> Steps:
         concepts = self._refined
@@ -183,6 +191,7 @@ class Promoted:
             return
         size = AT_ONCE if self._samples else len(concepts)
         place = {"layer": self.split.layer, "at": self.split.at}
+        apart = self._apart_of(concepts.groups)
         for start in range(0, len(concepts), size):
             yield JobProgress(start / len(concepts), "what the concepts promote")
             part = range(start, min(start + size, len(concepts)))
@@ -191,7 +200,9 @@ class Promoted:
                 if self._samples
                 else self._effects(concepts, 0)
             )
-            shown = self._showing(strips, {REFINED - k: k - start for k in part}, effects, publish)
+            shown = self._showing(
+                strips, [REFINED - k for k in part], effects, apart[start : part.stop], publish,
+            )  # fmt: skip
 
             def show(shown: Callable[[], None] = shown, end: int = part.stop) -> None:
                 if self._refined is concepts:
@@ -222,6 +233,17 @@ class Promoted:
             **self._use.reading(*READING),
         )  # fmt: skip
 
+    def _apart_of(self, groups: Sequence[np.ndarray]) -> np.ndarray:
+        """`Apart.of`; NaN where each vector needs passes of the model."""
+        if self._samples or not len(groups):
+            return np.full(len(groups), np.nan)
+        return self._apart.of(groups)
+
+    def _strongest(self, vectors: np.ndarray) -> np.ndarray:
+        """The strongest effect of each vector by the logit lens, up or down."""
+        place = {"layer": self.split.layer, "at": self.split.at}
+        return self._effects(vectors, 0, **place).lenses["logit"].strongest
+
     def _data(self) -> Any:
         """Samples for the model: those given, or those that the activations hold."""
         use, held = self._use, self.split.acts.samples
@@ -235,8 +257,9 @@ class Promoted:
     def _showing(
         self,
         strips: Strips,
-        places: dict[int, int],
+        places: Sequence[int],
         effects: Effects,
+        apart: np.ndarray,
         publish: Callable[[], None],
     ) -> Callable[[], None]:
         lens = effects.lenses[strips.lens]
@@ -244,8 +267,9 @@ class Promoted:
             node: Strip(
                 np.stack([lens.promoted[k], lens.demoted[k]]),
                 np.stack([lens.raised[k], lens.lowered[k]]), float(lens.agreement[k]),
+                float(apart[k]),
             )
-            for node, k in places.items()
+            for k, node in enumerate(places)
         }  # fmt: skip
 
         # Kept when published: a job that was replaced publishes nothing.

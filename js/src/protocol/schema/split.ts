@@ -252,6 +252,11 @@ export interface EvidenceArrays {
   effect?: Float32Array;
   /** `(e,)`. Cosine of the effects from two halves of the samples; NaN: unknown. */
   effect_agreement?: Float32Array;
+  /**
+   * `(e,)`. The largest difference of an effect from that of all top samples, as a multiple of what
+   * 95% of random groups of the top samples reach at most; NaN: not compared.
+   */
+  effect_apart?: Float32Array;
   /** `(c,)`. The tree nodes. */
   band_node?: Int32Array;
   /** `(c,)`. The largest cosine with a concept of the top samples; -1: they have none. */
@@ -301,6 +306,7 @@ export const EVIDENCE: Record<keyof EvidenceArrays, Dtype> = {
   effect_output: "I32",
   effect: "F32",
   effect_agreement: "F32",
+  effect_apart: "F32",
   band_node: "I32",
   band_cosine: "F32",
   band_chance: "F32",
