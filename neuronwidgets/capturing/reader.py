@@ -89,7 +89,8 @@ class LayerReader:
             self._pass(inputs, batch, take, calls, go_on=self._warns)
         self._warn_of_calls(calls)
         # With one sample or one token, merged axes cannot be told apart: follow the next batch.
-        if batch.size > 1 and (batch.mask is None or batch.mask.shape[1] > 1):
+        chosen = any(layout and layout.chosen for one in calls.values() for layout in one.layouts)
+        if batch.size > 1 and not chosen and (batch.mask is None or batch.mask.shape[1] > 1):
             self._calls = calls
 
     def _all_layers(self, batch: Batch) -> list[torch.Tensor]:

@@ -112,6 +112,12 @@ def own_rows_of(
     shape = tuple(tensor.shape)
     if layout is None or len(layout.kinds) != tensor.ndim:
         raise ValueError(unclear(layer, shape, batch.size, at))
+    if layout.reordered:
+        raise ValueError(
+            f"the {at} of layer {layer!r} has the samples of a batch in another order, for the "
+            "model sorts them (by length, say): choose a layer before that, or one behind the "
+            "place where they are put back, or pass batch_size=1."
+        )
     rows = layout.rows(tensor, batch.size)
     if rows.shape[0] != batch.size:
         raise ValueError(unclear(layer, shape, batch.size, at))

@@ -11,10 +11,12 @@ import torch
 from neuronwidgets.models.axes.labels import (
     BATCH,
     NEURON,
+    REORDERED,
     UNKNOWN,
     Axis,
     Labels,
     axis,
+    chosen,
     kind_of,
     known,
     resized,
@@ -46,8 +48,8 @@ def indexed(
         elif _is_list(key):
             lists += 1
             label = next(remaining)
-            # Chosen neurons or positions keep their kind. Chosen samples lose their order.
-            result.append(axis(UNKNOWN, 1) if BATCH in kind_of(label) else label)
+            # Chosen neurons or positions keep their kind.
+            result.append(chosen(label, key) if {*kind_of(label)} & {BATCH, REORDERED} else label)
         else:
             next(remaining)
     if lists > 1 or len(result) != len(shape):

@@ -9,17 +9,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
 
 BATCH = "b"
 NEURON = "n"
 POSITION = "p"
 MIXED = "m"
 """Neurons of a linear map over positions (the token-mixing half of an MLP-Mixer)."""
+REORDERED = "r"
+"""Samples in another order than the batch's, as in models that sort texts by their length."""
 UNKNOWN = "?"
 
 Part = tuple[str, int]
 Axis = tuple[Part, ...]
 Labels = tuple[Axis, ...]
+
+
+class Order(str):
+    """The kind of samples that were chosen by a list of rows: `BATCH` if they are in the batch's
+    order, else `REORDERED`. `rows` has the sample of the batch in each row, int64 `B`."""
+
+    rows: torch.Tensor
+
+    def __new__(cls, rows: torch.Tensor) -> Order:
+        same = rows.equal(torch.arange(len(rows)))
+        kind = super().__new__(cls, BATCH if same else REORDERED)
+        kind.rows = rows
+        return kind
 
 
 def unknown(shape: Iterable[int]) -> Labels:
@@ -51,6 +70,24 @@ def resized(label: Axis, size: int) -> Axis:
         return label
     kind = kind_of(label)
     return axis(kind if len(kind) == 1 else UNKNOWN, size)
+
+
+def chosen(label: Axis, index: Any) -> Axis:
+    """The label of an axis of samples after a list of rows, or a mask of them, is taken of it.
+
+    Samples in their own order stay the batch, and those that come back to it are so again.
+    """
+    ((kind, size),) = label if len(label) == 1 else ((UNKNOWN, 0),)
+    rows = torch.as_tensor(np.asarray(index) if isinstance(index, list) else index).cpu()
+    rows = rows.nonzero().flatten() if rows.dtype == torch.bool and rows.ndim == 1 else rows
+    if kind not in (BATCH, REORDERED) or rows.shape != (size,):
+        return axis(UNKNOWN, 1)
+    rows = torch.where(rows < 0, rows + size, rows).long()
+    if isinstance(kind, Order):
+        rows = kind.rows[rows]
+    elif kind == REORDERED:
+        return label
+    return axis(Order(rows), size)
 
 
 def fitted(labels: Sequence[Axis], shape: Sequence[int]) -> Labels:

@@ -14,8 +14,10 @@ from neuronwidgets.models.axes.labels import (
     MIXED,
     NEURON,
     POSITION,
+    REORDERED,
     UNKNOWN,
     Labels,
+    Order,
     kind_of,
 )
 
@@ -32,9 +34,13 @@ class Layout:
     Attributes:
         kinds: "b" (batch), "n" (neurons) or "p" (positions) for each axis. A merged axis has
             several, outermost first: "bp" is one row per token of each text.
+        reordered: whether the samples are in another order than the batch's.
+        chosen: whether they were chosen by a list of rows, which may differ in the next batch.
     """
 
     kinds: tuple[str, ...]
+    reordered: bool = False
+    chosen: bool = False
 
     @property
     def neuron_axis(self) -> int | None:
@@ -124,6 +130,9 @@ def layout_of(
         return None
     if UNKNOWN in "".join(kinds) and [_size(label) for label in inherited] == list(shape):
         kinds = [kind_of(inherited[i]) if UNKNOWN in kind else kind for i, kind in enumerate(kinds)]
+    reordered = any(REORDERED in kind for kind in kinds)
+    kinds = [kind.replace(REORDERED, BATCH) for kind in kinds]
+    chosen = any(isinstance(kind, Order) for label in labels for kind, _ in label)
     axes = [a for a in (neuron_axis, batch_axis) if a is not None]
     if not all(-len(kinds) <= a < len(kinds) for a in axes):
         return None
@@ -135,7 +144,7 @@ def layout_of(
         return None
     axis = own_axis(module, len(kinds)) if neuron_axis is None else neuron_axis % len(kinds)
     full = _with_neurons(batched, axis, neuron_axis is not None)
-    return None if full is None else Layout(tuple(full))
+    return None if full is None else Layout(tuple(full), reordered, chosen)
 
 
 def _size(label: tuple[tuple[str, int], ...]) -> int:

@@ -15,13 +15,16 @@ import torch
 
 from neuronwidgets.models.axes.indexing import indexed
 from neuronwidgets.models.axes.labels import (
+    BATCH,
     MIXED,
     NEURON,
     POSITION,
+    REORDERED,
     UNKNOWN,
     Axis,
     Labels,
     axis,
+    chosen,
     joined,
     kind_of,
     known,
@@ -280,6 +283,15 @@ def _item(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
     return indexed(args[0], args[1], shape, find)
 
 
+def _selected(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
+    """`index_select`."""
+    labels = list(find(_given(args, kwargs, 0, "input")))
+    dim, index = _given(args, kwargs, 1, "dim"), _given(args, kwargs, 2, "index")
+    if {*kind_of(labels[dim])} & {BATCH, REORDERED}:
+        labels[dim] = chosen(labels[dim], index)
+    return _sized(labels, shape)
+
+
 def _written(args: Any, kwargs: Any, shape: Shape, find: Find) -> Labels:
     """Rows of one tensor written into another, as by `index_add_`."""
     target, source = find(args[0]), find(args[-1] if len(args) > 3 else kwargs.get("source"))
@@ -325,7 +337,7 @@ RULES: dict[str, Rule] = {
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
         "adaptive_max_pool2d adaptive_max_pool3d max_pool1d_with_indices max_pool2d_with_indices "
         "max_pool3d_with_indices interpolate upsample upsample_nearest2d upsample_bilinear2d pad "
-        "narrow chunk split split_with_sizes tensor_split index_select glu pixel_shuffle "
+        "narrow chunk split split_with_sizes tensor_split glu pixel_shuffle "
         "pixel_unshuffle grid_sample repeat_interleave topk sort gather take_along_dim roll flip",
     ),
     **_named(_embedding, "embedding one_hot"),
@@ -351,6 +363,7 @@ RULES: dict[str, Rule] = {
     ),
     **_named(_without("dim"), "select unbind"),
     **_named(_item, "getitem"),
+    **_named(_selected, "index_select"),
     **_named(_written, "index_add index_copy scatter scatter_add"),
     **_named(_patches, "unfold_patches"),
     **_named(_windows, "unfold"),
