@@ -23,11 +23,15 @@ from neuronwidgets.effects.readout import Traced, probe_inputs, taken, traced
 from neuronwidgets.effects.route import Path, at_position
 from neuronwidgets.models.layers import layer_name
 from neuronwidgets.models.neurons import neuron_layers
+from neuronwidgets.models.outputs import HALF
 
 SHOWN = 10
 """Rows of the HTML table."""
 CLOSE = 1e-3
 """Largest difference of the followed logits from the model's own, as a share of their range."""
+CLOSE_IN_HALF = 5e-2
+"""The same for models in float16 and bfloat16, which round the residual stream at each layer: the
+largest is 1.2% in bfloat16 and 0.12% in float16, with 2 to 24 layers."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -196,6 +200,8 @@ class _Prediction:
 
     def _read_position(self, position: int) -> tuple[int, torch.Tensor]:
         """The position from which the model predicts, and its logits there."""
+        narrow = {self.trace.values.dtype, self.trace.logits.dtype} & {*HALF}
+        close = CLOSE_IN_HALF if narrow else CLOSE
         logits = self.trace.logits[0].to(self.rows.dtype)
         if self.trace.per_position:
             own = at_position(logits, position, self.length)
@@ -205,7 +211,7 @@ class _Prediction:
             candidates = dict.fromkeys(ordered, logits)
         for place, own in candidates.items():
             followed = self._through(self.rows[place][None], self.path, place, others=True)[0]
-            if (followed - own).abs().max() <= CLOSE * max(1.0, float(own.abs().max())):
+            if (followed - own).abs().max() <= close * max(1.0, float(own.abs().max())):
                 return place, own
         raise ValueError(
             f"the way from {titled(self.trace.layer, self.trace.at)} to the output does not give "

@@ -43,6 +43,15 @@ def neurons_of(model: nn.Module) -> list[str]:
     return list(nw.layers(model).neurons)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_in_half_precision_gives_what_it_gives_in_full(dtype: torch.dtype) -> None:
+    model = language_model("Llama")
+    layer = neurons_of(model)[0]
+    full = nw.importance(model, IDS, layer, target=5)
+    found = nw.importance(model.to(dtype), IDS, layer, target=5)
+    assert np.corrcoef(found.imp, full.imp)[0, 1] > 0.999
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_prediction_is_the_models_own(kind: str) -> None:
     model = language_model(kind)
