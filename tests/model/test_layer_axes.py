@@ -118,6 +118,14 @@ def conv1d() -> nn.Module:
     return nn.Sequential(*first, *last)
 
 
+def patchtst() -> nn.Module:
+    config = hf.PatchTSTConfig(
+        num_input_channels=8, context_length=24, patch_length=4, patch_stride=4, d_model=16,
+        num_hidden_layers=2, num_attention_heads=2, ffn_dim=24,
+    )  # fmt: skip
+    return hf.PatchTSTModel(config)
+
+
 Make = Callable[[], nn.Module]
 MODELS: dict[str, tuple[Make, Callable[[int, int], torch.Tensor], tuple[int, int]]] = {
     "ConvNext": (convnext, images, (64, 96)),
@@ -376,6 +384,21 @@ def test_weights_of_ones_own_that_are_looked_up_and_summed_over() -> None:
     np.testing.assert_allclose(read["embedded"].values, x.flatten(0, 1), atol=1e-6)
     queries = torch.einsum("bpd,hdk->bphk", x, model.heads.detach()).reshape(20, 6)
     np.testing.assert_allclose(read["queries"].values, queries, atol=1e-6)
+
+
+def test_channels_that_are_read_as_samples_are_positions() -> None:
+    torch.manual_seed(0)
+    model, x = patchtst().eval(), torch.randn(5, 24, 8)
+    layer = "encoder.layers.1.ff.1"
+    kept: list[torch.Tensor] = []
+    handle = model.get_submodule(layer).register_forward_hook(lambda m, i, out: kept.append(out))
+    with torch.no_grad():
+        model(x)
+    handle.remove()
+    expected = kept[0].unflatten(0, (5, 8)).flatten(1, 2)  # samples x (channels, patches) x D
+    acts = nw.capture(model, x, layer, "token", batch_size=2, progress=False)
+    np.testing.assert_allclose(acts.values, expected.flatten(0, 1), atol=1e-5)
+    assert acts.samples.item.tolist() == [i for i in range(5) for _ in range(48)]
 
 
 class Sorting(nn.Module):

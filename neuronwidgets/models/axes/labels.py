@@ -133,7 +133,7 @@ def reshaped(labels: Labels, shape: Sequence[int]) -> Labels:
 def joined(first: Axis, second: Axis) -> Axis:
     """The label of the axis of a sum, from the labels of its two terms."""
     kinds = kind_of(first), kind_of(second)
-    if kinds[0] == kinds[1] or not known(second):
+    if kinds[0] == kinds[1] or (not known(second) and kinds[0] != UNKNOWN):
         return first
     if not known(first):
         return second
