@@ -28,7 +28,8 @@ class RightPadding:
     Most models mask their padding. Others read it: convolutions over tokens (ConvBERT), attention
     by landmarks (Nystromformer), models without a mask (FNet, a bidirectional LSTM). A text's
     activations would then depend on the texts beside it. The first batch of texts that are padded
-    decides: the model must give the same for its most padded row as for that row without padding.
+    decides: the model must give the same for its most padded row, of two tokens or more where it
+    has one, as for that row without padding.
     Texts with fewer tokens than such a model can read (CANINE, Funnel) keep padding up to as many.
 
     Args:
@@ -75,7 +76,10 @@ class RightPadding:
 
     def _changes(self, batch: Batch) -> bool:
         assert batch.mask is not None
-        shortest = min(range(batch.size), key=_lengths(batch).__getitem__)
+        lengths = _lengths(batch)
+        # A text of one token cannot tell whether tokens read those behind them.
+        telling = [i for i, n in enumerate(lengths) if 1 < n < batch.mask.shape[1]]
+        shortest = min(telling or range(batch.size), key=lengths.__getitem__)
         # The row twice: the axis of samples cannot be told from a batch of one.
         doubled = batch.part([shortest] * 2)
         assert doubled.mask is not None

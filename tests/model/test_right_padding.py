@@ -43,6 +43,21 @@ class Both(nn.Module):
         return self.lstm(words + self.wide(words.mT).mean(-1)[:, None])[0]
 
 
+class PrefixOfMask(nn.Module):
+    """Reads texts in one direction if they are padded and in both if they are not, as PaliGemma of
+    transformers does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.mixed = nn.Embedding(60, 8), nn.Identity()
+
+    def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+        words = self.words(input_ids)
+        if attention_mask is None or attention_mask.all():
+            return self.mixed(words + words.sum(1, keepdim=True))
+        return self.mixed(words + words.cumsum(1))
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "ConvBert": (lambda: hf.ConvBertModel(hf.ConvBertConfig(**SIZES)), "encoder.layer.1"),
     "Nystromformer": (
@@ -224,3 +239,11 @@ def test_a_graph_of_a_model_that_pads_reads_what_was_captured(
     concepts = nw.split(acts, 3, top=20, distinct=None).cut()
     options = {"model": model, "tokenizer": bert_tokenizer, "progress": False}
     assert below in nw.concept_graph(concepts, below=below, **options).layers
+
+
+def test_a_text_of_one_token_does_not_decide() -> None:
+    torch.manual_seed(0)
+    model, ids = PrefixOfMask(), [[5], [5, 6, 7], [8, 9, 10, 11, 12], [13, 14]]
+    together = read(model, ids, "mixed", pooling="token")
+    alone = [read(model, [row], "mixed", pooling="token").values for row in ids]
+    np.testing.assert_allclose(together.values, np.concatenate(alone), atol=1e-6)
