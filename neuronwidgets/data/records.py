@@ -187,10 +187,14 @@ def first_nonempty(samples: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
 
 def _is_empty(sample: Any) -> bool:
     if isinstance(sample, Mapping):
-        return any(_is_empty(value) for value in sample.values())
+        # A label may be missing.
+        held = (v for name, v in sample.items() if name in TEXT_COLUMNS or not is_missing(v))
+        return any(map(_is_empty, held))
     if isinstance(sample, tuple) and sample:
         return _is_empty(sample[0])
-    return isinstance(sample, list | np.ndarray) and len(sample) == 0
+    if isinstance(sample, list | np.ndarray):
+        return len(sample) == 0
+    return is_missing(sample)
 
 
 def is_label(label: Any, kind: Kind | None = None) -> bool:

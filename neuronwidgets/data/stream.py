@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from neuronwidgets.core.labels import is_missing
 from neuronwidgets.core.text import well_formed
 from neuronwidgets.core.warning import warn
 from neuronwidgets.data.batch import Raw, Tally, WordLabels
@@ -51,7 +52,8 @@ class _Row:
 class Stream:
     """Reads samples and yields the rows of batches.
 
-    Empty samples are left out, counted in `tally`, and named in a warning when the data ends.
+    Empty samples and missing ones (`None`, NaN) are left out, counted in `tally`, and named in a
+    warning when the data ends.
 
     Args:
         record_format: how to split samples into content and label.
@@ -213,7 +215,9 @@ class Stream:
         return well_formed(str(text))
 
     def _is_empty(self, content: Any) -> bool:
-        """Whether a sample has no token, special tokens aside."""
+        """Whether a sample is missing or has no token, special tokens aside."""
+        if is_missing(content):
+            return True
         if isinstance(content, Mapping):
             return len(content["input_ids"]) == 0
         # The first characters of most texts decide, without the tokenizer.

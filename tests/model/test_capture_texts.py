@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tokenizers import processors
@@ -94,6 +95,27 @@ def test_tokens_have_the_labels_of_their_words(
         read(bert, words, labels=TAGS, tokenizer=bert_tokenizer)
     with pytest.raises(ValueError, match="a label for each word: pooling='token' gives"):
         read(bert, list(zip(words, TAGS, strict=True)), tokenizer=bert_tokenizer)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+@pytest.mark.parametrize("form", ["list", "pairs", "mappings", "column"])
+def test_missing_texts_are_left_out_as_empty_ones_are(
+    bert: BertModel, bert_tokenizer: PreTrainedTokenizerBase, form: str, missing: Any
+) -> None:
+    texts, labels = [missing, *TEXTS[:2], missing, *TEXTS[2:]], ["x", *LABELS[:2], "y", *LABELS[2:]]
+    pairs = list(zip(texts, labels, strict=True))
+    data: Any = {
+        "list": texts,
+        "pairs": pairs,
+        "mappings": [{"text": text, "label": label} for text, label in pairs],
+        "column": pd.Series(texts, index=range(50, 50 + len(texts)), dtype=object),
+    }[form]
+    given = labels if form in ("list", "column") else None
+    with pytest.warns(UserWarning, match=r"2 of \d texts are empty .* \(sample 0, 3\)"):
+        acts = read(bert, data, tokenizer=bert_tokenizer, labels=given)
+    expected = read(bert, TEXTS, tokenizer=bert_tokenizer)
+    np.testing.assert_allclose(acts.values, expected.values, atol=1e-6)
+    assert labels_of(acts) == LABELS
 
 
 @pytest.mark.filterwarnings("ignore:2 of 7 texts are empty")

@@ -183,8 +183,8 @@ def test_a_loaders_own_batch_size_is_kept(bert_tokenizer: PreTrainedTokenizerBas
         ([{"role": "user", "content": "a"}], ValueError, r"one conversation: pass .*, \[data\]"),
         ([[{"role": "user", "content": "a"}]], ValueError, "the tokenizer has no chat template"),
         ([(["the", "cat"], ["x", "y"])], ValueError, "a label for each word: pooling='token'"),
-        ([None, "the"], TypeError, "data must hold strings, images, .* got a NoneType"),
-        (["the", None], TypeError, r"a NoneType among its texts \(None, row 1"),
+        ([None, None], ValueError, "data holds 2 samples, and all are empty"),
+        (["the", 5], TypeError, r"a int among its texts \(5, row 1"),
     ],
 )
 def test_texts_that_are_not_clear_are_refused(
