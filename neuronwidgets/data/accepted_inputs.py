@@ -17,6 +17,20 @@ _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _MAPPING = re.compile(r"^(typing\.|collections\.abc\.)?([Dd]ict|Mapping|BatchEncoding)\b")
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside wrappers that pass all inputs on: of `torch.compile`, `nn.DataParallel` and
+    others whose `forward` names no argument and that hold one module. Else the model itself."""
+    model = plain(model)
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    while not isinstance(model, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+        parameters = inspect.signature(model.forward).parameters.values()
+        children = list(model.children())
+        if len(children) != 1 or any(p.kind not in variable for p in parameters):
+            break
+        model = plain(children[0])
+    return model
+
+
 @dataclass(frozen=True)
 class Arguments:
     """What a model's `forward` takes by position.
@@ -37,7 +51,7 @@ class Arguments:
         if model is None:
             return cls()
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        parameters = inspect.signature(plain(model).forward).parameters.values()
+        parameters = inspect.signature(unwrapped(model).forward).parameters.values()
         named = [p for p in parameters if p.kind in kinds]
         required = [p for p in named if p.default is inspect.Parameter.empty]
         any_number = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
@@ -68,7 +82,7 @@ def refuses(model: nn.Module | None) -> Callable[[str], bool]:
     """
     if model is None:
         return lambda name: False
-    parameters = inspect.signature(plain(model).forward).parameters.values()
+    parameters = inspect.signature(unwrapped(model).forward).parameters.values()
     takes, named = accepts(model), _named(model)
     open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
     open_ended = open_ended or bool(named and _is_mapping(named[0]))
@@ -109,7 +123,7 @@ def takes_tensor(model: nn.Module, name: str) -> bool:
 
 def unfit(model: nn.Module, inputs: Any) -> str | None:
     """A sentence on inputs that a model's `forward` does not take, or lacks; `None` if they fit."""
-    forward = inspect.signature(plain(model).forward)
+    forward = inspect.signature(unwrapped(model).forward)
     shown = f"forward({', '.join(p.name for p in _named(model))})"
     if isinstance(inputs, Mapping) and takes_one_mapping(model, inputs):
         if not all(takes_tensor(model, name) for name in inputs):
@@ -155,7 +169,7 @@ def unfit(model: nn.Module, inputs: Any) -> str | None:
 def _named(model: nn.Module) -> list[inspect.Parameter]:
     """The named parameters of a model's `forward`."""
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    parameters = inspect.signature(plain(model).forward).parameters.values()
+    parameters = inspect.signature(unwrapped(model).forward).parameters.values()
     return [p for p in parameters if p.kind not in variable]
 
 

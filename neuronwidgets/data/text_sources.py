@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neuronwidgets.data.accepted_inputs import Arguments, accepts, refuses
+from neuronwidgets.data.accepted_inputs import Arguments, accepts, refuses, unwrapped
 from neuronwidgets.data.batch import Batch, BatchSource, Raw
 from neuronwidgets.data.position_limit import position_table, token_limit
 from neuronwidgets.data.ready import ready
@@ -34,7 +34,8 @@ class TextSources:
         self._sort_window, self._windows, self._labels = sort_window, windows, labels
         table = None if model is None else position_table(model)
         self._limit = token_limit(model, table, processor, max_length)
-        self._vocabulary = Vocabulary.of(processor, getattr(model, "config", None), model)
+        config = None if model is None else getattr(unwrapped(model), "config", None)
+        self._vocabulary = Vocabulary.of(processor, config, model)
         self.takes, self._refuses = accepts(model), refuses(model)
         self.arguments = Arguments.of(model)
         most, split = table if max_length is None else max_length, windows is not None

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from neuronwidgets.core.labels import Label, is_whole, plain_label, plain_names, titled
+from neuronwidgets.data.accepted_inputs import unwrapped
 
 
 def logits_of(output: Any, predict: Callable[[Any], Any] | None = None) -> torch.Tensor:
@@ -92,7 +93,7 @@ def class_names(
     Raises:
         ValueError: `classes` lacks a label, or nothing tells which output is which label.
     """
-    id2label = getattr(getattr(model, "config", None), "id2label", None)
+    id2label = getattr(getattr(unwrapped(model), "config", None), "id2label", None)
     names = plain_names(classes, "classes")
     if names is not None:
         missing = [name for name in label_names if name not in names]

@@ -17,6 +17,7 @@ from neuronwidgets.data.accepted_inputs import (
     takes_one_mapping,
     takes_tensor,
     unfit,
+    unwrapped,
 )
 from neuronwidgets.models.layers import require_module
 from neuronwidgets.models.misfit import misfit, stopped_gpu, unknown_ids
@@ -93,7 +94,7 @@ def _unimodal_part(model: nn.Module, inputs: Any) -> tuple[str, str, str] | None
 
 def _decoding(model: nn.Module, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     """The inputs; for an encoder-decoder with `decoder_input_ids`, its `input_ids` shifted."""
-    config, ids = getattr(model, "config", None), inputs.get("input_ids")
+    config, ids = getattr(unwrapped(model), "config", None), inputs.get("input_ids")
     given = any(name.startswith("decoder_") or name == "labels" for name in inputs)
     if given or ids is None or not getattr(config, "is_encoder_decoder", False):
         return inputs
@@ -118,7 +119,7 @@ def _unnamed(model: nn.Module, inputs: dict[str, Any]) -> list[Any]:
 def _no_cache(model: nn.Module, inputs: Any) -> dict[str, bool]:
     """Tells a transformers model not to keep the keys and values of its layers, which are of use
     to further tokens only. Empty for other models, and where `inputs` say what to do."""
-    caches = getattr(getattr(model, "config", None), "use_cache", False)
+    caches = getattr(getattr(unwrapped(model), "config", None), "use_cache", False)
     said = isinstance(inputs, Mapping) and "use_cache" in inputs
     return {"use_cache": False} if caches and not said and accepts(model)("use_cache") else {}
 
