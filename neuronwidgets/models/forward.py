@@ -86,7 +86,7 @@ def _unimodal_part(model: nn.Module, inputs: Any) -> tuple[str, str, str] | None
     if not given or not missing:
         return None
     for name, part in model.named_modules():
-        takes = accepts(part)
+        takes = named_inputs(part).__contains__
         if name and all(map(takes, given)) and not any(map(takes, missing)):
             return given[0], missing[0], name
     return None

@@ -285,3 +285,31 @@ def test_arguments_that_forward_lacks_or_does_not_take(data: Any, message: str) 
 
     with pytest.raises(RuntimeError, match=f"OfLengths could not run on this data .*{message}"):
         nw.capture(OfLengths(), data, "first", progress=False)
+
+
+def test_the_part_of_a_model_that_takes_texts_alone_can_be_called() -> None:
+    class Tower(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+
+    class Vision(Tower):
+        def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+            return pixel_values
+
+    class Text(Tower):
+        def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+            return input_ids
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.vision, self.text = Vision(), Text()
+
+        def forward(self, input_ids: Any, attention_mask: Any, pixel_values: Any = None) -> Any:
+            return pixel_values.sum() + self.text(input_ids)
+
+    ids = torch.ones(2, 3, dtype=torch.long)
+    data = [{"input_ids": ids, "attention_mask": ids}]
+    with pytest.raises(ValueError, match=r"model\.text; nw\.layers\(model\.text\)"):
+        nw.capture(Both(), data, "text", progress=False)
