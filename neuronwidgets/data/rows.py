@@ -141,7 +141,8 @@ def of_samples(
     """
     targets: dict[str, Any] = {}
     if isinstance(rows[0], tuple) and rows[0]:
-        if len(rows[0]) > 2 and transform is None and (batch := _of_parts(rows, text_sources)):
+        several_needed = len(rows[0]) > 2 or text_sources.arguments.required > 1
+        if several_needed and transform is None and (batch := _of_parts(rows, text_sources)):
             several = isinstance(batch.inputs, tuple | Mapping)
             if batch.mask is not None or (several and text_sources.arguments.required > 1):
                 return replace(batch, dataset_index=dataset_index)

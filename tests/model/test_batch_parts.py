@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from torch.utils.data import DataLoader, TensorDataset
 
 import neuronwidgets as nw
 
@@ -186,3 +187,37 @@ def test_the_padding_token_of_a_models_own_embedding() -> None:
     for data in (PAD, PAD.numpy(), [PAD], [(PAD, Y)], [{"x": PAD}]):
         acts = nw.capture(model, data, layer="layer")
         np.testing.assert_allclose(acts.values, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("form", "second"),
+    [
+        *[(form, "numbers") for form in ("list", "data set", "loader", "batch")],
+        *[(form, "matrices") for form in ("data set", "loader", "batch")],
+    ],
+)
+def test_pairs_for_a_model_that_needs_two_inputs(form: str, second: str) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            times = other[:, None, None] if other.ndim == 1 else other
+            return self.read(times @ x if times.shape[-1] > 1 else times * x)
+
+    x = torch.randn(6, 5, 4)
+    other = torch.rand(6) if second == "numbers" else torch.rand(6, 5, 5)
+    model = Two()
+    with torch.no_grad():
+        expected = model(x, other).mean(1)
+    data: Any = TensorDataset(x, other)
+    data = {
+        "list": list(data),
+        "data set": data,
+        "loader": DataLoader(data, batch_size=4),
+        "batch": [(x, other)],
+    }[form]
+    acts = nw.capture(model, data, "read", batch_size=3, progress=False)
+    assert acts.labels is None
+    np.testing.assert_allclose(acts.values, expected, atol=1e-6)
