@@ -159,6 +159,8 @@ def of_samples(
     arrays = [as_array(row) for row in rows]
     for i, array in enumerate(arrays):
         _require_unmasked(array, dataset_index, i)
+    if transform is None:
+        _require_no_sounds(text_sources.processor)
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1 and series and transform is None and (batch := padded(arrays)):
         return replace(batch, **targets)
@@ -229,6 +231,7 @@ def of_rows(
     images = [picture(row) for row in rows] if looks_like_images(rows.shape) else []
     if transform is not None:
         return Batch(transform(rows), len(rows), images=images)
+    _require_no_sounds(text_sources.processor)
     if images and prepares_images(text_sources.processor):
         raise ValueError(
             f"data is images of {rows.dtype}, which reach the model as they are, and tokenizer= is "
@@ -241,6 +244,18 @@ def of_rows(
         return text_sources.ids({"input_ids": torch.from_numpy(rows.astype(np.int64))})
     kept = np.float16 if rows.dtype == np.float16 else np.float32
     return Batch(torch.from_numpy(rows.astype(kept)), len(rows), images=images)
+
+
+def _require_no_sounds(processor: Any) -> None:
+    """Refuse arrays that a feature extractor of sounds should prepare: they reach the model as they
+    are."""
+    extractor = getattr(processor, "feature_extractor", processor)
+    if callable(extractor) and hasattr(extractor, "sampling_rate"):
+        raise ValueError(
+            f"tokenizer= is a {type(processor).__name__}, which prepares sounds, and arrays reach "
+            "the model as they are: pass what it makes of each sound, [extractor(sound, "
+            "sampling_rate=..., return_tensors='pt') for sound in sounds], and no tokenizer=."
+        )
 
 
 def _require_unmasked(row: np.ndarray, dataset_index: np.ndarray | None, i: int) -> None:

@@ -16,6 +16,7 @@ from transformers import (
     CLIPImageProcessor,
     PreTrainedTokenizerBase,
     VisionTextDualEncoderProcessor,
+    Wav2Vec2FeatureExtractor,
 )
 
 from neuronwidgets.data.batch import Batch
@@ -352,3 +353,11 @@ def test_a_bad_text_is_named_by_its_place_in_the_data(
     texts = ["cat", "the cat sat", 7, "the cat", "mat"]
     with pytest.raises(TypeError, match=r"holds a int among its texts \(7, sample 2\)"):
         list(batches(texts, processor=bert_tokenizer, batch_size=2, by_length=True).batches)
+
+
+@pytest.mark.parametrize("lengths", [(400, 400), (400, 300)])
+def test_sounds_for_a_feature_extractor_are_refused(lengths: tuple[int, int]) -> None:
+    sounds = [np.ones(n, np.float32) for n in lengths]
+    data: Any = np.stack(sounds) if lengths[0] == lengths[1] else sounds
+    with pytest.raises(ValueError, match=r"prepares sounds, .* \[extractor\(sound, sampling_rate"):
+        all_of(data, processor=Wav2Vec2FeatureExtractor())
