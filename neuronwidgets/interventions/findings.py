@@ -181,6 +181,12 @@ def _signed(value: float, how: str) -> str:
 
 
 def _drop(right: np.ndarray, v: int, mine: np.ndarray) -> tuple[float, bool]:
-    """Base minus masked accuracy, and whether it is more than two standard errors from 0."""
-    lost = right[0, mine].astype(float) - right[v, mine]
-    return float(lost.mean()), abs(lost.mean()) > 2 * lost.std() / np.sqrt(len(lost))
+    """Base minus masked accuracy, and whether it is clear by the exact test of McNemar (1947,
+    Psychometrika 12): of the samples whose answer is right only with or only without the mask, no
+    more were on one side than a fair coin has in 95% of cases."""
+    from scipy.stats import binomtest
+
+    before, after = right[0, mine], right[v, mine]
+    lost, gained = int((before & ~after).sum()), int((~before & after).sum())
+    drop = (lost - gained) / max(1, len(before))
+    return drop, lost != gained and binomtest(lost, lost + gained).pvalue <= 0.05
