@@ -30,6 +30,15 @@ describe("differences", () => {
     expect(words("a c", "a b c")).toEqual(["a", "+b", "c"]);
     expect(words("a b c", "a c")).toEqual(["a", "-b", "c"]);
   });
+  it("keeps words apart where the second text begins behind the first", () => {
+    const read = (a: string, b: string) =>
+      differences(of(a), of(b))
+        .map(({ token }) => token)
+        .join("");
+    expect(read("go again", "The end")).toBe("go again The end");
+    expect(read("the house", "house")).toBe("the house");
+    expect(read("house", "the house")).toBe("the house");
+  });
   it("takes a text against none", () => {
     const none = { segments: [], values: [] };
     expect(differences(none, of("x y"))).toHaveLength(2);

@@ -52,6 +52,10 @@ export function differences(a: Tokens, b: Tokens): Difference[] {
       });
     [i, j] = [nextI + 1, nextJ + 1];
   }
+  // The second text may begin behind words of the first.
+  const begin = merged.findIndex(({ second }) => second !== null);
+  if (begin > 0 && !/^\s/.test(merged[begin].token))
+    merged[begin].token = ` ${merged[begin].token}`;
   return merged;
 }
 
