@@ -19,6 +19,8 @@ from neuronwidgets.display.html import table
 from neuronwidgets.libraries import io
 from neuronwidgets.libraries.pinned import PinnedConcept, keys_of
 
+DRAWS = 2000
+"""Permutations of the null of the library's concepts, which are few."""
 FEWEST = 5
 """Samples of a concept that two data sets must share, at least, to say where it fires."""
 
@@ -156,7 +158,8 @@ class Library:
 
         A neuron agrees where it is more active on the concept's samples than on the others of the
         concept's data set. Only samples that both data sets have are compared, so the spaces may
-        differ. Concepts of this library that live in the layer of `acts` are ranked as well.
+        differ. Concepts of this library that live in the layer of `acts` are ranked as well. In the
+        concept's own layer, its own neuron is high up because it chose the concept's samples.
 
         Args:
             acts: activations of any layer, of any model, on (some of) the same samples.
@@ -166,7 +169,8 @@ class Library:
         Returns:
             A `pandas.DataFrame`, best first: `kind` ("neuron" or "concept"), `neuron`, `name`,
             `auroc` (0.5: chance), `p`, and `q` (Benjamini and Hochberg, over the neurons or over
-            the concepts). `attrs` has the numbers of `members` and `others` that were compared.
+            the concepts), as `contrast` has them. `attrs` has the numbers of `members` and `others`
+            that were compared.
 
         Raises:
             ValueError: the data sets share fewer than 5 of the concept's samples, or no others.
@@ -217,22 +221,23 @@ class Library:
     ) -> Any:
         """The agreement of the library's other concepts that live in the layer of `acts`."""
         import pandas as pd
-        from scipy.stats import false_discovery_control, mannwhitneyu
+
+        from neuronwidgets.effects.contrast import contrast
 
         here = [e for e in self.entries if e is not entry and e.same_space(acts)]
         if not here:
             return None
         scores = [self._scored(acts, other, DEFAULT) for other in here]
-        tests = [mannwhitneyu(s[members], s[others], alternative="two-sided") for s in scores]
-        p = np.array([test.pvalue for test in tests])
+        whole = Activations(acts.layer, np.stack(scores, axis=1), acts.samples)
+        found = contrast(whole, members, others, draws=DRAWS)
         return pd.DataFrame(
             {
                 "kind": "concept",
                 "neuron": [-1 if other.neuron is None else other.neuron for other in here],
                 "name": [other.name for other in here],
-                "auroc": [test.statistic / (len(members) * len(others)) for test in tests],
-                "p": p,
-                "q": false_discovery_control(p),
+                "auroc": found.auroc,
+                "p": found.p,
+                "q": found.q,
             }
         )
 

@@ -193,6 +193,29 @@ def test_random_members_agree_with_nothing() -> None:
     assert 0.02 < (found["p"] < 0.05).mean() < 0.09
 
 
+def test_tokens_of_a_text_are_no_independent_evidence_for_concepts() -> None:
+    text = np.repeat(np.arange(60), 8)
+    token = np.tile(np.arange(8), 60).astype(np.int32)
+    p = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+
+        def tokens(layer: str, rng: np.random.Generator = rng) -> nw.Activations:
+            values = rng.normal(size=(60, 6))[text] + 0.3 * rng.normal(size=(480, 6))
+            values[:, 0] += 20 * (text < 10) * (layer == "a")
+            return nw.Activations(
+                layer, values.astype("f4"), nw.Samples(480, item=text, token=token)
+            )
+
+        # All tokens of ten texts; in the other layer, a concept of another neuron.
+        library = nw.Library().pin(nw.split(tokens("a"), 0, 80).cut(np.inf))
+        other = tokens("b")
+        library.pin(nw.split(other, 1, 40).cut(np.inf))
+        found = library.where(other, 0)
+        p.append(found[found["kind"] == "concept"]["p"].iloc[0])
+    assert 0 < (np.array(p) < 0.1).mean() < 0.25
+
+
 def test_keys_know_the_same_sample_everywhere() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (4, 5, 5), np.uint8)
