@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,15 @@ class Passing(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
+
+
+@pytest.fixture(autouse=True)
+def no_pretended_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tests.pretended_device`, once imported, is a device to DataParallel."""
+    if not torch.cuda.is_available():
+        # Its package has a function of the same name.
+        module = import_module("torch.nn.parallel.data_parallel")
+        monkeypatch.setattr(module, "_get_available_device_type", lambda: None)
 
 
 WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
