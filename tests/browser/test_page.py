@@ -111,7 +111,7 @@ def test_a_thousand_concepts_show_their_first_cards(lab: Any, tmp_path: Path) ->
     page = lab.browser.new_page(viewport={"width": 1200, "height": 800})
     page.goto(made.to_html(tmp_path / "a.html").as_uri())
     page.locator(".nw-slider input[type=range]").fill("0")
-    expect(page.locator(".nw-said")).to_contain_text("1000 concepts at 0")
+    expect(page.locator(".nw-said")).to_contain_text("1,000 concepts at 0")
     cards, lines = page.locator(".nw-card:not(.nw-own)"), page.locator(".nw-places li")
     expect(cards).to_have_count(50)
     expect(lines).to_have_count(50)
@@ -127,7 +127,9 @@ def test_what_is_below_stays_while_the_cut_height_moves(lab: Any, served: Any) -
     slider = page.locator(".nw-slider input[type=range]")
     lines, tall = page.locator(".nw-places li"), []
     for place in ("1", "0.4", "0.2"):
+        before = lines.count()
         slider.fill(place)
+        expect(lines).not_to_have_count(before)
         tall.append((lines.count(), page.locator(".nw-frame").bounding_box()))
     assert tall[0][0] < tall[1][0] < tall[2][0]
     assert tall[0][1] == tall[1][1] == tall[2][1]

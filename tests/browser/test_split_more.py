@@ -172,6 +172,8 @@ def test_names_contain_what_is_read_and_landmarks_differ(opened: Any) -> None:
 def test_work_is_said_over_no_control(opened: Any) -> None:
     page = opened.page
     header = opened.frame().locator(".nw-header")
+    # Work that ends would take it back.
+    assert opened.python("print(explorer.wait(60))") == "True"
     opened.python("explorer.status = {'state': 'running', 'text': 'scoring it', 'progress': 0.3}")
     try:
         expect(opened.frame().get_by_role("button", name="cancel")).to_be_visible()
