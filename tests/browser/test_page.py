@@ -133,7 +133,7 @@ def test_what_is_below_stays_while_the_cut_height_moves(lab: Any, served: Any) -
         tall.append((lines.count(), page.locator(".nw-frame").bounding_box()))
     assert tall[0][0] < tall[1][0] < tall[2][0]
     assert tall[0][1] == tall[1][1] == tall[2][1]
-    # The lines of many concepts are within their place, above the ends of the axis.
+    # The lines of many concepts are within their place.
     places, last = page.locator(".nw-places").bounding_box(), lines.last.bounding_box()
     assert last["y"] + last["height"] <= places["y"] + places["height"] + 0.5
     page.close()

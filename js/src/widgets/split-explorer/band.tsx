@@ -98,11 +98,11 @@ function Band({ state, data, axis }: Props & { axis: ActivationAxis }) {
           <Bars axis={axis} from={from} to={to} />
         </TwoHandles>
       </NeedsKernel>
-      <Places state={state} data={data} axis={axis} />
       <p class="nw-band-axis" aria-hidden="true">
         <span>{short(axis.low)}</span>
         <span>{short(axis.high)}</span>
       </p>
+      <Places state={state} data={data} axis={axis} />
     </div>
   );
 }
