@@ -249,7 +249,8 @@ def of_rows(
 def _require_no_sounds(processor: Any) -> None:
     """Refuse arrays that a feature extractor of sounds should prepare: they reach the model as they
     are."""
-    extractor = getattr(processor, "feature_extractor", processor)
+    # As an attribute only: transformers 4 has a deprecated property of this name.
+    extractor = getattr(processor, "__dict__", {}).get("feature_extractor", processor)
     if callable(extractor) and hasattr(extractor, "sampling_rate"):
         raise ValueError(
             f"tokenizer= is a {type(processor).__name__}, which prepares sounds, and arrays reach "
