@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import neuronwidgets as nw
+from neuronwidgets.models.outputs import tensor_of
 
 X = torch.randn(120, 5, generator=torch.Generator().manual_seed(0))
 VALUES = torch.linspace(-1.3, 2.7, 120)
@@ -32,7 +33,7 @@ def hooked(model: nn.Module, layer: str, *inputs: Any) -> np.ndarray:
     with torch.no_grad():
         model.eval()(*inputs)
     handle.remove()
-    return kept[0].numpy()
+    return tensor_of(kept[0], layer).numpy()
 
 
 def read(model: nn.Module, data: Any, **options: Any) -> nw.Activations:
