@@ -70,4 +70,26 @@ describe("a label that all top samples have", () => {
     const source = Int32Array.from({ length: 60 }, (_, i) => (i < 20 ? 0 : i - 19));
     expect(asAll(label, source, first, 0)).toBe(true);
   });
+
+  it("is found for a thousand concepts of many samples as they are few", () => {
+    const many = Int32Array.from({ length: 20_000 }, (_, i) => i % 7);
+    let reads = 0;
+    const counted = new Proxy(many, {
+      get: (target, key) => {
+        if (typeof key === "string" && /^\d+$/.test(key)) reads++;
+        const value = Reflect.get(target, key);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    for (let i = 0; i < 1000; i++) {
+      asAll(
+        counted,
+        null,
+        Int32Array.from({ length: 20 }, (_, k) => 20 * i + k),
+        0,
+      );
+    }
+    // Two for each sample of a concept: not all samples for each concept.
+    expect(reads).toBeLessThan(50_000);
+  });
 });

@@ -13,10 +13,16 @@ interface Counts {
 
 /** What all concepts of a neuron share: computed once, as a drag describes many in a frame. */
 interface Whole {
+  source: Int32Array | null;
   /** Logarithms of factorials. */
   log: Float64Array;
   /** Labels that a tenth or more of the top samples carry. */
   held: number;
+  /** The label of each text: that of its first labelled sample; -1: none. */
+  labels: Int32Array;
+  /** Texts with each label. */
+  texts: Map<number, number>;
+  labelled: number;
 }
 
 const known = new WeakMap<Int32Array, Whole>();
@@ -38,37 +44,42 @@ export function asAll(
   samples: Int32Array,
   wanted: number,
 ): boolean {
-  const seen = new Uint8Array(label.length);
-  const count = (sample: number, counts: Counts) => {
-    const one = source ? source[sample] : sample;
-    if (label[sample] < 0 || seen[one]) return;
-    seen[one] = 1;
-    counts.labelled++;
-    if (label[sample] === wanted) counts.hits++;
-  };
+  const whole = wholeOf(label, source ?? null);
+  const seen = new Set<number>();
   const own = { labelled: 0, hits: 0 };
-  for (const sample of samples) count(sample, own);
-  const others = { labelled: 0, hits: 0 };
-  for (let sample = 0; sample < label.length; sample++) count(sample, others);
+  const others = { labelled: whole.labelled, hits: whole.texts.get(wanted) ?? 0 };
+  for (const sample of samples) {
+    const one = source ? source[sample] : sample;
+    if (label[sample] < 0 || seen.has(one)) continue;
+    seen.add(one);
+    own.labelled++;
+    others.labelled--;
+    if (label[sample] === wanted) own.hits++;
+    if (whole.labels[one] === wanted) others.hits--;
+  }
   if (!own.labelled || !others.labelled) return false;
-  const { log, held } = wholeOf(label);
-  return held * orMore(own, others, log) > OFTEN;
+  return whole.held * orMore(own, others, whole.log) > OFTEN;
 }
 
-function wholeOf(label: Int32Array): Whole {
+function wholeOf(label: Int32Array, source: Int32Array | null): Whole {
   const done = known.get(label);
-  if (done) return done;
+  if (done?.source === source) return done;
   const counts = new Map<number, number>();
-  let labelled = 0;
-  for (const one of label) {
-    if (one < 0) continue;
-    labelled++;
-    counts.set(one, (counts.get(one) ?? 0) + 1);
-  }
+  const labels = new Int32Array(label.length).fill(-1);
+  label.forEach((code, sample) => {
+    if (code < 0) return;
+    counts.set(code, (counts.get(code) ?? 0) + 1);
+    const one = source ? source[sample] : sample;
+    if (labels[one] < 0) labels[one] = code;
+  });
+  const samples = label.reduce((sum, code) => sum + (code < 0 ? 0 : 1), 0);
+  const texts = new Map<number, number>();
+  for (const code of labels) if (code >= 0) texts.set(code, (texts.get(code) ?? 0) + 1);
+  const labelled = labels.reduce((sum, code) => sum + (code < 0 ? 0 : 1), 0);
   const log = new Float64Array(label.length + 1);
   for (let i = 2; i <= label.length; i++) log[i] = log[i - 1] + Math.log(i);
-  const held = Array.from(counts.values()).filter((count) => count >= HELD * labelled).length;
-  const whole = { log, held: Math.max(1, held) };
+  const often = Array.from(counts.values()).filter((count) => count >= HELD * samples).length;
+  const whole = { source, log, held: Math.max(1, often), labels, texts, labelled };
   known.set(label, whole);
   return whole;
 }
